@@ -1,0 +1,43 @@
+"""The one place that decides who may do what; `may_…` answers, `require_…` raises with the reason."""
+
+from typing import Protocol
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Model
+
+
+class PermittedKind(Protocol):
+    """What the policy needs to know of an action kind."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def permission(self) -> str: ...
+
+
+class Forbidden(Exception):
+    """The actor may see the thing but lacks `permission`, which is named so that a manager can give it."""
+
+    def __init__(self, actor: str, title: str, permission: str) -> None:
+        super().__init__(f"{actor} may not do “{title}”: the permission {permission} is missing. Ask a manager.")
+        self.permission = permission
+
+
+def may_view(actor: AbstractBaseUser | AnonymousUser, model: type[Model]) -> bool:
+    """Answer whether the actor may see rows of `model`."""
+    return _has(actor, f"{model._meta.app_label}.view_{model._meta.model_name}")
+
+
+def may_request(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> bool:
+    """Answer whether the actor may request actions of this kind."""
+    return _has(actor, f"experiments.{kind.permission}")
+
+
+def require_request(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> None:
+    """Raise Forbidden unless the actor may request actions of this kind."""
+    if not may_request(actor, kind):
+        raise Forbidden(str(actor), kind.title, f"experiments.{kind.permission}")
+
+
+def _has(actor: AbstractBaseUser | AnonymousUser, permission: str) -> bool:
+    return bool(getattr(actor, "has_perm", lambda _: False)(permission))

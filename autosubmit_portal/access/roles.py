@@ -1,0 +1,28 @@
+"""The roles people hold. Plain Python: the catalogue names the least role of each action kind."""
+
+from enum import IntEnum
+
+
+class Role(IntEnum):
+    """Who one is to an experiment; each role includes the ones before it."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    MANAGER = 3
+
+    @property
+    def title(self) -> str:
+        """The name of the role for people; also the name of its group."""
+        return self.name.capitalize()
+
+    @property
+    def help(self) -> str:
+        """What somebody with this role may do, in one sentence."""
+        return _HELP[self]
+
+
+_HELP = {
+    Role.VIEWER: "Sees experiments, jobs, runs, actions and sites.",
+    Role.OPERATOR: "Starts, stops and restarts experiments, and changes the status of their jobs.",
+    Role.MANAGER: "Creates and generates experiments, changes sites and reads the audit trail.",
+}

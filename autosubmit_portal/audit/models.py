@@ -1,0 +1,71 @@
+"""The audit trail: one immutable row per thing that was asked, refused, done or changed."""
+
+from typing import Any, NoReturn
+
+from django.db import models
+from django.utils import timezone
+
+
+class AppendOnlyError(TypeError):
+    """Somebody tried to change or delete an audit entry."""
+
+    def __init__(self) -> None:
+        super().__init__("Audit entries are never changed or deleted.")
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise AppendOnlyError
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries, which can be read and added to. The triggers of the database refuse the rest too."""
+
+    update = _refuse
+    delete = _refuse
+    bulk_update = _refuse
+    update_or_create = _refuse
+
+
+class AuditEntry(models.Model):
+    """Who did what, when, from where, through which door, on what, how, and what came of it.
+
+    Names are copied and nothing is a foreign key: the trail outlives accounts, sites and experiments.
+    """
+
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    event = models.CharField(max_length=50)
+    actor_name = models.CharField(max_length=150, blank=True)
+    actor_id = models.BigIntegerField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    door = models.CharField(max_length=20)
+    subject = models.CharField(max_length=300, blank=True)
+    site = models.CharField(max_length=50, blank=True)
+    expid = models.CharField(max_length=50, blank=True)
+    action_id = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=50, blank=True)
+    details = models.JSONField(default=dict, help_text="Parameters, command, exit status, changed fields.")
+    message = models.TextField(blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["-at"], name="audit_at"),
+            models.Index(fields=["expid", "-at"], name="audit_expid"),
+            models.Index(fields=["actor_name", "-at"], name="audit_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor_name} {self.event} {self.subject}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the entry; an entry that exists is refused with AppendOnlyError."""
+        if not self._state.adding:
+            raise AppendOnlyError
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse with AppendOnlyError."""
+        raise AppendOnlyError

@@ -1,0 +1,77 @@
+"""Where a request comes from: who, from which address, through which door."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+
+class Door(StrEnum):
+    """How somebody came in."""
+
+    API = "api"
+    ADMIN = "admin"
+    COMMAND_LINE = "command line"
+    WORKER = "worker"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who did something and from where. `actor_id` is None for people and programs without an account."""
+
+    door: Door
+    actor_name: str = ""
+    actor_id: int | None = None
+    address: str | None = None
+
+    @classmethod
+    def of(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":
+        """Return the origin of what `actor` (a user, possibly anonymous) does."""
+        return cls(door=door, actor_name=actor.get_username(), actor_id=actor.pk, address=address)
+
+
+_current: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+def current_origin() -> Origin:
+    """Return the origin of the request that is being served; outside of one, the command line."""
+    return _current.get() or Origin(door=Door.COMMAND_LINE)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the address of the client, believing as many forwarding proxies as are ours and no more."""
+    direct: str | None = request.META.get("REMOTE_ADDR") or None
+    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
+        return hops[-settings.TRUSTED_PROXIES]
+    return direct
+
+
+def door_of(request: HttpRequest) -> Door:
+    """Return the door that a request came through."""
+    return Door.API if request.path.startswith("/v4") else Door.ADMIN
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """Return the origin of an HTTP request. DRF's requests know the bearer of a token, Django's only the session."""
+    return Origin.of(request.user, door=door_of(request), address=client_address(request))
+
+
+class OriginMiddleware:
+    """Keeps the origin of the request for what is recorded deep below a view."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Serve the request with its origin at hand."""
+        token = _current.set(origin_of(request))
+        try:
+            return self.get_response(request)
+        finally:
+            _current.reset(token)

@@ -1,0 +1,102 @@
+"""Records what happens outside of actions: sign-ins, and changes of accounts, permissions and whatever is watched.
+
+Signals are used here and nowhere else: an account may be changed by a page, a command or a shell, and each counts.
+"""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import models
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save
+from django.http import HttpRequest
+from django.utils.encoding import force_str
+
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Origin, client_address, current_origin, door_of
+
+_SECRET_FIELDS = frozenset({"password", "digest"})
+_UNWATCHED_FIELDS = frozenset({"last_login"})
+
+
+def watch_sign_ins() -> None:
+    """Record every sign-in, sign-out and failed sign-in."""
+    user_logged_in.connect(_signed_in, dispatch_uid="audit")
+    user_logged_out.connect(_signed_out, dispatch_uid="audit")
+    user_login_failed.connect(_sign_in_failed, dispatch_uid="audit")
+
+
+def watch_accounts() -> None:
+    """Record every change of a user or a group, and of who has which permission."""
+    watch(get_user_model())
+    watch(Group)
+    for relation in (get_user_model().groups, get_user_model().user_permissions, Group.permissions):
+        m2m_changed.connect(_relation_changed, sender=relation.through, dispatch_uid="audit")
+
+
+def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) -> None:
+    """Record every creation, change and deletion of rows of `model`, except of the fields in `unless`."""
+    skipped = _UNWATCHED_FIELDS | unless
+
+    def remember(instance: models.Model, **_: Any) -> None:
+        instance.__dict__["_audited"] = _values(instance, skipped)
+
+    def saved(instance: models.Model, created: bool, **_: Any) -> None:
+        changes = _changes({} if created else instance.__dict__["_audited"], _values(instance, skipped))
+        if created or changes:
+            _record_change(instance, "created" if created else "changed", {"changes": changes})
+        remember(instance)
+
+    def deleted(instance: models.Model, **_: Any) -> None:
+        _record_change(instance, "deleted", {})
+
+    uid = f"audit.{model._meta.label}"
+    post_init.connect(remember, sender=model, dispatch_uid=uid, weak=False)
+    post_save.connect(saved, sender=model, dispatch_uid=uid, weak=False)
+    post_delete.connect(deleted, sender=model, dispatch_uid=uid, weak=False)
+
+
+def _values(instance: models.Model, skipped: frozenset[str]) -> dict[str, Any]:
+    """Return the loaded fields; deferred ones are left out, since reading them would query."""
+    names = [field.attname for field in instance._meta.concrete_fields if field.attname not in skipped]
+    return {name: instance.__dict__[name] for name in names if name in instance.__dict__}
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
+    changed = {name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value}
+    return {
+        name: ["…", "…"] if name in _SECRET_FIELDS else [force_str(old), force_str(new)]
+        for name, (old, new) in changed.items()
+    }
+
+
+def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -> None:
+    name = str(instance._meta.verbose_name).replace(" ", "_").lower()
+    trail.record(f"{name}.{what}", origin=current_origin(), subject=f"{name} {instance}", details=details)
+
+
+def _relation_changed(instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any) -> None:
+    if action not in ("post_add", "post_remove", "pre_clear"):
+        return
+    rows = model._default_manager.filter(pk__in=pk_set) if pk_set else model._default_manager.none()
+    if rows or action == "pre_clear":
+        details = {action.split("_")[1]: [str(row) for row in rows], "of": str(model._meta.verbose_name_plural)}
+        _record_change(instance, "permissions_changed", details)
+
+
+def _signed_in(request: HttpRequest, user: Any, **_: Any) -> None:
+    origin = Origin.of(user, door=door_of(request), address=client_address(request))
+    trail.record("sign_in.succeeded", origin=origin, subject=f"user {user}")
+
+
+def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
+    if user is not None:
+        origin = Origin.of(user, door=door_of(request), address=client_address(request))
+        trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
+
+
+def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    origin = current_origin()
+    name = str(credentials.get("username", ""))[:150]
+    trail.record("sign_in.failed", origin=origin, subject=f"user {name}", message="Wrong name or password.")

@@ -1,0 +1,1 @@
+"""The way of an action: request, execute, follow, finish, supervise."""

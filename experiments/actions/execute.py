@@ -1,0 +1,63 @@
+"""What a worker does with an action: claim it, start its command, look while it may end soon."""
+
+import os
+import socket
+import time
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from experiments import mirror
+from experiments.actions.finish import fail
+from experiments.actions.follow import follow, start_step
+from experiments.actions.transition import move
+from experiments.models import Action, Experiment, State
+
+# How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
+SHORT_COMMAND_SECONDS = 300.0
+LONG_COMMAND_SECONDS = 15.0
+LOOK_EVERY_SECONDS = 0.2
+
+
+def execute(action_id: int) -> None:
+    """Run one queued action. Harmless when called twice: only the call that claims the row does anything."""
+    action = claim(action_id)
+    if action is None:
+        return
+    reason = _reason_against(action)
+    if reason:
+        fail(action, reason)
+        return
+    start_step(action, 0)
+    _watch(action)
+
+
+def claim(action_id: int) -> Action | None:
+    """Move the action from queued to running and return it; None if it is not ours to run now."""
+    action = Action.objects.select_related("site", "experiment").get(pk=action_id)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    try:
+        claimed = move(action, State.RUNNING, started_at=timezone.now(), worker=worker)
+    except IntegrityError:  # another creation runs at this site; its end sends this one again
+        return None
+    return action if claimed else None
+
+
+def _reason_against(action: Action) -> str | None:
+    """Check the preconditions again on fresh evidence: minutes may have passed in the queue.
+
+    Kinds that may overtake are harmless when late: Autosubmit answers that nothing was running.
+    """
+    if action.experiment is None or action.may_overtake:
+        return None
+    mirror.refresh(action.experiment)
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    reasons = (precondition(experiment) for precondition in action.catalogue_kind.requires)
+    return next((reason for reason in reasons if reason), None)
+
+
+def _watch(action: Action) -> None:
+    seconds = LONG_COMMAND_SECONDS if action.catalogue_kind.is_run else SHORT_COMMAND_SECONDS
+    deadline = time.monotonic() + seconds
+    while not follow(action) and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_SECONDS)

@@ -1,0 +1,74 @@
+"""The end of an action: the mirror first, then the state, the result and the audit entry."""
+
+import logging
+from typing import Any
+
+from django.utils import timezone
+
+from experiments import mirror
+from experiments.actions import queue
+from experiments.actions.transition import move
+from experiments.autosubmit.output import Outcome
+from experiments.catalogue import Target
+from experiments.models import Action, Experiment, State
+
+logger = logging.getLogger(__name__)
+
+
+def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
+    """End a running action as its command says."""
+    if outcome.stopped:
+        state = State.CANCELLED
+    else:
+        state = State.SUCCEEDED if outcome.succeeded else State.FAILED
+    changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
+    if outcome.changes:
+        changes["job_changes"] = [list(change) for change in outcome.changes]
+    _end(action, state, expid=outcome.expid or action.expid, **changes)
+
+
+def fail(action: Action, message: str) -> None:
+    """End a running action whose command did not start."""
+    _end(action, State.FAILED, expid=action.expid, message=message)
+
+
+def lose(action: Action) -> None:
+    """End a running action whose command left no evidence of its end. It is never started again by itself."""
+    message = (
+        "The command disappeared without an exit status: it was killed, or its host went down. "
+        "Check the experiment, then request the action again if it is still wanted."
+    )
+    _end(action, State.LOST, expid=action.expid, message=message)
+
+
+def run_lives(action: Action) -> bool:
+    """Answer whether the action is a run whose experiment is seen running, by a fresh look."""
+    if action.experiment is None or not action.catalogue_kind.is_run:
+        return False
+    mirror.refresh(action.experiment)
+    return Experiment.objects.filter(pk=action.experiment.pk, is_running=True).exists()
+
+
+def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
+    experiment = _mirrored(action, expid)
+    ended = move(action, state, ended_at=timezone.now(), expid=expid, experiment=experiment, **changes)
+    if ended and action.catalogue_kind.target is Target.SITE:
+        _send_next_creation(action)
+
+
+def _mirrored(action: Action, expid: str) -> Experiment | None:
+    """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending."""
+    try:
+        if action.experiment is not None:
+            mirror.refresh(action.experiment)
+        elif expid:
+            return mirror.adopt(action.site, expid)
+    except Exception:
+        logger.exception("The mirror of %s could not be refreshed", expid)
+    return action.experiment
+
+
+def _send_next_creation(action: Action) -> None:
+    waiting = Action.objects.filter(site=action.site, experiment=None, state=State.QUEUED).order_by("pk").first()
+    if waiting:
+        queue.send(waiting)

@@ -1,0 +1,147 @@
+"""The one door of all actions: permission, parameters, preconditions, then a queued row and its audit entry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Origin
+from experiments.actions import queue
+from experiments.actions.parameters import validated
+from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.actions.transition import record
+from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.models import Action, Experiment, Site
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What somebody asks for. `experiment` is None for kinds whose target is the site."""
+
+    actor: AbstractBaseUser
+    origin: Origin
+    kind: ActionKind
+    site: Site
+    experiment: Experiment | None = None
+    parameters: Mapping[str, Any]
+    reason: str = ""
+
+    @property
+    def expid(self) -> str:
+        """The expid, blank for a site."""
+        return self.experiment.expid if self.experiment else ""
+
+
+def kind_named(name: str, *, among: Target | None = None) -> ActionKind:
+    """Return the kind called `name`; raise InvalidParameters naming the legal ones."""
+    kind = CATALOGUE.get(name)
+    if kind is None or (among and (kind.target is not among or kind.is_edit)):
+        legal = [k.name for k in CATALOGUE.values() if not among or (k.target is among and not k.is_edit)]
+        raise InvalidParameters({"action": [f"“{name}” is not an action. Legal: {', '.join(legal)}."]})
+    return kind
+
+
+def request_action(request: Request) -> Action:
+    """Queue the action and return it.
+
+    Raises policy.Forbidden, InvalidParameters or Conflict; each refusal is recorded in the trail first.
+    """
+    try:
+        command, parameters = _prepare(request)
+        return _queue(request, command, parameters)
+    except (policy.Forbidden, Refusal) as refusal:
+        record_refusal(request, refusal)
+        raise
+
+
+def preview_action(request: Request) -> list[list[str]]:
+    """Return the exact commands that the action would run, changing nothing; raises as request_action does."""
+    return _prepare(request)[0]
+
+
+def record_refusal(request: Request, refusal: Exception) -> None:
+    """Record that a request was refused, and why."""
+    trail.record(
+        "action.refused",
+        origin=request.origin,
+        subject=request.expid or request.site.slug,
+        site=request.site.slug,
+        expid=request.expid,
+        kind=request.kind.name,
+        details={"parameters": dict(request.parameters)},
+        message=str(refusal),
+    )
+
+
+def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
+    policy.require_request(request.actor, request.kind)
+    parameters = validated(request.kind, request.parameters)
+    _require_site(request)
+    if request.experiment:
+        _require_known_jobs(request.experiment, parameters.get("jobs", []))
+        _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
+    commands = request.kind.commands(request.expid, parameters)
+    return [[request.site.autosubmit, *words] for words in commands], parameters
+
+
+def _require_site(request: Request) -> None:
+    if request.kind.name in request.site.disabled_kinds:
+        raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
+    if request.site.problem:
+        raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+
+
+def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
+    if not names:
+        return
+    known = set(experiment.jobs.values_list("name", flat=True))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {', '.join(unknown[:5])}{more}."]})
+
+
+def _require_experiment(request: Request, experiment: Experiment) -> None:
+    if experiment.gone_at:
+        raise Conflict(f"{experiment.expid} is gone from the store of {request.site}.")
+    if experiment.active_action_id and not request.kind.may_overtake:
+        raise _in_the_way(experiment, experiment.active_action_id)
+    for precondition in request.kind.requires:
+        reason = precondition(experiment)
+        if reason:
+            raise Conflict(reason)
+
+
+def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
+    return Conflict(f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id)
+
+
+def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any]) -> Action:
+    try:
+        with transaction.atomic():
+            action = Action.objects.create(
+                kind=request.kind.name,
+                site=request.site,
+                experiment=request.experiment,
+                expid=request.expid,
+                actor=request.actor,
+                actor_name=request.origin.actor_name,
+                door=request.origin.door,
+                address=request.origin.address,
+                reason=request.reason,
+                parameters=parameters,
+                command=command,
+                may_overtake=request.kind.may_overtake,
+            )
+            record(action, "action.requested", origin=request.origin)
+            queue.send(action)
+    except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
+        if request.experiment is None:
+            raise
+        active = Action.objects.active().filter(experiment=request.experiment, may_overtake=request.kind.may_overtake)
+        raise _in_the_way(request.experiment, active.values_list("pk", flat=True).first()) from error
+    return action

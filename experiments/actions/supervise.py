@@ -1,0 +1,49 @@
+"""What nobody waits for: finding the end of running actions and sending again what a broker lost."""
+
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+from django_q.models import Schedule
+from django_q.tasks import async_task
+
+from experiments.actions import queue
+from experiments.actions.follow import follow
+from experiments.models import Action, Site, State
+from experiments.runners import runner_for
+
+logger = logging.getLogger(__name__)
+
+RESEND_AFTER = timedelta(seconds=60)
+
+
+def supervise(queue_name: str) -> None:
+    """Look once at each action of a queue. Safe to run anywhere the commands run, any number of times."""
+    actions = Action.objects.filter(site__queue=queue_name).select_related("site", "experiment")
+    for action in actions.filter(state=State.RUNNING):
+        try:
+            follow(action)
+            runner_for(action.site).bound_output(action.run_directory(action.step))
+        except Exception:  # one bad action must not keep the others from being followed
+            logger.exception("Action %s could not be followed", action.pk)
+    for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
+        queue.send(action)
+
+
+def ring(site: Site) -> None:
+    """Ask a worker of the site to supervise now: something there has just ended."""
+    async_task("experiments.tasks.supervise", site.queue, cluster=site.queue)
+
+
+def schedule_supervision(site: Site) -> None:
+    """Have the queue of the site supervised every minute."""
+    Schedule.objects.get_or_create(
+        name=f"supervise {site.queue}",
+        defaults={
+            "func": "experiments.tasks.supervise",
+            "args": repr((site.queue,)),
+            "schedule_type": Schedule.MINUTES,
+            "minutes": 1,
+            "cluster": site.queue,
+        },
+    )

@@ -1,0 +1,52 @@
+"""The only way in which the state of an action changes: a conditional update and its audit entry, in one transaction."""
+
+from typing import Any
+
+from django.db import transaction
+
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.models import MOVES, Action, State
+
+
+def move(action: Action, to: State, *, origin: Origin | None = None, **changes: Any) -> bool:
+    """Move the action to the state `to` and set the fields in `changes`; answer whether this call did it.
+
+    False means that the action was not in a state from which the move is legal: somebody else was faster.
+    `origin` is by default the worker, on behalf of the actor.
+    """
+    with transaction.atomic():
+        if not Action.objects.filter(pk=action.pk, state__in=MOVES[to]).update(state=to, **changes):
+            return False
+        action.refresh_from_db()
+        record(action, f"action.{to}", origin=origin or on_behalf_of(action))
+    return True
+
+
+def on_behalf_of(action: Action) -> Origin:
+    """Return the origin of what a worker does for the actor of an action."""
+    return Origin(door=Door.WORKER, actor_name=action.actor_name, actor_id=action.actor_id)
+
+
+def record(action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None) -> None:
+    """Add the audit entry of something that happened to an action, by default with its parameters and command."""
+    trail.record(
+        event,
+        origin=origin,
+        subject=action.expid or str(action.site),
+        site=action.site.slug,
+        expid=action.expid,
+        action_id=action.pk,
+        kind=action.kind,
+        details=details or _details(action),
+        message=action.message or action.reason,
+    )
+
+
+def _details(action: Action) -> dict[str, Any]:
+    details = {"parameters": action.parameters, "command": action.command}
+    if action.exit_status is not None:
+        details["exit_status"] = action.exit_status
+    if action.job_changes:
+        details["job_changes"] = action.job_changes
+    return details

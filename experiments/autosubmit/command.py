@@ -1,0 +1,97 @@
+"""The one builder of Autosubmit command lines: an argv is constant words, the expid and validated options.
+
+No value ever passes through a shell. Each option with a flag is one `--flag=value` element, so that a value that
+begins with `-` stays a value.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any
+
+# Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
+LONGEST_LIST_BYTES = 100_000
+
+
+class Word(Enum):
+    """A place in a command line that is filled in when the command is built."""
+
+    EXPID = "expid"
+
+
+class OptionType(StrEnum):
+    """What kind of value an option takes."""
+
+    TEXT = "text"
+    LONG_TEXT = "long text"
+    FLAG = "flag"
+    CHOICE = "choice"
+    LIST = "list"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One parameter of an action and how the command line says it.
+
+    `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
+    of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8.
+    """
+
+    name: str
+    help: str
+    type: OptionType = OptionType.TEXT
+    flag: str = ""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    pattern_help: str = ""
+    max_bytes: int = 200
+    example: Any = None
+
+    def elements(self, value: Any) -> list[str]:
+        """Return the argv elements that say `value`."""
+        if self.type is OptionType.FLAG:
+            return [self.flag] if value else []
+        text = " ".join(value) if self.type is OptionType.LIST else str(value)
+        return [f"{self.flag}={text}"] if self.flag else [text]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`)."""
+
+    words: tuple[str | Word, ...]
+    options: tuple[Option, ...] = ()
+    is_long: bool = False
+
+    def argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+        """Return the argvs (without the program) for validated `parameters`: one, or more for a very long list."""
+        words = [expid if word is Word.EXPID else str(word) for word in self.words]
+        return [words + self._elements(batch) for batch in _batches(self.options, parameters)]
+
+    def _elements(self, parameters: Mapping[str, Any]) -> list[str]:
+        given = [option for option in self.options if parameters.get(option.name) not in (None, "", [])]
+        ordered = sorted(given, key=lambda option: not option.flag)  # positional arguments come last
+        return [element for option in ordered for element in option.elements(parameters[option.name])]
+
+
+def _batches(options: Sequence[Option], parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    lists = [option.name for option in options if option.type is OptionType.LIST and parameters.get(option.name)]
+    if not lists:
+        yield parameters
+        return
+    name = lists[0]
+    for part in _parts(parameters[name]):
+        yield {**parameters, name: part}
+
+
+def _parts(items: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for item in items:
+        size += len(item.encode()) + 1
+        if part and size > LONGEST_LIST_BYTES:
+            yield part
+            part, size = [], len(item.encode()) + 1
+        part.append(item)
+    yield part

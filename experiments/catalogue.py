@@ -1,0 +1,333 @@
+"""Every action that the portal can do. A new Autosubmit command is one more entry here and nothing elsewhere.
+
+The command lines and what they do are those of Autosubmit 4.1.17; the tests pass each through its own parser.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from autosubmit_portal.access.roles import Role
+from experiments import preconditions
+from experiments.autosubmit.command import Command, Option, OptionType, Word
+from experiments.preconditions import ExperimentState
+
+EXPID = Word.EXPID
+EXPID_PATTERN = r"[a-z0-9]{4,}"
+JOB_NAME_PATTERN = r"[A-Za-z0-9_.-]+"
+# Autosubmit accepts these as targets; it refuses FAILED, RUNNING and the others.
+SETTABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "UNKNOWN", "HELD")
+FILTERABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "FAILED", "UNKNOWN")
+DESCRIPTION_BYTES = 10_240
+
+
+class Target(StrEnum):
+    """What an action is done to."""
+
+    SITE = "site"
+    EXPERIMENT = "experiment"
+    JOBS = "jobs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActionKind:
+    """One kind of action.
+
+    `requires` are checked when the action is requested and again right before its command starts. `check` looks at
+    the validated parameters together and answers errors by field. `may_overtake` lets it start while another action
+    is active on the experiment. `warning` tells a person what is lost. `is_edit` puts it on PATCH instead of
+    `POST ?action=`.
+    """
+
+    name: str
+    title: str
+    help: str
+    target: Target
+    role: Role
+    steps: tuple[Command, ...]
+    requires: tuple[Callable[[ExperimentState], str | None], ...] = ()
+    check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
+    may_overtake: bool = False
+    warning: str = ""
+    is_edit: bool = False
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """All options of all steps."""
+        return tuple(option for step in self.steps for option in step.options)
+
+    @property
+    def permission(self) -> str:
+        """The codename of the permission to request this kind, in the app `experiments`."""
+        return f"request_{self.name}"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the action ends in a run of the experiment."""
+        return self.steps[-1].is_long
+
+    def commands(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+        """Return the argvs of all steps, in order, without the program."""
+        return [argv for step in self.steps for argv in step.argvs(expid, parameters)]
+
+
+DESCRIPTION = Option(
+    name="description",
+    help="What the experiment is for, at most 10 kB; stored by Autosubmit exactly as typed.",
+    type=OptionType.LONG_TEXT,
+    required=True,
+    max_bytes=DESCRIPTION_BYTES,
+    pattern=r"(?s)[^\x00]*\S[^\x00]*",
+    pattern_help="some text, without NUL characters",
+    example="Control run, 1850-1900",
+)
+
+RUN_COMMAND = Command(words=("run", EXPID), is_long=True)
+
+RUN = ActionKind(
+    name="run",
+    title="Start",
+    help="Run the experiment until all its jobs are done. The run outlives the portal.",
+    target=Target.EXPERIMENT,
+    role=Role.OPERATOR,
+    steps=(RUN_COMMAND,),
+    requires=(preconditions.has_job_list, preconditions.not_running),
+)
+
+STOP = ActionKind(
+    name="stop",
+    title="Stop",
+    help="Stop the run of the experiment. Jobs that are already submitted go on unless cancelled.",
+    target=Target.EXPERIMENT,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("stop", "--yes", EXPID),
+            options=(
+                Option(name="force", flag="--force", type=OptionType.FLAG, help="Kill the run (SIGKILL) at once."),
+                Option(
+                    name="cancel",
+                    flag="--cancel",
+                    type=OptionType.FLAG,
+                    help="Also tell the schedulers to cancel the active jobs.",
+                ),
+            ),
+        ),
+    ),
+    requires=(preconditions.running,),
+    may_overtake=True,
+    warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
+)
+
+GENERATE = ActionKind(
+    name="generate",
+    title="Generate",
+    help="Generate the job list from the configuration (`autosubmit create`).",
+    target=Target.EXPERIMENT,
+    role=Role.MANAGER,
+    steps=(
+        Command(
+            words=("create", "--noplot", EXPID),
+            options=(
+                Option(name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."),
+                Option(
+                    name="check_wrapper",
+                    flag="--check_wrapper",
+                    type=OptionType.FLAG,
+                    help="Also work out the wrappers of the workflow.",
+                ),
+            ),
+        ),
+    ),
+    requires=(preconditions.not_running,),
+    warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
+)
+
+RESTART = ActionKind(
+    name="restart",
+    title="Restart",
+    help="Recover the job list (COMPLETED jobs are kept, FAILED ones become READY), save it, then run.",
+    target=Target.EXPERIMENT,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("recovery", "--all", "--save", "--noplot", EXPID),
+            options=(
+                Option(
+                    name="force",
+                    flag="--force",
+                    type=OptionType.FLAG,
+                    help="First cancel the jobs that the job list says are submitted, queuing or running.",
+                ),
+            ),
+        ),
+        RUN_COMMAND,
+    ),
+    requires=(preconditions.has_job_list, preconditions.not_running),
+)
+
+
+def _one_way_to_choose(parameters: Mapping[str, Any]) -> dict[str, str]:
+    ways = ("jobs", "filter_status", "filter_section", "filter_chunks")
+    if sum(bool(parameters.get(way)) for way in ways) == 1:
+        return {}
+    return {"jobs": f"Choose the jobs in exactly one way: {', '.join(ways)}."}
+
+
+SET_STATUS = ActionKind(
+    name="set_status",
+    title="Set status",
+    help="Set the status of jobs, chosen by name or by a filter.",
+    target=Target.JOBS,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("setstatus", "--save", "--noplot", EXPID),
+            options=(
+                Option(
+                    name="status",
+                    flag="--status_final",
+                    type=OptionType.CHOICE,
+                    choices=SETTABLE_STATUSES,
+                    required=True,
+                    help="The new status.",
+                    example="READY",
+                ),
+                Option(
+                    name="jobs",
+                    flag="--list",
+                    type=OptionType.LIST,
+                    pattern=JOB_NAME_PATTERN,
+                    pattern_help="letters, digits, `_`, `.` and `-`",
+                    help="Names of jobs.",
+                    example=["a000_20000101_fc0_1_SIM"],
+                ),
+                Option(
+                    name="filter_status",
+                    flag="--filter_status",
+                    type=OptionType.LIST,
+                    choices=FILTERABLE_STATUSES,
+                    help="All jobs that have one of these statuses.",
+                    example=["FAILED"],
+                ),
+                Option(
+                    name="filter_section",
+                    flag="--filter_type",
+                    type=OptionType.LIST,
+                    pattern=r"[A-Za-z0-9_-]+",
+                    pattern_help="letters, digits, `_` and `-`",
+                    help="All jobs of these sections.",
+                    example=["SIM"],
+                ),
+                Option(
+                    name="filter_chunks",
+                    flag="--filter_chunks",
+                    max_bytes=10_240,
+                    pattern=r"\[[A-Za-z0-9_ \[\]-]+\]",
+                    pattern_help="dates, members and chunks in brackets",
+                    help="All jobs of these dates, members and chunks, in Autosubmit's notation.",
+                    example="[ 20000101 [ fc0 [1-4] ] ]",
+                ),
+            ),
+        ),
+    ),
+    requires=(preconditions.has_job_list, preconditions.not_running),
+    check=_one_way_to_choose,
+)
+
+
+def _one_origin(parameters: Mapping[str, Any]) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    if sum(bool(parameters.get(name)) for name in ("dummy", "minimal_configuration", "copy")) > 1:
+        errors["dummy"] = "Choose at most one of dummy, minimal_configuration and copy."
+    if sum(bool(parameters.get(name)) for name in ("testcase", "operational", "evaluation")) > 1:
+        errors["testcase"] = "Choose at most one of testcase, operational and evaluation."
+    if not parameters.get("minimal_configuration"):
+        for name in ("git_repo", "git_branch", "git_as_conf"):
+            if parameters.get(name):
+                errors[name] = "Only used together with minimal_configuration."
+    return errors
+
+
+def _flag(name: str, text: str) -> Option:
+    return Option(name=name, flag=f"--{name}", type=OptionType.FLAG, help=text)
+
+
+CREATE = ActionKind(
+    name="create",
+    title="Create experiment",
+    help="Create an experiment (`autosubmit expid`); the new expid is in the finished action.",
+    target=Target.SITE,
+    role=Role.MANAGER,
+    steps=(
+        Command(
+            words=("expid",),
+            options=(
+                replace(DESCRIPTION, flag="--description"),
+                Option(
+                    name="hpc",
+                    flag="--HPC",
+                    pattern=r"[A-Za-z0-9_.-]+",
+                    pattern_help="letters, digits, `_`, `.` and `-`",
+                    help="The platform that the jobs run on by default.",
+                    example="LOCAL",
+                ),
+                _flag("dummy", "With default values, for testing."),
+                _flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),
+                Option(
+                    name="copy",
+                    flag="--copy",
+                    pattern=EXPID_PATTERN,
+                    pattern_help="an expid",
+                    help="As a copy of this experiment.",
+                    example="a000",
+                ),
+                Option(
+                    name="git_repo",
+                    flag="--git_repo",
+                    max_bytes=1000,
+                    # Autosubmit hands this to a shell: nothing but plain addresses gets through.
+                    pattern=r"(https://|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
+                    pattern_help="an https://, ssh:// or git@host:path address without blanks or quotes",
+                    help="Git repository with the configuration.",
+                    example="https://git.example.org/project/workflow.git",
+                ),
+                Option(
+                    name="git_branch",
+                    flag="--git_branch",
+                    pattern=r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*",
+                    pattern_help="letters, digits, `.`, `_`, `/` and `-`, without `..`",
+                    help="Branch of git_repo.",
+                    example="main",
+                ),
+                Option(
+                    name="git_as_conf",
+                    flag="--git_as_conf",
+                    pattern=r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]*",
+                    pattern_help="a relative path of letters, digits, `.`, `_`, `/` and `-`, without `..`",
+                    help="Folder of the configuration inside git_repo.",
+                    example="conf/bootstrap",
+                ),
+                _flag("testcase", "With the expid of a test case (t…)."),
+                _flag("operational", "With the expid of an operational experiment (o…)."),
+                _flag("evaluation", "With the expid of an evaluation experiment (e…)."),
+            ),
+        ),
+    ),
+    check=_one_origin,
+)
+
+UPDATE_DESCRIPTION = ActionKind(
+    name="update_description",
+    title="Update description",
+    help="Change the description of the experiment.",
+    target=Target.EXPERIMENT,
+    role=Role.OPERATOR,
+    steps=(Command(words=("updatedescrip", EXPID, "--"), options=(DESCRIPTION,)),),
+    is_edit=True,
+)
+
+CATALOGUE: dict[str, ActionKind] = {
+    kind.name: kind for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, UPDATE_DESCRIPTION, CREATE)
+}

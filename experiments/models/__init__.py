@@ -1,0 +1,9 @@
+"""The models of experiments and of what is done to them."""
+
+from experiments.models.action import Action
+from experiments.models.experiment import Experiment
+from experiments.models.run import Run
+from experiments.models.site import Site
+from experiments.models.states import ACTIVE_STATES, MOVES, State
+
+__all__ = ["ACTIVE_STATES", "MOVES", "Action", "Experiment", "Run", "Site", "State"]

@@ -1,0 +1,122 @@
+"""An action: one request to do something to an experiment, from request to result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from autosubmit_portal.access import policy
+from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.models.experiment import Experiment
+from experiments.models.site import Site
+from experiments.models.states import ACTIVE_STATES, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """The catalogue as choices; a callable, so that a new kind needs no migration."""
+    return [(kind.name, kind.title) for kind in CATALOGUE.values()]
+
+
+class ActionQuerySet(models.QuerySet["Action"]):
+    """Actions."""
+
+    def active(self) -> "ActionQuerySet":
+        """Those that have not ended."""
+        return self.filter(state__in=ACTIVE_STATES)
+
+    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ActionQuerySet":
+        """Those that the actor may see."""
+        return self if policy.may_view(actor, self.model) else self.none()
+
+
+class Action(models.Model):
+    """One request and what became of it.
+
+    The state moves only through `experiments.actions.transition.move`. `command` is a list of argvs, one a step;
+    `step` is the index of the one that runs or ran last. The names of actor and expid are copied: they stay true when
+    accounts and experiments are gone.
+    """
+
+    kind = models.CharField(max_length=50, choices=kind_choices)
+    state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="actions")
+    experiment = models.ForeignKey(Experiment, null=True, on_delete=models.PROTECT, related_name="actions")
+    expid = models.CharField(max_length=50, blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=150)
+    door = models.CharField(max_length=20)
+    address = models.GenericIPAddressField(null=True)
+    reason = models.TextField(blank=True)
+    parameters = models.JSONField(default=dict)
+    command = models.JSONField(default=list)
+    may_overtake = models.BooleanField(default=False)
+    step = models.PositiveSmallIntegerField(default=0)
+    step_started_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=100, blank=True)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    exit_status = models.SmallIntegerField(null=True)
+    message = models.TextField(blank=True)
+    job_changes = models.JSONField(default=list, help_text="[job name, new status] as the command reported them.")
+
+    objects = ActionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["experiment"],
+                condition=Q(state__in=ACTIVE_STATES, may_overtake=False),
+                name="experiments_one_active_action",
+            ),
+            # Two stops at once, say: a double click makes one action.
+            models.UniqueConstraint(
+                fields=["experiment", "kind"],
+                condition=Q(state__in=ACTIVE_STATES),
+                name="experiments_one_active_action_of_a_kind",
+            ),
+            # Two `autosubmit expid` at once get the same expid.
+            models.UniqueConstraint(
+                fields=["site"],
+                condition=Q(state=State.RUNNING, experiment__isnull=True),
+                name="experiments_one_creation_at_a_time",
+            ),
+        ]
+        indexes = [
+            # The supervisor's question, asked every minute: which have not ended?
+            models.Index(fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"),
+            models.Index(fields=["experiment", "-requested_at"], name="experiments_action_history"),
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.pk} {self.kind} {self.expid}".rstrip()
+
+    @property
+    def catalogue_kind(self) -> ActionKind:
+        """The entry of the catalogue."""
+        return CATALOGUE[self.kind]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def jobs(self) -> list[str]:
+        """Names of the jobs that were asked for, if any."""
+        return list(self.parameters.get("jobs", []))
+
+    @property
+    def directory(self) -> Path:
+        """The folder of its run directories."""
+        return Path(settings.ACTIONS_DIRECTORY) / str(self.pk)
+
+    def run_directory(self, step: int) -> Path:
+        """Where the command of one step leaves its output and exit status."""
+        return self.directory / str(step)

@@ -1,0 +1,89 @@
+"""An experiment, as mirrored from the store of its site."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q, Subquery
+
+from autosubmit_portal.access import policy
+from experiments.catalogue import CATALOGUE
+from experiments.models.site import Site
+from experiments.models.states import ACTIVE_STATES, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
+
+
+class ExperimentQuerySet(models.QuerySet["Experiment"]):
+    """Experiments."""
+
+    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ExperimentQuerySet":
+        """Those that the actor may see."""
+        return self if policy.may_view(actor, self.model) else self.none()
+
+    def with_active_action(self) -> "ExperimentQuerySet":
+        """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""
+        from experiments.models.action import Action
+
+        active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
+        starting = Action.objects.filter(experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS)
+        return self.annotate(active_action_id=Subquery(active.values("pk")[:1]), is_starting=Exists(starting))
+
+
+class Experiment(models.Model):
+    """One experiment of a site.
+
+    `status_counts` holds the number of jobs per status name (zeros left out). `is_running` is decided by `evidence`,
+    never by Autosubmit's own status table. `fingerprint` says which version of the store's files is mirrored.
+    `problem` is blank unless a file could not be read; the last good mirror stays.
+    """
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
+    expid = models.CharField(max_length=50)
+    autosubmit_id = models.BigIntegerField(default=0)
+    description = models.TextField(blank=True)
+    owner = models.CharField(max_length=100, blank=True)
+    hpc = models.CharField("HPC", max_length=100, blank=True)
+    version = models.CharField(max_length=50, blank=True)
+    model = models.CharField(max_length=500, blank=True)
+    branch = models.CharField(max_length=250, blank=True)
+    created_at = models.DateTimeField(null=True)
+    status_counts = models.JSONField(default=dict)
+    total_jobs = models.PositiveIntegerField(default=0)
+    is_running = models.BooleanField(default=False)
+    evidence = models.CharField(max_length=300, blank=True)
+    changed_at = models.DateTimeField(null=True, help_text="When its files in the store last changed.")
+    refreshed_at = models.DateTimeField(null=True, help_text="When its files were last read.")
+    fingerprint = models.JSONField(default=list)
+    problem = models.TextField(blank=True)
+    gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
+
+    objects = ExperimentQuerySet.as_manager()
+
+    # Annotated by with_active_action().
+    is_starting: bool
+    active_action_id: int | None
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "expid"], name="experiments_unique_expid")]
+        indexes = [
+            # The console's first question: what runs?
+            models.Index(fields=["site", "expid"], condition=Q(is_running=True), name="experiments_running"),
+            models.Index(fields=["-changed_at"], name="experiments_changed"),
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.expid
+
+    @property
+    def has_job_list(self) -> bool:
+        """Whether there are jobs to run."""
+        return self.total_jobs > 0
+
+    def count(self, *statuses: str) -> int:
+        """The number of jobs in any of `statuses`."""
+        counts: dict[str, Any] = self.status_counts
+        return sum(int(counts.get(status, 0)) for status in statuses)

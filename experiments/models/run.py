@@ -1,0 +1,30 @@
+"""A run of an experiment, from Autosubmit's own history."""
+
+from django.db import models
+
+from experiments.models.experiment import Experiment
+
+
+class Run(models.Model):
+    """One row of Autosubmit's `experiment_run`. The counts are of jobs at the last time that Autosubmit wrote it."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="runs")
+    run_id = models.PositiveIntegerField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    chunk_unit = models.CharField(max_length=20, blank=True)
+    chunk_size = models.PositiveIntegerField(default=0)
+    completed = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    queuing = models.PositiveIntegerField(default=0)
+    running = models.PositiveIntegerField(default=0)
+    submitted = models.PositiveIntegerField(default=0)
+    suspended = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}"

@@ -1,0 +1,77 @@
+"""A site: one Autosubmit installation, where its store is and how its commands run."""
+
+from pathlib import Path
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from experiments.catalogue import CATALOGUE
+
+
+class SiteQuerySet(models.QuerySet["Site"]):
+    """Sites."""
+
+    def default(self) -> "Site | None":
+        """The site that is meant when none is named."""
+        return self.order_by("-is_default", "pk").first()
+
+
+class Site(models.Model):
+    """One Autosubmit installation.
+
+    `problem` is blank for a healthy site, otherwise it says what is broken and what to do; the mirror keeps it.
+    `mirrored_at` is when the mirror last looked at the whole store.
+    """
+
+    slug = models.SlugField(unique=True, help_text="Short name in addresses and audit entries.")
+    name = models.CharField(max_length=100)
+    autosubmit = models.CharField(
+        max_length=500,
+        validators=[RegexValidator(r"^/", "An absolute path, such as /opt/autosubmit/bin/autosubmit.")],
+        help_text="Absolute path of the autosubmit program.",
+    )
+    home = models.CharField(
+        max_length=500,
+        validators=[RegexValidator(r"^/", "An absolute path.")],
+        help_text="HOME of the commands: the folder that holds .autosubmitrc.",
+    )
+    configuration = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
+    )
+    queue = models.SlugField(default="portal", help_text="The queue whose workers run the commands of this site.")
+    refresh_seconds = models.PositiveSmallIntegerField(default=2, help_text="How often the mirror looks.")
+    disabled_kinds = models.JSONField(default=list, blank=True, help_text="Action kinds that nobody may request here.")
+    is_default = models.BooleanField(default=False, help_text="The site that is meant when none is named.")
+    autosubmit_version = models.CharField(max_length=50, blank=True, editable=False)
+    problem = models.TextField(blank=True, editable=False)
+    mirrored_at = models.DateTimeField(null=True, editable=False)
+
+    objects = SiteQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="experiments_one_default_site"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def home_folder(self) -> Path:
+        """The home as a path."""
+        return Path(self.home)
+
+    @property
+    def configuration_file(self) -> Path | None:
+        """The configuration file that replaces `.autosubmitrc`, if one does."""
+        return Path(self.configuration) if self.configuration else None
+
+    @property
+    def enabled_kinds(self) -> list[str]:
+        """Names of the action kinds that may be requested here."""
+        return [name for name in CATALOGUE if name not in self.disabled_kinds]

@@ -1,0 +1,41 @@
+"""One permission per action kind, and the groups that hold them, kept in step with the catalogue."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+
+from autosubmit_portal.access.roles import Role
+from experiments.catalogue import CATALOGUE
+
+VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
+MANAGE = ("add_site", "change_site", "view_auditentry")
+
+
+def synchronise_permissions(**_: Any) -> None:
+    """Create the permissions that are missing and give each new one to the groups of its role and above.
+
+    Permissions that exist are left with whoever holds them: a manager may have taken one away.
+    """
+    for label in ("experiments", "jobs", "audit"):
+        create_permissions(apps.get_app_config(label), verbosity=0)
+    _give_new_groups_their_views()
+    for kind in CATALOGUE.values():
+        permission, is_new = Permission.objects.get_or_create(
+            content_type=ContentType.objects.get_for_model(apps.get_model("experiments", "Action")),
+            codename=kind.permission,
+            defaults={"name": f"Can request: {kind.title}"},
+        )
+        if is_new:
+            for role in (role for role in Role if role >= kind.role):
+                Group.objects.get_or_create(name=role.title)[0].permissions.add(permission)
+
+
+def _give_new_groups_their_views() -> None:
+    for role in Role:
+        group, is_new = Group.objects.get_or_create(name=role.title)
+        if is_new or not group.permissions.exists():
+            names = VIEW + (MANAGE if role is Role.MANAGER else ())
+            group.permissions.add(*Permission.objects.filter(codename__in=names))

@@ -1,0 +1,12 @@
+"""How commands are executed at a site."""
+
+from experiments.models import Site
+from experiments.runners.base import Look, Runner
+from experiments.runners.local import LocalRunner
+
+__all__ = ["Look", "Runner", "runner_for"]
+
+
+def runner_for(site: Site) -> Runner:
+    """Return the runner of a site."""
+    return LocalRunner(site)

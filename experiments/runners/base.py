@@ -1,0 +1,46 @@
+"""The contract of a runner: how a command is started at a site and found again by anybody."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a command saw. Neither alive nor with an exit status: it left no evidence (yet)."""
+
+    is_alive: bool = False
+    exit_status: int | None = None
+
+
+class Runner(ABC):
+    """Runs commands, each in a run directory that holds `argv`, `pid`, `output` and, at its end, `exit_status`."""
+
+    @abstractmethod
+    def start(self, argv: Sequence[str], directory: Path) -> None:
+        """Start `argv` in a session of its own, so that it outlives whoever starts it.
+
+        Before: `directory` does not exist. After: it does, private to the account that runs the command.
+        Raises FileExistsError when called twice, OSError when the command cannot be started.
+        """
+
+    @abstractmethod
+    def look(self, directory: Path) -> Look:
+        """Say whether the command lives or how it ended. May be called at any time, by anybody, any number of times."""
+
+    @abstractmethod
+    def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+        """Return at most `limit` bytes of what the command printed, from byte `offset`, and how many there are in all.
+
+        stdout and stderr are one stream, in the order in which they were written, as in a terminal.
+        """
+
+    @abstractmethod
+    def bound_output(self, directory: Path) -> None:
+        """Drop the oldest output of a command that printed too much."""
+
+    def text(self, directory: Path, limit: int = 1_000_000) -> str:
+        """Return the last `limit` bytes of the output as text."""
+        size = self.output(directory, 0, 0)[1]
+        return self.output(directory, max(0, size - limit), limit)[0].decode("utf-8", "replace")

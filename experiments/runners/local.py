@@ -1,0 +1,102 @@
+"""Commands on this host."""
+
+import os
+import pwd
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.models import Site
+from experiments.runners.base import Look, Runner
+
+LAUNCHER = Path(__file__).with_name("launch.sh")
+MOST_OUTPUT_BYTES = 64 * 1024 * 1024
+KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
+
+
+class LocalRunner(Runner):
+    """Runs the commands of a site on this host, as the account of the worker."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def start(self, argv: Sequence[str], directory: Path) -> None:
+        """Start the launcher in its own session; nothing of ours waits for it or holds its output."""
+        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.mkdir(mode=0o700)
+        (directory / "argv").write_text("".join(f"{_escaped(argument)}\n" for argument in argv), encoding="utf-8")
+        (directory / "output").touch(mode=0o600)
+        subprocess.Popen(
+            ["/bin/sh", str(LAUNCHER), str(directory)],
+            cwd=directory,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            # Queue workers ignore SIGINT; a run that inherits that cannot be stopped.
+            preexec_fn=_default_signals,
+        )
+
+    def look(self, directory: Path) -> Look:
+        """Read the exit status, or ask the kernel whether the launcher is still the process that it was."""
+        status = _read(directory / "exit_status")
+        if status:
+            return Look(exit_status=int(status))
+        pid, _, started = _read(directory / "pid").partition(" ")
+        return Look(is_alive=bool(pid) and _process_started(int(pid)) == started.strip())
+
+    def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+        """Read a part of the output file; an absent file is empty."""
+        try:
+            with (directory / "output").open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(min(offset, size))
+                return file.read(limit), size
+        except FileNotFoundError:
+            return b"", 0
+
+    def bound_output(self, directory: Path) -> None:
+        """Keep the newest part. The command appends, so it goes on at the new end of the file."""
+        kept, size = self.output(directory, 0, 0)
+        if size <= MOST_OUTPUT_BYTES:
+            return
+        kept, _ = self.output(directory, size - KEPT_OUTPUT_BYTES, KEPT_OUTPUT_BYTES)
+        os.truncate(directory / "output", 0)
+        with (directory / "output").open("ab") as file:
+            file.write(b"[earlier output was dropped]\n" + kept)
+
+    def _environment(self) -> dict[str, str]:
+        user = pwd.getpwuid(os.getuid()).pw_name
+        path = f"{Path(self.site.autosubmit).parent}:{os.environ.get('PATH', os.defpath)}"
+        environment = {"HOME": self.site.home, "PATH": path, "USER": user, "LOGNAME": user}
+        environment |= {"LANG": "C.UTF-8", "TERM": "dumb"}
+        if self.site.configuration:
+            environment["AUTOSUBMIT_CONFIGURATION"] = self.site.configuration
+        return environment
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _escaped(argument: str) -> str:
+    return argument.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _process_started(pid: int) -> str | None:
+    """Return the start time of a living process in clock ticks since boot (field 22 of stat); None for none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]

@@ -1,0 +1,44 @@
+"""A job of an experiment, as mirrored from its job list and history."""
+
+from django.db import models
+
+
+class Job(models.Model):
+    """One job. Status names are Autosubmit's own; times are those of its newest attempt.
+
+    `date` is the start date of the experiment that the job belongs to. Blank and None mean that Autosubmit does not
+    say. `out_log` and `err_log` are file names in the job log folder of the experiment.
+    """
+
+    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="jobs")
+    name = models.CharField(max_length=250)
+    status = models.CharField(max_length=20)
+    section = models.CharField(max_length=100, blank=True)
+    date = models.DateTimeField(null=True)
+    member = models.CharField(max_length=100, blank=True)
+    chunk = models.IntegerField(null=True)
+    split = models.IntegerField(null=True)
+    splits = models.IntegerField(null=True)
+    priority = models.IntegerField(default=0)
+    platform = models.CharField(max_length=100, blank=True)
+    remote_id = models.BigIntegerField(null=True)
+    qos = models.CharField(max_length=100, blank=True)
+    processors = models.CharField(max_length=50, blank=True)
+    wallclock = models.CharField(max_length=20, blank=True)
+    workflow_commit = models.CharField(max_length=100, blank=True)
+    fail_count = models.PositiveIntegerField(default=0)
+    submitted_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    out_log = models.CharField(max_length=300, blank=True)
+    err_log = models.CharField(max_length=300, blank=True)
+    out_log_remote = models.CharField(max_length=500, blank=True)
+    err_log_remote = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["experiment", "name"], name="jobs_unique_name")]
+        indexes = [models.Index(fields=["experiment", "status"], name="jobs_status")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name
