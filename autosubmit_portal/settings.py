@@ -97,7 +97,9 @@ def database() -> dict[str, Any]:
     A connection that is kept is four to seven times faster for the queue. SQLite needs write-ahead logging for speed
     and IMMEDIATE transactions against "database is locked": web and worker write at the same time.
     """
-    config: dict[str, Any] = env.db("PORTAL_DATABASE_URL", default=f"sqlite:///{PORTAL_HOME / 'portal.sqlite3'}")
+    config: dict[str, Any] = env.db(
+        "PORTAL_DATABASE_URL", default=f"sqlite:///{PORTAL_HOME / 'portal.sqlite3'}"
+    )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {

@@ -30,9 +30,9 @@ class Target(StrEnum):
     JOBS = "jobs"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ActionKind:
-    """One kind of action.
+    """One kind of action; there is one object of each.
 
     `requires` are checked when the action is requested and again right before its command starts. `check` looks at
     the validated parameters together and answers errors by field. `may_overtake` lets it start while another action
@@ -78,7 +78,7 @@ DESCRIPTION = Option(
     type=OptionType.LONG_TEXT,
     required=True,
     max_bytes=DESCRIPTION_BYTES,
-    pattern=r"(?s)[^\x00]*\S[^\x00]*",
+    pattern=r"\s*[^\s\x00][^\x00]*",
     pattern_help="some text, without NUL characters",
     example="Control run, 1850-1900",
 )
@@ -105,7 +105,9 @@ STOP = ActionKind(
         Command(
             words=("stop", "--yes", EXPID),
             options=(
-                Option(name="force", flag="--force", type=OptionType.FLAG, help="Kill the run (SIGKILL) at once."),
+                Option(
+                    name="force", flag="--force", type=OptionType.FLAG, help="Kill the run (SIGKILL) at once."
+                ),
                 Option(
                     name="cancel",
                     flag="--cancel",
@@ -130,7 +132,9 @@ GENERATE = ActionKind(
         Command(
             words=("create", "--noplot", EXPID),
             options=(
-                Option(name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."),
+                Option(
+                    name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
+                ),
                 Option(
                     name="check_wrapper",
                     flag="--check_wrapper",
@@ -274,7 +278,9 @@ CREATE = ActionKind(
                     example="LOCAL",
                 ),
                 _flag("dummy", "With default values, for testing."),
-                _flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),
+                _flag(
+                    "minimal_configuration", "With a minimal configuration, usually completed from git_repo."
+                ),
                 Option(
                     name="copy",
                     flag="--copy",

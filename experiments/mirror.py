@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 
-from experiments.autosubmit.liveness import Liveness, Locks, liveness, read_locks
+from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     BrokenStore,
     ExperimentRecord,
@@ -25,7 +26,6 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.mirror import sync
 
 logger = logging.getLogger(__name__)
@@ -102,10 +102,16 @@ class SiteMirror:
             state = (site.autosubmit, os.stat(site.autosubmit).st_mtime)
         except OSError as error:
             self.program_seen = None
-            raise BrokenStore(f"The Autosubmit program {site.autosubmit} is missing: {error.strerror}.") from error
+            raise BrokenStore(
+                f"The Autosubmit program {site.autosubmit} is missing: {error.strerror}."
+            ) from error
         if self.program_seen == state:
             return
-        if site.problem and time.monotonic() - self.program_checked < PROGRAM_CHECK_SECONDS and self.program_checked:
+        if (
+            site.problem
+            and time.monotonic() - self.program_checked < PROGRAM_CHECK_SECONDS
+            and self.program_checked
+        ):
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
         version = program_version(Path(site.autosubmit), site.home_folder)
@@ -184,14 +190,22 @@ def program_version(program: Path, home: Path) -> str:
     try:
         done = subprocess.run(
             [str(program), "--version"],
-            env={"HOME": str(home), "PATH": f"{program.parent}:{os.defpath}", "TERM": "dumb", "LANG": "C.UTF-8"},
+            env={
+                "HOME": str(home),
+                "PATH": f"{program.parent}:{os.defpath}",
+                "TERM": "dumb",
+                "LANG": "C.UTF-8",
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            check=False,
             text=True,
             timeout=60,  # it takes 3 s; a minute means that the file system hangs
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BrokenStore(f"The Autosubmit program {program} cannot run: {error}. Repair the installation.") from error
+        raise BrokenStore(
+            f"The Autosubmit program {program} cannot run: {error}. Repair the installation."
+        ) from error
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         reason = last[0] if last else f"exit status {done.returncode}"

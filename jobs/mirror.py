@@ -27,7 +27,9 @@ def sync(
     """
     wanted = {record.name: _values(record, times.get(record.name)) for record in records}
     _sync_jobs(experiment_id, wanted)
-    _sync_dependencies(experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted})
+    _sync_dependencies(
+        experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted}
+    )
     return dict(Counter(values["status"] for values in wanted.values()))
 
 
@@ -35,7 +37,13 @@ def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
     """Return the fields of one job: what the job list says, then what only the history knows."""
     values = {name: getattr(record, name) for name in MIRRORED_FIELDS if hasattr(record, name)}
     if times is None:
-        return {"qos": "", "workflow_commit": "", "submitted_at": None, "started_at": None, "finished_at": None} | values
+        return {
+            "qos": "",
+            "workflow_commit": "",
+            "submitted_at": None,
+            "started_at": None,
+            "finished_at": None,
+        } | values
     for name in ("platform", "remote_id", "wallclock", "out_log", "err_log"):
         values[name] = values[name] or getattr(times, name)
     values["processors"] = values["processors"] or str(times.ncpus or "")
@@ -45,7 +53,9 @@ def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
 
 def _sync_jobs(experiment_id: int, wanted: Mapping[str, dict[str, Any]]) -> None:
     existing = {job.name: job for job in Job.objects.filter(experiment_id=experiment_id)}
-    new = [Job(experiment_id=experiment_id, name=name, **wanted[name]) for name in wanted if name not in existing]
+    new = [
+        Job(experiment_id=experiment_id, name=name, **wanted[name]) for name in wanted if name not in existing
+    ]
     changed = [job for name, job in existing.items() if name in wanted and _apply(job, wanted[name])]
     Job.objects.filter(pk__in=[job.pk for name, job in existing.items() if name not in wanted]).delete()
     Job.objects.bulk_create(new, batch_size=BATCH)
@@ -63,7 +73,8 @@ def _apply(job: Job, values: Mapping[str, Any]) -> bool:
 def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None:
     rows = JobDependency.objects.filter(parent__experiment_id=experiment_id)
     existing = {
-        (parent, child): pk for pk, parent, child in rows.values_list("pk", "parent__name", "child__name").iterator()
+        (parent, child): pk
+        for pk, parent, child in rows.values_list("pk", "parent__name", "child__name").iterator()
     }
     stale = [pk for edge, pk in existing.items() if edge not in wanted]
     new = wanted - existing.keys()

@@ -10,16 +10,21 @@ class PermittedKind(Protocol):
     """What the policy needs to know of an action kind."""
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What people call it."""
+
     @property
-    def permission(self) -> str: ...
+    def permission(self) -> str:
+        """The codename of the permission in the app `experiments`."""
 
 
 class Forbidden(Exception):
     """The actor may see the thing but lacks `permission`, which is named so that a manager can give it."""
 
     def __init__(self, actor: str, title: str, permission: str) -> None:
-        super().__init__(f"{actor} may not do “{title}”: the permission {permission} is missing. Ask a manager.")
+        super().__init__(
+            f"{actor} may not do “{title}”: the permission {permission} is missing. Ask a manager."
+        )
         self.permission = permission
 
 

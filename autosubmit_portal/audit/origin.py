@@ -46,7 +46,8 @@ def current_origin() -> Origin:
 def client_address(request: HttpRequest) -> str | None:
     """Return the address of the client, believing as many forwarding proxies as are ours and no more."""
     direct: str | None = request.META.get("REMOTE_ADDR") or None
-    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
         return hops[-settings.TRUSTED_PROXIES]
     return direct

@@ -64,7 +64,9 @@ def _values(instance: models.Model, skipped: frozenset[str]) -> dict[str, Any]:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
-    changed = {name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value}
+    changed = {
+        name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value
+    }
     return {
         name: ["…", "…"] if name in _SECRET_FIELDS else [force_str(old), force_str(new)]
         for name, (old, new) in changed.items()
@@ -76,12 +78,17 @@ def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -
     trail.record(f"{name}.{what}", origin=current_origin(), subject=f"{name} {instance}", details=details)
 
 
-def _relation_changed(instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any) -> None:
+def _relation_changed(
+    instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any
+) -> None:
     if action not in ("post_add", "post_remove", "pre_clear"):
         return
     rows = model._default_manager.filter(pk__in=pk_set) if pk_set else model._default_manager.none()
     if rows or action == "pre_clear":
-        details = {action.split("_")[1]: [str(row) for row in rows], "of": str(model._meta.verbose_name_plural)}
+        details = {
+            action.split("_")[1]: [str(row) for row in rows],
+            "of": str(model._meta.verbose_name_plural),
+        }
         _record_change(instance, "permissions_changed", details)
 
 

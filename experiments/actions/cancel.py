@@ -1,6 +1,6 @@
 """Taking back an action that has not started."""
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
@@ -10,7 +10,7 @@ from experiments.actions.transition import move
 from experiments.models import Action, State
 
 
-def cancel_action(action: Action, *, actor: AbstractBaseUser, origin: Origin) -> None:
+def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
     """Cancel a queued action. Raises Forbidden without the permission of its kind, Conflict when it has started."""
     policy.require_request(actor, action.catalogue_kind)
     if action.state == State.RUNNING or not move(
@@ -20,4 +20,6 @@ def cancel_action(action: Action, *, actor: AbstractBaseUser, origin: Origin) ->
         ended_at=timezone.now(),
         message=f"Cancelled by {origin.actor_name} before it started.",
     ):
-        raise Conflict(f"Action {action.pk} is {action.state}: only a queued action can be cancelled.", action.pk)
+        raise Conflict(
+            f"Action {action.pk} is {action.state}: only a queued action can be cancelled.", action.pk
+        )

@@ -17,14 +17,16 @@ logger = logging.getLogger(__name__)
 
 def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     """End a running action as its command says."""
-    if outcome.stopped:
-        state = State.CANCELLED
-    else:
-        state = State.SUCCEEDED if outcome.succeeded else State.FAILED
     changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
     if outcome.changes:
         changes["job_changes"] = [list(change) for change in outcome.changes]
-    _end(action, state, expid=outcome.expid or action.expid, **changes)
+    _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
+
+
+def _state_after(outcome: Outcome) -> State:
+    if outcome.stopped:
+        return State.CANCELLED
+    return State.SUCCEEDED if outcome.succeeded else State.FAILED
 
 
 def fail(action: Action, message: str) -> None:
@@ -69,6 +71,8 @@ def _mirrored(action: Action, expid: str) -> Experiment | None:
 
 
 def _send_next_creation(action: Action) -> None:
-    waiting = Action.objects.filter(site=action.site, experiment=None, state=State.QUEUED).order_by("pk").first()
+    waiting = (
+        Action.objects.filter(site=action.site, experiment=None, state=State.QUEUED).order_by("pk").first()
+    )
     if waiting:
         queue.send(waiting)

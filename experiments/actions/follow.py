@@ -46,7 +46,9 @@ def start_step(action: Action, step: int) -> None:
 
 def _ended(action: Action, exit_status: int) -> bool:
     argv = action.command[action.step]
-    outcome = read_outcome(argv[1], exit_status, runner_for(action.site).text(action.run_directory(action.step)))
+    outcome = read_outcome(
+        argv[1], exit_status, runner_for(action.site).text(action.run_directory(action.step))
+    )
     if outcome.succeeded and action.step + 1 < len(action.command):
         start_step(action, action.step + 1)
         return False

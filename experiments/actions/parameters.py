@@ -34,7 +34,9 @@ def _validators(option: Option) -> list[Any]:
 
 def _choice(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
     message = "“{input}” is not one of " + ", ".join(option.choices) + "."
-    return serializers.ChoiceField(choices=option.choices, error_messages={"invalid_choice": message}, **kwargs)
+    return serializers.ChoiceField(
+        choices=option.choices, error_messages={"invalid_choice": message}, **kwargs
+    )
 
 
 def _text(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
@@ -49,7 +51,7 @@ def _list(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any
 
 def field_for(option: Option) -> serializers.Field[Any, Any, Any, Any]:
     """Return the serializer field of one option."""
-    kwargs = {"required": option.required, "help_text": option.help}
+    kwargs: dict[str, Any] = {"required": option.required, "help_text": option.help}
     match option.type:
         case OptionType.FLAG:
             return serializers.BooleanField(**kwargs)
@@ -87,5 +89,7 @@ def validated(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]
 def _messages(error: Any) -> list[str]:
     """Flatten what DRF says of a field; items of a list come with their index."""
     if isinstance(error, dict):
-        return [f"item {index}: {message}" for index, messages in error.items() for message in _messages(messages)]
+        return [
+            f"item {index}: {message}" for index, messages in error.items() for message in _messages(messages)
+        ]
     return [str(message) for message in error]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from autosubmit_portal.access import policy
@@ -22,7 +22,7 @@ from experiments.models import Action, Experiment, Site
 class Request:
     """What somebody asks for. `experiment` is None for kinds whose target is the site."""
 
-    actor: AbstractBaseUser
+    actor: User
     origin: Origin
     kind: ActionKind
     site: Site
@@ -102,10 +102,12 @@ def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {', '.join(unknown[:5])}{more}."]})
+        raise InvalidParameters(
+            {"jobs": [f"Not a job of {experiment.expid}: {', '.join(unknown[:5])}{more}."]}
+        )
 
 
-def _require_experiment(request: Request, experiment: Experiment) -> None:
+def _require_experiment(request: Request, experiment: Any) -> None:
     if experiment.gone_at:
         raise Conflict(f"{experiment.expid} is gone from the store of {request.site}.")
     if experiment.active_action_id and not request.kind.may_overtake:
@@ -117,7 +119,9 @@ def _require_experiment(request: Request, experiment: Experiment) -> None:
 
 
 def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
-    return Conflict(f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id)
+    return Conflict(
+        f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id
+    )
 
 
 def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any]) -> Action:
@@ -142,6 +146,8 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
         if request.experiment is None:
             raise
-        active = Action.objects.active().filter(experiment=request.experiment, may_overtake=request.kind.may_overtake)
+        active = Action.objects.active().filter(
+            experiment=request.experiment, may_overtake=request.kind.may_overtake
+        )
         raise _in_the_way(request.experiment, active.values_list("pk", flat=True).first()) from error
     return action

@@ -1,4 +1,4 @@
-"""The only way in which the state of an action changes: a conditional update and its audit entry, in one transaction."""
+"""The only way in which the state of an action changes: a conditional update and its audit entry together."""
 
 from typing import Any
 

@@ -76,7 +76,9 @@ class Command:
 
 
 def _batches(options: Sequence[Option], parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    lists = [option.name for option in options if option.type is OptionType.LIST and parameters.get(option.name)]
+    lists = [
+        option.name for option in options if option.type is OptionType.LIST and parameters.get(option.name)
+    ]
     if not lists:
         yield parameters
         return

@@ -47,7 +47,9 @@ class Action(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="actions")
     experiment = models.ForeignKey(Experiment, null=True, on_delete=models.PROTECT, related_name="actions")
     expid = models.CharField(max_length=50, blank=True)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     actor_name = models.CharField(max_length=150)
     door = models.CharField(max_length=20)
     address = models.GenericIPAddressField(null=True)
@@ -63,7 +65,9 @@ class Action(models.Model):
     ended_at = models.DateTimeField(null=True)
     exit_status = models.SmallIntegerField(null=True)
     message = models.TextField(blank=True)
-    job_changes = models.JSONField(default=list, help_text="[job name, new status] as the command reported them.")
+    job_changes = models.JSONField(
+        default=list, help_text="[job name, new status] as the command reported them."
+    )
 
     objects = ActionQuerySet.as_manager()
 
@@ -89,7 +93,9 @@ class Action(models.Model):
         ]
         indexes = [
             # The supervisor's question, asked every minute: which have not ended?
-            models.Index(fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"),
+            models.Index(
+                fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"
+            ),
             models.Index(fields=["experiment", "-requested_at"], name="experiments_action_history"),
         ]
         default_permissions = ("view",)

@@ -23,7 +23,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Those that the actor may see."""
         return self if policy.may_view(actor, self.model) else self.none()
 
-    def with_active_action(self) -> "ExperimentQuerySet":
+    def with_active_action(self) -> "models.QuerySet[Any]":
         """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""
         from experiments.models.action import Action
 
@@ -61,10 +61,6 @@ class Experiment(models.Model):
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
 
     objects = ExperimentQuerySet.as_manager()
-
-    # Annotated by with_active_action().
-    is_starting: bool
-    active_action_id: int | None
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["site", "expid"], name="experiments_unique_expid")]

@@ -23,7 +23,9 @@ class Run(models.Model):
     suspended = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")]
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

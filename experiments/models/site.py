@@ -41,9 +41,13 @@ class Site(models.Model):
         blank=True,
         help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
     )
-    queue = models.SlugField(default="portal", help_text="The queue whose workers run the commands of this site.")
+    queue = models.SlugField(
+        default="portal", help_text="The queue whose workers run the commands of this site."
+    )
     refresh_seconds = models.PositiveSmallIntegerField(default=2, help_text="How often the mirror looks.")
-    disabled_kinds = models.JSONField(default=list, blank=True, help_text="Action kinds that nobody may request here.")
+    disabled_kinds = models.JSONField(
+        default=list, blank=True, help_text="Action kinds that nobody may request here."
+    )
     is_default = models.BooleanField(default=False, help_text="The site that is meant when none is named.")
     autosubmit_version = models.CharField(max_length=50, blank=True, editable=False)
     problem = models.TextField(blank=True, editable=False)

@@ -14,6 +14,9 @@ LAUNCHER = Path(__file__).with_name("launch.sh")
 MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
 
+# Launchers that this process started and that have not been reaped; they outlive us, we need not outlive them.
+_launched: list[subprocess.Popen[bytes]] = []
+
 
 class LocalRunner(Runner):
     """Runs the commands of a site on this host, as the account of the worker."""
@@ -25,9 +28,12 @@ class LocalRunner(Runner):
         """Start the launcher in its own session; nothing of ours waits for it or holds its output."""
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
-        (directory / "argv").write_text("".join(f"{_escaped(argument)}\n" for argument in argv), encoding="utf-8")
+        (directory / "argv").write_text(
+            "".join(f"{_escaped(argument)}\n" for argument in argv), encoding="utf-8"
+        )
         (directory / "output").touch(mode=0o600)
-        subprocess.Popen(
+        _reap()
+        process = subprocess.Popen(
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
             env=self._environment(),
@@ -36,11 +42,13 @@ class LocalRunner(Runner):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             # Queue workers ignore SIGINT; a run that inherits that cannot be stopped.
-            preexec_fn=_default_signals,
+            preexec_fn=_default_signals,  # noqa: PLW1509
         )
+        _launched.append(process)
 
     def look(self, directory: Path) -> Look:
         """Read the exit status, or ask the kernel whether the launcher is still the process that it was."""
+        _reap()
         status = _read(directory / "exit_status")
         if status:
             return Look(exit_status=int(status))
@@ -59,7 +67,7 @@ class LocalRunner(Runner):
 
     def bound_output(self, directory: Path) -> None:
         """Keep the newest part. The command appends, so it goes on at the new end of the file."""
-        kept, size = self.output(directory, 0, 0)
+        _, size = self.output(directory, 0, 0)
         if size <= MOST_OUTPUT_BYTES:
             return
         kept, _ = self.output(directory, size - KEPT_OUTPUT_BYTES, KEPT_OUTPUT_BYTES)
@@ -75,6 +83,10 @@ class LocalRunner(Runner):
         if self.site.configuration:
             environment["AUTOSUBMIT_CONFIGURATION"] = self.site.configuration
         return environment
+
+
+def _reap() -> None:
+    _launched[:] = [process for process in _launched if process.poll() is None]
 
 
 def _default_signals() -> None:

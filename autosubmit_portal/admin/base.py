@@ -1,0 +1,99 @@
+"""What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
+from django.utils.functional import cached_property
+
+# Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
+MOST_COUNTED = 10_000
+KEPT_ADDRESSES = ("_changelist", "_change")
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Counts no further than MOST_COUNTED rows."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, at most MOST_COUNTED."""
+        rows: QuerySet[Model] = self.object_list
+        return rows.order_by()[:MOST_COUNTED].count()
+
+
+class ConsoleAdmin(admin.ModelAdmin[Any]):
+    """The base of all lists."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    live_seconds = 0
+    search_placeholder = "Search"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list with what the template needs to keep it live."""
+        context = {
+            "live_seconds": self.live_seconds,
+            "search_placeholder": self.search_placeholder,
+            "title": str(self.opts.verbose_name_plural).capitalize(),
+            "most_counted": MOST_COUNTED,
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """A list and a page per row; there are no addresses to add, change or delete anything."""
+
+    actions = None
+    page_template = ""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: Autosubmit or the portal itself makes the rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never, not even for a superuser."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never, not even for a superuser."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Keep the addresses of the list and of the page of a row."""
+        return [url for url in super().get_urls() if (url.name or "").endswith(KEPT_ADDRESSES)]
+
+    def seen_object(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row from the admin's own queryset; 404 when the user cannot see it, 403 without permission."""
+        obj = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        if obj is None:
+            raise Http404(f"There is no such {self.opts.verbose_name}.")
+        return obj
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the page of one row."""
+        obj = self.seen_object(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        return self.page(request, self.page_template, obj, self.page_context(request, obj))
+
+    def page(
+        self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
+    ) -> TemplateResponse:
+        """Answer a page about `obj` inside the frame of the console."""
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": str(obj), "original": obj}
+        return TemplateResponse(request, template, frame | context, status=status)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return what the page of `obj` shows besides the row itself."""
+        return {}

@@ -1,0 +1,57 @@
+"""The console: the one admin site of the portal. Only what is registered on it here has pages."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import Resolver404, resolve
+from django.views.decorators.cache import never_cache
+
+# The order of the navigation; what is not named here comes last.
+NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "User", "Group", "ApiToken")
+
+
+class Console(AdminSite):
+    """The admin site with the dashboard as its first page."""
+
+    site_title = "Autosubmit Portal"
+    site_header = "Autosubmit Portal"
+    index_title = "Dashboard"
+    site_url = None
+    enable_nav_sidebar = False
+    empty_value_display = "–"
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the entries of the navigation that the user may see."""
+        context: dict[str, Any] = super().each_context(request)
+        models = [model for app in context["available_apps"] for model in app["models"] if model["admin_url"]]
+        context["navigation"] = sorted(models, key=_position)
+        return context
+
+    @never_cache
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the dashboard."""
+        from autosubmit_portal.admin.dashboard import dashboard
+
+        context = {**self.each_context(request), "title": self.index_title, **dashboard(request.user)}
+        return TemplateResponse(request, "admin/portal/dashboard.html", context | (extra_context or {}))
+
+    def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
+        """Send an address that lacks its final slash to the right one; everything else is not found."""
+        if request.method == "GET" and not url.endswith("/"):
+            try:
+                match = resolve(f"{request.path_info}/")
+            except Resolver404 as error:
+                raise Http404 from error
+            if match.func.__name__ != "catch_all_view":
+                return HttpResponseRedirect(request.get_full_path(force_append_slash=True))
+        raise Http404
+
+
+def _position(model: dict[str, Any]) -> int:
+    name = model["object_name"]
+    return NAVIGATION.index(name) if name in NAVIGATION else len(NAVIGATION)
+
+
+console = Console(name="admin")

@@ -1,0 +1,136 @@
+"""`manage.py bootstrap`: what a new portal needs besides its tables; a repeat changes nothing."""
+
+import os
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, make_demo
+from experiments.autosubmit.store import BrokenStore, locate, read_experiments
+from experiments.models import Site
+
+
+class Command(BaseCommand):
+    """Sets up the local site with its Autosubmit home, two demo experiments, and the first account."""
+
+    help = "Set up a site, demo experiments and the first account where there are none yet."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare --autosubmit and --store."""
+        parser.add_argument(
+            "--autosubmit",
+            type=Path,
+            default=settings.PORTAL_HOME / "autosubmit-env" / "bin" / "autosubmit",
+            help="the autosubmit program (default: the one under PORTAL_HOME)",
+        )
+        parser.add_argument(
+            "--store",
+            type=Path,
+            help="an existing Autosubmit home (it holds .autosubmitrc) to serve instead of making a demo",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do each part that has not been done."""
+        self.is_changed = False
+        store: Path | None = options["store"]
+        home = store.expanduser().resolve() if store else settings.PORTAL_HOME / "autosubmit-home"
+        autosubmit = Autosubmit(program=_program(options["autosubmit"]), home=home)
+        if store:
+            self._require_store(home)
+            self._make_site(autosubmit)
+        elif _is_ours(home):
+            self._make_home(autosubmit)
+            self._make_site(autosubmit)
+            self._make_experiments(autosubmit)
+        self._make_account()
+        if not self.is_changed:
+            self.stdout.write("Everything is set up already; nothing was changed.")
+
+    def _done(self, text: str) -> None:
+        self.is_changed = True
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _require_store(self, home: Path) -> None:
+        try:
+            locate(home)
+        except BrokenStore as error:
+            raise CommandError(f"STORE {home} cannot be served: {error}") from error
+        other = Site.objects.default()
+        if other and not Site.objects.filter(home=str(home)).exists():
+            raise CommandError(
+                f"This portal serves {other.home} already. Give {home} a portal of its own (make up HOME_DIR=…), "
+                "or add it as a site in the console."
+            )
+
+    def _make_home(self, autosubmit: Autosubmit) -> None:
+        try:
+            if autosubmit.prepare():
+                self._done(f"Autosubmit is configured in {autosubmit.home}.")
+        except AutosubmitFailed as error:
+            raise CommandError(f"Autosubmit could not be configured: {error}") from error
+
+    def _make_site(self, autosubmit: Autosubmit) -> None:
+        if Site.objects.exists():
+            return
+        Site.objects.create(
+            slug="local",
+            name="Local",
+            autosubmit=str(autosubmit.program),
+            home=str(autosubmit.home),
+            queue=settings.Q_CLUSTER["name"],
+            is_default=True,
+        )
+        self._done(f"The site “local” serves {autosubmit.home}.")
+
+    def _make_experiments(self, autosubmit: Autosubmit) -> None:
+        try:
+            if read_experiments(locate(autosubmit.home)):
+                return
+            self.stdout.write(
+                "Making two small experiments and running one of them; this takes half a minute …"
+            )
+            self.stdout.flush()
+            self._done(f"The experiments {' and '.join(make_demo(autosubmit))} are there.")
+        except (AutosubmitFailed, BrokenStore) as error:
+            raise CommandError(f"The demo experiments could not be made: {error}") from error
+
+    def _make_account(self) -> None:
+        if User.objects.filter(is_superuser=True).exists():
+            return
+        file: Path = settings.PORTAL_HOME / "credentials"
+        password = secrets.token_urlsafe(12)
+        with transaction.atomic():
+            user = User.objects.create_superuser("admin", password=password)
+            _, token = ApiToken.objects.create(user=user, name="bootstrap")
+            _write_private(file, f"username=admin\npassword={password}\ntoken={token}\n")
+        self._done(f"The account “admin” has the password {password}; it and an API token are in {file}.")
+
+
+def _program(path: Path) -> Path:
+    """Return the program as an absolute path that still goes through its environment's folder."""
+    program = Path(os.path.abspath(path.expanduser()))
+    if os.access(program, os.X_OK) and program.is_file():
+        return program
+    raise CommandError(
+        f"There is no Autosubmit program {program}. Run `make autosubmit`, or name one: --autosubmit."
+    )
+
+
+def _is_ours(home: Path) -> bool:
+    """Answer whether the demo belongs here: not to a portal that serves other stores."""
+    return not Site.objects.exists() or Site.objects.filter(home=str(home)).exists()
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)

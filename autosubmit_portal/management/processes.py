@@ -1,0 +1,107 @@
+"""The processes of a portal as children of one supervisor, each in a process group of its own.
+
+A signal from the terminal reaches only the supervisor. Commands that the worker starts are in sessions of their own:
+nothing here ever signals those, and a run goes on when its portal ends.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+LONGEST_PAUSE_SECONDS = 60.0
+STEADY_SECONDS = 60.0  # whoever lived this long is not dying in a loop
+MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+
+
+def commands(host: str, port: int) -> dict[str, list[str]]:
+    """Return the command of each process of a portal, by name."""
+    gunicorn = [
+        "-m",
+        "gunicorn",
+        "--worker-class=gthread",
+        "--workers=2",
+        "--threads=8",
+        "--graceful-timeout=5",
+    ]
+    quiet = ["--log-level=warning", "--no-control-socket"]
+    address = [f"--bind={host}:{port}", f"--chdir={settings.BASE_DIR}", "autosubmit_portal.wsgi"]
+    return {
+        "web": [sys.executable, *gunicorn, *quiet, *address],
+        "worker": [*MANAGE, "qcluster"],
+        "mirror": [*MANAGE, "mirror"],
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the processes: this one's, for the default queue, with terse logs unless asked."""
+    inherited = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
+    return {"PORTAL_LOG_LEVEL": "WARNING"} | inherited
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that is started, looked at and stopped; times are those of the monotonic clock."""
+
+    name: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    deaths: int = 0
+    due: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start the process; nothing is inherited but the terminal to write to."""
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            self.command, env=environment(), stdin=subprocess.DEVNULL, process_group=0
+        )
+
+    def look(self) -> str:
+        """Start the process when it is due, notice when it died; return what there is to say, mostly nothing."""
+        if self.process is None:
+            if time.monotonic() >= self.due:
+                self.start()
+            return ""
+        status = self.process.poll()
+        if status is None:
+            return ""
+        pause = self._pause()
+        self.process, self.due = None, time.monotonic() + pause
+        return f"{self.name} ended ({_how(status)}); it is started again in {pause:.0f} s."
+
+    def _pause(self) -> float:
+        is_steady = time.monotonic() - self.started > STEADY_SECONDS
+        self.deaths = 1 if is_steady else self.deaths + 1
+        return min(float(2 ** (self.deaths - 1)), LONGEST_PAUSE_SECONDS)
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process itself: a queue whose whole group gets it hangs."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+
+    def is_gone_by(self, deadline: float) -> bool:
+        """Wait until the process has ended, at most until `deadline`; answer whether it has."""
+        if self.process is None:
+            return True
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill the process and what is left of its group."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def _how(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,231 @@
+"""Finding the store of an Autosubmit installation and reading which experiments it holds.
+
+The facts come from Autosubmit's rc file and from `autosubmit.db`. Nothing here writes to the store, and the database
+is read on one short read-only connection, so that Autosubmit never waits for it.
+"""
+
+import configparser
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+Fingerprint = tuple[tuple[int, int, int], ...]
+"""Modification time in ns, size in bytes and inode of each file looked at; zeros for an absent one."""
+
+_LOCK_WAIT_SECONDS = 2.0
+# Names become folder names, so nothing else is let through; old experiments may have capitals.
+_EXPID = re.compile(r"[A-Za-z0-9]{4,}")
+_ABSENT = (0, 0, 0)
+
+
+class BrokenStore(Exception):
+    """The store cannot be found or read; the text tells an operator what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where one Autosubmit installation keeps what it writes.
+
+    `root` holds the experiments' folders, `database` is `autosubmit.db`, `structures` and `history` are the folders
+    of the `structure_<expid>.db` and `job_data_<expid>.db` files. An expid given to a method is taken as it is: only
+    names that `read_experiments` returned are safe.
+    """
+
+    root: Path
+    database: Path
+    structures: Path
+    history: Path
+
+    def experiment_folder(self, expid: str) -> Path:
+        """Return the folder of an experiment, whether it exists or not."""
+        return self.root / expid
+
+    def job_list(self, expid: str) -> Path:
+        """Return the file of the job list: SQLite where Autosubmit 4.2 has made one, else the pickle of 3.x to 4.1."""
+        return self._job_list_database(expid) or self.root / expid / "pkl" / f"job_list_{expid}.pkl"
+
+    def structure_database(self, expid: str) -> Path:
+        """Return the SQLite file with the edges between jobs; Autosubmit 4.2 keeps them beside the jobs."""
+        return self._job_list_database(expid) or self.structures / f"structure_{expid}.db"
+
+    def history_database(self, expid: str) -> Path:
+        """Return the SQLite file with the runs and every attempt of every job."""
+        return self.history / f"job_data_{expid}.db"
+
+    def lock_file(self, expid: str) -> Path:
+        """Return the file that a run keeps locked while it lives; the file itself stays for ever."""
+        return self.root / expid / "tmp" / "autosubmit.lock"
+
+    def _job_list_database(self, expid: str) -> Path | None:
+        path = self.root / expid / "db" / "job_list.db"
+        return path if path.exists() else None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """An experiment as `autosubmit.db` knows it; texts are empty and `created_at` is None where it does not."""
+
+    autosubmit_id: int
+    expid: str
+    description: str
+    owner: str
+    hpc: str
+    version: str
+    model: str
+    branch: str
+    created_at: datetime | None
+
+
+def locate(home: Path, configuration: Path | None = None) -> Store:
+    """Return the store that an rc file describes: `configuration`, or `.autosubmitrc` in `home`.
+
+    Raises BrokenStore when the file is missing, unreadable or incomplete, or when there is no database where it says.
+    """
+    rc = configuration or home / ".autosubmitrc"
+    settings = _read_configuration(rc)
+    if settings.get("database", "backend", fallback="sqlite").strip().lower() != "sqlite":
+        raise BrokenStore(f"{rc} names a database backend other than sqlite, which the portal cannot read.")
+    database = _folder(settings, "database", rc) / settings.get(
+        "database", "filename", fallback="autosubmit.db"
+    )
+    if not database.is_file():
+        raise BrokenStore(
+            f"There is no Autosubmit database {database}. Run `autosubmit install`, or correct {rc}."
+        )
+    return Store(
+        root=_folder(settings, "local", rc),
+        database=database,
+        structures=_folder(settings, "structures", rc),
+        history=_folder(settings, "historicdb", rc),
+    )
+
+
+def read_experiments(store: Store) -> list[ExperimentRecord]:
+    """Return the experiments that the store's database lists, ordered by their number there.
+
+    Of experiments registered twice the newer counts. Names that cannot be an expid are left out. Raises BrokenStore
+    when the database is missing, locked for long, or broken.
+    """
+    try:
+        with closing(_connect(store.database)) as connection:
+            experiments = _rows(connection, "experiment")
+            details = {row["exp_id"]: row for row in _rows(connection, "details")}
+    except (sqlite3.Error, OSError) as error:
+        raise BrokenStore(
+            f"The Autosubmit database {store.database} cannot be read: {error}. "
+            "Check that it exists, that this account may read it, and that its disk is not full."
+        ) from error
+    newest = {row["name"]: row for row in sorted(experiments, key=_number) if _is_expid(row["name"])}
+    records = (_record(row, details.get(row["id"], {})) for row in newest.values())
+    return sorted(records, key=lambda record: record.autosubmit_id)
+
+
+def fingerprint(store: Store, expid: str) -> Fingerprint:
+    """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
+    files = (store.job_list(expid), store.structure_database(expid), store.history_database(expid))
+    return tuple(_stamp(name) for file in files for name in _with_log(file))
+
+
+def database_fingerprint(store: Store) -> Fingerprint:
+    """Return what tells whether the list of experiments must be read again."""
+    return tuple(_stamp(name) for name in _with_log(store.database))
+
+
+def _read_configuration(rc: Path) -> configparser.ConfigParser:
+    settings = configparser.ConfigParser()
+    try:
+        settings.read_string(rc.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        remedy = "Run `autosubmit configure`, or correct the home folder of the site."
+        raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise BrokenStore(
+            f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it."
+        ) from error
+    return settings
+
+
+def _folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path:
+    try:
+        folder = Path(settings.get(section, "path"))
+    except configparser.Error as error:
+        raise BrokenStore(
+            f"{rc} has no usable `path` in its section [{section}]: {error}. Add it."
+        ) from error
+    if not folder.is_absolute():
+        raise BrokenStore(
+            f"{rc}: the `path` of section [{section}] must begin with `/`, not {str(folder)!r}."
+        )
+    return folder
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(str(database))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return connection
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    """Return a table's rows with the columns that this version has; none of `details` where it never existed."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    if table == "details" and not known:
+        return []
+    return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]  # noqa: S608
+
+
+def _number(row: dict[str, Any]) -> int:
+    return int(row["id"])
+
+
+def _is_expid(name: object) -> bool:
+    return isinstance(name, str) and _EXPID.fullmatch(name) is not None
+
+
+def _record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
+    return ExperimentRecord(
+        autosubmit_id=_number(row),
+        expid=row["name"],
+        description=_text(row.get("description")),
+        owner=_text(details.get("user")),
+        hpc=_text(details.get("hpc")),
+        version=_text(row.get("autosubmit_version")),
+        model=_text(details.get("model")),
+        branch=_text(details.get("branch")),
+        created_at=_instant(details.get("created")),
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _instant(value: object) -> datetime | None:
+    """Read an ISO time. Old versions wrote local time without its zone, which is lost: it is taken as UTC."""
+    try:
+        instant = datetime.fromisoformat(_text(value))
+    except ValueError:
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _with_log(file: Path) -> Iterator[str]:
+    """Yield a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
+    yield str(file)
+    yield f"{file}-wal"
+
+
+def _stamp(name: str) -> tuple[int, int, int]:
+    try:
+        status = os.stat(name)
+    except OSError:
+        return _ABSENT
+    return status.st_mtime_ns, status.st_size, status.st_ino

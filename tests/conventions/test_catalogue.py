@@ -1,0 +1,91 @@
+"""Promises that every action kind keeps."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from autosubmit_portal.access.roles import Role
+from experiments.actions.parameters import serializer_for, validated
+from experiments.autosubmit.command import Option, OptionType
+from experiments.catalogue import CATALOGUE, ActionKind, Target
+
+kinds = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+OPTIONS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options]
+options = pytest.mark.parametrize(("kind", "option"), OPTIONS, ids=[f"{k.name}-{o.name}" for k, o in OPTIONS])
+
+PARSE = """
+import json, sys
+from autosubmit.autosubmit import Autosubmit
+for argv in json.load(sys.stdin):
+    sys.argv = ["autosubmit", *argv]
+    status, arguments = Autosubmit.parse_args()
+    print(json.dumps([status, str(arguments)]))
+"""
+
+
+def example_of(option: Option) -> Any:
+    if option.type is OptionType.FLAG:
+        return True
+    return option.example if option.example is not None else option.choices[0]
+
+
+@kinds
+def test_a_kind_is_explained(kind: ActionKind) -> None:
+    assert kind.title
+    assert kind.help.endswith((".", ")"))
+
+
+@options
+def test_an_option_is_explained(kind: ActionKind, option: Option) -> None:
+    assert option.help.endswith(".")
+
+
+@options
+def test_the_example_of_an_option_is_valid(kind: ActionKind, option: Option) -> None:
+    field = serializer_for(kind)().fields[option.name]
+    assert field.run_validation(example_of(option)) == example_of(option)
+
+
+@kinds
+@pytest.mark.django_db
+def test_a_kind_has_its_permission_held_from_its_least_role_upwards(kind: ActionKind) -> None:
+    permission = Permission.objects.get(content_type__app_label="experiments", codename=kind.permission)
+    holders = set(Group.objects.filter(permissions=permission).values_list("name", flat=True))
+    assert holders == {role.title for role in Role if role >= kind.role}
+
+
+@kinds
+def test_what_changes_jobs_refuses_a_running_experiment(kind: ActionKind) -> None:
+    names = {precondition.__name__ for precondition in kind.requires}
+    assert kind.target is Target.SITE or kind.is_edit or kind.may_overtake or "not_running" in names
+
+
+@pytest.mark.autosubmit
+def test_autosubmits_own_parser_accepts_every_command_line(autosubmit: Path) -> None:
+    argvs = [argv for kind in CATALOGUE.values() for argv in command_lines(kind)]
+    python = autosubmit.parent / "python"
+    done = subprocess.run(
+        [python, "-c", PARSE], input=json.dumps(argvs), capture_output=True, text=True, check=True
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    refused = [argv for argv, (status, _) in zip(argvs, answers, strict=True) if status != 0]
+    assert refused == []
+
+
+def command_lines(kind: ActionKind) -> list[list[str]]:
+    """The command with its required options, and once more with each further option."""
+    required = {option.name: example_of(option) for option in kind.options if option.required}
+    sets = [required] + [required | {option.name: example_of(option)} for option in kind.options]
+    return [argv for parameters in sets for argv in kind.commands("a000", parameters)]
+
+
+@pytest.mark.parametrize(
+    "text", ["-x", "--help", "$(touch x)", "`id`", "quotes \" and '", "two\nlines", "🌍 é", "a;b|c&d"]
+)
+def test_a_description_is_one_element_of_the_command(text: str) -> None:
+    parameters = validated(CATALOGUE["create"], {"description": text})
+    assert CATALOGUE["create"].commands("", parameters) == [["expid", f"--description={text}"]]

@@ -1,0 +1,158 @@
+"""The local runner on real processes."""
+
+import ast
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.models import Site
+from experiments.runners import local
+from experiments.runners.local import LocalRunner
+from tests.waiting import wait_for
+
+SHOW_ARGUMENTS = "import sys; print(ascii(sys.argv[1:]))"
+NASTY = [
+    "two\nlines\n",
+    "back\\nslash\\",
+    "$(touch pwned)",
+    "`id`",
+    "-x",
+    "é🌍",
+    "",
+    "  ends  ",
+    "%s%%",
+    "\\0101",
+    "\t\r",
+    "*",
+]
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> LocalRunner:
+    return LocalRunner(Site(autosubmit="/opt/autosubmit/bin/autosubmit", home=str(tmp_path)))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "actions" / "7" / "0"
+
+
+def ended(runner: LocalRunner, directory: Path) -> int:
+    """Wait for the end of a command and return its exit status."""
+    wait_for(lambda: runner.look(directory).exit_status is not None)
+    return runner.look(directory).exit_status or 0
+
+
+def pid_of(directory: Path) -> int:
+    wait_for((directory / "pid").exists)
+    return int((directory / "pid").read_text().split()[0])
+
+
+def test_every_argument_arrives_exactly_as_given(runner: LocalRunner, directory: Path) -> None:
+    runner.start([sys.executable, "-c", SHOW_ARGUMENTS, *NASTY], directory)
+    ended(runner, directory)
+    assert ast.literal_eval(runner.text(directory)) == NASTY
+
+
+def test_the_exit_status_is_kept(runner: LocalRunner, directory: Path) -> None:
+    runner.start([sys.executable, "-c", "raise SystemExit(88)"], directory)
+    assert ended(runner, directory) == 88
+
+
+def test_output_and_errors_are_one_stream_in_order(runner: LocalRunner, directory: Path) -> None:
+    script = "import os; os.write(1, b'one\\n'); os.write(2, b'two\\n'); os.write(1, b'three\\n')"
+    runner.start([sys.executable, "-c", script], directory)
+    ended(runner, directory)
+    assert runner.text(directory) == "one\ntwo\nthree\n"
+
+
+def test_a_command_is_never_started_twice_in_one_directory(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["true"], directory)
+    with pytest.raises(FileExistsError):
+        runner.start(["true"], directory)
+
+
+def test_a_missing_program_ends_with_127(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["/nonexistent/autosubmit", "run", "a000"], directory)
+    assert ended(runner, directory) == 127
+
+
+def test_the_run_directory_is_private(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["true"], directory)
+    assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_the_command_has_a_session_of_its_own(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["sleep", "60"], directory)
+    pid = pid_of(directory)
+    try:
+        assert os.getsid(pid) == pid != os.getsid(0)
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+
+
+def test_a_command_can_be_interrupted_even_if_its_starter_ignores_interrupts(
+    runner: LocalRunner, directory: Path
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        runner.start(
+            [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"], directory
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    ended(runner, directory)
+    assert "default_int_handler" in runner.text(directory)
+
+
+def test_the_launcher_outlives_a_signal_to_its_command_and_keeps_the_status(
+    runner: LocalRunner, directory: Path
+) -> None:
+    runner.start(["sleep", "60"], directory)
+    pid = pid_of(directory)
+    wait_for(lambda: children(pid))
+    os.killpg(pid, signal.SIGTERM)
+    assert ended(runner, directory) == 128 + signal.SIGTERM
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_command_whose_launcher_was_killed_is_not_alive(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["sleep", "60"], directory)
+    pid = pid_of(directory)
+    wait_for(lambda: runner.look(directory).is_alive)
+    os.killpg(pid, signal.SIGKILL)
+    wait_for(lambda: not runner.look(directory).is_alive)
+    assert runner.look(directory).exit_status is None
+
+
+def test_another_process_with_the_same_pid_is_not_our_command(runner: LocalRunner, directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / "pid").write_text(f"{os.getpid()} 1\n")
+    assert not runner.look(directory).is_alive
+
+
+def test_the_command_line_of_the_launcher_does_not_name_the_run(runner: LocalRunner, directory: Path) -> None:
+    """`autosubmit stop` scans command lines and would interrupt the launcher instead of the run."""
+    runner.start(["sleep", "60", "autosubmit", "run", "a000"], directory)
+    pid = pid_of(directory)
+    try:
+        assert b"a000" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+
+
+def test_too_much_output_loses_its_oldest_part(
+    runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MOST_OUTPUT_BYTES", 100)
+    monkeypatch.setattr(local, "KEPT_OUTPUT_BYTES", 10)
+    directory.mkdir(parents=True)
+    (directory / "output").write_text("old" * 100 + "the newest")
+    runner.bound_output(directory)
+    assert (directory / "output").read_text() == "[earlier output was dropped]\nthe newest"

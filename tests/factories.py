@@ -1,0 +1,72 @@
+"""Rows for tests: each function makes one, with sensible values for all that a test does not name."""
+
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.roles import Role
+from experiments.models import Action, Experiment, Run, Site
+from jobs.models import Job, JobDependency
+
+_numbers = count(1)
+
+
+def create_site(**values: Any) -> Site:
+    """Create a site whose Autosubmit is not there: for tests that run none."""
+    number = next(_numbers)
+    defaults = {
+        "slug": f"site-{number}",
+        "name": f"Site {number}",
+        "autosubmit": "/opt/autosubmit/bin/autosubmit",
+        "home": "/home/autosubmit",
+    }
+    return Site.objects.create(**defaults | values)
+
+
+def create_experiment(site: Site | None = None, **values: Any) -> Experiment:
+    """Create an experiment at `site`, or at a site of its own."""
+    defaults = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
+    return Experiment.objects.create(site=site or create_site(), **defaults | values)
+
+
+def create_run(experiment: Experiment, **values: Any) -> Run:
+    """Create a run of the experiment."""
+    return Run.objects.create(experiment=experiment, **{"run_id": next(_numbers)} | values)
+
+
+def create_job(experiment: Experiment, name: str = "", **values: Any) -> Job:
+    """Create a WAITING job and keep the counts of its experiment true."""
+    number = next(_numbers)
+    defaults = {"name": name or f"{experiment.expid}_{number}_SIM", "section": "SIM", "status": "WAITING"}
+    job = Job.objects.create(experiment=experiment, **defaults | values)
+    experiment.status_counts[job.status] = experiment.status_counts.get(job.status, 0) + 1
+    experiment.total_jobs += 1
+    experiment.save(update_fields=["status_counts", "total_jobs"])
+    return job
+
+
+def create_dependency(parent: Job, child: Job) -> JobDependency:
+    """Let `child` wait for `parent`."""
+    return JobDependency.objects.create(parent=parent, child=child)
+
+
+def create_action(experiment: Experiment, **values: Any) -> Action:
+    """Create an action on the experiment; by default a queued run that somebody asked for through the API."""
+    defaults = {"kind": "run", "expid": experiment.expid, "actor_name": "somebody", "door": "api"}
+    return Action.objects.create(site=experiment.site, experiment=experiment, **defaults | values)
+
+
+def create_user(*roles: Role, **values: Any) -> User:
+    """Create an account in the groups of `roles`."""
+    defaults = {"username": f"user-{next(_numbers)}"}
+    user = User.objects.create_user(**defaults | values)
+    user.groups.add(*Group.objects.filter(name__in=[role.title for role in roles]))
+    return user
+
+
+def create_token(user: User, **values: Any) -> str:
+    """Create an API token of the user and return it."""
+    token: str = ApiToken.objects.create(user=user, **{"name": "tests"} | values)[1]
+    return token

@@ -1,0 +1,113 @@
+"""A real PostgreSQL: the one of TEST_DATABASE_URL, or a private one from the Debian packages.
+
+`python -m tests.postgres COMMAND…` runs a command with PORTAL_DATABASE_URL set to it.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+
+# Durability is of no use to tests.
+OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c synchronous_commit=off"
+
+
+class NoPostgres(Exception):
+    """There is no PostgreSQL to test with; the message says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A server; `url` names a database of it that can be connected to."""
+
+    url: str
+
+    def create_database(self) -> str:
+        """Create an empty database and return its address."""
+        name = f"portal_{secrets.token_hex(6)}"
+        self._execute(f'CREATE DATABASE "{name}"')
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database that create_database returned, whoever is connected to it."""
+        name = urlsplit(url).path.strip("/")
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(
+            self.url.replace("postgres://", "postgresql://", 1), autocommit=True
+        ) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def server() -> Iterator[Postgres]:
+    """Give a server for as long as the block lasts."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield Postgres(given)
+        return
+    with _private_server() as url:
+        yield Postgres(url)
+
+
+@contextmanager
+def _private_server() -> Iterator[str]:
+    binaries = _binaries()
+    folder = Path(tempfile.mkdtemp(prefix="portal-postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    data, options = folder / "data", OPTIONS.format(folder)
+    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-s"]
+    try:
+        _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
+        _run([*control, "-l", str(folder / "log"), "-o", options, "start"])
+        yield f"postgres://postgres@{quote(str(folder), safe='')}/postgres"
+    finally:
+        if (data / "postmaster.pid").exists():
+            _run([*control, "-m", "immediate", "stop"])
+        shutil.rmtree(folder)
+
+
+def _binaries() -> Path:
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    if versions:
+        return versions[-1].parent
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    raise NoPostgres(
+        "No PostgreSQL server to test with: install it (Debian: apt-get install postgresql) "
+        "or name one in TEST_DATABASE_URL."
+    )
+
+
+def _run(command: list[str]) -> None:
+    """Run as the account `postgres` when root, as whom the server refuses to run."""
+    if os.geteuid() == 0:
+        command = ["runuser", "-u", "postgres", "--", *command]
+    done = subprocess.run(
+        command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NoPostgres(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def main() -> int:
+    """Run the command of the arguments with a PostgreSQL database."""
+    with server() as postgres:
+        environment = os.environ | {"PORTAL_DATABASE_URL": postgres.url, "TEST_DATABASE_URL": postgres.url}
+        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

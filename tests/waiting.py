@@ -1,0 +1,16 @@
+"""Waiting for a condition instead of sleeping."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(look: Callable[[], T], *, seconds: float = 20.0, is_enough: Callable[[T], bool] = bool) -> T:
+    """Call `look` until what it answers is enough, and return that; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not is_enough(answer := look()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+        time.sleep(0.02)
+    return answer
