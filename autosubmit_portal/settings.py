@@ -86,6 +86,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"console": "autosubmit_portal.admin.presentation"},
         },
     },
 ]
@@ -178,6 +179,30 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.schema.PortalSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "autosubmit_portal.api.errors.problem_details",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Autosubmit Portal",
+    "DESCRIPTION": (
+        "Watch and operate the experiments of Autosubmit. What changes an experiment answers `202` with an action and "
+        "its address; `Prefer: wait=N` waits for its end, `dry_run` shows the exact commands and changes nothing. "
+        "Errors are problem details (RFC 9457). The parameters and fields of Autosubmit API 4.2 keep their names."
+    ),
+    "VERSION": "4.0",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/v4",
+    "COMPONENT_SPLIT_PATCH": False,  # bodies of PATCH are whole: what is required is required
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # By default Swagger UI shows the document to a validator on the internet.
+    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True, "defaultModelsExpandDepth": 0},
+    "PREPROCESSING_HOOKS": ["autosubmit_portal.api.schema.without_trailing_slashes"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "autosubmit_portal.api.schema.any_of",
+    ],
+    "PATH_CONVERTER_OVERRIDES": {"name": str},
 }
 
 LOGGING = {

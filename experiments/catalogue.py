@@ -206,6 +206,7 @@ SET_STATUS = ActionKind(
                     pattern_help="letters, digits, `_`, `.` and `-`",
                     help="Names of jobs.",
                     example=["a000_20000101_fc0_1_SIM"],
+                    selects_jobs=True,
                 ),
                 Option(
                     name="filter_status",
@@ -214,6 +215,7 @@ SET_STATUS = ActionKind(
                     choices=FILTERABLE_STATUSES,
                     help="All jobs that have one of these statuses.",
                     example=["FAILED"],
+                    selects_jobs=True,
                 ),
                 Option(
                     name="filter_section",
@@ -223,6 +225,7 @@ SET_STATUS = ActionKind(
                     pattern_help="letters, digits, `_` and `-`",
                     help="All jobs of these sections.",
                     example=["SIM"],
+                    selects_jobs=True,
                 ),
                 Option(
                     name="filter_chunks",
@@ -232,6 +235,7 @@ SET_STATUS = ActionKind(
                     pattern_help="dates, members and chunks in brackets",
                     help="All jobs of these dates, members and chunks, in Autosubmit's notation.",
                     example="[ 20000101 [ fc0 [1-4] ] ]",
+                    selects_jobs=True,
                 ),
             ),
         ),

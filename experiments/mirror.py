@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, DataError, transaction
 from django.utils import timezone
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 
+from experiments.autosubmit.environment import environment
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     BrokenStore,
@@ -158,6 +159,9 @@ class SiteMirror:
         """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others."""
         try:
             _refresh(experiment, store, now, alive)
+        except DataError as error:  # a value that no column takes
+            self._tell(experiment, now, alive, f"The store holds a value that cannot be kept: {error}.")
+            return False
         except DatabaseError:
             raise
         except (UnreadableJobList, UnreadableHistory) as problem:
@@ -190,12 +194,7 @@ def program_version(program: Path, home: Path) -> str:
     try:
         done = subprocess.run(
             [str(program), "--version"],
-            env={
-                "HOME": str(home),
-                "PATH": f"{program.parent}:{os.defpath}",
-                "TERM": "dumb",
-                "LANG": "C.UTF-8",
-            },
+            env=environment(program, home),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -12,6 +12,7 @@ BATCH = 1000
 MIRRORED_FIELDS = [
     field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")
 ]
+LONGEST = {name: length for name in MIRRORED_FIELDS if (length := Job._meta.get_field(name).max_length)}
 
 
 def sync(
@@ -34,7 +35,16 @@ def sync(
 
 
 def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
-    """Return the fields of one job: what the job list says, then what only the history knows."""
+    """Return the fields of one job, each as long as its column at most: a store is not to be trusted."""
+    values = _known(record, times)
+    return {
+        name: value[: LONGEST[name]] if isinstance(value, str) and name in LONGEST else value
+        for name, value in values.items()
+    }
+
+
+def _known(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
+    """Return what the job list says, then what only the history knows."""
     values = {name: getattr(record, name) for name in MIRRORED_FIELDS if hasattr(record, name)}
     if times is None:
         return {

@@ -4,24 +4,40 @@ Whatever uses one of them gets the marker of its kind, so that plain `pytest` ru
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import TransactionTestCase
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.management.demo import Autosubmit
+from autosubmit_portal.management.processes import MANAGE
 from experiments.models import Site
 from tests import factories
 from tests.postgres import Postgres, server
+from tests.services import Credentials, Portal, kill_processes_of
+from tests.workflows import KINDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 MARKER_OF_FIXTURE = {
     "autosubmit": "autosubmit",
     "postgres": "postgres",
@@ -96,9 +112,6 @@ def autosubmit() -> Path:
 @pytest.fixture(scope="session")
 def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of one Autosubmit for all tests: configured, with its database, and with what tests make in it."""
-    from autosubmit_portal.management.demo import Autosubmit
-    from tests.services import kill_processes_of
-
     home = tmp_path_factory.mktemp("autosubmit-home")
     Autosubmit(program=autosubmit, home=home).prepare()
     yield home
@@ -108,8 +121,6 @@ def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def make_experiment(autosubmit: Path, autosubmit_home: Path) -> MakeExperiment:
     """Make real experiments: small, failing, long(sleep=), mixed(sleep=), medium, waiting (has no job list)."""
-    from autosubmit_portal.management.demo import Autosubmit
-    from tests.workflows import KINDS
 
     def make(kind: str, **options: Any) -> str:
         workflow = KINDS[kind](**options)
@@ -164,3 +175,105 @@ def api(db: None) -> Callable[..., APIClient]:
         return made
 
     return client
+
+
+# --- The portal as processes, and a browser to look at it
+
+
+@pytest.fixture(scope="session")
+def static_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The static files, collected once for all portals."""
+    home = tmp_path_factory.mktemp("static-files")
+    environment = os.environ | {
+        "PORTAL_HOME": str(home),
+        "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
+    }
+    subprocess.run([*MANAGE, "collectstatic", "--no-input", "--verbosity=0"], env=environment, check=True)
+    return home / "static"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def portal(
+    request: pytest.FixtureRequest,
+    autosubmit: Path,
+    static_files: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Portal]:
+    """A running portal with an empty Autosubmit home, on each database.
+
+    A module that needs one database only says so: pytest.mark.parametrize("portal", ["sqlite"], indirect=True).
+    """
+    home = tmp_path_factory.mktemp("portal")
+    (home / "static").symlink_to(static_files)
+    made = Portal(home=home, autosubmit=Autosubmit(autosubmit, home / "autosubmit-home"))
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    if server:
+        made.database_url = server.create_database()
+    made.autosubmit.prepare()
+    try:
+        made.set_up()
+        made.start()
+        yield made
+    finally:
+        made.tear_down()
+        if server:
+            server.drop_database(made.database_url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium of the system, without a window: that of $CHROMIUM or the first one found."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.fail("No Chromium: install it (Debian: apt-get install chromium) or name one in CHROMIUM.")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright's event loop lives in this thread, where Django then refuses the database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        launched = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages: open_page(url, **options of a browser context), with paths relative to `url`.
+
+    A page that asks another host than that of `url` for anything fails the test, and so does an error in a script.
+    """
+    contexts, complaints = [], []
+
+    def guard(route: Route, url: str) -> None:
+        if urlsplit(route.request.url).netloc in ("", urlsplit(url).netloc):
+            route.continue_()
+        else:
+            complaints.append(f"asked for {route.request.url}")
+            route.abort()
+
+    def open_one(url: str, **options: Any) -> Page:
+        context = browser.new_context(base_url=url, **options)
+        contexts.append(context)
+        context.route("**/*", lambda route: guard(route, url))
+        context.on("weberror", lambda error: complaints.append(f"script error: {error.error}"))
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page], portal: Portal) -> Page:
+    """A page on the running portal, signed in as its first account."""
+    opened = open_page(portal.url)
+    sign_in(opened, portal.credentials)
+    return opened
+
+
+def sign_in(page: Page, credentials: Credentials) -> None:
+    """Sign in to the console through its own form."""
+    page.goto("/login/")
+    page.fill("input[name=username]", credentials.username)
+    page.fill("input[name=password]", credentials.password)
+    page.click("[type=submit]")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -71,7 +71,7 @@ def _private_server() -> Iterator[str]:
     try:
         _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
         _run([*control, "-l", str(folder / "log"), "-o", options, "start"])
-        yield f"postgres://postgres@{quote(str(folder), safe='')}/postgres"
+        yield f"postgres://postgres@/postgres?host={folder}"
     finally:
         if (data / "postmaster.pid").exists():
             _run([*control, "-m", "immediate", "stop"])

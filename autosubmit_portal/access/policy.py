@@ -33,6 +33,13 @@ def may_view(actor: AbstractBaseUser | AnonymousUser, model: type[Model]) -> boo
     return _has(actor, f"{model._meta.app_label}.view_{model._meta.model_name}")
 
 
+def require_view(actor: AbstractBaseUser | AnonymousUser, model: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see rows of `model`."""
+    if not may_view(actor, model):
+        permission = f"{model._meta.app_label}.view_{model._meta.model_name}"
+        raise Forbidden(str(actor), f"View {model._meta.verbose_name_plural}", permission)
+
+
 def may_request(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> bool:
     """Answer whether the actor may request actions of this kind."""
     return _has(actor, f"experiments.{kind.permission}")

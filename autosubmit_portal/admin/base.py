@@ -1,6 +1,6 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -12,12 +12,19 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.functional import cached_property
 
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
+
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
 MOST_COUNTED = 10_000
 KEPT_ADDRESSES = ("_changelist", "_change")
 
 
-class BoundedPaginator(Paginator[Any]):
+class BoundedPaginator(AnyPaginator):
     """Counts no further than MOST_COUNTED rows."""
 
     @cached_property
@@ -27,7 +34,7 @@ class BoundedPaginator(Paginator[Any]):
         return rows.order_by()[:MOST_COUNTED].count()
 
 
-class ConsoleAdmin(admin.ModelAdmin[Any]):
+class ConsoleAdmin(ModelAdmin):
     """The base of all lists."""
 
     list_per_page = 50
@@ -45,6 +52,20 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
             "most_counted": MOST_COUNTED,
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows that the user may see."""
+        rows = super().get_queryset(request)
+        return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
+
+    def seen_object(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404(f"There is no such {self.opts.verbose_name}.")
+        return obj
 
 
 class ReadOnlyAdmin(ConsoleAdmin):
@@ -68,15 +89,6 @@ class ReadOnlyAdmin(ConsoleAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Keep the addresses of the list and of the page of a row."""
         return [url for url in super().get_urls() if (url.name or "").endswith(KEPT_ADDRESSES)]
-
-    def seen_object(self, request: HttpRequest, object_id: str) -> Any:
-        """Return the row from the admin's own queryset; 404 when the user cannot see it, 403 without permission."""
-        obj = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, obj):
-            raise PermissionDenied
-        if obj is None:
-            raise Http404(f"There is no such {self.opts.verbose_name}.")
-        return obj
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -6,6 +6,7 @@ from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, resolve
+from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 # The order of the navigation; what is not named here comes last.
@@ -29,7 +30,7 @@ class Console(AdminSite):
         context["navigation"] = sorted(models, key=_position)
         return context
 
-    @never_cache
+    @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
         from autosubmit_portal.admin.dashboard import dashboard

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, State
 
 register = template.Library()
@@ -37,6 +38,8 @@ DONE_STATUSES = ("COMPLETED", "SKIPPED")
 NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.
 THINNEST_PERCENT = 1.5
+MOST_LISTED = 50
+SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens"}
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
 
 
@@ -70,7 +73,7 @@ def exact(at: datetime | None) -> SafeString:
     """Show an instant in full (UTC), then relative to now."""
     if at is None:
         return NOTHING
-    return format_html('<span class="num">{:%Y-%m-%d %H:%M:%S}</span> · {}', at.astimezone(UTC), when(at))
+    return format_html('<span class="num">{}</span> · {}', f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", when(at))
 
 
 @register.simple_tag
@@ -111,6 +114,19 @@ def state_chip(state: str) -> SafeString:
     """Show the state of an action."""
     label = State(state).label if state in State.values else state
     return format_html('<span class="state state-{}">{}</span>', state, label)
+
+
+_BAD_ENDINGS = ("refused", "failed", "lost", "deleted")
+_GOOD_ENDINGS = ("succeeded", "created")
+
+
+@register.filter
+def event(name: str) -> SafeString:
+    """Show an audit event in words, marked when it is good or bad news."""
+    thing, _, happened = name.partition(".")
+    kind = "bad" if happened in _BAD_ENDINGS else "good" if happened in _GOOD_ENDINGS else "plain"
+    words = f"{thing} {happened}".replace("_", " ").strip()
+    return format_html('<span class="event event-{}">{}</span>', kind, words[:1].upper() + words[1:])
 
 
 @register.filter
@@ -193,15 +209,42 @@ def shown(value: Any) -> Any:
 
 
 @register.filter
+def number(value: int) -> str:
+    """Write a number with its thousands apart."""
+    return f"{value:,}"
+
+
+@register.filter
+def nav_name(name: str) -> str:
+    """Name a kind of rows in the navigation, in one word where that is clear."""
+    return SHORT_NAMES.get(name.lower(), name[:1].upper() + name[1:])
+
+
+@register.filter
 def item(mapping: Mapping[str, Any], key: str) -> Any:
     """Look `key` up in a mapping."""
     return mapping.get(key)
 
 
 @register.filter
+def listed(value: Any) -> Any:
+    """Write a parameter for people: lists with commas, and only the beginning of a long one."""
+    if not isinstance(value, list):
+        return value
+    more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
+    return ", ".join(str(one) for one in value[:MOST_LISTED]) + more
+
+
+@register.filter
+def kind_title(name: str) -> str:
+    """Return the title of an action kind; the name itself for a kind that is no longer in the catalogue."""
+    return CATALOGUE[name].title if name in CATALOGUE else name
+
+
+@register.filter
 def verb(action: Action) -> str:
     """Say what an action does, in a few words."""
-    return action.catalogue_kind.title if action.kind in dict(action._meta.get_field("kind").flatchoices) else action.kind
+    return kind_title(action.kind)
 
 
 @register.simple_tag(takes_context=True)

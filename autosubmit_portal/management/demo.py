@@ -3,14 +3,14 @@
 The programs of the jobs only sleep, so that a whole workflow runs in seconds on the local platform.
 """
 
-import os
-import pwd
 import re
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.autosubmit.environment import environment
 from experiments.autosubmit.output import created_expid
 
 # Autosubmit needs 3 s for anything and much longer on a busy machine; whatever takes this long hangs.
@@ -34,7 +34,7 @@ class Autosubmit:
             done = subprocess.run(
                 [str(self.program), *arguments],
                 cwd=empty,
-                env=self.environment(),
+                env=environment(self.program, self.home),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -47,19 +47,6 @@ class Autosubmit:
                 f"autosubmit {' '.join(arguments)}: exit {done.returncode}\n{text[-2000:]}"
             )
         return text
-
-    def environment(self) -> dict[str, str]:
-        """Return the least that Autosubmit needs; LOGNAME must be the real user."""
-        user = pwd.getpwuid(os.getuid()).pw_name
-        path = f"{self.program.parent}:{os.environ.get('PATH', os.defpath)}"
-        return {
-            "HOME": str(self.home),
-            "PATH": path,
-            "USER": user,
-            "LOGNAME": user,
-            "LANG": "C.UTF-8",
-            "TERM": "dumb",
-        }
 
     def prepare(self) -> bool:
         """Configure Autosubmit and make its database where they are missing; answer whether anything was."""
@@ -168,8 +155,6 @@ FAILED = Workflow(
 def make_demo(autosubmit: Autosubmit) -> list[str]:
     """Make one experiment that is ready to be started and one that ran and failed; return their expids."""
     ready, failed = READY.make(autosubmit), FAILED.make(autosubmit)
-    try:
+    with suppress(AutosubmitFailed):  # which it is for
         autosubmit.call("run", failed)
-    except AutosubmitFailed:
-        pass  # which it is for
     return [ready, failed]

@@ -8,9 +8,10 @@ from django.utils import timezone
 from experiments import mirror
 from experiments.actions import queue
 from experiments.actions.transition import move
-from experiments.autosubmit.output import Outcome
+from experiments.autosubmit.output import Outcome, changed_jobs
 from experiments.catalogue import Target
 from experiments.models import Action, Experiment, State
+from experiments.runners import runner_for
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +19,15 @@ logger = logging.getLogger(__name__)
 def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     """End a running action as its command says."""
     changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
-    if outcome.changes:
-        changes["job_changes"] = [list(change) for change in outcome.changes]
+    changes["job_changes"] = _job_changes(action)
     _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
+
+
+def _job_changes(action: Action) -> list[list[str]]:
+    """Return what the commands of all steps said they changed: a restart recovers jobs before it runs them."""
+    runner = runner_for(action.site)
+    texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
+    return [list(change) for text in texts for change in changed_jobs(text)]
 
 
 def _state_after(outcome: Outcome) -> State:

@@ -63,6 +63,20 @@ def preview_action(request: Request) -> list[list[str]]:
     return _prepare(request)[0]
 
 
+def obstacle(request: Request) -> Conflict | None:
+    """Return what forbids the action now, whatever its parameters are; None if nothing does.
+
+    The experiment must come from `with_active_action()`. Permission is not looked at.
+    """
+    try:
+        _require_site(request)
+        if request.experiment:
+            _require_experiment(request, request.experiment)
+    except Conflict as conflict:
+        return conflict
+    return None
+
+
 def record_refusal(request: Request, refusal: Exception) -> None:
     """Record that a request was refused, and why."""
     trail.record(

@@ -34,7 +34,8 @@ class Option:
     """One parameter of an action and how the command line says it.
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
-    of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8.
+    of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `selects_jobs` marks
+    the alternative ways to say which jobs are meant.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Option:
     pattern_help: str = ""
     max_bytes: int = 200
     example: Any = None
+    selects_jobs: bool = False
 
     def elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""

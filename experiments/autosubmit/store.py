@@ -205,7 +205,8 @@ def _record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    """Return a column as text, without the NUL that PostgreSQL refuses."""
+    return "" if value is None else str(value).replace("\0", "�")
 
 
 def _instant(value: object) -> datetime | None:

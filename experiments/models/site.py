@@ -1,10 +1,12 @@
 """A site: one Autosubmit installation, where its store is and how its commands run."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from experiments.catalogue import CATALOGUE
 
@@ -79,3 +81,9 @@ class Site(models.Model):
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
         return [name for name in CATALOGUE if name not in self.disabled_kinds]
+
+    @property
+    def is_mirror_fresh(self) -> bool:
+        """Whether the mirror looked at the store within its last ten rounds, or at least the last half minute."""
+        longest = timedelta(seconds=max(30, 10 * self.refresh_seconds))
+        return self.mirrored_at is not None and timezone.now() - self.mirrored_at <= longest

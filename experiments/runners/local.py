@@ -1,12 +1,12 @@
 """Commands on this host."""
 
 import os
-import pwd
 import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.autosubmit.environment import environment
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
 
@@ -36,7 +36,7 @@ class LocalRunner(Runner):
         process = subprocess.Popen(
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
-            env=self._environment(),
+            env=environment(Path(self.site.autosubmit), self.site.home_folder, self.site.configuration),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -74,15 +74,6 @@ class LocalRunner(Runner):
         os.truncate(directory / "output", 0)
         with (directory / "output").open("ab") as file:
             file.write(b"[earlier output was dropped]\n" + kept)
-
-    def _environment(self) -> dict[str, str]:
-        user = pwd.getpwuid(os.getuid()).pw_name
-        path = f"{Path(self.site.autosubmit).parent}:{os.environ.get('PATH', os.defpath)}"
-        environment = {"HOME": self.site.home, "PATH": path, "USER": user, "LOGNAME": user}
-        environment |= {"LANG": "C.UTF-8", "TERM": "dumb"}
-        if self.site.configuration:
-            environment["AUTOSUBMIT_CONFIGURATION"] = self.site.configuration
-        return environment
 
 
 def _reap() -> None:

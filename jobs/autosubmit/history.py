@@ -12,14 +12,40 @@ from pathlib import Path
 from typing import Any
 
 from jobs.autosubmit.database import rows
+from jobs.autosubmit.values import count, identifier, number, text
 
+_YEAR_9999 = 253_402_300_799
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 _RUN_COLUMNS = (
-    "run_id start finish chunk_unit chunk_size completed total failed queuing running submitted suspended"
-).split()
+    "run_id",
+    "start",
+    "finish",
+    "chunk_unit",
+    "chunk_size",
+    "completed",
+    "total",
+    "failed",
+    "queuing",
+    "running",
+    "submitted",
+    "suspended",
+)
 _JOB_COLUMNS = (
-    "job_name run_id status submit start finish platform qos wallclock out err workflow_commit ncpus job_id"
-).split()
+    "job_name",
+    "run_id",
+    "status",
+    "submit",
+    "start",
+    "finish",
+    "platform",
+    "qos",
+    "wallclock",
+    "out",
+    "err",
+    "workflow_commit",
+    "ncpus",
+    "job_id",
+)
 
 
 class UnreadableHistory(Exception):
@@ -86,54 +112,40 @@ def _read(path: Path, table: str, columns: Sequence[str], clause: str) -> list[d
 
 def _run(row: Mapping[str, Any]) -> RunRecord:
     return RunRecord(
-        run_id=_number(row.get("run_id")),
+        run_id=count(row.get("run_id")),
         started_at=_instant(row.get("start")),
         finished_at=_instant(row.get("finish")),
-        chunk_unit=_text(row.get("chunk_unit")),
-        chunk_size=_number(row.get("chunk_size")),
-        completed=_number(row.get("completed")),
-        total=_number(row.get("total")),
-        failed=_number(row.get("failed")),
-        queuing=_number(row.get("queuing")),
-        running=_number(row.get("running")),
-        submitted=_number(row.get("submitted")),
-        suspended=_number(row.get("suspended")),
+        chunk_unit=text(row.get("chunk_unit")),
+        chunk_size=count(row.get("chunk_size")),
+        completed=count(row.get("completed")),
+        total=count(row.get("total")),
+        failed=count(row.get("failed")),
+        queuing=count(row.get("queuing")),
+        running=count(row.get("running")),
+        submitted=count(row.get("submitted")),
+        suspended=count(row.get("suspended")),
     )
 
 
 def _times(row: Mapping[str, Any]) -> JobTimes:
     return JobTimes(
-        name=_text(row.get("job_name")),
-        run_id=_number(row.get("run_id")) or None,
-        status=_text(row.get("status")),
+        name=text(row.get("job_name")),
+        run_id=count(row.get("run_id")) or None,
+        status=text(row.get("status")),
         submitted_at=_instant(row.get("submit")),
         started_at=_instant(row.get("start")),
         finished_at=_instant(row.get("finish")),
-        platform=_text(row.get("platform")),
-        qos=_text(row.get("qos")),
-        wallclock=_text(row.get("wallclock")),
-        out_log=_text(row.get("out")),
-        err_log=_text(row.get("err")),
-        workflow_commit=_text(row.get("workflow_commit")),
-        ncpus=_number(row.get("ncpus")),
-        remote_id=_number(row.get("job_id")) or None,
+        platform=text(row.get("platform")),
+        qos=text(row.get("qos")),
+        wallclock=text(row.get("wallclock")),
+        out_log=text(row.get("out")),
+        err_log=text(row.get("err")),
+        workflow_commit=text(row.get("workflow_commit")),
+        ncpus=count(row.get("ncpus")),
+        remote_id=identifier(row.get("job_id")),
     )
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _number(value: object) -> int:
-    """Read a count; SQLite keeps a column's type as a wish only, so that anything may stand there."""
-    try:
-        return int(value)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError, OverflowError):
-        return 0
-
-
 def _instant(seconds: object) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(_number(seconds), UTC) if _number(seconds) > 0 else None
-    except (ValueError, OverflowError, OSError):
-        return None
+    since_1970 = number(seconds, _YEAR_9999)
+    return datetime.fromtimestamp(since_1970, UTC) if since_1970 > 0 else None

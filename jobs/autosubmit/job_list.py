@@ -20,6 +20,7 @@ from typing import Any
 
 from jobs.autosubmit import pickled
 from jobs.autosubmit.database import rows
+from jobs.autosubmit.values import count, identifier, number, text
 
 # The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.
 STATUS_BY_NUMBER: dict[int, str] = {
@@ -43,11 +44,25 @@ MAX_BYTES = 256 * 1024 * 1024
 """10,000 jobs take about 6 MB; a larger file than this is no job list."""
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
-_LONGEST_TEXT = 4096
 _COLUMNS = (
-    "name status section date member chunk split splits priority platform_name id wallclock"
-    " local_logs_out local_logs_err remote_logs_out remote_logs_err fail_count"
-).split()
+    "name",
+    "status",
+    "section",
+    "date",
+    "member",
+    "chunk",
+    "split",
+    "splits",
+    "priority",
+    "platform_name",
+    "id",
+    "wallclock",
+    "local_logs_out",
+    "local_logs_err",
+    "remote_logs_out",
+    "remote_logs_err",
+    "fail_count",
+)
 
 
 class UnreadableJobList(Exception):
@@ -59,7 +74,7 @@ class JobRecord:
     """One job as the job list has it.
 
     What a job does not have is an empty text or None. `remote_id` is the platform's number of the job. `wallclock` is
-    "hh:mm", `processors` is what the configuration says. Logs are bare file names.
+    "hh:mm", `processors` is what the configuration says. Logs are bare file names; the history has them more reliably.
     """
 
     name: str
@@ -109,8 +124,8 @@ def read_dependencies(structure_database: Path) -> list[tuple[str, str]]:
     except FileNotFoundError:
         return []
     except (OSError, sqlite3.Error) as error:
-        raise UnreadableJobList(f"The dependencies in {structure_database} cannot be read: {error}.") from error
-    return [(_text(row["e_from"]), _text(row["e_to"])) for row in found]
+        raise UnreadableJobList(f"The edges in {structure_database} cannot be read: {error}.") from error
+    return [(text(row["e_from"]), text(row["e_to"])) for row in found]
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -164,27 +179,28 @@ _FORMS: dict[type, Callable[[Any], list[JobRecord]]] = {
 
 def _job_of_attributes(value: object) -> JobRecord:
     job = _mapping(value)
-    out_log, err_log = _logs(job.get("_local_logs"), job.get("_remote_logs"))
-    out_log_remote, err_log_remote = _logs(job.get("_remote_logs"), None)
+    name = _name(job.get("_name"))
+    out_log, err_log = _logs(name, job.get("_local_logs"), job.get("_remote_logs"))
+    out_log_remote, err_log_remote = _logs(name, job.get("_remote_logs"), None)
     return JobRecord(
-        name=_name(job.get("_name")),
+        name=name,
         status=_status(job.get("_status", job.get("status"))),
-        section=_text(job.get("_section")),
+        section=text(job.get("_section")),
         date=_date(job.get("date")),
-        member=_text(job.get("_member")),
+        member=text(job.get("_member")),
         chunk=_ordinal(job.get("_chunk")),
         split=_ordinal(job.get("_split")),
         splits=_ordinal(job.get("_splits")),
-        priority=_number(job.get("priority")),
-        platform=_text(job.get("platform_name")),
-        remote_id=_number(job.get("id")) or None,
-        wallclock=_text(job.get("_wallclock")),
-        processors=_text(job.get("_processors")),
+        priority=number(job.get("priority")),
+        platform=text(job.get("platform_name")),
+        remote_id=identifier(job.get("id")),
+        wallclock=text(job.get("_wallclock")),
+        processors=text(job.get("_processors")),
         out_log=out_log,
         err_log=err_log,
         out_log_remote=out_log_remote,
         err_log_remote=err_log_remote,
-        fail_count=_number(job.get("_fail_count")),
+        fail_count=count(job.get("_fail_count")),
     )
 
 
@@ -195,21 +211,21 @@ def _job_of_tuple(job: object) -> JobRecord:
     return JobRecord(
         name=_name(name),
         status=_status(status),
-        section=_text(section),
+        section=text(section),
         date=_date(date),
-        member=_text(member),
+        member=text(member),
         chunk=_ordinal(chunk),
         split=None,
         splits=None,
-        priority=_number(priority),
+        priority=number(priority),
         platform="",
-        remote_id=_number(remote_id) or None,
+        remote_id=identifier(remote_id),
         wallclock="",
         processors="",
-        out_log=_text(logs[0]),
-        err_log=_text(logs[1]),
-        out_log_remote=_text(logs[2]),
-        err_log_remote=_text(logs[3]),
+        out_log=text(logs[0]),
+        err_log=text(logs[1]),
+        out_log_remote=text(logs[2]),
+        err_log_remote=text(logs[3]),
         fail_count=0,
     )
 
@@ -218,22 +234,22 @@ def _job_of_row(row: Mapping[str, object]) -> JobRecord:
     return JobRecord(
         name=_name(row.get("name")),
         status=_status(row.get("status")),
-        section=_text(row.get("section")),
+        section=text(row.get("section")),
         date=_date(row.get("date")),
-        member=_text(row.get("member")),
+        member=text(row.get("member")),
         chunk=_ordinal(row.get("chunk")),
         split=_ordinal(row.get("split")),
         splits=_ordinal(row.get("splits")),
-        priority=_number(row.get("priority")),
-        platform=_text(row.get("platform_name")),
-        remote_id=_number(row.get("id")) or None,
-        wallclock=_text(row.get("wallclock")),
+        priority=number(row.get("priority")),
+        platform=text(row.get("platform_name")),
+        remote_id=identifier(row.get("id")),
+        wallclock=text(row.get("wallclock")),
         processors="",
-        out_log=_text(row.get("local_logs_out")),
-        err_log=_text(row.get("local_logs_err")),
-        out_log_remote=_text(row.get("remote_logs_out")),
-        err_log_remote=_text(row.get("remote_logs_err")),
-        fail_count=_number(row.get("fail_count")),
+        out_log=text(row.get("local_logs_out")),
+        err_log=text(row.get("local_logs_err")),
+        out_log_remote=text(row.get("remote_logs_out")),
+        err_log_remote=text(row.get("remote_logs_err")),
+        fail_count=count(row.get("fail_count")),
     )
 
 
@@ -244,7 +260,7 @@ def _mapping(value: object) -> Mapping[Any, Any]:
 
 
 def _name(value: object) -> str:
-    name = _text(value)
+    name = text(value)
     if not name:
         raise pickled.Refused("unknown form of job list: a job without a name")
     return name
@@ -257,26 +273,10 @@ def _status(value: object) -> str:
     return STATUS_BY_NUMBER.get(value, "UNKNOWN") if isinstance(value, int) else "UNKNOWN"
 
 
-def _text(value: object) -> str:
-    """Return a text or number as text. Nothing else is turned into text, since a nested list can grow without end."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    return str(value)[:_LONGEST_TEXT]
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, str | int | float):
-        return 0
-    try:
-        return int(value)
-    except (ValueError, OverflowError):
-        return 0
-
-
 def _ordinal(value: object) -> int | None:
     """Return the number of a chunk or split; Autosubmit says None, 0 or -1 for "has none"."""
-    number = _number(value)
-    return number if number > 0 else None
+    ordinal = number(value)
+    return ordinal if ordinal > 0 else None
 
 
 def _date(value: object) -> datetime | None:
@@ -289,12 +289,18 @@ def _date(value: object) -> datetime | None:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
 
 
-def _logs(value: object, other: object) -> tuple[str, str]:
+def _logs(name: str, value: object, other: object) -> tuple[str, str]:
     """Return the names of output and error log, which are a pair.
 
-    4.1.17 puts the names it recovered from its history in the wrong places, after `recovery` and `setstatus`: the output
-    log alone where the local pair belongs, the error log where the remote one does.
+    After `recovery` and `setstatus` 4.1.17 has the names that it took from its history in the wrong places: the output
+    log alone where the local pair belongs, the error log where the remote pair does.
     """
     if isinstance(value, tuple | list) and len(value) == 2:
-        return _text(value[0]), _text(value[1])
-    return (_text(value), _text(other)) if isinstance(other, str) else ("", "")
+        return _log(name, value[0]), _log(name, value[1])
+    return (_log(name, value), _log(name, other)) if isinstance(other, str) else ("", "")
+
+
+def _log(name: str, value: object) -> str:
+    """Return the name of a log. After a run 4.1.17 has `<job>.0.out`, a name from before the submission: no file."""
+    log = text(value)
+    return "" if log.startswith(f"{name}.0.") else log

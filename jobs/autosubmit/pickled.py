@@ -88,14 +88,17 @@ class _DataUnpickler(pickle.Unpickler):
 
 
 def load(data: bytes) -> Any:
-    """Return the object that `data` holds, made of plain values and `Inert` objects. Raises Refused for all else."""
+    """Return the object that `data` holds, made of plain values and `Inert` objects.
+
+    Raises Refused for bytes that hold anything else, or no complete pickle.
+    """
     if not data:
-        raise Refused("the file is empty")
+        raise Refused("truncated: it is empty")
     try:
         return _DataUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Refused:
         raise
-    except (EOFError, MemoryError, RecursionError) as error:
-        raise Refused("truncated: the file ends before its last value, or asks for more memory than there is") from error
-    except Exception as error:  # hostile bytes provoke any error at all, in any of the types that they may call
+    except EOFError as error:
+        raise Refused("truncated: it ends before its last value") from error
+    except Exception as error:  # hostile bytes provoke any error of the types that they may call
         raise Refused(f"broken: {type(error).__name__}: {error}"[:300]) from error

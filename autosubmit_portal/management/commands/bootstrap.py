@@ -85,7 +85,6 @@ class Command(BaseCommand):
             name="Local",
             autosubmit=str(autosubmit.program),
             home=str(autosubmit.home),
-            queue=settings.Q_CLUSTER["name"],
             is_default=True,
         )
         self._done(f"The site “local” serves {autosubmit.home}.")

@@ -52,7 +52,8 @@ class Command(BaseCommand):
     def _supervise(self, children: list[Child]) -> None:
         self.stop, self.hurry = threading.Event(), threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+                signal.signal(number, self._on_signal)
         self._say("Starting web server, worker and mirror …")
         self.began, self.is_announced = time.monotonic(), False
         try:

@@ -1,0 +1,102 @@
+# The two commands of the product are `make up` and `make test`; plain `make` lists the others.
+# A bare machine needs Python 3.11 or newer with its venv module, git and make.
+
+PYTHON ?= python3
+PORT ?= 8000
+HOME_DIR ?= var
+STORE ?=
+AUTOSUBMIT_VERSION := 4.1.17.1
+AUTOSUBMIT_ENV := $(HOME_DIR)/autosubmit-env
+AUTOSUBMIT ?= $(AUTOSUBMIT_ENV)/bin/autosubmit
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
+# Checks touch neither the database nor the home of a portal.
+CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=the-checks-need-a-key-that-is-long-and-has-many-different-letters \
+	PORTAL_DATABASE_URL=sqlite://:memory:
+PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-tests autosubmit up test check fix screenshots clean needs-git needs-store
+
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program)"
+
+install: $(VENV)/installed ## the virtual environment with what the portal needs
+
+install-tests: $(VENV)/installed-tests ## … and with what the checks and tests need
+
+$(PY):
+	@$(PYTHON) -c '' 2>/dev/null || { \
+		echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is `$(PYTHON) -V`, but 3.11 or newer is needed. Name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Making the virtual environment $(VENV) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/installed: $(PY) requirements.txt
+	@echo "Installing the portal's requirements …"
+	@$(PY) $(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
+	@echo "Installing what the tests need …"
+	@$(PY) $(PIP_INSTALL) -r tests/requirements.txt
+	@touch $@
+
+autosubmit: $(AUTOSUBMIT) ## Autosubmit itself, in an environment of its own
+
+$(AUTOSUBMIT_ENV)/bin/autosubmit: | $(PY)
+	@echo "Installing Autosubmit $(AUTOSUBMIT_VERSION) into $(AUTOSUBMIT_ENV) …"
+	@$(PY) -c 'import sys, venv; venv.create(sys.argv[1], clear=True, with_pip=True)' "$(AUTOSUBMIT_ENV)"
+	@"$(AUTOSUBMIT_ENV)/bin/python" $(PIP_INSTALL) "autosubmit==$(AUTOSUBMIT_VERSION)" || { \
+		rm -rf "$(AUTOSUBMIT_ENV)"; exit 1; }
+
+needs-git:
+	@command -v git >/dev/null || { \
+		echo "git is missing, and Autosubmit needs it. Install it (Debian, Ubuntu: apt-get install git)." >&2; exit 1; }
+
+needs-store:
+	@[ -z "$(STORE)" ] || [ -f "$(STORE)/.autosubmitrc" ] || { \
+		echo "STORE=$(STORE) holds no .autosubmitrc: it is not an Autosubmit home. Give the folder that was HOME" >&2; \
+		echo "when 'autosubmit configure' was run, or leave STORE out to get a demo." >&2; exit 1; }
+
+up: needs-git needs-store install autosubmit ## start the portal (Ctrl-C stops it)
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) collectstatic --no-input --verbosity 0
+	@$(MANAGE) bootstrap --autosubmit "$(AUTOSUBMIT)" $(if $(STORE),--store "$(STORE)")
+	@PORTAL_HOME="$(HOME_DIR)" exec $(PY) manage.py portal --port "$(PORT)"
+
+test: check autosubmit ## all checks and the whole test suite
+	@echo "Fast tests on PostgreSQL …"
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.postgres $(PY) -m pytest -q
+	@echo "All tests …"
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m ""
+
+check: install-tests ## style, types, imports, settings, migrations, OpenAPI
+	@echo "Checking style, types and imports …"
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check . || { echo "Run make fix to format these." >&2; exit 1; }
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports || { cat $(VENV)/lint-imports >&2; exit 1; }
+	@echo "Checking settings, migrations and OpenAPI …"
+	@$(CHECK) $(PY) manage.py check --fail-level WARNING
+	@$(CHECK) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+	@$(CHECK) $(PY) manage.py makemigrations --check --dry-run
+	@$(CHECK) $(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
+
+fix: install-tests ## repair what the style checks can repair
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) docs/screenshots.py
+
+clean: ## remove the environment and caches; HOME_DIR with its data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path "./$(HOME_DIR)/*" -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""Users and groups, as Django has them. The groups Viewer, Operator and Manager hold the permissions of the roles."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+
+from autosubmit_portal.admin.console import console
+
+
+@admin.register(User, site=console)
+class AccountAdmin(UserAdmin):
+    """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
+
+    list_display = ("username", "first_name", "last_name", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("groups", "is_active", "is_staff", "is_superuser")
+
+    def get_queryset(self, request):  # type: ignore[no-untyped-def]  # as Django's own
+        """Fetch the groups with the users."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="Roles")
+    def roles(self, user: User) -> str:
+        """Name the groups."""
+        return ", ".join(group.name for group in user.groups.all())
+
+
+console.register(Group, GroupAdmin)

@@ -1,0 +1,184 @@
+"""The list of actions and the page of one, with its live output."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.admin import filters, output, presentation
+from autosubmit_portal.admin.actions import address_of_action, refusal_text
+from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.experiment import entries_of
+from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.cancel import cancel_action
+from experiments.actions.refusals import Conflict
+from experiments.catalogue import CATALOGUE, Target
+from experiments.models import Action, State
+from experiments.runners import runner_for
+
+REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
+EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
+
+
+@admin.register(Action, site=console)
+class ActionAdmin(ReadOnlyAdmin):
+    """Actions. A queued one can be cancelled; nothing else changes here."""
+
+    page_template = "admin/portal/action.html"
+    live_seconds = 3
+    list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
+    list_select_related = ("experiment", "site")
+    list_filter = (
+        "state",
+        "kind",
+        "site",
+        "door",
+        filters.ExperimentFilter,
+        filters.ActorFilter,
+        "requested_at",
+    )
+    search_fields = ("expid", "actor_name", "message", "reason")
+    search_placeholder = "expid, person, reason or message"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the site and the experiment with the action."""
+        return super().get_queryset(request).select_related("site", "experiment__site")
+
+    @admin.display(description="Action", ordering="pk")
+    def what(self, action: Action) -> SafeString:
+        """Say what it does, with its number."""
+        return format_html('{} <span class="quiet num">#{}</span>', presentation.verb(action), action.pk)
+
+    @admin.display(description="State", ordering="state")
+    def chip(self, action: Action) -> SafeString:
+        """Show the state."""
+        return presentation.state_chip(action.state)
+
+    @admin.display(description="Experiment", ordering="expid")
+    def of_experiment(self, action: Action) -> SafeString | str:
+        """Link to the experiment."""
+        if action.experiment_id is None:
+            return action.expid or format_html('<span class="quiet">{}</span>', action.site)
+        address = reverse("admin:experiments_experiment_change", args=[action.experiment_id])
+        return format_html('<a href="{}">{}</a>', address, action.expid)
+
+    @admin.display(description="By", ordering="actor_name")
+    def by(self, action: Action) -> SafeString:
+        """Say who asked, and through which door."""
+        return format_html('{} <span class="quiet">{}</span>', action.actor_name, action.door)
+
+    @admin.display(description="Requested", ordering="requested_at")
+    def requested(self, action: Action) -> SafeString:
+        """Show when it was asked for."""
+        return presentation.when(action.requested_at)
+
+    @admin.display(description="Took")
+    def took(self, action: Action) -> SafeString | str:
+        """Show how long it ran."""
+        return action_time(action)
+
+    @admin.display(description="Result")
+    def result(self, action: Action) -> SafeString:
+        """Show the beginning of the message."""
+        return format_html('<span class="about" title="{0}">{0}</span>', (action.message or action.reason)[:300])
+
+    def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
+        """Return everything about one action."""
+        return {
+            "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
+            "action": obj,
+            "kind": CATALOGUE.get(obj.kind),
+            "took": action_time(obj),
+            "steps": [self._step(request, obj, number) for number in range(len(obj.command))],
+            "may_cancel": may_cancel(request, obj),
+            "again": again_address(request, obj),
+            "entries": entries_of(request, action_id=obj.pk),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add cancelling and the output."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/cancel/", view(require_POST(self.cancel_view)), name="experiments_action_cancel"),
+            path("<int:object_id>/output/<int:step>/", view(self.output_view), name="experiments_action_output"),
+            *super().get_urls(),
+        ]
+
+    def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Cancel a queued action and go back to its page."""
+        action = self.seen_object(request, str(object_id))
+        try:
+            cancel_action(action, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
+            messages.success(request, f"Action {action.pk} was cancelled before it started.")
+        except (policy.Forbidden, Conflict) as refusal:
+            messages.error(request, refusal_text(refusal))
+        return HttpResponseRedirect(address_of_action(action.pk))
+
+    def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
+        """Answer a piece of the output of one step, or all of it with `?download`."""
+        action = self.seen_object(request, str(object_id))
+        if step >= len(action.command):
+            raise Http404("There is no such step.")
+        read = reader(action, step)
+        if "download" in request.GET:
+            return output.download(read, f"action-{action.pk}-step-{step + 1}.log")
+        return output.answer(request, read, is_over=is_over(action, step))
+
+    def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
+        """Return the command of one step, where it is, and the newest piece of its output."""
+        step: dict[str, Any] = {"number": number, "argv": action.command[number], "state": step_state(action, number)}
+        step["is_open"] = number == action.step
+        step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
+        # A live page keeps the output that it has; the script follows it.
+        if step["state"] != State.QUEUED and not request.htmx:  # type: ignore[attr-defined]
+            step["piece"] = output.tail(reader(action, number), is_over=is_over(action, number))
+        return step
+
+
+def reader(action: Action, step: int) -> output.Read:
+    """Return what reads the output of one step."""
+    runner, directory = runner_for(action.site), action.run_directory(step)
+    return lambda offset, limit: runner.output(directory, offset, limit)
+
+
+def is_over(action: Action, step: int) -> bool:
+    """Answer whether the command of a step prints no more."""
+    return step < action.step or not action.is_active
+
+
+def step_state(action: Action, number: int) -> str:
+    """Return the state of one step: those before the present one succeeded, those after it wait."""
+    if action.step_started_at is None or number > action.step:
+        return State.QUEUED if action.is_active else "skipped"
+    return State.SUCCEEDED if number < action.step else action.state
+
+
+def may_cancel(request: HttpRequest, action: Action) -> bool:
+    """Answer whether to offer cancelling; `cancel_action` decides."""
+    waits = action.is_active and action.state != State.RUNNING
+    return waits and action.kind in CATALOGUE and policy.may_request(request.user, action.catalogue_kind)
+
+
+def again_address(request: HttpRequest, action: Action) -> str:
+    """Return where to ask for the same again; blank while it is active or when the user may not."""
+    kind = CATALOGUE.get(action.kind)
+    if kind is None or action.is_active or not policy.may_request(request.user, kind):
+        return ""
+    route = REQUEST_ROUTES.get(kind.target, EXPERIMENT_ROUTE)
+    row = action.site_id if kind.target is Target.SITE else action.experiment_id
+    return f"{reverse(route, args=[row, kind.name])}?like={action.pk}" if row else ""
+
+
+def action_time(action: Action) -> SafeString | str:
+    """Show how long an action ran; only a running one is still counting."""
+    if action.ended_at is None and action.state != State.RUNNING:
+        return presentation.NOTHING
+    return presentation.lasting(action.started_at, action.ended_at)

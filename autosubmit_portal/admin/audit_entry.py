@@ -1,0 +1,75 @@
+"""The audit trail, to read and to search."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.admin import filters, presentation
+from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.console import console
+from autosubmit_portal.audit.models import AuditEntry
+from experiments.models import Experiment
+
+
+@admin.register(AuditEntry, site=console)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Entries of the trail. Nothing changes or deletes one."""
+
+    page_template = "admin/portal/audit_entry.html"
+    live_seconds = 5
+    list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
+    list_display_links = ("happened",)
+    list_filter = (
+        filters.EventFilter,
+        "door",
+        filters.ExpidFilter,
+        filters.ActorFilter,
+        filters.ActionIdFilter,
+        "at",
+    )
+    search_fields = ("actor_name", "expid", "subject", "event", "message", "address")
+    search_placeholder = "person, expid, event, address or message"
+    ordering = ("-at",)
+
+    @admin.display(description="When", ordering="at")
+    def at_time(self, entry: AuditEntry) -> SafeString:
+        """Show when it happened, in full."""
+        return presentation.exact(entry.at)
+
+    @admin.display(description="Event", ordering="event")
+    def happened(self, entry: AuditEntry) -> SafeString:
+        """Show what happened."""
+        return presentation.event(entry.event)
+
+    @admin.display(description="Who", ordering="actor_name")
+    def who(self, entry: AuditEntry) -> SafeString:
+        """Link to everything that this person did."""
+        address = reverse("admin:audit_auditentry_changelist")
+        if not entry.actor_name:
+            return presentation.NOTHING
+        return format_html('<a href="{}?actor_name={}">{}</a>', address, entry.actor_name, entry.actor_name)
+
+    @admin.display(description="About", ordering="subject")
+    def about(self, entry: AuditEntry) -> SafeString:
+        """Link to the action, if there is one."""
+        if entry.action_id is None:
+            return format_html('<span class="about">{}</span>', entry.subject)
+        address = reverse("admin:experiments_action_change", args=[entry.action_id])
+        return format_html('<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id)
+
+    @admin.display(description="Message")
+    def said(self, entry: AuditEntry) -> SafeString:
+        """Show the beginning of the message."""
+        return format_html('<span class="about" title="{0}">{0}</span>', entry.message[:300])
+
+    def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
+        """Return the entry and the experiment that it is about."""
+        experiment = None
+        if obj.expid:
+            rows = Experiment.objects.visible_to(request.user)
+            experiment = rows.filter(expid=obj.expid, site__slug=obj.site).first()
+        return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}

@@ -1,0 +1,108 @@
+"""The form of an action kind: one widget per option. The rules stay in the serializer; its errors come back here."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django import forms
+
+from experiments.actions.refusals import InvalidParameters
+from experiments.autosubmit.command import Option, OptionType
+from experiments.catalogue import ActionKind
+from experiments.models import Experiment
+
+REASON = "reason"
+
+
+class ActionForm(forms.Form):
+    """The options of a kind, then the reason that goes into the audit trail."""
+
+    options: tuple[Option, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what was filled in, as the parameters of a request; what was left blank is left out."""
+        self.full_clean()
+        values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
+        return {name: value for name, value in values.items() if value not in (None, "", [], False)}
+
+    def reason(self) -> str:
+        """Return the reason that was given."""
+        self.full_clean()
+        return str(self.cleaned_data.get(REASON, ""))
+
+    def show_errors(self, refusal: InvalidParameters) -> None:
+        """Put each error at its field; errors of fields that are not shown go above the form."""
+        for name, messages in refusal.errors.items():
+            for message in messages:
+                self.add_error(name if name in self.fields else None, message)
+
+
+def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:
+    """Return the form of `kind` without the options in `fixed`.
+
+    When the jobs are fixed, the other ways to choose jobs are left out with them.
+    """
+    without = set(fixed)
+    if without & {option.name for option in kind.options if option.selects_jobs}:
+        without |= {option.name for option in kind.options if option.selects_jobs}
+    options = tuple(option for option in kind.options if option.name not in without)
+    fields: dict[str, Any] = {option.name: field_for(option) for option in options}
+    fields[REASON] = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"maxlength": 500, "autocomplete": "off"}),
+        help_text="Why. Kept in the audit trail next to your name.",
+    )
+    return type("ActionForm", (ActionForm,), {"options": options, **fields})
+
+
+def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str, Any]:
+    """Return what the experiment already has under the name of an option, such as its description."""
+    values = {option.name: getattr(experiment, option.name, None) for option in kind.options}
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def field_for(option: Option) -> forms.Field:
+    """Return the form field of an option. Nothing is required here: the serializer says so, once."""
+    common: dict[str, Any] = {"label": option.name.replace("_", " ").capitalize(), "help_text": option.help}
+    common["required"] = False
+    choices = [(choice, choice) for choice in option.choices]
+    match option.type:
+        case OptionType.FLAG:
+            field: forms.Field = forms.BooleanField(**common)
+        case OptionType.CHOICE:
+            field = forms.CharField(widget=forms.Select(choices=[("", "Choose…"), *choices]), **common)
+        case OptionType.LIST if option.choices:
+            field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
+        case OptionType.LIST | OptionType.LONG_TEXT:
+            field = forms.CharField(widget=forms.Textarea(attrs=_text_attributes(option)), strip=False, **common)
+        case _:
+            field = forms.CharField(widget=forms.TextInput(attrs=_text_attributes(option)), strip=False, **common)
+    if option.required:
+        field.widget.attrs |= {"required": True, "aria-required": "true"}
+    return field
+
+
+def _text_attributes(option: Option) -> dict[str, Any]:
+    example = option.example
+    attributes: dict[str, Any] = {"spellcheck": "false", "autocomplete": "off"}
+    if option.type in (OptionType.LIST, OptionType.LONG_TEXT):
+        attributes["rows"] = 4
+    if example:
+        attributes["placeholder"] = " ".join(example) if isinstance(example, list) else str(example)
+    return attributes
+
+
+def _value(option: Option, value: Any) -> Any:
+    """Return what was typed in as the serializer wants it; browsers send line ends as CR LF."""
+    if option.type is OptionType.LIST and isinstance(value, str):
+        return value.split()
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
+def raw_parameters(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an earlier action as the initial values of the form of its kind."""
+    known = {option.name: option for option in kind.options}
+    return {
+        name: "\n".join(value) if isinstance(value, list) and not known[name].choices else value
+        for name, value in parameters.items()
+        if name in known
+    }

@@ -1,0 +1,214 @@
+"""The list of jobs, the page of one with its logs, and what can be asked for many at once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.admin import actions, filters, output, presentation
+from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.request_pages import FormPage, RequestPages
+from experiments.autosubmit.store import BrokenStore, locate
+from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.models import Experiment
+from jobs.autosubmit.logs import LogOutsideStore, log_path, read_log
+from jobs.models import Job
+
+MOST_RELATIVES = 100
+LOGS = {"out": "out_log", "err": "err_log"}
+
+
+@admin.register(Job, site=console)
+class JobAdmin(RequestPages, ReadOnlyAdmin):
+    """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
+
+    request_targets = (Target.JOBS,)
+    page_template = "admin/portal/job.html"
+    live_seconds = 5
+    search_fields = ("name",)
+    search_placeholder = "job name"
+    list_display = ("name", "chip", "of_experiment", "section", "member", "chunk", "platform", "submitted", "started", "took")
+    list_select_related = ("experiment__site",)
+    list_filter = (
+        filters.StatusFilter,
+        filters.ExperimentFilter,
+        filters.SectionFilter,
+        filters.MemberFilter,
+        filters.ChunkFilter,
+        filters.PlatformFilter,
+    )
+    list_per_page = 100
+
+    @admin.display(description="Status", ordering="status")
+    def chip(self, job: Job) -> SafeString:
+        """Show the status in its colour."""
+        return presentation.status_chip(job.status)
+
+    @admin.display(description="Experiment", ordering="experiment__expid")
+    def of_experiment(self, job: Job) -> SafeString:
+        """Link to the experiment."""
+        address = reverse("admin:experiments_experiment_change", args=[job.experiment_id])
+        return format_html('<a href="{}">{}</a>', address, job.experiment)
+
+    @admin.display(description="Submitted", ordering="submitted_at")
+    def submitted(self, job: Job) -> SafeString:
+        """Show when it was submitted."""
+        return presentation.when(job.submitted_at)
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, job: Job) -> SafeString:
+        """Show when it started."""
+        return presentation.when(job.started_at)
+
+    @admin.display(description="Took")
+    def took(self, job: Job) -> SafeString | str:
+        """Show how long it ran, or has been running."""
+        return job_time(job)
+
+    def subject(self, obj: Job) -> actions.Subject:
+        """The experiment, with this job chosen."""
+        return subject_of([obj])
+
+    def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
+        """Return everything about one job."""
+        kinds = actions.kinds_for(request.user, self.request_targets)
+        subject = subject_of([obj])
+        parents = obj.parent_edges.select_related("parent").order_by("parent__name")
+        children = obj.child_edges.select_related("child").order_by("child__name")
+        return {
+            "job": obj,
+            "took": job_time(obj),
+            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
+            "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],
+            "children": [edge.child for edge in children[:MOST_RELATIVES]],
+            "most_relatives": MOST_RELATIVES,
+            "logs": [self._log(request, obj, name) for name in LOGS if getattr(obj, LOGS[name])],
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the logs and the form page of many jobs."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/log/<str:name>/", view(self.log_view), name="jobs_job_log"),
+            path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
+            path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
+            *super().get_urls(),
+        ]
+
+    # --- Logs
+
+    def log_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponseBase:
+        """Answer a piece of a log, or all of it with `?download`."""
+        job = self.seen_object(request, str(object_id))
+        if name not in LOGS or not getattr(job, LOGS[name]):
+            raise Http404("There is no such log.")
+        try:
+            read = reader(job, name)
+            read(0, 0)
+        except (OSError, LogOutsideStore, BrokenStore) as error:
+            raise Http404(f"The log cannot be read: {error}") from error
+        if "download" in request.GET:
+            return output.download(read, f"{job.name}.{name}")
+        return output.answer(request, read, is_over=job.finished_at is not None)
+
+    def _log(self, request: HttpRequest, job: Job, name: str) -> dict[str, Any]:
+        log: dict[str, Any] = {"name": name, "file": getattr(job, LOGS[name])}
+        log["address"] = reverse("admin:jobs_job_log", args=[job.pk, name])
+        if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps the log it has
+            try:
+                log["piece"] = output.tail(reader(job, name), is_over=job.finished_at is not None)
+            except (OSError, LogOutsideStore, BrokenStore) as error:
+                log["problem"] = f"{error.strerror}." if isinstance(error, OSError) else str(error)
+        return log
+
+    # --- Many jobs
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return one entry per kind that the user may request of jobs."""
+        kinds = actions.kinds_for(request.user, self.request_targets)
+        return {kind.name: (opens(kind), kind.name, f"{kind.title}…") for kind in kinds}
+
+    def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Take the form of many jobs; it is opened from the list of jobs."""
+        if request.method != "POST":
+            return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
+        return self.bulk_page(request, name, request.POST.get("selection", "")).submit(request)
+
+    def bulk_preview_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Answer the exact commands for what the form says now."""
+        return self.bulk_page(request, name, request.POST.get("selection", "")).preview(request)
+
+    def bulk_page(self, request: HttpRequest, name: str, selection: str) -> FormPage:
+        """Return the form page for the jobs whose keys are in `selection`, a comma list."""
+        kind = CATALOGUE.get(name)
+        if kind is None or kind.target not in self.request_targets:
+            raise Http404(f"There is no action “{name}” here.")
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        keys = [int(key) for key in selection.split(",") if key.isdecimal()]
+        jobs = self.get_queryset(request).in_bulk(keys).values()
+        if not jobs:
+            raise Http404("None of the chosen jobs is there any more.")
+        return FormPage(
+            kind=kind,
+            subjects=subjects_of(jobs),
+            address=reverse("admin:jobs_job_bulk", args=[name]),
+            back=reverse("admin:jobs_job_changelist"),
+            frame={**self.admin_site.each_context(request), "opts": self.opts},
+            selection=",".join(str(key) for key in keys),
+        )
+
+
+def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
+    """Return the entry of the list's menu that opens the form page of `kind` for the chosen jobs."""
+
+    def open_form(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        if not policy.may_request(request.user, kind):
+            raise PermissionDenied
+        keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
+        if not keys:
+            messages.warning(request, "None of the chosen jobs is there any more.")
+            return None
+        page = model_admin.bulk_page(request, kind.name, keys)
+        return page.show(request, page.form(request, is_filled=False))
+
+    return open_form
+
+
+def subject_of(jobs: Sequence[Job]) -> actions.Subject:
+    """Return the experiment of `jobs` with exactly these chosen."""
+    experiment = Experiment.objects.with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
+    return actions.Subject(site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]})
+
+
+def subjects_of(jobs: Any) -> list[actions.Subject]:
+    """Return one subject per experiment, in the order of the expids."""
+    by_experiment: dict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_experiment[job.experiment_id].append(job)
+    return sorted((subject_of(group) for group in by_experiment.values()), key=str)
+
+
+def reader(job: Job, name: str) -> output.Read:
+    """Return what reads a log of a job. Raises BrokenStore or LogOutsideStore."""
+    site = job.experiment.site
+    folder = locate(site.home_folder, site.configuration_file).experiment_folder(job.experiment.expid)
+    file = log_path(folder, getattr(job, LOGS[name]))
+    return lambda offset, limit: read_log(file, offset, limit)
+
+
+def job_time(job: Job) -> SafeString | str:
+    """Show how long a job ran; only a running one is still counting."""
+    if job.finished_at is None and job.status != "RUNNING":
+        return presentation.NOTHING
+    return presentation.lasting(job.started_at, job.finished_at)

@@ -1,0 +1,154 @@
+"""The form page of actions: GET shows the form and the exact command, POST asks for the action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.admin import actions
+from autosubmit_portal.admin.actions import Answer, Subject
+from autosubmit_portal.admin.base import ConsoleAdmin
+from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, raw_parameters
+from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.models import Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormPage:
+    """The page that asks for one kind on some subjects. `address` takes the POST, `back` is where one came from.
+
+    `selection` goes along in a hidden field when the page was opened by a bulk entry.
+    """
+
+    kind: ActionKind
+    subjects: Sequence[Subject]
+    address: str
+    back: str
+    frame: dict[str, Any]
+    selection: str = ""
+
+    def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
+        """Return the form, with what was posted or with its initial values."""
+        form_class = form_for(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
+        if is_filled:
+            return form_class(request.POST)
+        initial = initial_values(self.kind, self.subjects[0].experiment)
+        return form_class(initial=initial | self._earlier(request))
+
+    def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
+        """Answer the page with the form."""
+        opened = form if form.is_bound else type(form)(data=form.initial)
+        context = {
+            **self.frame,
+            "title": f"{self.kind.title} {self._names()}",
+            "page": self,
+            "form": form,
+            "verb": f"{self.kind.title} {self._names()}" if self.kind.target is not Target.SITE else self.kind.title,
+            **self.command(request, opened),
+        }
+        return TemplateResponse(request, "admin/portal/request.html", context, status=status)
+
+    def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
+        """Return what the preview shows: the exact commands, or what is still missing, or what is in the way."""
+        commands, refusal = actions.preview(request, self.kind, self.subjects, form)
+        if isinstance(refusal, InvalidParameters):
+            return {"commands": [], "missing": refusal.errors, "obstacle": None}
+        text = actions.refusal_text(refusal) if refusal else None
+        return {"commands": commands, "missing": None, "obstacle": text}
+
+    def preview(self, request: HttpRequest) -> TemplateResponse:
+        """Answer the exact command for what was posted, as a fragment of the page."""
+        context = self.command(request, self.form(request, is_filled=True))
+        return TemplateResponse(request, "admin/portal/command.html", context)
+
+    def submit(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the action on each subject; show the form again when nothing was accepted."""
+        form = self.form(request, is_filled=True)
+        answers = actions.ask(request, self.kind, self.subjects, form)
+        accepted = [answer.action for answer in answers if answer.action]
+        if accepted:
+            actions.tell(request, self.kind, answers)
+            alone = len(self.subjects) == 1
+            return HttpResponseRedirect(actions.address_of_action(accepted[0].pk) if alone else self.back)
+        return self._refused(request, form, answers)
+
+    def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
+        refusals = [answer.refusal for answer in answers if answer.refusal]
+        for refusal in refusals:
+            if isinstance(refusal, InvalidParameters):
+                form.show_errors(refusal)
+            else:
+                messages.error(request, actions.refusal_text(refusal))
+        return self.show(request, form, status=actions.status_of(refusals[0]))
+
+    def _names(self) -> str:
+        names = sorted(str(subject) for subject in self.subjects)
+        return names[0] if len(names) == 1 else f"{len(names)} experiments"
+
+    def _earlier(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the parameters of the action named by `?like=`, to ask for the same again."""
+        number = request.GET.get("like", "")
+        if not number.isdigit():
+            return {}
+        action = Action.objects.visible_to(request.user).filter(pk=number, kind=self.kind.name).first()
+        return raw_parameters(self.kind, action.parameters) if action else {}
+
+
+class RequestPages(ConsoleAdmin):
+    """Gives an admin a form page for each kind with one of `request_targets`, about the row `object_id`."""
+
+    request_targets: tuple[Target, ...] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form page and its preview."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/request/<str:name>/", view(self.request_view), name=self.request_route),
+            path("<int:object_id>/request/<str:name>/preview/", view(require_POST(self.preview_view))),
+            *super().get_urls(),
+        ]
+
+    @property
+    def request_route(self) -> str:
+        """The name of the address of the form page."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_request"
+
+    def subject(self, obj: Any) -> Subject:
+        """Return what an action on the row is asked for."""
+        raise NotImplementedError
+
+    def request_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Show the form, or take it."""
+        page = self.form_page(request, object_id, name)
+        if request.method == "POST":
+            return page.submit(request)
+        if not policy.may_request(request.user, page.kind):
+            raise PermissionDenied(str(policy.Forbidden(str(request.user), page.kind.title, page.kind.permission)))
+        return page.show(request, page.form(request, is_filled=False))
+
+    def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Answer the exact command for what the form says now."""
+        return self.form_page(request, object_id, name).preview(request)
+
+    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+        """Return the form page of the kind called `name` for a row that the user may see."""
+        obj = self.seen_object(request, str(object_id))
+        kind = CATALOGUE.get(name)
+        if kind is None or kind.target not in self.request_targets:
+            raise Http404(f"There is no action “{name}” here.")
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
+        return FormPage(
+            kind=kind,
+            subjects=[self.subject(obj)],
+            address=reverse(f"admin:{self.request_route}", args=[object_id, name]),
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
+            frame=frame,
+        )

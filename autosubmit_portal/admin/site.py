@@ -1,0 +1,112 @@
+"""The sites: their health for everybody who may look, their settings for those who may change them. Never deleted."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.admin import presentation
+from autosubmit_portal.admin.actions import Subject, buttons, kinds_for
+from autosubmit_portal.admin.base import ConsoleAdmin
+from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.request_pages import RequestPages
+from experiments.catalogue import CATALOGUE, Target
+from experiments.models import Site
+
+# The mirror shows that it lives every few seconds.
+STALE_AFTER = timedelta(seconds=30)
+
+
+def is_stale(site: Site) -> bool:
+    """Answer whether the mirror of a site has not looked for so long that what the pages show may be old."""
+    return site.mirrored_at is None or timezone.now() - site.mirrored_at > STALE_AFTER
+
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Site]
+else:
+    ModelForm = forms.ModelForm
+
+
+class SiteForm(ModelForm):
+    """The settings of a site, with the action kinds as boxes to tick."""
+
+    disabled_kinds = forms.MultipleChoiceField(
+        required=False,
+        choices=lambda: [(kind.name, f"{kind.title}: {kind.help}") for kind in CATALOGUE.values()],
+        widget=forms.CheckboxSelectMultiple,
+        label="Switched off",
+        help_text="Actions that nobody may request at this site.",
+    )
+
+
+@admin.register(Site, site=console)
+class SiteAdmin(RequestPages, ConsoleAdmin):
+    """Sites. What is done to a site, such as creating an experiment, is asked for by buttons."""
+
+    form = SiteForm
+    request_targets = (Target.SITE,)
+    change_form_template = "admin/portal/site.html"
+    live_seconds = 5
+    actions = None
+    list_display = ("slug", "name", "health", "autosubmit_version", "mirrored", "queue", "is_default")
+    search_fields = ("slug", "name")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "is_default")}),
+        ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
+        ("Operation", {"fields": ("queue", "refresh_seconds", "disabled_kinds")}),
+    )
+    prepopulated_fields = {"slug": ("name",)}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: experiments, actions and audit entries refer to it."""
+        return False
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Propose a short name for a new site only."""
+        return {} if obj else dict(self.prepopulated_fields)
+
+    @admin.display(description="Health", ordering="problem")
+    def health(self, site: Site) -> SafeString:
+        """Say whether commands can run there, with the reason if not."""
+        return health(site)
+
+    @admin.display(description="Mirror", ordering="mirrored_at")
+    def mirrored(self, site: Site) -> SafeString:
+        """Say how fresh the mirror is."""
+        return freshness(site)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the health above the settings."""
+        site = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if site is not None:
+            kinds = kinds_for(request.user, self.request_targets)
+            context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
+            context |= {"site": site, "is_stale": is_stale(site)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def subject(self, obj: Site) -> Subject:
+        """The site itself."""
+        return Subject(site=obj)
+
+
+def health(site: Site) -> SafeString:
+    """Say whether commands can run at a site, with the reason if not."""
+    if site.problem:
+        return format_html('<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem)
+    return SafeString('<span class="state state-succeeded">Healthy</span>')
+
+
+def freshness(site: Site) -> SafeString:
+    """Say when the mirror last looked, and whether that is too long ago."""
+    if is_stale(site):
+        return format_html('<span class="flag">Stale</span> {}', presentation.when(site.mirrored_at))
+    return presentation.when(site.mirrored_at)

@@ -1,0 +1,181 @@
+"""Routes of actions."""
+
+import codecs
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.api import examples
+from autosubmit_portal.api.documentation import ACTION_ID, answer, format_parameter, operation
+from autosubmit_portal.api.fields import Query
+from autosubmit_portal.api.formats import PortalView, TextRenderer
+from autosubmit_portal.api.lookup import actor_of, find_action
+from autosubmit_portal.api.pagination import NewestFirst
+from autosubmit_portal.api.queries import ActionsQuery, OutputQuery
+from autosubmit_portal.api.shapes.actions import ActionItem, ActionList, Output
+from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.cancel import cancel_action
+from experiments.actions.refusals import InvalidParameters
+from experiments.models import ACTIVE_STATES, Action
+from experiments.runners import Runner, runner_for
+
+PIECE_BYTES = 65_536
+
+
+class ActionsView(PortalView):
+    """All actions."""
+
+    @operation(
+        "list_actions",
+        "List actions",
+        parameters=[ActionsQuery],
+        answers={200: answer(ActionList, "Actions, newest first.", examples.ACTIONS)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List the actions that you may see, newest first."""
+        query = ActionsQuery.of(request)
+        policy.require_view(request.user, Action)
+        pages = NewestFirst()
+        found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
+        page: list[Action] = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(ActionItem(page, many=True).data)
+
+
+class ActionView(PortalView):
+    """One action."""
+
+    @operation(
+        "get_action",
+        "Show an action",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The action.", examples.FINISHED_ACTION)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, action_id: int) -> Response:
+        """Show one action: what was asked, by whom, the exact commands, and what came of it."""
+        Query.of(request)
+        return Response(ActionItem(find_action(request, action_id)).data)
+
+
+class CancelView(PortalView):
+    """Taking an action back."""
+
+    @operation(
+        "cancel_action",
+        "Cancel an action that has not started",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
+        errors=[400, 404, 409],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Cancel an action that is still queued. One that has started cannot be cancelled: stop the experiment."""
+        Query.of(request)
+        action = find_action(request, action_id)
+        cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+        return Response(ActionItem(action).data)
+
+
+class OutputView(PortalView):
+    """What an action printed."""
+
+    renderer_classes = (TextRenderer, JSONRenderer)
+
+    @operation(
+        "get_action_output",
+        "Read what an action printed",
+        parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
+        answers={
+            (200, "text/plain"): OpenApiResponse(str, "The output."),
+            (200, "application/json"): answer(Output, "A part of the output.", examples.OUTPUT),
+        },
+        errors=[400, 404],
+    )
+    def get(self, request: Request, action_id: int) -> HttpResponseBase:
+        """Read what the command of one step printed, standard output and errors in the order in which they came.
+
+        As text it is the whole output, or the part that `offset` and `limit` say. As JSON (`?format=json` or
+        `Accept: application/json`) it is a part with where it ends, to follow a command while it runs: ask again with
+        `offset=next_offset` until `is_over`.
+        """
+        query = OutputQuery.of(request)
+        action = find_action(request, action_id)
+        part = OutputPart(action, query)
+        if request.accepted_renderer.format == "json":
+            return Response(part.described())
+        return StreamingHttpResponse(part.pieces(), content_type="text/plain; charset=utf-8")
+
+
+class OutputPart:
+    """A part of the output of one step of an action."""
+
+    def __init__(self, action: Action, query: Mapping[str, Any]) -> None:
+        self.action = action
+        self.step: int = query.get("step", action.step)
+        self.limit: int | None = query.get("limit")
+        if self.step >= len(action.command):
+            raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
+        offset: int = query["offset"]
+        size = self._read(0, 0)[1]
+        self.offset = max(0, size + offset) if offset < 0 else offset
+
+    def described(self) -> dict[str, Any]:
+        """Return the part as Output describes it; it ends at the end of a character."""
+        ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
+        found, size = self._read(self.offset, self.limit or PIECE_BYTES)
+        is_last = self.offset + len(found) >= size
+        text, length = _characters(found, is_final=ended and is_last)
+        next_offset = self.offset + length
+        return {
+            "step": self.step,
+            "steps": len(self.action.command),
+            "offset": self.offset,
+            "next_offset": next_offset,
+            "size": size,
+            "text": text,
+            "is_over": ended and next_offset >= size,
+        }
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the part, or the whole rest as it is now, piece by piece."""
+        end = self._read(0, 0)[1] if self.limit is None else self.offset + self.limit
+        offset = self.offset
+        while offset < end:
+            piece, _ = self._read(offset, min(PIECE_BYTES, end - offset))
+            if not piece:
+                return
+            offset += len(piece)
+            yield piece
+
+    def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
+        runner: Runner = runner_for(self.action.site)
+        return runner.output(self.action.run_directory(self.step), offset, limit)
+
+
+def _characters(data: bytes, *, is_final: bool) -> tuple[str, int]:
+    """Return the whole characters at the beginning of `data` and how many bytes they are."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=is_final)
+    return text, len(data) - len(decoder.getstate()[0])
+
+
+def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:
+    columns = {
+        "kind": "kind",
+        "state": "state",
+        "expid": "expid",
+        "site": "site__slug",
+        "actor": "actor_name",
+    }
+    found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
+    if "active" not in query:
+        return found
+    is_active = Q(state__in=ACTIVE_STATES)
+    return found.filter(is_active if query["active"] else ~is_active)

@@ -1,0 +1,109 @@
+"""The route of the audit trail."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.request import Request
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.api import examples
+from autosubmit_portal.api.documentation import answer, format_parameter, operation
+from autosubmit_portal.api.fields import instant, wildcard
+from autosubmit_portal.api.formats import CSVRenderer, JSONLinesRenderer, PortalView, csv_lines, json_lines
+from autosubmit_portal.api.pagination import NewestFirst
+from autosubmit_portal.api.queries import AuditQuery
+from autosubmit_portal.api.shapes.actions import AuditList
+from autosubmit_portal.audit.models import AuditEntry
+
+# The columns of an entry in the order of the answer, and their names in the trail.
+COLUMNS = {
+    "id": "id",
+    "at": "at",
+    "event": "event",
+    "actor": "actor_name",
+    "actor_id": "actor_id",
+    "address": "address",
+    "door": "door",
+    "subject": "subject",
+    "site": "site",
+    "expid": "expid",
+    "action": "action_id",
+    "kind": "kind",
+    "details": "details",
+    "message": "message",
+}
+CONDITIONS = {
+    "actor": "actor_name",
+    "expid": "expid",
+    "site": "site",
+    "kind": "kind",
+    "door": "door",
+    "action": "action_id",
+    "since": "at__gte",
+    "until": "at__lt",
+}
+ROWS_AT_ONCE = 2000
+
+
+class AuditView(PortalView):
+    """The audit trail."""
+
+    renderer_classes = (*PortalView.renderer_classes, JSONLinesRenderer, CSVRenderer)
+
+    @operation(
+        "list_audit_entries",
+        "Read the audit trail",
+        parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
+        answers={
+            (200, "application/json"): answer(AuditList, "Entries, newest first.", examples.AUDIT),
+            (200, "application/x-ndjson"): OpenApiResponse(str, "All entries, one JSON object a line."),
+            (200, "text/csv"): OpenApiResponse(str, "All entries; `details` is a column of JSON."),
+        },
+        errors=[400],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
+
+        JSON comes in pages. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are all entries that match, as a
+        stream. Needs the permission `audit.view_auditentry`.
+        """
+        query = AuditQuery.of(request)
+        policy.require_view(request.user, AuditEntry)
+        found = _matching(query)
+        match request.accepted_renderer.format:
+            case "jsonl":
+                return _stream(json_lines(_all(found)), JSONLinesRenderer)
+            case "csv":
+                return _stream(csv_lines(_all(found), list(COLUMNS)), CSVRenderer)
+        pages = NewestFirst()
+        page = pages.paginate_queryset(found, request, view=self)
+        return pages.get_paginated_response([_entry(row) for row in page or ()])
+
+
+def _matching(query: Mapping[str, Any]) -> QuerySet[AuditEntry, dict[str, Any]]:
+    found: QuerySet[AuditEntry] = AuditEntry.objects.filter(
+        **{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query}
+    )
+    if "event" in query:
+        found = found.filter(wildcard("event", query["event"]))
+    return found.order_by("-id").values(*COLUMNS.values())
+
+
+def _all(entries: QuerySet[AuditEntry, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every entry without ever holding all of them."""
+    return (_entry(row) for row in entries.iterator(chunk_size=ROWS_AT_ONCE))
+
+
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {name: row[column] for name, column in COLUMNS.items()}
+    entry["at"] = instant(entry["at"])
+    return entry
+
+
+def _stream(
+    lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]
+) -> StreamingHttpResponse:
+    return StreamingHttpResponse(lines, content_type=f"{renderer.media_type}; charset=utf-8")

@@ -1,0 +1,114 @@
+"""Every error of the API as problem details (RFC 9457), from whatever was raised."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views.defaults import server_error as html_server_error
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from autosubmit_portal.access.policy import Forbidden
+from experiments.actions.refusals import Conflict, InvalidParameters
+
+# Types are names, not addresses: they identify a kind of problem and are never looked up.
+TYPE_PREFIX = "urn:autosubmit-portal:"
+SIGN_IN = "Sign in to the console, or send the header `Authorization: Bearer <token>`."
+
+
+class AmbiguousExpid(Exception):
+    """Several sites have the expid and the address names none; `sites` are their slugs."""
+
+    def __init__(self, expid: str, sites: list[str]) -> None:
+        super().__init__(f"{expid} exists at several sites: {', '.join(sites)}. Choose one with ?site=.")
+        self.sites = sites
+
+
+class ProblemRenderer(JSONRenderer):
+    """Problem details."""
+
+    media_type = "application/problem+json"
+    format = "problem"
+
+
+def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the answer to `error`; None for one that nobody foresaw, which becomes a 500."""
+    response = exception_handler(error, context)
+    problem = _refusal(error) or (response and _http_error(error, response))
+    if not problem:
+        return None
+    request = context["request"]
+    if not isinstance(getattr(request, "accepted_renderer", None), BrowsableAPIRenderer):
+        request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
+    headers = {name: value for name, value in response.items() if name != "Content-Type"} if response else {}
+    return Response(problem, status=problem["status"], headers=headers)
+
+
+def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
+    """Return the body of an answer; `members` are what only this kind of problem says."""
+    return {
+        "type": TYPE_PREFIX + kind,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **members,
+        # The clients of Autosubmit API look for these two keys in every answer.
+        "error": True,
+        "error_message": detail,
+    }
+
+
+def _refusal(error: Exception) -> dict[str, Any] | None:
+    if isinstance(error, ValidationError):
+        error = InvalidParameters(_by_field(error.detail))
+    match error:
+        case InvalidParameters():
+            return problem(400, "invalid-parameters", str(error), errors=error.errors)
+        case Forbidden():
+            return problem(403, "forbidden", str(error), permission=error.permission)
+        case AmbiguousExpid():
+            return problem(409, "ambiguous-expid", str(error), sites=error.sites)
+        case RequestDataTooBig():
+            longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return problem(
+                413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
+            )
+        case Conflict():
+            active = error.action_id
+            members = {"action_id": active, "action": f"/v4/actions/{active}"} if active else {}
+            return problem(409, "conflict", str(error), **members)
+    return None
+
+
+def _by_field(detail: Any) -> dict[str, list[str]]:
+    if not isinstance(detail, dict):
+        return {"non_field_errors": [str(message) for message in detail]}
+    return {name: [str(message) for message in messages] for name, messages in detail.items()}
+
+
+def _http_error(error: Exception, response: Response) -> dict[str, Any]:
+    """Describe what DRF and Django raise themselves."""
+    detail = str(response.data["detail"])
+    if isinstance(error, NotAuthenticated):
+        detail = SIGN_IN
+    kind = HTTPStatus(response.status_code).phrase.lower().replace(" ", "-")
+    if isinstance(error, ParseError):
+        kind = "malformed-body"
+    code = error.default_code if isinstance(error, APIException) else ""
+    return problem(response.status_code, code.replace("_", "-") if code == "throttled" else kind, detail)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer a 500: problem details to the API's clients, Django's page to everybody else."""
+    if not request.path.startswith("/v4"):
+        return html_server_error(request)
+    detail = (
+        "The portal failed to answer. The reason is in its log; nothing says that the request had no effect."
+    )
+    body = problem(500, "internal-error", detail)
+    answer: HttpResponse = JsonResponse(body, status=500, content_type=ProblemRenderer.media_type)
+    return answer

@@ -1,0 +1,232 @@
+"""Example answers for the API's documentation; the tests hold them to the schema and to live answers."""
+
+from typing import Any
+
+from autosubmit_portal.api.errors import problem
+from experiments.actions.parameters import serializer_for
+from experiments.catalogue import ActionKind
+
+EXPERIMENT_ITEM: dict[str, Any] = {
+    "id": 12,
+    "name": "a000",
+    "user": "ana",
+    "description": "Control run, 1850-1900",
+    "hpc": "MN5",
+    "version": "4.1.17",
+    "created": "2026-10-01T08:00:00+00:00",
+    "modified": "2026-11-24T09:30:12+00:00",
+    "status": "RUNNING",
+    "completed": 40,
+    "total": 64,
+    "submitted": 0,
+    "queuing": 2,
+    "running": 1,
+    "failed": 0,
+    "suspended": 0,
+    "site": "local",
+    "expid": "a000",
+    "is_running": True,
+    "evidence": "process 4711 holds the lock",
+    "status_counts": {"COMPLETED": 40, "QUEUING": 2, "RUNNING": 1, "WAITING": 21},
+    "problem": "",
+    "refreshed_at": "2026-11-24T09:30:13+00:00",
+    "changed_at": "2026-11-24T09:30:12+00:00",
+    "active_action": 17,
+}
+EXPERIMENT = EXPERIMENT_ITEM | {
+    "autosubmit_version": "4.1.17",
+    "model": None,
+    "branch": "main",
+    "gone_at": None,
+}
+PAGE = {"page": 1, "page_size": 12, "total_pages": 1, "page_items": 1, "total_items": 1}
+EXPERIMENTS = {"experiments": [EXPERIMENT_ITEM], "pagination": PAGE}
+
+JOB_ITEM: dict[str, Any] = {
+    "name": "a000_20000101_fc0_1_SIM",
+    "status": "RUNNING",
+    "priority": 3,
+    "section": "SIM",
+    "date": "2000-01-01",
+    "member": "fc0",
+    "chunk": 1,
+    "split": None,
+    "splits": None,
+    "out_path_local": "a000_20000101_fc0_1_SIM.20261124093000.out",
+    "err_path_local": "a000_20000101_fc0_1_SIM.20261124093000.err",
+    "out_path_remote": "",
+    "err_path_remote": "",
+}
+JOBS = {"jobs": [JOB_ITEM], "pagination": PAGE | {"page_size": None}}
+JOB = {
+    "name": "a000_20000101_fc0_1_SIM",
+    "status": "RUNNING",
+    "section": "SIM",
+    "date": "20000101",
+    "member": "fc0",
+    "chunk": 1,
+    "split": None,
+    "splits": None,
+    "out_path_local": "/esarchive/autosubmit/a000/tmp/LOG_a000/a000_20000101_fc0_1_SIM.20261124093000.out",
+    "err_path_local": "/esarchive/autosubmit/a000/tmp/LOG_a000/a000_20000101_fc0_1_SIM.20261124093000.err",
+    "chunk_size": 4,
+    "chunk_unit": "month",
+    "platform": "MN5",
+    "remote_id": 21131708,
+    "qos": "debug",
+    "workflow_commit": None,
+    "processors": 768,
+    "submit": "2026-11-24T09:29:30+00:00",
+    "start": "2026-11-24T09:30:00+00:00",
+    "finish": None,
+    "wallclock": "01:30",
+    "last_wrapper": None,
+    "site": "local",
+    "expid": "a000",
+    "priority": 3,
+    "fail_count": 0,
+}
+PARENTS = {"parents": [{"job_name": "a000_20000101_fc0_INI", "status": "COMPLETED"}]}
+CHILDREN = {"children": [{"job_name": "a000_20000101_fc0_2_SIM", "status": "WAITING"}]}
+RUN = {
+    "run_id": 3,
+    "start": "2026-11-24T09:00:00+00:00",
+    "finish": None,
+    "chunk_unit": "month",
+    "chunk_size": 4,
+    "completed": 40,
+    "total": 64,
+    "failed": 0,
+    "queuing": 2,
+    "running": 1,
+    "submitted": 0,
+    "suspended": 0,
+}
+RUNS = {"runs": [RUN]}
+
+QUEUED_ACTION: dict[str, Any] = {
+    "id": 17,
+    "kind": "run",
+    "state": "queued",
+    "site": "local",
+    "expid": "a000",
+    "actor": "ana",
+    "door": "api",
+    "reason": "first year",
+    "parameters": {},
+    "command": [["/opt/autosubmit/bin/autosubmit", "run", "a000"]],
+    "step": 0,
+    "requested_at": "2026-11-24T09:00:00.123456+00:00",
+    "started_at": None,
+    "ended_at": None,
+    "exit_status": None,
+    "message": "",
+    "job_changes": [],
+    "url": "/v4/actions/17",
+    "output_url": "/v4/actions/17/output",
+}
+FINISHED_ACTION = QUEUED_ACTION | {
+    "state": "succeeded",
+    "started_at": "2026-11-24T09:00:00.400000+00:00",
+    "ended_at": "2026-11-24T10:12:31.500000+00:00",
+    "exit_status": 0,
+    "message": "Run successful",
+}
+CANCELLED_ACTION = QUEUED_ACTION | {
+    "state": "cancelled",
+    "ended_at": "2026-11-24T09:00:02.000000+00:00",
+    "message": "Cancelled by ana before it started.",
+}
+ACTIONS = {"next": None, "previous": None, "results": [FINISHED_ACTION]}
+DRY_RUN = {
+    "dry_run": True,
+    "kind": "run",
+    "site": "local",
+    "expid": "a000",
+    "command": QUEUED_ACTION["command"],
+    "warning": "",
+}
+OUTPUT = {
+    "step": 0,
+    "steps": 1,
+    "offset": 0,
+    "next_offset": 15,
+    "size": 15,
+    "text": "Run successful\n",
+    "is_over": True,
+}
+AUDIT_ENTRY: dict[str, Any] = {
+    "id": 512,
+    "at": "2026-11-24T09:00:00.123456+00:00",
+    "event": "action.requested",
+    "actor": "ana",
+    "actor_id": 3,
+    "address": "192.0.2.7",
+    "door": "api",
+    "subject": "a000",
+    "site": "local",
+    "expid": "a000",
+    "action": 17,
+    "kind": "run",
+    "details": {"parameters": {}, "command": QUEUED_ACTION["command"]},
+    "message": "first year",
+}
+AUDIT = {"next": None, "previous": None, "results": [AUDIT_ENTRY]}
+SITE = {
+    "slug": "local",
+    "name": "Local",
+    "is_default": True,
+    "is_healthy": True,
+    "problem": "",
+    "autosubmit_version": "4.1.17",
+    "mirrored_at": "2026-11-24T09:30:13+00:00",
+    "is_mirror_fresh": True,
+    "enabled_kinds": ["run", "stop"],
+}
+SITES = {"next": None, "previous": None, "results": [SITE]}
+HEALTH = {"database": "ok", "mirror": "ok", "broker": "ok"}
+
+PROBLEMS: dict[int, dict[str, Any]] = {
+    400: problem(
+        400,
+        "invalid-parameters",
+        "action: “fly” is not an action. Legal: run, stop.",
+        errors={"action": ["“fly” is not an action. Legal: run, stop."]},
+    ),
+    401: problem(
+        401, "unauthorized", "Sign in to the console, or send the header `Authorization: Bearer <token>`."
+    ),
+    403: problem(
+        403,
+        "forbidden",
+        "ben may not do “Start”: the permission experiments.request_run is missing. Ask a manager.",
+        permission="experiments.request_run",
+    ),
+    404: problem(404, "not-found", "There is no experiment a0zz."),
+    406: problem(406, "not-acceptable", "Could not satisfy the request Accept header."),
+    409: problem(
+        409,
+        "conflict",
+        "Action 17 is active on a000. Wait for it, or cancel it.",
+        action_id=17,
+        action="/v4/actions/17",
+    ),
+    413: problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),
+    415: problem(415, "unsupported-media-type", "Unsupported media type “text/plain” in request."),
+    429: problem(429, "throttled", "Request was throttled. Expected available in 30 seconds."),
+}
+
+
+def parameters_example(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return valid parameters of a kind: the examples of its options, as far as they go together."""
+    example = {option.name: option.example for option in kind.options if option.required}
+    for option in kind.options:
+        longer = example | {option.name: option.example}
+        if option.example is not None and _is_valid(kind, longer):
+            example = longer
+    return {name: value for name, value in example.items() if name not in left_out}
+
+
+def _is_valid(kind: ActionKind, parameters: dict[str, Any]) -> bool:
+    checked = serializer_for(kind)(data=parameters)
+    return checked.is_valid() and not (kind.check and kind.check(checked.validated_data))

@@ -1,0 +1,109 @@
+"""Fields that the shapes and the query parameters are made of."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import F, Lookup, Q
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from experiments.actions.refusals import InvalidParameters
+from experiments.models import Experiment
+
+BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
+
+
+class InstantField(serializers.DateTimeField):
+    """A point in time, as ISO 8601 with its offset; always UTC in answers."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        """Read a time; the `+` of an offset that was not encoded arrives as a blank."""
+        return super().to_internal_value(BLANK_BEFORE_OFFSET.sub(r"+\1", value))
+
+    def to_representation(self, value: datetime) -> str:
+        """Write a time."""
+        return instant(value) or ""
+
+
+def instant(value: datetime | None) -> str | None:
+    """Return a time as the API writes it, without building a field."""
+    return value.astimezone(UTC).isoformat() if value else None
+
+
+class TextOrNullField(serializers.CharField):
+    """A text that is null where Autosubmit says nothing."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        """Write the text."""
+        return value or None
+
+
+class CountField(serializers.IntegerField):
+    """The number of jobs of an experiment in one status."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(source="*", help_text=f"Number of {status} jobs.")
+        self.status = status
+
+    def to_representation(self, value: Experiment) -> int:  # type: ignore[override]
+        """Write the number."""
+        return value.count(self.status)
+
+
+def choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.ChoiceField:
+    """Return a field that takes one of `values` and names them to whoever sends another."""
+    message = "“{input}” is not one of " + ", ".join(values) + "."
+    return serializers.ChoiceField(choices=values, error_messages={"invalid_choice": message}, **kwargs)
+
+
+def flag(**kwargs: Any) -> serializers.BooleanField:
+    """Return a field that takes true or false."""
+    return serializers.BooleanField(error_messages={"invalid": "This must be true or false."}, **kwargs)
+
+
+class Query(serializers.Serializer[Any]):
+    """Query parameters. A blank one counts as not given; an unknown one is refused: it would be silently ignored."""
+
+    @classmethod
+    def of(cls, request: Request) -> dict[str, Any]:
+        """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
+        given = {name: value for name, value in request.query_params.items() if value != ""}
+        query = cls(data=given)
+        unknown = sorted(given.keys() - query.fields.keys() - {"format"})
+        errors: dict[str, list[str]] = {}
+        if not query.is_valid():
+            errors = {name: [str(message) for message in messages] for name, messages in query.errors.items()}
+        legal = ", ".join(query.fields) or "none"
+        errors.update({name: [f"Unknown query parameter. Legal: {legal}."] for name in unknown})
+        if errors:
+            raise InvalidParameters(errors)
+        return dict(query.validated_data)
+
+
+class Like(Lookup):
+    """SQL's LIKE, upper and lower case alike on every database. Its cost is bounded, unlike a regular expression's."""
+
+    lookup_name = "like"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the condition."""
+        left, left_params = self.process_lhs(compiler, connection)
+        right, right_params = self.process_rhs(compiler, connection)
+        return f"UPPER({left}) LIKE UPPER({right}) ESCAPE '\\'", [*left_params, *right_params]
+
+
+def wildcard(field: str, text: str, *, is_part: bool = False) -> Q:
+    """Return the condition that `field` matches `text`, where `*` stands for anything and a leading `!` negates.
+
+    A text without `*` must be the whole value, or any part of it if `is_part`.
+    """
+    wanted = text.removeprefix("!")
+    pattern = re.sub(r"([\\%_])", r"\\\1", wanted).replace("*", "%")
+    if is_part and "*" not in wanted:
+        pattern = f"%{pattern}%"
+    condition = Q(Like(F(field), pattern))
+    return ~condition if text.startswith("!") else condition

@@ -1,0 +1,104 @@
+"""What the API reads and writes: JSON by default, pages for browsers, and text, JSON lines and CSV where they help."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.views import APIView
+
+
+class JSONBodyParser(JSONParser):
+    """JSON of a bounded depth: a bottomless body is refused instead of failing. Django bounds its size."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the parsed body; raise ParseError saying what is wrong with it."""
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body is nested too deeply.") from error
+
+
+class PageRenderer(BrowsableAPIRenderer):
+    """Answers as pages, to look around. Acting is for the console and for /v4/docs, so there are no forms."""
+
+    def show_form_for_method(self, view: APIView, method: str, request: Any, obj: Any) -> bool:
+        """Show none."""
+        return False
+
+
+class StreamRenderer(BaseRenderer):
+    """A format that the view itself writes piece by piece."""
+
+    charset = "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
+        """Return what was written."""
+        return bytes(data)
+
+
+class TextRenderer(StreamRenderer):
+    """Plain text."""
+
+    media_type = "text/plain"
+    format = "txt"
+
+
+class JSONLinesRenderer(StreamRenderer):
+    """One JSON object a line."""
+
+    media_type = "application/x-ndjson"
+    format = "jsonl"
+
+
+class CSVRenderer(StreamRenderer):
+    """Comma-separated values."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class PortalView(APIView):
+    """What all routes have in common: JSON or a page out, JSON in."""
+
+    renderer_classes: tuple[type[BaseRenderer], ...] = (JSONRenderer, PageRenderer)
+    parser_classes = (JSONBodyParser,)
+
+
+def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yield each row as a line of JSON."""
+    for row in rows:
+        yield json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def csv_lines(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[str]:
+    """Yield a header and each row as a line of CSV that no spreadsheet takes for a formula."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
+    for cells in _with_header(rows, columns):
+        writer.writerow([_harmless(cell) for cell in cells])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _with_header(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[list[Any]]:
+    yield list(columns)
+    for row in rows:
+        yield [row[column] for column in columns]
+
+
+def _harmless(cell: Any) -> str:
+    if isinstance(cell, dict):
+        cell = json.dumps(cell, ensure_ascii=False)
+    text = "" if cell is None else str(cell)
+    # Spreadsheets run a cell that begins so; an apostrophe before it makes them show it instead.
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text

@@ -1,0 +1,230 @@
+"""Routes of jobs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.api import examples
+from autosubmit_portal.api.documentation import EXPID, JOB, answer, change, operation, option_parameter
+from autosubmit_portal.api.fields import instant, wildcard
+from autosubmit_portal.api.formats import PortalView
+from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_job
+from autosubmit_portal.api.pagination import page_info, page_slice
+from autosubmit_portal.api.queries import JobsQuery, RelativesQuery, SetStatusQuery, SiteQuery
+from autosubmit_portal.api.requests import Wish, fulfil
+from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
+from experiments.autosubmit.store import BrokenStore, locate
+from experiments.catalogue import SET_STATUS
+from experiments.models import Experiment
+from jobs.autosubmit.logs import LogOutsideStore, log_path
+from jobs.models import Job
+
+# The columns of a job in a list, in the order of the answer, and what Autosubmit API calls them.
+BASE_COLUMNS = {
+    "name": "name",
+    "status": "status",
+    "priority": "priority",
+    "section": "section",
+    "date": "date",
+    "member": "member",
+    "chunk": "chunk",
+    "split": "split",
+    "splits": "splits",
+    "out_log": "out_path_local",
+    "err_log": "err_path_local",
+    "out_log_remote": "out_path_remote",
+    "err_log_remote": "err_path_remote",
+}
+QUICK_COLUMNS = {"name": "name", "status": "status"}
+
+
+class JobsView(PortalView):
+    """The jobs of an experiment."""
+
+    @operation(
+        "list_jobs",
+        "List the jobs of an experiment",
+        parameters=[EXPID, JobsQuery],
+        answers={200: answer(JobList, "Jobs by name.", examples.JOBS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
+        query = JobsQuery.of(request)
+        policy.require_view(request.user, Job)
+        found = _matching(find_experiment(request, expid, query.get("site")), query)
+        page_size = query.get("page_size")
+        rows = found[page_slice(query["page"], page_size)] if page_size else found
+        items = _items(rows, QUICK_COLUMNS if query["view"] == "quick" else BASE_COLUMNS)
+        total = found.count() if page_size else len(items)
+        return Response({"jobs": items, "pagination": page_info(query["page"], page_size, len(items), total)})
+
+    @change(
+        "set_status_of_jobs",
+        "Set the status of many jobs",
+        kinds=[SET_STATUS],
+        query=SetStatusQuery,
+        parameters=[EXPID, option_parameter(SET_STATUS, "status")],
+        in_address=["status"],
+    )
+    def patch(self, request: Request, expid: str) -> Response:
+        """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters."""
+        query = SetStatusQuery.of(request)
+        experiment = find_experiment_to_change(request, SET_STATUS, expid, query.get("site"))
+        return _set_status(request, experiment, query, {})
+
+
+class JobView(PortalView):
+    """One job."""
+
+    @operation(
+        "get_job",
+        "Show a job",
+        parameters=[EXPID, JOB, SiteQuery],
+        answers={200: answer(JobDetail, "The job.", examples.JOB)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """Show one job, with the times of its newest attempt and where its logs are."""
+        query = SiteQuery.of(request)
+        policy.require_view(request.user, Job)
+        experiment = find_experiment(request, expid, query.get("site"))
+        return Response(_detail(experiment, find_job(experiment, job)))
+
+    @change(
+        "set_status_of_job",
+        "Set the status of a job",
+        kinds=[SET_STATUS],
+        query=SetStatusQuery,
+        parameters=[EXPID, JOB, option_parameter(SET_STATUS, "status")],
+        in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
+    )
+    def patch(self, request: Request, expid: str, job: str) -> Response:
+        """Set the status of one job."""
+        query = SetStatusQuery.of(request)
+        experiment = find_experiment_to_change(request, SET_STATUS, expid, query.get("site"))
+        return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
+
+
+class ParentsView(PortalView):
+    """What a job waits for."""
+
+    @operation(
+        "list_parents",
+        "List the parents of a job",
+        parameters=[EXPID, JOB, RelativesQuery],
+        answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that this one waits for."""
+        return Response({"parents": _relatives(request, expid, job, "child_edges__child")})
+
+
+class ChildrenView(PortalView):
+    """What waits for a job."""
+
+    @operation(
+        "list_children",
+        "List the children of a job",
+        parameters=[EXPID, JOB, RelativesQuery],
+        answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that wait for this one."""
+        return Response({"children": _relatives(request, expid, job, "parent_edges__parent")})
+
+
+def _set_status(
+    request: Request, experiment: Experiment, query: Mapping[str, Any], given: Mapping[str, Any]
+) -> Response:
+    status = {"status": query["status"]} if "status" in query else {}
+    wish = Wish(
+        kind=SET_STATUS,
+        site=experiment.site,
+        experiment=experiment,
+        given={**given, **status},
+        is_dry_run=query.get("dry_run"),
+    )
+    return fulfil(request, wish)
+
+
+def _matching(experiment: Experiment, query: Mapping[str, Any]) -> QuerySet[Job]:
+    jobs = Job.objects.filter(experiment=experiment).order_by("name")
+    jobs = jobs.filter(
+        **{name: query[name] for name in ("status", "section", "member", "chunk") if name in query}
+    )
+    return jobs.filter(wildcard("name", query["job_name"], is_part=True)) if "job_name" in query else jobs
+
+
+def _items(jobs: QuerySet[Job], columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return jobs as JobItem describes them, without an object or a serializer for each: there may be 10,000."""
+    names = list(columns.values())
+    items = [dict(zip(names, row, strict=True)) for row in jobs.values_list(*columns)]
+    for item in items if "date" in columns else ():
+        item["date"] = _day(item["date"], "%Y-%m-%d")
+        item["section"], item["member"] = item["section"] or None, item["member"] or None
+    return items
+
+
+def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
+    """Return a job as JobDetail describes it."""
+    run = experiment.runs.order_by("-run_id").first()
+    return {
+        "name": job.name,
+        "status": job.status,
+        "section": job.section or None,
+        "date": _day(job.date, "%Y%m%d"),
+        "member": job.member or None,
+        "chunk": job.chunk,
+        "split": job.split,
+        "splits": job.splits,
+        **_log_paths(experiment, job),
+        "chunk_size": run.chunk_size or None if run else None,
+        "chunk_unit": run.chunk_unit or None if run else None,
+        "platform": job.platform,
+        "remote_id": job.remote_id,
+        "qos": job.qos,
+        "workflow_commit": job.workflow_commit or None,
+        "processors": int(job.processors) if job.processors.isdecimal() else None,
+        "submit": instant(job.submitted_at),
+        "start": instant(job.started_at),
+        "finish": instant(job.finished_at),
+        "wallclock": job.wallclock or None,
+        "last_wrapper": None,
+        "site": experiment.site.slug,
+        "expid": experiment.expid,
+        "priority": job.priority,
+        "fail_count": job.fail_count,
+    }
+
+
+def _day(date: datetime | None, form: str) -> str | None:
+    return date.strftime(form) if date else None
+
+
+def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
+    """Return where the logs are; only their names while the store of the site cannot be found."""
+    names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
+    try:
+        folder = locate(experiment.site.home_folder, experiment.site.configuration_file).experiment_folder(
+            experiment.expid
+        )
+        return {key: str(log_path(folder, name)) if name else None for key, name in names.items()}
+    except (BrokenStore, LogOutsideStore):
+        return {key: name or None for key, name in names.items()}
+
+
+def _relatives(request: Request, expid: str, name: str, edge: str) -> list[dict[str, str]]:
+    """Return the jobs at the other ends of the edges of a job, by name."""
+    query = RelativesQuery.of(request)
+    policy.require_view(request.user, Job)
+    job = find_job(find_experiment(request, expid, query.get("site")), name)
+    columns = {"name": "job_name", "status": "status"} if query["include_status"] else {"name": "job_name"}
+    return _items(Job.objects.filter(**{edge: job}).order_by("name"), columns)

@@ -1,0 +1,100 @@
+"""From an address to the rows that it means, among those that whoever asks may see."""
+
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request as HttpRequest
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.api.errors import AmbiguousExpid
+from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.request import Request, record_refusal
+from experiments.catalogue import ActionKind
+from experiments.models import Action, Experiment, Site
+from jobs.models import Job
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return who asks: the permission classes of the views let nobody through who is not signed in."""
+    return cast(User, request.user)
+
+
+def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
+    """Return the experiment; at the only site that has it when none is named.
+
+    Raises Forbidden without the permission to see experiments, NotFound, or AmbiguousExpid.
+    """
+    policy.require_view(request.user, Experiment)
+    rows = Experiment.objects.visible_to(request.user).with_active_action().select_related("site")
+    found: list[Experiment] = list(rows.filter(expid=expid, **_at(site)).order_by("site__slug"))
+    if len(found) > 1:
+        raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
+    if not found:
+        raise NotFound(f"There is no experiment {expid}" + (f" at the site {site}." if site else "."))
+    return found[0]
+
+
+def find_experiment_to_change(
+    request: HttpRequest, kind: ActionKind, expid: str, site: str | None
+) -> Experiment:
+    """Return the experiment as find_experiment does; what is refused for want of permission is recorded."""
+    try:
+        return find_experiment(request, expid, site)
+    except policy.Forbidden as refusal:
+        meant = Experiment.objects.filter(expid=expid, **_at(site)).select_related("site").first()
+        if meant:
+            record_refusal(_bare_request(request, kind, meant), refusal)
+        raise
+
+
+def find_job(experiment: Experiment, name: str) -> Job:
+    """Return a job by its name, or raise NotFound."""
+    job = Job.objects.filter(experiment=experiment, name=name).first()
+    if job is None:
+        raise NotFound(f"{experiment.expid} has no job {name}.")
+    return job
+
+
+def find_action(request: HttpRequest, action_id: int) -> Action:
+    """Return an action, or raise Forbidden or NotFound."""
+    policy.require_view(request.user, Action)
+    action = (
+        Action.objects.visible_to(request.user)
+        .select_related("site", "experiment")
+        .filter(pk=action_id)
+        .first()
+    )
+    if action is None:
+        raise NotFound(f"There is no action {action_id}.")
+    return action
+
+
+def find_site(request: HttpRequest, slug: str | None) -> Site:
+    """Return the site called `slug`, or the default one; raise InvalidParameters naming the sites there are."""
+    if slug is None:
+        default = Site.objects.default()
+        if default is None:
+            raise Conflict("There is no site yet. Add one in the console.")
+        return default
+    site = Site.objects.filter(slug=slug).first()
+    if site is None:
+        seen = Site.objects.order_by("slug") if policy.may_view(request.user, Site) else Site.objects.none()
+        raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {', '.join(map(str, seen))}."]})
+    return site
+
+
+def _at(site: str | None) -> dict[str, Any]:
+    return {"site__slug": site} if site else {}
+
+
+def _bare_request(request: HttpRequest, kind: ActionKind, experiment: Experiment) -> Request:
+    return Request(
+        actor=actor_of(request),
+        origin=origin_of(request),
+        kind=kind,
+        site=experiment.site,
+        experiment=experiment,
+        parameters={},
+    )

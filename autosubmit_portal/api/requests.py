@@ -1,0 +1,169 @@
+"""From an HTTP request to an action request, and from the action to the answer."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from rest_framework import serializers
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+
+from autosubmit_portal.api.fields import flag
+from autosubmit_portal.api.lookup import actor_of
+from autosubmit_portal.api.shapes.actions import ActionItem
+from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.request import Request, preview_action, record_refusal, request_action
+from experiments.catalogue import ActionKind
+from experiments.models import ACTIVE_STATES, Action, Experiment, Site
+
+LONGEST_WAIT_SECONDS = 60
+WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Envelope(serializers.Serializer[Any]):
+    """What a request says besides the parameters of its kind."""
+
+    reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="Why; kept in the action and the audit trail.",
+    )
+    dry_run = flag(required=False, help_text="Answer the exact commands and change nothing.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What somebody wants done. `given` are the parameters that the address says."""
+
+    kind: ActionKind
+    site: Site
+    experiment: Experiment | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    is_dry_run: bool | None = None
+
+
+def fulfil(http: HttpRequest, wish: Wish) -> Response:
+    """Request the action and answer it, or what it would do; a body that is wrong is a recorded refusal too."""
+    request = Request(
+        actor=actor_of(http),
+        origin=origin_of(http),
+        kind=wish.kind,
+        site=wish.site,
+        experiment=wish.experiment,
+        parameters=wish.given,
+    )
+    try:
+        body = _body(http)
+        envelope = _envelope(body, wish.is_dry_run)
+        parameters = _merged({name: body[name] for name in body if name not in Envelope().fields}, wish.given)
+    except (Refusal, APIException, RequestDataTooBig) as refusal:
+        record_refusal(request, refusal)
+        raise
+    request = replace(request, parameters=parameters, reason=envelope.get("reason", ""))
+    if envelope.get("dry_run"):
+        return Response(_preview(request))
+    return answer(http, request_action(request))
+
+
+def answer(http: HttpRequest, action: Action) -> Response:
+    """Answer 202 and where the action is; or, after the wait that the client prefers, 200 if it has ended by then."""
+    seconds = preferred_wait(http.headers.get("Prefer", ""))
+    has_ended = seconds is not None and _ends_within(action, seconds)
+    headers = {"Location": f"/v4/actions/{action.pk}"}
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        action.refresh_from_db()
+    return Response(ActionItem(action).data, status=200 if has_ended else 202, headers=headers)
+
+
+def preferred_wait(header: str) -> int | None:
+    """Return the seconds of `wait=` in a Prefer header (RFC 7240), bounded; None if it prefers no wait."""
+    for preference in header.split(","):
+        match = WAIT.fullmatch(preference.partition(";")[0].strip().lower())
+        if match:
+            return min(int(match[1]), LONGEST_WAIT_SECONDS)
+    return None
+
+
+def _ends_within(action: Action, seconds: float) -> bool:
+    """Look at the row, ever less often, until the action has ended or the time is up. Between looks nothing is held."""
+    deadline = time.monotonic() + seconds
+    states = Action.objects.filter(pk=action.pk).values_list("state", flat=True)
+    for pause in _pauses():
+        if states.get() not in ACTIVE_STATES:
+            return True
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        time.sleep(min(pause, remaining))
+    return False
+
+
+def _pauses() -> Iterator[float]:
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(pause * 1.5, 1.0)
+
+
+def _body(http: HttpRequest) -> dict[str, Any]:
+    """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
+    body = http.data
+    if not isinstance(body, dict):
+        raise InvalidParameters({"body": ["The body must be a JSON object."]})
+    if any(UNSTORABLE.search(name) for name in body):
+        raise InvalidParameters({"body": ["A name contains a NUL character or half of a surrogate pair."]})
+    errors = {
+        name: ["This contains a NUL character or half of a surrogate pair."]
+        for name, value in body.items()
+        if any(UNSTORABLE.search(text) for text in _texts(value))
+    }
+    if errors:
+        raise InvalidParameters(errors)
+    return dict(body)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))
+
+
+def _envelope(body: Mapping[str, Any], is_dry_run: bool | None) -> dict[str, Any]:
+    serializer = Envelope(data=body)
+    serializer.is_valid(raise_exception=True)
+    said = {} if is_dry_run is None else {"dry_run": is_dry_run}
+    return _merged(serializer.validated_data, said)
+
+
+def _merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both together; raise InvalidParameters where the body contradicts the address."""
+    errors = {
+        name: [f"The body says {body[name]!r:.100}, the address says {address[name]!r:.100}."]
+        for name in address
+        if name in body and body[name] != address[name]
+    }
+    if errors:
+        raise InvalidParameters(errors)
+    return {**body, **address}
+
+
+def _preview(request: Request) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "kind": request.kind.name,
+        "site": request.site.slug,
+        "expid": request.expid,
+        "command": preview_action(request),
+        "warning": request.kind.warning,
+    }

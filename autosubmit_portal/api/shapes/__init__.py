@@ -1,0 +1,1 @@
+"""The answers, field by field."""

@@ -1,0 +1,115 @@
+"""Actions, and the trail that they leave."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from autosubmit_portal.api.fields import InstantField
+from autosubmit_portal.api.shapes.common import Listing
+from experiments.catalogue import CATALOGUE
+from experiments.models import Action, State
+
+
+class ActionItem(serializers.Serializer[Action]):
+    """An action: one request to do something, and what became of it."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=list(CATALOGUE))
+    state = serializers.ChoiceField(choices=State.values)
+    site = serializers.CharField(source="site.slug")
+    expid = serializers.CharField(help_text="Blank while an experiment is being created.")
+    jobs = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The jobs that were named, if any were."
+    )
+    actor = serializers.CharField(source="actor_name", help_text="Who asked.")
+    door = serializers.CharField(help_text="The way it came in.")
+    reason = serializers.CharField()
+    parameters = serializers.DictField()
+    command = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="The argument list of each step.",
+    )
+    step = serializers.IntegerField(help_text="The step that runs or ran last, from 0.")
+    requested_at = InstantField()
+    started_at = InstantField(allow_null=True)
+    ended_at = InstantField(allow_null=True)
+    exit_status = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField(help_text="What came of it, in one sentence.")
+    job_changes = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="The jobs that the command changed, each as [name, new status].",
+    )
+    url = serializers.SerializerMethodField()
+    output_url = serializers.SerializerMethodField(help_text="What its command printed.")
+
+    def get_url(self, action: Action) -> str:
+        """Return the address of the action."""
+        return f"/v4/actions/{action.pk}"
+
+    def get_output_url(self, action: Action) -> str:
+        """Return the address of its output."""
+        return f"/v4/actions/{action.pk}/output"
+
+    def to_representation(self, instance: Action) -> dict[str, Any]:
+        """Write the action; without `jobs` where none were named."""
+        written: dict[str, Any] = super().to_representation(instance)
+        if not written["jobs"]:
+            del written["jobs"]
+        return written
+
+
+class ActionList(Listing):
+    """A page of actions, newest first."""
+
+    results = ActionItem(many=True)
+
+
+class DryRun(serializers.Serializer[Any]):
+    """What an action would do."""
+
+    dry_run = serializers.BooleanField(help_text="Always true.")
+    kind = serializers.ChoiceField(choices=list(CATALOGUE))
+    site = serializers.CharField()
+    expid = serializers.CharField()
+    command = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="The argument list of each step.",
+    )
+    warning = serializers.CharField(help_text="What would be lost, if anything.")
+
+
+class Output(serializers.Serializer[Any]):
+    """A part of what a step of an action printed. To follow it, ask again with offset=next_offset until is_over."""
+
+    step = serializers.IntegerField()
+    steps = serializers.IntegerField(help_text="How many steps the action has.")
+    offset = serializers.IntegerField(help_text="The first byte of this part.")
+    next_offset = serializers.IntegerField(help_text="The first byte after it.")
+    size = serializers.IntegerField(help_text="The bytes printed so far.")
+    text = serializers.CharField()
+    is_over = serializers.BooleanField(help_text="Whether nothing will follow.")
+
+
+class AuditItem(serializers.Serializer[Any]):
+    """An entry of the audit trail."""
+
+    id = serializers.IntegerField()
+    at = InstantField()
+    event = serializers.CharField()
+    actor = serializers.CharField(help_text="Who did it; blank for nobody known.")
+    actor_id = serializers.IntegerField(allow_null=True)
+    address = serializers.CharField(allow_null=True, help_text="The address that it came from.")
+    door = serializers.CharField()
+    subject = serializers.CharField()
+    site = serializers.CharField()
+    expid = serializers.CharField()
+    action = serializers.IntegerField(allow_null=True, help_text="The number of the action.")
+    kind = serializers.CharField()
+    details = serializers.DictField()
+    message = serializers.CharField()
+
+
+class AuditList(Listing):
+    """A page of the audit trail, newest first."""
+
+    results = AuditItem(many=True)

@@ -1,0 +1,64 @@
+"""What several answers are made of."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class Problem(serializers.Serializer[Any]):
+    """Problem details (RFC 9457)."""
+
+    type = serializers.CharField(help_text="Identifies the kind of problem.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What is wrong and what to do.")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Of a 400: what is wrong with each parameter.",
+    )
+    permission = serializers.CharField(required=False, help_text="Of a 403: the permission that is missing.")
+    action_id = serializers.IntegerField(required=False, help_text="Of a 409: the action that is in the way.")
+    action = serializers.CharField(required=False, help_text="Of a 409: the address of that action.")
+    sites = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Of a 409: the sites that have this expid."
+    )
+    error = serializers.BooleanField(help_text="Always true; for clients of Autosubmit API.")
+    error_message = serializers.CharField(help_text="The detail again; for clients of Autosubmit API.")
+
+
+class PageInfo(serializers.Serializer[Any]):
+    """Where a page is among all pages."""
+
+    page = serializers.IntegerField()
+    page_size = serializers.IntegerField(allow_null=True, help_text="null: everything on one page.")
+    total_pages = serializers.IntegerField()
+    page_items = serializers.IntegerField()
+    total_items = serializers.IntegerField()
+
+
+class Listing(serializers.Serializer[Any]):
+    """A page of a list that is read from its newest entry."""
+
+    next = serializers.URLField(allow_null=True, help_text="The address of the page with older entries.")
+    previous = serializers.URLField(allow_null=True, help_text="The address of the page with newer entries.")
+
+
+class Index(serializers.Serializer[Any]):
+    """Where to go."""
+
+    experiments = serializers.URLField()
+    actions = serializers.URLField()
+    sites = serializers.URLField()
+    audit = serializers.URLField()
+    schema = serializers.URLField()
+    docs = serializers.URLField()
+    health = serializers.URLField()
+
+
+class Health(serializers.Serializer[Any]):
+    """One word for each part: `ok`, or what is wrong."""
+
+    database = serializers.CharField(help_text="`ok` or `down`.")
+    mirror = serializers.CharField(help_text="`ok`, or `stale` if it has not looked at a site for too long.")
+    broker = serializers.CharField(help_text="`ok` or `down`: without it, actions wait.")

@@ -1,0 +1,119 @@
+"""Experiments, their runs, and sites. The fields of Autosubmit API 4.2 come first, under its names; ours follow."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from autosubmit_portal.api.fields import CountField, InstantField, TextOrNullField
+from autosubmit_portal.api.shapes.common import Listing, PageInfo
+from experiments.models import Experiment, Site
+
+
+class RunStateField(serializers.ChoiceField):
+    """Whether an experiment runs, in the words of Autosubmit API."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=["RUNNING", "NOT RUNNING"], **kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        """Write the word."""
+        return "RUNNING" if value else "NOT RUNNING"
+
+
+class ExperimentItem(serializers.Serializer[Experiment]):
+    """An experiment in a list."""
+
+    id = serializers.IntegerField(source="autosubmit_id", help_text="Its number in Autosubmit's database.")
+    name = serializers.CharField(source="expid")
+    user = TextOrNullField(source="owner")
+    description = serializers.CharField()
+    hpc = TextOrNullField()
+    version = TextOrNullField()
+    created = InstantField(source="created_at", allow_null=True)
+    modified = InstantField(source="changed_at", allow_null=True)
+    status = RunStateField(source="is_running")
+    completed = CountField("COMPLETED")
+    total = serializers.IntegerField(source="total_jobs", help_text="Number of jobs.")
+    submitted = CountField("SUBMITTED")
+    queuing = CountField("QUEUING")
+    running = CountField("RUNNING")
+    failed = CountField("FAILED")
+    suspended = CountField("SUSPENDED")
+    site = serializers.CharField(source="site.slug")
+    expid = serializers.CharField()
+    is_running = serializers.BooleanField()
+    evidence = serializers.CharField(help_text="What shows that it runs, or that it does not.")
+    status_counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Number of jobs per status; zeros are left out."
+    )
+    problem = serializers.CharField(help_text="What the mirror could not read; blank if all is well.")
+    refreshed_at = InstantField(allow_null=True, help_text="When its files were last read.")
+    changed_at = InstantField(allow_null=True, help_text="When its files last changed.")
+    active_action = serializers.IntegerField(
+        source="active_action_id", allow_null=True, help_text="The action that excludes others now."
+    )
+
+
+class ExperimentDetail(ExperimentItem):
+    """An experiment."""
+
+    autosubmit_version = TextOrNullField(source="version")
+    model = TextOrNullField(help_text="The model, as the project names it.")
+    branch = TextOrNullField(help_text="The branch of the project.")
+    gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
+
+
+class ExperimentList(serializers.Serializer[Any]):
+    """A page of experiments."""
+
+    experiments = ExperimentItem(many=True)
+    pagination = PageInfo()
+
+
+class RunItem(serializers.Serializer[Any]):
+    """A run. Its counts are those that Autosubmit wrote last."""
+
+    run_id = serializers.IntegerField()
+    start = InstantField(source="started_at", allow_null=True)
+    finish = InstantField(source="finished_at", allow_null=True)
+    chunk_unit = TextOrNullField()
+    chunk_size = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    total = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    queuing = serializers.IntegerField()
+    running = serializers.IntegerField()
+    submitted = serializers.IntegerField()
+    suspended = serializers.IntegerField()
+
+
+class RunList(serializers.Serializer[Any]):
+    """The runs of an experiment, oldest first."""
+
+    runs = RunItem(many=True)
+
+
+class SiteItem(serializers.Serializer[Site]):
+    """A site and its health."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    is_default = serializers.BooleanField()
+    is_healthy = serializers.SerializerMethodField()
+    problem = serializers.CharField(help_text="What is broken and what to do; blank for a healthy site.")
+    autosubmit_version = TextOrNullField()
+    mirrored_at = InstantField(allow_null=True, help_text="When the mirror last looked at the whole store.")
+    is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    enabled_kinds = serializers.ListField(
+        child=serializers.CharField(), help_text="The action kinds that may be requested there."
+    )
+
+    def get_is_healthy(self, site: Site) -> bool:
+        """Return whether nothing is known to be broken."""
+        return not site.problem
+
+
+class SiteList(Listing):
+    """The sites."""
+
+    results = SiteItem(many=True)

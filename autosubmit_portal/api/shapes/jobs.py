@@ -1,0 +1,87 @@
+"""Jobs. The fields of Autosubmit API 4.2 come first, under its names; ours follow."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from autosubmit_portal.api.fields import InstantField, TextOrNullField
+from autosubmit_portal.api.shapes.common import PageInfo
+
+
+class JobItem(serializers.Serializer[Any]):
+    """A job in a list; in the view `quick` only name and status."""
+
+    name = serializers.CharField()
+    status = serializers.CharField(help_text="One of Autosubmit's names, in upper case.")
+    priority = serializers.IntegerField(required=False)
+    section = TextOrNullField(required=False)
+    date = serializers.DateField(
+        required=False, allow_null=True, help_text="The start date that it belongs to."
+    )
+    member = TextOrNullField(required=False)
+    chunk = serializers.IntegerField(required=False, allow_null=True)
+    split = serializers.IntegerField(required=False, allow_null=True)
+    splits = serializers.IntegerField(required=False, allow_null=True)
+    out_path_local = serializers.CharField(required=False, help_text="The file name of its output.")
+    err_path_local = serializers.CharField(required=False)
+    out_path_remote = serializers.CharField(required=False)
+    err_path_remote = serializers.CharField(required=False)
+
+
+class JobList(serializers.Serializer[Any]):
+    """Jobs of an experiment, by name."""
+
+    jobs = JobItem(many=True)
+    pagination = PageInfo()
+
+
+class JobDetail(serializers.Serializer[Any]):
+    """A job; times are those of its newest attempt."""
+
+    name = serializers.CharField()
+    status = serializers.CharField(help_text="One of Autosubmit's names, in upper case.")
+    section = TextOrNullField()
+    date = TextOrNullField(help_text="The start date that it belongs to, as YYYYMMDD.")
+    member = TextOrNullField()
+    chunk = serializers.IntegerField(allow_null=True)
+    split = serializers.IntegerField(allow_null=True)
+    splits = serializers.IntegerField(allow_null=True)
+    out_path_local = TextOrNullField(help_text="The file with its output, on the host of the site.")
+    err_path_local = TextOrNullField(help_text="The file with its error output, on the host of the site.")
+    chunk_size = serializers.IntegerField(allow_null=True, help_text="Of the newest run.")
+    chunk_unit = TextOrNullField(help_text="Of the newest run.")
+    platform = TextOrNullField()
+    remote_id = serializers.IntegerField(
+        allow_null=True, help_text="Its number at the scheduler of the platform."
+    )
+    qos = TextOrNullField()
+    workflow_commit = TextOrNullField()
+    processors = serializers.IntegerField(allow_null=True)
+    submit = InstantField(allow_null=True)
+    start = InstantField(allow_null=True)
+    finish = InstantField(allow_null=True)
+    wallclock = TextOrNullField(help_text="The limit asked for, as hh:mm.")
+    last_wrapper = TextOrNullField(help_text="The wrapper that it was last submitted in.")
+    site = serializers.CharField()
+    expid = serializers.CharField()
+    priority = serializers.IntegerField()
+    fail_count = serializers.IntegerField()
+
+
+class Relative(serializers.Serializer[Any]):
+    """A parent or a child."""
+
+    job_name = serializers.CharField()
+    status = serializers.CharField(required=False, help_text="With include_status=true.")
+
+
+class Parents(serializers.Serializer[Any]):
+    """The jobs that a job waits for."""
+
+    parents = Relative(many=True)
+
+
+class Children(serializers.Serializer[Any]):
+    """The jobs that wait for a job."""
+
+    children = Relative(many=True)

@@ -1,0 +1,54 @@
+"""Routes of sites."""
+
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.api import examples
+from autosubmit_portal.api.documentation import SLUG, answer, operation
+from autosubmit_portal.api.fields import Query
+from autosubmit_portal.api.formats import PortalView
+from autosubmit_portal.api.pagination import BySlug
+from autosubmit_portal.api.queries import NewestFirstQuery
+from autosubmit_portal.api.shapes.experiments import SiteItem, SiteList
+from experiments.models import Site
+
+
+class SitesView(PortalView):
+    """All sites."""
+
+    @operation(
+        "list_sites",
+        "List sites",
+        parameters=[NewestFirstQuery],
+        answers={200: answer(SiteList, "The sites, by name.", examples.SITES)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List the Autosubmit installations that the portal serves, with their health."""
+        NewestFirstQuery.of(request)
+        policy.require_view(request.user, Site)
+        pages = BySlug()
+        page: list[Site] = pages.paginate_queryset(Site.objects.all(), request, view=self) or []
+        return pages.get_paginated_response(SiteItem(page, many=True).data)
+
+
+class SiteView(PortalView):
+    """One site."""
+
+    @operation(
+        "get_site",
+        "Show a site",
+        parameters=[SLUG],
+        answers={200: answer(SiteItem, "The site.", examples.SITE)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
+        Query.of(request)
+        policy.require_view(request.user, Site)
+        site = Site.objects.filter(slug=slug).first()
+        if site is None:
+            raise NotFound(f"There is no site {slug}.")
+        return Response(SiteItem(site).data)

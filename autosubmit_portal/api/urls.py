@@ -1,0 +1,47 @@
+"""Addresses of the API, each with and without a slash at its end; neither redirects."""
+
+from django.urls import URLPattern, path, re_path, register_converter
+from django.urls.converters import StringConverter
+
+from rest_framework.views import APIView
+
+from autosubmit_portal.api import actions, audit, experiments, health, jobs, portal, sites
+
+
+class NameConverter(StringConverter):
+    """The name of an experiment, a job or a site: a part of an address without NUL, which databases refuse."""
+
+    regex = r"[^/\x00]+"
+
+
+register_converter(NameConverter, "name")
+
+ROUTES: dict[str, tuple[type[APIView], str]] = {
+    "healthz": (health.HealthView, "api-health"),
+    "v4": (portal.IndexView, "api-index"),
+    "v4/schema": (portal.SchemaView, "api-schema"),
+    "v4/docs": (portal.DocsView, "api-docs"),
+    "v4/experiments": (experiments.ExperimentsView, "api-experiments"),
+    "v4/experiments/<name:expid>": (experiments.ExperimentView, "api-experiment"),
+    "v4/experiments/<name:expid>/runs": (experiments.RunsView, "api-runs"),
+    "v4/experiments/<name:expid>/jobs": (jobs.JobsView, "api-jobs"),
+    "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
+    "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),
+    "v4/experiments/<name:expid>/jobs/<name:job>/children": (jobs.ChildrenView, "api-children"),
+    "v4/actions": (actions.ActionsView, "api-actions"),
+    "v4/actions/<int:action_id>": (actions.ActionView, "api-action"),
+    "v4/actions/<int:action_id>/output": (actions.OutputView, "api-output"),
+    "v4/actions/<int:action_id>/cancel": (actions.CancelView, "api-cancel"),
+    "v4/audit": (audit.AuditView, "api-audit"),
+    "v4/sites": (sites.SitesView, "api-sites"),
+    "v4/sites/<name:slug>": (sites.SiteView, "api-site"),
+}
+
+
+def _patterns() -> list[URLPattern]:
+    made = [path(route, view.as_view(), name=name) for route, (view, name) in ROUTES.items()]
+    made += [path(f"{route}/", view.as_view()) for route, (view, _) in ROUTES.items()]
+    return [*made, re_path("^v4/", portal.UnknownRouteView.as_view())]
+
+
+urlpatterns = _patterns()

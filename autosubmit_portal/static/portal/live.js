@@ -1,0 +1,121 @@
+// Keeps parts of a page fresh: an element with data-live="seconds" asks its page for itself again (htmx), and the
+// answer is morphed into what is there: nodes that did not change stay, and with them focus, selection and scroll.
+
+const UNREACHABLE_AFTER = 2;
+const indicator = document.getElementById("live-state");
+let failures = 0;
+
+const keyOf = (node) => {
+    if (node.nodeType !== Node.ELEMENT_NODE) return null;
+    if (node.id) return `#${node.id}`;
+    if (node.dataset.key) return node.dataset.key;
+    // A row of a list is known by the page that it links to.
+    return node.tagName === "TR" ? node.querySelector("a[href]")?.getAttribute("href") ?? null : null;
+};
+
+const isAlike = (old, fresh) =>
+    old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && keyOf(old) === keyOf(fresh);
+
+function morphAttributes(old, fresh) {
+    for (const { name, value } of [...fresh.attributes]) {
+        if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    for (const { name } of [...old.attributes]) {
+        // What the reader opened stays open.
+        if (!fresh.hasAttribute(name) && !(name === "open" && old.tagName === "DETAILS")) old.removeAttribute(name);
+    }
+}
+
+function morphChildren(old, fresh) {
+    const keyed = new Map();
+    for (const child of old.childNodes) {
+        const key = keyOf(child);
+        if (key !== null) keyed.set(key, child);
+    }
+    let next = old.firstChild;
+    for (const wanted of [...fresh.childNodes]) {
+        const key = keyOf(wanted);
+        let match = key === null ? null : keyed.get(key);
+        if (match && match.nodeName !== wanted.nodeName) match = null;
+        if (!match && key === null && next && isAlike(next, wanted)) match = next;
+        if (!match) {
+            old.insertBefore(wanted, next);
+            continue;
+        }
+        if (match === next) next = next.nextSibling;
+        else old.insertBefore(match, next);
+        morph(match, wanted);
+    }
+    while (next) {
+        const gone = next;
+        next = next.nextSibling;
+        gone.remove();
+    }
+}
+
+function morph(old, fresh) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+        if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+        return;
+    }
+    if (old.hasAttribute("data-live-keep") || old.isEqualNode(fresh)) return;
+    if (!old.hasAttribute("data-live")) morphAttributes(old, fresh);
+    morphChildren(old, fresh);
+}
+
+htmx.defineExtension("morph", {
+    isInlineSwap: (style) => style === "morph",
+    handleSwap(style, target, fragment) {
+        if (style !== "morph") return false;
+        const fresh = fragment.querySelector(`#${CSS.escape(target.id)}`);
+        if (fresh) {
+            morph(target, fresh);
+            document.dispatchEvent(new Event("portal:refreshed"));
+        }
+        return [target];
+    },
+});
+
+function show(state, text) {
+    if (!indicator || indicator.dataset.state === state) return;
+    indicator.dataset.state = state;
+    indicator.textContent = text;
+}
+
+// Rows must not move under the pointer of somebody who is choosing some of them.
+const isHeld = (element) => element.querySelector("input.action-select:checked") !== null;
+
+function tick(element) {
+    if (document.hidden) return;
+    if (isHeld(element)) show("paused", "Paused while rows are chosen");
+    else htmx.trigger(element, "live");
+}
+
+function start() {
+    const elements = [...document.querySelectorAll("[data-live]")];
+    for (const element of elements) setInterval(() => tick(element), 1000 * Number(element.dataset.live));
+    document.addEventListener("visibilitychange", () => elements.forEach(tick));
+    if (elements.length) show("live", "Live");
+    else indicator?.setAttribute("hidden", "");
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.responseURL && new URL(xhr.responseURL).pathname !== new URL(event.detail.pathInfo.requestPath, location).pathname) {
+        event.detail.shouldSwap = false;
+        location.reload(); // signed out meanwhile: the page asks to sign in and comes back
+    }
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) {
+        failures = 0;
+        show("live", "Live");
+    } else if (event.detail.xhr?.status === 404 || event.detail.xhr?.status === 403) {
+        show("lost", "This is not there any more");
+    } else {
+        failures += 1;
+        if (failures >= UNREACHABLE_AFTER) show("lost", "Portal not reachable, trying again");
+    }
+});
+
+start();

@@ -1,0 +1,53 @@
+// Small manners of the pages: one submit per form, menus that close, copying, and "/" to search.
+
+document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-once]")) return;
+    if (form.dataset.sent) {
+        event.preventDefault();
+        return;
+    }
+    form.dataset.sent = "yes";
+    for (const button of form.querySelectorAll("[type=submit]")) {
+        button.setAttribute("aria-busy", "true");
+        setTimeout(() => { button.disabled = true; });
+    }
+});
+
+// Coming back with the back button finds a form that can be sent again.
+window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("[data-sent]")) {
+        delete form.dataset.sent;
+        for (const button of form.querySelectorAll("[type=submit]")) {
+            button.disabled = false;
+            button.removeAttribute("aria-busy");
+        }
+    }
+});
+
+const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) if (menu !== except) menu.open = false;
+};
+
+document.addEventListener("click", (event) => {
+    closeMenus(event.target.closest("details[data-menu]"));
+    const copied = event.target.closest("[data-copy]");
+    if (!copied) return;
+    navigator.clipboard?.writeText(document.querySelector(copied.dataset.copy).textContent.trim());
+    const label = copied.textContent;
+    copied.textContent = "Copied";
+    setTimeout(() => { copied.textContent = label; }, 1500);
+});
+
+document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+        const menu = document.activeElement?.closest("details[data-menu]");
+        closeMenus();
+        menu?.querySelector("summary").focus();
+    }
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        document.getElementById("go-to")?.focus();
+    }
+});

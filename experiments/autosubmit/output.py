@@ -1,0 +1,270 @@
+"""What an Autosubmit command printed: its outcome, as a sentence for the operator.
+
+The exit status alone does not tell it. An uncaught error ends with the last two digits of its code (7000 becomes 88),
+a run that was stopped in good order ends like one that crashed, and `setstatus` ends with 0 when it changed nothing.
+The texts are those of Autosubmit 4.1.17, seen by running each command; AUTOSUBMIT.md lists them.
+"""
+
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_MESSAGE = 1000
+"""The longest reason that is kept, in characters."""
+
+Change = tuple[str, str]
+"""The name of a job and its new status."""
+
+_CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CREATED = re.compile(r"^Experiment ([a-z0-9]{4,}) created$", re.MULTILINE)
+_CHANGED = re.compile(r"CHANGED:? job:? '?([^\s']+)'? status to:? (\w+)")
+_HEADER = re.compile(r"^ *\[(CRITICAL|ERROR|WARNING)\] ?", re.MULTILINE)
+_CODE = re.compile(r"\[eCode=(\d+)\]")
+_ARGUMENT_ERROR = re.compile(r"^(?:[\w ]+: )?error: (.+)$", re.MULTILINE)
+_USAGE = "usage: autosubmit"
+_MORE_INFO = "More info at https://"
+_TRACEBACK = "Traceback (most recent call last):"
+_NOT_SIGNALLED = "An error occurred while stopping"
+_UNEXPECTED = "Unexpected error: "
+
+_IN_USE = "Another Autosubmit instance using the experiment"
+_INTERRUPTED = ("Interrupt signal received", "will interrupt at the next safe occasion")
+
+# What to do about it, by a piece of the reason that Autosubmit gives.
+_REMEDIES = {
+    _IN_USE: "Wait until the other command has ended, or stop the run, then try again.",
+    "couldn't load the workflow graph": "There is no job list that can be read. Generate it first.",
+    "job_list, backup couldn't be restored": "There is no job list that can be read. Generate it first.",
+    "active jobs": "Some jobs are still active on their platform. Use force to cancel them first.",
+    "Experiment does not exist": "Check the name, and that its folder was not removed.",
+    "do not own": "Only the owner of the experiment's folder may do this. Run the portal's worker as that account.",
+    "argument list": "Check the command in the action, and the version of Autosubmit.",
+}
+
+
+_STOPPED = "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
+_JOBS_FAILED = "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended: a short sentence for the operator, and what it made or changed.
+
+    `stopped` is set for a run that ended because somebody stopped it, which is not a failure.
+    """
+
+    succeeded: bool
+    message: str
+    expid: str | None = None
+    changes: tuple[Change, ...] = ()
+    stopped: bool = False
+
+
+def plain(text: str) -> str:
+    """Return what a command printed without colours and other control sequences, every line ended by a newline."""
+    return _CONTROL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def created_expid(text: str) -> str | None:
+    """Return the experiment that `expid` says it has created; None if it does not say so."""
+    found = _CREATED.findall(plain(text))
+    return found[-1] if found else None
+
+
+def changed_jobs(text: str) -> list[Change]:
+    """Return the jobs that `setstatus` or `recovery` says it has given a status, in order, each once."""
+    return list(dict(_CHANGED.findall(plain(text))).items())
+
+
+def critical_message(text: str) -> str | None:
+    """Return the reason that a failed command gives, with its details but without traceback; None if it gives none.
+
+    Looked for in this order: the last critical line with a code, an error of the command line, an error that
+    Autosubmit did not expect. At most MAX_MESSAGE characters.
+    """
+    text = plain(text)
+    reason = _coded(text) or _refused_arguments(text) or _unexpected(text)
+    return _bounded(reason) if reason else None
+
+
+def read_outcome(command: str, exit_status: int, text: str) -> Outcome:
+    """Return the outcome of an Autosubmit command.
+
+    `command` is its word (expid, create, run, stop, setstatus, recovery, updatedescrip, …). A negative `exit_status`,
+    or one above 128 that no reason of Autosubmit explains, is the end by a signal. `text` is all or the last part of
+    what it printed.
+    """
+    text = plain(text)
+    if command == "run" and _was_stopped(exit_status, text):
+        return Outcome(True, _STOPPED, stopped=True)
+    killer = _signal(exit_status, text)
+    if killer:
+        return Outcome(False, _killed(command, killer), changes=tuple(changed_jobs(text)))
+    if exit_status == 0:
+        return _SUCCESSES.get(command, _done)(text)
+    return Outcome(False, _failure(command, exit_status, text))
+
+
+def _blocks(text: str) -> list[str]:
+    """Return the critical messages, each with the lines that follow its header."""
+    pieces = _HEADER.split(text)[1:]  # a level, then what follows its header, by turns
+    blocks = (piece for level, piece in zip(pieces[::2], pieces[1::2], strict=True) if level == "CRITICAL")
+    return [block.partition(_MORE_INFO)[0].strip() for block in blocks]
+
+
+def _coded(text: str) -> str | None:
+    """Return the last message with a code, followed by the details that Autosubmit prints just before it."""
+    blocks = _blocks(text)
+    places = [place for place, block in enumerate(blocks) if _CODE.search(block) and _TRACEBACK not in block]
+    if not places:
+        return None
+    last = places[-1]
+    found = _CODE.search(blocks[last])
+    message = blocks[last][: found.end()] if found else blocks[last]
+    before = blocks[last - 1] if last else ""
+    details = _details(before.removeprefix("Trace:")) if before.startswith("Trace:") else ""
+    return f"{_one_line(message)}\n{details}".strip()
+
+
+def _details(text: str) -> str:
+    if _TRACEBACK in text:
+        return _last_line(text)
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("##"))
+
+
+def _refused_arguments(text: str) -> str | None:
+    found = _ARGUMENT_ERROR.search(text) if _USAGE in text else None
+    return f"Autosubmit refused the command line: {found[1]}" if found else None
+
+
+def _unexpected(text: str) -> str | None:
+    """Return an error that Autosubmit did not expect, and where even that has no text, the end of the traceback."""
+    for block in reversed(_blocks(text)):
+        reason = block.removeprefix(_UNEXPECTED).partition("\n")[0].strip(". ")
+        if block.startswith(_UNEXPECTED) and reason:
+            return reason
+    if _TRACEBACK not in text:
+        return None
+    tail = text.rpartition(_TRACEBACK)[2]
+    headers = _HEADER.search(tail)
+    return _last_line(tail[: headers.start()] if headers else tail)
+
+
+def _last_line(traceback: str) -> str:
+    """Return the exception of a traceback: its first line that is not indented, after the frames."""
+    lines = traceback.rpartition(_TRACEBACK)[2].splitlines()
+    own = [line.strip() for line in lines if line.strip() and not line.startswith(" ")]
+    return own[0] if own else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+
+
+def _was_stopped(exit_status: int, text: str) -> bool:
+    """Answer whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
+    by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _coded(text)
+    in_good_order = any(sign in text for sign in _INTERRUPTED)
+    return by_signal or in_good_order or (exit_status != 0 and critical_message(text) == "KeyboardInterrupt")
+
+
+def _signal(exit_status: int, text: str) -> str | None:
+    """Return the name of the signal that ended a command; a code of Autosubmit may look like one (7049 is 137)."""
+    codes = [int(code) % 256 for code in _CODE.findall(text)]
+    number = -exit_status if exit_status < 0 else exit_status - 128
+    if number <= 0 or exit_status in codes:
+        return None
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None
+
+
+def _killed(command: str, killer: str) -> str:
+    message = f"The command was killed by {killer} before it ended."
+    if command == "run":
+        return f"{message} Jobs that were submitted may go on; restart the experiment when they have ended."
+    return f"{message} Check the state of the experiment, then try again."
+
+
+def _failure(command: str, exit_status: int, text: str) -> str:
+    reason = _IN_USE if _IN_USE in text else critical_message(text)
+    if reason is None and command == "run" and exit_status == 1:
+        return _JOBS_FAILED
+    if reason is None:
+        return f"The command ended with exit status {exit_status} and gave no reason. Look at its output."
+    remedy = next((remedy for piece, remedy in _REMEDIES.items() if piece in reason), "")
+    return f"{reason.rstrip('.')}. {remedy}" if remedy else reason
+
+
+def _created(text: str) -> Outcome:
+    expid = created_expid(text)
+    if expid is None:
+        return Outcome(False, critical_message(text) or "Autosubmit did not say which experiment it created.")
+    return Outcome(True, f"Experiment {expid} was created.", expid=expid)
+
+
+def _generated(_text: str) -> Outcome:
+    return Outcome(True, "The job list was generated.")
+
+
+def _ran(_text: str) -> Outcome:
+    return Outcome(True, "The run ended and no job has failed.")
+
+
+def _stop_answered(text: str) -> Outcome:
+    if _NOT_SIGNALLED in text:
+        reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
+        return Outcome(False, f"{_bounded(reason)}. Check which account the run belongs to.")
+    if "was not running" in text:
+        return Outcome(True, "The experiment was not running.")
+    return Outcome(True, "The run was stopped. Jobs that were submitted may go on.")
+
+
+def _changed(text: str) -> Outcome:
+    changes = tuple(changed_jobs(text))
+    if "NOT saved" in text:
+        return Outcome(True, f"Nothing was saved. It would change: {_counted(changes)}.", changes=changes)
+    if not changes:
+        return Outcome(True, "No job changed.")
+    return Outcome(True, f"Changed: {_counted(changes)}.", changes=changes)
+
+
+def _recovered(text: str) -> Outcome:
+    changes = tuple(changed_jobs(text))
+    if "NOT saved" in text or not changes:
+        return _changed(text)
+    return Outcome(True, f"The job list was recovered: {_counted(changes)}.", changes=changes)
+
+
+def _described(_text: str) -> Outcome:
+    return Outcome(True, "The description was changed.")
+
+
+def _done(text: str) -> Outcome:
+    return Outcome(True, "Done.", changes=tuple(changed_jobs(text)))
+
+
+def _counted(changes: tuple[Change, ...]) -> str:
+    """Return for example "2 jobs to WAITING, 1 job to COMPLETED"; "no job" for none."""
+    counts = Counter(status for _, status in changes)
+    parts = (f"{count} {'job' if count == 1 else 'jobs'} to {status}" for status, count in counts.items())
+    return ", ".join(parts) or "no job"
+
+
+_SUCCESSES: dict[str, Callable[[str], Outcome]] = {
+    "expid": _created,
+    "create": _generated,
+    "run": _ran,
+    "stop": _stop_answered,
+    "setstatus": _changed,
+    "recovery": _recovered,
+    "updatedescrip": _described,
+}

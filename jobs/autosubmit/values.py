@@ -1,0 +1,43 @@
+"""Single values out of a store, where anything may stand: made into text and numbers that every database takes."""
+
+LONGEST_TEXT = 1000
+LARGEST_NUMBER = 2**31 - 1
+LARGEST_ID = 2**63 - 1
+
+
+def text(value: object) -> str:
+    """Return a text or a number as text, at most LONGEST_TEXT characters of it, and an empty one for all else.
+
+    Nothing else is turned into text, since lists inside lists can grow without end. What UTF-8 or PostgreSQL refuse,
+    lone surrogates and NUL, is replaced.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    try:
+        plain = str(value)[:LONGEST_TEXT]
+    except ValueError:  # a number of more digits than Python writes
+        return ""
+    if plain.isascii() and "\0" not in plain:
+        return plain
+    return plain.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
+
+
+def number(value: object, largest: int = LARGEST_NUMBER) -> int:
+    """Return a whole number, given as number or text; 0 for all else and for one beyond `largest`."""
+    if not isinstance(value, str | int | float):
+        return 0
+    try:
+        whole = int(value)
+    except (ValueError, OverflowError):
+        return 0
+    return whole if abs(whole) <= largest else 0
+
+
+def count(value: object) -> int:
+    """Return a number that cannot be negative; 0 where it is."""
+    return max(0, number(value))
+
+
+def identifier(value: object) -> int | None:
+    """Return the number that a platform gave a job; None for 0, by which Autosubmit says that it has none yet."""
+    return number(value, LARGEST_ID) or None

@@ -1,0 +1,144 @@
+"""Errors are problem details, whatever went wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.exceptions import Throttled
+from rest_framework.test import APIClient
+
+from autosubmit_portal.api import experiments
+from autosubmit_portal.api.urls import ROUTES
+from experiments.models import Experiment, Site
+
+PARTS = {"type", "title", "status", "detail", "error", "error_message"}
+
+
+def problem(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body.keys() >= PARTS
+    assert (body["status"], body["error"], body["error_message"]) == (status, True, body["detail"])
+    return body
+
+
+def test_wrong_parameters(as_viewer: APIClient, site: Site) -> None:
+    assert (
+        problem(as_viewer.get("/v4/experiments?page=0"), 400)["type"]
+        == "urn:autosubmit-portal:invalid-parameters"
+    )
+
+
+def test_a_malformed_body(as_operator: APIClient, experiment: Experiment) -> None:
+    answer = as_operator.post("/v4/experiments/a000?action=run", "{", content_type="application/json")
+    assert problem(answer, 400)["type"] == "urn:autosubmit-portal:malformed-body"
+
+
+def test_nobody_signed_in(api: Callable[..., APIClient]) -> None:
+    answer = api().get("/v4/experiments")
+    assert "Authorization: Bearer" in problem(answer, 401)["detail"]
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_permission_is_missing(as_viewer: APIClient, experiment: Experiment) -> None:
+    body = problem(as_viewer.post("/v4/experiments/a000?action=run"), 403)
+    assert body["detail"].startswith("viewer may not do “Start”")
+
+
+def test_no_such_experiment(as_viewer: APIClient, site: Site) -> None:
+    problem(as_viewer.get("/v4/experiments/a0zz"), 404)
+
+
+@pytest.mark.parametrize("path", ["/v4/nothing", "/v4/nothing/", "/v4/actions/x", "/v4/experiments/a%00b"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_no_such_route(as_viewer: APIClient, path: str, method: str) -> None:
+    assert "/v4 shows where to go" in problem(getattr(as_viewer, method)(path), 404)["detail"]
+
+
+def test_no_such_method(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.delete("/v4/experiments/a000")
+    problem(answer, 405)
+    assert answer["Allow"] == "GET, POST, PATCH, HEAD, OPTIONS"
+
+
+def test_no_such_format(as_viewer: APIClient, site: Site) -> None:
+    problem(as_viewer.get("/v4/experiments", HTTP_ACCEPT="image/png"), 406)
+
+
+def test_an_unknown_format_in_the_address(as_viewer: APIClient, site: Site) -> None:
+    problem(as_viewer.get("/v4/experiments?format=png"), 404)
+
+
+def test_a_conflict(as_operator: APIClient, experiment: Experiment) -> None:
+    assert problem(as_operator.post("/v4/experiments/a000?action=stop"), 409)["title"] == "Conflict"
+
+
+def test_another_content_type(as_operator: APIClient, experiment: Experiment) -> None:
+    problem(as_operator.post("/v4/experiments/a000?action=run", "x", content_type="text/plain"), 415)
+
+
+def test_too_many_requests(as_viewer: APIClient, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttle(self: Any, request: Any) -> None:
+        raise Throttled(wait=30)
+
+    monkeypatch.setattr(experiments.ExperimentsView, "check_throttles", throttle)
+    answer = as_viewer.get("/v4/experiments")
+    assert problem(answer, 429)["type"] == "urn:autosubmit-portal:throttled"
+    assert answer["Retry-After"] == "30"
+
+
+def test_a_failure_of_the_portal(as_viewer: APIClient, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(experiments, "_matching", fail)
+    as_viewer.raise_request_exception = False
+    assert "secret" not in str(problem(as_viewer.get("/v4/experiments"), 500))
+
+
+def test_a_page_shows_a_problem_too(as_viewer: APIClient, site: Site) -> None:
+    answer = as_viewer.get("/v4/experiments?page=0", HTTP_ACCEPT="text/html")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "urn:autosubmit-portal:invalid-parameters" in answer.content.decode()
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != "healthz"])
+def test_anonymous_gets_nothing(api: Callable[..., APIClient], route: str, experiment: Experiment) -> None:
+    path = (
+        route.replace("<name:expid>", "a000")
+        .replace("<name:job>", "a000_POST")
+        .replace("<name:slug>", "local")
+    )
+    for address in (f"/{path}".replace("<int:action_id>", "1"), f"/{path}/".replace("<int:action_id>", "1")):
+        for method in ("get", "post", "patch", "options"):
+            problem(getattr(api(), method)(address), 401)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "<" not in route or "expid" in route])
+def test_a_slash_at_the_end_changes_nothing(
+    as_manager: APIClient, route: str, experiment: Experiment
+) -> None:
+    path = route.replace("<name:expid>", "a000").replace("<name:job>", "a000_POST")
+    without, slashed = as_manager.get(f"/{path}"), as_manager.get(f"/{path}/")
+    assert without.status_code == slashed.status_code
+    assert without.status_code in (200, 503)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "/v4/experiments/a000/?action=run"),
+        ("patch", "/v4/experiments/a000/jobs/?status=READY"),
+        ("patch", "/v4/experiments/a000/jobs/a000_POST/?status=READY"),
+        ("patch", "/v4/experiments/a000/"),
+    ],
+)
+def test_a_slash_at_the_end_keeps_what_is_sent(
+    as_operator: APIClient, experiment: Experiment, method: str, path: str
+) -> None:
+    bodies: dict[str, dict[str, Any]] = {
+        "/v4/experiments/a000/jobs/?status=READY": {"filter_section": ["SIM"]},
+        "/v4/experiments/a000/": {"description": "x"},
+    }
+    assert getattr(as_operator, method)(path, bodies.get(path, {}), format="json").status_code == 202

@@ -1,0 +1,156 @@
+"""Reading experiments."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from experiments.models import Experiment, Site
+from tests import factories
+
+PAGE = {"page": 1, "page_size": 12, "total_pages": 1, "page_items": 1, "total_items": 1}
+
+
+def expids(client: APIClient, **query: Any) -> list[str]:
+    answer = client.get("/v4/experiments", query)
+    assert answer.status_code == 200, answer.data
+    return [item["expid"] for item in answer.data["experiments"]]
+
+
+def test_a_list_has_experiments_and_where_the_page_is(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get("/v4/experiments").json()
+    assert [item["name"] for item in answer["experiments"]] == ["a000"]
+    assert answer["pagination"] == PAGE
+
+
+def test_an_experiment_shows_its_counts(as_viewer: APIClient, experiment: Experiment) -> None:
+    item = as_viewer.get("/v4/experiments").json()["experiments"][0]
+    assert (item["total"], item["completed"], item["failed"], item["running"]) == (3, 1, 1, 0)
+    assert item["status_counts"] == {"COMPLETED": 1, "FAILED": 1, "WAITING": 1}
+
+
+def test_an_experiment_says_whether_it_runs(as_viewer: APIClient, experiment: Experiment) -> None:
+    assert as_viewer.get("/v4/experiments/a000").data["status"] == "NOT RUNNING"
+    Experiment.objects.update(is_running=True, evidence="process 4711 holds the lock")
+    shown = as_viewer.get("/v4/experiments/a000").data
+    assert (shown["status"], shown["is_running"]) == ("RUNNING", True)
+    assert shown["evidence"] == "process 4711 holds the lock"
+
+
+def test_times_are_iso_with_their_offset(as_viewer: APIClient, experiment: Experiment) -> None:
+    Experiment.objects.update(created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))))
+    assert as_viewer.get("/v4/experiments/a000").data["created"] == "2026-01-02T01:04:05+00:00"
+
+
+def test_an_experiment_names_the_action_that_excludes_others(
+    as_viewer: APIClient, experiment: Experiment
+) -> None:
+    action = factories.create_action(experiment)
+    assert as_viewer.get("/v4/experiments/a000").data["active_action"] == action.pk
+
+
+def test_what_autosubmit_does_not_say_is_null(as_viewer: APIClient, site: Site) -> None:
+    factories.create_experiment(site, expid="a001")
+    item = as_viewer.get("/v4/experiments").json()["experiments"][0]
+    assert [item[name] for name in ("user", "hpc", "version", "created", "modified")] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["a000", "o001", "t002"]),
+        ({"query": "ocean"}, ["o001"]),
+        ({"query": "O00"}, ["o001"]),
+        ({"query": "%"}, []),
+        ({"only_active": "true"}, ["o001"]),
+        ({"only_active": ""}, ["a000", "o001", "t002"]),
+        ({"owner": "ana"}, ["a000"]),
+        ({"owner": "*an"}, ["o001"]),
+        ({"owner": "an"}, []),
+        ({"owner": "!ana"}, ["o001", "t002"]),
+        ({"owner": "a_a"}, []),
+        ({"exp_type": "test"}, ["t002"]),
+        ({"exp_type": "operational"}, ["o001"]),
+        ({"exp_type": "experiment"}, ["a000"]),
+        ({"autosubmit_version": "4.1.*"}, ["t002"]),
+        ({"hpc": "mn5"}, ["a000"]),
+        ({"site": "local"}, ["a000", "o001", "t002"]),
+        ({"site": "elsewhere"}, []),
+        ({"has_problem": "true"}, ["t002"]),
+        ({"has_problem": "false"}, ["a000", "o001"]),
+        ({"failed": "true"}, ["a000"]),
+        ({"failed": "false"}, ["o001", "t002"]),
+        ({"gone": "true"}, ["a999"]),
+        ({"order_by": "description"}, ["t002", "a000", "o001"]),
+        ({"order_by": "expid", "order_desc": "true"}, ["t002", "o001", "a000"]),
+        ({"page_size": "2"}, ["a000", "o001"]),
+        ({"page_size": "2", "page": "2"}, ["t002"]),
+        ({"page_size": "2", "page": "9"}, []),
+    ],
+    ids=str,
+)
+def test_a_list_is_filtered_and_ordered(
+    as_viewer: APIClient, experiment: Experiment, query: dict[str, str], found: list[str]
+) -> None:
+    site = experiment.site
+    factories.create_experiment(site, expid="o001", description="Ocean", owner="stan", is_running=True)
+    factories.create_experiment(
+        site, expid="t002", description="Atmosphere", version="4.1.17", problem="broken"
+    )
+    factories.create_experiment(site, expid="a999", gone_at=datetime.now(UTC))
+    assert expids(as_viewer, **query) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("page=0", "page"),
+        ("page=x", "page"),
+        ("page_size=501", "page_size"),
+        ("only_active=perhaps", "only_active"),
+        ("exp_type=other", "exp_type"),
+        ("order_by=size", "order_by"),
+        ("colour=red", "colour"),
+        ("query=%00", "query"),
+    ],
+)
+def test_a_wrong_parameter_is_named(as_viewer: APIClient, site: Site, query: str, field: str) -> None:
+    answer = as_viewer.get(f"/v4/experiments?{query}")
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == [field]
+
+
+def test_a_wrong_choice_is_answered_with_the_legal_ones(as_viewer: APIClient, site: Site) -> None:
+    errors = as_viewer.get("/v4/experiments?exp_type=other").json()["errors"]
+    assert errors == {"exp_type": ["“other” is not one of test, operational, experiment."]}
+
+
+def test_an_unknown_expid_is_not_found(as_viewer: APIClient, site: Site) -> None:
+    answer = as_viewer.get("/v4/experiments/a0zz")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "There is no experiment a0zz."
+
+
+def test_an_expid_of_several_sites_needs_the_site(as_viewer: APIClient, experiment: Experiment) -> None:
+    other = factories.create_experiment(factories.create_site(slug="other"), expid="a000")
+    answer = as_viewer.get("/v4/experiments/a000")
+    assert (answer.status_code, answer.json()["sites"]) == (409, ["local", "other"])
+    assert as_viewer.get("/v4/experiments/a000?site=other").data["site"] == other.site.slug
+
+
+def test_an_expid_that_the_named_site_lacks_is_not_found(
+    as_viewer: APIClient, experiment: Experiment
+) -> None:
+    assert as_viewer.get("/v4/experiments/a000?site=other").status_code == 404
+
+
+def test_runs_come_oldest_first(as_viewer: APIClient, experiment: Experiment) -> None:
+    factories.create_run(
+        experiment, run_id=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), completed=4, total=9
+    )
+    factories.create_run(experiment, run_id=1)
+    runs = as_viewer.get("/v4/experiments/a000/runs").json()["runs"]
+    assert [run["run_id"] for run in runs] == [1, 2]
+    assert (runs[1]["start"], runs[1]["finish"]) == ("2026-01-01T00:00:00+00:00", None)
+    assert (runs[1]["completed"], runs[1]["total"]) == (4, 9)

@@ -1,0 +1,131 @@
+"""Reading jobs."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from experiments.models import Experiment
+from jobs.models import Job
+from tests import factories
+
+SIM = "a000_20000101_fc0_1_SIM"
+JOBS = "/v4/experiments/a000/jobs"
+
+
+def names(client: APIClient, **query: Any) -> list[str]:
+    answer = client.get(JOBS, query)
+    assert answer.status_code == 200, answer.data
+    return [job["name"].removeprefix("a000_") for job in answer.data["jobs"]]
+
+
+def test_without_page_size_all_jobs_are_on_one_page(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get(JOBS).json()
+    assert len(answer["jobs"]) == 3
+    page = {"page": 1, "page_size": None, "total_pages": 1, "page_items": 3, "total_items": 3}
+    assert answer["pagination"] == page
+
+
+def test_with_page_size_jobs_come_in_pages(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get(f"{JOBS}?page_size=2&page=2").json()
+    assert [job["name"] for job in answer["jobs"]] == ["a000_POST"]
+    page = {"page": 2, "page_size": 2, "total_pages": 2, "page_items": 1, "total_items": 3}
+    assert answer["pagination"] == page
+
+
+def test_the_quick_view_has_names_and_statuses(as_viewer: APIClient, experiment: Experiment) -> None:
+    jobs = as_viewer.get(f"{JOBS}?view=quick").json()["jobs"]
+    assert jobs[0] == {"name": SIM, "status": "FAILED"}
+
+
+def test_the_base_view_has_the_day_and_null_for_what_is_not_said(as_viewer: APIClient, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(date=datetime(2000, 1, 1, tzinfo=UTC), member="")
+    shown = as_viewer.get(JOBS).json()["jobs"][0]
+    assert (shown["date"], shown["member"], shown["split"]) == ("2000-01-01", None, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"job_name": "SIM"}, ["20000101_fc0_1_SIM"]),
+        ({"job_name": "sim"}, ["20000101_fc0_1_SIM"]),
+        ({"job_name": "*fc0*"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
+        ({"job_name": "fc0*"}, []),
+        ({"job_name": "!SIM"}, ["20000101_fc0_INI", "POST"]),
+        ({"job_name": "fc0%SIM"}, []),
+        ({"status": "FAILED"}, ["20000101_fc0_1_SIM"]),
+        ({"section": "POST"}, ["POST"]),
+        ({"member": "fc0"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
+        ({"chunk": "1"}, ["20000101_fc0_1_SIM"]),
+    ],
+    ids=str,
+)
+def test_jobs_are_filtered(
+    as_viewer: APIClient, experiment: Experiment, query: dict[str, str], found: list[str]
+) -> None:
+    assert names(as_viewer, **query) == found
+
+
+def test_a_pattern_of_many_stars_is_answered_at_once(as_viewer: APIClient, experiment: Experiment) -> None:
+    factories.create_job(experiment, "a" * 250)
+    assert names(as_viewer, job_name="*a" * 100 + "*b") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["status=completed", "view=other", "page_size=0", "page_size=1001", "chunk=x"]
+)
+def test_a_wrong_parameter_is_named(as_viewer: APIClient, experiment: Experiment, query: str) -> None:
+    answer = as_viewer.get(f"{JOBS}?{query}")
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == [query.partition("=")[0]]
+
+
+def test_a_wrong_status_is_answered_with_the_legal_ones(as_viewer: APIClient, experiment: Experiment) -> None:
+    message = as_viewer.get(f"{JOBS}?status=completed").json()["errors"]["status"][0]
+    assert message.startswith("“completed” is not one of COMPLETED, DELAYED, FAILED")
+
+
+def test_a_job_is_shown_whole(as_viewer: APIClient, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(
+        date=datetime(2000, 1, 1, tzinfo=UTC), processors="768", started_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["name"], shown["status"], shown["date"]) == (SIM, "FAILED", "20000101")
+    assert (shown["processors"], shown["start"]) == (768, "2026-01-01T00:00:00+00:00")
+
+
+def test_processors_of_several_parts_are_no_number(as_viewer: APIClient, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(processors="4:16")
+    assert as_viewer.get(f"{JOBS}/{SIM}").json()["processors"] is None
+
+
+def test_the_chunk_of_a_job_is_that_of_the_newest_run(as_viewer: APIClient, job: Job) -> None:
+    factories.create_run(job.experiment, run_id=1, chunk_size=1, chunk_unit="day")
+    factories.create_run(job.experiment, run_id=2, chunk_size=4, chunk_unit="month")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["chunk_size"], shown["chunk_unit"]) == (4, "month")
+
+
+def test_a_log_without_a_store_is_shown_by_its_name(as_viewer: APIClient, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(out_log="sim.out")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["out_path_local"], shown["err_path_local"]) == ("sim.out", None)
+
+
+@pytest.mark.parametrize("path", ["", "/parents", "/children"])
+def test_an_unknown_job_is_not_found(as_viewer: APIClient, experiment: Experiment, path: str) -> None:
+    answer = as_viewer.get(f"{JOBS}/a000_NOPE{path}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "a000 has no job a000_NOPE.")
+
+
+def test_parents_and_children_are_named(as_viewer: APIClient, experiment: Experiment) -> None:
+    assert as_viewer.get(f"{JOBS}/{SIM}/parents").json() == {
+        "parents": [{"job_name": "a000_20000101_fc0_INI"}]
+    }
+    assert as_viewer.get(f"{JOBS}/{SIM}/children").json() == {"children": [{"job_name": "a000_POST"}]}
+
+
+def test_parents_come_with_their_status_if_wanted(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get(f"{JOBS}/{SIM}/parents?include_status=true").json()
+    assert answer == {"parents": [{"job_name": "a000_20000101_fc0_INI", "status": "COMPLETED"}]}

@@ -1,0 +1,76 @@
+"""The settings, and `.env.example`, which promises to list them all."""
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+READ = re.compile(r"\benv\.\w+\(\s*\"(\w+)\"")
+LISTED = re.compile(r"^#?(PORTAL_\w+)=", re.MULTILINE)
+
+
+def _read() -> list[str]:
+    return READ.findall((settings.BASE_DIR / "autosubmit_portal" / "settings.py").read_text())
+
+
+def _listed() -> list[str]:
+    return LISTED.findall((settings.BASE_DIR / ".env.example").read_text())
+
+
+def test_the_example_lists_every_setting_that_is_read() -> None:
+    assert set(_read()) - set(_listed()) == set()
+
+
+def test_the_example_lists_nothing_that_is_not_read() -> None:
+    assert set(_listed()) - set(_read()) == set()
+
+
+def test_the_example_lists_each_setting_once() -> None:
+    assert len(_listed()) == len(set(_listed()))
+
+
+def test_the_example_explains_each_setting() -> None:
+    lines = (settings.BASE_DIR / ".env.example").read_text().splitlines()
+    bare = [
+        line
+        for before, line in pairwise(lines)
+        if LISTED.match(line) and before[:2] != "# "
+    ]
+    assert bare == []
+
+
+def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PORTAL_")}
+    return subprocess.run(
+        [sys.executable, "-c", f"from autosubmit_portal import settings; {code}"],
+        cwd=settings.BASE_DIR,
+        env=environment | {"PORTAL_HOME": str(home)} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("name", "text"), [("PORTAL_WORKERS", "many"), ("PORTAL_TRUSTED_PROXIES", "x")])
+def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
+    done = _start(tmp_path, "", **{name: text})
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
+    first = _start(tmp_path, "print(settings.SECRET_KEY)").stdout
+    assert len(first) > 50
+    assert _start(tmp_path, "print(settings.SECRET_KEY)").stdout == first
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_https_switches_the_secure_settings_on(tmp_path: Path) -> None:
+    code = "print(settings.SESSION_COOKIE_SECURE, settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS > 0)"
+    assert _start(tmp_path, code, PORTAL_HTTPS="true").stdout.split() == ["True"] * 3
+    assert _start(tmp_path, code).stdout.split() == ["False"] * 3

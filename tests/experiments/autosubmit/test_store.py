@@ -1,0 +1,203 @@
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from experiments.autosubmit.store import (
+    BrokenStore,
+    Store,
+    database_fingerprint,
+    fingerprint,
+    locate,
+    read_experiments,
+)
+from tests.experiments.autosubmit.conftest import shared_store
+
+CONFIGURATION = """
+[database]
+path = {root}
+filename = autosubmit.db
+[local]
+path = {root}
+[structures]
+path = {root}/metadata/structures
+[historicdb]
+path = {root}/metadata/data
+"""
+TABLES = """
+CREATE TABLE experiment (id INTEGER PRIMARY KEY, name TEXT, description TEXT, autosubmit_version TEXT);
+CREATE TABLE details (exp_id INTEGER, user TEXT, created TEXT, model TEXT, branch TEXT, hpc TEXT);
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a store that has a strange name and no experiments."""
+    root = tmp_path / "a store? 100#"
+    root.mkdir()
+    (tmp_path / ".autosubmitrc").write_text(CONFIGURATION.format(root=root))
+    execute(root / "autosubmit.db", TABLES)
+    return tmp_path
+
+
+@pytest.fixture
+def made(home: Path) -> Store:
+    return locate(home)
+
+
+def execute(database: Path, script: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(script)
+
+
+def add(store: Store, *names: str) -> None:
+    values = ", ".join(f"('{name}', 'text of {name}', '4.1.17')" for name in names)
+    execute(
+        store.database, f"INSERT INTO experiment (name, description, autosubmit_version) VALUES {values};"
+    )
+
+
+def test_a_store_is_found_by_the_configuration_in_the_home(home: Path) -> None:
+    found = locate(home)
+    assert found.database == found.root / "autosubmit.db"
+    assert found.history_database("a000") == found.root / "metadata" / "data" / "job_data_a000.db"
+
+
+def test_a_given_configuration_replaces_that_of_the_home(home: Path, tmp_path: Path) -> None:
+    given = (home / ".autosubmitrc").rename(home / "other.rc")
+    assert locate(tmp_path / "nowhere", given).root.name == "a store? 100#"
+
+
+def test_a_missing_configuration_is_told_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(
+        BrokenStore, match=r"no Autosubmit configuration .*autosubmitrc\. Run `autosubmit conf"
+    ):
+        locate(tmp_path)
+
+
+def test_a_missing_database_is_told_with_the_remedy(home: Path) -> None:
+    locate(home).database.unlink()
+    with pytest.raises(BrokenStore, match=r"no Autosubmit database .* Run `autosubmit install`"):
+        locate(home)
+
+
+@pytest.mark.parametrize("section", ["database", "local", "structures", "historicdb"])
+def test_a_configuration_without_a_section_names_it(home: Path, section: str) -> None:
+    rc = home / ".autosubmitrc"
+    rc.write_text(rc.read_text().replace(f"[{section}]", "[other]"))
+    with pytest.raises(BrokenStore, match=rf"\[{section}\]"):
+        locate(home)
+
+
+@pytest.mark.parametrize("text", ["no section", "[local\npath=/", "[local]\npath = %(nothing)s", "\x00"])
+def test_a_configuration_that_is_none_is_broken(home: Path, text: str) -> None:
+    (home / ".autosubmitrc").write_text(text)
+    with pytest.raises(BrokenStore):
+        locate(home)
+
+
+def test_another_backend_is_refused(home: Path) -> None:
+    rc = home / ".autosubmitrc"
+    rc.write_text(rc.read_text().replace("[database]", "[database]\nbackend = postgres"))
+    with pytest.raises(BrokenStore, match="backend"):
+        locate(home)
+
+
+def test_of_experiments_registered_twice_the_newer_counts(made: Store) -> None:
+    add(made, "a000", "a001", "a000")
+    assert [(record.autosubmit_id, record.expid) for record in read_experiments(made)] == [
+        (2, "a001"),
+        (3, "a000"),
+    ]
+
+
+def test_names_that_would_be_other_paths_are_left_out(made: Store) -> None:
+    add(made, "../x", "a/b0", "abc", "a000\n", ".....", "a00ı", "ABCD")
+    assert [record.expid for record in read_experiments(made)] == ["ABCD"]
+
+
+def test_an_experiment_without_details_has_empty_texts(made: Store) -> None:
+    add(made, "a000")
+    (record,) = read_experiments(made)
+    assert (record.owner, record.hpc, record.branch, record.created_at) == ("", "", "", None)
+
+
+def test_times_are_utc_and_those_without_a_zone_are_taken_as_utc(made: Store) -> None:
+    add(made, "a000", "a001")
+    values = (
+        "(1, 'me', '2026-01-01T02:00:00+02:00', '', '', ''), (2, 'me', '2024-01-08 14:52:35', '', '', '')"
+    )
+    execute(made.database, f"INSERT INTO details VALUES {values};")
+    assert [record.created_at for record in read_experiments(made)] == [
+        datetime(2026, 1, 1, tzinfo=UTC),
+        datetime(2024, 1, 8, 14, 52, 35, tzinfo=UTC),
+    ]
+
+
+def test_a_database_without_details_is_read(made: Store) -> None:
+    execute(made.database, "DROP TABLE details; INSERT INTO experiment (name) VALUES ('a000');")
+    assert [record.version for record in read_experiments(made)] == [""]
+
+
+def test_a_file_that_is_no_database_is_a_broken_store(made: Store) -> None:
+    made.database.write_bytes(b"not a database " * 100)
+    with pytest.raises(BrokenStore, match=r"cannot be read: .*\. Check"):
+        read_experiments(made)
+
+
+def test_a_database_that_is_locked_for_long_is_a_broken_store(made: Store) -> None:
+    with closing(sqlite3.connect(made.database, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BrokenStore, match="locked"):
+            read_experiments(made)
+
+
+def test_reading_leaves_no_file_behind(made: Store) -> None:
+    before = sorted(os.listdir(made.root))
+    read_experiments(made)
+    assert sorted(os.listdir(made.root)) == before
+
+
+def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
+    seen = {fingerprint(made, "a000")}
+    for file in (made.job_list("a000"), made.structure_database("a000"), made.history_database("a000")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("something")
+        seen.add(fingerprint(made, "a000"))
+    assert len(seen) == 4
+
+
+def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:
+    before = database_fingerprint(made)
+    add(made, "a000")
+    assert database_fingerprint(made) != before
+
+
+def test_an_absent_experiment_has_a_fingerprint_of_zeros(made: Store) -> None:
+    assert set(fingerprint(made, "zzzz")) == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "versions"),
+    [
+        ("real-store", {"a003": "4.0.95", "a3tb": "3.13.0", "a1ve": "4.1.11", "a1vx": "4.1.13"}),
+        ("store-4.2", dict.fromkeys(("a000", "a001", "a002", "a003", "a004"), "4.2.0")),
+    ],
+)
+def test_stores_of_other_versions_are_read(name: str, versions: dict[str, str]) -> None:
+    records = read_experiments(shared_store(name))
+    assert {record.expid: record.version for record in records} == versions
+
+
+def test_the_job_list_of_4_2_is_its_database() -> None:
+    store = shared_store("store-4.2")
+    assert store.job_list("a001") == store.structure_database("a001") == store.root / "a001/db/job_list.db"
+
+
+def test_a_real_experiment_is_read_as_it_was_made(store: Store, small: str) -> None:
+    record = next(record for record in read_experiments(store) if record.expid == small)
+    assert (record.description, record.hpc) == ("small", "LOCAL")
+    assert record.created_at is not None
