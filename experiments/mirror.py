@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, DataError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
@@ -27,7 +26,8 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.mirror import sync
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.mirror import fitted, sync
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class SiteMirror:
         """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others."""
         try:
             _refresh(experiment, store, now, alive)
-        except DataError as error:  # a value that no column takes
+        except (DataError, IntegrityError) as error:  # a value that no column takes
             self._tell(experiment, now, alive, f"The store holds a value that cannot be kept: {error}.")
             return False
         except DatabaseError:
@@ -231,7 +231,8 @@ def _as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 
 def _sync_experiment(site: Site, record: ExperimentRecord) -> None:
-    values = {name: getattr(record, name) for name in record.__dataclass_fields__ if name != "expid"}
+    fields = (name for name in record.__dataclass_fields__ if name != "expid")
+    values = fitted(Experiment, {name: getattr(record, name) for name in fields})
     experiment, is_new = Experiment.objects.get_or_create(site=site, expid=record.expid, defaults=values)
     differing = {name for name, value in values.items() if getattr(experiment, name) != value}
     if not is_new and (differing or experiment.gone_at):

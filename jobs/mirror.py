@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db.models import Model
+
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.models import Job, JobDependency
@@ -12,7 +14,15 @@ BATCH = 1000
 MIRRORED_FIELDS = [
     field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")
 ]
-LONGEST = {name: length for name in MIRRORED_FIELDS if (length := Job._meta.get_field(name).max_length)}
+
+
+def fitted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of fields, texts no longer than their column takes: what a store holds is not to be trusted."""
+    longest = {name: model._meta.get_field(name).max_length for name in values}
+    return {
+        name: value[: longest[name]] if isinstance(value, str) and longest[name] else value
+        for name, value in values.items()
+    }
 
 
 def sync(
@@ -26,7 +36,7 @@ def sync(
     `dependencies` are (parent, child) names; edges of unknown jobs are left out. Call it in a transaction that holds
     the row of the experiment, so that two mirrors do not add the same job.
     """
-    wanted = {record.name: _values(record, times.get(record.name)) for record in records}
+    wanted = {record.name: fitted(Job, _values(record, times.get(record.name))) for record in records}
     _sync_jobs(experiment_id, wanted)
     _sync_dependencies(
         experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted}
@@ -35,16 +45,7 @@ def sync(
 
 
 def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
-    """Return the fields of one job, each as long as its column at most: a store is not to be trusted."""
-    values = _known(record, times)
-    return {
-        name: value[: LONGEST[name]] if isinstance(value, str) and name in LONGEST else value
-        for name, value in values.items()
-    }
-
-
-def _known(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
-    """Return what the job list says, then what only the history knows."""
+    """Return the fields of one job: what the job list says, then what only the history knows."""
     values = {name: getattr(record, name) for name in MIRRORED_FIELDS if hasattr(record, name)}
     if times is None:
         return {

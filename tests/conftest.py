@@ -66,9 +66,11 @@ def _flush_without_triggers() -> Iterator[None]:
     def teardown(self: TransactionTestCase) -> None:
         with connection.schema_editor() as editor:
             triggers.remove(None, editor)
-        flush(self)
-        with connection.schema_editor() as editor:
-            triggers.install(None, editor)
+        try:
+            flush(self)
+        finally:
+            with connection.schema_editor() as editor:
+                triggers.install(None, editor)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
@@ -277,3 +279,4 @@ def sign_in(page: Page, credentials: Credentials) -> None:
     page.fill("input[name=username]", credentials.username)
     page.fill("input[name=password]", credentials.password)
     page.click("[type=submit]")
+    page.wait_for_url(lambda url: "/login/" not in url)

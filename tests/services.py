@@ -6,34 +6,22 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
+from experiments.autosubmit.environment import environment
+from tests.waiting import wait_for
 from tests.workflows import KINDS
 
-T = TypeVar("T")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-
-
-def wait_for(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
-    """Return the first true value of `condition`; raise TimeoutError naming `what` and the last value."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Waited {timeout:.0f} s for {what}; last seen: {value!r}")
-        time.sleep(0.1)
 
 
 def free_port() -> int:
@@ -209,6 +197,18 @@ class Portal:
         """Make an experiment of a kind of tests/workflows.py at its site, as a user with a terminal would."""
         return KINDS[kind](**options).make(self.autosubmit, generate=kind != "waiting")
 
+    def start_from_terminal(self, expid: str) -> subprocess.Popen[bytes]:
+        """Start `autosubmit run` as a user with a terminal would, without the portal."""
+        return subprocess.Popen(
+            [str(self.autosubmit.program), "run", expid],
+            env=environment(self.autosubmit.program, self.autosubmit.home),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def start(self, *names: str) -> None:
         """Start the processes named, by default all, and wait until the web server answers."""
         every = commands("127.0.0.1", self.port)
@@ -223,7 +223,7 @@ class Portal:
                     start_new_session=True,
                 )
         if "web" in self.processes:
-            wait_for(self._answers, START_SECONDS, "the web server to answer")
+            wait_for(self._answers, seconds=START_SECONDS)
 
     def stop(self, *names: str) -> None:
         """Stop the processes named, by default all, as a supervisor does: SIGTERM to each one itself."""

@@ -103,6 +103,12 @@ def ask(request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], for
     return answers
 
 
+def first_obstacle(request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject]) -> Conflict | None:
+    """Return what is against the action on the first subject that has something against it."""
+    found = (obstacle(asked(request, kind, subject, {})) for subject in subjects)
+    return next((conflict for conflict in found if conflict), None)
+
+
 def preview(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> tuple[list[list[str]], Exception | None]:

@@ -62,8 +62,7 @@ def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str,
 
 def field_for(option: Option) -> forms.Field:
     """Return the form field of an option. Nothing is required here: the serializer says so, once."""
-    common: dict[str, Any] = {"label": option.name.replace("_", " ").capitalize(), "help_text": option.help}
-    common["required"] = False
+    common: dict[str, Any] = {"label": label_of(option), "help_text": option.help, "required": False}
     choices = [(choice, choice) for choice in option.choices]
     match option.type:
         case OptionType.FLAG:
@@ -79,6 +78,13 @@ def field_for(option: Option) -> forms.Field:
     if option.required:
         field.widget.attrs |= {"required": True, "aria-required": "true"}
     return field
+
+
+def label_of(option: Option) -> str:
+    """Return the name of an option for people: that of the experiment's field where there is one."""
+    names = {field.name: str(field.verbose_name) for field in Experiment._meta.concrete_fields}
+    name = names.get(option.name, option.name.replace("_", " "))
+    return name[:1].upper() + name[1:]
 
 
 def _text_attributes(option: Option) -> dict[str, Any]:

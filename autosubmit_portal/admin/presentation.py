@@ -1,6 +1,7 @@
 """How things look: the tags and filters of the console's templates. Everything that is not ours is escaped here."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,8 +10,8 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, State
@@ -73,7 +74,7 @@ def exact(at: datetime | None) -> SafeString:
     """Show an instant in full (UTC), then relative to now."""
     if at is None:
         return NOTHING
-    return format_html('<span class="num">{}</span> · {}', f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", when(at))
+    return format_html('<span class="num nowrap">{}</span> <span class="quiet">{}</span>', f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", when(at))
 
 
 @register.simple_tag
@@ -206,6 +207,15 @@ def pretty(value: Any) -> str:
 def shown(value: Any) -> Any:
     """Show a dash for what is not known."""
     return NOTHING if value in (None, "", []) else value
+
+
+_CODE = re.compile("`([^`]+)`")
+
+
+@register.filter
+def marked(text: str) -> SafeString:
+    """Show the words of a text that stand between backticks as code."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped, then our own tags
 
 
 @register.filter

@@ -48,17 +48,20 @@ class FormPage:
         opened = form if form.is_bound else type(form)(data=form.initial)
         context = {
             **self.frame,
-            "title": f"{self.kind.title} {self._names()}",
+            "title": f"{self.kind.title}{self._preposition()}{self._names()}",
             "page": self,
             "form": form,
-            "verb": f"{self.kind.title} {self._names()}" if self.kind.target is not Target.SITE else self.kind.title,
+            "verb": f"{self.kind.title}{self._preposition()}{self._names()}",
             **self.command(request, opened),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
     def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: the exact commands, or what is still missing, or what is in the way."""
-        commands, refusal = actions.preview(request, self.kind, self.subjects, form)
+        refusal = actions.first_obstacle(request, self.kind, self.subjects)
+        commands: list[list[str]] = []
+        if refusal is None:
+            commands, refusal = actions.preview(request, self.kind, self.subjects, form)
         if isinstance(refusal, InvalidParameters):
             return {"commands": [], "missing": refusal.errors, "obstacle": None}
         text = actions.refusal_text(refusal) if refusal else None
@@ -88,6 +91,9 @@ class FormPage:
             else:
                 messages.error(request, actions.refusal_text(refusal))
         return self.show(request, form, status=actions.status_of(refusals[0]))
+
+    def _preposition(self) -> str:
+        return " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
 
     def _names(self) -> str:
         names = sorted(str(subject) for subject in self.subjects)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +15,7 @@ from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.actions import Subject, buttons, kinds_for
 from autosubmit_portal.admin.base import ConsoleAdmin
 from autosubmit_portal.admin.console import console
-from autosubmit_portal.admin.request_pages import RequestPages
+from autosubmit_portal.admin.request_pages import FormPage, RequestPages
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Site
 
@@ -92,6 +93,21 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
             context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
             context |= {"site": site, "is_stale": is_stale(site)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+        """Offer the other sites on the form page."""
+        page = super().form_page(request, object_id, name)
+        sites = Site.objects.order_by("-is_default", "slug")
+        others = [
+            {
+                "name": site.name,
+                "address": reverse(f"admin:{self.request_route}", args=[site.pk, name]),
+                "is_current": site.pk == object_id,
+            }
+            for site in sites
+        ]
+        page.frame["sites"] = others if len(others) > 1 else []
+        return page
 
     def subject(self, obj: Site) -> Subject:
         """The site itself."""

@@ -45,7 +45,7 @@ class ActionsView(PortalView):
         policy.require_view(request.user, Action)
         pages = NewestFirst()
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
-        page: list[Action] = pages.paginate_queryset(found, request, view=self) or []
+        page: Any = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(ActionItem(page, many=True).data)
 
 

@@ -89,7 +89,8 @@ def _matching(query: Mapping[str, Any]) -> QuerySet[AuditEntry, dict[str, Any]]:
     )
     if "event" in query:
         found = found.filter(wildcard("event", query["event"]))
-    return found.order_by("-id").values(*COLUMNS.values())
+    rows: QuerySet[AuditEntry, dict[str, Any]] = found.order_by("-id").values(*COLUMNS.values())
+    return rows
 
 
 def _all(entries: QuerySet[AuditEntry, dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -174,7 +174,8 @@ def action_parameter() -> OpenApiParameter:
     kinds = kinds_of(Target.EXPERIMENT)
     return OpenApiParameter(
         "action",
-        enum=[kind.name for kind in kinds],
+        # Not `enum=`, which sorts: the first one is what the page proposes, and it should not be a destructive one.
+        type={"type": "string", "enum": [kind.name for kind in kinds]},
         required=True,
         description=f"The action.\n\n{table(kinds)}",
         examples=[OpenApiExample(kind.title, kind.name) for kind in kinds],

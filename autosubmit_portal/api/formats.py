@@ -28,6 +28,11 @@ class JSONBodyParser(JSONParser):
 class PageRenderer(BrowsableAPIRenderer):
     """Answers as pages, to look around. Acting is for the console and for /v4/docs, so there are no forms."""
 
+    def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
+        """Name each route once: it answers with and without the slash."""
+        crumbs: list[tuple[str, str]] = super().get_breadcrumbs(request)
+        return [(name, url) for name, url in crumbs if url == request.path or not url.endswith("/")]
+
     def show_form_for_method(self, view: APIView, method: str, request: Any, obj: Any) -> bool:
         """Show none."""
         return False

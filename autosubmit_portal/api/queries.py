@@ -8,22 +8,8 @@ from autosubmit_portal.api.fields import InstantField, Query, choice, flag
 from autosubmit_portal.audit.origin import Door
 from experiments.catalogue import CATALOGUE
 from experiments.models import State
+from jobs.autosubmit.job_list import STATUSES
 
-JOB_STATUSES = (
-    "COMPLETED",
-    "DELAYED",
-    "FAILED",
-    "HELD",
-    "PREPARED",
-    "QUEUING",
-    "READY",
-    "RUNNING",
-    "SKIPPED",
-    "SUBMITTED",
-    "SUSPENDED",
-    "UNKNOWN",
-    "WAITING",
-)
 LAST_PAGE = 1_000_000
 LARGEST_NUMBER = 2**31 - 1
 WILDCARDS = "`*` stands for anything, a leading `!` negates; upper and lower case are alike."
@@ -117,7 +103,7 @@ class JobsQuery(SiteQuery):
         ("base", "quick"), default="base", help_text="`quick` has only the name and status of each job."
     )
     job_name = text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
-    status = choice(JOB_STATUSES, required=False, help_text="The status.")
+    status = choice(sorted(STATUSES), required=False, help_text="The status.")
     section = text("The section, exactly.")
     member = text("The member, exactly.")
     chunk = number("The chunk.")

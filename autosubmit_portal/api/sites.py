@@ -1,5 +1,7 @@
 """Routes of sites."""
 
+from typing import Any
+
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,7 +32,7 @@ class SitesView(PortalView):
         NewestFirstQuery.of(request)
         policy.require_view(request.user, Site)
         pages = BySlug()
-        page: list[Site] = pages.paginate_queryset(Site.objects.all(), request, view=self) or []
+        page: Any = pages.paginate_queryset(Site.objects.all(), request, view=self) or []
         return pages.get_paginated_response(SiteItem(page, many=True).data)
 
 

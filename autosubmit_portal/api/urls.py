@@ -2,7 +2,6 @@
 
 from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
-
 from rest_framework.views import APIView
 
 from autosubmit_portal.api import actions, audit, experiments, health, jobs, portal, sites

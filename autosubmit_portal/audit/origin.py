@@ -35,12 +35,13 @@ class Origin:
         return cls(door=door, actor_name=actor.get_username(), actor_id=actor.pk, address=address)
 
 
-_current: ContextVar[Origin | None] = ContextVar("origin", default=None)
+_request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
 
 def current_origin() -> Origin:
     """Return the origin of the request that is being served; outside of one, the command line."""
-    return _current.get() or Origin(door=Door.COMMAND_LINE)
+    request = _request.get()
+    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE)
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -70,9 +71,9 @@ class OriginMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Serve the request with its origin at hand."""
-        token = _current.set(origin_of(request))
+        """Serve the request with its origin at hand; who is asking is looked up only when it is needed."""
+        token = _request.set(request)
         try:
             return self.get_response(request)
         finally:
-            _current.reset(token)
+            _request.reset(token)

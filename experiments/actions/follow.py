@@ -52,8 +52,17 @@ def _ended(action: Action, exit_status: int) -> bool:
     if outcome.succeeded and action.step + 1 < len(action.command):
         start_step(action, action.step + 1)
         return False
+    if action.may_overtake:
+        _follow_overtaken(action)
     finish.finish(action, outcome, exit_status)
     return True
+
+
+def _follow_overtaken(action: Action) -> None:
+    """Close what a stop has ended, so that nothing is in the way of whoever has seen the stop succeed."""
+    overtaken = Action.objects.filter(experiment=action.experiment, state=State.RUNNING, may_overtake=False)
+    for other in overtaken.select_related("site", "experiment"):
+        follow(other)
 
 
 def _is_overdue(action: Action) -> bool:

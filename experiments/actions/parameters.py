@@ -20,7 +20,7 @@ class MaxBytesValidator:
 
     def __call__(self, value: str) -> None:
         """Raise ValidationError when `value` is too long."""
-        size = len(value.encode())
+        size = len(value.encode(errors="surrogatepass"))  # what is no text at all is refused by the field
         if size > self.limit:
             raise serializers.ValidationError(f"At most {self.limit:,} bytes; this has {size:,}.")
 

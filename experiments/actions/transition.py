@@ -28,7 +28,9 @@ def on_behalf_of(action: Action) -> Origin:
     return Origin(door=Door.WORKER, actor_name=action.actor_name, actor_id=action.actor_id)
 
 
-def record(action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None) -> None:
+def record(
+    action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None, message: str = ""
+) -> None:
     """Add the audit entry of something that happened to an action, by default with its parameters and command."""
     trail.record(
         event,
@@ -39,7 +41,7 @@ def record(action: Action, event: str, *, origin: Origin, details: dict[str, Any
         action_id=action.pk,
         kind=action.kind,
         details=details or _details(action),
-        message=action.message or action.reason,
+        message=message or action.message or action.reason,
     )
 
 

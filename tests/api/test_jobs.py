@@ -1,12 +1,13 @@
 """Reading jobs."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from experiments.models import Experiment
+from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests import factories
 
@@ -111,6 +112,23 @@ def test_a_log_without_a_store_is_shown_by_its_name(as_viewer: APIClient, job: J
     Job.objects.filter(pk=job.pk).update(out_log="sim.out")
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
     assert (shown["out_path_local"], shown["err_path_local"]) == ("sim.out", None)
+
+
+def test_a_log_is_shown_by_its_path(as_viewer: APIClient, job: Job, tmp_path: Path) -> None:
+    sections = ("database", "local", "structures", "historicdb")
+    rc = "\n".join(f"[{section}]\npath = {tmp_path}" for section in sections)
+    (tmp_path / ".autosubmitrc").write_text(rc)
+    (tmp_path / "autosubmit.db").touch()
+    Site.objects.update(home=str(tmp_path))
+    Job.objects.filter(pk=job.pk).update(out_log="sim.out")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert shown["out_path_local"] == f"{tmp_path}/a000/tmp/LOG_a000/sim.out"
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd"])
+def test_a_log_outside_the_experiment_is_not_looked_for(as_viewer: APIClient, job: Job, name: str) -> None:
+    Job.objects.filter(pk=job.pk).update(out_log=name)
+    assert as_viewer.get(f"{JOBS}/{SIM}").json()["out_path_local"] == name
 
 
 @pytest.mark.parametrize("path", ["", "/parents", "/children"])

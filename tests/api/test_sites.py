@@ -57,6 +57,12 @@ def test_health_needs_no_sign_in(client: Any, site: Site, path: str) -> None:
     assert (answer.status_code, answer.json()) == (200, {"database": "ok", "mirror": "ok", "broker": "ok"})
 
 
+def test_health_is_answered_over_plain_http(client: Any, site: Site, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert client.get("/healthz").status_code == 503
+    assert client.get("/v4").status_code == 301
+
+
 @pytest.mark.parametrize(
     ("seconds", "refresh", "status"),
     [(29, 2, 200), (31, 2, 503), (99, 10, 200), (101, 10, 503), (None, 2, 503)],

@@ -36,11 +36,7 @@ def test_the_example_lists_each_setting_once() -> None:
 
 def test_the_example_explains_each_setting() -> None:
     lines = (settings.BASE_DIR / ".env.example").read_text().splitlines()
-    bare = [
-        line
-        for before, line in pairwise(lines)
-        if LISTED.match(line) and before[:2] != "# "
-    ]
+    bare = [line for before, line in pairwise(lines) if LISTED.match(line) and before[:2] != "# "]
     assert bare == []
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.services import Http, Portal, free_port, processes_with, wait_for
+from tests.services import Http, Portal, free_port, processes_with
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
 Supervise = Callable[..., subprocess.Popen[bytes]]
@@ -44,7 +44,7 @@ def supervise(made: Portal) -> Iterator[Supervise]:
                 start_new_session=True,
             )
         started.append(process)
-        wait_for(lambda: made.url in made.log("portal"), 60, "the address")
+        wait_for(lambda: made.url in made.log("portal"), seconds=60)
         return process
 
     yield start
@@ -99,9 +99,9 @@ def test_a_terminal_signal_reaches_only_the_supervisor(made: Portal, supervise: 
 @pytest.mark.parametrize("word", ["gunicorn", "qcluster", "mirror"])
 def test_it_starts_again_what_dies(made: Portal, supervise: Supervise, word: str) -> None:
     supervise()
-    before = wait_for(lambda: _pids(made, word), what=word)
+    before = wait_for(lambda: _pids(made, word))
     os.killpg(os.getpgid(min(before)), signal.SIGKILL)
-    wait_for(lambda: _pids(made, word) - before, what=f"another {word}")
+    wait_for(lambda: _pids(made, word) - before)
     assert "killed by SIGKILL" in made.log("portal")
 
 
@@ -123,12 +123,11 @@ def test_a_database_without_tables_is_refused(made: Portal, tmp_path: Path) -> N
     assert "make up" in _refusal(made, PORTAL_HOME=str(tmp_path))
 
 
-def test_the_pause_before_another_start_grows_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pause_before_another_start_grows_to_a_minute() -> None:
     child = Child("web", ["false"])
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     pauses = []
     for _ in range(8):
         child.due = 0.0
         child.look()
-        pauses.append(wait_for(child.look, what="its end").rpartition(" in ")[2])
+        pauses.append(wait_for(child.look).rpartition(" in ")[2])
     assert pauses == ["1 s.", "2 s.", "4 s.", "8 s.", "16 s.", "32 s.", "60 s.", "60 s."]

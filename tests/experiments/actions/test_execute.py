@@ -83,7 +83,7 @@ def test_a_run_outlives_its_worker_and_stop_ends_it(mirrored: Callable[..., Expe
     run = queued(experiment, "run")
     execute(run.pk)  # the worker has looked for a while and has gone
     stop = executed(queued(experiment, "stop"))
-    followed(run)
+    run.refresh_from_db()
     assert (stop.state, run.state) == (State.SUCCEEDED, State.CANCELLED)
     experiment.refresh_from_db()
     assert not experiment.is_running

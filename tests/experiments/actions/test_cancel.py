@@ -1,0 +1,48 @@
+"""Taking an action back."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from autosubmit_portal.access.policy import Forbidden
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.cancel import cancel_action
+from experiments.actions.refusals import Conflict
+from experiments.models import Action, State
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def action() -> Action:
+    return factories.create_action(factories.create_experiment())
+
+
+def cancel(action: Action, actor: User) -> None:
+    cancel_action(action, actor=actor, origin=Origin.of(actor, door=Door.API))
+
+
+def test_a_queued_action_is_cancelled_by_name(operator: User, action: Action) -> None:
+    cancel(action, operator)
+    assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator before it started.")
+
+
+def test_a_cancelled_action_has_its_audit_entry(operator: User, action: Action) -> None:
+    cancel(action, operator)
+    assert AuditEntry.objects.get(event="action.cancelled").actor_name == "operator"
+
+
+def test_a_running_action_is_not_cancelled_and_the_refusal_is_recorded(operator: User, action: Action) -> None:
+    Action.objects.update(state=State.RUNNING)
+    action.refresh_from_db()
+    with pytest.raises(Conflict, match="only a queued action"):
+        cancel(action, operator)
+    assert AuditEntry.objects.filter(event="action.cancel_refused").exists()
+
+
+def test_a_viewer_may_not_cancel(viewer: User, action: Action) -> None:
+    with pytest.raises(Forbidden):
+        cancel(action, viewer)
+    action.refresh_from_db()
+    assert action.state == State.QUEUED
