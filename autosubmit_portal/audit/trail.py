@@ -28,11 +28,22 @@ def record(
         actor_id=origin.actor_id,
         address=origin.address,
         door=origin.door,
-        subject=subject[:300],
+        subject=_storable(subject)[:300],
         site=site,
         expid=expid,
         action_id=action_id,
         kind=kind,
-        details=details or {},
-        message=message,
+        details=_storable(details or {}),
+        message=_storable(message),
     )
+
+
+def _storable(value: Any) -> Any:
+    """Return text and JSON that every database takes: whatever somebody sent, its refusal must be recorded."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value

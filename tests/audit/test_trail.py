@@ -47,6 +47,13 @@ def test_the_database_refuses_changes_through_sql(sql: str, entry: AuditEntry) -
         connection.cursor().execute(sql)
 
 
+def test_text_that_no_database_takes_is_recorded_all_the_same() -> None:
+    origin = Origin(door=Door.API, actor_name="mallory")
+    entry = trail.record("test.refused", origin=origin, details={"jobs": ["nul\0", "\ud800"]}, message="\0")
+    entry.refresh_from_db()
+    assert entry.details == {"jobs": ["nul␀", "?"]}
+
+
 def test_a_sign_in_is_recorded_with_its_address(client: Client, operator: User) -> None:
     operator.is_staff = True
     operator.set_password("correct horse")
