@@ -10,7 +10,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.services import Http, Portal, free_port, processes_with
+from tests.services import Http, Portal, free_port, processes_of, processes_with
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -29,10 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, static_files: Path) -> Portal
 
 @pytest.fixture
 def supervise(made: Portal) -> Iterator[Supervise]:
-    """Start `manage.py portal` and return it once it says where it is."""
+    """Start `manage.py portal`, of `made` unless of another, and return it once it says where it is."""
     started = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(made: Portal = made) -> subprocess.Popen[bytes]:
         made.port = free_port()
         with (made.home / "portal.log").open("wb") as log:
             process = subprocess.Popen(
@@ -103,6 +103,33 @@ def test_it_starts_again_what_dies(made: Portal, supervise: Supervise, word: str
     os.killpg(os.getpgid(min(before)), signal.SIGKILL)
     wait_for(lambda: _pids(made, word) - before)
     assert "killed by SIGKILL" in made.log("portal")
+
+
+def test_an_experiment_that_runs_goes_on_when_the_portal_stops(
+    supervise: Supervise,
+    autosubmit: Path,
+    static_files: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    (tmp_path / "static").symlink_to(static_files)
+    made = Portal(home=tmp_path, autosubmit=Autosubmit(autosubmit, tmp_path / "autosubmit-home"))
+    request.addfinalizer(made.tear_down)
+    made.autosubmit.prepare()
+    made.set_up()
+    expid = made.make_experiment("long")
+    portal = supervise(made)
+    wait_for(lambda: made.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"), seconds=60)
+    assert made.http.post(f"/v4/experiments/{expid}?action=run").status == 202
+    wait_for(lambda: _is_sleeping(made), seconds=60)
+    os.killpg(portal.pid, signal.SIGINT)
+    assert portal.wait(60) == 0
+    assert _is_sleeping(made)
+
+
+def _is_sleeping(portal: Portal) -> bool:
+    commands = processes_of(portal.autosubmit.home).values()
+    return all(any(part in command for command in commands) for part in ("autosubmit run", "sleep 600"))
 
 
 def test_a_second_one_in_the_same_home_is_refused(made: Portal, supervise: Supervise) -> None:

@@ -101,7 +101,9 @@ def test_a_failed_experiment_is_restarted_and_each_step_can_be_read(portal: Port
     assert statuses(portal, expid)[f"{expid}_BAD"] == "FAILED"
     restart = ended(portal, act(portal, expid, "restart"))
     assert [argv[1] for argv in restart["command"]] == ["recovery", "run"]
-    assert "Recovery finalized" in portal.http.get(f"{restart['output_url']}?step=0", Accept="text/plain").body
+    assert (
+        "Recovery finalized" in portal.http.get(f"{restart['output_url']}?step=0", Accept="text/plain").body
+    )
 
 
 def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Portal) -> None:
@@ -155,6 +157,8 @@ def test_a_viewer_may_look_and_not_touch(portal: Portal) -> None:
     assert (refused.status, refused.body["permission"]) == (403, "experiments.request_run")
 
 
-@pytest.mark.parametrize("path", ["/v4/experiments", "/v4/experiments/", "/v4/actions", "/v4/audit", "/v4/schema"])
+@pytest.mark.parametrize(
+    "path", ["/v4/experiments", "/v4/experiments/", "/v4/actions", "/v4/audit", "/v4/schema"]
+)
 def test_nobody_gets_anything(portal: Portal, path: str) -> None:
     assert Http(portal.url).get(path).status == 401
