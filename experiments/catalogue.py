@@ -35,7 +35,9 @@ class ActionKind:
     """One kind of action; there is one object of each.
 
     `requires` are checked when the action is requested and again right before its command starts. `check` looks at
-    the validated parameters together and answers errors by field. `may_overtake` lets it start while another action
+    the validated parameters together and answers errors by field. `ensures` are checked on fresh evidence when its last
+    command has succeeded: the action fails with the first reason that is answered. `tells` adds what the operator must
+    know afterwards. `may_overtake` lets it start while another action
     is active on the experiment. `warning` tells a person what is lost. `is_edit` puts it on PATCH instead of
     `POST ?action=`.
     """
@@ -47,6 +49,8 @@ class ActionKind:
     role: Role
     steps: tuple[Command, ...]
     requires: tuple[Callable[[ExperimentState], str | None], ...] = ()
+    ensures: tuple[Callable[[ExperimentState], str | None], ...] = ()
+    tells: Callable[[ExperimentState], str] | None = None
     check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
     may_overtake: bool = False
     warning: str = ""
@@ -61,6 +65,10 @@ class ActionKind:
     def permission(self) -> str:
         """The codename of the permission to request this kind, in the app `experiments`."""
         return f"request_{self.name}"
+
+    def command_of(self, step: int, argvs: int) -> Command:
+        """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
+        return self.steps[max(0, len(self.steps) - argvs + step)]
 
     @property
     def is_run(self) -> bool:
@@ -104,6 +112,9 @@ STOP = ActionKind(
     steps=(
         Command(
             words=("stop", "--yes", EXPID),
+            # It waits without end for a run that ignores the signal. A run stops within its SAFETYSLEEPTIME.
+            time_limit=300,
+            overdue_help="The run goes on. Stop it with force to kill it.",
             options=(
                 Option(
                     name="force", flag="--force", type=OptionType.FLAG, help="Kill the run (SIGKILL) at once."
@@ -118,6 +129,8 @@ STOP = ActionKind(
         ),
     ),
     requires=(preconditions.running,),
+    ensures=(preconditions.run_is_gone,),
+    tells=preconditions.jobs_left_active,
     may_overtake=True,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
 )

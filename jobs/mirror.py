@@ -18,7 +18,7 @@ MIRRORED_FIELDS = [
 
 def fitted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of fields, texts no longer than their column takes: what a store holds is not to be trusted."""
-    longest = {name: model._meta.get_field(name).max_length for name in values}
+    longest = {field.name: field.max_length for field in model._meta.concrete_fields}
     return {
         name: value[: longest[name]] if isinstance(value, str) and longest[name] else value
         for name, value in values.items()

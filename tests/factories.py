@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.roles import Role
+from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Run, Site
 from jobs.models import Job, JobDependency
 
@@ -54,7 +55,16 @@ def create_dependency(parent: Job, child: Job) -> JobDependency:
 
 def create_action(experiment: Experiment, **values: Any) -> Action:
     """Create an action on the experiment; by default a queued run that somebody asked for through the API."""
-    defaults = {"kind": "run", "expid": experiment.expid, "actor_name": "somebody", "door": "api"}
+    kind = CATALOGUE[values.get("kind", "run")]
+    command = [["/opt/autosubmit/bin/autosubmit", *words] for words in kind.commands(experiment.expid, {})]
+    defaults = {
+        "kind": kind.name,
+        "expid": experiment.expid,
+        "command": command,
+        "actor_name": "somebody",
+        "door": "api",
+        "may_overtake": kind.may_overtake,
+    }
     return Action.objects.create(site=experiment.site, experiment=experiment, **defaults | values)
 
 

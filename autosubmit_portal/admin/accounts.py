@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.utils.safestring import SafeString
 
+from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.console import console
 
 
@@ -11,12 +13,17 @@ from autosubmit_portal.admin.console import console
 class AccountAdmin(UserAdmin):
     """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
 
-    list_display = ("username", "first_name", "last_name", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_display = ("username", "first_name", "last_name", "roles", "is_active", "is_staff", "is_superuser", "signed_in")
     list_filter = ("groups", "is_active", "is_staff", "is_superuser")
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]  # as Django's own
         """Fetch the groups with the users."""
         return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> SafeString:
+        """Show when they last signed in."""
+        return presentation.when(user.last_login)
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:

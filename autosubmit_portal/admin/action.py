@@ -29,7 +29,7 @@ EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
 
 @admin.register(Action, site=console)
 class ActionAdmin(ReadOnlyAdmin):
-    """Actions. A queued one can be cancelled; nothing else changes here."""
+    """Actions. One that waits, or whose command is no run, can be cancelled; nothing else changes here."""
 
     page_template = "admin/portal/action.html"
     live_seconds = 3
@@ -113,11 +113,12 @@ class ActionAdmin(ReadOnlyAdmin):
         ]
 
     def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Cancel a queued action and go back to its page."""
+        """Cancel the action, or ask its worker to, and go back to its page."""
         action = self.seen_object(request, str(object_id))
         try:
             cancel_action(action, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-            messages.success(request, f"Action {action.pk} was cancelled before it started.")
+            ended = "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
+            messages.success(request, f"Action {action.pk} {ended}.")
         except (policy.Forbidden, Conflict) as refusal:
             messages.error(request, refusal_text(refusal))
         return HttpResponseRedirect(address_of_action(action.pk))
@@ -162,9 +163,11 @@ def step_state(action: Action, number: int) -> str:
 
 
 def may_cancel(request: HttpRequest, action: Action) -> bool:
-    """Answer whether to offer cancelling; `cancel_action` decides."""
-    waits = action.is_active and action.state != State.RUNNING
-    return waits and action.kind in CATALOGUE and policy.may_request(request.user, action.catalogue_kind)
+    """Answer whether to offer cancelling; `cancel_action` decides. A run is not cancelled but stopped."""
+    if action.kind not in CATALOGUE or not action.is_active or action.cancel_requested_at:
+        return False
+    is_possible = action.state != State.RUNNING or not action.current_command.is_long
+    return is_possible and policy.may_request(request.user, action.catalogue_kind)
 
 
 def again_address(request: HttpRequest, action: Action) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -179,7 +180,7 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
         if not keys:
             messages.warning(request, "None of the chosen jobs is there any more.")
             return None
-        page = model_admin.bulk_page(request, kind.name, keys)
+        page = replace(model_admin.bulk_page(request, kind.name, keys), back=request.get_full_path())
         return page.show(request, page.form(request, is_filled=False))
 
     return open_form

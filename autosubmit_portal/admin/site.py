@@ -39,7 +39,7 @@ class SiteForm(ModelForm):
 
     disabled_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, f"{kind.title}: {kind.help}") for kind in CATALOGUE.values()],
+        choices=lambda: [(kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()],
         widget=forms.CheckboxSelectMultiple,
         label="Switched off",
         help_text="Actions that nobody may request at this site.",

@@ -1,19 +1,21 @@
-"""Taking back an action that has not started."""
+"""Taking back an action that waits, and ending a command that is not a run."""
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions.refusals import Conflict
+from experiments.actions.supervise import ring
 from experiments.actions.transition import move, record
 from experiments.models import Action, State
 
 
 def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
-    """Cancel a queued action.
+    """Cancel a queued action at once; ask the worker to end the command of a running one.
 
-    Raises Forbidden without the permission of its kind, Conflict when it has started; both are recorded.
+    Raises Forbidden without the permission of its kind, Conflict when it has ended or is a run; both are recorded.
     """
     try:
         _cancel(action, actor=actor, origin=origin)
@@ -24,13 +26,30 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
     policy.require_request(actor, action.catalogue_kind)
-    if action.state == State.RUNNING or not move(
+    if action.state == State.RUNNING:
+        _cancel_running(action, origin)
+    elif not move(
         action,
-        State.CANCELLED,
+        frm=State.QUEUED,
+        to=State.CANCELLED,
         origin=origin,
         ended_at=timezone.now(),
         message=f"Cancelled by {origin.actor_name} before it started.",
     ):
+        raise Conflict(f"Action {action.pk} is {action.state}: there is nothing to cancel.", action.pk)
+
+
+def _cancel_running(action: Action, origin: Origin) -> None:
+    """Leave the request in the row: whoever follows the command ends it, on whichever host that is."""
+    if action.current_command.is_long:
         raise Conflict(
-            f"Action {action.pk} is {action.state}: only a queued action can be cancelled.", action.pk
+            f"Action {action.pk} is a run of {action.expid}. Stop the experiment instead.", action.pk
         )
+    seen = {"state": State.RUNNING, "step": action.step, "cancel_requested_at": None}
+    changes = {"cancel_requested_at": timezone.now(), "cancelled_by": origin.actor_name}
+    with transaction.atomic():
+        if not Action.objects.filter(pk=action.pk, **seen).update(**changes):
+            raise Conflict(f"Action {action.pk} has just moved on, or is being cancelled already.", action.pk)
+        record(action, "action.cancel_requested", origin=origin)
+    action.refresh_from_db()
+    ring(action.site)

@@ -37,7 +37,7 @@ def claim(action_id: int) -> Action | None:
     action = Action.objects.select_related("site", "experiment").get(pk=action_id)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     try:
-        claimed = move(action, State.RUNNING, started_at=timezone.now(), worker=worker)
+        claimed = move(action, frm=State.QUEUED, to=State.RUNNING, started_at=timezone.now(), worker=worker)
     except IntegrityError:  # another creation runs at this site; its end sends this one again
         return None
     return action if claimed else None

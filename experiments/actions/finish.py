@@ -1,6 +1,7 @@
 """The end of an action: the mirror first, then the state, the result and the audit entry."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -17,10 +18,28 @@ logger = logging.getLogger(__name__)
 
 
 def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
-    """End a running action as its command says."""
+    """End a running action as its command says, and as fresh evidence of the experiment confirms."""
+    if outcome.succeeded and not outcome.stopped:
+        outcome = _confirmed(action, outcome)
     changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
     changes["job_changes"] = _job_changes(action)
     _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
+
+
+def _confirmed(action: Action, outcome: Outcome) -> Outcome:
+    """Check what the kind ensures, and add what the operator must know."""
+    kind = action.catalogue_kind
+    if action.experiment is None or not (kind.ensures or kind.tells):
+        return outcome
+    _mirrored(action, action.expid)
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    reasons = (ensured(experiment) for ensured in kind.ensures)
+    reason = next((reason for reason in reasons if reason), None)
+    if reason:
+        return replace(outcome, succeeded=False, message=reason)
+    return replace(
+        outcome, message=f"{outcome.message} {kind.tells(experiment)}" if kind.tells else outcome.message
+    )
 
 
 def _job_changes(action: Action) -> list[list[str]]:
@@ -60,7 +79,15 @@ def run_lives(action: Action) -> bool:
 
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
     experiment = _mirrored(action, expid)
-    ended = move(action, state, ended_at=timezone.now(), expid=expid, experiment=experiment, **changes)
+    ended = move(
+        action,
+        frm=State.RUNNING,
+        to=state,
+        ended_at=timezone.now(),
+        expid=expid,
+        experiment=experiment,
+        **changes,
+    )
     if ended and action.catalogue_kind.target is Target.SITE:
         _send_next_creation(action)
 
@@ -68,10 +95,8 @@ def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
 def _mirrored(action: Action, expid: str) -> Experiment | None:
     """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending."""
     try:
-        if action.experiment is not None:
-            mirror.refresh(action.experiment)
-        elif expid:
-            return mirror.adopt(action.site, expid)
+        if expid:
+            return mirror.adopt(action.site, expid) or action.experiment
     except Exception:
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment

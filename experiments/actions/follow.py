@@ -1,5 +1,7 @@
 """Looking at the command of a running action: one short look that anybody may repeat at any time."""
 
+import signal
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -7,7 +9,7 @@ from django.utils import timezone
 
 from experiments.actions import finish
 from experiments.actions.transition import on_behalf_of, record
-from experiments.autosubmit.output import read_outcome
+from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.models import Action, State
 from experiments.runners import runner_for
 
@@ -17,23 +19,25 @@ GRACE = timedelta(seconds=30)
 
 def follow(action: Action) -> bool:
     """Look once; start the next step or finish the action when its command has ended. Answer whether it is over."""
-    action.refresh_from_db(fields=["state", "step", "step_started_at"])
+    action.refresh_from_db(fields=["state", "step", "step_started_at", "cancel_requested_at", "cancelled_by"])
     if action.state != State.RUNNING:
         return True
     look = runner_for(action.site).look(action.run_directory(action.step))
     if look.exit_status is not None:
         return _ended(action, look.exit_status)
-    if look.is_alive or not _is_overdue(action):
-        return False
-    return _lost(action)
+    if look.is_alive:
+        return _alive(action)
+    return _silent(action, has_started=look.has_started)
 
 
 def start_step(action: Action, step: int) -> None:
     """Start the command of one step, at most once whoever calls: the conditional update decides who does."""
     now = timezone.now()
-    seen = {"state": State.RUNNING, "step": action.step, "step_started_at": action.step_started_at}
+    seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
-        if not Action.objects.filter(pk=action.pk, **seen).update(step=step, step_started_at=now):
+        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(
+            step=step, step_started_at=now
+        ):
             return
         action.step, action.step_started_at = step, now
         details = {"step": step, "command": action.command[step]}
@@ -44,18 +48,41 @@ def start_step(action: Action, step: int) -> None:
         finish.fail(action, f"The command could not be started: {error}.")
 
 
+def _alive(action: Action) -> bool:
+    """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`."""
+    if _must_end(action):
+        runner_for(action.site).end(action.run_directory(action.step))
+    return False
+
+
+def _must_end(action: Action) -> bool:
+    return not action.current_command.is_long and bool(action.cancel_requested_at or _is_overdue(action))
+
+
 def _ended(action: Action, exit_status: int) -> bool:
     argv = action.command[action.step]
     outcome = read_outcome(
         argv[1], exit_status, runner_for(action.site).text(action.run_directory(action.step))
     )
-    if outcome.succeeded and action.step + 1 < len(action.command):
+    if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
         start_step(action, action.step + 1)
         return False
     if action.may_overtake:
         _follow_overtaken(action)
-    finish.finish(action, outcome, exit_status)
+    finish.finish(action, _judged(action, outcome), exit_status)
     return True
+
+
+def _judged(action: Action, outcome: Outcome) -> Outcome:
+    """Say of a command that we ended why we did."""
+    is_incomplete = not outcome.succeeded or action.step + 1 < len(action.command)
+    if action.cancel_requested_at and is_incomplete:
+        return replace(outcome, message=f"Cancelled by {action.cancelled_by} while it ran.", stopped=True)
+    if _is_overdue(action) and not outcome.succeeded:
+        minutes = action.current_command.time_limit // 60
+        help_text = action.current_command.overdue_help
+        return replace(outcome, message=f"Ended because it took more than {minutes} min. {help_text}")
+    return outcome
 
 
 def _follow_overtaken(action: Action) -> None:
@@ -66,12 +93,21 @@ def _follow_overtaken(action: Action) -> None:
 
 
 def _is_overdue(action: Action) -> bool:
-    return action.step_started_at is None or timezone.now() - action.step_started_at > GRACE
+    """Answer whether a command has taken longer than it may, which a run never has."""
+    limit = timedelta(seconds=action.current_command.time_limit)
+    return not action.current_command.is_long and _age(action) > limit
 
 
-def _lost(action: Action) -> bool:
-    """The launcher is gone without an exit status. A run may live on without it; everything else is lost."""
-    if finish.run_lives(action):
+def _age(action: Action) -> timedelta:
+    return timezone.now() - (action.step_started_at or action.started_at or timezone.now())
+
+
+def _silent(action: Action, *, has_started: bool) -> bool:
+    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it."""
+    if has_started and _must_end(action):
+        finish.finish(action, _judged(action, Outcome(False, "")), -signal.SIGKILL)
+        return True
+    if _age(action) < GRACE or finish.run_lives(action):
         return False
     finish.lose(action)
     return True

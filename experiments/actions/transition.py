@@ -9,14 +9,16 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import MOVES, Action, State
 
 
-def move(action: Action, to: State, *, origin: Origin | None = None, **changes: Any) -> bool:
-    """Move the action to the state `to` and set the fields in `changes`; answer whether this call did it.
+def move(action: Action, *, frm: State, to: State, origin: Origin | None = None, **changes: Any) -> bool:
+    """Move the action from one state to another and set the fields in `changes`; answer whether this call did it.
 
-    False means that the action was not in a state from which the move is legal: somebody else was faster.
-    `origin` is by default the worker, on behalf of the actor.
+    False means that the action was in another state: somebody else was faster. A move that is not in MOVES is a
+    ValueError. `origin` is by default the worker, on behalf of the actor.
     """
+    if frm not in MOVES[to]:
+        raise ValueError(f"No action goes from {frm} to {to}.")
     with transaction.atomic():
-        if not Action.objects.filter(pk=action.pk, state__in=MOVES[to]).update(state=to, **changes):
+        if not Action.objects.filter(pk=action.pk, state=frm).update(state=to, **changes):
             return False
         action.refresh_from_db()
         record(action, f"action.{to}", origin=origin or on_behalf_of(action))

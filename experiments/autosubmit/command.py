@@ -60,11 +60,17 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`)."""
+    """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`).
+
+    A command that is not long is ended when it takes more than `time_limit` seconds; the slowest that were seen take
+    minutes on ten thousand jobs. `overdue_help` tells the operator what to do then.
+    """
 
     words: tuple[str | Word, ...]
     options: tuple[Option, ...] = ()
     is_long: bool = False
+    time_limit: int = 1800
+    overdue_help: str = "Look at its output, then try again."
 
     def argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
         """Return the argvs (without the program) for validated `parameters`: one, or more for a very long list."""

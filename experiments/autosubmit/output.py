@@ -225,7 +225,7 @@ def _stop_answered(text: str) -> Outcome:
         return Outcome(False, f"{_bounded(reason)}. Check which account the run belongs to.")
     if "was not running" in text:
         return Outcome(True, "The experiment was not running.")
-    return Outcome(True, "The run was stopped. Jobs that were submitted may go on.")
+    return Outcome(True, "The run was stopped.")
 
 
 def _changed(text: str) -> Outcome:

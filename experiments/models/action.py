@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from autosubmit_portal.access import policy
+from experiments.autosubmit.command import Command
 from experiments.catalogue import CATALOGUE, ActionKind
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
@@ -59,6 +60,10 @@ class Action(models.Model):
     may_overtake = models.BooleanField(default=False)
     step = models.PositiveSmallIntegerField(default=0)
     step_started_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(
+        null=True, help_text="When somebody asked to end a running command."
+    )
+    cancelled_by = models.CharField(max_length=150, blank=True)
     worker = models.CharField(max_length=100, blank=True)
     requested_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -107,6 +112,11 @@ class Action(models.Model):
     def catalogue_kind(self) -> ActionKind:
         """The entry of the catalogue."""
         return CATALOGUE[self.kind]
+
+    @property
+    def current_command(self) -> Command:
+        """The entry of the command that runs or ran last."""
+        return self.catalogue_kind.command_of(self.step, len(self.command))
 
     @property
     def is_active(self) -> bool:

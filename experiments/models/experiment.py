@@ -79,6 +79,11 @@ class Experiment(models.Model):
         """Whether there are jobs to run."""
         return self.total_jobs > 0
 
+    def active_jobs(self) -> list[tuple[str, str]]:
+        """Name and platform of the jobs that the job list has on a platform. One query."""
+        jobs = self.jobs.filter(status__in=("SUBMITTED", "QUEUING", "RUNNING")).order_by("name")
+        return list(jobs.values_list("name", "platform"))
+
     def count(self, *statuses: str) -> int:
         """The number of jobs in any of `statuses`."""
         counts: dict[str, Any] = self.status_counts

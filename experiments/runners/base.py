@@ -8,8 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a command saw. Neither alive nor with an exit status: it left no evidence (yet)."""
+    """What one look at a command saw. Neither alive nor with an exit status: it left no evidence of its end (yet)."""
 
+    has_started: bool = False
     is_alive: bool = False
     exit_status: int | None = None
 
@@ -28,6 +29,14 @@ class Runner(ABC):
     @abstractmethod
     def look(self, directory: Path) -> Look:
         """Say whether the command lives or how it ended. May be called at any time, by anybody, any number of times."""
+
+    @abstractmethod
+    def end(self, directory: Path) -> None:
+        """End a command and everything of its process group: SIGTERM first, SIGKILL when it lives on.
+
+        Returns at once; call it until `look` sees the end. The jobs that a command started have sessions of their own
+        and go on.
+        """
 
     @abstractmethod
     def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:

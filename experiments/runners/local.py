@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.autosubmit.environment import environment
@@ -13,6 +15,8 @@ from experiments.runners.base import Look, Runner
 LAUNCHER = Path(__file__).with_name("launch.sh")
 MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
+# Autosubmit saves its job list before it ends; that takes seconds on ten thousand jobs.
+PATIENCE_SECONDS = 15.0
 
 # Launchers that this process started and that have not been reaped; they outlive us, we need not outlive them.
 _launched: list[subprocess.Popen[bytes]] = []
@@ -51,9 +55,24 @@ class LocalRunner(Runner):
         _reap()
         status = _read(directory / "exit_status")
         if status:
-            return Look(exit_status=int(status))
+            return Look(has_started=True, exit_status=int(status))
         pid, _, started = _read(directory / "pid").partition(" ")
-        return Look(is_alive=bool(pid) and _process_started(int(pid)) == started.strip())
+        is_alive = bool(pid) and _process_started(int(pid)) == started.strip()
+        return Look(has_started=bool(pid), is_alive=is_alive)
+
+    def end(self, directory: Path) -> None:
+        """Signal the group of the launcher; the file `ending` remembers since when."""
+        ending = directory / "ending"
+        if not ending.exists():
+            ending.touch()
+            self._signal(directory, signal.SIGTERM)
+        elif time.time() - ending.stat().st_mtime > PATIENCE_SECONDS:
+            self._signal(directory, signal.SIGKILL)
+
+    def _signal(self, directory: Path, number: signal.Signals) -> None:
+        if self.look(directory).is_alive:
+            with suppress(ProcessLookupError):
+                os.killpg(int(_read(directory / "pid").split()[0]), number)
 
     def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Read a part of the output file; an absent file is empty."""

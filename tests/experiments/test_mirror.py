@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from autosubmit_portal.management.demo import Autosubmit
 from experiments import mirror
-from experiments.mirror import SiteMirror
 from experiments.models import Experiment, Site
+from experiments.site_mirror import SiteMirror
 from jobs.models import JobDependency
 from tests import factories
 from tests.conftest import MakeExperiment
@@ -59,7 +59,9 @@ def test_a_pass_over_an_unchanged_store_queries_no_experiment(site: Site, small:
     look_twice(watcher)
     with CaptureQueriesContext(connection) as queries:
         watcher.look()
-    assert [query["sql"] for query in queries if "experiment" in query["sql"].replace("experiments_site", "")] == []
+    assert [
+        query["sql"] for query in queries if "experiment" in query["sql"].replace("experiments_site", "")
+    ] == []
 
 
 def test_a_new_mirror_process_starts_where_the_last_one_ended(site: Site, small: Experiment) -> None:
@@ -79,7 +81,9 @@ def test_a_changed_job_list_shows_after_one_pass(site: Site, small: Experiment) 
     assert small.jobs.get(name=name).status == "SUSPENDED"
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04half", pickle.dumps(os.system), pickle.dumps("no list")], ids=str)
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x04half", pickle.dumps(os.system), pickle.dumps("no list")], ids=str
+)
 def test_a_broken_job_list_leaves_the_last_good_mirror_and_says_so(
     content: bytes, site: Site, small: Experiment
 ) -> None:

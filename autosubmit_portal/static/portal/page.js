@@ -25,6 +25,8 @@ window.addEventListener("pageshow", () => {
     }
 });
 
+document.querySelector(".portal-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const closeMenus = (except) => {
     for (const menu of document.querySelectorAll("details[data-menu][open]")) if (menu !== except) menu.open = false;
 };

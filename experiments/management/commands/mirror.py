@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections, connections
 
 from experiments.actions.supervise import ring, schedule_supervision
-from experiments.mirror import SiteMirror
 from experiments.models import Site
+from experiments.site_mirror import SiteMirror
 
 logger = logging.getLogger(__name__)
 AFTER_TROUBLE_SECONDS = 5.0

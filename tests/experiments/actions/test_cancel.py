@@ -33,12 +33,43 @@ def test_a_cancelled_action_has_its_audit_entry(operator: User, action: Action) 
     assert AuditEntry.objects.get(event="action.cancelled").actor_name == "operator"
 
 
-def test_a_running_action_is_not_cancelled_and_the_refusal_is_recorded(operator: User, action: Action) -> None:
+def test_a_run_is_not_cancelled_and_the_refusal_is_recorded(operator: User, action: Action) -> None:
     Action.objects.update(state=State.RUNNING)
     action.refresh_from_db()
-    with pytest.raises(Conflict, match="only a queued action"):
+    with pytest.raises(Conflict, match="Stop the experiment instead"):
         cancel(action, operator)
     assert AuditEntry.objects.filter(event="action.cancel_refused").exists()
+
+
+def test_a_running_command_is_ended_by_whoever_follows_it(operator: User) -> None:
+    running = factories.create_action(factories.create_experiment(), kind="set_status", state=State.RUNNING)
+    cancel(running, operator)
+    assert (running.state, running.cancelled_by) == (State.RUNNING, "operator")
+
+
+def test_the_request_to_end_a_command_is_recorded_once(operator: User) -> None:
+    running = factories.create_action(factories.create_experiment(), kind="set_status", state=State.RUNNING)
+    cancel(running, operator)
+    with pytest.raises(Conflict, match="is being cancelled already"):
+        cancel(running, operator)
+    assert AuditEntry.objects.filter(event="action.cancel_requested").count() == 1
+
+
+def test_an_action_that_a_worker_has_just_claimed_is_not_cancelled_under_it(
+    operator: User, action: Action
+) -> None:
+    Action.objects.update(state=State.RUNNING)  # while the operator's page still says queued
+    with pytest.raises(Conflict):
+        cancel(action, operator)
+    action.refresh_from_db()
+    assert action.state == State.RUNNING
+
+
+def test_an_action_that_has_ended_is_not_cancelled(operator: User, action: Action) -> None:
+    Action.objects.update(state=State.SUCCEEDED)
+    action.refresh_from_db()
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        cancel(action, operator)
 
 
 def test_a_viewer_may_not_cancel(viewer: User, action: Action) -> None:

@@ -9,7 +9,7 @@ import pytest
 from autosubmit_portal.audit.models import AuditEntry
 from experiments import mirror
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import follow
+from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
@@ -119,7 +119,7 @@ def test_a_description_arrives_exactly_as_typed(mirrored: Callable[..., Experime
     text = "--help 'quotes\" $(touch x) `id`\n\ttwo lines 🌍\\n" + "x" * 9_000
     experiment = mirrored("waiting")
     action = executed(queued(experiment, "update_description", description=text))
-    experiment = mirror.adopt(experiment.site, experiment.expid) or experiment
+    experiment.refresh_from_db()
     assert (action.state, experiment.description) == (State.SUCCEEDED, text)
 
 
@@ -203,10 +203,8 @@ def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(mirrored: Callabl
     action = queued(experiment, "generate")
     claimed = claim(action.pk)
     assert claimed is not None
-    from experiments.actions.follow import start_step
-
     start_step(claimed, 0)  # and here the worker dies
-    wait_for(lambda: (action.run_directory(0) / "exit_status").exists(), seconds=60)
+    wait_for((action.run_directory(0) / "exit_status").exists, seconds=60)
     supervise(experiment.site.queue)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.SUCCEEDED, 0)

@@ -1,0 +1,87 @@
+"""Ending commands that are not runs: cancelled, or too slow. The processes are real, Autosubmit is not needed."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from experiments.actions.execute import claim
+from experiments.actions.follow import follow, start_step
+from experiments.models import Action, State
+from experiments.runners import local
+from tests import factories
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.django_db
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no store behind the experiments of factories."""
+    monkeypatch.setattr("experiments.mirror.adopt", lambda site, expid: None)
+
+
+def started(*argv: str, kind: str = "generate") -> Action:
+    """Return an action whose command runs."""
+    action = factories.create_action(factories.create_experiment(), kind=kind, command=[list(argv)])
+    claimed = claim(action.pk)
+    assert claimed is not None
+    start_step(claimed, 0)
+    wait_for((action.run_directory(0) / "pid").exists)
+    return claimed
+
+
+def followed(action: Action) -> Action:
+    wait_for(lambda: follow(action))
+    action.refresh_from_db()
+    return action
+
+
+def test_a_cancelled_command_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    action = started("sleep", "60")
+    Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")
+    followed(action)
+    assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator while it ran.")
+
+
+def test_a_command_that_takes_too_long_is_ended_and_says_what_to_do() -> None:
+    action = started("sleep", "60", kind="stop")
+    Action.objects.update(step_started_at=timezone.now() - timedelta(hours=1))
+    followed(action)
+    assert action.state == State.FAILED
+    assert action.message == (
+        "Ended because it took more than 5 min. The run goes on. Stop it with force to kill it."
+    )
+
+
+def test_a_command_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PATIENCE_SECONDS", 0.2)
+    action = started("python3", "-c", STUBBORN)
+    wait_for(lambda: "up" in (action.run_directory(0) / "output").read_text())
+    Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")
+    followed(action)
+    assert action.state == State.CANCELLED
+
+
+def test_a_run_is_never_ended_however_long_it_takes() -> None:
+    action = started("sleep", "60", kind="run")
+    Action.objects.update(
+        step_started_at=timezone.now() - timedelta(days=200), cancel_requested_at=timezone.now()
+    )
+    assert not follow(action)
+    assert not (action.run_directory(0) / "ending").exists()
+    local.LocalRunner(action.site).end(action.run_directory(0))
+
+
+def test_a_cancelled_action_does_not_start_its_next_step() -> None:
+    action = started("true", "recovery", kind="restart")
+    Action.objects.update(
+        command=[["true", "recovery"], ["touch", "never"]],
+        cancel_requested_at=timezone.now(),
+        cancelled_by="operator",
+    )
+    action.refresh_from_db()
+    followed(action)
+    assert (action.state, action.step) == (State.CANCELLED, 0)
