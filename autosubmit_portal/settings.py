@@ -6,8 +6,10 @@ The defaults are safe and need no environment: a laptop gets SQLite and a secret
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
@@ -54,6 +56,7 @@ INSTALLED_APPS = [
     "autosubmit_portal.apps.PortalConfig",
     "autosubmit_portal.access",
     "autosubmit_portal.audit",
+    "autosubmit_portal.workers",
     "experiments",
     "jobs",
 ]
@@ -147,15 +150,31 @@ SESSION_COOKIE_HTTPONLY = True
 # How many proxies of ours stand in front: so many entries at the end of X-Forwarded-For are theirs and true.
 TRUSTED_PROXIES = env.int("PORTAL_TRUSTED_PROXIES", default=0)
 
+
+def broker() -> dict[str, Any]:
+    """Return where messages to workers wait: in the database, or in the Redis of PORTAL_BROKER_URL.
+
+    An idle worker looks into the database every PORTAL_POLL_SECONDS; docs/performance.md has what that costs. It
+    waits at Redis without looking.
+    """
+    url = env.str("PORTAL_BROKER_URL", default="")
+    poll = env.float("PORTAL_POLL_SECONDS", default=0.1)
+    room = "autosubmit_portal.workers"
+    if not url:
+        return {"broker_class": f"{room}.brokers.DatabaseBroker", "orm": "default", "poll": poll}
+    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        raise ImproperlyConfigured("PORTAL_BROKER_URL is no address of a Redis, such as redis://host:6379/0.")
+    return {"broker_class": f"{room}.redis_broker.RedisBroker", "redis": url, "poll": poll}
+
+
 # Measured choices: tasks are short and claim their own row, so one attempt is enough and nothing is prefetched;
 # `retry` is long because the supervisor, not the broker, finds what a dead worker left.
 Q_CLUSTER = {
     "name": "portal",
-    "orm": "default",
+    **broker(),
     "workers": env.int("PORTAL_WORKERS", default=4),
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
     "timeout": 600,
     "retry": 3600,
     "ack_failures": True,
@@ -165,6 +184,9 @@ Q_CLUSTER = {
     "label": "Queue",
     "ALT_CLUSTERS": {},
 }
+
+# Prometheus reads /metrics with a token of an account that may see actions, unless this opens it to everybody.
+METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 
 # Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.
 MIGRATION_MODULES = {"knox": None}

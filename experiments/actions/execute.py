@@ -7,7 +7,9 @@ import time
 from django.db import IntegrityError
 from django.utils import timezone
 
+from autosubmit_portal.workers import drain
 from experiments import mirror
+from experiments.actions import queue
 from experiments.actions.finish import fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.transition import move
@@ -29,7 +31,12 @@ def execute(action_id: int) -> None:
         fail(action, reason)
         return
     start_step(action, 0)
-    _watch(action)
+    _look_on(action)
+
+
+def watch(action_id: int) -> None:
+    """Go on looking at the command of an action that another worker had to leave. Harmless when called twice."""
+    _look_on(Action.objects.select_related("site", "experiment").get(pk=action_id))
 
 
 def claim(action_id: int) -> Action | None:
@@ -56,8 +63,12 @@ def _reason_against(action: Action) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
-def _watch(action: Action) -> None:
+def _look_on(action: Action) -> None:
+    """Look while the command may end soon. A worker that is being stopped leaves that to another at once."""
     seconds = LONG_COMMAND_SECONDS if action.catalogue_kind.is_run else SHORT_COMMAND_SECONDS
     deadline = time.monotonic() + seconds
     while not follow(action) and time.monotonic() < deadline:
+        if drain.is_asked():
+            queue.hand_over(action)
+            return
         time.sleep(LOOK_EVERY_SECONDS)

@@ -30,6 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Mirror until SIGTERM or SIGINT."""
         self.mirrors: dict[int, SiteMirror] = {}
+        self.supervised: set[str] = set()
         stop = threading.Event()
         self.is_patient = not options["once"]
         if options["once"]:
@@ -60,7 +61,9 @@ class Command(BaseCommand):
     def _look(self, site: Site) -> float:
         if site.pk not in self.mirrors:
             self.mirrors[site.pk] = SiteMirror(site.pk, is_patient=self.is_patient)
+        if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
+            self.supervised.add(site.queue)
         if self.mirrors[site.pk].look():
             ring(site)  # a run that ended: its action ends now and not within the minute
         return float(site.refresh_seconds)

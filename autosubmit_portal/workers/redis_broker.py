@@ -1,0 +1,35 @@
+"""Messages to workers wait in Redis. Apart from the other broker, because the client takes a while to import."""
+
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+from django_q.brokers.redis_broker import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from autosubmit_portal.workers.brokers import Felt
+
+# A request must not hang because Redis does; workers wait one second for a message, and that is no failure.
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+
+
+class RedisBroker(Felt, Redis):
+    """Messages are in Redis, where a worker waits for them instead of looking again and again."""
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        """Return the connections of this process."""
+        return _client(settings.Q_CLUSTER["redis"])
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
+    )
