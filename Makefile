@@ -95,7 +95,7 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff format .
 
 screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) docs/screenshots.py
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/screenshots.py
 
 clean: ## remove the environment and caches; HOME_DIR with its data stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,3 @@
+"""Autosubmit Portal."""
+
+__version__ = "0.1.0"

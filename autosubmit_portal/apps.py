@@ -10,7 +10,8 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        """Have the audit trail watch the sites and the API tokens."""
+        """Have the audit trail watch the sites and the API tokens, and register the checks of the settings."""
+        from autosubmit_portal import checks  # noqa: F401
         from autosubmit_portal.access.models import ApiToken
         from autosubmit_portal.audit import watch
         from experiments.models import Site

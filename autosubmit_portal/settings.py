@@ -32,6 +32,9 @@ def secret_key(file: Path) -> str:
 
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
+# Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
+OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
+OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
 
 DEBUG = env.bool("PORTAL_DEBUG", default=False)
 SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or secret_key(PORTAL_HOME / "secret_key")
@@ -104,6 +107,10 @@ def database() -> dict[str, Any]:
     config: dict[str, Any] = env.db(
         "PORTAL_DATABASE_URL", default=f"sqlite:///{PORTAL_HOME / 'portal.sqlite3'}"
     )
+    if "ENGINE" not in config:
+        raise ImproperlyConfigured(
+            "PORTAL_DATABASE_URL is no address such as postgres://user:password@host/name."
+        )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
@@ -142,7 +149,9 @@ STORAGES = {
 
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz/?$"]  # load balancers ask over plain HTTP and take a redirect for an answer
+SECURE_REDIRECT_EXEMPT = [
+    r"^healthz/?$"
+]  # load balancers ask over plain HTTP and take a redirect for an answer
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -228,6 +237,12 @@ SPECTACULAR_SETTINGS = {
         "autosubmit_portal.api.schema.any_of",
     ],
     "PATH_CONVERTER_OVERRIDES": {"name": str},
+    "ENUM_NAME_OVERRIDES": {
+        "KindEnum": "experiments.catalogue.CATALOGUE",
+        "BulkKindEnum": "autosubmit_portal.api.bulk.KIND_NAMES",
+        "RunStateEnum": "autosubmit_portal.api.shapes.experiments.RUN_STATES",
+        "NewStatusEnum": "experiments.catalogue.SETTABLE_STATUSES",
+    },
 }
 
 LOGGING = {

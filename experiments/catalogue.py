@@ -6,12 +6,15 @@ The command lines and what they do are those of Autosubmit 4.1.17; the tests pas
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from autosubmit_portal.access.roles import Role
-from experiments import preconditions
-from experiments.autosubmit.command import Command, Option, OptionType, Word
+from experiments import losses, preconditions, previews
+from experiments.autosubmit.command import Command, Option, OptionType, Word, script
+from experiments.losses import Counted, Loss
 from experiments.preconditions import ExperimentState
+from experiments.previews import Preview
 
 EXPID = Word.EXPID
 EXPID_PATTERN = r"[a-z0-9]{4,}"
@@ -37,9 +40,11 @@ class ActionKind:
     `requires` are checked when the action is requested and again right before its command starts. `check` looks at
     the validated parameters together and answers errors by field. `ensures` are checked on fresh evidence when its last
     command has succeeded: the action fails with the first reason that is answered. `tells` adds what the operator must
-    know afterwards. `may_overtake` lets it start while another action
-    is active on the experiment. `warning` tells a person what is lost. `is_edit` puts it on PATCH instead of
-    `POST ?action=`.
+    know afterwards. `preview` works out beforehand what would change. `may_overtake` lets it start while another action
+    is active on the experiment. `may_be_late` says that it is harmless when what it requires has ceased to hold while
+    it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
+    person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
+    instead of `POST ?action=`. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
     """
 
     name: str
@@ -49,12 +54,17 @@ class ActionKind:
     role: Role
     steps: tuple[Command, ...]
     requires: tuple[Callable[[ExperimentState], str | None], ...] = ()
-    ensures: tuple[Callable[[ExperimentState], str | None], ...] = ()
-    tells: Callable[[ExperimentState], str] | None = None
+    ensures: tuple[Callable[[ExperimentState, Mapping[str, Any]], str | None], ...] = ()
+    tells: Callable[[ExperimentState, Mapping[str, Any]], str] | None = None
+    preview: Preview | None = None
     check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
     may_overtake: bool = False
+    may_be_late: bool = False
+    ends_with_run: bool = False
     warning: str = ""
+    loses: tuple[Loss, ...] = ()
     is_edit: bool = False
+    is_dry_run: bool = False
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -70,14 +80,50 @@ class ActionKind:
         """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
 
+    def would_lose(self, experiment: Counted, parameters: Mapping[str, Any]) -> str:
+        """Say what the action would destroy, with numbers; blank if nothing, and then it needs no reason."""
+        return " ".join(filter(None, (loss(experiment, parameters) for loss in self.loses)))
+
     @property
     def is_run(self) -> bool:
         """Whether the action ends in a run of the experiment."""
         return self.steps[-1].is_long
 
+    @property
+    def has_dry_run(self) -> bool:
+        """Whether Autosubmit itself can tell what it would change."""
+        return any(step.saving for step in self.steps)
+
+    @property
+    def as_dry_run(self) -> "ActionKind":
+        """The same kind, in which only the commands that can tell run, and save nothing."""
+        return _dry_run_of(self)
+
     def commands(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
         """Return the argvs of all steps, in order, without the program."""
         return [argv for step in self.steps for argv in step.argvs(expid, parameters)]
+
+    def command_lines(self, autosubmit: str, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+        """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
+        return [
+            [*step.program(autosubmit), *argv]
+            for step in self.steps
+            for argv in step.argvs(expid, parameters)
+        ]
+
+
+@cache
+def _dry_run_of(kind: ActionKind) -> ActionKind:
+    return replace(
+        kind,
+        title=f"{kind.title} (dry run)",
+        steps=tuple(step.as_dry_run for step in kind.steps if step.saving),
+        ensures=(),
+        tells=None,
+        warning="",
+        loses=(),
+        is_dry_run=True,
+    )
 
 
 DESCRIPTION = Option(
@@ -132,7 +178,10 @@ STOP = ActionKind(
     ensures=(preconditions.run_is_gone,),
     tells=preconditions.jobs_left_active,
     may_overtake=True,
+    may_be_late=True,  # Autosubmit answers that nothing was running
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
+    # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
+    loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),
 )
 
 GENERATE = ActionKind(
@@ -159,6 +208,7 @@ GENERATE = ActionKind(
     ),
     requires=(preconditions.not_running,),
     warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
+    loses=(losses.progress,),
 )
 
 RESTART = ActionKind(
@@ -170,6 +220,7 @@ RESTART = ActionKind(
     steps=(
         Command(
             words=("recovery", "--all", "--save", "--noplot", EXPID),
+            saving=("--save",),
             options=(
                 Option(
                     name="force",
@@ -182,6 +233,8 @@ RESTART = ActionKind(
         RUN_COMMAND,
     ),
     requires=(preconditions.has_job_list, preconditions.not_running),
+    preview=previews.restart,
+    loses=(losses.when("force", losses.active_jobs),),
 )
 
 
@@ -192,6 +245,26 @@ def _one_way_to_choose(parameters: Mapping[str, Any]) -> dict[str, str]:
     return {"jobs": f"Choose the jobs in exactly one way: {', '.join(ways)}."}
 
 
+STATUS = Option(
+    name="status",
+    flag="--status_final",
+    type=OptionType.CHOICE,
+    choices=SETTABLE_STATUSES,
+    required=True,
+    help="The new status.",
+    example="READY",
+)
+JOBS = Option(
+    name="jobs",
+    flag="--list",
+    type=OptionType.LIST,
+    pattern=JOB_NAME_PATTERN,
+    pattern_help="letters, digits, `_`, `.` and `-`",
+    help="Names of jobs.",
+    example=["a000_20000101_fc0_1_SIM"],
+    selects_jobs=True,
+)
+
 SET_STATUS = ActionKind(
     name="set_status",
     title="Set status",
@@ -201,26 +274,10 @@ SET_STATUS = ActionKind(
     steps=(
         Command(
             words=("setstatus", "--save", "--noplot", EXPID),
+            saving=("--save",),
             options=(
-                Option(
-                    name="status",
-                    flag="--status_final",
-                    type=OptionType.CHOICE,
-                    choices=SETTABLE_STATUSES,
-                    required=True,
-                    help="The new status.",
-                    example="READY",
-                ),
-                Option(
-                    name="jobs",
-                    flag="--list",
-                    type=OptionType.LIST,
-                    pattern=JOB_NAME_PATTERN,
-                    pattern_help="letters, digits, `_`, `.` and `-`",
-                    help="Names of jobs.",
-                    example=["a000_20000101_fc0_1_SIM"],
-                    selects_jobs=True,
-                ),
+                STATUS,
+                JOBS,
                 Option(
                     name="filter_status",
                     flag="--filter_status",
@@ -234,6 +291,7 @@ SET_STATUS = ActionKind(
                     name="filter_section",
                     flag="--filter_type",
                     type=OptionType.LIST,
+                    separator=",",
                     pattern=r"[A-Za-z0-9_-]+",
                     pattern_help="letters, digits, `_` and `-`",
                     help="All jobs of these sections.",
@@ -253,8 +311,32 @@ SET_STATUS = ActionKind(
             ),
         ),
     ),
-    requires=(preconditions.has_job_list, preconditions.not_running),
+    requires=(preconditions.has_job_list, preconditions.not_running_or_live),
     check=_one_way_to_choose,
+    preview=previews.set_status,
+)
+
+SET_STATUS_LIVE = ActionKind(
+    name="set_status_live",
+    title="Set status while running",
+    help="Have the run of the experiment itself change jobs, in its next loop (`updated_list_<expid>.txt`).",
+    target=Target.JOBS,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("update_list", EXPID),
+            script=script("update_list.sh"),
+            overdue_help="The run may be too busy to read the change. Look at its log.",
+            options=(replace(STATUS, flag=""), replace(JOBS, flag="", required=True)),
+        ),
+    ),
+    requires=(preconditions.has_job_list, preconditions.running),
+    ensures=(preconditions.jobs_were_changed,),
+    tells=preconditions.jobs_are_now,
+    preview=previews.set_status,
+    may_overtake=True,
+    ends_with_run=True,
+    warning="Active jobs are cancelled on their platform first. READY jobs are submitted at once.",
 )
 
 
@@ -352,5 +434,6 @@ UPDATE_DESCRIPTION = ActionKind(
 )
 
 CATALOGUE: dict[str, ActionKind] = {
-    kind.name: kind for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, UPDATE_DESCRIPTION, CREATE)
+    kind.name: kind
+    for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
 }

@@ -1,6 +1,7 @@
 """What must hold before or after an action: functions of an experiment that answer None or the reason why not."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 
 class ExperimentState(Protocol):
@@ -16,12 +17,26 @@ class ExperimentState(Protocol):
         """Name and platform of the jobs that are on a platform according to the job list."""
         ...
 
+    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+        """Status of each of the named jobs that exist."""
+        ...
+
 
 def not_running(experiment: ExperimentState) -> str | None:
     """Refuse while a run lives: what Autosubmit does to a job list under its run destroys work."""
     if experiment.is_running:
         return f"{experiment.expid} is running ({experiment.evidence}). Stop it first."
     return None
+
+
+def not_running_or_live(experiment: ExperimentState) -> str | None:
+    """Refuse while a run lives, and name what can be done then."""
+    reason = not_running(experiment)
+    return (
+        f"{reason[:-1]}, or ask the run itself: “Set status while running” (set_status_live)."
+        if reason
+        else None
+    )
 
 
 def running(experiment: ExperimentState) -> str | None:
@@ -38,14 +53,14 @@ def has_job_list(experiment: ExperimentState) -> str | None:
     return f"{experiment.expid} has no job list yet. Generate it first."
 
 
-def run_is_gone(experiment: ExperimentState) -> str | None:
+def run_is_gone(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str | None:
     """Refuse to call a run stopped that is still seen."""
     if experiment.is_running:
         return f"{experiment.expid} still runs ({experiment.evidence}). Stop it with force to kill it."
     return None
 
 
-def jobs_left_active(experiment: ExperimentState) -> str:
+def jobs_left_active(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
     """Tell which jobs go on after their run has gone: neither the run nor the portal watches them any more."""
     jobs = experiment.active_jobs()
     if not jobs:
@@ -53,3 +68,27 @@ def jobs_left_active(experiment: ExperimentState) -> str:
     shown = ", ".join(f"{name} on {platform or 'an unknown platform'}" for name, platform in jobs[:10])
     more = f" and {len(jobs) - 10} more" if len(jobs) > 10 else ""
     return f"Left active: {shown}{more}."
+
+
+# A run takes jobs on from these at once, so that they are hardly ever seen.
+_PASSING = ("READY", "WAITING")
+
+
+def jobs_were_changed(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str | None:
+    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on."""
+    wanted = parameters["status"]
+    if wanted in _PASSING:
+        return None
+    others = {name: now for name, now in experiment.statuses_of(parameters["jobs"]).items() if now != wanted}
+    return f"The run has read the change, but {_shown(others)}. Look at its log." if others else None
+
+
+def jobs_are_now(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str:
+    """Tell the status of the jobs: the run may have taken them on already."""
+    return f"Now {_shown(experiment.statuses_of(parameters['jobs']))}."
+
+
+def _shown(statuses: Mapping[str, str]) -> str:
+    shown = ", ".join(f"{name} is {status}" for name, status in list(statuses.items())[:5])
+    more = f" and {len(statuses) - 5} more jobs" if len(statuses) > 5 else ""
+    return f"{shown}{more}"

@@ -216,7 +216,7 @@ def _as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 
 def _is_ours(experiment: Experiment) -> bool:
-    return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS).exists()
+    return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
 
 
 def _record(experiment: Experiment, event: str, alive: Liveness) -> None:

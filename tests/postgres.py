@@ -62,14 +62,14 @@ def server() -> Iterator[Postgres]:
 
 @contextmanager
 def _private_server() -> Iterator[str]:
-    binaries = _binaries()
+    programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="portal-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
     data, options = folder / "data", OPTIONS.format(folder)
-    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-s"]
+    control = [str(programs / "pg_ctl"), "-D", str(data), "-w", "-s"]
     try:
-        _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
+        _run([str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
         _run([*control, "-l", str(folder / "log"), "-o", options, "start"])
         yield f"postgres://postgres@/postgres?host={folder}"
     finally:
@@ -78,7 +78,8 @@ def _private_server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of the programs of the newest server; raise NoPostgres without any."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if versions:
         return versions[-1].parent

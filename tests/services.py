@@ -127,7 +127,7 @@ class Portal:
     """A portal of its own: home, database, Autosubmit home, and its three processes, as `manage.py portal` has them.
 
     `autosubmit_home` must be configured. Start it with `start()`; `stop`, `kill` and `start` also take the name of
-    one process: web, worker or mirror.
+    one process: web, worker or mirror. `variables` are further settings.
     """
 
     home: Path
@@ -136,6 +136,7 @@ class Portal:
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     credentials: Credentials = Credentials("", "", "")
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -157,7 +158,9 @@ class Portal:
             "PORTAL_WORKERS": "2",
             "PORTAL_LOG_LEVEL": "WARNING",
         }
-        return inherited | ours | ({"PORTAL_DATABASE_URL": self.database_url} if self.database_url else {})
+        if self.database_url:
+            ours["PORTAL_DATABASE_URL"] = self.database_url
+        return inherited | ours | self.variables
 
     def manage(self, *arguments: str, **variables: str) -> str:
         """Run a management command to its end and return what it printed; AssertionError when it fails."""

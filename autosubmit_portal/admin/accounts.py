@@ -13,7 +13,16 @@ from autosubmit_portal.admin.console import console
 class AccountAdmin(UserAdmin):
     """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
 
-    list_display = ("username", "first_name", "last_name", "roles", "is_active", "is_staff", "is_superuser", "signed_in")
+    list_display = (
+        "username",
+        "first_name",
+        "last_name",
+        "roles",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "signed_in",
+    )
     list_filter = ("groups", "is_active", "is_staff", "is_superuser")
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]  # as Django's own

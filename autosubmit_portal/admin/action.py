@@ -88,7 +88,9 @@ class ActionAdmin(ReadOnlyAdmin):
     @admin.display(description="Result")
     def result(self, action: Action) -> SafeString:
         """Show the beginning of the message."""
-        return format_html('<span class="about" title="{0}">{0}</span>', (action.message or action.reason)[:300])
+        return format_html(
+            '<span class="about" title="{0}">{0}</span>', (action.message or action.reason)[:300]
+        )
 
     def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
         """Return everything about one action."""
@@ -107,8 +109,14 @@ class ActionAdmin(ReadOnlyAdmin):
         """Add cancelling and the output."""
         view = self.admin_site.admin_view
         return [
-            path("<int:object_id>/cancel/", view(require_POST(self.cancel_view)), name="experiments_action_cancel"),
-            path("<int:object_id>/output/<int:step>/", view(self.output_view), name="experiments_action_output"),
+            path(
+                "<int:object_id>/cancel/",
+                view(require_POST(self.cancel_view)),
+                name="experiments_action_cancel",
+            ),
+            path(
+                "<int:object_id>/output/<int:step>/", view(self.output_view), name="experiments_action_output"
+            ),
             *super().get_urls(),
         ]
 
@@ -117,7 +125,9 @@ class ActionAdmin(ReadOnlyAdmin):
         action = self.seen_object(request, str(object_id))
         try:
             cancel_action(action, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-            ended = "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
+            ended = (
+                "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
+            )
             messages.success(request, f"Action {action.pk} {ended}.")
         except (policy.Forbidden, Conflict) as refusal:
             messages.error(request, refusal_text(refusal))
@@ -135,7 +145,11 @@ class ActionAdmin(ReadOnlyAdmin):
 
     def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
         """Return the command of one step, where it is, and the newest piece of its output."""
-        step: dict[str, Any] = {"number": number, "argv": action.command[number], "state": step_state(action, number)}
+        step: dict[str, Any] = {
+            "number": number,
+            "argv": action.command[number],
+            "state": step_state(action, number),
+        }
         step["is_open"] = number == action.step
         step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
         # A live page keeps the output that it has; the script follows it.

@@ -18,7 +18,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin.forms import ActionForm
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
-from experiments.actions.request import Request, obstacle, preview_action, request_action
+from experiments.actions.request import Request, obstacle, preview_action, request_action, would_lose
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site
 
@@ -64,7 +64,9 @@ def kinds_for(user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target])
     return [kind for kind in CATALOGUE.values() if kind.target in wanted and policy.may_request(user, kind)]
 
 
-def buttons(request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any) -> list[Button]:
+def buttons(
+    request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any
+) -> list[Button]:
     """Return a button per kind; `route` is the named address of the form page of the row `pk`."""
     return [
         Button(
@@ -91,7 +93,9 @@ def asked(
     )
 
 
-def ask(request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> list[Answer]:
+def ask(
+    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
+) -> list[Answer]:
     """Request the action for each subject; a refusal of one does not keep the others from being asked."""
     answers = []
     for subject in subjects:
@@ -122,6 +126,14 @@ def preview(
     return commands, None
 
 
+def losses(
+    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
+) -> list[str]:
+    """Return what the action would destroy of each subject; the form must be valid for them."""
+    asks = (asked(request, kind, subject, form.parameters()) for subject in subjects)
+    return [loss for loss in map(would_lose, asks) if loss]
+
+
 def status_of(refusal: Exception) -> int:
     """Return the HTTP status that says why."""
     if isinstance(refusal, policy.Forbidden):
@@ -134,7 +146,9 @@ def refusal_text(refusal: Exception) -> SafeString | str:
     action_id = getattr(refusal, "action_id", None)
     if action_id is None:
         return str(refusal)
-    return format_html('{} <a href="{}">Show action {}</a>', str(refusal), address_of_action(action_id), action_id)
+    return format_html(
+        '{} <a href="{}">Show action {}</a>', str(refusal), address_of_action(action_id), action_id
+    )
 
 
 def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:
@@ -143,7 +157,11 @@ def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> N
         if answer.action:
             link = address_of_action(answer.action.pk)
             text = format_html(
-                '{} {}: requested as <a href="{}">action {}</a>.', kind.title, answer.subject, link, answer.action.pk
+                '{} {}: requested as <a href="{}">action {}</a>.',
+                kind.title,
+                answer.subject,
+                link,
+                answer.action.pk,
             )
             messages.success(request, text)
         elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):

@@ -62,19 +62,28 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Everybody revokes their own; others' need the permission."""
-        return (obj is not None and obj.user_id == request.user.pk) or super().has_delete_permission(request, obj)
+        return (obj is not None and obj.user_id == request.user.pk) or super().has_delete_permission(
+            request, obj
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Leave out the pages that a token does not have."""
         kept = ("_changelist", "_add", "_delete")
         return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TokenForm(request.POST if request.method == "POST" else None)
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "New API token", "form": form}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "New API token",
+            "form": form,
+        }
         if form.is_bound and form.is_valid():
             _, context["token"] = ApiToken.objects.create(request.user, name=form.cleaned_data["name"])
         response = TemplateResponse(request, "admin/portal/new_token.html", context)
@@ -94,4 +103,6 @@ class ApiTokenAdmin(ConsoleAdmin):
     @admin.display(description="")
     def revoke(self, token: ApiToken) -> SafeString:
         """Link to the page that asks before it revokes."""
-        return format_html('<a class="danger" href="{}">Revoke</a>', reverse("admin:access_apitoken_delete", args=[token.pk]))
+        return format_html(
+            '<a class="danger" href="{}">Revoke</a>', reverse("admin:access_apitoken_delete", args=[token.pk])
+        )

@@ -59,7 +59,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         if entry.action_id is None:
             return format_html('<span class="about">{}</span>', entry.subject)
         address = reverse("admin:experiments_action_change", args=[entry.action_id])
-        return format_html('<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id)
+        return format_html(
+            '<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id
+        )
 
     @admin.display(description="Message")
     def said(self, entry: AuditEntry) -> SafeString:

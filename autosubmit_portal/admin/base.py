@@ -43,7 +43,9 @@ class ConsoleAdmin(ModelAdmin):
     live_seconds = 0
     search_placeholder = "Search"
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Show the list with what the template needs to keep it live."""
         context = {
             "live_seconds": self.live_seconds,
@@ -91,7 +93,11 @@ class ReadOnlyAdmin(ConsoleAdmin):
         return [url for url in super().get_urls() if (url.name or "").endswith(KEPT_ADDRESSES)]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the page of one row."""
         obj = self.seen_object(request, object_id)
@@ -103,7 +109,12 @@ class ReadOnlyAdmin(ConsoleAdmin):
         self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
     ) -> TemplateResponse:
         """Answer a page about `obj` inside the frame of the console."""
-        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": str(obj), "original": obj}
+        frame = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(obj),
+            "original": obj,
+        }
         return TemplateResponse(request, template, frame | context, status=status)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:

@@ -62,20 +62,30 @@ def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
 
 def running(experiments: QuerySet[Experiment]) -> list[Experiment]:
     """Return what runs, each with `since`, the action that runs it and who asked for that, if the portal did."""
-    runs = Action.objects.filter(experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS).order_by("-pk")
+    runs = Action.objects.filter(
+        experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+    ).order_by("-pk")
     history = Run.objects.filter(experiment=OuterRef("pk")).order_by("-run_id")
-    rows = experiments.filter(is_running=True).select_related("site").annotate(
-        since=Coalesce(Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])),
-        action_id=Subquery(runs.values("pk")[:1]),
-        action_kind=Subquery(runs.values("kind")[:1]),
-        action_actor=Subquery(runs.values("actor_name")[:1]),
+    rows = (
+        experiments.filter(is_running=True)
+        .select_related("site")
+        .annotate(
+            since=Coalesce(
+                Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])
+            ),
+            action_id=Subquery(runs.values("pk")[:1]),
+            action_kind=Subquery(runs.values("kind")[:1]),
+            action_actor=Subquery(runs.values("actor_name")[:1]),
+        )
     )
     return list(rows.order_by(F("changed_at").desc(nulls_last=True))[: 2 * SHOWN_ROWS])
 
 
 def newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
     """Return the experiments that changed last."""
-    return list(experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS])
+    return list(
+        experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS]
+    )
 
 
 def waiting(actions: QuerySet[Action]) -> QuerySet[Action]:
@@ -91,7 +101,9 @@ def failed_lately(actions: QuerySet[Action]) -> list[Action]:
 
 def entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
-    return list(AuditEntry.objects.order_by("-at")[:SHOWN_ROWS]) if policy.may_view(user, AuditEntry) else None
+    return (
+        list(AuditEntry.objects.order_by("-at")[:SHOWN_ROWS]) if policy.may_view(user, AuditEntry) else None
+    )
 
 
 def first_steps(user: Any) -> dict[str, bool]:

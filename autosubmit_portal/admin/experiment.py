@@ -55,10 +55,14 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
         columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
         return columns if Site.objects.count() < 2 else [*columns, "site"]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Offer what can be done to the default site, such as creating an experiment."""
         site = Site.objects.default()
-        return super().changelist_view(request, {"buttons": site_buttons(request, site)} | (extra_context or {}))
+        return super().changelist_view(
+            request, {"buttons": site_buttons(request, site)} | (extra_context or {})
+        )
 
     @admin.display(description="State", ordering="is_running")
     def state(self, experiment: Experiment) -> SafeString:
@@ -66,7 +70,9 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
         if not experiment.problem:
             return presentation.lamp(experiment)
         return format_html(
-            '{} <span class="flag" title="{}">Problem</span>', presentation.lamp(experiment), experiment.problem
+            '{} <span class="flag" title="{}">Problem</span>',
+            presentation.lamp(experiment),
+            experiment.problem,
         )
 
     @admin.display(description="Progress")
@@ -103,7 +109,9 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
             "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
-                Action.objects.visible_to(request.user).filter(experiment=obj).order_by("-requested_at")[:SHOWN_ROWS]
+                Action.objects.visible_to(request.user)
+                .filter(experiment=obj)
+                .order_by("-requested_at")[:SHOWN_ROWS]
             ),
             "entries": entries_of(request, expid=obj.expid, site=obj.site.slug),
         }

@@ -72,7 +72,11 @@ class GoneFilter(SimpleListFilter):
     def choices(self, changelist: Any) -> Any:
         """Say what the default is."""
         for choice in super().choices(changelist):
-            yield {**choice, "display": "In the store"} if choice["display"] == "All" and _is_first(choice) else choice
+            yield (
+                {**choice, "display": "In the store"}
+                if choice["display"] == "All" and _is_first(choice)
+                else choice
+            )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
@@ -130,7 +134,9 @@ class OfExperimentFilter(SimpleListFilter):
         experiment = request.GET.get("experiment", "")
         if experiment.isdecimal():
             rows = model_admin.model.objects.filter(experiment=experiment).order_by(self.parameter_name)
-            values |= {str(value) for value in rows.values_list(self.parameter_name, flat=True).distinct() if value}
+            values |= {
+                str(value) for value in rows.values_list(self.parameter_name, flat=True).distinct() if value
+            }
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -72,9 +72,13 @@ def field_for(option: Option) -> forms.Field:
         case OptionType.LIST if option.choices:
             field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
         case OptionType.LIST | OptionType.LONG_TEXT:
-            field = forms.CharField(widget=forms.Textarea(attrs=_text_attributes(option)), strip=False, **common)
+            field = forms.CharField(
+                widget=forms.Textarea(attrs=_text_attributes(option)), strip=False, **common
+            )
         case _:
-            field = forms.CharField(widget=forms.TextInput(attrs=_text_attributes(option)), strip=False, **common)
+            field = forms.CharField(
+                widget=forms.TextInput(attrs=_text_attributes(option)), strip=False, **common
+            )
     if option.required:
         field.widget.attrs |= {"required": True, "aria-required": "true"}
     return field

@@ -38,7 +38,18 @@ class JobAdmin(RequestPages, ReadOnlyAdmin):
     live_seconds = 5
     search_fields = ("name",)
     search_placeholder = "job name"
-    list_display = ("name", "chip", "of_experiment", "section", "member", "chunk", "platform", "submitted", "started", "took")
+    list_display = (
+        "name",
+        "chip",
+        "of_experiment",
+        "section",
+        "member",
+        "chunk",
+        "platform",
+        "submitted",
+        "started",
+        "took",
+    )
     list_select_related = ("experiment__site",)
     list_filter = (
         filters.StatusFilter,
@@ -173,7 +184,9 @@ class JobAdmin(RequestPages, ReadOnlyAdmin):
 def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
     """Return the entry of the list's menu that opens the form page of `kind` for the chosen jobs."""
 
-    def open_form(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+    def open_form(
+        model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]
+    ) -> HttpResponse | None:
         if not policy.may_request(request.user, kind):
             raise PermissionDenied
         keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
@@ -189,7 +202,9 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 def subject_of(jobs: Sequence[Job]) -> actions.Subject:
     """Return the experiment of `jobs` with exactly these chosen."""
     experiment = Experiment.objects.with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
-    return actions.Subject(site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]})
+    return actions.Subject(
+        site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
+    )
 
 
 def subjects_of(jobs: Any) -> list[actions.Subject]:

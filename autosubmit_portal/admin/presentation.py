@@ -51,7 +51,9 @@ def ago(at: datetime, now: datetime) -> str:
         return "just now"
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
-            return f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
+            return (
+                f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
+            )
     return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
@@ -74,7 +76,11 @@ def exact(at: datetime | None) -> SafeString:
     """Show an instant in full (UTC), then relative to now."""
     if at is None:
         return NOTHING
-    return format_html('<span class="num nowrap">{}</span> <span class="quiet">{}</span>', f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", when(at))
+    return format_html(
+        '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        when(at),
+    )
 
 
 @register.simple_tag
@@ -84,7 +90,9 @@ def lasting(start: datetime | None, end: datetime | None = None) -> SafeString |
         return NOTHING
     text = clock(int(((end or timezone.now()) - start).total_seconds()))
     if end is None:
-        return format_html('<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text)
+        return format_html(
+            '<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text
+        )
     return format_html('<span class="num">{}</span>', text)
 
 
@@ -151,8 +159,12 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     present = [(status, count) for status, count in present if count > 0]
     total = sum(count for _, count in present)
     label = ", ".join(f"{count:,} {status}" for status, count in present) or "no jobs"
-    segments = format_html_join("", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _segments(present, total))
-    return format_html('<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments)
+    segments = format_html_join(
+        "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _segments(present, total)
+    )
+    return format_html(
+        '<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments
+    )
 
 
 def _segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:

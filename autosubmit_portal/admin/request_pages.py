@@ -64,8 +64,10 @@ class FormPage:
             commands, refusal = actions.preview(request, self.kind, self.subjects, form)
         if isinstance(refusal, InvalidParameters):
             return {"commands": [], "missing": refusal.errors, "obstacle": None}
-        text = actions.refusal_text(refusal) if refusal else None
-        return {"commands": commands, "missing": None, "obstacle": text}
+        if refusal:
+            return {"commands": [], "missing": None, "obstacle": actions.refusal_text(refusal)}
+        losses = actions.losses(request, self.kind, self.subjects, form)
+        return {"commands": commands, "missing": None, "obstacle": None, "losses": losses}
 
     def preview(self, request: HttpRequest) -> TemplateResponse:
         """Answer the exact command for what was posted, as a fragment of the page."""
@@ -93,7 +95,9 @@ class FormPage:
         return self.show(request, form, status=actions.status_of(refusals[0]))
 
     def _preposition(self) -> str:
-        return " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
+        return (
+            " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
+        )
 
     def _names(self) -> str:
         names = sorted(str(subject) for subject in self.subjects)
@@ -137,7 +141,9 @@ class RequestPages(ConsoleAdmin):
         if request.method == "POST":
             return page.submit(request)
         if not policy.may_request(request.user, page.kind):
-            raise PermissionDenied(str(policy.Forbidden(str(request.user), page.kind.title, page.kind.permission)))
+            raise PermissionDenied(
+                str(policy.Forbidden(str(request.user), page.kind.title, page.kind.permission))
+            )
         return page.show(request, page.form(request, is_filled=False))
 
     def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:

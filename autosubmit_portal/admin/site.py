@@ -39,7 +39,9 @@ class SiteForm(ModelForm):
 
     disabled_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()],
+        choices=lambda: [
+            (kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()
+        ],
         widget=forms.CheckboxSelectMultiple,
         label="Switched off",
         help_text="Actions that nobody may request at this site.",
@@ -83,7 +85,11 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         return freshness(site)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the health above the settings."""
         site = self.get_object(request, object_id)
@@ -117,7 +123,9 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
 def health(site: Site) -> SafeString:
     """Say whether commands can run at a site, with the reason if not."""
     if site.problem:
-        return format_html('<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem)
+        return format_html(
+            '<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem
+        )
     return SafeString('<span class="state state-succeeded">Healthy</span>')
 
 

@@ -6,20 +6,29 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import ACTION_ID, answer, format_parameter, operation
+from autosubmit_portal.api.bulk import Bulk, BulkBody
+from autosubmit_portal.api.documentation import (
+    ACTION_ID,
+    KEY,
+    PREFER,
+    REPLAYED,
+    answer,
+    format_parameter,
+    operation,
+)
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView, TextRenderer
 from autosubmit_portal.api.lookup import actor_of, find_action
 from autosubmit_portal.api.pagination import NewestFirst
-from autosubmit_portal.api.queries import ActionsQuery, OutputQuery
-from autosubmit_portal.api.shapes.actions import ActionItem, ActionList, Output
+from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
+from autosubmit_portal.api.shapes.actions import ActionItem, ActionList, BulkAnswer, Output
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
@@ -47,6 +56,34 @@ class ActionsView(PortalView):
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
         page: Any = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(ActionItem(page, many=True).data)
+
+    @operation(
+        "act_on_many",
+        "Act on many experiments",
+        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
+        request={
+            "application/json": OpenApiRequest(
+                BulkBody,
+                examples=[
+                    OpenApiExample("Start two", examples.BULK_BODY),
+                    OpenApiExample("Set status", examples.BULK_OF_JOBS),
+                ],
+            )
+        },
+        answers={
+            202: answer(BulkAnswer, "Some actions are under way.", examples.BULK),
+            200: answer(BulkAnswer, "No action is under way.", examples.BULK_DRY_RUN),
+        },
+        errors=[400, 409, 413, 415, 422],
+    )
+    def post(self, request: Request) -> Response:
+        """Request one action for each of up to 500 experiments.
+
+        Each target is asked for on its own, as if alone: `results` says for each which action was made or what is
+        against it, and every refusal is recorded. With an `Idempotency-Key` the targets that were accepted answer their
+        first actions, and those that were refused are asked for again.
+        """
+        return Bulk(request, BulkQuery.of(request).get("dry_run")).answer()
 
 
 class ActionView(PortalView):

@@ -33,6 +33,7 @@ ERRORS = {
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
     413: "The body is too long.",
     415: "The body is not JSON; send `Content-Type: application/json`.",
+    422: "The `Idempotency-Key` has been used for another request; `action_id` is what that one made.",
     429: "Too many requests; `Retry-After` says when to try again.",
 }
 EVERYWHERE = (401, 403, 406, 429)
@@ -85,7 +86,7 @@ def change(
     return operation(
         operation_id,
         summary,
-        parameters=[query, *parameters, PREFER, LOCATION],
+        parameters=[query, *parameters, PREFER, KEY, LOCATION, REPLAYED],
         request=_request(operation_id, kinds, frozenset(in_address)),
         answers={
             200: OpenApiResponse(
@@ -94,7 +95,7 @@ def change(
                     serializers=[ActionItem, DryRun],
                     resource_type_field_name=None,
                 ),
-                "The finished action (with `Prefer: wait`), or what it would do (with `dry_run`).",
+                "The finished action (with `Prefer: wait`, or repeated), or what it would do (with `dry_run`).",
                 [
                     OpenApiExample("Finished", examples.FINISHED_ACTION),
                     OpenApiExample("Dry run", examples.DRY_RUN),
@@ -104,7 +105,7 @@ def change(
                 ActionItem, "The action is queued, or did not end within the wait.", examples.QUEUED_ACTION
             ),
         },
-        errors=(400, 404, 409, 413, 415),
+        errors=(400, 404, 409, 413, 415, 422),
     )
 
 
@@ -113,6 +114,23 @@ PREFER = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description=f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end.",
     examples=[OpenApiExample("Wait", "wait=20")],
+)
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description=(
+        "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
+        "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
+        "a dry run ignores it."
+    ),
+    examples=[OpenApiExample("UUID", "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11")],
+)
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    location=OpenApiParameter.HEADER,
+    description="`true` when the answer is the action that the same request has made before.",
+    response=[200, 202],
+    examples=[OpenApiExample("Repeated", "true")],
 )
 LOCATION = OpenApiParameter(
     "Location",

@@ -1,10 +1,13 @@
 """Every error of the API as problem details (RFC 9457), from whatever was raised."""
 
+import logging
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.defaults import server_error as html_server_error
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
@@ -13,10 +16,16 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.policy import Forbidden
-from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
+
+logger = logging.getLogger(__name__)
 
 # Types are names, not addresses: they identify a kind of problem and are never looked up.
 TYPE_PREFIX = "urn:autosubmit-portal:"
+DATABASE_UNAVAILABLE = (
+    "The database cannot be reached or is too busy. "
+    "Ask again in a moment; that is safe with an Idempotency-Key."
+)
 SIGN_IN = "Sign in to the console, or send the header `Authorization: Bearer <token>`."
 
 
@@ -38,7 +47,7 @@ class ProblemRenderer(JSONRenderer):
 def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer to `error`; None for one that nobody foresaw, which becomes a 500."""
     response = exception_handler(error, context)
-    problem = _refusal(error) or (response and _http_error(error, response))
+    problem = problem_of(error)
     if not problem:
         return None
     request = context["request"]
@@ -46,6 +55,12 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
         request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
     headers = {name: value for name, value in response.items() if name != "Content-Type"} if response else {}
     return Response(problem, status=problem["status"], headers=headers)
+
+
+def problem_of(error: Exception) -> dict[str, Any] | None:
+    """Return the body of the answer to `error`; None for one that nobody foresaw."""
+    response = exception_handler(error, {})
+    return _refusal(error) or _limit(error) or (_http_error(error, response) if response else None)
 
 
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -72,22 +87,43 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
             return problem(403, "forbidden", str(error), permission=error.permission)
         case AmbiguousExpid():
             return problem(409, "ambiguous-expid", str(error), sites=error.sites)
+        case Conflict():
+            return problem(409, "conflict", str(error), **_action(error.action_id))
+        case KeyReused():
+            return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+    return None
+
+
+def _limit(error: Exception) -> dict[str, Any] | None:
+    """Describe what is too much for the portal."""
+    match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             return problem(
                 413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
             )
-        case Conflict():
-            active = error.action_id
-            members = {"action_id": active, "action": f"/v4/actions/{active}"} if active else {}
-            return problem(409, "conflict", str(error), **members)
+        case OperationalError():
+            logger.error("The database failed", exc_info=error)
+            return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
     return None
+
+
+def _action(action_id: int | None) -> dict[str, Any]:
+    return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
 
 
 def _by_field(detail: Any) -> dict[str, list[str]]:
     if not isinstance(detail, dict):
         return {"non_field_errors": [str(message) for message in detail]}
-    return {name: [str(message) for message in messages] for name, messages in detail.items()}
+    return {name: list(_told(messages)) for name, messages in detail.items()}
+
+
+def _told(messages: Any) -> Iterator[str]:
+    """Yield the messages about a field; those about a part of it begin with which part."""
+    if isinstance(messages, dict):
+        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
+    else:
+        yield from map(str, messages)
 
 
 def _http_error(error: Exception, response: Response) -> dict[str, Any]:

@@ -145,6 +145,25 @@ DRY_RUN = {
     "expid": "a000",
     "command": QUEUED_ACTION["command"],
     "warning": "",
+    "would_lose": "",
+}
+BULK: dict[str, Any] = {
+    "results": [
+        {"expid": "a000", "site": "local", "status": 202, "is_replay": False, "action": QUEUED_ACTION},
+        {
+            "expid": "a001",
+            "site": "local",
+            "status": 409,
+            "problem": problem(409, "conflict", "a001 has no job list yet. Generate it first."),
+        },
+    ]
+}
+BULK_DRY_RUN = {"results": [{"expid": "a000", "site": "local", "status": 200, "dry_run": DRY_RUN}]}
+BULK_BODY = {"kind": "run", "targets": [{"expid": "a000"}, {"expid": "a001"}], "reason": "first year"}
+BULK_OF_JOBS = {
+    "kind": "set_status",
+    "targets": [{"expid": "a000", "site": "local", "jobs": ["a000_20000101_fc0_1_SIM"]}],
+    "parameters": {"status": "WAITING"},
 }
 OUTPUT = {
     "step": 0,
@@ -184,7 +203,9 @@ SITE = {
     "enabled_kinds": ["run", "stop"],
 }
 SITES = {"next": None, "previous": None, "results": [SITE]}
-HEALTH = {"database": "ok", "mirror": "ok", "broker": "ok"}
+HEALTH = dict.fromkeys(
+    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
+)
 
 PROBLEMS: dict[int, dict[str, Any]] = {
     400: problem(
@@ -213,6 +234,14 @@ PROBLEMS: dict[int, dict[str, Any]] = {
     ),
     413: problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),
     415: problem(415, "unsupported-media-type", "Unsupported media type “text/plain” in request."),
+    422: problem(
+        422,
+        "idempotency-key-reused",
+        "The idempotency key “7f1c” has been used for another request, which made action 17. "
+        "Repeat that request as it was, or take a new key.",
+        action_id=17,
+        action="/v4/actions/17",
+    ),
     429: problem(429, "throttled", "Request was throttled. Expected available in 30 seconds."),
 }
 

@@ -44,6 +44,14 @@ class ChangeQuery(SiteQuery):
     )
 
 
+class BulkQuery(Query):
+    """Acting on many experiments."""
+
+    dry_run = flag(
+        required=False, help_text="Answer the exact commands and change nothing. May also stand in the body."
+    )
+
+
 class CreateQuery(ChangeQuery):
     """Creating an experiment."""
 
@@ -167,4 +175,12 @@ class AuditQuery(NewestFirstQuery):
     )
     until = InstantField(
         required=False, help_text="Before this time (ISO 8601; UTC unless it says otherwise)."
+    )
+
+
+class HealthQuery(Query):
+    """How strict to be."""
+
+    strict = flag(
+        default=False, help_text="Answer 503 when any part fails, not only one that this server needs."
     )

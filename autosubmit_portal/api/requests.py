@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from autosubmit_portal.api.fields import flag
 from autosubmit_portal.api.lookup import actor_of
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import InvalidParameters, Refusal
-from experiments.actions.request import Request, preview_action, record_refusal, request_action
+from experiments.actions.request import Request, preview_action, record_refusal, request_action, would_lose
 from experiments.catalogue import ActionKind
-from experiments.models import ACTIVE_STATES, Action, Experiment, Site
+from experiments.models import Action, Experiment, Site
 
 LONGEST_WAIT_SECONDS = 60
 WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
@@ -33,7 +34,7 @@ class Envelope(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         max_length=2000,
-        help_text="Why; kept in the action and the audit trail.",
+        help_text="Why; kept in the action and the audit trail. Needed where `would_lose` of a dry run says something.",
     )
     dry_run = flag(required=False, help_text="Answer the exact commands and change nothing.")
 
@@ -60,26 +61,40 @@ def fulfil(http: HttpRequest, wish: Wish) -> Response:
         parameters=wish.given,
     )
     try:
-        body = _body(http)
+        body = json_body(http)
         envelope = _envelope(body, wish.is_dry_run)
-        parameters = _merged({name: body[name] for name in body if name not in Envelope().fields}, wish.given)
+        parameters = merged({name: body[name] for name in body if name not in Envelope().fields}, wish.given)
+        key = None if envelope.get("dry_run") else key_of(http, body)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
         record_refusal(request, refusal)
         raise
-    request = replace(request, parameters=parameters, reason=envelope.get("reason", ""))
+    request = replace(request, parameters=parameters, reason=envelope.get("reason", ""), key=key)
     if envelope.get("dry_run"):
-        return Response(_preview(request))
+        return Response(preview(request))
     return answer(http, request_action(request))
 
 
+def key_of(http: HttpRequest, body: Any) -> IdempotencyKey | None:
+    """Return the Idempotency-Key of a request, None without one; raise InvalidParameters for one that is no key."""
+    text = http.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    query = sorted(http.query_params.lists())
+    return IdempotencyKey.of(text, [http.method, http.path.rstrip("/"), query, body])
+
+
 def answer(http: HttpRequest, action: Action) -> Response:
-    """Answer 202 and where the action is; or, after the wait that the client prefers, 200 if it has ended by then."""
+    """Answer 202 and where the action is; 200 if it has ended, by the end of the wait that the client prefers."""
     seconds = preferred_wait(http.headers.get("Prefer", ""))
-    has_ended = seconds is not None and _ends_within(action, seconds)
     headers = {"Location": f"/v4/actions/{action.pk}"}
     if seconds is not None:
+        end_within([action], seconds)
         headers["Preference-Applied"] = f"wait={seconds}"
         action.refresh_from_db()
+    if action.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    # Without a wait, only a repeated request finds an action that has ended.
+    has_ended = not action.is_active and (action.is_replay or seconds is not None)
     return Response(ActionItem(action).data, status=200 if has_ended else 202, headers=headers)
 
 
@@ -92,18 +107,15 @@ def preferred_wait(header: str) -> int | None:
     return None
 
 
-def _ends_within(action: Action, seconds: float) -> bool:
-    """Look at the row, ever less often, until the action has ended or the time is up. Between looks nothing is held."""
+def end_within(actions: Sequence[Action], seconds: float) -> None:
+    """Look at the rows, ever less often, until all have ended or the time is up. Between looks nothing is held."""
     deadline = time.monotonic() + seconds
-    states = Action.objects.filter(pk=action.pk).values_list("state", flat=True)
+    waiting = Action.objects.active().filter(pk__in=[action.pk for action in actions])
     for pause in _pauses():
-        if states.get() not in ACTIVE_STATES:
-            return True
         remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            break
+        if not waiting.exists() or remaining <= 0:
+            return
         time.sleep(min(pause, remaining))
-    return False
 
 
 def _pauses() -> Iterator[float]:
@@ -113,7 +125,7 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, 1.0)
 
 
-def _body(http: HttpRequest) -> dict[str, Any]:
+def json_body(http: HttpRequest) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
     body = http.data
     if not isinstance(body, dict):
@@ -143,10 +155,10 @@ def _envelope(body: Mapping[str, Any], is_dry_run: bool | None) -> dict[str, Any
     serializer = Envelope(data=body)
     serializer.is_valid(raise_exception=True)
     said = {} if is_dry_run is None else {"dry_run": is_dry_run}
-    return _merged(serializer.validated_data, said)
+    return merged(serializer.validated_data, said)
 
 
-def _merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
+def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
     """Return both together; raise InvalidParameters where the body contradicts the address."""
     errors = {
         name: [f"The body says {body[name]!r:.100}, the address says {address[name]!r:.100}."]
@@ -158,7 +170,8 @@ def _merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, An
     return {**body, **address}
 
 
-def _preview(request: Request) -> dict[str, Any]:
+def preview(request: Request) -> dict[str, Any]:
+    """Return what the action would do, as DryRun describes it."""
     return {
         "dry_run": True,
         "kind": request.kind.name,
@@ -166,4 +179,5 @@ def _preview(request: Request) -> dict[str, Any]:
         "expid": request.expid,
         "command": preview_action(request),
         "warning": request.kind.warning,
+        "would_lose": would_lose(request),
     }

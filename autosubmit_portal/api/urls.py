@@ -4,7 +4,7 @@ from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import actions, audit, experiments, health, jobs, portal, sites
+from autosubmit_portal.api import actions, audit, experiments, health, jobs, metrics, portal, sites
 
 
 class NameConverter(StringConverter):
@@ -17,6 +17,7 @@ register_converter(NameConverter, "name")
 
 ROUTES: dict[str, tuple[type[APIView], str]] = {
     "healthz": (health.HealthView, "api-health"),
+    "metrics": (metrics.MetricsView, "api-metrics"),
     "v4": (portal.IndexView, "api-index"),
     "v4/schema": (portal.SchemaView, "api-schema"),
     "v4/docs": (portal.DocsView, "api-docs"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django_q.brokers.redis_broker import Redis
+from django_q.brokers.redis_broker import Redis  # type: ignore[attr-defined] # it has the name from elsewhere, too
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 

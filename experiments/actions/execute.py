@@ -19,6 +19,7 @@ from experiments.models import Action, Experiment, State
 SHORT_COMMAND_SECONDS = 300.0
 LONG_COMMAND_SECONDS = 15.0
 LOOK_EVERY_SECONDS = 0.2
+TURN_SECONDS = 1.0
 
 
 def execute(action_id: int) -> None:
@@ -51,11 +52,8 @@ def claim(action_id: int) -> Action | None:
 
 
 def _reason_against(action: Action) -> str | None:
-    """Check the preconditions again on fresh evidence: minutes may have passed in the queue.
-
-    Kinds that may overtake are harmless when late: Autosubmit answers that nothing was running.
-    """
-    if action.experiment is None or action.may_overtake:
+    """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
+    if action.experiment is None or action.catalogue_kind.may_be_late:
         return None
     mirror.refresh(action.experiment)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
@@ -64,11 +62,29 @@ def _reason_against(action: Action) -> str | None:
 
 
 def _look_on(action: Action) -> None:
-    """Look while the command may end soon. A worker that is being stopped leaves that to another at once."""
+    """Look while the command may end soon, in short turns.
+
+    Between turns a worker that is being stopped, or that somebody waits for, leaves the looking to a later task: a
+    stop must not wait behind those who only look.
+    """
     seconds = LONG_COMMAND_SECONDS if action.catalogue_kind.is_run else SHORT_COMMAND_SECONDS
     deadline = time.monotonic() + seconds
-    while not follow(action) and time.monotonic() < deadline:
-        if drain.is_asked():
+    while time.monotonic() < deadline:
+        if _ends_within_a_turn(action):
+            return
+        if drain.is_asked() or _somebody_waits(action):
             queue.hand_over(action)
             return
+
+
+def _ends_within_a_turn(action: Action) -> bool:
+    until = time.monotonic() + TURN_SECONDS
+    while not follow(action):
+        if drain.is_asked() or time.monotonic() > until:
+            return False
         time.sleep(LOOK_EVERY_SECONDS)
+    return True
+
+
+def _somebody_waits(action: Action) -> bool:
+    return Action.objects.filter(state=State.QUEUED, site__queue=action.site.queue).exists()

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from experiments import mirror
 from experiments.actions import queue
+from experiments.actions.preview import would_be_changes
 from experiments.actions.transition import move
-from experiments.autosubmit.output import Outcome, changed_jobs
+from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue import Target
 from experiments.models import Action, Experiment, State
 from experiments.runners import runner_for
@@ -23,6 +24,10 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
         outcome = _confirmed(action, outcome)
     changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
     changes["job_changes"] = _job_changes(action)
+    if action.is_dry_run and outcome.succeeded:
+        changes["message"] = (
+            f"Dry run, nothing was saved. It would change: {counted(changes['job_changes'])}."
+        )
     _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
 
 
@@ -33,20 +38,21 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
         return outcome
     _mirrored(action, action.expid)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    reasons = (ensured(experiment) for ensured in kind.ensures)
+    reasons = (ensured(experiment, action.parameters) for ensured in kind.ensures)
     reason = next((reason for reason in reasons if reason), None)
     if reason:
         return replace(outcome, succeeded=False, message=reason)
-    return replace(
-        outcome, message=f"{outcome.message} {kind.tells(experiment)}" if kind.tells else outcome.message
-    )
+    told = kind.tells(experiment, action.parameters) if kind.tells else ""
+    return replace(outcome, message=f"{outcome.message} {told}".strip())
 
 
 def _job_changes(action: Action) -> list[list[str]]:
     """Return what the commands of all steps said they changed: a restart recovers jobs before it runs them."""
     runner = runner_for(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
-    return [list(change) for text in texts for change in changed_jobs(text)]
+    said = [change for text in texts for change in changed_jobs(text)]
+    changes = would_be_changes(action, dict(said)) if action.is_dry_run else said
+    return [list(change) for change in changes]
 
 
 def _state_after(outcome: Outcome) -> State:

@@ -10,7 +10,8 @@ from django.utils import timezone
 from experiments.actions import finish
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, read_outcome
-from experiments.models import Action, State
+from experiments.models import Action, Experiment, State
+from experiments.preconditions import running
 from experiments.runners import runner_for
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
@@ -56,14 +57,22 @@ def _alive(action: Action) -> bool:
 
 
 def _must_end(action: Action) -> bool:
-    return not action.current_command.is_long and bool(action.cancel_requested_at or _is_overdue(action))
+    return not action.current_command.is_long and bool(
+        action.cancel_requested_at or _is_overdue(action) or _is_pointless(action)
+    )
+
+
+def _is_pointless(action: Action) -> bool:
+    """Answer whether a command waits for a run that is gone; a later run must not find what it has left."""
+    if action.experiment_id is None or not action.catalogue_kind.ends_with_run:
+        return False
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment_id)
+    return running(experiment) is not None
 
 
 def _ended(action: Action, exit_status: int) -> bool:
-    argv = action.command[action.step]
-    outcome = read_outcome(
-        argv[1], exit_status, runner_for(action.site).text(action.run_directory(action.step))
-    )
+    text = runner_for(action.site).text(action.run_directory(action.step))
+    outcome = read_outcome(action.current_command.name, exit_status, text)
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
         start_step(action, action.step + 1)
         return False

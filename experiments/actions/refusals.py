@@ -19,3 +19,14 @@ class Conflict(Refusal):
     def __init__(self, reason: str, action_id: int | None = None) -> None:
         super().__init__(reason)
         self.action_id = action_id
+
+
+class KeyReused(Refusal):
+    """An idempotency key that has named another request; `action_id` is what that one made."""
+
+    def __init__(self, key: str, action_id: int) -> None:
+        super().__init__(
+            f"The idempotency key “{key}” has been used for another request, which made action {action_id}. "
+            "Repeat that request as it was, or take a new key."
+        )
+        self.action_id = action_id

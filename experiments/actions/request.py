@@ -11,16 +11,23 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
+from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site
 
+# One request for many experiments makes one action for each; more would be a queue of hours.
+MOST_TARGETS = 500
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What somebody asks for. `experiment` is None for kinds whose target is the site."""
+    """What somebody asks for. `experiment` is None for kinds whose target is the site.
+
+    A request with a `key` may be repeated: it makes one action, however often it is asked.
+    """
 
     actor: User
     origin: Origin
@@ -29,6 +36,7 @@ class Request:
     experiment: Experiment | None = None
     parameters: Mapping[str, Any]
     reason: str = ""
+    key: IdempotencyKey | None = None
 
     @property
     def expid(self) -> str:
@@ -45,14 +53,22 @@ def kind_named(name: str, *, among: Target | None = None) -> ActionKind:
     return kind
 
 
-def request_action(request: Request) -> Action:
-    """Queue the action and return it.
+def dry_run_of(kind: ActionKind) -> ActionKind:
+    """Return the kind as Autosubmit's own dry run; raise InvalidParameters for a kind that has none."""
+    if not kind.has_dry_run:
+        having = ", ".join(other.name for other in CATALOGUE.values() if other.has_dry_run)
+        text = f"Autosubmit has no dry run of “{kind.title}”; it has one of: {having}. “true” tells the commands."
+        raise InvalidParameters({"dry_run": [text]})
+    return kind.as_dry_run
 
-    Raises policy.Forbidden, InvalidParameters or Conflict; each refusal is recorded in the trail first.
+
+def request_action(request: Request) -> Action:
+    """Queue the action and return it; or the one that the same request has made before, with `is_replay` set.
+
+    Raises policy.Forbidden, InvalidParameters, Conflict or KeyReused; each refusal is recorded in the trail first.
     """
     try:
-        command, parameters = _prepare(request)
-        return _queue(request, command, parameters)
+        return _first_or_new(request)
     except (policy.Forbidden, Refusal) as refusal:
         record_refusal(request, refusal)
         raise
@@ -61,6 +77,12 @@ def request_action(request: Request) -> Action:
 def preview_action(request: Request) -> list[list[str]]:
     """Return the exact commands that the action would run, changing nothing; raises as request_action does."""
     return _prepare(request)[0]
+
+
+def would_lose(request: Request) -> str:
+    """Say what the action would destroy, blank if nothing; raises InvalidParameters."""
+    parameters = validated(request.kind, request.parameters)
+    return request.kind.would_lose(request.experiment, parameters) if request.experiment else ""
 
 
 def obstacle(request: Request) -> Conflict | None:
@@ -86,9 +108,35 @@ def record_refusal(request: Request, refusal: Exception) -> None:
         site=request.site.slug,
         expid=request.expid,
         kind=request.kind.name,
-        details={"parameters": dict(request.parameters)},
+        details={"parameters": dict(request.parameters)}
+        | ({"is_dry_run": True} if request.kind.is_dry_run else {}),
         message=str(refusal),
     )
+
+
+def record_refusal_of_many(origin: Origin, refusal: Exception, kind: str = "") -> None:
+    """Record that a request for many experiments was refused as a whole, and why."""
+    trail.record("action.refused", origin=origin, subject="many experiments", kind=kind, message=str(refusal))
+
+
+def _first_or_new(request: Request) -> Action:
+    policy.require_request(request.actor, request.kind)
+    first = _first(request)
+    if first:
+        return first
+    try:
+        commands, parameters = _prepare(request)
+        _require_reason(request, parameters)
+        return _queue(request, commands, parameters)
+    except Conflict:
+        first = _first(request)  # the same request, asked at the same time, may be what was faster
+        if first is None:
+            raise
+        return first
+
+
+def _first(request: Request) -> Action | None:
+    return first_action(request.actor, request.key) if request.key else None
 
 
 def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
@@ -98,8 +146,13 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
-    commands = request.kind.commands(request.expid, parameters)
-    return [[request.site.autosubmit, *words] for words in commands], parameters
+    return request.kind.command_lines(request.site.autosubmit, request.expid, parameters), parameters
+
+
+def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
+    lost = request.kind.would_lose(request.experiment, parameters) if request.experiment else ""
+    if lost and not request.reason.strip():
+        raise InvalidParameters({"reason": [f"Say why: {lost}"]})
 
 
 def _require_site(request: Request) -> None:
@@ -133,6 +186,8 @@ def _require_experiment(request: Request, experiment: Any) -> None:
 
 
 def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
+    if action_id is None:
+        return Conflict(f"Another action was active on {experiment.expid} a moment ago. Ask again.")
     return Conflict(
         f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id
     )
@@ -142,6 +197,7 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
     try:
         with transaction.atomic():
             action = Action.objects.create(
+                **_fields_of(request.key),
                 kind=request.kind.name,
                 site=request.site,
                 experiment=request.experiment,
@@ -154,14 +210,32 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
                 parameters=parameters,
                 command=command,
                 may_overtake=request.kind.may_overtake,
+                is_dry_run=request.kind.is_dry_run,
             )
             record(action, "action.requested", origin=request.origin)
             queue.send(action)
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
-        if request.experiment is None:
+        if request.experiment is None and request.key is None:
             raise
-        active = Action.objects.active().filter(
-            experiment=request.experiment, may_overtake=request.kind.may_overtake
-        )
-        raise _in_the_way(request.experiment, active.values_list("pk", flat=True).first()) from error
+        raise _beaten(request) from error
     return action
+
+
+def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:
+    if key is None:
+        return {}
+    return {
+        "idempotency_key": key.text,
+        "idempotency_item": key.item,
+        "idempotency_digest": key.digest,
+    }
+
+
+def _beaten(request: Request) -> Conflict:
+    """Say what was faster: another action on the experiment, or the same request."""
+    if request.experiment is None:
+        return Conflict("The same request is being answered at this moment. Ask again.")
+    active = Action.objects.active().filter(
+        experiment=request.experiment, may_overtake=request.kind.may_overtake
+    )
+    return _in_the_way(request.experiment, active.values_list("pk", flat=True).first())

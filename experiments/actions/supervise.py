@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from django_q.models import Schedule
@@ -36,14 +37,12 @@ def ring(site: Site) -> None:
 
 
 def schedule_supervision(site: Site) -> None:
-    """Have the queue of the site supervised every minute."""
-    Schedule.objects.get_or_create(
-        name=f"supervise {site.queue}",
-        defaults={
-            "func": "experiments.tasks.supervise",
-            "args": repr((site.queue,)),
-            "schedule_type": Schedule.MINUTES,
-            "minutes": 1,
-            "cluster": site.queue,
-        },
-    )
+    """Have the queue of the site supervised every minute, and old output removed every hour."""
+    every_minute = {"schedule_type": Schedule.MINUTES, "minutes": 1, "args": repr((site.queue,))}
+    _schedule("supervise", site.queue, **every_minute)
+    _schedule("prune", site.queue, schedule_type=Schedule.HOURLY)
+
+
+def _schedule(task: str, queue_name: str, **values: Any) -> None:
+    defaults = {"func": f"experiments.tasks.{task}", "cluster": queue_name, **values}
+    Schedule.objects.get_or_create(name=f"{task} {queue_name}", defaults=defaults)

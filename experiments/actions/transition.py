@@ -48,7 +48,9 @@ def record(
 
 
 def _details(action: Action) -> dict[str, Any]:
-    details = {"parameters": action.parameters, "command": action.command}
+    details: dict[str, Any] = {"parameters": action.parameters, "command": action.command}
+    if action.is_dry_run:
+        details["is_dry_run"] = True
     if action.exit_status is not None:
         details["exit_status"] = action.exit_status
     if action.job_changes:

@@ -5,12 +5,14 @@ begins with `-` stays a value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Any
 
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
+SCRIPTS = Path(__file__).parent
 
 
 class Word(Enum):
@@ -34,8 +36,8 @@ class Option:
     """One parameter of an action and how the command line says it.
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
-    of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `selects_jobs` marks
-    the alternative ways to say which jobs are meant.
+    of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
+    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Option:
     pattern: str = ""
     pattern_help: str = ""
     max_bytes: int = 200
+    separator: str = " "
     example: Any = None
     selects_jobs: bool = False
 
@@ -54,23 +57,49 @@ class Option:
         """Return the argv elements that say `value`."""
         if self.type is OptionType.FLAG:
             return [self.flag] if value else []
-        text = " ".join(value) if self.type is OptionType.LIST else str(value)
+        text = self.separator.join(value) if self.type is OptionType.LIST else str(value)
         return [f"{self.flag}={text}"] if self.flag else [text]
+
+
+def script(name: str) -> str:
+    """Return a shell script of this folder without its comments, to be the argument of `sh -c` wherever it runs."""
+    lines = (SCRIPTS / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`).
 
+    `saving` are the words that make it keep what it does: without them it is its own dry run. `script` is run by a
+    shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
+    arguments of the script, its name first.
     A command that is not long is ended when it takes more than `time_limit` seconds; the slowest that were seen take
     minutes on ten thousand jobs. `overdue_help` tells the operator what to do then.
     """
 
     words: tuple[str | Word, ...]
     options: tuple[Option, ...] = ()
+    saving: tuple[str, ...] = ()
+    script: str = ""
     is_long: bool = False
     time_limit: int = 1800
     overdue_help: str = "Look at its output, then try again."
+
+    @property
+    def name(self) -> str:
+        """Its word: run, setstatus, recovery, …"""
+        return str(self.words[0])
+
+    @property
+    def as_dry_run(self) -> "Command":
+        """The same command, which changes nothing and tells what it would change."""
+        words = tuple(word for word in self.words if word not in self.saving)
+        return replace(self, words=words, saving=())
+
+    def program(self, autosubmit: str) -> list[str]:
+        """Return what its words are arguments of; `autosubmit` is that program."""
+        return ["/bin/sh", "-c", self.script] if self.script else [autosubmit]
 
     def argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
         """Return the argvs (without the program) for validated `parameters`: one, or more for a very long list."""

@@ -8,7 +8,7 @@ The texts are those of Autosubmit 4.1.17, seen by running each command; AUTOSUBM
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MAX_MESSAGE = 1000
@@ -26,6 +26,7 @@ _ARGUMENT_ERROR = re.compile(r"^(?:[\w ]+: )?error: (.+)$", re.MULTILINE)
 _USAGE = "usage: autosubmit"
 _MORE_INFO = "More info at https://"
 _TRACEBACK = "Traceback (most recent call last):"
+_SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
 _NOT_SIGNALLED = "An error occurred while stopping"
 _UNEXPECTED = "Unexpected error: "
 
@@ -97,6 +98,8 @@ def read_outcome(command: str, exit_status: int, text: str) -> Outcome:
     what it printed.
     """
     text = plain(text)
+    if command == "update_list":
+        return _told_run(exit_status, text)
     if command == "run" and _was_stopped(exit_status, text):
         return Outcome(True, _STOPPED, stopped=True)
     killer = _signal(exit_status, text)
@@ -231,17 +234,24 @@ def _stop_answered(text: str) -> Outcome:
 def _changed(text: str) -> Outcome:
     changes = tuple(changed_jobs(text))
     if "NOT saved" in text:
-        return Outcome(True, f"Nothing was saved. It would change: {_counted(changes)}.", changes=changes)
+        return Outcome(True, f"Nothing was saved. It would change: {counted(changes)}.", changes=changes)
     if not changes:
         return Outcome(True, "No job changed.")
-    return Outcome(True, f"Changed: {_counted(changes)}.", changes=changes)
+    return Outcome(True, f"Changed: {counted(changes)}.", changes=changes)
 
 
 def _recovered(text: str) -> Outcome:
     changes = tuple(changed_jobs(text))
     if "NOT saved" in text or not changes:
         return _changed(text)
-    return Outcome(True, f"The job list was recovered: {_counted(changes)}.", changes=changes)
+    return Outcome(True, f"The job list was recovered: {counted(changes)}.", changes=changes)
+
+
+def _told_run(exit_status: int, text: str) -> Outcome:
+    """Return the last sentence of our own script `update_list.sh`."""
+    said = _SAID.findall(text)
+    message = said[-1] if said else f"The change could not be given to the run (exit status {exit_status})."
+    return Outcome(exit_status == 0, message, changes=tuple(changed_jobs(text)))
 
 
 def _described(_text: str) -> Outcome:
@@ -252,7 +262,7 @@ def _done(text: str) -> Outcome:
     return Outcome(True, "Done.", changes=tuple(changed_jobs(text)))
 
 
-def _counted(changes: tuple[Change, ...]) -> str:
+def counted(changes: Sequence[Change]) -> str:
     """Return for example "2 jobs to WAITING, 1 job to COMPLETED"; "no job" for none."""
     counts = Counter(status for _, status in changes)
     parts = (f"{count} {'job' if count == 1 else 'jobs'} to {status}" for status, count in counts.items())

@@ -40,8 +40,12 @@ class Action(models.Model):
 
     The state moves only through `experiments.actions.transition.move`. `command` is a list of argvs, one a step;
     `step` is the index of the one that runs or ran last. The names of actor and expid are copied: they stay true when
-    accounts and experiments are gone.
+    accounts and experiments are gone. `idempotency_key` is what the actor called the request, blank if nothing;
+    `idempotency_item` tells apart the actions of one request for many. `is_replay` is never stored: it marks the
+    object that answers a repeated request.
     """
+
+    is_replay = False
 
     kind = models.CharField(max_length=50, choices=kind_choices)
     state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
@@ -55,9 +59,15 @@ class Action(models.Model):
     door = models.CharField(max_length=20)
     address = models.GenericIPAddressField(null=True)
     reason = models.TextField(blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    idempotency_item = models.CharField(max_length=110, blank=True)
+    idempotency_digest = models.CharField(max_length=64, blank=True)
     parameters = models.JSONField(default=dict)
     command = models.JSONField(default=list)
     may_overtake = models.BooleanField(default=False)
+    is_dry_run = models.BooleanField(
+        default=False, help_text="Whether the command only tells what it would change."
+    )
     step = models.PositiveSmallIntegerField(default=0)
     step_started_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(
@@ -89,6 +99,12 @@ class Action(models.Model):
                 condition=Q(state__in=ACTIVE_STATES),
                 name="experiments_one_active_action_of_a_kind",
             ),
+            # The answer to a repeated request; two at once make one action.
+            models.UniqueConstraint(
+                fields=["actor", "idempotency_key", "idempotency_item"],
+                condition=~Q(idempotency_key=""),
+                name="experiments_one_action_of_a_key",
+            ),
             # Two `autosubmit expid` at once get the same expid.
             models.UniqueConstraint(
                 fields=["site"],
@@ -110,8 +126,8 @@ class Action(models.Model):
 
     @property
     def catalogue_kind(self) -> ActionKind:
-        """The entry of the catalogue."""
-        return CATALOGUE[self.kind]
+        """The entry of the catalogue, as a dry run if this is one."""
+        return CATALOGUE[self.kind].as_dry_run if self.is_dry_run else CATALOGUE[self.kind]
 
     @property
     def current_command(self) -> Command:

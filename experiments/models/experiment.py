@@ -1,5 +1,6 @@
 """An experiment, as mirrored from the store of its site."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -28,7 +29,9 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         from experiments.models.action import Action
 
         active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
-        starting = Action.objects.filter(experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS)
+        starting = Action.objects.filter(
+            experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+        )
         return self.annotate(active_action_id=Subquery(active.values("pk")[:1]), is_starting=Exists(starting))
 
 
@@ -83,6 +86,12 @@ class Experiment(models.Model):
         """Name and platform of the jobs that the job list has on a platform. One query."""
         jobs = self.jobs.filter(status__in=("SUBMITTED", "QUEUING", "RUNNING")).order_by("name")
         return list(jobs.values_list("name", "platform"))
+
+    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+        """Status of each of the named jobs that exist, by name. One query."""
+        wanted = set(names)
+        statuses = self.jobs.order_by("name").values_list("name", "status")
+        return {name: status for name, status in statuses if name in wanted}
 
     def count(self, *statuses: str) -> int:
         """The number of jobs in any of `statuses`."""

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from autosubmit_portal.api.fields import InstantField
-from autosubmit_portal.api.shapes.common import Listing
+from autosubmit_portal.api.shapes.common import Listing, Problem
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, State
 
@@ -75,7 +75,32 @@ class DryRun(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
     )
-    warning = serializers.CharField(help_text="What would be lost, if anything.")
+    warning = serializers.CharField(help_text="What to know about actions of this kind; may be blank.")
+    would_lose = serializers.CharField(
+        help_text="What would be lost, with numbers. Blank if nothing is; otherwise the action needs a `reason`."
+    )
+
+
+class BulkResult(serializers.Serializer[Any]):
+    """What became of one target: exactly one of `action`, `problem` and `dry_run` is there."""
+
+    expid = serializers.CharField()
+    site = serializers.CharField(allow_null=True, help_text="null if the experiment was not found.")
+    status = serializers.IntegerField(
+        help_text="The status that the request for this target alone would have."
+    )
+    is_replay = serializers.BooleanField(
+        required=False, help_text="Whether the same request has made the action before."
+    )
+    action = ActionItem(required=False)
+    problem = Problem(required=False)
+    dry_run = DryRun(required=False)
+
+
+class BulkAnswer(serializers.Serializer[Any]):
+    """What became of a request for many experiments."""
+
+    results = BulkResult(many=True, help_text="In the order of the targets.")
 
 
 class Output(serializers.Serializer[Any]):

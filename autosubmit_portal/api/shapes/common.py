@@ -57,8 +57,19 @@ class Index(serializers.Serializer[Any]):
 
 
 class Health(serializers.Serializer[Any]):
-    """One word for each part: `ok`, or what is wrong."""
+    """One word for each part: `ok`, what is wrong, or `unknown`."""
 
     database = serializers.CharField(help_text="`ok` or `down`.")
-    mirror = serializers.CharField(help_text="`ok`, or `stale` if it has not looked at a site for too long.")
+    migrations = serializers.CharField(help_text="`ok`, or `behind` if the tables are not those of the code.")
     broker = serializers.CharField(help_text="`ok` or `down`: without it, actions wait.")
+    workers = serializers.CharField(
+        help_text="`ok`, `missing` if nobody serves the queue of a site, `foreign` if a worker cannot read our "
+        "messages, `stray` if one serves a queue that no site uses."
+    )
+    queue = serializers.CharField(
+        help_text="`ok`, `slow` or `stuck`: how long the oldest queued action waits."
+    )
+    mirror = serializers.CharField(help_text="`ok`, or `stale` if it has not looked at a site for too long.")
+    sites = serializers.CharField(help_text="`ok`, `unhealthy`, or `none` if there is none yet.")
+    program = serializers.CharField(help_text="`ok`, or `missing` if an Autosubmit is not on this host.")
+    disk = serializers.CharField(help_text="`ok`, `low` or `full`: where the output of actions goes.")

@@ -8,12 +8,14 @@ from autosubmit_portal.api.fields import CountField, InstantField, TextOrNullFie
 from autosubmit_portal.api.shapes.common import Listing, PageInfo
 from experiments.models import Experiment, Site
 
+RUN_STATES = ("RUNNING", "NOT RUNNING")
+
 
 class RunStateField(serializers.ChoiceField):
     """Whether an experiment runs, in the words of Autosubmit API."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=["RUNNING", "NOT RUNNING"], **kwargs)
+        super().__init__(choices=RUN_STATES, **kwargs)
 
     def to_representation(self, value: Any) -> str:
         """Write the word."""

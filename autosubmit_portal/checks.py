@@ -1,0 +1,44 @@
+"""Settings that are each legal but do harm together, as Django system checks."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django_q.conf import Conf
+
+SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
+
+
+@register()
+def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check what the queue is told."""
+    return [*_timing(settings.Q_CLUSTER), *_name(Conf.CLUSTER_NAME), *_broker(settings.Q_CLUSTER)]
+
+
+def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
+    if cluster["retry"] <= cluster["timeout"]:
+        hint = "Give Q_CLUSTER a `retry` that is longer than its `timeout`."
+        return [Error("A task would be sent again while it still runs.", hint=hint, id="portal.E001")]
+    if not SHORTEST_POLL_SECONDS <= cluster["poll"] <= LONGEST_POLL_SECONDS:
+        hint = f"Choose {SHORTEST_POLL_SECONDS} to {LONGEST_POLL_SECONDS:g} seconds; 0.1 is the default."
+        return [
+            Error("PORTAL_POLL_SECONDS keeps workers busy or actions waiting.", hint=hint, id="portal.E002")
+        ]
+    return []
+
+
+def _name(queue: str) -> Sequence[CheckMessage]:
+    if re.fullmatch(r"[-a-zA-Z0-9_]+", queue):
+        return []
+    hint = "Letters, digits, - and _, as the queue of a site in the console."
+    return [Error(f"Q_CLUSTER_NAME “{queue}” is the queue of no site.", hint=hint, id="portal.E003")]
+
+
+def _broker(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
+    if "redis" in cluster and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        hint = "Set PORTAL_DATABASE_URL to a PostgreSQL, or leave PORTAL_BROKER_URL out."
+        text = "Redis serves workers on several hosts, which cannot share the SQLite database."
+        return [Warning(text, hint=hint, id="portal.W001")]
+    return []

@@ -1,0 +1,263 @@
+"""Whether the portal works: one examination for load balancers (/healthz), people (`doctor`), metrics and the console.
+
+Each check answers with findings that say what is wrong and what to do. None of them waits long or changes anything.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Min
+from django.utils import timezone
+from django_q.brokers import get_broker
+
+from autosubmit_portal.workers.models import Worker
+from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
+from experiments.models import Action, Site, State
+
+# An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
+WAITING_LONG = timedelta(seconds=20)
+WAITING_TOO_LONG = timedelta(minutes=5)
+LITTLE_BYTES = 1024**3
+TOO_LITTLE_BYTES = 100 * 1024**2
+
+
+class Level(IntEnum):
+    """How bad a finding is; each level is worse than the one before it."""
+
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: `word` for machines, `text` for people, `remedy` to make it well again."""
+
+    level: Level
+    word: str
+    text: str
+    remedy: str = ""
+    part: str = ""
+
+
+AWAY = Finding(Level.FAIL, "unknown", "The database does not answer.")
+
+
+class Evidence:
+    """What several checks of one examination look at, read once."""
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """All sites."""
+        return list(Site.objects.order_by("slug"))
+
+    @cached_property
+    def workers(self) -> list[Worker]:
+        """The workers that live."""
+        return list(Worker.objects.alive().order_by("queue", "host"))
+
+    @cached_property
+    def queues(self) -> dict[str, list[str]]:
+        """The queues of sites, with the sites that use each."""
+        found: dict[str, list[str]] = {}
+        for site in self.sites:
+            found.setdefault(site.queue, []).append(site.slug)
+        return found
+
+
+Check = Callable[[Evidence], Iterator[Finding]]
+
+
+def examine() -> list[Finding]:
+    """Make every check and return what they found, at least one finding for each part."""
+    evidence, findings = Evidence(), list[Finding]()
+    for part, check in CHECKS.items():
+        is_away = any(finding.word == "down" for finding in findings if finding.part == "database")
+        found = [AWAY] if is_away else _careful(check, evidence)
+        findings += [replace(finding, part=part) for finding in found]
+    return findings
+
+
+def problems() -> list[Finding]:
+    """Return what is not well, the worst first."""
+    return sorted((finding for finding in examine() if finding.level), key=lambda finding: -finding.level)
+
+
+def words(findings: list[Finding]) -> dict[str, str]:
+    """Return one word for each part: that of its worst finding."""
+    worst: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.part not in worst or finding.level > worst[finding.part].level:
+            worst[finding.part] = finding
+    return {part: finding.word for part, finding in worst.items()}
+
+
+def _careful(check: Check, evidence: Evidence) -> list[Finding]:
+    try:
+        return list(check(evidence)) or [_ok("")]
+    except DatabaseError as error:
+        return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
+
+
+def database(evidence: Evidence) -> Iterator[Finding]:
+    """Ask the database for one row."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        text = f"The database does not answer: {_line(error)}."
+        yield Finding(Level.FAIL, "down", text, "Start it, or correct PORTAL_DATABASE_URL.")
+        return
+    yield _ok(f"{connection.display_name} answers.")
+
+
+def migrations(evidence: Evidence) -> Iterator[Finding]:
+    """Compare the tables with what the code expects."""
+    if _is_migrated():
+        yield _ok("The tables are up to date.")
+        return
+    _is_migrated.cache_clear()
+    yield Finding(Level.FAIL, "behind", "The tables are not up to date.", "Run `manage.py migrate`.")
+
+
+@cache
+def _is_migrated() -> bool:
+    """Answer whether no migration is missing; true once is true for the life of a process."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def broker(evidence: Evidence) -> Iterator[Finding]:
+    """Ask the broker of the queue whether it is there."""
+    try:
+        get_broker().ping()
+    except Exception as error:  # each broker fails in its own way
+        remedy = "Start it, or correct PORTAL_BROKER_URL. Actions wait until then."
+        yield Finding(Level.FAIL, "down", f"The broker does not answer: {_line(error)}.", remedy)
+        return
+    yield _ok(f"Messages to workers wait in {broker_name()}.")
+
+
+def workers(evidence: Evidence) -> Iterator[Finding]:
+    """Look for a living worker of each queue, and for workers whose queue is a slip of the pen."""
+    served = {worker.queue for worker in evidence.workers}
+    for name, users in evidence.queues.items():
+        if name not in served:
+            text = f"No worker serves the queue “{name}” of {', '.join(users)}."
+            yield Finding(Level.FAIL, "missing", text, f"Start one: {_start(name)}")
+    for worker in evidence.workers:
+        yield _about(worker, evidence.queues)
+
+
+def _about(worker: Worker, queues: dict[str, list[str]]) -> Finding:
+    text = f"A worker with {worker.processes} processes serves the queue “{worker.queue}” on {worker.host}"
+    if worker.seal != seal():
+        remedy = "Give it the PORTAL_SECRET_KEY and PORTAL_BROKER_URL of this host."
+        return Finding(Level.FAIL, "foreign", f"{text}, but cannot read our messages.", remedy)
+    if worker.queue not in queues:
+        known = ", ".join(f"“{name}”" for name in queues) or "none"
+        remedy = f"Correct its Q_CLUSTER_NAME, or the queue of a site. Queues of sites: {known}."
+        return Finding(Level.WARN, "stray", f"{text}, which no site uses.", remedy)
+    return _ok(f"{text}.")
+
+
+def queue(evidence: Evidence) -> Iterator[Finding]:
+    """Look how long the oldest queued action of each queue has waited."""
+    for name, since in oldest_queued().items():
+        age = timezone.now() - since
+        if age > WAITING_LONG:
+            level = Level.FAIL if age > WAITING_TOO_LONG else Level.WARN
+            word = "stuck" if level is Level.FAIL else "slow"
+            text = f"An action has waited for {_span(age)} in the queue “{name}”."
+            yield Finding(level, word, text, f"See what its workers do, or start more: {_start(name)}")
+
+
+def oldest_queued() -> dict[str, datetime]:
+    """Return since when the oldest queued action of each queue waits."""
+    queued = Action.objects.filter(state=State.QUEUED).values_list("site__queue")
+    return dict(queued.annotate(Min("requested_at")).order_by("site__queue"))
+
+
+def mirror(evidence: Evidence) -> Iterator[Finding]:
+    """Look when the mirror last looked at each site; it cannot look at one that is broken."""
+    for site in evidence.sites:
+        if site.is_mirror_fresh:
+            yield _ok(f"The mirror of {site} is fresh.")
+        elif not site.problem:
+            age = f"{_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
+            remedy = "Start `manage.py mirror` where its store can be read."
+            yield Finding(Level.FAIL, "stale", f"The mirror of {site} is {age}.", remedy)
+
+
+def sites(evidence: Evidence) -> Iterator[Finding]:
+    """Repeat what the mirror says of each site."""
+    for site in evidence.sites:
+        if site.problem:
+            yield Finding(Level.FAIL, "unhealthy", f"The site {site}: {site.problem}")
+        else:
+            version = f" (Autosubmit {site.autosubmit_version})" if site.autosubmit_version else ""
+            yield _ok(f"The site {site} is healthy{version}.")
+    if not evidence.sites:
+        yield Finding(
+            Level.WARN, "none", "There is no site yet.", "Add one in the console, or run `make up`."
+        )
+
+
+def program(evidence: Evidence) -> Iterator[Finding]:
+    """Look for the program of each site on this host, which need not be the one where its commands run."""
+    for site in evidence.sites:
+        if os.access(site.autosubmit, os.X_OK):
+            yield _ok(f"{site.autosubmit} is here.")
+        else:
+            text = f"{site.autosubmit} of {site} is not on this host."
+            yield Finding(Level.WARN, "missing", text, "Well if the workers of the site are on another host.")
+
+
+def disk(evidence: Evidence) -> Iterator[Finding]:
+    """Look for room for the output of actions: on the hosts of the workers, or here if none lives."""
+    room = {worker.host: worker.free_bytes for worker in evidence.workers}
+    for host, free in (room or {"this host": free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
+        if free is None:
+            yield Finding(Level.WARN, "unknown", f"Nobody can tell the room for run directories on {host}.")
+        elif free > LITTLE_BYTES:
+            yield _ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
+        else:
+            level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
+            text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
+            yield Finding(level, "low" if level is Level.WARN else "full", text, "Make room on that disk.")
+
+
+CHECKS: dict[str, Check] = {
+    check.__name__: check
+    for check in (database, migrations, broker, workers, queue, mirror, sites, program, disk)
+}
+
+
+def _start(queue_name: str) -> str:
+    is_default = queue_name == settings.Q_CLUSTER["name"]
+    return f"{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster"
+
+
+def _ok(text: str) -> Finding:
+    return Finding(Level.OK, "ok", text)
+
+
+def _line(error: Any) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _span(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    for length, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {name}"
+    return f"{seconds} s"

@@ -1,0 +1,47 @@
+"""`manage.py doctor`: what is well, what is not, and what to do about it."""
+
+import dataclasses
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from autosubmit_portal.health import Finding, Level, examine
+
+
+class Command(BaseCommand):
+    """Prints a line for each finding, with the remedy below; the exit status is 1 when something fails."""
+
+    help = (
+        "Examine the portal: database, workers, queues, mirror, sites, disk. Exit status 1 when a part fails."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare --json."""
+        parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Examine, print, and fail if a part does."""
+        findings = examine()
+        if options["json"]:
+            self.stdout.write(
+                json.dumps([_described(finding) for finding in findings], ensure_ascii=False, indent=2)
+            )
+        else:
+            for finding in findings:
+                self._print(finding)
+        if any(finding.level is Level.FAIL for finding in findings):
+            sys.exit(1)
+
+    def _print(self, finding: Finding) -> None:
+        style = (self.style.SUCCESS, self.style.WARNING, self.style.ERROR)[finding.level]
+        word = style(f"{finding.level.name.lower():4}")
+        self.stdout.write(f"{word}  {finding.part:10}  {finding.text or finding.word}")
+        if finding.remedy:
+            self.stdout.write(f"{'':16}  → {finding.remedy}")
+
+
+def _described(finding: Finding) -> dict[str, Any]:
+    return dataclasses.asdict(finding) | {"level": finding.level.name.lower()}

@@ -1,0 +1,60 @@
+"""What an action destroys: functions of an experiment and of validated parameters that say it, blank if nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+
+class Counted(Protocol):
+    """What a loss may look at: the number of jobs per status."""
+
+    expid: str
+    status_counts: Any
+
+
+Loss = Callable[[Counted, Mapping[str, Any]], str]
+
+ACTIVE_STATUSES = ("SUBMITTED", "QUEUING", "RUNNING")
+UNTOUCHED_STATUSES = ("WAITING", "READY")
+
+
+def when(option: str, loss: Loss) -> Loss:
+    """Return the loss that there is only if a flag is set."""
+
+    def lost(experiment: Counted, parameters: Mapping[str, Any]) -> str:
+        return loss(experiment, parameters) if parameters.get(option) else ""
+
+    return lost
+
+
+def progress(experiment: Counted, parameters: Mapping[str, Any]) -> str:
+    """Say which jobs go back to the beginning when the job list is generated anew."""
+    touched = {
+        status: count
+        for status, count in experiment.status_counts.items()
+        if status not in UNTOUCHED_STATUSES
+    }
+    if not any(touched.values()):
+        return ""
+    return f"{experiment.expid} loses the progress of {sum(touched.values()):,} jobs: {_listed(touched)}."
+
+
+def the_run(experiment: Counted, parameters: Mapping[str, Any]) -> str:
+    """Say what it means to kill a run: nobody saves its job list or watches its jobs."""
+    return (
+        f"The run of {experiment.expid} is killed at once, whatever it is writing. "
+        f"Jobs that nobody watches any more: {_active(experiment)}."
+    )
+
+
+def active_jobs(experiment: Counted, parameters: Mapping[str, Any]) -> str:
+    """Say which jobs are cancelled; the mirror may be seconds behind, so that none seen does not mean none."""
+    return f"The active jobs of {experiment.expid} are cancelled: {_active(experiment)}."
+
+
+def _active(experiment: Counted) -> str:
+    counts = {status: experiment.status_counts.get(status, 0) for status in ACTIVE_STATUSES}
+    return _listed(counts) or "none that is known"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()) if count)

@@ -1,0 +1,122 @@
+"""What an action would change, worked out from the rows of the mirror."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from experiments import previews
+from experiments.previews import Change, Effect
+from jobs.workflow import JobRow, Workflow
+
+DATE = datetime(2000, 1, 1, tzinfo=UTC)
+WORKFLOW = Workflow(
+    [
+        JobRow("SETUP", "COMPLETED", "SETUP"),
+        JobRow("SIM_1", "FAILED", "SIM", DATE, "fc0", 1),
+        JobRow("SIM_2", "WAITING", "SIM", DATE, "fc0", 2),
+        JobRow("POST_2", "WAITING", "POST", DATE, "fc0", 2),
+        JobRow("LONG", "RUNNING", "LONG"),
+    ],
+    [("SETUP", "SIM_1"), ("SIM_1", "SIM_2"), ("SIM_2", "POST_2"), ("SETUP", "LONG")],
+)
+
+
+def effect(**parameters: Any) -> Effect:
+    return previews.set_status(WORKFLOW, parameters)
+
+
+def changed(found: Effect) -> list[str]:
+    return [change.job for change in found.changes or ()]
+
+
+@pytest.mark.parametrize(
+    ("way", "jobs"),
+    [
+        ({"jobs": ["SIM_2", "SIM_1"]}, ["SIM_1", "SIM_2"]),
+        ({"filter_status": ["FAILED", "COMPLETED"]}, ["SETUP", "SIM_1"]),
+        ({"filter_section": ["sim", "POST"]}, ["SIM_1", "SIM_2", "POST_2"]),
+        ({"filter_section": ["Any"]}, ["SETUP", "SIM_1", "SIM_2", "POST_2", "LONG"]),
+        ({"filter_chunks": "[ 20000101 [ fc0 [2-9] ] ]"}, ["SIM_2", "POST_2"]),
+    ],
+    ids=str,
+)
+def test_each_way_to_choose_finds_its_jobs(way: dict[str, Any], jobs: list[str]) -> None:
+    assert changed(effect(status="SUSPENDED", **way)) == jobs
+
+
+def test_a_job_that_has_the_status_already_does_not_change() -> None:
+    found = effect(status="WAITING", filter_section=["SIM"])
+    assert found.changes == [Change("SIM_1", "FAILED", "WAITING")]
+
+
+def test_all_that_waits_for_a_change_follows() -> None:
+    assert [row.name for row in effect(status="READY", jobs=["SIM_1"]).children] == ["SIM_2", "POST_2"]
+
+
+def test_ready_before_its_parents_is_warned_about_with_the_parents() -> None:
+    assert effect(status="READY", jobs=["POST_2"]).warnings == [
+        "POST_2 would start before its parents have completed: SIM_2 (WAITING)"
+    ]
+
+
+def test_ready_after_its_parents_is_not_warned_about() -> None:
+    assert effect(status="READY", jobs=["SIM_1"]).warnings == []
+
+
+def test_an_active_job_is_said_to_be_cancelled() -> None:
+    assert "1 job (LONG) active: cancelled" in effect(status="COMPLETED", jobs=["LONG"]).warnings[0]
+
+
+def test_a_completed_job_is_said_to_run_again() -> None:
+    assert effect(status="WAITING", jobs=["SETUP"]).warnings == [
+        "1 job (SETUP) COMPLETED already: to run again."
+    ]
+
+
+def test_a_choice_that_changes_nothing_says_so() -> None:
+    found = effect(status="FAILED", filter_status=["FAILED"])
+    assert (found.changes, found.warnings) == ([], ["No job would change: 1 job chosen, all FAILED already."])
+
+
+def test_a_status_that_no_job_has_is_said_to_be_refused() -> None:
+    assert effect(status="READY", filter_status=["UNKNOWN"]).warnings == [
+        "Autosubmit will refuse this: no job is UNKNOWN."
+    ]
+
+
+def test_a_filter_that_cannot_be_read_says_so_instead_of_guessing() -> None:
+    found = effect(status="READY", filter_chunks="[ 20000101 ]")
+    assert found.changes is None
+    assert "Autosubmit will refuse this filter" in found.warnings[0]
+
+
+def test_ten_thousand_early_jobs_are_counted_not_listed() -> None:
+    rows = [JobRow(f"J{number}", "WAITING") for number in range(10_001)]
+    chain = Workflow(rows, [(f"J{number}", f"J{number + 1}") for number in range(10_000)])
+    found = previews.set_status(chain, {"status": "READY", "jobs": [row.name for row in rows]})
+    assert found.warnings[-1] == "9995 jobs more would start before their parents have completed."
+    assert len(found.warnings) == previews.NAMED + 1
+
+
+def test_a_restart_readies_what_can_start_and_keeps_what_completed() -> None:
+    found = previews.restart(WORKFLOW, {"force": True})
+    assert found.changes == [Change("SIM_1", "FAILED", "READY"), Change("LONG", "RUNNING", "READY")]
+    assert [row.name for row in found.children] == ["SIM_2", "POST_2"]
+
+
+def test_a_restart_with_active_jobs_is_said_to_be_refused_without_force() -> None:
+    assert "Autosubmit refuses this unless force" in previews.restart(WORKFLOW, {}).warnings[0]
+
+
+def test_a_restart_takes_the_completed_jobs_that_autosubmit_reports() -> None:
+    reported = {
+        "SETUP": "WAITING",
+        "SIM_1": "WAITING",
+        "SIM_2": "WAITING",
+        "POST_2": "WAITING",
+        "LONG": "WAITING",
+    }
+    found = previews.restart(WORKFLOW, {}, reported)
+    assert found.changes is not None
+    assert found.changes[0] == Change("SETUP", "COMPLETED", "READY")

@@ -1,0 +1,50 @@
+"""Autosubmit's notation for dates, members and chunks."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
+
+FIRST, SECOND = datetime(2000, 1, 1, 6, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "chunks"),
+    [
+        ("[ 20000101 [ fc0 [1 3] ] ]", [1, 3]),
+        ("[20000101[FC0[2-4]]]", [2, 3, 4]),
+        ("[ any [ Any [ANY] ] ]", [1, 2, 3, 4]),
+        ("[ 20010101 [ fc0 [1-4] ] ]", []),
+        ("[ 20000101 [ fc1 [1-4] fc0 [2] ] ]", [2]),
+        ("[ 20010101 [ Any [Any] ] 20000101 [ fc0 [4] ] ]", [4]),
+        ("[ 20000101 [ fc0 [] ] ]", []),
+    ],
+)
+def test_a_filter_means_these_chunks_of_a_member(text: str, chunks: list[int]) -> None:
+    wanted = read_chunk_filter(text)
+    assert [chunk for chunk in range(1, 5) if wanted.matches(FIRST, "fc0", chunk)] == chunks
+
+
+def test_a_job_without_a_chunk_never_matches() -> None:
+    wanted = read_chunk_filter("[ Any [ Any [Any] ] ]")
+    assert not wanted.matches(FIRST, "fc0", None)
+    assert not wanted.matches(FIRST, "", 1)
+    assert wanted.matches(SECOND, "fc0", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "fc0",
+        "[ 20000101 [ fc0 [1] ]",
+        "[ 20000101 ]",
+        "[ 20000101 fc0 [1] ]",
+        "[ a [ fc-0 [1] ] ]",
+        "[ a [ b [ [1] ] ] ]",
+    ],
+)
+def test_what_autosubmit_would_not_read_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableFilter):
+        read_chunk_filter(text)
