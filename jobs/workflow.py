@@ -1,4 +1,4 @@
-"""The jobs of one experiment as a graph: who waits for whom. Pure functions of rows that were read before; no Django."""
+"""The jobs of one experiment as a graph: who waits for whom. Pure functions of rows read before; no Django."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
