@@ -4,15 +4,23 @@ Each takes the workflow, the validated parameters and, where Autosubmit's own dr
 reported for each job. They follow Autosubmit 4.1.17 (`set_status`, `recovery`), with which tests compare them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
+from jobs.autosubmit.chunk_filter import read_chunk_filter
 from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
 
 NAMED = 5
 """How many jobs a warning names."""
+
+# What `recovery` refuses, or cancels when forced.
+IN_QUEUE = (*ACTIVE, "UNKNOWN", "HELD")
+
+_UNSURE = (
+    "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand runs again, "
+    "one that has ended since counts as COMPLETED. Its own dry run knows."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,128 +34,106 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What would change, what waits for that, and what a person should know first.
+    """What would change, what waits for that, and what a person should know first."""
 
-    `changes` is None where it cannot be worked out; a warning says why.
-    """
-
-    changes: Sequence[Change] | None
+    changes: Sequence[Change] = ()
     children: Sequence[JobRow] = ()
     warnings: Sequence[str] = ()
 
 
-Preview = Callable[[Workflow, Mapping[str, Any], Mapping[str, str] | None], Effect]
+Parameters = Mapping[str, Any]
+Reported = Mapping[str, str] | None
+Preview = Callable[[Workflow, Parameters, Reported], Effect]
 
 
-def set_status(
-    workflow: Workflow, parameters: Mapping[str, Any], reported: Mapping[str, str] | None = None
-) -> Effect:
+def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
     """Preview a change of status: exactly the chosen jobs that have another one."""
     way = next(way for way in _WAYS if parameters.get(way))
     new = parameters["status"]
-    try:
-        chosen, doubts = _WAYS[way](workflow, parameters[way])
-    except UnreadableFilter as error:
-        return Effect(None, warnings=[f"Autosubmit will refuse this filter. {error}"])
-    changes = [Change(row.name, row.status, new) for row in chosen if row.status != new]
-    if reported is not None:
-        changes = [
-            Change(name, workflow.jobs[name].status, status)
-            for name, status in reported.items()
-            if name in workflow.jobs
-        ]
+    chosen, doubts = _WAYS[way](workflow, parameters[way])
+    changes = _differing(workflow, dict.fromkeys(chosen, new) if reported is None else reported)
     if chosen and not changes:
         doubts.append(f"No job would change: {_jobs(len(chosen))} chosen, all {new} already.")
     children = workflow.descendants(change.job for change in changes)
     return Effect(changes, children, doubts + _warnings(workflow, changes, children, new))
 
 
-def restart(
-    workflow: Workflow, _parameters: Mapping[str, Any], reported: Mapping[str, str] | None = None
-) -> Effect:
+def restart(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
     """Preview a recovery of all jobs: completed ones stay, suspended ones too, all others wait or are ready.
 
     Which jobs have completed is known to the platforms (their completion files) and so to Autosubmit's dry run; the
     mirror takes those that the job list calls COMPLETED.
     """
-    known = reported or {row.name: row.status for row in workflow.rows}
-    completed = {name for name, status in known.items() if status == "COMPLETED"}
-    after = _recovered(workflow, completed)
-    changes = [
+    known = {row.name: row.status for row in workflow.rows} if reported is None else reported
+    after = _recovered(workflow, {name for name, status in known.items() if status == "COMPLETED"})
+    changes = _differing(workflow, after)
+    ready = [name for name, status in after.items() if status == "READY"]
+    warnings = _undone(changes) + _in_queue(workflow, is_forced=bool(parameters.get("force")))
+    return Effect(changes, workflow.descendants(ready), warnings + ([_UNSURE] if reported is None else []))
+
+
+def _differing(workflow: Workflow, after: Mapping[str, str]) -> list[Change]:
+    return [
         Change(row.name, row.status, after[row.name])
         for row in workflow.rows
-        if row.status != after[row.name]
+        if after.get(row.name, row.status) != row.status
     ]
-    undone = [change.job for change in changes if change.old == "COMPLETED"]
-    warnings = [f"{_named(undone)} would lose COMPLETED: a parent has not completed."] if undone else []
-    active = [row.name for row in workflow.rows if row.status in ACTIVE]
-    if active:
-        is_forced = bool(_parameters.get("force"))
-        end = (
-            "they are cancelled first."
-            if is_forced
-            else "Autosubmit refuses this unless force cancels them first."
-        )
-        warnings.append(f"{_named(active)} still active according to the job list: {end}")
-    if reported is None:
-        warnings.append(
-            "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand "
-            "runs again, one that has ended since counts as COMPLETED. Its own dry run knows."
-        )
-    ready = [name for name, status in after.items() if status == "READY"]
-    return Effect(changes, workflow.descendants(ready), warnings)
 
 
 def _recovered(workflow: Workflow, completed: set[str]) -> dict[str, str]:
     """Return the status of each job after `recovery --all`, step by step as Autosubmit takes them."""
     after = {row.name: "SUSPENDED" if row.status == "SUSPENDED" else "WAITING" for row in workflow.rows}
     after |= dict.fromkeys(completed & after.keys(), "COMPLETED")
-    for (
-        name,
-        status,
-    ) in after.items():  # in the order of the job list: a job that goes back may take others along
-        if status == "COMPLETED" and any(
-            after[parent] == "WAITING" for parent in workflow.parents.get(name, ())
-        ):
+    # In the order of the job list: a job that goes back takes along those that come later.
+    for name, status in after.items():
+        if status == "COMPLETED" and "WAITING" in _of_parents(workflow, name, after):
             after[name] = "WAITING"
-    for name, status in list(after.items()):
-        if status == "WAITING" and all(after[parent] in DONE for parent in workflow.parents.get(name, ())):
+    for name, status in after.items():
+        if status == "WAITING" and all(parent in DONE for parent in _of_parents(workflow, name, after)):
             after[name] = "READY"
     return after
 
 
+def _of_parents(workflow: Workflow, name: str, statuses: Mapping[str, str]) -> list[str]:
+    return [statuses[parent] for parent in workflow.parents.get(name, ())]
+
+
 # --- Which jobs are chosen
 
-_Choice = tuple[list[JobRow], list[str]]
+_Choice = tuple[list[str], list[str]]
+"""The names of the jobs, and doubts about the choice."""
 
 
 def _by_name(workflow: Workflow, names: Sequence[str]) -> _Choice:
-    wanted = set(names)
-    return [row for row in workflow.rows if row.name in wanted], []
+    return [name for name in names if name in workflow.jobs], []
 
 
 def _by_status(workflow: Workflow, statuses: Sequence[str]) -> _Choice:
     absent = sorted(set(statuses) - {row.status for row in workflow.rows})
-    doubts = [f"Autosubmit will refuse this: no job is {status}." for status in absent]
-    return [row for row in workflow.rows if row.status in statuses], doubts
+    doubts = [f"filter_status: no job is {status}. Autosubmit refuses that." for status in absent]
+    return [row.name for row in workflow.rows if row.status in statuses], doubts
 
 
 def _by_section(workflow: Workflow, sections: Sequence[str]) -> _Choice:
     wanted = {section.upper() for section in sections}
     if "ANY" in wanted:
-        return list(workflow.rows), []
+        return list(workflow.jobs), []
     absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
     doubts = [
-        f"There is no job of section {section}; Autosubmit refuses one that it does not know."
+        f"filter_section: no job is of section {section}. Autosubmit refuses one that is not configured."
         for section in absent
     ]
-    return [row for row in workflow.rows if row.section.upper() in wanted], doubts
+    return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
 
 
 def _by_chunks(workflow: Workflow, text: str) -> _Choice:
     wanted = read_chunk_filter(text)
-    chosen = [row for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
-    return chosen, [] if chosen else ["No job has such a date, member and chunk."]
+    chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
+    unknown = wanted.unknown((row.date, row.member, row.chunk) for row in workflow.rows)
+    doubts = [f"filter_chunks: no job has {_listed(unknown)}."] if unknown else []
+    if not chosen and not unknown:
+        doubts.append("filter_chunks: no job has these dates, members and chunks together.")
+    return chosen, doubts
 
 
 _WAYS: dict[str, Callable[[Workflow, Any], _Choice]] = {
@@ -194,6 +180,19 @@ def _too_early(workflow: Workflow, changes: Sequence[Change]) -> list[str]:
     )
 
 
+def _undone(changes: Sequence[Change]) -> list[str]:
+    undone = [change.job for change in changes if change.old == "COMPLETED"]
+    return [f"{_named(undone)} would lose COMPLETED."] if undone else []
+
+
+def _in_queue(workflow: Workflow, *, is_forced: bool) -> list[str]:
+    active = [row.name for row in workflow.rows if row.status in IN_QUEUE]
+    if not active:
+        return []
+    end = "cancelled first" if is_forced else "Autosubmit refuses that unless force cancels them first"
+    return [f"{_named(active)} still active according to the job list: {end}."]
+
+
 def _named(names: Sequence[str]) -> str:
     """Return for example "2 jobs (a000_1_SIM, a000_2_SIM)"."""
     return f"{_jobs(len(names))} ({_listed(names)})"
@@ -206,11 +205,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _jobs(count: int) -> str:
     return f"{count} {'job' if count == 1 else 'jobs'}"
-
-
-def counts(rows: Iterable[JobRow]) -> dict[str, int]:
-    """Return the number of jobs per status, the most frequent first."""
-    found: dict[str, int] = {}
-    for row in rows:
-        found[row.status] = found.get(row.status, 0) + 1
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
