@@ -39,8 +39,8 @@ pause() {
     waited=$((waited + 1))
 }
 
-root=$(awk '/^[[:space:]]*\[/ { here = ($1 == "[local]") }
-    here && tolower($0) ~ /^path[[:space:]]*[=:]/ { sub(/^[^=:]*[=:][[:space:]]*/, ""); sub(/[[:space:]]+$/, ""); print; exit }
+root=$(awk '/^[ \t]*\[/ { here = ($1 == "[local]") }
+    here && tolower($0) ~ /^[ \t]*path[ \t]*[=:]/ { sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+$/, ""); print; exit }
 ' "${AUTOSUBMIT_CONFIGURATION:-$HOME/.autosubmitrc}")
 folder=$root/$expid/status
 list=$folder/updated_list_$expid.txt
