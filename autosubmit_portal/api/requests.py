@@ -44,7 +44,7 @@ class Envelope(serializers.Serializer[Any]):
         max_length=2000,
         help_text="Why; kept in the action and the audit trail. Needed where `would_lose` of a dry run says something.",
     )
-    dry_run = DryRunField()
+    dry_run: serializers.BooleanField = DryRunField()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,7 +50,9 @@ class ChunkFilter:
 
     def unknown(self, places: Iterable[Place]) -> list[str]:
         """Return what is named and that none of the jobs has, such as "chunk 9"."""
-        known = [set(words) for words in zip(*filter(None, map(_words, places)), strict=True)] or [set[str]()] * 3
+        known = [set(words) for words in zip(*filter(None, map(_words, places)), strict=True)] or [
+            set[str]()
+        ] * 3
         found = (
             f"{name} {_shown(item)}"
             for clause in self.clauses
@@ -74,10 +76,10 @@ def _nested(tokens: Iterator[str], depth: int) -> list[Any]:
     if depth == 0:
         raise UnreadableFilter("There is a bracket inside the chunks.")
     items: list[Any] = []
-    for token in tokens:
-        if token == "]":
+    for piece in tokens:
+        if piece == "]":
             return items
-        items.append(_nested(tokens, depth - 1) if token == "[" else token)
+        items.append(_nested(tokens, depth - 1) if piece == "[" else piece)
     raise UnreadableFilter("A bracket is not closed.")
 
 

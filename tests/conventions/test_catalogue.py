@@ -61,7 +61,7 @@ def test_a_kind_has_its_permission_held_from_its_least_role_upwards(kind: Action
 
 @kinds
 def test_what_changes_jobs_refuses_a_running_experiment(kind: ActionKind) -> None:
-    running = Experiment(expid="a000", is_running=True, total_jobs=1)
+    running: Any = Experiment(expid="a000", is_running=True, total_jobs=1)
     reasons = [precondition(running) for precondition in kind.requires]
     assert kind.target is Target.SITE or kind.is_edit or kind.may_overtake or any(reasons)
 
@@ -115,7 +115,8 @@ def test_a_script_never_reads_its_arguments_as_shell(kind: ActionKind, step: Com
 @scripts
 def test_a_script_gets_each_parameter_as_one_argument(kind: ActionKind, step: Command) -> None:
     given = {option.name: example_of(option) for option in kind.options}
-    assert step.argvs("a000", given)[0][1:] == ["a000", *(option.elements(given[option.name])[0] for option in kind.options)]
+    elements = [element for option in kind.options for element in option.elements(given[option.name])]
+    assert step.argvs("a000", given) == [[step.name, "a000", *elements]]
 
 
 def command_lines(kind: ActionKind) -> list[list[str]]:

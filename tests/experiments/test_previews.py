@@ -87,7 +87,9 @@ def test_a_status_that_no_job_has_is_said_to_be_refused() -> None:
 
 def test_a_section_that_no_job_has_is_named() -> None:
     warnings = effect(status="READY", filter_section=["SIMM"]).warnings
-    assert warnings == ["filter_section: no job is of section SIMM. Autosubmit refuses one that is not configured."]
+    assert warnings == [
+        "filter_section: no job is of section SIMM. Autosubmit refuses one that is not configured."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,9 @@ def test_it_ends_when_the_run_has_read_and_saved(start: Start, waiting: Path, ro
     save(root)
     said, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert said.startswith("CHANGED: job: a000_1_SIM status to: READY\nupdate_list: The run has read the change")
+    assert said.startswith(
+        "CHANGED: job: a000_1_SIM status to: READY\nupdate_list: The run has read the change"
+    )
     assert [path.name for path in waiting.parent.iterdir()] == ["updated_list_a000.txt_20261124_0930"]
 
 
