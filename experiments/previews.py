@@ -14,8 +14,13 @@ from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
 NAMED = 5
 """How many jobs a warning names."""
 
+UNDONE = ("READY", "WAITING")
+
 # What `recovery` refuses, or cancels when forced.
 IN_QUEUE = (*ACTIVE, "UNKNOWN", "HELD")
+
+# What Autosubmit makes WAITING whenever it loads a job list (`Job.__init__`, 4.1.17).
+RESET = ("READY", "DELAYED", "PREPARED")
 
 _UNSURE = (
     "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand runs again, "
@@ -47,15 +52,37 @@ Preview = Callable[[Workflow, Parameters, Reported], Effect]
 
 
 def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
-    """Preview a change of status: exactly the chosen jobs that have another one."""
+    """Preview `setstatus`: the chosen jobs that have another status, and those that loading the job list resets."""
     way = next(way for way in _WAYS if parameters.get(way))
-    new = parameters["status"]
+    new: str = parameters["status"]
     chosen, doubts = _WAYS[way](workflow, parameters[way])
+    loaded = {row.name: _loaded(row) for row in workflow.rows}
+    changes = _differing(
+        workflow, {**loaded, **(dict.fromkeys(chosen, new) if reported is None else reported)}
+    )
+    wanted = set(chosen)
+    own = [change for change in changes if change.job in wanted]
+    reset = [change.job for change in changes if change.job not in wanted]
+    if reset:
+        doubts.append(f"{_named(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
+    early = _too_early(workflow, own, "READY does not let it start before its parents have completed")
+    return _effect(workflow, own, doubts + _none_of(chosen, own, new) + early, changes)
+
+
+def set_status_live(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
+    """Preview a change that a run makes: exactly the named jobs that have another status."""
+    new: str = parameters["status"]
+    chosen, doubts = _by_name(workflow, parameters["jobs"])
     changes = _differing(workflow, dict.fromkeys(chosen, new) if reported is None else reported)
-    if chosen and not changes:
-        doubts.append(f"No job would change: {_jobs(len(chosen))} chosen, all {new} already.")
-    children = workflow.descendants(change.job for change in changes)
-    return Effect(changes, children, doubts + _warnings(workflow, changes, children, new))
+    early = _too_early(workflow, changes, "it would start before its parents have completed")
+    return _effect(workflow, changes, doubts + _none_of(chosen, changes, new) + early, changes)
+
+
+def _effect(
+    workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]
+) -> Effect:
+    children = workflow.descendants(change.job for change in own)
+    return Effect(changes, children, warnings + _warnings(own, children))
 
 
 def restart(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
@@ -70,6 +97,11 @@ def restart(workflow: Workflow, parameters: Parameters, reported: Reported = Non
     ready = [name for name, status in after.items() if status == "READY"]
     warnings = _undone(changes) + _in_queue(workflow, is_forced=bool(parameters.get("force")))
     return Effect(changes, workflow.descendants(ready), warnings + ([_UNSURE] if reported is None else []))
+
+
+def _loaded(row: JobRow) -> str:
+    """Return the status of a job in the eyes of a command."""
+    return "WAITING" if row.status in RESET else row.status
 
 
 def _differing(workflow: Workflow, after: Mapping[str, str]) -> list[Change]:
@@ -109,9 +141,11 @@ def _by_name(workflow: Workflow, names: Sequence[str]) -> _Choice:
 
 
 def _by_status(workflow: Workflow, statuses: Sequence[str]) -> _Choice:
-    absent = sorted(set(statuses) - {row.status for row in workflow.rows})
-    doubts = [f"filter_status: no job is {status}. Autosubmit refuses that." for status in absent]
-    return [row.name for row in workflow.rows if row.status in statuses], doubts
+    absent = sorted(set(statuses) - set(map(_loaded, workflow.rows)))
+    doubts = [f"filter_status: no job is loaded as {status}. Autosubmit refuses that." for status in absent]
+    if "READY" in absent:
+        doubts.append("filter_status: Autosubmit loads READY jobs as WAITING. Choose WAITING, or name them.")
+    return [row.name for row in workflow.rows if _loaded(row) in statuses], doubts
 
 
 def _by_section(workflow: Workflow, sections: Sequence[str]) -> _Choice:
@@ -147,17 +181,21 @@ _WAYS: dict[str, Callable[[Workflow, Any], _Choice]] = {
 # --- What a person should know
 
 
-def _warnings(
-    workflow: Workflow, changes: Sequence[Change], children: Sequence[JobRow], new: str
-) -> list[str]:
-    warnings = _too_early(workflow, changes) if new == "READY" else []
+def _none_of(chosen: Sequence[str], changes: Sequence[Change], new: str) -> list[str]:
+    if not chosen or changes:
+        return []
+    return [f"No job would change: {_jobs(len(chosen))} chosen, all {new} already."]
+
+
+def _warnings(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
+    warnings = []
     active = [change.job for change in changes if change.old in ACTIVE]
     if active:
         warnings.append(
             f"{_named(active)} active: cancelled on the platform first, left alone if it cannot be reached."
         )
-    again = [change.job for change in changes if change.old == "COMPLETED"]
-    if again and new in ("READY", "WAITING"):
+    again = [change.job for change in changes if change.old == "COMPLETED" and change.new in UNDONE]
+    if again:
         warnings.append(f"{_named(again)} COMPLETED already: to run again.")
         after = [row.name for row in children if row.status == "COMPLETED"]
         if after:
@@ -165,19 +203,22 @@ def _warnings(
     return warnings
 
 
-def _too_early(workflow: Workflow, changes: Sequence[Change]) -> list[str]:
-    """Warn about each job that would be submitted although it should wait."""
-    waiting = [(change.job, workflow.unfinished_parents(change.job)) for change in changes]
-    early = [(job, parents) for job, parents in waiting if parents]
-    warnings = [
-        f"{job} would start before its parents have completed: "
-        + _listed([f"{parent.name} ({parent.status})" for parent in parents])
-        for job, parents in early[:NAMED]
+def _too_early(workflow: Workflow, changes: Sequence[Change], consequence: str) -> list[str]:
+    """Warn about each job that is made READY although it should wait."""
+    ready = [change.job for change in changes if change.new == "READY"]
+    after = {row.name: row.status for row in workflow.rows} | {change.job: change.new for change in changes}
+    early = [
+        (job, unfinished)
+        for job in ready
+        if (unfinished := _unfinished(workflow.parents.get(job, ()), after))
     ]
+    warnings = [f"{job}: {consequence}, {_listed(unfinished)}." for job, unfinished in early[:NAMED]]
     more = len(early) - NAMED
-    return warnings + (
-        [f"{_jobs(more)} more would start before their parents have completed."] if more > 0 else []
-    )
+    return warnings + ([f"{_jobs(more)} more with unfinished parents."] if more > 0 else [])
+
+
+def _unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> list[str]:
+    return [f"{parent} ({statuses[parent]})" for parent in parents if statuses[parent] not in DONE]
 
 
 def _undone(changes: Sequence[Change]) -> list[str]:

@@ -160,7 +160,8 @@ DRY_RUN: dict[str, Any] = {
     "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
     "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
     "warnings": [
-        "a000_20000101_fc0_2_SIM would start before its parents have completed: a000_20000101_fc0_1_SIM (FAILED)"
+        "a000_20000101_fc0_2_SIM: READY does not let it start before its parents have completed, "
+        "a000_20000101_fc0_1_SIM (FAILED)."
     ],
 }
 BULK: dict[str, Any] = {

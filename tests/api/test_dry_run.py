@@ -71,7 +71,9 @@ def test_a_set_status_tells_what_would_change_what_follows_and_what_to_know(
     answer = as_operator.patch(f"{JOBS}/a000_B?status=READY&dry_run=true").json()
     assert answer["changes"] == [{"job": "a000_B", "old": "WAITING", "new": "READY"}]
     assert answer["children"] == [{"job": "a000_C", "status": "WAITING"}]
-    assert answer["warnings"] == ["a000_B would start before its parents have completed: a000_A (FAILED)"]
+    assert answer["warnings"] == [
+        "a000_B: READY does not let it start before its parents have completed, a000_A (FAILED)."
+    ]
 
 
 def test_a_restart_tells_what_would_change(as_operator: APIClient, chain: Experiment) -> None:
@@ -91,7 +93,7 @@ def test_a_kind_whose_changes_nobody_can_foretell_says_null(
     ("body", "warning"),
     [
         ({"filter_section": ["NOPE"]}, "filter_section: no job is of section NOPE."),
-        ({"filter_status": ["UNKNOWN"]}, "filter_status: no job is UNKNOWN."),
+        ({"filter_status": ["UNKNOWN"]}, "filter_status: no job is loaded as UNKNOWN."),
         (
             {"filter_chunks": "[ 19990101 [ fc0 [1] ] ]"},
             "filter_chunks: no job has date 19990101, member FC0",

@@ -56,12 +56,47 @@ def test_all_that_waits_for_a_change_follows() -> None:
 
 def test_ready_before_its_parents_is_warned_about_with_the_parents() -> None:
     assert effect(status="READY", jobs=["POST_2"]).warnings == [
-        "POST_2 would start before its parents have completed: SIM_2 (WAITING)"
+        "POST_2: READY does not let it start before its parents have completed, SIM_2 (WAITING)."
     ]
 
 
 def test_ready_after_its_parents_is_not_warned_about() -> None:
     assert effect(status="READY", jobs=["SIM_1"]).warnings == []
+
+
+def test_a_parent_that_is_to_run_again_is_unfinished_too() -> None:
+    warnings = effect(status="READY", jobs=["SETUP", "SIM_1"]).warnings
+    assert warnings[0].startswith("SIM_1: READY does not let it start")
+
+
+def test_the_run_itself_starts_what_is_ready_and_that_is_warned_about() -> None:
+    found = previews.set_status_live(WORKFLOW, {"status": "READY", "jobs": ["POST_2"]})
+    assert found.changes == [Change("POST_2", "WAITING", "READY")]
+    assert found.warnings == ["POST_2: it would start before its parents have completed, SIM_2 (WAITING)."]
+
+
+LOADED = Workflow(
+    [JobRow("A", "READY"), JobRow("B", "DELAYED"), JobRow("C", "WAITING"), JobRow("D", "FAILED")]
+)
+
+
+def test_a_command_resets_what_is_ready_and_that_is_told() -> None:
+    found = previews.set_status(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    changes = {change.job: change.new for change in found.changes}
+    assert changes == {"A": "WAITING", "B": "WAITING", "D": "SUSPENDED"}
+    assert found.warnings == ["2 jobs (A, B) READY or delayed: loaded as WAITING, and so again by each run."]
+
+
+def test_a_run_resets_nothing() -> None:
+    found = previews.set_status_live(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    assert [change.job for change in found.changes] == ["D"]
+
+
+def test_ready_jobs_are_chosen_as_waiting_ones() -> None:
+    found = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["WAITING"]})
+    assert changed(found) == ["A", "B", "C"]
+    refused = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["READY"]})
+    assert "Choose WAITING" in refused.warnings[1]
 
 
 def test_an_active_job_is_said_to_be_cancelled() -> None:
@@ -81,7 +116,7 @@ def test_a_choice_that_changes_nothing_says_so() -> None:
 
 def test_a_status_that_no_job_has_is_said_to_be_refused() -> None:
     assert effect(status="READY", filter_status=["UNKNOWN"]).warnings == [
-        "filter_status: no job is UNKNOWN. Autosubmit refuses that."
+        "filter_status: no job is loaded as UNKNOWN. Autosubmit refuses that."
     ]
 
 
@@ -115,7 +150,7 @@ def test_ten_thousand_early_jobs_are_counted_not_listed() -> None:
     rows = [JobRow(f"J{number}", "WAITING") for number in range(10_001)]
     chain = Workflow(rows, [(f"J{number}", f"J{number + 1}") for number in range(10_000)])
     found = previews.set_status(chain, {"status": "READY", "jobs": [row.name for row in rows]})
-    assert found.warnings[-1] == "9995 jobs more would start before their parents have completed."
+    assert found.warnings[-1] == "9995 jobs more with unfinished parents."
     assert len(found.warnings) == previews.NAMED + 1
 
 
