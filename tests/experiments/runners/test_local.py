@@ -113,7 +113,7 @@ def test_the_launcher_outlives_a_signal_to_its_command_and_keeps_the_status(
 ) -> None:
     runner.start(["sleep", "60"], directory)
     pid = pid_of(directory)
-    wait_for(lambda: children(pid))
+    wait_for(lambda: "sleep" in children_of(pid))
     os.killpg(pid, signal.SIGTERM)
     assert ended(runner, directory) == 128 + signal.SIGTERM
 
