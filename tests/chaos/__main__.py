@@ -16,7 +16,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--faults", type=int, default=70, help="of each setup")
     parser.add_argument("--experiments", type=int, default=16)
-    parser.add_argument("--haste", action="store_true", help="with short patience instead of the product's own")
+    parser.add_argument(
+        "--haste", action="store_true", help="with short patience instead of the product's own"
+    )
     parser.add_argument("--only", choices=[setup.title for setup in SETUPS])
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
@@ -44,6 +46,8 @@ def report(verdict: Verdict) -> str:
     lines += [f"{count:6}    {name}" for name, count in sorted(verdict.faults.items())]
     for name, found in verdict.wrong.items():
         lines += [f"{len(found):6}  {name}", *(f"          {text}" for text in found)]
+    if verdict.kept:
+        lines.append(f"Rows, logs and run directories are kept in {verdict.kept}")
     return "\n".join(lines)
 
 

@@ -71,14 +71,15 @@ class Client(threading.Thread):
         """Return a request that nobody else makes: its reason names it."""
         name = f"{self.name}-{len(self.asked)}"
         expid = self.dice.choice(self.expids)
-        path, method, body = f"/v4/experiments/{expid}?action={kind}", "POST", {"reason": name}
+        path, method = f"/v4/experiments/{expid}?action={kind}", "POST"
+        body: dict[str, Any] = {"reason": name}
         if kind == "description":
             path, method, body = f"/v4/experiments/{expid}", "PATCH", body | {"description": name}
         elif kind == "set_status":
             path, method = f"/v4/experiments/{expid}/jobs?status=WAITING", "PATCH"
-            body |= {"jobs": [f"{expid}_SIM"]}  # type: ignore[dict-item]
+            body |= {"jobs": [f"{expid}_SIM"]}
         elif kind == "create":
-            path, body = "/v4/experiments", body | {"description": name, "dummy": True}  # type: ignore[dict-item]
+            path, body = "/v4/experiments", body | {"description": name, "dummy": True}
         key = f"key-{name}" if self.dice.random() < 0.5 else ""
         return Asked(name, kind, method, path, body, key)
 

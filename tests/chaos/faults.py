@@ -136,9 +136,8 @@ class Faults:
     def deliver_twice(self) -> str:
         """Deliver messages again, of old and new actions, and to look on and to supervise."""
         ids = [pk for client in self.clients for pk in client.latest(4)]
-        messages: list[tuple[str, int | str]] = [("execute", pk) for pk in ids] * 2
-        messages += [("watch", pk) for pk in ids] + [("supervise", "portal")] * 2
-        self.fleet.deliver(messages)
+        again = [(task, pk) for pk in ids for task in ("execute", "execute", "watch")]
+        self.fleet.deliver([*again, ("supervise", "portal"), ("supervise", "portal")])
         return "messages delivered twice"
 
     def crash_database(self) -> str:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ class Fleet:
         group = _group_of(pid)
         return next((name for name, process in self.portal.processes.items() if process.pid == group), "")
 
-    def deliver(self, messages: list[tuple[str, int | str]]) -> None:
+    def deliver(self, messages: Sequence[tuple[str, int | str]]) -> None:
         """Put messages into the broker as anybody who can reach it does; a broker that is away takes none."""
         with suppress(AssertionError):
             self.portal.manage("shell", "--no-imports", "-c", DELIVER, MESSAGES=json.dumps(messages))
@@ -94,7 +94,7 @@ def fleet(setup: Setup, home: Path, *, in_haste: bool, seed: int) -> Iterator[Fl
         portal = Portal(home=home, autosubmit=_stand_in(home), workers=len(CLUSTERS))
         portal.variables = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings", "PORTAL_LOG_LEVEL": "INFO"}
         if in_haste:
-            portal.variables["PORTAL_CHAOS_HASTE"] = "true"
+            portal.variables["CHAOS_HASTE"] = "true"
         made = Fleet(portal)
         _give_servers(made, setup, stack)
         _give_disk(made, stack)

@@ -1,10 +1,12 @@
 """One ordeal: a fleet, clients that ask, faults, and afterwards the verdict."""
 
+import json
 import random
+import shutil
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import evidence
@@ -29,7 +31,8 @@ class Verdict:
     faults: Counter[str]
     figures: dict[str, int]
     settled_seconds: float
-    wrong: dict[str, list[str]] = field(default_factory=dict)
+    wrong: dict[str, list[str]]
+    kept: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -38,12 +41,14 @@ class Verdict:
 
 def ordeal(setup: Setup, *, seed: int, faults: int, experiments: int, in_haste: bool) -> Verdict:
     """Do so many faults to a fleet of its own, let it recover, and judge it."""
-    with tempfile.TemporaryDirectory(prefix="portal-chaos-", ignore_cleanup_errors=True) as folder:
-        with fleet(setup, Path(folder) / "home", in_haste=in_haste, seed=seed) as made:
-            clients = _clients(made, seed, experiments)
-            done = _injure(made, clients, random.Random(f"{seed} {setup.title} faults"), faults, in_haste)
-            settled = _settle(made, in_haste)
-            return _judge(setup, made, clients, done, settled)
+    with (
+        tempfile.TemporaryDirectory(prefix="portal-chaos-", ignore_cleanup_errors=True) as folder,
+        fleet(setup, Path(folder) / "home", in_haste=in_haste, seed=seed) as made,
+    ):
+        clients = _clients(made, seed, experiments)
+        done = _injure(made, clients, random.Random(f"{seed} {setup.title} faults"), faults, in_haste)
+        settled = _settle(made, in_haste)
+        return _judge(setup, made, clients, done, settled)
 
 
 def _clients(made: Fleet, seed: int, experiments: int) -> list[Client]:
@@ -118,4 +123,18 @@ def _judge(setup: Setup, made: Fleet, clients: list[Client], done: Faults, settl
         "refusals not recorded": list(evidence.refusals_unrecorded(found, asked)),
         "answers that are not true": list(evidence.answers_wrong(found, asked)),
     }
-    return Verdict(setup.title, done.counts, figures | dict(states), settled, wrong)
+    verdict = Verdict(setup.title, done.counts, figures | dict(states), settled, wrong)
+    if not verdict.is_clean:
+        verdict.kept = _keep(made, found)
+    return verdict
+
+
+def _keep(made: Fleet, found: evidence.Evidence) -> str:
+    """Keep what tells why something is wrong, and return where: rows, logs, run directories."""
+    folder = Path(tempfile.mkdtemp(prefix="portal-chaos-kept-"))
+    rows = {"actions": list(found.actions.values()), "entries": found.entries}
+    (folder / "rows.json").write_text(json.dumps(rows, indent=1))
+    for file in (*made.portal.home.glob("*.log"), made.store / "ledger"):
+        shutil.copy(file, folder)
+    shutil.copytree(made.actions, folder / "actions")
+    return str(folder)

@@ -3,6 +3,8 @@
 The product has no hooks for tests: its functions are wrapped from outside when the app is loaded. A point is armed by
 making the file `points/<name>`. The first process that comes by renames it to `points/<name>.<pid>` and stops itself
 (SIGSTOP). Whoever armed it then kills the process there, or lets it go on much later.
+
+With CHAOS_HASTE in the environment the supervisor's patience is shorter than the product's, for the short form.
 """
 
 import os
@@ -10,6 +12,8 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 from django.apps import AppConfig
@@ -41,17 +45,19 @@ class PointsConfig(AppConfig):
     path = str(settings.BASE_DIR / "tests" / "chaos")
 
     def ready(self) -> None:
-        settings.POINTS.mkdir(parents=True, exist_ok=True)
+        _folder().mkdir(parents=True, exist_ok=True)
         for name, place, function, side in POINTS:
             owner = _found(place)
             setattr(owner, function, _with_point(name, getattr(owner, function), is_before=side == "before"))
-        if settings.HASTE:
+        if "CHAOS_HASTE" in os.environ:
             _hurry()
 
 
-def _found(place: str) -> Any:
-    from pydoc import locate
+def _folder() -> Path:
+    return settings.PORTAL_HOME / "points"
 
+
+def _found(place: str) -> Any:
     return locate(place)
 
 
@@ -76,7 +82,7 @@ def _is_meant(name: str, args: tuple[Any, ...]) -> bool:
 
 
 def _stop_here(name: str) -> None:
-    armed = settings.POINTS / name
+    armed = _folder() / name
     try:
         os.rename(armed, armed.with_name(f"{name}.{os.getpid()}"))
     except FileNotFoundError:

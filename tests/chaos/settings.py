@@ -1,16 +1,14 @@
-"""Settings of the portal under fault injection: the product's own, from the environment, and three things more.
+"""Settings of the portal under fault injection: the product's own, from the environment, and two things more.
 
 The broker delivers again after seconds, not after an hour. Named points of the way of an action can be armed from
-outside (`points.py`). With PORTAL_CHAOS_HASTE what the supervisor waits for is shorter, for the short form.
+outside (`points.py`).
 """
 
-import os
-
 from autosubmit_portal.settings import *  # noqa: F403
-from autosubmit_portal.settings import INSTALLED_APPS, PORTAL_HOME, Q_CLUSTER
+from autosubmit_portal.settings import INSTALLED_APPS, Q_CLUSTER
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.points.PointsConfig"]
 Q_CLUSTER = {**Q_CLUSTER, "retry": 6}
-POINTS = PORTAL_HOME / "points"
-HASTE = "PORTAL_CHAOS_HASTE" in os.environ
-SILENCED_SYSTEM_CHECKS = ["portal.E001"]  # that tasks are delivered again while they run is what is wanted here
+SILENCED_SYSTEM_CHECKS = [
+    "portal.E001"
+]  # that tasks are delivered again while they run is what is wanted here

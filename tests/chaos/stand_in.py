@@ -18,6 +18,7 @@ import signal
 import sqlite3
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 HOME = Path(os.environ["HOME"])
@@ -184,10 +185,8 @@ def is_run(folder: Path, expid: str) -> bool:
 
 
 def signal_to(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
-    except ProcessLookupError:
-        pass
 
 
 def locked(expid: str) -> int | None:
