@@ -88,10 +88,14 @@ class Fleet:
 
 
 @contextmanager
-def fleet(setup: Setup, home: Path, *, in_haste: bool, seed: int) -> Iterator[Fleet]:
-    """Give a running fleet of a setup in an empty folder."""
+def fleet(
+    setup: Setup, home: Path, *, program: Path | None = None, in_haste: bool = False
+) -> Iterator[Fleet]:
+    """Give a running fleet of a setup in a new folder; `program` is Autosubmit, by default the stand-in."""
+    home.mkdir()
     with ExitStack() as stack:
-        portal = Portal(home=home, autosubmit=_stand_in(home), workers=len(CLUSTERS))
+        autosubmit = Autosubmit(program or _stand_in(home), home / "autosubmit-home")
+        portal = Portal(home=home, autosubmit=autosubmit, workers=len(CLUSTERS))
         portal.variables = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings", "PORTAL_LOG_LEVEL": "INFO"}
         if in_haste:
             portal.variables["CHAOS_HASTE"] = "true"
@@ -99,7 +103,6 @@ def fleet(setup: Setup, home: Path, *, in_haste: bool, seed: int) -> Iterator[Fl
         _give_servers(made, setup, stack)
         _give_disk(made, stack)
         portal.autosubmit.prepare()
-        (made.store / "seed").write_text(str(seed))
         portal.set_up()
         stack.callback(portal.tear_down)
         portal.start()
@@ -110,14 +113,13 @@ def fleet(setup: Setup, home: Path, *, in_haste: bool, seed: int) -> Iterator[Fl
         yield made
 
 
-def _stand_in(home: Path) -> Autosubmit:
-    home.mkdir()
+def _stand_in(home: Path) -> Path:
     program = home / "bin" / "autosubmit"
     program.parent.mkdir()
     source = Path(__file__).with_name("stand_in.py").read_text()
     program.write_text(f"#!{sys.executable} -IS\n{source}")
     program.chmod(0o755)
-    return Autosubmit(program, home / "autosubmit-home")
+    return program
 
 
 def _give_servers(made: Fleet, setup: Setup, stack: ExitStack) -> None:

@@ -43,8 +43,9 @@ def ordeal(setup: Setup, *, seed: int, faults: int, experiments: int, in_haste: 
     """Do so many faults to a fleet of its own, let it recover, and judge it."""
     with (
         tempfile.TemporaryDirectory(prefix="portal-chaos-", ignore_cleanup_errors=True) as folder,
-        fleet(setup, Path(folder) / "home", in_haste=in_haste, seed=seed) as made,
+        fleet(setup, Path(folder) / "home", in_haste=in_haste) as made,
     ):
+        (made.store / "seed").write_text(str(seed))
         clients = _clients(made, seed, experiments)
         done = _injure(made, clients, random.Random(f"{seed} {setup.title} faults"), faults, in_haste)
         settled = _settle(made, in_haste)
