@@ -51,7 +51,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_filters",
     "django_htmx",
-    "django_q",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
@@ -62,6 +61,7 @@ INSTALLED_APPS = [
     "autosubmit_portal.workers",
     "experiments",
     "jobs",
+    "django_q",  # last: our qcluster replaces its own
 ]
 
 MIDDLEWARE = [
