@@ -112,6 +112,8 @@ def database() -> dict[str, Any]:
             "PORTAL_DATABASE_URL is no address such as postgres://user:password@host/name."
         )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    if config["ENGINE"] == "django.db.backends.postgresql":
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",

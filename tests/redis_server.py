@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -17,12 +17,37 @@ class NoRedis(Exception):
     """There is no Redis to test with; the message says what to install."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RedisServer:
-    """A server: its address for PORTAL_BROKER_URL, and its process."""
+    """A server in a folder of its own; killed, it forgets everything, and may be started again."""
 
-    url: str
-    pid: int
+    program: str
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        """The address for PORTAL_BROKER_URL, the same after another start."""
+        return f"unix://{self.folder / 'socket'}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        where = ["--port", "0", "--unixsocket", str(self.folder / "socket"), "--dir", str(self.folder)]
+        command = [self.program, *where, "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for(self._answers)
+
+    def kill(self) -> None:
+        """Kill -9 it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        with suppress(redis.ConnectionError), redis.Redis.from_url(self.url) as client:
+            return bool(client.ping())
+        return False
 
 
 @contextmanager
@@ -31,20 +56,10 @@ def server() -> Iterator[RedisServer]:
     program = shutil.which("redis-server")
     if program is None:
         raise NoRedis("No Redis server to test with: install it (Debian: apt-get install redis-server).")
-    folder = Path(tempfile.mkdtemp(prefix="portal-redis-"))
-    options = ["--port", "0", "--unixsocket", str(folder / "socket"), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen([program, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    made = RedisServer(program, Path(tempfile.mkdtemp(prefix="portal-redis-")))
     try:
-        made = RedisServer(f"unix://{folder / 'socket'}", process.pid)
-        wait_for(lambda: _answers(made.url))
+        made.start()
         yield made
     finally:
-        process.terminate()
-        process.wait(20)
-        shutil.rmtree(folder)
-
-
-def _answers(url: str) -> bool:
-    with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
-        return bool(client.ping())
-    return False
+        made.kill()
+        shutil.rmtree(made.folder)

@@ -20,4 +20,4 @@ class Command(qcluster.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Work."""
         tether_processes(signal.SIGKILL)
-        super().handle(*args, **options)
+        super().handle(*args, **options)  # type: ignore[no-untyped-call] # django-q2 has no types

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections, connections
 
-from experiments.actions.supervise import ring, schedule_supervision
+from experiments.actions.queue import ring
+from experiments.actions.supervise import schedule_supervision
 from experiments.models import Site
 from experiments.site_mirror import SiteMirror
 
