@@ -1,5 +1,7 @@
 """Users and groups, as Django has them. The groups Viewer, Operator and Manager hold the permissions of the roles."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -8,9 +10,14 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.console import console
 
+if TYPE_CHECKING:
+    PeopleAdmin = UserAdmin[User]
+else:
+    PeopleAdmin = UserAdmin
+
 
 @admin.register(User, site=console)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(PeopleAdmin):
     """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
 
     list_display = (

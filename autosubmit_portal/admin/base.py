@@ -1,6 +1,6 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -30,7 +30,7 @@ class BoundedPaginator(AnyPaginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, at most MOST_COUNTED."""
-        rows: QuerySet[Model] = self.object_list
+        rows = cast("QuerySet[Model]", self.object_list)
         return rows.order_by()[:MOST_COUNTED].count()
 
 

@@ -1,5 +1,6 @@
 """The filters of the lists. None of them asks a big table for its distinct values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
@@ -85,7 +86,7 @@ class GoneFilter(SimpleListFilter):
         return queryset.filter(gone_at__isnull=self.value() != "gone")
 
 
-def _is_first(choice: dict[str, Any]) -> bool:
+def _is_first(choice: Mapping[str, Any]) -> bool:
     return "store=" not in choice["query_string"]
 
 

@@ -66,7 +66,7 @@ def before(read: Read, offset: int) -> Piece:
 
 def answer(request: HttpRequest, read: Read, *, is_over: bool) -> JsonResponse:
     """Answer the piece that `?after=` or `?before=` names, by default the newest."""
-    offset = {name: int(text) for name, text in request.GET.items() if text.isdecimal()}
+    offset = {name: int(text) for name, text in request.GET.dict().items() if text.isdecimal()}
     if "before" in offset:
         piece = before(read, offset["before"])
     elif "after" in offset:
@@ -100,7 +100,7 @@ def to_html(data: bytes) -> SafeString:
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", text))
     parts = _COLOUR.split(text)
-    html = [escape(parts[0])]
+    html: list[str] = [escape(parts[0])]
     for codes, part in zip(parts[1::2], parts[2::2], strict=True):
         classes = " ".join(f"ansi-{code}" for code in _codes(codes))
         html.append(f'<span class="{classes}">{escape(part)}</span>' if classes and part else escape(part))

@@ -58,7 +58,7 @@ class FormPage:
 
     def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: the exact commands, or what is still missing, or what is in the way."""
-        refusal = actions.first_obstacle(request, self.kind, self.subjects)
+        refusal: Exception | None = actions.first_obstacle(request, self.kind, self.subjects)
         commands: list[list[str]] = []
         if refusal is None:
             commands, refusal = actions.preview(request, self.kind, self.subjects, form)
