@@ -18,7 +18,7 @@ else:
 
 @admin.register(User, site=console)
 class AccountAdmin(PeopleAdmin):
-    """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
+    """People. The groups say what they may see and do; Django's `is_staff` means nothing here and is not shown."""
 
     list_display = (
         "username",
@@ -26,11 +26,17 @@ class AccountAdmin(PeopleAdmin):
         "last_name",
         "roles",
         "is_active",
-        "is_staff",
         "is_superuser",
         "signed_in",
     )
-    list_filter = ("groups", "is_active", "is_staff", "is_superuser")
+    list_filter = ("groups", "is_active", "is_superuser")
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]  # as Django's own
         """Fetch the groups with the users."""
