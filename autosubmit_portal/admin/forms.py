@@ -22,13 +22,13 @@ class ActionForm(forms.Form):
 
     def parameters(self) -> dict[str, Any]:
         """Return what was filled in, as the parameters of a request; what was left blank is left out."""
-        self.full_clean()
+        self.is_valid()
         values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
     def reason(self) -> str:
         """Return the reason that was given."""
-        self.full_clean()
+        self.is_valid()
         return str(self.cleaned_data.get(REASON, ""))
 
     @staticmethod

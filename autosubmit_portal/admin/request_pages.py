@@ -55,13 +55,14 @@ class FormPage:
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""
-        opened = form if form.is_bound else type(form)(data=form.initial)
+        # A form of its own for the preview: the errors of the shown one take the fields that they are about with them.
+        said = type(form)(data=form.data if form.is_bound else form.initial)
         context = {
             **self.frame,
             "title": f"{self.kind.title}{self._preposition()}{self._names()}",
             "form": form,
             "verb": f"{self.kind.title}{self._preposition()}{self._names()}",
-            **self.command(request, opened),
+            **self.command(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
@@ -88,13 +89,14 @@ class FormPage:
         return self._refused(request, form, answers)
 
     def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
-        refusals = [answer.refusal for answer in answers if answer.refusal]
-        for refusal in refusals:
+        # What is wrong with the form is wrong for each subject; it is said once.
+        refusals = {str(answer.refusal): answer.refusal for answer in answers if answer.refusal}
+        for refusal in refusals.values():
             if isinstance(refusal, InvalidParameters):
                 form.show_errors(refusal)
             else:
                 messages.error(request, actions.refusal_text(refusal))
-        return self.show(request, form, status=actions.status_of(refusals[0]))
+        return self.show(request, form, status=actions.status_of(next(iter(refusals.values()))))
 
     def _preposition(self) -> str:
         return (

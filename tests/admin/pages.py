@@ -2,15 +2,21 @@
 
 import html
 import re
-from typing import Any
+from typing import Any, Protocol
 
-from django.http import HttpResponse
 from django.urls import reverse
 
 from experiments import preconditions
 from experiments.catalogue import ActionKind, Target
 from experiments.models import Experiment, Site
 from jobs.models import Job
+
+
+class Answered(Protocol):
+    """What the test client answers."""
+
+    content: bytes
+
 
 LISTS = (
     "experiments_experiment",
@@ -20,7 +26,13 @@ LISTS = (
     "experiments_site",
     "audit_auditentry",
 )
-READ_ONLY = ("experiments_experiment", "jobs_job", "experiments_run", "experiments_action", "audit_auditentry")
+READ_ONLY = (
+    "experiments_experiment",
+    "jobs_job",
+    "experiments_run",
+    "experiments_action",
+    "audit_auditentry",
+)
 ROUTES = {
     Target.SITE: "admin:experiments_site_request",
     Target.EXPERIMENT: "admin:experiments_experiment_request",
@@ -48,7 +60,9 @@ def form_of(kind: ActionKind, job: Job) -> str:
 
 def filled(kind: ActionKind) -> dict[str, Any]:
     """Return what somebody fills in who fills in only what is needed; the jobs are chosen by the page."""
-    return {option.name: option.example for option in kind.options if option.required and option.name != "jobs"}
+    return {
+        option.name: option.example for option in kind.options if option.required and option.name != "jobs"
+    }
 
 
 def make_possible(kind: ActionKind, experiment: Experiment) -> None:
@@ -56,17 +70,17 @@ def make_possible(kind: ActionKind, experiment: Experiment) -> None:
     Experiment.objects.filter(pk=experiment.pk).update(is_running=preconditions.running in kind.requires)
 
 
-def text_of(response: HttpResponse) -> str:
+def text_of(response: Answered) -> str:
     return response.content.decode()
 
 
-def commands_in(response: HttpResponse) -> list[str]:
+def commands_in(response: Answered) -> list[str]:
     """Return the commands that a page shows, as one would type them."""
     shown = re.findall(r'<pre class="command"[^>]*>(.*?)</pre>', text_of(response), re.DOTALL)
     return [html.unescape(re.sub("<span.*?</span>", "", command)) for command in shown]
 
 
-def key_in(response: HttpResponse) -> str:
+def key_in(response: Answered) -> str:
     """Return the hidden key of the form on a page."""
     found = re.search(r'name="idempotency_key" value="([^"]+)"', text_of(response))
     assert found

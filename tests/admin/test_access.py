@@ -40,7 +40,9 @@ def test_one_permission_to_see_something_is_enough(client: Client, actor: Callab
     assert client.get(list_of("experiments_experiment")).status_code == 403
 
 
-def test_who_may_see_nothing_stays_outside_and_is_told_why(client: Client, actor: Callable[..., User]) -> None:
+def test_who_may_see_nothing_stays_outside_and_is_told_why(
+    client: Client, actor: Callable[..., User]
+) -> None:
     user = actor(is_staff=True)
     user.set_password(PASSWORD)
     user.save()
