@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions
 from autosubmit_portal.admin.actions import Answer, Button, Subject
-from autosubmit_portal.admin.base import ConsoleAdmin
+from autosubmit_portal.admin.base import ConsoleAdmin, whole_number
 from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, raw_parameters
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue import CATALOGUE, ActionKind, Target
@@ -109,8 +109,8 @@ class FormPage:
 
     def _earlier(self, request: HttpRequest) -> dict[str, Any]:
         """Return the parameters of the action named by `?like=`, to ask for the same again."""
-        number = request.GET.get("like", "")
-        if not number.isdecimal():
+        number = whole_number(request.GET.get("like"))
+        if number is None:
             return {}
         action = Action.objects.visible_to(request.user).filter(pk=number, kind=self.kind.name).first()
         return raw_parameters(self.kind, action.parameters) if action else {}
