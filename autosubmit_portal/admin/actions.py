@@ -126,7 +126,7 @@ def asked(
         experiment=subject.experiment,
         parameters={**(form.parameters() if form else {}), **subject.fixed},
         reason=form.reason() if form else "",
-        key=replace(key, item=str(subject)) if key else None,
+        key=replace(key, item=f"{subject.site}/{subject}") if key else None,
     )
 
 

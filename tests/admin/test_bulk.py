@@ -55,6 +55,16 @@ def test_jobs_of_two_experiments_make_an_action_for_each(as_operator: Client, jo
     assert Action.objects.count() == 2
 
 
+def test_jobs_of_experiments_that_share_a_name_make_an_action_for_each(as_operator: Client, job: Job) -> None:
+    other = factories.create_job(factories.create_experiment(expid="a000"))
+    sent = {"selection": selection(job, other), "status": "SUSPENDED", "idempotency_key": "mine"}
+    as_operator.post(FORM, sent)
+    assert {action.site_id for action in Action.objects.all()} == {
+        job.experiment.site_id,
+        other.experiment.site_id,
+    }
+
+
 def test_the_preview_shows_the_command_of_each_experiment(as_operator: Client, job: Job) -> None:
     other = factories.create_job(factories.create_experiment(job.experiment.site, expid="a001"))
     sent = {"selection": selection(job, other), "status": "SUSPENDED"}
