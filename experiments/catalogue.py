@@ -47,7 +47,8 @@ class ActionKind:
     is active on the experiment. `may_be_late` says that it is harmless when what it requires has ceased to hold while
     it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
     person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
-    instead of `POST ?action=`. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
+    instead of `POST ?action=`. `stands_in_for` names the kind whose place it takes on pages while only this one is
+    possible. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ActionKind:
     warning: str = ""
     loses: tuple[Loss, ...] = ()
     is_edit: bool = False
+    stands_in_for: str = ""
     is_dry_run: bool = False
 
     @property
@@ -347,6 +349,7 @@ SET_STATUS_LIVE = ActionKind(
     preview=previews.set_status_live,
     may_overtake=True,
     ends_with_run=True,
+    stands_in_for=SET_STATUS.name,
     warning="Active jobs are cancelled on their platform first. READY jobs, and WAITING ones whose parents have "
     "completed, are submitted at once.",
 )

@@ -223,6 +223,7 @@ SITES = {"next": None, "previous": None, "results": [SITE]}
 HEALTH = dict.fromkeys(
     ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
 )
+HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}
 
 PROBLEMS: dict[int, dict[str, Any]] = {
     400: problem(
