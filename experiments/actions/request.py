@@ -18,9 +18,6 @@ from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site
 
-# One request for many experiments makes one action for each; more would be a queue of hours.
-MOST_TARGETS = 500
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -114,9 +111,12 @@ def record_refusal(request: Request, refusal: Exception) -> None:
     )
 
 
-def record_refusal_of_many(origin: Origin, refusal: Exception, kind: str = "") -> None:
-    """Record that a request for many experiments was refused as a whole, and why."""
-    trail.record("action.refused", origin=origin, subject="many experiments", kind=kind, message=str(refusal))
+def record_refusal_of_nothing(origin: Origin, refusal: Exception, *, subject: str, **known: str) -> None:
+    """Record that a request was refused before it was clear which experiment it is about.
+
+    `subject` is what it named; `known` are columns of the trail (kind, site, expid) that are known all the same.
+    """
+    trail.record("action.refused", origin=origin, subject=subject, message=str(refusal), **known)
 
 
 def _first_or_new(request: Request) -> Action:
