@@ -32,7 +32,7 @@ from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import serializer_for
 from experiments.actions.refusals import Refusal
-from experiments.actions.request import Request, record_refusal_of_nothing, request_action
+from experiments.actions.request import Request, record_early_refusal, request_action
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action
 
@@ -120,7 +120,7 @@ def fulfil_many(http: HttpRequest, is_dry_run: bool | None) -> Response:
     try:
         wish = _wish(http, is_dry_run)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
-        record_refusal_of_nothing(origin_of(http), refusal, subject="many experiments")
+        record_early_refusal(origin_of(http), refusal, subject="many experiments")
         raise
     results = [_result(http, wish, target) for target in wish.targets]
     headers = _wait(http, results)

@@ -10,7 +10,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import record_refusal_of_nothing
+from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
@@ -43,8 +43,8 @@ def find_experiment_to_change(
     try:
         return find_experiment(request, expid, site)
     except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
-        named = {"kind": kind.name, "site": site or "", "expid": expid}
-        record_refusal_of_nothing(origin_of(request), refusal, subject=expid, **named)
+        origin = origin_of(request)
+        record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
 
 

@@ -111,12 +111,14 @@ def record_refusal(request: Request, refusal: Exception) -> None:
     )
 
 
-def record_refusal_of_nothing(origin: Origin, refusal: Exception, *, subject: str, **known: str) -> None:
-    """Record that a request was refused before it was clear which experiment it is about.
-
-    `subject` is what it named; `known` are columns of the trail (kind, site, expid) that are known all the same.
-    """
-    trail.record("action.refused", origin=origin, subject=subject, message=str(refusal), **known)
+def record_early_refusal(
+    origin: Origin, refusal: Exception, *, subject: str, kind: str = "", site: str = "", expid: str = ""
+) -> None:
+    """Record that a request was refused before it was clear which experiment it is about; the rest is what it said."""
+    message = str(refusal)
+    trail.record(
+        "action.refused", origin=origin, subject=subject, kind=kind, site=site, expid=expid, message=message
+    )
 
 
 def _first_or_new(request: Request) -> Action:

@@ -29,8 +29,8 @@ def three(site: Site) -> list[Experiment]:
 
 def ask(client: APIClient, *expids: str, kind: str = "run", key: str = "", **body: Any) -> Any:
     targets = [{"expid": expid} for expid in expids]
-    headers = {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
-    return client.post(BULK, {"kind": kind, "targets": targets} | body, format="json", **headers)
+    headers = {"Idempotency-Key": key} if key else None
+    return client.post(BULK, {"kind": kind, "targets": targets} | body, format="json", headers=headers)
 
 
 def statuses(answer: Any) -> list[int]:
@@ -198,7 +198,9 @@ def test_another_body_under_the_same_key_is_refused_as_a_whole(
 def test_a_malformed_request_is_refused_as_a_whole(
     as_operator: APIClient, three: list[Experiment], body: Any, field: str
 ) -> None:
-    whole = {"kind": "run", "targets": [{"expid": "a000"}]} | body if body else {"targets": [{"expid": "a000"}]}
+    whole = (
+        {"kind": "run", "targets": [{"expid": "a000"}]} | body if body else {"targets": [{"expid": "a000"}]}
+    )
     answer = as_operator.post(BULK, whole, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
     assert refusals() == [("many experiments", "")]

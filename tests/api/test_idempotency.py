@@ -75,7 +75,10 @@ def test_another_request_under_the_same_key_is_refused_with_the_first_action(
     factories.create_job(factories.create_experiment(experiment.site, expid="a001"))
     first = ask(as_manager).json()
     answer = ask(as_manager, path, body, method=method)
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:autosubmit-portal:idempotency-key-reused")
+    assert (answer.status_code, answer.json()["type"]) == (
+        422,
+        "urn:autosubmit-portal:idempotency-key-reused",
+    )
     assert (answer.json()["action_id"], answer.json()["action"]) == (first["id"], first["url"])
     assert AuditEntry.objects.filter(event="action.refused", message=answer.json()["detail"]).count() == 1
     assert Action.objects.count() == 1

@@ -16,7 +16,9 @@ def suspended(portal: Portal, expid: str) -> set[str]:
 def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Portal) -> None:
     expid = portal.make_experiment("large")
     path = f"/v4/experiments/{expid}"
-    wait_for(lambda: portal.http.get(path).body.get("total"), is_enough=lambda n: n == 10_001, seconds=SECONDS)
+    wait_for(
+        lambda: portal.http.get(path).body.get("total"), is_enough=lambda n: n == 10_001, seconds=SECONDS
+    )
     jobs = portal.http.get(f"{path}/jobs?section=SIM&view=quick").body["jobs"]
     names = {job["name"] for job in jobs}
     asked = portal.http.patch(f"{path}/jobs?status=SUSPENDED", {"jobs": sorted(names)})
