@@ -13,6 +13,7 @@ from django.utils import timezone
 from autosubmit_portal import health
 from autosubmit_portal.health import Finding, Level, examine
 from autosubmit_portal.workers.models import SILENCE, Worker
+from autosubmit_portal.workers.pulse import free_bytes
 from experiments.models import Action, Site, State
 from tests import factories
 
@@ -182,7 +183,7 @@ def test_the_disk_here_is_looked_at_when_no_worker_lives(site: Site) -> None:
 
 
 def test_room_is_told_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
-    assert health.free_bytes(tmp_path / "not" / "yet") == pytest.approx(health.free_bytes(tmp_path), rel=0.1)
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
 
 
 def test_an_examination_costs_no_more_queries_for_more_sites(
