@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -19,29 +19,37 @@ class NoRedis(Exception):
 
 @dataclass(slots=True)
 class RedisServer:
-    """A server in a folder of its own; killed, it forgets everything, and may be started again."""
+    """A server: its address for PORTAL_BROKER_URL, and its process."""
 
-    program: str
     folder: Path
-    process: subprocess.Popen[bytes] | None = field(default=None)
+    program: str
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """The address for PORTAL_BROKER_URL, the same after another start."""
+        """Its address."""
         return f"unix://{self.folder / 'socket'}"
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 when it does not run."""
+        return self.process.pid if self.process else 0
+
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        where = ["--port", "0", "--unixsocket", str(self.folder / "socket"), "--dir", str(self.folder)]
-        command = [self.program, *where, "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        """Start it, empty, and wait until it answers."""
+        options = ["--port", "0", "--unixsocket", str(self.folder / "socket"), "--save", ""]
+        self.process = subprocess.Popen(
+            [self.program, *options, "--dir", str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
         wait_for(self._answers)
 
     def kill(self) -> None:
-        """Kill -9 it."""
+        """Kill -9: the messages that were in it are gone."""
         if self.process:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(20)
             self.process = None
 
     def _answers(self) -> bool:
@@ -56,7 +64,7 @@ def server() -> Iterator[RedisServer]:
     program = shutil.which("redis-server")
     if program is None:
         raise NoRedis("No Redis server to test with: install it (Debian: apt-get install redis-server).")
-    made = RedisServer(program, Path(tempfile.mkdtemp(prefix="portal-redis-")))
+    made = RedisServer(Path(tempfile.mkdtemp(prefix="portal-redis-")), program)
     try:
         made.start()
         yield made
