@@ -4,7 +4,7 @@ Each check answers with findings that say what is wrong and what to do. None of 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -77,19 +77,14 @@ class Evidence:
 Check = Callable[[Evidence], Iterator[Finding]]
 
 
-def examine() -> list[Finding]:
-    """Make every check and return what they found, at least one finding for each part."""
+def examine(parts: Collection[str] = ()) -> list[Finding]:
+    """Make the checks of some parts, by default all, and return what they found: at least one finding for each."""
     evidence, findings = Evidence(), list[Finding]()
-    for part, check in CHECKS.items():
+    for part in parts or CHECKS:
         is_away = any(finding.word == "down" for finding in findings if finding.part == "database")
-        found = [AWAY] if is_away else _careful(check, evidence)
+        found = [AWAY] if is_away else _careful(CHECKS[part], evidence)
         findings += [replace(finding, part=part) for finding in found]
     return findings
-
-
-def problems() -> list[Finding]:
-    """Return what is not well, the worst first."""
-    return sorted((finding for finding in examine() if finding.level), key=lambda finding: -finding.level)
 
 
 def words(findings: list[Finding]) -> dict[str, str]:
@@ -244,7 +239,7 @@ CHECKS: dict[str, Check] = {
 
 def _start(queue_name: str) -> str:
     is_default = queue_name == settings.Q_CLUSTER["name"]
-    return f"{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster"
+    return f"`{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster`."
 
 
 def _ok(text: str) -> Finding:
