@@ -26,6 +26,7 @@ from experiments.models import Action, Site, State
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
 WAITING_LONG = timedelta(seconds=20)
 WAITING_TOO_LONG = timedelta(minutes=5)
+BROKERS = {"database": "the database", "redis": "Redis"}
 LITTLE_BYTES = 1024**3
 TOO_LITTLE_BYTES = 100 * 1024**2
 
@@ -98,7 +99,7 @@ def words(findings: list[Finding]) -> dict[str, str]:
 
 def _careful(check: Check, evidence: Evidence) -> list[Finding]:
     try:
-        return list(check(evidence)) or [_ok("")]
+        return list(check(evidence)) or [_ok("Nothing is amiss.")]
     except Error as error:
         return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
 
@@ -139,7 +140,7 @@ def broker(evidence: Evidence) -> Iterator[Finding]:
         remedy = "Start it, or correct PORTAL_BROKER_URL. Actions wait until then."
         yield Finding(Level.FAIL, "down", f"The broker does not answer: {_line(error)}.", remedy)
         return
-    yield _ok(f"Messages to workers wait in {broker_name()}.")
+    yield _ok(f"Messages to workers wait in {BROKERS[broker_name()]}.")
 
 
 def workers(evidence: Evidence) -> Iterator[Finding]:
@@ -211,7 +212,7 @@ def program(evidence: Evidence) -> Iterator[Finding]:
     """Look for the program of each site on this host, which need not be the one where its commands run."""
     for site in evidence.sites:
         if os.access(site.autosubmit, os.X_OK):
-            yield _ok(f"{site.autosubmit} is here.")
+            yield _ok(f"{site.autosubmit} of {site} is on this host.")
         else:
             text = f"{site.autosubmit} of {site} is not on this host."
             yield Finding(Level.WARN, "missing", text, "Well if the workers of the site are on another host.")
