@@ -18,8 +18,8 @@ What `make bench` measured; it writes this page. Read the figures as orders of m
 
 ## From request to command
 
-| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s |
-| --- | --- | --- | --- | --- | --- | --- |
+| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s | load |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
 - **Broker**: where messages to workers wait. The database by default, here SQLite or PostgreSQL; Redis with
@@ -33,6 +33,7 @@ What `make bench` measured; it writes this page. Read the figures as orders of m
   PostgreSQL server.
 - **Stops in**: from SIGTERM to the end of `manage.py qcluster` while it looks at a command that takes two minutes. The
   command goes on, and the next worker looks.
+- **Load**: the load average of the machine when the row was begun, other work and our own preparations included.
 
 Web, worker and mirror are real processes with real connections; PostgreSQL and Redis are on the same machine, without
 `fsync`. The store was made by the real Autosubmit, but the `autosubmit` that the actions start is a stand-in that notes
