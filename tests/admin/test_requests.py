@@ -68,6 +68,13 @@ def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, 
     assert shown == [shlex.join(argv) for argv in Action.objects.get().command]
 
 
+def test_an_address_fills_the_form(as_operator: Client, job: Job) -> None:
+    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
+    shown = commands_in(as_operator.get(address, {"status": "READY", "filter_status": ["FAILED", "WAITING"]}))
+    assert shown[0].endswith("--status_final=READY '--filter_status=FAILED WAITING'")
+    assert Action.objects.count() == 0
+
+
 def test_a_preview_is_not_asked_for_by_get(as_manager: Client, job: Job) -> None:
     assert as_manager.get(f"{form_of(RUN, job)}preview/").status_code == 405
 
