@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from autosubmit_portal.access.policy import Forbidden
 from autosubmit_portal.api.documentation import table
 from autosubmit_portal.api.errors import AmbiguousExpid, problem_of
-from autosubmit_portal.api.fields import choice
+from autosubmit_portal.api.fields import choice, flag
 from autosubmit_portal.api.lookup import actor_of, find_experiment_to_change
 from autosubmit_portal.api.requests import (
     Envelope,
@@ -66,6 +66,7 @@ class ParametersField(serializers.DictField):
 class BulkBody(Envelope):
     """What is asked for, of which experiments."""
 
+    dry_run = flag(required=False, help_text="Answer what each action would do and change nothing.")
     kind = choice(KIND_NAMES, help_text=f"The action.\n\n{table(KINDS)}")
     targets = serializers.ListField(
         child=BulkTarget(), min_length=1, max_length=MOST_TARGETS, help_text="Each experiment once."

@@ -112,11 +112,16 @@ def _age(action: Action) -> timedelta:
 
 
 def _silent(action: Action, *, has_started: bool) -> bool:
-    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it."""
+    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
+
+    One that was never seen may still be started by a worker that was only slow, so it is given up first.
+    """
     if has_started and _must_end(action):
         finish.finish(action, _judged(action, Outcome(False, "")), -signal.SIGKILL)
         return True
     if _age(action) < GRACE or finish.run_lives(action):
         return False
-    finish.lose(action)
+    if not has_started and not runner_for(action.site).give_up(action.run_directory(action.step)):
+        return False
+    finish.lose(action, has_started=has_started)
     return True

@@ -31,6 +31,13 @@ class Runner(ABC):
         """Say whether the command lives or how it ended. May be called at any time, by anybody, any number of times."""
 
     @abstractmethod
+    def give_up(self, directory: Path) -> bool:
+        """Make sure that a command that has not started never will; answer False when it has started.
+
+        Whoever should have started it may only have been slow: it finds the directory taken, or its launcher does.
+        """
+
+    @abstractmethod
     def end(self, directory: Path) -> None:
         """End a command and everything of its process group: SIGTERM first, SIGKILL when it lives on.
 

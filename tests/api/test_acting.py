@@ -253,7 +253,8 @@ def test_every_kind_has_a_route() -> None:
     routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", False)}
     assert {(kind.target.value, kind.is_edit) for kind in CATALOGUE.values()} <= routed
     assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.SITE] == ["create"]
-    assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS] == ["set_status"]
+    jobs = [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS]
+    assert jobs == ["set_status", "set_status_live"]
     assert [kind.name for kind in CATALOGUE.values() if kind.is_edit] == ["update_description"]
 
 
