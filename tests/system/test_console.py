@@ -198,8 +198,8 @@ def test_the_confirmation_shows_what_would_change_job_by_job(page: Page, portal:
     page.get_by_role("link", name="Set status…").click()
     page.get_by_label("Status", exact=False).first.select_option("READY")
     preview = page.locator("#preview")
-    expect(preview).to_contain_text("would start before its parents have completed")
-    expect(preview).to_contain_text("1 job changes")
+    expect(preview.get_by_role("row", name=f"{expid}_20000101_fc0_1_SIM WAITING READY")).to_be_visible()
+    expect(preview).to_contain_text("before its parents have completed")
     expect(preview).to_contain_text("1 job follows")
 
 
