@@ -155,7 +155,7 @@ def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def make_experiment(autosubmit: Path, autosubmit_home: Path) -> MakeExperiment:
-    """Make real experiments: small, failing, long(sleep=), mixed(sleep=), medium, waiting (has no job list)."""
+    """Make real experiments: small, failing, long(sleep=), mixed(sleep=), medium, large, waiting (no job list)."""
 
     def make(kind: str, **options: Any) -> str:
         workflow = KINDS[kind](**options)

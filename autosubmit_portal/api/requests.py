@@ -12,6 +12,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from autosubmit_portal.api.errors import by_field
 from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField
 from autosubmit_portal.api.lookup import actor_of
 from autosubmit_portal.api.shapes.actions import ActionItem
@@ -42,7 +43,8 @@ class Envelope(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         max_length=2000,
-        help_text="Why; kept in the action and the audit trail. Needed where `would_lose` of a dry run says something.",
+        help_text="Why; kept in the action and the audit trail. "
+        "Required where the action would destroy something: `would_lose` of a dry run says what.",
     )
     dry_run: serializers.BooleanField = DryRunField()
 
@@ -163,10 +165,15 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
-    serializer = Envelope(data=body)
-    serializer.is_valid(raise_exception=True)
-    said = {} if dry_run is None else {"dry_run": dry_run}
-    return merged(serializer.validated_data, said)
+    return merged(checked(Envelope, body), {} if dry_run is None else {"dry_run": dry_run})
+
+
+def checked(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says, as `shape` describes it; raise InvalidParameters naming each field that is wrong."""
+    serializer = shape(data=dict(body))
+    if not serializer.is_valid():
+        raise InvalidParameters(by_field(serializer.errors))
+    return dict(serializer.validated_data)
 
 
 def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
