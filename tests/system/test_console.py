@@ -179,7 +179,8 @@ def kill_command(portal: Portal, action: int) -> None:
 
 def test_what_destroys_work_asks_why_and_says_what_is_lost(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "small")
-    portal.http.post(f"/v4/experiments/{expid}?action=run", Prefer="wait=60")
+    portal.http.post(f"/v4/experiments/{expid}?action=run")
+    wait_for(lambda: actions_of(portal, expid)[0]["state"] == "succeeded", seconds=COMMAND_MS / 1000)
     open_experiment(page, expid)
     page.get_by_role("link", name="Generate…").first.click()
     expect(page.locator("#preview")).to_contain_text(f"{expid} loses the progress of 4 jobs: 4 COMPLETED.")
