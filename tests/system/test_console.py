@@ -16,13 +16,17 @@ from tests.waiting import wait_for
 # A command of Autosubmit takes 3 s on an idle machine, ten times that on a busy one; nothing here waits for it in vain.
 COMMAND_MS = 180_000
 
+# A page takes well under a second, unless the machine does much else.
+expect.set_options(timeout=30_000)
+
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
 
 def mirrored(portal: Portal, kind: str) -> str:
-    """Make an experiment as from a terminal and wait until the portal shows it."""
+    """Make an experiment as from a terminal and wait until the portal shows it, with its jobs if it has any."""
     expid = portal.make_experiment(kind)
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").status == 200)
+    wait_for(lambda: kind == "waiting" or portal.http.get(f"/v4/experiments/{expid}").body["total"])
     return expid
 
 
