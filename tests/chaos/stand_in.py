@@ -153,6 +153,7 @@ def run(expid: str, dice: random.Random) -> int:
     signal.signal(signal.SIGINT, interrupt)
     try:
         time.sleep(dice.choice((0.2, 1.0, 3.0, 8.0)))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     except InterruptedError:
         say("Interrupt signal received")
         return STOPPED
@@ -161,6 +162,8 @@ def run(expid: str, dice: random.Random) -> int:
 
 
 def interrupt(*_: object) -> None:
+    """Take the first; `stop` sends more until we have gone, which must not change how we end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise InterruptedError
 
 
@@ -245,4 +248,4 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())
