@@ -72,6 +72,7 @@ class Child:
         if status is None:
             return ""
         pause = self._pause()
+        self.kill()  # a worker whose main process was killed would go on for ever, replaced and yet there
         self.process, self.due = None, time.monotonic() + pause
         return f"{self.name} ended ({_how(status)}); it is started again in {pause:.0f} s."
 

@@ -105,6 +105,22 @@ def test_it_starts_again_what_dies(made: Portal, supervise: Supervise, word: str
     assert "killed by SIGKILL" in made.log("portal")
 
 
+def test_what_a_process_that_died_has_left_behind_is_killed(tmp_path: Path) -> None:
+    child = Child("worker", ["sh", "-c", f"sleep 60 & echo $! >{tmp_path}/left; exit 1"])
+    child.start()
+    left = int(wait_for(lambda: (tmp_path / "left").exists() and (tmp_path / "left").read_text()))
+    wait_for(child.look)
+    wait_for(lambda: not is_alive(left))
+
+
+def is_alive(pid: int) -> bool:
+    """Answer whether a process lives; one that has ended and that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_an_experiment_that_runs_goes_on_when_the_portal_stops(
     supervise: Supervise,
     autosubmit: Path,
