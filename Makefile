@@ -97,7 +97,7 @@ fix: install-tests ## repair what the style checks can repair
 chaos: install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/test_real.py
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
 
 bench: install-tests autosubmit ## measure how soon actions start, into docs/performance.md (some minutes, a quiet machine)
 	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)"

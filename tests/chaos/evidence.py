@@ -53,6 +53,11 @@ class Evidence:
     def ended(self) -> dict[str, Line]:
         return {line.name: line for line in self.ledger if line.event == "ended"}
 
+    @property
+    def cancelled(self) -> set[int]:
+        """Actions whose running command somebody asked to end."""
+        return {e["action_id"] for e in self.entries if e["event"] == "action.cancel_requested"}
+
 
 def gather(fleet: Fleet, full_disk: list[tuple[float, float]]) -> Evidence:
     """Read everything."""
@@ -129,6 +134,8 @@ def runs_lost(found: Evidence) -> Iterator[str]:
         end = found.ended.get(line.name)
         if end:
             yield from _what_is_unknown(found, action, step, end)
+        elif pk not in found.cancelled:  # nobody else ends a command: it must have said how it ended
+            yield f"the command {line.name} has not ended; its action: {action['state']}"
 
 
 def _what_is_unknown(found: Evidence, action: dict[str, Any], step: int, end: Line) -> Iterator[str]:

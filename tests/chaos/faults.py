@@ -31,6 +31,7 @@ class Faults:
     counts: Counter[str] = field(default_factory=Counter)
     full_disk: list[tuple[float, float]] = field(default_factory=list)
     asleep: list[tuple[float, int]] = field(default_factory=list)
+    planned: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def kinds(self) -> dict[Callable[[], str], int]:
@@ -38,8 +39,9 @@ class Faults:
         kinds: dict[Callable[[], str], int] = {
             self.at_a_point: 45,
             self.kill_child: 12,
-            self.kill_cluster: 9,
-            self.kill_web: 8,
+            self.kill_cluster: 7,
+            self.kill_main: 3,
+            self.kill_web: 7,
             self.kill_mirror: 5,
             self.stall: 6,
             self.deliver_twice: 6,
@@ -74,13 +76,13 @@ class Faults:
 
     def at_a_point(self) -> str:
         """Stop whoever reaches a named point, then kill it, kill its whole cluster, or let it sleep for long."""
-        name = self.dice.choice([point[0] for point in POINTS])
-        then = self.dice.choice(("kill", "kill", "kill all", "stall"))
+        name, then = self._next_point()
         seconds = self.dice.choice(STALLS_SECONDS[self.in_haste])
         pid = self._reached(name)
         if not pid:
+            self.planned.insert(0, (name, then))  # nobody came by: another time
             return ""
-        if then == "stall" and name not in IN_TRANSACTION:
+        if then == "stall":
             self.asleep.append((time.monotonic() + seconds, pid))
             return f"at {name}: SIGSTOP {seconds:g} s"
         if then == "kill all":
@@ -88,6 +90,17 @@ class Faults:
             return f"at {name}: kill -9 of all"
         _signal(pid, signal.SIGKILL)
         return f"at {name}: kill -9"
+
+    def _next_point(self) -> tuple[str, str]:
+        """Return a point and what to do there; each of all there are comes once before any comes again."""
+        if not self.planned:
+            names = [point[0] for point in POINTS]
+            every = [(name, then) for name in names for then in ("kill", "kill all", "stall")]
+            self.planned = [
+                (name, then) for name, then in every if then != "stall" or name not in IN_TRANSACTION
+            ]
+            self.dice.shuffle(self.planned)
+        return self.planned.pop()
 
     def kill_child(self) -> str:
         """Kill a worker, a pusher or a monitor of a cluster, busy or idle."""
@@ -103,6 +116,11 @@ class Faults:
         for name in names:
             self._kill_group(name)
         return "a whole cluster: kill -9" if len(names) == 1 else "both clusters: kill -9"
+
+    def kill_main(self) -> str:
+        """Kill the main process of a cluster alone; its guard and workers go on until its keeper notices."""
+        _signal(self.fleet.portal.processes[self.dice.choice(CLUSTERS)].pid, signal.SIGKILL)
+        return "the main process of a cluster: kill -9"
 
     def kill_web(self) -> str:
         """Kill the web server with its workers, or one worker of it."""

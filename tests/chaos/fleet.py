@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -80,10 +81,12 @@ class Fleet:
             self.portal.manage("shell", "--no-imports", "-c", DELIVER, MESSAGES=json.dumps(messages))
 
     def keep(self) -> None:
-        """Start again what has died, as an init system does, until the fleet is closing."""
+        """Start again what has died and end what it left, as `manage.py portal` does, until the fleet is closing."""
         while not self.closing.wait(LOOK_SECONDS):
             for name, process in list(self.portal.processes.items()):
                 if process.poll() is not None and not self.closing.is_set():
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
                     self.portal.spawn(name)
 
 

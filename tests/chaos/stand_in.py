@@ -51,11 +51,17 @@ def main() -> int:
     dice = random.Random(f"{seed()} {name}")
     expid = words[1] if len(words) > 1 else "-"
     note("started", name, command, expid, 0)
-    print(f"output of {name} begins", flush=True)
+    say(f"output of {name} begins")
     status = COMMANDS[command](expid, dice)
-    print(f"output of {name} ends", flush=True)
+    say(f"output of {name} ends")
     note("ended", name, command, expid, status)
     return status
+
+
+def say(text: str) -> None:
+    """Print a line at once; a disk that is full does not end us, and is no reason to end otherwise than we would."""
+    with suppress(OSError):
+        os.write(1, f"{text}\n".encode())
 
 
 def seed() -> str:
@@ -70,7 +76,7 @@ def note(event: str, name: str, command: str, expid: str, status: int) -> None:
 
 
 def version() -> int:
-    print("4.1.17.1")
+    say("4.1.17.1")
     return 0
 
 
@@ -104,7 +110,7 @@ def create_experiment(_expid: str, dice: random.Random) -> int:
             (expid, option("description"), "4.1.17.1"),
         )
         connection.execute("INSERT INTO details(exp_id, hpc) VALUES (?, 'LOCAL')", (row.lastrowid,))
-    print(f"Experiment {expid} created", flush=True)
+    say(f"Experiment {expid} created")
     return 0
 
 
@@ -130,7 +136,7 @@ def set_status(expid: str, dice: random.Random) -> int:
         return in_use()
     time.sleep(dice.uniform(0.05, 0.6))
     for name in option("list").split():
-        print(f"CHANGED: job: {name} status to: {option('status_final')}")
+        say(f"CHANGED: job: {name} status to: {option('status_final')}")
     write_jobs(expid, read_jobs(expid) | dict.fromkeys(option("list").split(), option("status_final")))
     return 0
 
@@ -147,21 +153,24 @@ def run(expid: str, dice: random.Random) -> int:
     signal.signal(signal.SIGINT, interrupt)
     try:
         time.sleep(dice.choice((0.2, 1.0, 3.0, 8.0)))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     except InterruptedError:
-        print("Interrupt signal received", flush=True)
+        say("Interrupt signal received")
         return STOPPED
     write_jobs(expid, dict.fromkeys(read_jobs(expid), "COMPLETED"))
     return dice.choice((0, 0, 0, 1))
 
 
 def interrupt(*_: object) -> None:
+    """Take the first; `stop` sends more until we have gone, which must not change how we end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise InterruptedError
 
 
 def stop(expid: str, dice: random.Random) -> int:
     runs = runs_of(expid)
     if not runs:
-        print(f"Experiment {expid} was not running")
+        say(f"Experiment {expid} was not running")
     while runs:
         for pid in runs:
             signal_to(pid)
@@ -199,7 +208,7 @@ def locked(expid: str) -> int | None:
 
 
 def in_use() -> int:
-    print(IN_USE, flush=True)
+    say(IN_USE)
     return 1
 
 
@@ -239,4 +248,4 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())

@@ -14,5 +14,5 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
 def test_nothing_is_lost_done_twice_or_unrecorded_when_processes_and_servers_die(database: str) -> None:
     seed = secrets.randbelow(10**6)
-    verdict = ordeal(Setup(database), seed=seed, faults=8, experiments=8, in_haste=True)
+    verdict = ordeal(Setup(database), seed=seed, faults=6, experiments=6, in_haste=True)
     assert verdict.is_clean, f"seed {seed}\n{report(verdict)}"

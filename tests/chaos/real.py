@@ -103,14 +103,14 @@ def test_real_runs_outlive_everything_and_are_found_again(real: Fleet) -> None:
 
 
 def test_a_real_run_is_stopped_and_restarted_while_clusters_die(real: Fleet) -> None:
-    expid, run = made_and_running(real, sleep=20)
+    expid, run = made_and_running(real, sleep=60)
     faults = Faults(real, [], random.Random(1), in_haste=False)
     stop = asked(real, expid, "stop")
     wait_for(lambda: has_started(real, stop), seconds=90)
     faults.kill_cluster()
     assert ended(real, stop)["state"] == "succeeded"
     assert ended(real, run)["state"] == "cancelled"
-    wait_for(lambda: "COMPLETED" in job_ended(real, expid), seconds=90)
+    wait_for(lambda: "COMPLETED" in job_ended(real, expid), seconds=180)
     restart = asked(real, expid, "restart", force=True)
     wait_for(lambda: has_started(real, restart), seconds=90)
     faults.kill_cluster()
