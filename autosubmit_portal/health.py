@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min
 from django.utils import timezone
@@ -104,7 +104,7 @@ def words(findings: list[Finding]) -> dict[str, str]:
 def _careful(check: Check, evidence: Evidence) -> list[Finding]:
     try:
         return list(check(evidence)) or [_ok("")]
-    except DatabaseError as error:
+    except Error as error:
         return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
 
 
@@ -113,7 +113,7 @@ def database(evidence: Evidence) -> Iterator[Finding]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except Error as error:
         text = f"The database does not answer: {_line(error)}."
         yield Finding(Level.FAIL, "down", text, "Start it, or correct PORTAL_DATABASE_URL.")
         return

@@ -198,7 +198,7 @@ class Portal:
         name, password = f"{role.lower()}-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
         code = (
             "import os; from django.contrib.auth.models import Group, User;"
-            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD'], is_staff=True);"
+            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD']);"
             "u.groups.add(Group.objects.get(name=os.environ['ROLE']))"
         )
         self.manage("shell", "--no-imports", "-c", code, NAME=name, WORD=password, ROLE=role)

@@ -1,5 +1,6 @@
 """The form of an action kind: one widget per option. The rules stay in the serializer; its errors come back here."""
 
+import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,23 +12,33 @@ from experiments.catalogue import ActionKind
 from experiments.models import Experiment
 
 REASON = "reason"
+KEY = "idempotency_key"
 
 
 class ActionForm(forms.Form):
-    """The options of a kind, then the reason that goes into the audit trail."""
+    """The options of a kind, then the reason that goes into the audit trail, and what the browser calls the request."""
 
     options: tuple[Option, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Return what was filled in, as the parameters of a request; what was left blank is left out."""
-        self.full_clean()
+        self.is_valid()
         values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
     def reason(self) -> str:
         """Return the reason that was given."""
-        self.full_clean()
+        self.is_valid()
         return str(self.cleaned_data.get(REASON, ""))
+
+    @staticmethod
+    def new_key() -> str:
+        """Return a name for the request that a newly shown form will make, however often it is sent."""
+        return secrets.token_urlsafe(24)
+
+    def key(self) -> str:
+        """Return what the browser calls this request, blank if nothing."""
+        return str(self.data.get(KEY, ""))
 
     def show_errors(self, refusal: InvalidParameters) -> None:
         """Put each error at its field; errors of fields that are not shown go above the form."""

@@ -174,12 +174,17 @@ def kinds_of(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
 def table(kinds: Sequence[ActionKind]) -> str:
     """Return what the kinds do, as a table in Markdown."""
     rows = (
-        f"| `{kind.name}` | {kind.help} {kind.warning} | `experiments.{kind.permission}` | {_options(kind)} |"
+        f"| `{kind.name}` | {_explained(kind)} | `experiments.{kind.permission}` | {_options(kind)} |"
         for kind in kinds
     )
     return "\n".join(
         ("| action | what it does | permission | parameters |", "| --- | --- | --- | --- |", *rows)
     )
+
+
+def _explained(kind: ActionKind) -> str:
+    needs = "Needs a `reason` where it destroys something." if kind.loses else ""
+    return " ".join(filter(None, (kind.help, kind.warning, needs)))
 
 
 def _options(kind: ActionKind) -> str:

@@ -28,7 +28,5 @@ def ring(site: Site) -> None:
 def _send(task: str, argument: int | str, site: Site) -> None:
     try:
         async_task(f"experiments.tasks.{task}", argument, cluster=site.queue)
-    except (
-        Exception
-    ):  # whatever a broker may raise: the supervisor comes every minute, sends again, and looks
+    except Exception:  # whatever a broker raises: the supervisor comes every minute, sends again, and looks
         logger.exception("“%s %s” must wait: the queue %s cannot be reached", task, argument, site.queue)

@@ -56,7 +56,7 @@ class Runner(ABC):
     def bound_output(self, directory: Path) -> None:
         """Drop the oldest output of a command that printed too much."""
 
-    def text(self, directory: Path, limit: int = 1_000_000) -> str:
+    def text(self, directory: Path, limit: int = 8_000_000) -> str:
         """Return the last `limit` bytes of the output as text."""
         size = self.output(directory, 0, 0)[1]
         return self.output(directory, max(0, size - limit), limit)[0].decode("utf-8", "replace")

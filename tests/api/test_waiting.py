@@ -66,7 +66,7 @@ def worker(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         Action.objects.filter(pk=action_id).update(state=State.SUCCEEDED, exit_status=0, message="Done")
         connection.close()
 
-    def send(action: Action) -> None:
+    def send(task: str, action: Action) -> None:
         threads.append(threading.Thread(target=end, args=(action.pk,)))
         threads[-1].start()
 
