@@ -281,7 +281,7 @@ def test_a_preview_shows_the_jobs_that_follow(as_operator: Client, job: Job) -> 
 def test_a_preview_warns_of_unfinished_parents(as_operator: Client, job: Job) -> None:
     post = job.experiment.jobs.get(name="a000_POST")
     shown = preview(as_operator, SET_STATUS, post, status="READY")
-    assert "a000_POST would start before its parents have completed: a000_SIM (FAILED)" in shown
+    assert "a000_POST: READY does not let it start before its parents have completed, a000_SIM" in shown
 
 
 def test_a_preview_of_what_changes_nothing_says_so(as_operator: Client, job: Job) -> None:

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.requests import preferred_wait
 from experiments.actions import queue
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, Site, State
 from experiments.permissions import synchronise_permissions
 from tests import factories
 
@@ -66,8 +66,8 @@ def worker(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         Action.objects.filter(pk=action_id).update(state=State.SUCCEEDED, exit_status=0, message="Done")
         connection.close()
 
-    def send(task: str, action: Action) -> None:
-        threads.append(threading.Thread(target=end, args=(action.pk,)))
+    def send(task: str, action_id: int, site: Site) -> None:
+        threads.append(threading.Thread(target=end, args=(action_id,)))
         threads[-1].start()
 
     monkeypatch.setattr(queue, "_send", send)

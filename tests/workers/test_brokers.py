@@ -91,7 +91,7 @@ def test_an_action_waits_when_redis_is_dead(
     send(queued)
     queued.refresh_from_db()
     assert queued.state == State.QUEUED
-    assert f"The queue portal cannot be reached for “execute {queued.pk}”" in caplog.text
+    assert f"“execute {queued.pk}” must wait: the queue portal cannot be reached" in caplog.text
 
 
 def test_nobody_who_rings_fails_because_redis_is_dead(
