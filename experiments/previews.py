@@ -57,9 +57,8 @@ def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = 
     new: str = parameters["status"]
     chosen, doubts = _WAYS[way](workflow, parameters[way])
     loaded = {row.name: _loaded(row) for row in workflow.rows}
-    changes = _differing(
-        workflow, {**loaded, **(dict.fromkeys(chosen, new) if reported is None else reported)}
-    )
+    told = dict.fromkeys(chosen, new) if reported is None else reported
+    changes = _differing(workflow, {**loaded, **told})
     wanted = set(chosen)
     own = [change for change in changes if change.job in wanted]
     reset = [change.job for change in changes if change.job not in wanted]
@@ -69,11 +68,11 @@ def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = 
     return _effect(workflow, own, doubts + _none_of(chosen, own, new) + early, changes)
 
 
-def set_status_live(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
-    """Preview a change that a run makes: exactly the named jobs that have another status."""
+def set_status_live(workflow: Workflow, parameters: Parameters, _reported: Reported = None) -> Effect:
+    """Preview a change that a run makes: exactly the named jobs that have another status. No dry run reports it."""
     new: str = parameters["status"]
     chosen, doubts = _by_name(workflow, parameters["jobs"])
-    changes = _differing(workflow, dict.fromkeys(chosen, new) if reported is None else reported)
+    changes = _differing(workflow, dict.fromkeys(chosen, new))
     early = _too_early(workflow, changes, "it would start before its parents have completed")
     return _effect(workflow, changes, doubts + _none_of(chosen, changes, new) + early, changes)
 

@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import TransactionTestCase
+from django_q.brokers import get_broker
 from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
@@ -23,7 +24,6 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
-from autosubmit_portal.workers.redis_broker import RedisBroker
 from experiments.models import Site
 from tests import factories
 from tests import redis_server as redis
@@ -106,7 +106,7 @@ def redis_server() -> Iterator[RedisServer]:
 def at_redis(redis_server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """Have the messages of this process wait in a Redis that is empty."""
     _use_redis(redis_server.url, settings, monkeypatch)
-    RedisBroker("portal").delete_queue()
+    get_broker().delete_queue()
     return redis_server
 
 

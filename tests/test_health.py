@@ -13,6 +13,7 @@ from django.utils import timezone
 from autosubmit_portal import health
 from autosubmit_portal.health import Finding, Level, examine
 from autosubmit_portal.workers.models import SILENCE, Worker
+from autosubmit_portal.workers.pulse import free_bytes
 from experiments.models import Action, Site, State
 from tests import factories
 
@@ -32,20 +33,24 @@ def found(part: str) -> Finding:
     return finding
 
 
+def problems() -> list[Finding]:
+    """Return what is not well."""
+    return [finding for finding in examine() if finding.level]
+
+
 def test_each_part_of_a_portal_that_is_well_is_ok(site: Site) -> None:
     assert [(finding.part, finding.word) for finding in examine()] == [(part, "ok") for part in health.CHECKS]
-    assert health.problems() == []
+    assert problems() == []
 
 
 def test_what_is_not_well_has_a_text_and_what_fails_a_remedy_or_the_reason_of_the_site(site: Site) -> None:
     Worker.objects.all().delete()
     Site.objects.update(mirrored_at=None)
-    assert all(finding.text and finding.remedy for finding in health.problems())
+    assert all(finding.text and finding.remedy for finding in problems())
 
 
-def test_the_worst_comes_first(site: Site) -> None:
-    Site.objects.update(autosubmit="/not/here", mirrored_at=None)
-    assert [finding.level for finding in health.problems()] == [Level.FAIL, Level.WARN]
+def test_only_the_parts_that_are_named_are_examined(site: Site) -> None:
+    assert [finding.part for finding in examine(("disk", "broker"))] == ["disk", "broker"]
 
 
 def test_a_database_that_does_not_answer_is_down_and_nothing_else_is_asked(site: Site) -> None:
@@ -80,7 +85,7 @@ def test_a_queue_that_nobody_serves_is_named_with_its_sites_and_how_to_start_a_w
     (finding,) = [finding for finding in examine() if finding.part == "workers" and finding.level]
     assert (finding.level, finding.word) == (Level.FAIL, "missing")
     assert finding.text == "No worker serves the queue “hpc” of north."
-    assert finding.remedy == "Start one: Q_CLUSTER_NAME=hpc manage.py qcluster"
+    assert finding.remedy == "Start one: `Q_CLUSTER_NAME=hpc manage.py qcluster`."
 
 
 @pytest.mark.parametrize("change", [{"seen_at": timezone.now() - 2 * SILENCE}, {"is_stopping": True}])
@@ -88,7 +93,7 @@ def test_a_worker_that_was_killed_or_is_being_stopped_serves_nobody(
     site: Site, change: dict[str, Any]
 ) -> None:
     Worker.objects.update(**change)
-    assert found("workers").remedy == "Start one: manage.py qcluster"
+    assert found("workers").remedy == "Start one: `manage.py qcluster`."
 
 
 def test_a_worker_that_cannot_read_our_messages_is_foreign(site: Site) -> None:
@@ -145,7 +150,7 @@ def test_a_mirror_that_does_not_look_is_stale(site: Site, age: timedelta | None,
 
 def test_a_site_that_is_broken_says_why_once(site: Site) -> None:
     Site.objects.update(problem="There is no database.", mirrored_at=None)
-    (finding,) = health.problems()
+    (finding,) = problems()
     assert (finding.part, finding.word) == ("sites", "unhealthy")
     assert finding.text == "The site local: There is no database."
 
@@ -182,7 +187,7 @@ def test_the_disk_here_is_looked_at_when_no_worker_lives(site: Site) -> None:
 
 
 def test_room_is_told_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
-    assert health.free_bytes(tmp_path / "not" / "yet") == pytest.approx(health.free_bytes(tmp_path), rel=0.1)
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
 
 
 def test_an_examination_costs_no_more_queries_for_more_sites(

@@ -9,11 +9,12 @@ from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, path, resolve
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from autosubmit_portal.access import policy
+from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
 NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "User", "Group", "ApiToken")
@@ -52,7 +53,14 @@ class Console(AdminSite):
         context: dict[str, Any] = super().each_context(request)
         models = [model for app in context["available_apps"] for model in app["models"] if model["admin_url"]]
         context["navigation"] = sorted(models, key=_position)
+        context["may_see_health"] = policy.may_view(request.user, Site)
         return context
+
+    def get_urls(self) -> list[Any]:
+        """Add the page of the portal's health."""
+        from autosubmit_portal.admin.health import health_page
+
+        return [path("health/", self.admin_view(health_page), name="health"), *super().get_urls()]
 
     @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
@@ -69,6 +70,17 @@ def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str,
     """Return what the experiment already has under the name of an option, such as its description."""
     values = {option.name: getattr(experiment, option.name, None) for option in kind.options}
     return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
+    """Return what the address of a form says of its options, such as `?force=on`."""
+    given = (option for option in kind.options if option.name in query)
+    return {
+        option.name: query.getlist(option.name)
+        if option.choices and option.type is OptionType.LIST
+        else query[option.name]
+        for option in given
+    }
 
 
 def field_for(option: Option) -> forms.Field:

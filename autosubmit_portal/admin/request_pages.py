@@ -15,7 +15,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions
 from autosubmit_portal.admin.actions import Answer, Button, Subject
 from autosubmit_portal.admin.base import ConsoleAdmin, whole_number
-from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, raw_parameters
+from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, linked_values, raw_parameters
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action
@@ -46,12 +46,7 @@ class FormPage:
         if is_filled:
             return form_class(request.POST)
         initial = initial_values(self.kind, self.subjects[0].experiment)
-        linked = {
-            option.name: request.GET[option.name]
-            for option in self.kind.options
-            if option.name in request.GET
-        }
-        return form_class(initial=initial | self._earlier(request) | linked)
+        return form_class(initial=initial | self._earlier(request) | linked_values(self.kind, request.GET))
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""

@@ -121,7 +121,7 @@ KEY = OpenApiParameter(
     description=(
         "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
         "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
-        "a dry run ignores it."
+        "`dry_run=true` ignores it."
     ),
     examples=[OpenApiExample("UUID", "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11")],
 )

@@ -21,9 +21,9 @@ lines() {
 is_waiting() {
     [ "$list" -ef "$new" ]
 }
-# The run has renamed the file, which is when its inode changed; what it saved later is newer.
+# The run has renamed the file, which is when its inode changed; a job list that is newer was saved after that.
 is_saved() {
-    [ -n "$(find "$root/$expid/pkl" "$root/$expid/db" -name 'job_list*' -newermc "$new" 2>/dev/null)" ]
+    [ -n "$(find "$root/$expid/pkl/job_list_$expid.pkl" "$root/$expid/db/job_list.db" -newermc "$new" 2>/dev/null)" ]
 }
 give_up() {
     if is_waiting && mv "$list" "$new.back"; then

@@ -68,6 +68,13 @@ def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, 
     assert shown == [shlex.join(argv) for argv in Action.objects.get().command]
 
 
+def test_an_address_fills_the_form(as_operator: Client, job: Job) -> None:
+    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
+    shown = commands_in(as_operator.get(address, {"status": "READY", "filter_status": ["FAILED", "WAITING"]}))
+    assert shown[0].endswith("--status_final=READY '--filter_status=FAILED WAITING'")
+    assert Action.objects.count() == 0
+
+
 def test_a_preview_is_not_asked_for_by_get(as_manager: Client, job: Job) -> None:
     assert as_manager.get(f"{form_of(RUN, job)}preview/").status_code == 405
 
@@ -281,7 +288,7 @@ def test_a_preview_shows_the_jobs_that_follow(as_operator: Client, job: Job) -> 
 def test_a_preview_warns_of_unfinished_parents(as_operator: Client, job: Job) -> None:
     post = job.experiment.jobs.get(name="a000_POST")
     shown = preview(as_operator, SET_STATUS, post, status="READY")
-    assert "a000_POST: READY does not let it start before its parents have completed, a000_SIM" in shown
+    assert "before its parents have completed, a000_SIM (FAILED)" in shown
 
 
 def test_a_preview_of_what_changes_nothing_says_so(as_operator: Client, job: Job) -> None:

@@ -110,7 +110,7 @@ def test_a_reason_is_needed_only_where_something_is_lost(
 ) -> None:
     answer = ask(as_manager, "a000", "a002", kind="generate")
     assert statuses(answer) == [400, 202]
-    lost = "a000 loses the progress of 1 jobs: 1 FAILED."
+    lost = "a000 loses the progress of 1 job: 1 FAILED."
     assert answer.json()["results"][0]["problem"]["errors"] == {"reason": [f"Say why: {lost}"]}
 
 

@@ -110,6 +110,15 @@ def test_a_dry_run_ignores_the_key(as_operator: APIClient, experiment: Experimen
     assert ask(as_operator, f"{RUN}&dry_run=true").json()["dry_run"] is True
 
 
+def test_autosubmits_own_dry_run_is_an_action_and_has_a_key(
+    as_operator: APIClient, experiment: Experiment
+) -> None:
+    path = "/v4/experiments/a000?action=restart&dry_run=autosubmit"
+    first, again = ask(as_operator, path), ask(as_operator, path)
+    assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
+    assert first.json()["id"] == again.json()["id"]
+
+
 def test_who_has_lost_the_permission_gets_no_answer(
     as_operator: APIClient, operator: User, experiment: Experiment
 ) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,7 +12,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.requests import preferred_wait
 from experiments.actions import queue
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Experiment, State
 from experiments.permissions import synchronise_permissions
 from tests import factories
 
@@ -66,11 +67,11 @@ def worker(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         Action.objects.filter(pk=action_id).update(state=State.SUCCEEDED, exit_status=0, message="Done")
         connection.close()
 
-    def send(task: str, action_id: int, site: Site) -> None:
+    def send(task: str, action_id: int, **options: Any) -> None:
         threads.append(threading.Thread(target=end, args=(action_id,)))
         threads[-1].start()
 
-    monkeypatch.setattr(queue, "_send", send)
+    monkeypatch.setattr(queue, "async_task", send)
     yield
     for thread in threads:
         thread.join()

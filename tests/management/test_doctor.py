@@ -44,7 +44,7 @@ def test_it_says_the_remedy_and_ends_with_1_when_something_fails() -> None:
     status, text = doctor()
     assert status == 1
     assert "fail  workers     No worker serves the queue “portal”" in text
-    assert "→ Start one: manage.py qcluster\n" in text
+    assert "→ Start one: `manage.py qcluster`.\n" in text
 
 
 def test_a_warning_is_no_failure() -> None:

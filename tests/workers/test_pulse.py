@@ -30,6 +30,8 @@ def guard() -> Iterator[Sentinel]:
     made.start_event.set()
     made.monitor = made.pusher = _ended()
     yield made
+    made.task_queue.close()
+    made.result_queue.close()
     for number, handler in before.items():
         signal.signal(number, handler)
 

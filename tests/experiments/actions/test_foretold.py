@@ -23,18 +23,33 @@ RESTART, SET_STATUS = CATALOGUE["restart"], CATALOGUE["set_status"]
 Statuses = dict[str, str]
 
 
-@pytest.fixture
-def cli(site: Site) -> Autosubmit:
+@pytest.fixture(scope="module")
+def cli(autosubmit: Path, autosubmit_home: Path) -> Autosubmit:
     """Autosubmit, as somebody with a terminal uses it."""
-    return Autosubmit(Path(site.autosubmit), site.home_folder)
+    return Autosubmit(autosubmit, autosubmit_home)
 
 
-@pytest.fixture
-def failed(site: Site, make_experiment: MakeExperiment, cli: Autosubmit) -> Experiment:
-    """An experiment that has run: BAD has failed, AFTER waits for it, SETUP and SIDE are done."""
+@pytest.fixture(scope="module")
+def chunked(make_experiment: MakeExperiment) -> str:
+    """An experiment with members and chunks; each test finds it as the one before has left it."""
+    return make_experiment("small", members=2, chunks=3)
+
+
+@pytest.fixture(scope="module")
+def after_a_run(make_experiment: MakeExperiment, cli: Autosubmit) -> tuple[str, Path, bytes]:
+    """An experiment that has run and partly failed, with its job list after that."""
     expid = make_experiment("failing")
     with suppress(AutosubmitFailed):
         cli.call("run", expid)
+    job_list = cli.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
+    return expid, job_list, job_list.read_bytes()
+
+
+@pytest.fixture
+def failed(site: Site, after_a_run: tuple[str, Path, bytes]) -> Experiment:
+    """BAD has failed, AFTER waits for it, SETUP and SIDE are done."""
+    expid, job_list, content = after_a_run
+    job_list.write_bytes(content)
     return adopted(site, expid)
 
 
@@ -99,9 +114,9 @@ def differences(before: Statuses, after: Statuses) -> Statuses:
     ids=str,
 )
 def test_a_set_status_changes_what_was_foretold_by_the_portal_and_by_autosubmit(
-    site: Site, make_experiment: MakeExperiment, asked: Callable[..., Request], choice: dict[str, Any]
+    site: Site, chunked: str, asked: Callable[..., Request], choice: dict[str, Any]
 ) -> None:
-    experiment = adopted(site, make_experiment("small", members=2, chunks=3))
+    experiment = adopted(site, chunked)
     if "jobs" in choice:
         choice = choice | {"jobs": [f"{experiment.expid}_{name}" for name in choice["jobs"]]}
     before, told = statuses(experiment), foretold(asked(experiment, SET_STATUS, **choice))

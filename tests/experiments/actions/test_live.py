@@ -49,16 +49,17 @@ def started(action: Action) -> Action:
 
 
 def ended(action: Action) -> Action:
-    """Follow it to its end, with a mirror that looks at the experiment."""
+    """Let the mirror and the supervisor look, again and again, until it has ended; its run is followed as well."""
     experiment = action.experiment
     assert experiment is not None
 
     def look() -> bool:
         mirror.refresh(experiment)
-        return follow(action)
+        supervise(action.site.queue)
+        action.refresh_from_db()
+        return not action.is_active
 
     wait_for(look, seconds=180)
-    action.refresh_from_db()
     return action
 
 

@@ -86,9 +86,10 @@ def test_it_ends_when_the_run_has_read_and_saved(start: Start, waiting: Path, ro
     assert [path.name for path in waiting.parent.iterdir()] == ["updated_list_a000.txt_20261124_0930"]
 
 
-def test_a_change_that_was_read_and_not_saved_is_no_success(start: Start, waiting: Path) -> None:
+def test_a_change_that_was_read_and_not_saved_is_no_success(start: Start, waiting: Path, root: Path) -> None:
     process = start("a000_1_SIM")
     read(waiting)
+    (root / "a000" / "pkl" / "job_list_a000.pkl.tmp").write_text("half of it")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(3)
     os.killpg(process.pid, signal.SIGTERM)
