@@ -4,7 +4,8 @@ import signal
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
-from multiprocessing import Event, Process
+from multiprocessing import Event, get_context
+from multiprocessing.process import BaseProcess
 
 import pytest
 from django.db import OperationalError, connection
@@ -19,7 +20,8 @@ from autosubmit_portal.workers.models import SILENCE, Worker
 from autosubmit_portal.workers.pulse import Pulse
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+# A guard is in no transaction, and closes a connection that is in one.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -36,8 +38,8 @@ def guard() -> Iterator[Sentinel]:
         signal.signal(number, handler)
 
 
-def _ended() -> Process:
-    process = Process(target=int)
+def _ended() -> BaseProcess:
+    process = get_context("spawn").Process(target=int)  # a fork would take our database connection along
     process.start()
     process.join()
     return process
