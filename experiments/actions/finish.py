@@ -23,7 +23,7 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     if outcome.succeeded and not outcome.stopped:
         outcome = _confirmed(action, outcome)
     changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
-    changes["job_changes"] = _job_changes(action)
+    changes["job_changes"] = _job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changes["message"] = (
             f"Dry run, nothing was saved. It would change: {counted(changes['job_changes'])}."
@@ -46,12 +46,12 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
     return replace(outcome, message=f"{outcome.message} {told}".strip())
 
 
-def _job_changes(action: Action) -> list[list[str]]:
-    """Return what the commands of all steps said they changed: a restart recovers jobs before it runs them."""
+def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
+    """Return what the commands of all steps said they changed, or would: a restart recovers jobs before it runs them."""
     runner = runner_for(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
     said = [change for text in texts for change in changed_jobs(text)]
-    changes = would_be_changes(action, dict(said)) if action.is_dry_run else said
+    changes = would_be_changes(action, dict(said)) if is_foretold else said
     return [list(change) for change in changes]
 
 

@@ -24,7 +24,7 @@ def would_be_changes(action: Action, reported: Mapping[str, str]) -> list[tuple[
     `recovery` reports each job, also those that keep their status, and says WAITING for what becomes READY.
     """
     preview = action.catalogue_kind.preview
-    if preview is None or action.experiment is None or not reported:
+    if preview is None or action.experiment is None:
         return list(reported.items())
     effect = preview(workflow_of(action.experiment), action.parameters, reported)
     return [(change.job, change.new) for change in effect.changes or ()]

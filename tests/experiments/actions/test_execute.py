@@ -208,7 +208,7 @@ def test_a_command_without_evidence_is_lost_and_not_started_again(
     supervise(action.site.queue)
     action.refresh_from_db()
     assert action.state == State.LOST
-    assert not action.run_directory(0).exists()
+    assert not (action.run_directory(0) / "output").exists()
 
 
 def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(mirrored: Callable[..., Experiment]) -> None:
