@@ -19,7 +19,7 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.mirror import BATCH, fitted, sync
 
 
@@ -115,12 +115,12 @@ class _Content:
 
 def _read(store: Store, expid: str) -> _Content:
     try:
-        jobs = read_job_list(store.job_list(expid))
+        job_list = read_job_list(store.job_list(expid))
     except FileNotFoundError:  # not generated yet
-        jobs = []
+        job_list = JobList()
     history = store.history_database(expid)
-    dependencies = read_dependencies(store.structure_database(expid))
-    return _Content(jobs, dependencies, read_job_times(history), read_runs(history))
+    dependencies = job_list.edges or read_dependencies(store.structure_database(expid))
+    return _Content(job_list.jobs, dependencies, read_job_times(history), read_runs(history))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
