@@ -79,7 +79,14 @@ def _values(record: ExperimentRecord) -> dict[str, Any]:
 
 
 def write(experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> None:
-    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing."""
+    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing.
+
+    Of an experiment that has no folder, because it is archived, what was mirrored before stays.
+    """
+    absence = store.absence(experiment.expid)
+    if absence:
+        _say_absent(experiment, files, absence)
+        return
     content = _read(store, experiment.expid)
     with transaction.atomic():
         Experiment.objects.select_for_update().get(pk=experiment.pk)
@@ -99,6 +106,13 @@ def write(experiment: Experiment, store: Store, files: Fingerprint, alive: Liven
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays."""
     Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive), problem=problem)
+
+
+def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
+    alive = Liveness(False, None, absence[:300])
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem="", fingerprint=files, refreshed_at=timezone.now()
+    )
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:

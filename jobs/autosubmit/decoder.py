@@ -1,9 +1,9 @@
 """The decoder: a process of its own, with limits, that turns pickled job lists into plain rows.
 
-A pickle of a few bytes can ask for more memory than there is, for minutes of computing, or for a value nested so deeply
-that the interpreter dies of it. Here that costs a process which is started again, and never the one that asked.
-`jobs.autosubmit.decoding` starts it as `python -m jobs.autosubmit.decoder`. It reads the length of a pickle (8 bytes) and
-the pickle, and writes the length of a JSON text and the text: `{"jobs": […], "edges": […]}`, or `{"refused": why}`.
+A pickle of a few bytes can ask for more memory than there is, for minutes of computing, or for a value nested so
+deeply that the interpreter dies of it. Here that costs a process which is started again, and never the one that asked.
+`jobs.autosubmit.decoding` starts it as `python -m jobs.autosubmit.decoder`. It reads the length of a pickle (8 bytes)
+and the pickle, and writes the length of a JSON text and the text: `{"jobs": […], "edges": […]}`, or `{"refused": why}`.
 It knows nothing that is worth stealing: no environment, no file but its pipes.
 """
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from jobs.autosubmit.decoder import LENGTH, MAX_ANSWER, seconds_for
 from jobs.autosubmit.pickled import Refused
@@ -53,16 +53,15 @@ class Decoder:
 
     def _ask(self, data: bytes) -> dict[str, Any]:
         process = self._started()
-        assert process.stdin and process.stdout
         try:
-            with _deadline(process, seconds_for(len(data)) * 2 + _PATIENCE):
-                process.stdin.write(len(data).to_bytes(LENGTH) + data)
-                process.stdin.flush()
-                return _received(process.stdout)
+            with _deadline(process, seconds_for(len(data)) + _PATIENCE):
+                return _exchanged(process, data)
         except (OSError, EOFError, ValueError) as error:
             self.close()
             reason = f"the decoder ended with {process.returncode}"
-            raise Refused(f"refused: it takes too much memory or time, or nests too deeply ({reason})") from error
+            raise Refused(
+                f"refused: it takes too much memory or time, or nests too deeply ({reason})"
+            ) from error
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
@@ -90,11 +89,14 @@ def _deadline(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[No
         timer.cancel()
 
 
-def _received(pipe: IO[bytes]) -> dict[str, Any]:
-    length = int.from_bytes(_read(pipe, LENGTH))
+def _exchanged(process: "subprocess.Popen[bytes]", data: bytes) -> dict[str, Any]:
+    request, reply = cast("tuple[IO[bytes], IO[bytes]]", (process.stdin, process.stdout))
+    request.write(len(data).to_bytes(LENGTH) + data)
+    request.flush()
+    length = int.from_bytes(_read(reply, LENGTH))
     if length > MAX_ANSWER:
         raise ValueError(f"an answer of {length} bytes")
-    answer = json.loads(_read(pipe, length))
+    answer = json.loads(_read(reply, length))
     if not isinstance(answer, dict):
         raise ValueError("an answer of another form")
     return answer

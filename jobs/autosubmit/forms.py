@@ -96,7 +96,7 @@ _FORMS: dict[type, Callable[[Any], tuple[list[Row], list[Edge]]]] = {dict: _dict
 
 
 def _rows(read: Callable[[object], Row], jobs: Iterable[object]) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for job in jobs:
         if len(rows) == MAX_JOBS:
             raise Refused(f"refused: it has more than {MAX_JOBS} jobs")

@@ -1,7 +1,7 @@
 """The history that Autosubmit keeps of an experiment: its runs, and when each job was submitted, began and ended.
 
-Source: `job_data_<expid>.db`, or the tables of the same names in PostgreSQL, read on one short read-only connection. Their columns differ by version; those that exist
-are read. Times there are seconds since 1970; zero and NULL mean "not yet".
+Source: `job_data_<expid>.db`, or the same tables in PostgreSQL, read on one short read-only connection. Their columns
+differ by version; those that exist are read. Times there are seconds since 1970; zero and NULL mean "not yet".
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,12 +89,12 @@ class JobTimes:
 
 
 def read_runs(source: Source) -> list[RunRecord]:
-    """Return the runs by their number, oldest first; none if there is no such file or table. Raises UnreadableHistory."""
+    """Return the runs by their number, oldest first; none if there are none. Raises UnreadableHistory."""
     return [_run(row) for row in _read(source, "experiment_run", _RUN_COLUMNS, "ORDER BY run_id")]
 
 
 def read_job_times(source: Source) -> dict[str, JobTimes]:
-    """Return the newest attempt of each job by its name; none if there is no such file or table. Raises UnreadableHistory."""
+    """Return the newest attempt of each job by its name; none if there are none. Raises UnreadableHistory."""
     newest = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
     return {times.name: times for times in map(_times, _read(source, "job_data", _JOB_COLUMNS, newest))}
 

@@ -6,8 +6,8 @@ interpreter whose calls make a value and do nothing else. The others are classes
 Each has a `__setstate__`, so that setting state on the class itself, which would change it for the whole process,
 is a plain error.
 
-That keeps code out, not greed: bytes that ask for all memory or nest without end are why `jobs.autosubmit.decoder` calls
-this in a process of its own.
+That keeps code out, not greed: bytes that ask for all memory or nest without end are why `jobs.autosubmit.decoder`
+calls this in a process of its own.
 """
 
 import io

@@ -99,10 +99,11 @@ def test_a_configuration_that_is_none_is_broken(home: Path, text: str) -> None:
         locate(home)
 
 
-def test_another_backend_is_refused(home: Path) -> None:
+@pytest.mark.parametrize(("backend", "told"), [("oracle", "'oracle'"), ("postgres", "`connection_url`")])
+def test_a_backend_that_cannot_be_read_is_told(home: Path, backend: str, told: str) -> None:
     rc = home / ".autosubmitrc"
-    rc.write_text(rc.read_text().replace("[database]", "[database]\nbackend = postgres"))
-    with pytest.raises(BrokenStore, match="backend"):
+    rc.write_text(rc.read_text().replace("[database]", f"[database]\nbackend = {backend}"))
+    with pytest.raises(BrokenStore, match=told):
         locate(home)
 
 
