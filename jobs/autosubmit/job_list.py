@@ -103,7 +103,7 @@ def read_job_list(source: Source) -> JobList:
 def read_dependencies(source: Source) -> list[tuple[str, str]]:
     """Return the edges between jobs as (parent, child); none if there is no such file or table.
 
-    Raises UnreadableJobList when the database is broken, or locked for long.
+    A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the database is broken, or locked for long.
     """
     try:
         found = rows(source, "experiment_structure", ("e_from", "e_to"))
@@ -111,7 +111,8 @@ def read_dependencies(source: Source) -> list[tuple[str, str]]:
         return []
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
-    return [(text(row["e_from"]), text(row["e_to"])) for row in found]
+    edges = ((text(row.get("e_from")), text(row.get("e_to"))) for row in found)
+    return [(parent, child) for parent, child in edges if parent != child]
 
 
 def _is_database(path: Path) -> bool:
