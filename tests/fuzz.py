@@ -7,6 +7,7 @@ import os
 import pickletools
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -83,8 +84,10 @@ def spliced(random: Random, whole: bytes, other: bytes) -> bytes:
 
 
 def _with_payload(random: Random, whole: bytes, code: bytes) -> bytes:
-    """Put code between two instructions; without the frames, whose lengths it would break."""
-    places = [place for _, _, place in pickletools.genops(whole) if place is not None]
+    """Put code between two instructions."""
+    places = []
+    with suppress(ValueError):  # the texts of Python 2 are read by those who tell its encoding
+        places += (place for _, _, place in pickletools.genops(whole) if place)
     place = random.choice(places[2:])
     return whole[:place] + code + whole[place:]
 
