@@ -28,8 +28,9 @@ With PostgreSQL a last entry has zero for the time, and the marks of the change 
 """
 
 _LOCK_WAIT_SECONDS = 2.0
-# Names become folder names, so nothing else is let through; old experiments may have capitals.
-_EXPID = re.compile(r"[A-Za-z0-9]{4,}")
+# Names become folder names, so nothing else is let through; old experiments may have capitals. Autosubmit's have four
+# characters, and longer ones than this are no folder.
+_EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
 _OLDEST_ARCHIVE = 2010
 

@@ -107,7 +107,7 @@ _WRITTEN = "SELECT expid, xmin::text::bigint AS stamp FROM job_pkl"
 _COUNTED = """
     SELECT CASE WHEN schemaname = current_schema() THEN '' ELSE schemaname END AS expid,
            sum(n_tup_ins + n_tup_upd + n_tup_del + 1) AS changes,
-           bool_or(relname = 'jobs' AND n_live_tup > 0) AS has_jobs
+           bool_or(relname = 'jobs') AS has_jobs
     FROM pg_stat_user_tables
     WHERE CASE WHEN schemaname = current_schema() THEN relname = ANY(%s::text[]) ELSE relname = ANY(%s::text[]) END
     GROUP BY 1

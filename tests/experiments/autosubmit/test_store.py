@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ from experiments.autosubmit.store import (
     locate,
     read_experiments,
 )
-from tests.experiments.autosubmit.conftest import shared_store
+from jobs.autosubmit.job_list import read_job_list
+from tests.conftest import MakeExperiment
+from tests.experiments.autosubmit.conftest import Call, shared_store
 
 CONFIGURATION = """
 [database]
@@ -202,3 +205,55 @@ def test_a_real_experiment_is_read_as_it_was_made(store: Store, small: str) -> N
     record = next(record for record in read_experiments(store) if record.expid == small)
     assert (record.description, record.hpc) == ("small", "LOCAL")
     assert record.created_at is not None
+
+
+# --- Which file holds the job list
+
+
+def touch(path: Path, second: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    os.utime(path, (second, second))
+
+
+@pytest.mark.parametrize("newest", range(3))
+def test_of_several_job_lists_the_one_written_last_counts(made: Store, newest: int) -> None:
+    files = made._job_list_files("a000")
+    for number, file in enumerate(files):
+        touch(file, second=1000 + (number == newest))
+    assert made.job_list("a000") == files[newest]
+
+
+def test_without_any_job_list_it_will_be_a_pickle(made: Store) -> None:
+    assert made.job_list("a000") == made.root / "a000" / "pkl" / "job_list_a000.pkl"
+    assert made.structure_database("a000") == made.structures / "structure_a000.db"
+
+
+def test_a_name_too_long_for_a_folder_is_left_out(made: Store) -> None:
+    add(made, "a" * 51, "a" * 50)
+    assert [len(record.expid) for record in read_experiments(made)] == [50]
+
+
+# --- What real Autosubmit does with an experiment
+
+
+def test_a_pickle_that_real_autosubmit_keeps_in_sqlite_is_read(
+    store: Store, make_experiment: MakeExperiment, call: Call
+) -> None:
+    expid = make_experiment("waiting")
+    configuration = store.experiment_folder(expid) / "conf" / f"autosubmit_{expid}.yml"
+    configuration.write_text(configuration.read_text().replace("TYPE: pkl", "TYPE: db"))
+    assert call("create", "--noplot", expid).succeeded
+    assert store.job_list(expid) == store.experiment_folder(expid) / "pkl" / f"job_list_{expid}.db"
+    assert len(read_job_list(store.job_list(expid)).jobs) == 4
+
+
+def test_an_experiment_that_real_autosubmit_archived_is_found_and_comes_back(
+    store: Store, make_experiment: MakeExperiment, call: Call
+) -> None:
+    expid = make_experiment("small")
+    call("archive", expid)
+    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.absence(expid))
+    call("unarchive", expid)
+    assert store.absence(expid) == ""
+    assert len(read_job_list(store.job_list(expid)).jobs) == 4
