@@ -6,6 +6,7 @@ Each is of the workflow `small` of tests/workflows.py: SETUP > INI > SIM 1 > SIM
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -32,8 +33,10 @@ INSERT INTO jobs (name, id, priority, status, section, chunk, member, splits, sp
     ('a000_SETUP', 16170, 0, 'COMPLETED', 'SETUP', NULL, NULL, -1, -1, NULL, 0, 0, '00:05', 'LOCAL'),
     ('a000_20000101_fc0_INI', 16222, 1, 'COMPLETED', 'INI', NULL, 'fc0', -1, -1, '2000-01-01T00:00:00', 0, 0, '00:05',
      'LOCAL'),
-    ('a000_20000101_fc0_1_SIM', 16273, 2, 'FAILED', 'SIM', 1, 'fc0', -1, -1, '2000-01-01T00:00:00', 0, 2, '00:05', 'LOCAL'),
-    ('a000_20000101_fc0_2_SIM', NULL, 2, 'WAITING', 'SIM', 2, 'fc0', -1, -1, '2000-01-01T00:00:00', 0, 0, '00:05', 'LOCAL');
+    ('a000_20000101_fc0_1_SIM', 16273, 2, 'FAILED', 'SIM', 1, 'fc0', -1, -1, '2000-01-01T00:00:00', 0, 2, '00:05',
+     'LOCAL'),
+    ('a000_20000101_fc0_2_SIM', NULL, 2, 'WAITING', 'SIM', 2, 'fc0', -1, -1, '2000-01-01T00:00:00', 0, 0, '00:05',
+     'LOCAL');
 INSERT INTO experiment_structure (e_from, e_to) VALUES ('a000_SETUP', 'a000_20000101_fc0_INI'),
     ('a000_20000101_fc0_INI', 'a000_20000101_fc0_1_SIM'), ('a000_20000101_fc0_1_SIM', 'a000_20000101_fc0_2_SIM');
 """
@@ -46,7 +49,7 @@ PICKLE_IN_DATABASE = (
 )
 
 NAMES = ["SETUP", "20000101_fc0_INI", "20000101_fc0_1_SIM", "20000101_fc0_2_SIM"]
-EDGES = sorted(zip(NAMES, NAMES[1:], strict=False))
+EDGES = sorted(pairwise(NAMES))
 
 
 def make_database(path: Path, script: str, values: Iterable[tuple[str, tuple[object, ...]]] = ()) -> Path:
