@@ -19,7 +19,7 @@ CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=the-checks-need-a-key-that-
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check fix screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check fix chaos bench screenshots clean needs-git needs-store
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -93,6 +93,14 @@ check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+chaos: install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
+	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
+	@echo "With the real Autosubmit …"
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
+
+bench: install-tests autosubmit ## measure how soon actions start, into docs/performance.md (some minutes, a quiet machine)
+	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)"
 
 screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/screenshots.py

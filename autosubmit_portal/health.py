@@ -4,7 +4,7 @@ Each check answers with findings that say what is wrong and what to do. None of 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min
 from django.utils import timezone
@@ -26,6 +26,7 @@ from experiments.models import Action, Site, State
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
 WAITING_LONG = timedelta(seconds=20)
 WAITING_TOO_LONG = timedelta(minutes=5)
+BROKERS = {"database": "the database", "redis": "Redis"}
 LITTLE_BYTES = 1024**3
 TOO_LITTLE_BYTES = 100 * 1024**2
 
@@ -77,19 +78,14 @@ class Evidence:
 Check = Callable[[Evidence], Iterator[Finding]]
 
 
-def examine() -> list[Finding]:
-    """Make every check and return what they found, at least one finding for each part."""
+def examine(parts: Collection[str] = ()) -> list[Finding]:
+    """Make the checks of some parts, by default all, and return what they found: at least one finding for each."""
     evidence, findings = Evidence(), list[Finding]()
-    for part, check in CHECKS.items():
+    for part in parts or CHECKS:
         is_away = any(finding.word == "down" for finding in findings if finding.part == "database")
-        found = [AWAY] if is_away else _careful(check, evidence)
+        found = [AWAY] if is_away else _careful(CHECKS[part], evidence)
         findings += [replace(finding, part=part) for finding in found]
     return findings
-
-
-def problems() -> list[Finding]:
-    """Return what is not well, the worst first."""
-    return sorted((finding for finding in examine() if finding.level), key=lambda finding: -finding.level)
 
 
 def words(findings: list[Finding]) -> dict[str, str]:
@@ -103,8 +99,8 @@ def words(findings: list[Finding]) -> dict[str, str]:
 
 def _careful(check: Check, evidence: Evidence) -> list[Finding]:
     try:
-        return list(check(evidence)) or [_ok("")]
-    except DatabaseError as error:
+        return list(check(evidence)) or [_ok("Nothing is amiss.")]
+    except Error as error:
         return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
 
 
@@ -113,7 +109,7 @@ def database(evidence: Evidence) -> Iterator[Finding]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except Error as error:
         text = f"The database does not answer: {_line(error)}."
         yield Finding(Level.FAIL, "down", text, "Start it, or correct PORTAL_DATABASE_URL.")
         return
@@ -144,7 +140,7 @@ def broker(evidence: Evidence) -> Iterator[Finding]:
         remedy = "Start it, or correct PORTAL_BROKER_URL. Actions wait until then."
         yield Finding(Level.FAIL, "down", f"The broker does not answer: {_line(error)}.", remedy)
         return
-    yield _ok(f"Messages to workers wait in {broker_name()}.")
+    yield _ok(f"Messages to workers wait in {BROKERS[broker_name()]}.")
 
 
 def workers(evidence: Evidence) -> Iterator[Finding]:
@@ -216,7 +212,7 @@ def program(evidence: Evidence) -> Iterator[Finding]:
     """Look for the program of each site on this host, which need not be the one where its commands run."""
     for site in evidence.sites:
         if os.access(site.autosubmit, os.X_OK):
-            yield _ok(f"{site.autosubmit} is here.")
+            yield _ok(f"{site.autosubmit} of {site} is on this host.")
         else:
             text = f"{site.autosubmit} of {site} is not on this host."
             yield Finding(Level.WARN, "missing", text, "Well if the workers of the site are on another host.")
@@ -244,7 +240,7 @@ CHECKS: dict[str, Check] = {
 
 def _start(queue_name: str) -> str:
     is_default = queue_name == settings.Q_CLUSTER["name"]
-    return f"{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster"
+    return f"`{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster`."
 
 
 def _ok(text: str) -> Finding:

@@ -51,7 +51,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_filters",
     "django_htmx",
-    "django_q",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
@@ -62,6 +61,7 @@ INSTALLED_APPS = [
     "autosubmit_portal.workers",
     "experiments",
     "jobs",
+    "django_q",  # last: our qcluster replaces its own
 ]
 
 MIDDLEWARE = [
@@ -112,6 +112,8 @@ def database() -> dict[str, Any]:
             "PORTAL_DATABASE_URL is no address such as postgres://user:password@host/name."
         )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    if config["ENGINE"] == "django.db.backends.postgresql":
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",

@@ -15,12 +15,15 @@ from experiments.autosubmit.command import Command, Option, OptionType, Word, sc
 from experiments.losses import Counted, Loss
 from experiments.preconditions import ExperimentState
 from experiments.previews import Preview
+from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
 
 EXPID = Word.EXPID
 EXPID_PATTERN = r"[a-z0-9]{4,}"
 JOB_NAME_PATTERN = r"[A-Za-z0-9_.-]+"
 # Autosubmit accepts these as targets; it refuses FAILED, RUNNING and the others.
 SETTABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "UNKNOWN", "HELD")
+# A run takes UNKNOWN and HELD for jobs on a platform, asks that about them, and ends with an error (4.1.17).
+LIVE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED")
 FILTERABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "FAILED", "UNKNOWN")
 DESCRIPTION_BYTES = 10_240
 
@@ -44,7 +47,8 @@ class ActionKind:
     is active on the experiment. `may_be_late` says that it is harmless when what it requires has ceased to hold while
     it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
     person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
-    instead of `POST ?action=`. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
+    instead of `POST ?action=`. `stands_in_for` names the kind whose place it takes on pages while only this one is
+    possible. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
     """
 
     name: str
@@ -64,6 +68,7 @@ class ActionKind:
     warning: str = ""
     loses: tuple[Loss, ...] = ()
     is_edit: bool = False
+    stands_in_for: str = ""
     is_dry_run: bool = False
 
     @property
@@ -238,11 +243,16 @@ RESTART = ActionKind(
 )
 
 
-def _one_way_to_choose(parameters: Mapping[str, Any]) -> dict[str, str]:
+def _one_readable_choice(parameters: Mapping[str, Any]) -> dict[str, str]:
     ways = ("jobs", "filter_status", "filter_section", "filter_chunks")
-    if sum(bool(parameters.get(way)) for way in ways) == 1:
-        return {}
-    return {"jobs": f"Choose the jobs in exactly one way: {', '.join(ways)}."}
+    if sum(bool(parameters.get(way)) for way in ways) != 1:
+        return {"jobs": f"Choose the jobs in exactly one way: {', '.join(ways)}."}
+    if parameters.get("filter_chunks"):
+        try:
+            read_chunk_filter(parameters["filter_chunks"])
+        except UnreadableFilter as error:
+            return {"filter_chunks": f"Autosubmit cannot read this. {error}"}
+    return {}
 
 
 STATUS = Option(
@@ -312,14 +322,14 @@ SET_STATUS = ActionKind(
         ),
     ),
     requires=(preconditions.has_job_list, preconditions.not_running_or_live),
-    check=_one_way_to_choose,
+    check=_one_readable_choice,
     preview=previews.set_status,
 )
 
 SET_STATUS_LIVE = ActionKind(
     name="set_status_live",
     title="Set status while running",
-    help="Have the run of the experiment itself change jobs, in its next loop (`updated_list_<expid>.txt`).",
+    help="Have the run of the experiment change jobs itself, in its next loop (`updated_list_<expid>.txt`).",
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
@@ -327,16 +337,21 @@ SET_STATUS_LIVE = ActionKind(
             words=("update_list", EXPID),
             script=script("update_list.sh"),
             overdue_help="The run may be too busy to read the change. Look at its log.",
-            options=(replace(STATUS, flag=""), replace(JOBS, flag="", required=True)),
+            options=(
+                replace(STATUS, flag="", choices=LIVE_STATUSES),
+                replace(JOBS, flag="", required=True),
+            ),
         ),
     ),
     requires=(preconditions.has_job_list, preconditions.running),
     ensures=(preconditions.jobs_were_changed,),
     tells=preconditions.jobs_are_now,
-    preview=previews.set_status,
+    preview=previews.set_status_live,
     may_overtake=True,
     ends_with_run=True,
-    warning="Active jobs are cancelled on their platform first. READY jobs are submitted at once.",
+    stands_in_for=SET_STATUS.name,
+    warning="Active jobs are cancelled on their platform first. READY jobs, and WAITING ones whose parents have "
+    "completed, are submitted at once.",
 )
 
 

@@ -35,7 +35,8 @@ def progress(experiment: Counted, parameters: Mapping[str, Any]) -> str:
     }
     if not any(touched.values()):
         return ""
-    return f"{experiment.expid} loses the progress of {sum(touched.values()):,} jobs: {_listed(touched)}."
+    total = sum(touched.values())
+    return f"{experiment.expid} loses the progress of {total:,} {_jobs(total)}: {_listed(touched)}."
 
 
 def the_run(experiment: Counted, parameters: Mapping[str, Any]) -> str:
@@ -54,6 +55,10 @@ def active_jobs(experiment: Counted, parameters: Mapping[str, Any]) -> str:
 def _active(experiment: Counted) -> str:
     counts = {status: experiment.status_counts.get(status, 0) for status in ACTIVE_STATUSES}
     return _listed(counts) or "none that is known"
+
+
+def _jobs(number: int) -> str:
+    return "job" if number == 1 else "jobs"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

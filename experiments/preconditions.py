@@ -32,11 +32,7 @@ def not_running(experiment: ExperimentState) -> str | None:
 def not_running_or_live(experiment: ExperimentState) -> str | None:
     """Refuse while a run lives, and name what can be done then."""
     reason = not_running(experiment)
-    return (
-        f"{reason[:-1]}, or ask the run itself: “Set status while running” (set_status_live)."
-        if reason
-        else None
-    )
+    return f"{reason} Or have the run do it: “Set status while running” (live=true)." if reason else None
 
 
 def running(experiment: ExperimentState) -> str | None:

@@ -4,15 +4,28 @@ Each takes the workflow, the validated parameters and, where Autosubmit's own dr
 reported for each job. They follow Autosubmit 4.1.17 (`set_status`, `recovery`), with which tests compare them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
+from jobs.autosubmit.chunk_filter import read_chunk_filter
 from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
 
 NAMED = 5
 """How many jobs a warning names."""
+
+UNDONE = ("READY", "WAITING")
+
+# What `recovery` refuses, or cancels when forced.
+IN_QUEUE = (*ACTIVE, "UNKNOWN", "HELD")
+
+# What Autosubmit makes WAITING whenever it loads a job list (`Job.__init__`, 4.1.17).
+RESET = ("READY", "DELAYED", "PREPARED")
+
+_UNSURE = (
+    "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand runs again, "
+    "one that has ended since counts as COMPLETED. Its own dry run knows."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,128 +39,134 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What would change, what waits for that, and what a person should know first.
+    """What would change, what waits for that, and what a person should know first."""
 
-    `changes` is None where it cannot be worked out; a warning says why.
-    """
-
-    changes: Sequence[Change] | None
+    changes: Sequence[Change] = ()
     children: Sequence[JobRow] = ()
     warnings: Sequence[str] = ()
 
 
-Preview = Callable[[Workflow, Mapping[str, Any], Mapping[str, str] | None], Effect]
+Parameters = Mapping[str, Any]
+Reported = Mapping[str, str] | None
+Preview = Callable[[Workflow, Parameters, Reported], Effect]
 
 
-def set_status(
-    workflow: Workflow, parameters: Mapping[str, Any], reported: Mapping[str, str] | None = None
-) -> Effect:
-    """Preview a change of status: exactly the chosen jobs that have another one."""
+def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
+    """Preview `setstatus`: the chosen jobs that have another status, and those that loading the job list resets."""
     way = next(way for way in _WAYS if parameters.get(way))
-    new = parameters["status"]
-    try:
-        chosen, doubts = _WAYS[way](workflow, parameters[way])
-    except UnreadableFilter as error:
-        return Effect(None, warnings=[f"Autosubmit will refuse this filter. {error}"])
-    changes = [Change(row.name, row.status, new) for row in chosen if row.status != new]
-    if reported is not None:
-        changes = [
-            Change(name, workflow.jobs[name].status, status)
-            for name, status in reported.items()
-            if name in workflow.jobs
-        ]
-    if chosen and not changes:
-        doubts.append(f"No job would change: {_jobs(len(chosen))} chosen, all {new} already.")
-    children = workflow.descendants(change.job for change in changes)
-    return Effect(changes, children, doubts + _warnings(workflow, changes, children, new))
+    new: str = parameters["status"]
+    chosen, doubts = _WAYS[way](workflow, parameters[way])
+    loaded = {row.name: _loaded(row) for row in workflow.rows}
+    told = dict.fromkeys(chosen, new) if reported is None else reported
+    changes = _differing(workflow, {**loaded, **told})
+    wanted = set(chosen)
+    own = [change for change in changes if change.job in wanted]
+    reset = [change.job for change in changes if change.job not in wanted]
+    if reset:
+        doubts.append(f"{_named(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
+    early = _too_early(workflow, own, "READY does not let it start before its parents have completed")
+    return _effect(workflow, own, doubts + _none_of(chosen, own, new) + early, changes)
 
 
-def restart(
-    workflow: Workflow, _parameters: Mapping[str, Any], reported: Mapping[str, str] | None = None
+def set_status_live(workflow: Workflow, parameters: Parameters, _reported: Reported = None) -> Effect:
+    """Preview a change that a run makes: exactly the named jobs that have another status. No dry run reports it."""
+    new: str = parameters["status"]
+    chosen, doubts = _by_name(workflow, parameters["jobs"])
+    changes = _differing(workflow, dict.fromkeys(chosen, new))
+    early = _too_early(workflow, changes, "it would start before its parents have completed")
+    return _effect(workflow, changes, doubts + _none_of(chosen, changes, new) + early, changes)
+
+
+def _effect(
+    workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]
 ) -> Effect:
+    children = workflow.descendants(change.job for change in own)
+    return Effect(changes, children, warnings + _warnings(own, children))
+
+
+def restart(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
     """Preview a recovery of all jobs: completed ones stay, suspended ones too, all others wait or are ready.
 
     Which jobs have completed is known to the platforms (their completion files) and so to Autosubmit's dry run; the
     mirror takes those that the job list calls COMPLETED.
     """
-    known = reported or {row.name: row.status for row in workflow.rows}
-    completed = {name for name, status in known.items() if status == "COMPLETED"}
-    after = _recovered(workflow, completed)
-    changes = [
+    known = {row.name: row.status for row in workflow.rows} if reported is None else reported
+    after = _recovered(workflow, {name for name, status in known.items() if status == "COMPLETED"})
+    changes = _differing(workflow, after)
+    ready = [name for name, status in after.items() if status == "READY"]
+    warnings = _undone(changes) + _in_queue(workflow, is_forced=bool(parameters.get("force")))
+    return Effect(changes, workflow.descendants(ready), warnings + ([_UNSURE] if reported is None else []))
+
+
+def _loaded(row: JobRow) -> str:
+    """Return the status of a job in the eyes of a command."""
+    return "WAITING" if row.status in RESET else row.status
+
+
+def _differing(workflow: Workflow, after: Mapping[str, str]) -> list[Change]:
+    return [
         Change(row.name, row.status, after[row.name])
         for row in workflow.rows
-        if row.status != after[row.name]
+        if after.get(row.name, row.status) != row.status
     ]
-    undone = [change.job for change in changes if change.old == "COMPLETED"]
-    warnings = [f"{_named(undone)} would lose COMPLETED: a parent has not completed."] if undone else []
-    active = [row.name for row in workflow.rows if row.status in ACTIVE]
-    if active:
-        is_forced = bool(_parameters.get("force"))
-        end = (
-            "they are cancelled first."
-            if is_forced
-            else "Autosubmit refuses this unless force cancels them first."
-        )
-        warnings.append(f"{_named(active)} still active according to the job list: {end}")
-    if reported is None:
-        warnings.append(
-            "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand "
-            "runs again, one that has ended since counts as COMPLETED. Its own dry run knows."
-        )
-    ready = [name for name, status in after.items() if status == "READY"]
-    return Effect(changes, workflow.descendants(ready), warnings)
 
 
 def _recovered(workflow: Workflow, completed: set[str]) -> dict[str, str]:
     """Return the status of each job after `recovery --all`, step by step as Autosubmit takes them."""
     after = {row.name: "SUSPENDED" if row.status == "SUSPENDED" else "WAITING" for row in workflow.rows}
     after |= dict.fromkeys(completed & after.keys(), "COMPLETED")
-    for (
-        name,
-        status,
-    ) in after.items():  # in the order of the job list: a job that goes back may take others along
-        if status == "COMPLETED" and any(
-            after[parent] == "WAITING" for parent in workflow.parents.get(name, ())
-        ):
+    # In the order of the job list: a job that goes back takes along those that come later.
+    for name, status in after.items():
+        if status == "COMPLETED" and "WAITING" in _of_parents(workflow, name, after):
             after[name] = "WAITING"
-    for name, status in list(after.items()):
-        if status == "WAITING" and all(after[parent] in DONE for parent in workflow.parents.get(name, ())):
+    for name, status in after.items():
+        if status == "WAITING" and all(parent in DONE for parent in _of_parents(workflow, name, after)):
             after[name] = "READY"
     return after
 
 
+def _of_parents(workflow: Workflow, name: str, statuses: Mapping[str, str]) -> list[str]:
+    return [statuses[parent] for parent in workflow.parents.get(name, ())]
+
+
 # --- Which jobs are chosen
 
-_Choice = tuple[list[JobRow], list[str]]
+_Choice = tuple[list[str], list[str]]
+"""The names of the jobs, and doubts about the choice."""
 
 
 def _by_name(workflow: Workflow, names: Sequence[str]) -> _Choice:
-    wanted = set(names)
-    return [row for row in workflow.rows if row.name in wanted], []
+    return [name for name in names if name in workflow.jobs], []
 
 
 def _by_status(workflow: Workflow, statuses: Sequence[str]) -> _Choice:
-    absent = sorted(set(statuses) - {row.status for row in workflow.rows})
-    doubts = [f"Autosubmit will refuse this: no job is {status}." for status in absent]
-    return [row for row in workflow.rows if row.status in statuses], doubts
+    absent = sorted(set(statuses) - set(map(_loaded, workflow.rows)))
+    doubts = [f"filter_status: no job is loaded as {status}. Autosubmit refuses that." for status in absent]
+    if "READY" in absent:
+        doubts.append("filter_status: Autosubmit loads READY jobs as WAITING. Choose WAITING, or name them.")
+    return [row.name for row in workflow.rows if _loaded(row) in statuses], doubts
 
 
 def _by_section(workflow: Workflow, sections: Sequence[str]) -> _Choice:
     wanted = {section.upper() for section in sections}
     if "ANY" in wanted:
-        return list(workflow.rows), []
+        return list(workflow.jobs), []
     absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
     doubts = [
-        f"There is no job of section {section}; Autosubmit refuses one that it does not know."
+        f"filter_section: no job is of section {section}. Autosubmit refuses one that is not configured."
         for section in absent
     ]
-    return [row for row in workflow.rows if row.section.upper() in wanted], doubts
+    return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
 
 
 def _by_chunks(workflow: Workflow, text: str) -> _Choice:
     wanted = read_chunk_filter(text)
-    chosen = [row for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
-    return chosen, [] if chosen else ["No job has such a date, member and chunk."]
+    chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
+    unknown = wanted.unknown((row.date, row.member, row.chunk) for row in workflow.rows)
+    doubts = [f"filter_chunks: no job has {_listed(unknown)}."] if unknown else []
+    if not chosen and not unknown:
+        doubts.append("filter_chunks: no job has these dates, members and chunks together.")
+    return chosen, doubts
 
 
 _WAYS: dict[str, Callable[[Workflow, Any], _Choice]] = {
@@ -161,17 +180,21 @@ _WAYS: dict[str, Callable[[Workflow, Any], _Choice]] = {
 # --- What a person should know
 
 
-def _warnings(
-    workflow: Workflow, changes: Sequence[Change], children: Sequence[JobRow], new: str
-) -> list[str]:
-    warnings = _too_early(workflow, changes) if new == "READY" else []
+def _none_of(chosen: Sequence[str], changes: Sequence[Change], new: str) -> list[str]:
+    if not chosen or changes:
+        return []
+    return [f"No job would change: {_jobs(len(chosen))} chosen, all {new} already."]
+
+
+def _warnings(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
+    warnings = []
     active = [change.job for change in changes if change.old in ACTIVE]
     if active:
         warnings.append(
             f"{_named(active)} active: cancelled on the platform first, left alone if it cannot be reached."
         )
-    again = [change.job for change in changes if change.old == "COMPLETED"]
-    if again and new in ("READY", "WAITING"):
+    again = [change.job for change in changes if change.old == "COMPLETED" and change.new in UNDONE]
+    if again:
         warnings.append(f"{_named(again)} COMPLETED already: to run again.")
         after = [row.name for row in children if row.status == "COMPLETED"]
         if after:
@@ -179,19 +202,35 @@ def _warnings(
     return warnings
 
 
-def _too_early(workflow: Workflow, changes: Sequence[Change]) -> list[str]:
-    """Warn about each job that would be submitted although it should wait."""
-    waiting = [(change.job, workflow.unfinished_parents(change.job)) for change in changes]
-    early = [(job, parents) for job, parents in waiting if parents]
-    warnings = [
-        f"{job} would start before its parents have completed: "
-        + _listed([f"{parent.name} ({parent.status})" for parent in parents])
-        for job, parents in early[:NAMED]
+def _too_early(workflow: Workflow, changes: Sequence[Change], consequence: str) -> list[str]:
+    """Warn about each job that is made READY although it should wait."""
+    ready = [change.job for change in changes if change.new == "READY"]
+    after = {row.name: row.status for row in workflow.rows} | {change.job: change.new for change in changes}
+    early = [
+        (job, unfinished)
+        for job in ready
+        if (unfinished := _unfinished(workflow.parents.get(job, ()), after))
     ]
+    warnings = [f"{job}: {consequence}, {_listed(unfinished)}." for job, unfinished in early[:NAMED]]
     more = len(early) - NAMED
-    return warnings + (
-        [f"{_jobs(more)} more would start before their parents have completed."] if more > 0 else []
-    )
+    return warnings + ([f"{_jobs(more)} more with unfinished parents."] if more > 0 else [])
+
+
+def _unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> list[str]:
+    return [f"{parent} ({statuses[parent]})" for parent in parents if statuses[parent] not in DONE]
+
+
+def _undone(changes: Sequence[Change]) -> list[str]:
+    undone = [change.job for change in changes if change.old == "COMPLETED"]
+    return [f"{_named(undone)} would lose COMPLETED."] if undone else []
+
+
+def _in_queue(workflow: Workflow, *, is_forced: bool) -> list[str]:
+    active = [row.name for row in workflow.rows if row.status in IN_QUEUE]
+    if not active:
+        return []
+    end = "cancelled first" if is_forced else "Autosubmit refuses that unless force cancels them first"
+    return [f"{_named(active)} still active according to the job list: {end}."]
 
 
 def _named(names: Sequence[str]) -> str:
@@ -206,11 +245,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _jobs(count: int) -> str:
     return f"{count} {'job' if count == 1 else 'jobs'}"
-
-
-def counts(rows: Iterable[JobRow]) -> dict[str, int]:
-    """Return the number of jobs per status, the most frequent first."""
-    found: dict[str, int] = {}
-    for row in rows:
-        found[row.status] = found.get(row.status, 0) + 1
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

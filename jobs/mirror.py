@@ -67,18 +67,22 @@ def _sync_jobs(experiment_id: int, wanted: Mapping[str, dict[str, Any]]) -> None
     new = [
         Job(experiment_id=experiment_id, name=name, **wanted[name]) for name in wanted if name not in existing
     ]
-    changed = [job for name, job in existing.items() if name in wanted and _apply(job, wanted[name])]
+    changed: dict[tuple[str, ...], list[Job]] = {}  # by the fields that differ: mostly the status alone
+    for name in existing.keys() & wanted.keys():
+        changed.setdefault(_apply(existing[name], wanted[name]), []).append(existing[name])
+    changed.pop((), None)
     Job.objects.filter(pk__in=[job.pk for name, job in existing.items() if name not in wanted]).delete()
     Job.objects.bulk_create(new, batch_size=BATCH)
-    Job.objects.bulk_update(changed, MIRRORED_FIELDS, batch_size=BATCH // 10)
+    for fields, jobs in changed.items():
+        Job.objects.bulk_update(jobs, fields, batch_size=BATCH)
 
 
-def _apply(job: Job, values: Mapping[str, Any]) -> bool:
-    """Set the fields of a job; answer whether any differed."""
+def _apply(job: Job, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Set the fields of a job and return the names of those that differed."""
     differing = {name: value for name, value in values.items() if getattr(job, name) != value}
     for name, value in differing.items():
         setattr(job, name, value)
-    return bool(differing)
+    return tuple(sorted(differing))
 
 
 def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None:

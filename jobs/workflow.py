@@ -61,8 +61,3 @@ class Workflow:
             seen.update(level)
             found += level
         return [self.jobs[name] for name in found]
-
-    def unfinished_parents(self, name: str) -> list[JobRow]:
-        """Return the parents that the job still waits for, by name."""
-        parents = (self.jobs[parent] for parent in sorted(self.parents.get(name, ())))
-        return [parent for parent in parents if parent.status not in DONE]

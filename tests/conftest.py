@@ -15,6 +15,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import TransactionTestCase
+from django_q.brokers import get_broker
+from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
@@ -24,7 +26,9 @@ from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
 from experiments.models import Site
 from tests import factories
+from tests import redis_server as redis
 from tests.postgres import Postgres, server
+from tests.redis_server import RedisServer
 from tests.services import Credentials, Portal, kill_processes_of
 from tests.workflows import KINDS
 
@@ -41,6 +45,7 @@ CHROMIUM_ARGUMENTS = [
 MARKER_OF_FIXTURE = {
     "autosubmit": "autosubmit",
     "postgres": "postgres",
+    "redis_server": "redis",
     "portal": "system",
     "browser": "browser",
 }
@@ -90,6 +95,34 @@ def postgres() -> Iterator[Postgres]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis server."""
+    with redis.server() as running:
+        yield running
+
+
+@pytest.fixture
+def at_redis(redis_server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """Have the messages of this process wait in a Redis that is empty."""
+    _use_redis(redis_server.url, settings, monkeypatch)
+    get_broker().delete_queue()
+    return redis_server
+
+
+@pytest.fixture
+def at_dead_redis(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the messages of this process wait in a Redis that is not there."""
+    _use_redis(f"unix://{tmp_path}/nobody", settings, monkeypatch)
+
+
+def _use_redis(url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what PORTAL_BROKER_URL does when a process starts."""
+    settings.Q_CLUSTER = settings.Q_CLUSTER | {"redis": url}
+    monkeypatch.setattr(Conf, "REDIS", url)
+    monkeypatch.setattr(Conf, "BROKER_CLASS", "autosubmit_portal.workers.redis_broker.RedisBroker")
+
+
 # --- Autosubmit
 
 
@@ -122,7 +155,7 @@ def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def make_experiment(autosubmit: Path, autosubmit_home: Path) -> MakeExperiment:
-    """Make real experiments: small, failing, long(sleep=), mixed(sleep=), medium, waiting (has no job list)."""
+    """Make real experiments: small, failing, long(sleep=), mixed(sleep=), medium, large, waiting (no job list)."""
 
     def make(kind: str, **options: Any) -> str:
         workflow = KINDS[kind](**options)

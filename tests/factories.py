@@ -1,12 +1,16 @@
 """Rows for tests: each function makes one, with sensible values for all that a test does not name."""
 
+import uuid
 from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.workers.models import Worker
+from autosubmit_portal.workers.pulse import seal
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Run, Site
 from jobs.models import Job, JobDependency
@@ -80,3 +84,20 @@ def create_token(user: User, **values: Any) -> str:
     """Create an API token of the user and return it."""
     token: str = ApiToken.objects.create(user=user, **{"name": "tests"} | values)[1]
     return token
+
+
+def create_worker(**values: Any) -> Worker:
+    """Create the row of a worker that lives, by default on the default queue and with room on its disk."""
+    now = timezone.now()
+    defaults = {
+        "cluster_id": uuid.uuid4(),
+        "queue": "portal",
+        "host": "worker.example.org",
+        "pid": next(_numbers),
+        "processes": 4,
+        "seal": seal(),
+        "free_bytes": 100 * 1024**3,
+        "started_at": now,
+        "seen_at": now,
+    }
+    return Worker.objects.create(**defaults | values)

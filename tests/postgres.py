@@ -17,8 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-# Durability is of no use to tests.
-OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c synchronous_commit=off"
+# Durability is of no use to tests, but to those that kill the server: they outlive no crash of the host, only its own.
+OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off"
+FAST = "-c synchronous_commit=off"
 
 
 class NoPostgres(Exception):
@@ -56,25 +57,49 @@ def server() -> Iterator[Postgres]:
     if given:
         yield Postgres(given)
         return
-    with _private_server() as url:
-        yield Postgres(url)
+    with private_server(more_options=FAST) as made:
+        yield Postgres(made.url)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateServer:
+    """A server of our own from the Debian packages, in a folder."""
+
+    folder: Path
+    options: str
+
+    @property
+    def url(self) -> str:
+        """The address of its first database."""
+        return f"postgres://postgres@/postgres?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it, after a crash too, and wait until it answers."""
+        self._control("-l", str(self.folder / "log"), "-o", self.options, "start")
+
+    def crash(self) -> None:
+        """End it at once, as when it is killed: no connection is closed, nothing is written."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *arguments: str) -> None:
+        _run([str(binaries() / "pg_ctl"), "-D", str(self.folder / "data"), "-w", "-s", *arguments])
 
 
 @contextmanager
-def _private_server() -> Iterator[str]:
-    programs = binaries()
+def private_server(*, more_options: str = "") -> Iterator[PrivateServer]:
+    """Give a server of our own for as long as the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="portal-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    data, options = folder / "data", OPTIONS.format(folder)
-    control = [str(programs / "pg_ctl"), "-D", str(data), "-w", "-s"]
+    made = PrivateServer(folder, f"{OPTIONS.format(folder)} {more_options}")
+    data = folder / "data"
     try:
-        _run([str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
-        _run([*control, "-l", str(folder / "log"), "-o", options, "start"])
-        yield f"postgres://postgres@/postgres?host={folder}"
+        _run([str(binaries() / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"])
+        made.start()
+        yield made
     finally:
         if (data / "postmaster.pid").exists():
-            _run([*control, "-m", "immediate", "stop"])
+            made.crash()
         shutil.rmtree(folder)
 
 

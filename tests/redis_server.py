@@ -17,12 +17,45 @@ class NoRedis(Exception):
     """There is no Redis to test with; the message says what to install."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RedisServer:
     """A server: its address for PORTAL_BROKER_URL, and its process."""
 
-    url: str
-    pid: int
+    folder: Path
+    program: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"unix://{self.folder / 'socket'}"
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 when it does not run."""
+        return self.process.pid if self.process else 0
+
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        options = ["--port", "0", "--unixsocket", str(self.folder / "socket"), "--save", ""]
+        self.process = subprocess.Popen(
+            [self.program, *options, "--dir", str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        wait_for(self._answers)
+
+    def kill(self) -> None:
+        """Kill -9: the messages that were in it are gone."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+    def _answers(self) -> bool:
+        with suppress(redis.ConnectionError), redis.Redis.from_url(self.url) as client:
+            return bool(client.ping())
+        return False
 
 
 @contextmanager
@@ -31,20 +64,10 @@ def server() -> Iterator[RedisServer]:
     program = shutil.which("redis-server")
     if program is None:
         raise NoRedis("No Redis server to test with: install it (Debian: apt-get install redis-server).")
-    folder = Path(tempfile.mkdtemp(prefix="portal-redis-"))
-    options = ["--port", "0", "--unixsocket", str(folder / "socket"), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen([program, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    made = RedisServer(Path(tempfile.mkdtemp(prefix="portal-redis-")), program)
     try:
-        made = RedisServer(f"unix://{folder / 'socket'}", process.pid)
-        wait_for(lambda: _answers(made.url))
+        made.start()
         yield made
     finally:
-        process.terminate()
-        process.wait(20)
-        shutil.rmtree(folder)
-
-
-def _answers(url: str) -> bool:
-    with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
-        return bool(client.ping())
-    return False
+        made.kill()
+        shutil.rmtree(made.folder)

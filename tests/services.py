@@ -127,7 +127,8 @@ class Portal:
     """A portal of its own: home, database, Autosubmit home, and its three processes, as `manage.py portal` has them.
 
     `autosubmit_home` must be configured. Start it with `start()`; `stop`, `kill` and `start` also take the name of
-    one process: web, worker or mirror. `variables` are further settings.
+    one process: web, worker, mirror, and worker-2 and so on when there are several `workers`. `variables` are further
+    settings.
     """
 
     home: Path
@@ -137,6 +138,7 @@ class Portal:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     credentials: Credentials = Credentials("", "", "")
     variables: dict[str, str] = field(default_factory=dict)
+    workers: int = 1
 
     @property
     def url(self) -> str:
@@ -161,6 +163,12 @@ class Portal:
         if self.database_url:
             ours["PORTAL_DATABASE_URL"] = self.database_url
         return inherited | ours | self.variables
+
+    @property
+    def commands(self) -> dict[str, list[str]]:
+        """The command of each process by its name."""
+        every = commands("127.0.0.1", self.port)
+        return every | {f"worker-{number}": every["worker"] for number in range(2, self.workers + 1)}
 
     def manage(self, *arguments: str, **variables: str) -> str:
         """Run a management command to its end and return what it printed; AssertionError when it fails."""
@@ -190,7 +198,7 @@ class Portal:
         name, password = f"{role.lower()}-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
         code = (
             "import os; from django.contrib.auth.models import Group, User;"
-            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD'], is_staff=True);"
+            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD']);"
             "u.groups.add(Group.objects.get(name=os.environ['ROLE']))"
         )
         self.manage("shell", "--no-imports", "-c", code, NAME=name, WORD=password, ROLE=role)
@@ -214,19 +222,22 @@ class Portal:
 
     def start(self, *names: str) -> None:
         """Start the processes named, by default all, and wait until the web server answers."""
-        every = commands("127.0.0.1", self.port)
-        for name in names or tuple(every):
-            with (self.home / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    every[name],
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+        for name in names or tuple(self.commands):
+            self.spawn(name)
         if "web" in self.processes:
             wait_for(self._answers, seconds=START_SECONDS)
+
+    def spawn(self, name: str) -> None:
+        """Start one process and wait for nothing."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self.commands[name],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def stop(self, *names: str) -> None:
         """Stop the processes named, by default all, as a supervisor does: SIGTERM to each one itself."""

@@ -61,6 +61,12 @@ def medium() -> Workflow:
     return Workflow(description="medium", sections=sections, members=10, chunks=32, sleep_seconds=0)
 
 
+def large() -> Workflow:
+    """Return SETUP and 10,000 simulations: 100 members of 100 chunks."""
+    sections = (Section(name="SETUP"), Section(name="SIM", running="chunk", after="SETUP SIM-1"))
+    return Workflow(description="large", sections=sections, members=100, chunks=100, sleep_seconds=0)
+
+
 KINDS = {
     "small": small,
     "waiting": small,  # make_experiment leaves it without a job list
@@ -68,4 +74,5 @@ KINDS = {
     "long": long,
     "mixed": mixed,
     "medium": medium,
+    "large": large,
 }

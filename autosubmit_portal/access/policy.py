@@ -1,5 +1,6 @@
 """The one place that decides who may do what; `may_…` answers, `require_…` raises with the reason."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -26,6 +27,12 @@ class Forbidden(Exception):
             f"{actor} may not do “{title}”: the permission {permission} is missing. Ask a manager."
         )
         self.permission = permission
+
+
+def may_enter(actor: AbstractBaseUser | AnonymousUser) -> bool:
+    """Answer whether the actor may use the console: whoever may see anything in it."""
+    permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
+    return any(".view_" in permission for permission in permissions())
 
 
 def may_view(actor: AbstractBaseUser | AnonymousUser, model: type[Model]) -> bool:

@@ -1,5 +1,7 @@
 """Users and groups, as Django has them. The groups Viewer, Operator and Manager hold the permissions of the roles."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -8,10 +10,15 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.console import console
 
+if TYPE_CHECKING:
+    PeopleAdmin = UserAdmin[User]
+else:
+    PeopleAdmin = UserAdmin
+
 
 @admin.register(User, site=console)
-class AccountAdmin(UserAdmin):
-    """People. `is_staff` lets somebody into the console, the groups say what they may do there."""
+class AccountAdmin(PeopleAdmin):
+    """People. The groups say what they may see and do; Django's `is_staff` means nothing here and is not shown."""
 
     list_display = (
         "username",
@@ -19,11 +26,17 @@ class AccountAdmin(UserAdmin):
         "last_name",
         "roles",
         "is_active",
-        "is_staff",
         "is_superuser",
         "signed_in",
     )
-    list_filter = ("groups", "is_active", "is_staff", "is_superuser")
+    list_filter = ("groups", "is_active", "is_superuser")
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]  # as Django's own
         """Fetch the groups with the users."""

@@ -25,6 +25,7 @@ from experiments.runners import runner_for
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
 EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
+FORCE = "force"
 
 
 @admin.register(Action, site=console)
@@ -97,11 +98,11 @@ class ActionAdmin(ReadOnlyAdmin):
         return {
             "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
             "action": obj,
-            "kind": CATALOGUE.get(obj.kind),
             "took": action_time(obj),
             "steps": [self._step(request, obj, number) for number in range(len(obj.command))],
             "may_cancel": may_cancel(request, obj),
             "again": again_address(request, obj),
+            "forced": forced_address(request, obj),
             "entries": entries_of(request, action_id=obj.pk),
         }
 
@@ -185,13 +186,21 @@ def may_cancel(request: HttpRequest, action: Action) -> bool:
 
 
 def again_address(request: HttpRequest, action: Action) -> str:
-    """Return where to ask for the same again; blank while it is active or when the user may not."""
+    """Return where to ask for the same again; blank while it is active, for a dry run, or when the user may not."""
     kind = CATALOGUE.get(action.kind)
-    if kind is None or action.is_active or not policy.may_request(request.user, kind):
+    if kind is None or action.is_active or action.is_dry_run or not policy.may_request(request.user, kind):
         return ""
     route = REQUEST_ROUTES.get(kind.target, EXPERIMENT_ROUTE)
     row = action.site_id if kind.target is Target.SITE else action.experiment_id
     return f"{reverse(route, args=[row, kind.name])}?like={action.pk}" if row else ""
+
+
+def forced_address(request: HttpRequest, action: Action) -> str:
+    """Return where to ask for the same with force, for what failed without it and knows force."""
+    again = again_address(request, action)
+    is_hopeful = action.state == State.FAILED and not action.parameters.get(FORCE)
+    knows_force = again and FORCE in {option.name for option in action.catalogue_kind.options}
+    return f"{again}&{FORCE}=on" if is_hopeful and knows_force else ""
 
 
 def action_time(action: Action) -> SafeString | str:

@@ -4,7 +4,7 @@ A page shows and asks; `experiments.actions` decides. GET never changes anything
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib import messages
@@ -17,10 +17,13 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin.forms import ActionForm
 from autosubmit_portal.audit.origin import origin_of
-from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.actions.idempotency import IdempotencyKey
+from experiments.actions.preview import effect_of
+from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
 from experiments.actions.request import Request, obstacle, preview_action, request_action, would_lose
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site
+from experiments.previews import Effect
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +53,27 @@ class Button:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What the request for one subject would do: the exact commands, what they change and destroy; or its refusal."""
+
+    subject: Subject
+    commands: Sequence[Sequence[str]] = ()
+    effect: Effect | None = None
+    loss: str = ""
+    refusal: Exception | None = None
+
+    @property
+    def missing(self) -> Mapping[str, Sequence[str]]:
+        """What is wrong with the form, by field."""
+        return self.refusal.errors if isinstance(self.refusal, InvalidParameters) else {}
+
+    @property
+    def obstacle(self) -> SafeString | str:
+        """What is in the way, blank if nothing is."""
+        return "" if self.missing or self.refusal is None else refusal_text(self.refusal)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What became of the request for one subject."""
 
@@ -67,29 +91,42 @@ def kinds_for(user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target])
 def buttons(
     request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any
 ) -> list[Button]:
-    """Return a button per kind; `route` is the named address of the form page of the row `pk`."""
-    return [
-        Button(
+    """Return a button per kind; `route` is the named address of the form page of the row `pk`.
+
+    Of two kinds of which one stands in for the other there is one button: for the one that is possible now.
+    """
+    made = {
+        kind.name: Button(
             kind=kind,
             address=reverse(f"admin:{route}", args=[pk, kind.name]),
-            obstacle=obstacle(asked(request, kind, subject, {})),
+            obstacle=obstacle(asked(request, kind, subject)),
         )
         for kind in kinds
-    ]
+    }
+    for button in list(made.values()):
+        replaced = made.get(button.kind.stands_in_for)
+        if replaced:
+            del made[replaced.kind.name if replaced.obstacle and not button.obstacle else button.kind.name]
+    return list(made.values())
 
 
 def asked(
-    request: HttpRequest, kind: ActionKind, subject: Subject, parameters: Mapping[str, Any], reason: str = ""
+    request: HttpRequest,
+    kind: ActionKind,
+    subject: Subject,
+    form: ActionForm | None = None,
+    key: IdempotencyKey | None = None,
 ) -> Request:
-    """Return what the user of this HTTP request asks for."""
+    """Return what the user of this HTTP request asks for, with what the form says."""
     return Request(
         actor=request.user,  # type: ignore[arg-type]  # pages are for people who signed in
         origin=origin_of(request),
         kind=kind,
         site=subject.site,
         experiment=subject.experiment,
-        parameters={**parameters, **subject.fixed},
-        reason=reason,
+        parameters={**(form.parameters() if form else {}), **subject.fixed},
+        reason=form.reason() if form else "",
+        key=replace(key, item=f"{subject.site}/{subject}") if key else None,
     )
 
 
@@ -100,45 +137,43 @@ def ask(
     answers = []
     for subject in subjects:
         try:
-            action = request_action(asked(request, kind, subject, form.parameters(), form.reason()))
+            key = key_of(kind, subjects, form)
+            action = request_action(asked(request, kind, subject, form, key))
             answers.append(Answer(subject=subject, action=action))
         except (policy.Forbidden, Refusal) as refusal:
             answers.append(Answer(subject=subject, refusal=refusal))
     return answers
 
 
-def first_obstacle(request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject]) -> Conflict | None:
-    """Return what is against the action on the first subject that has something against it."""
-    found = (obstacle(asked(request, kind, subject, {})) for subject in subjects)
-    return next((conflict for conflict in found if conflict), None)
+def key_of(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> IdempotencyKey | None:
+    """Return what makes a form that is sent twice one request; None for a form without its hidden field."""
+    if not form.key():
+        return None
+    about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
+    return IdempotencyKey.of(form.key(), [kind.name, about, form.parameters(), form.reason()])
 
 
-def preview(
-    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
-) -> tuple[list[list[str]], Exception | None]:
-    """Return the exact commands for what the form says now, and the first refusal; nothing is changed or recorded."""
-    commands: list[list[str]] = []
-    for subject in subjects:
-        try:
-            commands += preview_action(asked(request, kind, subject, form.parameters()))
-        except (policy.Forbidden, Refusal) as refusal:
-            return commands, refusal
-    return commands, None
-
-
-def losses(
-    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
-) -> list[str]:
-    """Return what the action would destroy of each subject; the form must be valid for them."""
-    asks = (asked(request, kind, subject, form.parameters()) for subject in subjects)
-    return [loss for loss in map(would_lose, asks) if loss]
+def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: ActionForm) -> Forecast:
+    """Return what the request would do that the form says now; nothing is changed or recorded."""
+    refusal: Exception | None = obstacle(asked(request, kind, subject))
+    if refusal:
+        return Forecast(subject=subject, refusal=refusal)
+    wanted = asked(request, kind, subject, form)
+    try:
+        return Forecast(
+            subject=subject,
+            commands=preview_action(wanted),
+            effect=effect_of(wanted),
+            loss=would_lose(wanted),
+        )
+    except (policy.Forbidden, Refusal) as refusal:
+        return Forecast(subject=subject, refusal=refusal)
 
 
 def status_of(refusal: Exception) -> int:
     """Return the HTTP status that says why."""
-    if isinstance(refusal, policy.Forbidden):
-        return 403
-    return 409 if isinstance(refusal, Conflict) else 400
+    codes = {policy.Forbidden: 403, Conflict: 409, KeyReused: 422}
+    return codes.get(type(refusal), 400)
 
 
 def refusal_text(refusal: Exception) -> SafeString | str:
@@ -156,10 +191,12 @@ def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> N
     for answer in answers:
         if answer.action:
             link = address_of_action(answer.action.pk)
+            said = "this form was sent before, and made" if answer.action.is_replay else "requested as"
             text = format_html(
-                '{} {}: requested as <a href="{}">action {}</a>.',
+                '{} {}: {} <a href="{}">action {}</a>.',
                 kind.title,
                 answer.subject,
+                said,
                 link,
                 answer.action.pk,
             )

@@ -1,6 +1,6 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -21,7 +21,14 @@ else:
 
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
 MOST_COUNTED = 10_000
+# Databases count to 9,223,372,036,854,775,807.
+MOST_DIGITS = 19
 KEPT_ADDRESSES = ("_changelist", "_change")
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a part of an address says; None for everything that is no number or numbers no row."""
+    return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else None
 
 
 class BoundedPaginator(AnyPaginator):
@@ -30,7 +37,7 @@ class BoundedPaginator(AnyPaginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, at most MOST_COUNTED."""
-        rows: QuerySet[Model] = self.object_list
+        rows = cast("QuerySet[Model]", self.object_list)
         return rows.order_by()[:MOST_COUNTED].count()
 
 
@@ -40,6 +47,7 @@ class ConsoleAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
+    most_counted = MOST_COUNTED
     live_seconds = 0
     search_placeholder = "Search"
 
@@ -51,7 +59,6 @@ class ConsoleAdmin(ModelAdmin):
             "live_seconds": self.live_seconds,
             "search_placeholder": self.search_placeholder,
             "title": str(self.opts.verbose_name_plural).capitalize(),
-            "most_counted": MOST_COUNTED,
         }
         return super().changelist_view(request, context | (extra_context or {}))
 

@@ -3,14 +3,34 @@
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, path, resolve
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
+from autosubmit_portal.access import policy
+from experiments.models import Site
+
 # The order of the navigation; what is not named here comes last.
 NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "User", "Group", "ApiToken")
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password of somebody who may see something here; `is_staff` of Django means nothing."""
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Refuse, and record, an account that may see nothing."""
+        super().confirm_login_allowed(user)
+        if not policy.may_enter(user):
+            reason = f"{user} may not see anything here yet. Ask a manager for a group."
+            credentials = {"username": user.get_username()}
+            user_login_failed.send(__name__, credentials=credentials, request=self.request, reason=reason)
+            raise ValidationError(reason, code="nothing_to_see")
 
 
 class Console(AdminSite):
@@ -22,13 +42,25 @@ class Console(AdminSite):
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "–"
+    login_form = SignInForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let everybody in who may see something, as the policy says."""
+        return policy.may_enter(request.user)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
         context: dict[str, Any] = super().each_context(request)
         models = [model for app in context["available_apps"] for model in app["models"] if model["admin_url"]]
         context["navigation"] = sorted(models, key=_position)
+        context["may_see_health"] = policy.may_view(request.user, Site)
         return context
+
+    def get_urls(self) -> list[Any]:
+        """Add the page of the portal's health."""
+        from autosubmit_portal.admin.health import health_page
+
+        return [path("health/", self.admin_view(health_page), name="health"), *super().get_urls()]
 
     @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

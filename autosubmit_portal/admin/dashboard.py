@@ -9,8 +9,8 @@ from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.admin.health import failures
 from autosubmit_portal.admin.presentation import STATUSES
-from autosubmit_portal.admin.site import is_stale
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Action, Experiment, Run, Site, State
@@ -33,8 +33,9 @@ def dashboard(user: Any) -> dict[str, Any]:
         "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
         "troubled": newest(experiments.exclude(problem="")),
         "sites": sites,
+        "failures": failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
-        "stale_sites": [site for site in sites if is_stale(site) and not site.problem],
+        "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
         "waiting_actions": list(waiting(actions).order_by("pk")[:SHOWN_ROWS]),
         "failed_actions": failed_lately(actions),
         "active_actions": actions.active().count(),

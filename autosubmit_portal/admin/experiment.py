@@ -50,7 +50,7 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).with_active_action()  # type: ignore[attr-defined]
         return rows
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
         columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
         return columns if Site.objects.count() < 2 else [*columns, "site"]

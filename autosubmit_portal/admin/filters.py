@@ -1,11 +1,13 @@
 """The filters of the lists. None of them asks a big table for its distinct values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from autosubmit_portal.admin.base import whole_number
 from autosubmit_portal.admin.presentation import STATUSES
 from experiments.models import Experiment
 
@@ -85,7 +87,7 @@ class GoneFilter(SimpleListFilter):
         return queryset.filter(gone_at__isnull=self.value() != "gone")
 
 
-def _is_first(choice: dict[str, Any]) -> bool:
+def _is_first(choice: Mapping[str, Any]) -> bool:
     return "store=" not in choice["query_string"]
 
 
@@ -112,17 +114,17 @@ class ExperimentFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Those that run, and the chosen one."""
         wanted = Q(is_running=True)
-        if (self.value() or "").isdecimal():
+        if whole_number(self.value()):
             wanted |= Q(pk=self.value())
         rows = Experiment.objects.visible_to(request.user).filter(wanted).order_by("expid")
         return [(str(pk), expid) for pk, expid in rows.values_list("pk", "expid")[: self.most_offered]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice; what is no number chooses nothing."""
-        value = self.value() or ""
-        if not value:
+        if not self.value():
             return queryset
-        return queryset.filter(experiment=value) if value.isdecimal() else queryset.none()
+        number = whole_number(self.value())
+        return queryset.none() if number is None else queryset.filter(experiment=number)
 
 
 class OfExperimentFilter(SimpleListFilter):
@@ -131,8 +133,8 @@ class OfExperimentFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The values of the chosen experiment, and the chosen one."""
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
-        experiment = request.GET.get("experiment", "")
-        if experiment.isdecimal():
+        experiment = whole_number(request.GET.get("experiment"))
+        if experiment is not None:
             rows = model_admin.model.objects.filter(experiment=experiment).order_by(self.parameter_name)
             values |= {
                 str(value) for value in rows.values_list(self.parameter_name, flat=True).distinct() if value
@@ -163,7 +165,7 @@ class ChunkFilter(OfExperimentFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice; what is no number chooses nothing."""
-        if self.value() and not str(self.value()).isdecimal():
+        if self.value() and whole_number(self.value()) is None:
             return queryset.none()
         return super().queryset(request, queryset)
 
@@ -205,7 +207,7 @@ class ActionIdFilter(LinkedFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice; what is no number chooses nothing."""
-        if self.value() and not str(self.value()).isdecimal():
+        if self.value() and whole_number(self.value()) is None:
             return queryset.none()
         return super().queryset(request, queryset)
 

@@ -1,9 +1,11 @@
 """The form of an action kind: one widget per option. The rules stay in the serializer; its errors come back here."""
 
+import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
@@ -11,23 +13,33 @@ from experiments.catalogue import ActionKind
 from experiments.models import Experiment
 
 REASON = "reason"
+KEY = "idempotency_key"
 
 
 class ActionForm(forms.Form):
-    """The options of a kind, then the reason that goes into the audit trail."""
+    """The options of a kind, then the reason that goes into the audit trail, and what the browser calls the request."""
 
     options: tuple[Option, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Return what was filled in, as the parameters of a request; what was left blank is left out."""
-        self.full_clean()
+        self.is_valid()
         values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
     def reason(self) -> str:
         """Return the reason that was given."""
-        self.full_clean()
+        self.is_valid()
         return str(self.cleaned_data.get(REASON, ""))
+
+    @staticmethod
+    def new_key() -> str:
+        """Return a name for the request that a newly shown form will make, however often it is sent."""
+        return secrets.token_urlsafe(24)
+
+    def key(self) -> str:
+        """Return what the browser calls this request, blank if nothing."""
+        return str(self.data.get(KEY, ""))
 
     def show_errors(self, refusal: InvalidParameters) -> None:
         """Put each error at its field; errors of fields that are not shown go above the form."""
@@ -58,6 +70,17 @@ def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str,
     """Return what the experiment already has under the name of an option, such as its description."""
     values = {option.name: getattr(experiment, option.name, None) for option in kind.options}
     return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
+    """Return what the address of a form says of its options, such as `?force=on`."""
+    given = (option for option in kind.options if option.name in query)
+    return {
+        option.name: query.getlist(option.name)
+        if option.choices and option.type is OptionType.LIST
+        else query[option.name]
+        for option in given
+    }
 
 
 def field_for(option: Option) -> forms.Field:

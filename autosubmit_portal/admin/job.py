@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions, filters, output, presentation
-from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.base import ReadOnlyAdmin, whole_number
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.request_pages import FormPage, RequestPages
 from experiments.autosubmit.store import BrokenStore, locate
@@ -167,7 +167,7 @@ class JobAdmin(RequestPages, ReadOnlyAdmin):
             raise Http404(f"There is no action “{name}” here.")
         if not self.has_view_permission(request):
             raise PermissionDenied
-        keys = [int(key) for key in selection.split(",") if key.isdecimal()]
+        keys = [key for key in map(whole_number, selection.split(",")) if key is not None]
         jobs = self.get_queryset(request).in_bulk(keys).values()
         if not jobs:
             raise Http404("None of the chosen jobs is there any more.")

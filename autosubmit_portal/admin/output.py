@@ -8,6 +8,8 @@ from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from autosubmit_portal.admin.base import whole_number
+
 # Reads `limit` bytes from `offset`; answers them and the size of the whole.
 Read = Callable[[int, int], tuple[bytes, int]]
 
@@ -48,9 +50,10 @@ def tail(read: Read, *, is_over: bool, is_reset: bool = True) -> Piece:
 
 def after(read: Read, offset: int, *, is_over: bool) -> Piece:
     """Return what follows `offset`; the newest piece when the output was cut or has run far ahead."""
-    data, size = read(offset, PIECE_BYTES)
-    if not 0 <= offset <= size or size - offset > FAR_BEHIND_BYTES:
+    size = read(0, 0)[1]
+    if offset > size or size - offset > FAR_BEHIND_BYTES:
         return tail(read, is_over=is_over)
+    data, size = read(offset, PIECE_BYTES)
     data = _whole_lines(data, is_over=is_over)
     end = offset + len(data)
     return Piece(to_html(data), offset, end, size, is_over=is_over and end >= size)
@@ -58,6 +61,7 @@ def after(read: Read, offset: int, *, is_over: bool) -> Piece:
 
 def before(read: Read, offset: int) -> Piece:
     """Return what comes right before `offset`."""
+    offset = min(offset, read(0, 0)[1])
     start = max(0, offset - PIECE_BYTES)
     data, size = read(start, offset - start)
     skipped = data.find(b"\n") + 1 if start else 0
@@ -66,11 +70,11 @@ def before(read: Read, offset: int) -> Piece:
 
 def answer(request: HttpRequest, read: Read, *, is_over: bool) -> JsonResponse:
     """Answer the piece that `?after=` or `?before=` names, by default the newest."""
-    offset = {name: int(text) for name, text in request.GET.items() if text.isdecimal()}
-    if "before" in offset:
-        piece = before(read, offset["before"])
-    elif "after" in offset:
-        piece = after(read, offset["after"], is_over=is_over)
+    earlier, later = (whole_number(request.GET.get(name)) for name in ("before", "after"))
+    if earlier is not None:
+        piece = before(read, earlier)
+    elif later is not None:
+        piece = after(read, later, is_over=is_over)
     else:
         piece = tail(read, is_over=is_over)
     return JsonResponse(asdict(piece))
@@ -100,7 +104,7 @@ def to_html(data: bytes) -> SafeString:
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", text))
     parts = _COLOUR.split(text)
-    html = [escape(parts[0])]
+    html: list[str] = [escape(parts[0])]
     for codes, part in zip(parts[1::2], parts[2::2], strict=True):
         classes = " ".join(f"ansi-{code}" for code in _codes(codes))
         html.append(f'<span class="{classes}">{escape(part)}</span>' if classes and part else escape(part))

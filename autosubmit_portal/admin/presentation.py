@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, State
+from jobs.workflow import JobRow
 
 register = template.Library()
 
@@ -204,6 +206,12 @@ def legend(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 @register.filter
+def counted(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
+    """Return the statuses of some jobs with their counts."""
+    return legend(Counter(row.status for row in rows))
+
+
+@register.filter
 def shell(argv: Sequence[str]) -> str:
     """Write an argv as one would type it in a shell."""
     return shlex.join(argv)
@@ -266,7 +274,7 @@ def kind_title(name: str) -> str:
 @register.filter
 def verb(action: Action) -> str:
     """Say what an action does, in a few words."""
-    return kind_title(action.kind)
+    return f"{kind_title(action.kind)} (dry run)" if action.is_dry_run else kind_title(action.kind)
 
 
 @register.simple_tag(takes_context=True)

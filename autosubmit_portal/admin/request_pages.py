@@ -13,19 +13,23 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions
-from autosubmit_portal.admin.actions import Answer, Subject
-from autosubmit_portal.admin.base import ConsoleAdmin
-from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, raw_parameters
+from autosubmit_portal.admin.actions import Answer, Button, Subject
+from autosubmit_portal.admin.base import ConsoleAdmin, whole_number
+from autosubmit_portal.admin.forms import ActionForm, form_for, initial_values, linked_values, raw_parameters
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action
+
+# A change of ten thousand jobs is counted; so many of them are named.
+MOST_CHANGES = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormPage:
     """The page that asks for one kind on some subjects. `address` takes the POST, `back` is where one came from.
 
-    `selection` goes along in a hidden field when the page was opened by a bulk entry.
+    `selection` goes along in a hidden field when the page was opened by a bulk entry. `alternative` is what can be
+    asked for when this kind is not possible.
     """
 
     kind: ActionKind
@@ -34,6 +38,7 @@ class FormPage:
     back: str
     frame: dict[str, Any]
     selection: str = ""
+    alternative: Button | None = None
 
     def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
         """Return the form, with what was posted or with its initial values."""
@@ -41,33 +46,26 @@ class FormPage:
         if is_filled:
             return form_class(request.POST)
         initial = initial_values(self.kind, self.subjects[0].experiment)
-        return form_class(initial=initial | self._earlier(request))
+        return form_class(initial=initial | self._earlier(request) | linked_values(self.kind, request.GET))
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""
-        opened = form if form.is_bound else type(form)(data=form.initial)
+        # A form of its own for the preview: the errors of the shown one take the fields that they are about with them.
+        said = type(form)(data=form.data if form.is_bound else form.initial)
         context = {
             **self.frame,
             "title": f"{self.kind.title}{self._preposition()}{self._names()}",
-            "page": self,
             "form": form,
             "verb": f"{self.kind.title}{self._preposition()}{self._names()}",
-            **self.command(request, opened),
+            **self.command(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
     def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
-        """Return what the preview shows: the exact commands, or what is still missing, or what is in the way."""
-        refusal = actions.first_obstacle(request, self.kind, self.subjects)
-        commands: list[list[str]] = []
-        if refusal is None:
-            commands, refusal = actions.preview(request, self.kind, self.subjects, form)
-        if isinstance(refusal, InvalidParameters):
-            return {"commands": [], "missing": refusal.errors, "obstacle": None}
-        if refusal:
-            return {"commands": [], "missing": None, "obstacle": actions.refusal_text(refusal)}
-        losses = actions.losses(request, self.kind, self.subjects, form)
-        return {"commands": commands, "missing": None, "obstacle": None, "losses": losses}
+        """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
+        forecasts = [actions.forecast(request, self.kind, subject, form) for subject in self.subjects]
+        missing = next((one.missing for one in forecasts if one.missing), None)
+        return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
 
     def preview(self, request: HttpRequest) -> TemplateResponse:
         """Answer the exact command for what was posted, as a fragment of the page."""
@@ -86,13 +84,14 @@ class FormPage:
         return self._refused(request, form, answers)
 
     def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
-        refusals = [answer.refusal for answer in answers if answer.refusal]
-        for refusal in refusals:
+        # What is wrong with the form is wrong for each subject; it is said once.
+        refusals = {str(answer.refusal): answer.refusal for answer in answers if answer.refusal}
+        for refusal in refusals.values():
             if isinstance(refusal, InvalidParameters):
                 form.show_errors(refusal)
             else:
                 messages.error(request, actions.refusal_text(refusal))
-        return self.show(request, form, status=actions.status_of(refusals[0]))
+        return self.show(request, form, status=actions.status_of(next(iter(refusals.values()))))
 
     def _preposition(self) -> str:
         return (
@@ -105,8 +104,8 @@ class FormPage:
 
     def _earlier(self, request: HttpRequest) -> dict[str, Any]:
         """Return the parameters of the action named by `?like=`, to ask for the same again."""
-        number = request.GET.get("like", "")
-        if not number.isdigit():
+        number = whole_number(request.GET.get("like"))
+        if number is None:
             return {}
         action = Action.objects.visible_to(request.user).filter(pk=number, kind=self.kind.name).first()
         return raw_parameters(self.kind, action.parameters) if action else {}
@@ -157,10 +156,24 @@ class RequestPages(ConsoleAdmin):
         if kind is None or kind.target not in self.request_targets:
             raise Http404(f"There is no action “{name}” here.")
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
+        subject = self.subject(obj)
         return FormPage(
             kind=kind,
-            subjects=[self.subject(obj)],
+            subjects=[subject],
+            alternative=self._alternative(request, kind, subject, obj),
             address=reverse(f"admin:{self.request_route}", args=[object_id, name]),
             back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
             frame=frame,
         )
+
+    def _alternative(
+        self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any
+    ) -> Button | None:
+        """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
+        kinds = [
+            other
+            for other in actions.kinds_for(request.user, self.request_targets)
+            if kind.name == other.stands_in_for or other.name == kind.stands_in_for
+        ]
+        made = actions.buttons(request, subject, kinds, self.request_route, obj.pk)
+        return next((button for button in made if not button.obstacle), None)

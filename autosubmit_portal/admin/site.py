@@ -1,13 +1,11 @@
 """The sites: their health for everybody who may look, their settings for those who may change them. Never deleted."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -18,15 +16,6 @@ from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.request_pages import FormPage, RequestPages
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Site
-
-# The mirror shows that it lives every few seconds.
-STALE_AFTER = timedelta(seconds=30)
-
-
-def is_stale(site: Site) -> bool:
-    """Answer whether the mirror of a site has not looked for so long that what the pages show may be old."""
-    return site.mirrored_at is None or timezone.now() - site.mirrored_at > STALE_AFTER
-
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Site]
@@ -97,7 +86,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         if site is not None:
             kinds = kinds_for(request.user, self.request_targets)
             context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
-            context |= {"site": site, "is_stale": is_stale(site)}
+            context["site"] = site
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
@@ -131,6 +120,6 @@ def health(site: Site) -> SafeString:
 
 def freshness(site: Site) -> SafeString:
     """Say when the mirror last looked, and whether that is too long ago."""
-    if is_stale(site):
+    if not site.is_mirror_fresh:
         return format_html('<span class="flag">Stale</span> {}', presentation.when(site.mirrored_at))
     return presentation.when(site.mirrored_at)

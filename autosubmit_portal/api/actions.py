@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.bulk import Bulk, BulkBody
+from autosubmit_portal.api.bulk import BulkBody, fulfil_many
 from autosubmit_portal.api.documentation import (
     ACTION_ID,
     KEY,
@@ -83,7 +83,7 @@ class ActionsView(PortalView):
         against it, and every refusal is recorded. With an `Idempotency-Key` the targets that were accepted answer their
         first actions, and those that were refused are asked for again.
         """
-        return Bulk(request, BulkQuery.of(request).get("dry_run")).answer()
+        return fulfil_many(request, BulkQuery.of(request).get("dry_run"))
 
 
 class ActionView(PortalView):

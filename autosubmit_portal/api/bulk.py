@@ -1,7 +1,7 @@
 """One request for many experiments: an action for each of them, and an answer for each."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -15,10 +15,11 @@ from rest_framework.response import Response
 from autosubmit_portal.access.policy import Forbidden
 from autosubmit_portal.api.documentation import table
 from autosubmit_portal.api.errors import AmbiguousExpid, problem_of
-from autosubmit_portal.api.fields import choice
+from autosubmit_portal.api.fields import choice, flag
 from autosubmit_portal.api.lookup import actor_of, find_experiment_to_change
 from autosubmit_portal.api.requests import (
     Envelope,
+    checked,
     end_within,
     json_body,
     key_of,
@@ -28,19 +29,34 @@ from autosubmit_portal.api.requests import (
 )
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import origin_of
-from experiments.actions.idempotency import IdempotencyKey, require_same_request
+from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import serializer_for
-from experiments.actions.refusals import InvalidParameters, Refusal
-from experiments.actions.request import MOST_TARGETS, Request, record_refusal_of_many, request_action
-from experiments.catalogue import CATALOGUE, Target
+from experiments.actions.refusals import Refusal
+from experiments.actions.request import Request, record_early_refusal, request_action
+from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action
 
+# Each target is an action of its own; more would be a queue of hours.
+MOST_TARGETS = 500
 KINDS = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
 KIND_NAMES = [kind.name for kind in KINDS]
 REFUSALS = (Forbidden, Refusal, AmbiguousExpid, APIException, OperationalError)
 
 
-class BulkTarget(serializers.Serializer[Any]):
+class Strict(serializers.Serializer[Any]):
+    """Refuses what it does not know: a misspelt `dry_run` must not act."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the value; raise ValidationError naming what is unknown."""
+        value = super().to_internal_value(data)
+        legal = ", ".join(self.fields)
+        unknown = sorted(data.keys() - self.fields.keys())
+        if unknown:
+            raise serializers.ValidationError({name: [f"Unknown. Legal: {legal}."] for name in unknown})
+        return value
+
+
+class BulkTarget(Strict):
     """An experiment, and the jobs of it that are meant by a kind that is done to jobs."""
 
     expid = serializers.CharField(max_length=50)
@@ -63,107 +79,123 @@ class ParametersField(serializers.DictField):
     """The parameters of any kind; each target's are validated with its request."""
 
 
-class BulkBody(Envelope):
+class BulkBody(Strict, Envelope):
     """What is asked for, of which experiments."""
 
+    dry_run = flag(required=False, help_text="Answer what each action would do and change nothing.")
     kind = choice(KIND_NAMES, help_text=f"The action.\n\n{table(KINDS)}")
     targets = serializers.ListField(
         child=BulkTarget(), min_length=1, max_length=MOST_TARGETS, help_text="Each experiment once."
     )
     parameters = ParametersField(required=False, help_text="The parameters of the action, for all targets.")
 
-
-class Bulk:
-    """A request for many experiments; raises what is wrong with it as a whole, which is recorded."""
-
-    def __init__(self, http: HttpRequest, is_dry_run: bool | None) -> None:
-        self.http = http
-        self.actions: list[Action] = []
-        try:
-            body = json_body(http)
-            self.said = merged(_validated(body), {} if is_dry_run is None else {"dry_run": is_dry_run})
-            self.is_dry_run = bool(self.said.get("dry_run"))
-            self.key = None if self.is_dry_run else key_of(http, body)
-            if self.key:
-                require_same_request(actor_of(http), self.key)
-        except (Refusal, APIException, RequestDataTooBig) as refusal:
-            record_refusal_of_many(origin_of(http), refusal)
-            raise
-
-    def answer(self) -> Response:
-        """Ask for each action; answer 202 if one is under way, 200 if none is."""
-        results = [self._result(target) for target in self.said["targets"]]
-        headers = self._wait()
-        if any(result.get("is_replay") for result in results):
-            headers["Idempotent-Replayed"] = "true"
-        shown = {action.pk: action for action in self.actions}
-        for result in results:
-            if isinstance(result.get("action"), Action):
-                action = shown[result["action"].pk]
-                result |= {"action": ActionItem(action).data, "status": 202 if action.is_active else 200}
-        is_under_way = any(action.is_active for action in self.actions)
-        return Response({"results": results}, status=202 if is_under_way else 200, headers=headers)
-
-    def _wait(self) -> dict[str, str]:
-        seconds = preferred_wait(self.http.headers.get("Prefer", ""))
-        if seconds is None or not self.actions:
-            return {}
-        end_within(self.actions, seconds)
-        keys = [action.pk for action in self.actions]
-        self.actions = list(Action.objects.filter(pk__in=keys).select_related("site"))
-        return {"Preference-Applied": f"wait={seconds}"}
-
-    def _result(self, target: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for the action on one target; return what came of it, with the status that it would have alone."""
-        result: dict[str, Any] = {"expid": target["expid"], "site": target.get("site")}
-        try:
-            request = self._request(target)
-            result["site"] = request.site.slug
-            if self.is_dry_run:
-                return result | {"status": 200, "dry_run": preview(request)}
-            action = request_action(request)
-        except REFUSALS as refusal:
-            problem = problem_of(refusal) or {}
-            return result | {"status": problem["status"], "problem": problem}
-        self.actions.append(action)
-        return result | {"action": action, "is_replay": action.is_replay}
-
-    def _request(self, target: Mapping[str, Any]) -> Request:
-        kind = CATALOGUE[self.said["kind"]]
-        experiment = find_experiment_to_change(self.http, kind, target["expid"], target.get("site"))
-        jobs = {"jobs": target["jobs"]} if "jobs" in target else {}
-        return Request(
-            actor=actor_of(self.http),
-            origin=origin_of(self.http),
-            kind=kind,
-            site=experiment.site,
-            experiment=experiment,
-            parameters=merged(self.said.get("parameters", {}), jobs),
-            reason=self.said.get("reason", ""),
-            key=self._key(f"{experiment.site.slug}/{experiment.expid}"),
-        )
-
-    def _key(self, item: str) -> IdempotencyKey | None:
-        return replace(self.key, item=item) if self.key else None
+    def validate_targets(self, targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the targets; raise ValidationError if two of them may be the same experiment."""
+        sites: dict[str, list[str | None]] = {}
+        for target in targets:
+            sites.setdefault(target["expid"], []).append(target.get("site"))
+        twice = [expid for expid, named in sites.items() if len(named) > 1 and not _all_differ(named)]
+        if twice:
+            raise serializers.ValidationError(f"Named more than once: {', '.join(twice)}.")
+        return targets
 
 
-def _validated(body: dict[str, Any]) -> dict[str, Any]:
-    serializer = BulkBody(data=body)
-    serializer.is_valid(raise_exception=True)
-    errors = _unknown("body", body, serializer.fields)
-    seen = set()
-    for number, target in enumerate(body["targets"]):
-        errors |= _unknown(f"targets.{number}", target, BulkTarget().fields)
-        name = (target.get("site"), target["expid"])
-        if name in seen:
-            errors[f"targets.{number}"] = [f"{target['expid']} is named twice."]
-        seen.add(name)
-    if errors:
-        raise InvalidParameters(errors)
-    return dict(serializer.validated_data)
+def _all_differ(sites: Sequence[str | None]) -> bool:
+    return None not in sites and len(set(sites)) == len(sites)
 
 
-def _unknown(place: str, given: Mapping[str, Any], legal: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Refuse what would be ignored silently: a misspelt `dry_run` must not act."""
-    unknown = sorted(given.keys() - legal.keys())
-    return {place: [f"Unknown: {', '.join(unknown)}. Legal: {', '.join(legal)}."]} if unknown else {}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BulkWish:
+    """What somebody wants done to many experiments."""
+
+    kind: ActionKind
+    targets: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+    reason: str
+    is_dry_run: bool
+    key: IdempotencyKey | None
+
+
+def fulfil_many(http: HttpRequest, is_dry_run: bool | None) -> Response:
+    """Request the action on each target; answer 202 if one is under way, 200 if none is."""
+    try:
+        wish = _wish(http, is_dry_run)
+    except (Refusal, APIException, RequestDataTooBig) as refusal:
+        record_early_refusal(origin_of(http), refusal, subject="many experiments")
+        raise
+    results = [_result(http, wish, target) for target in wish.targets]
+    headers = _wait(http, results)
+    if any(result.get("is_replay") for result in results):
+        headers["Idempotent-Replayed"] = "true"
+    is_under_way = any(result["action"].is_active for result in results if "action" in result)
+    body = {"results": [_shown(result) for result in results]}
+    return Response(body, status=202 if is_under_way else 200, headers=headers)
+
+
+def _wish(http: HttpRequest, is_dry_run: bool | None) -> BulkWish:
+    """Return what the request says; raise what is wrong with it as a whole."""
+    body = json_body(http)
+    said = merged(checked(BulkBody, body), {} if is_dry_run is None else {"dry_run": is_dry_run})
+    wish = BulkWish(
+        kind=CATALOGUE[said["kind"]],
+        targets=said["targets"],
+        parameters=said.get("parameters", {}),
+        reason=said.get("reason", ""),
+        is_dry_run=said.get("dry_run", False),
+        key=None if said.get("dry_run") else key_of(http, body),
+    )
+    if wish.key:  # the request itself makes no action: this only refuses a key of another one
+        first_action(actor_of(http), wish.key)
+    return wish
+
+
+def _result(http: HttpRequest, wish: BulkWish, target: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for the action on one target; return what came of it, with the status that it would have alone."""
+    result: dict[str, Any] = {"expid": target["expid"], "site": target.get("site")}
+    try:
+        request = _request(http, wish, target)
+        result["site"] = request.site.slug
+        if wish.is_dry_run:
+            return result | {"status": 200, "dry_run": preview(request)}
+        action = request_action(request)
+    except REFUSALS as refusal:
+        problem = problem_of(refusal) or {}
+        return result | {"status": problem["status"], "problem": problem}
+    return result | {"action": action, "is_replay": action.is_replay}
+
+
+def _request(http: HttpRequest, wish: BulkWish, target: Mapping[str, Any]) -> Request:
+    experiment = find_experiment_to_change(http, wish.kind, target["expid"], target.get("site"))
+    jobs = {"jobs": target["jobs"]} if "jobs" in target else {}
+    item = f"{experiment.site.slug}/{experiment.expid}"
+    return Request(
+        actor=actor_of(http),
+        origin=origin_of(http),
+        kind=wish.kind,
+        site=experiment.site,
+        experiment=experiment,
+        parameters=merged(wish.parameters, jobs),
+        reason=wish.reason,
+        key=replace(wish.key, item=item) if wish.key else None,
+    )
+
+
+def _wait(http: HttpRequest, results: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Wait for the ends of the actions as long as the client prefers, then read them again."""
+    seconds = preferred_wait(http.headers.get("Prefer", ""))
+    made = [result for result in results if "action" in result]
+    if seconds is None or not made:
+        return {}
+    end_within([result["action"] for result in made], seconds)
+    newest = Action.objects.select_related("site").in_bulk([result["action"].pk for result in made])
+    for result in made:
+        result["action"] = newest[result["action"].pk]
+    return {"Preference-Applied": f"wait={seconds}"}
+
+
+def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as BulkResult describes it."""
+    action = result.get("action")
+    if action is None:
+        return dict(result)
+    return {**result, "status": 202 if action.is_active else 200, "action": ActionItem(action).data}

@@ -121,7 +121,7 @@ KEY = OpenApiParameter(
     description=(
         "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
         "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
-        "a dry run ignores it."
+        "`dry_run=true` ignores it."
     ),
     examples=[OpenApiExample("UUID", "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11")],
 )
@@ -174,12 +174,17 @@ def kinds_of(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
 def table(kinds: Sequence[ActionKind]) -> str:
     """Return what the kinds do, as a table in Markdown."""
     rows = (
-        f"| `{kind.name}` | {kind.help} {kind.warning} | `experiments.{kind.permission}` | {_options(kind)} |"
+        f"| `{kind.name}` | {_explained(kind)} | `experiments.{kind.permission}` | {_options(kind)} |"
         for kind in kinds
     )
     return "\n".join(
         ("| action | what it does | permission | parameters |", "| --- | --- | --- | --- |", *rows)
     )
+
+
+def _explained(kind: ActionKind) -> str:
+    needs = "Needs a `reason` where it destroys something." if kind.loses else ""
+    return " ".join(filter(None, (kind.help, kind.warning, needs)))
 
 
 def _options(kind: ActionKind) -> str:

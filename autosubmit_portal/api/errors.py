@@ -79,7 +79,7 @@ def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, An
 
 def _refusal(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ValidationError):
-        error = InvalidParameters(_by_field(error.detail))
+        error = InvalidParameters(by_field(error.detail))
     match error:
         case InvalidParameters():
             return problem(400, "invalid-parameters", str(error), errors=error.errors)
@@ -112,7 +112,8 @@ def _action(action_id: int | None) -> dict[str, Any]:
     return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
 
 
-def _by_field(detail: Any) -> dict[str, list[str]]:
+def by_field(detail: Any) -> dict[str, list[str]]:
+    """Return what DRF says is wrong as the messages about each field."""
     if not isinstance(detail, dict):
         return {"non_field_errors": [str(message) for message in detail]}
     return {name: list(_told(messages)) for name, messages in detail.items()}

@@ -115,6 +115,7 @@ QUEUED_ACTION: dict[str, Any] = {
     "reason": "first year",
     "parameters": {},
     "command": [["/opt/autosubmit/bin/autosubmit", "run", "a000"]],
+    "is_dry_run": False,
     "step": 0,
     "requested_at": "2026-11-24T09:00:00.123456+00:00",
     "started_at": None,
@@ -138,14 +139,30 @@ CANCELLED_ACTION = QUEUED_ACTION | {
     "message": "Cancelled by ana before it started.",
 }
 ACTIONS = {"next": None, "previous": None, "results": [FINISHED_ACTION]}
-DRY_RUN = {
+DRY_RUN: dict[str, Any] = {
     "dry_run": True,
-    "kind": "run",
+    "kind": "set_status",
     "site": "local",
     "expid": "a000",
-    "command": QUEUED_ACTION["command"],
+    "command": [
+        [
+            "/opt/autosubmit/bin/autosubmit",
+            "setstatus",
+            "--save",
+            "--noplot",
+            "a000",
+            "--status_final=READY",
+            "--filter_status=FAILED",
+        ]
+    ],
     "warning": "",
     "would_lose": "",
+    "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
+    "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
+    "warnings": [
+        "a000_20000101_fc0_2_SIM: READY does not let it start before its parents have completed, "
+        "a000_20000101_fc0_1_SIM (FAILED)."
+    ],
 }
 BULK: dict[str, Any] = {
     "results": [
@@ -206,6 +223,7 @@ SITES = {"next": None, "previous": None, "results": [SITE]}
 HEALTH = dict.fromkeys(
     ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
 )
+HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}
 
 PROBLEMS: dict[int, dict[str, Any]] = {
     400: problem(

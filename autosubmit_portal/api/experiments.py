@@ -63,7 +63,7 @@ class ExperimentsView(PortalView):
         """
         query = CreateQuery.of(request)
         site = find_site(request, query.get("site"))
-        return fulfil(request, Wish(kind=CREATE, site=site, is_dry_run=query.get("dry_run")))
+        return fulfil(request, Wish(kind=CREATE, site=site, dry_run=query.get("dry_run")))
 
 
 class ExperimentView(PortalView):
@@ -97,7 +97,7 @@ class ExperimentView(PortalView):
         query = ActQuery.of(request)
         kind = kind_named(query["action"], among=Target.EXPERIMENT)
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
-        wish = Wish(kind=kind, site=experiment.site, experiment=experiment, is_dry_run=query.get("dry_run"))
+        wish = Wish(kind=kind, site=experiment.site, experiment=experiment, dry_run=query.get("dry_run"))
         return fulfil(request, wish)
 
     @change(
@@ -111,9 +111,11 @@ class ExperimentView(PortalView):
         """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""
         query = ChangeQuery.of(request)
         experiment = find_experiment_to_change(request, UPDATE_DESCRIPTION, expid, query.get("site"))
-        is_dry_run = query.get("dry_run")
         wish = Wish(
-            kind=UPDATE_DESCRIPTION, site=experiment.site, experiment=experiment, is_dry_run=is_dry_run
+            kind=UPDATE_DESCRIPTION,
+            site=experiment.site,
+            experiment=experiment,
+            dry_run=query.get("dry_run"),
         )
         return fulfil(request, wish)
 

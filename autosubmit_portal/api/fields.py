@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import F, Lookup, Q
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import Experiment
 
+AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
 
 
@@ -63,6 +65,25 @@ def choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.Ch
 def flag(**kwargs: Any) -> serializers.BooleanField:
     """Return a field that takes true or false."""
     return serializers.BooleanField(error_messages={"invalid": "This must be true or false."}, **kwargs)
+
+
+@extend_schema_field({"oneOf": [{"type": "boolean"}, {"type": "string", "enum": [AUTOSUBMIT]}]})
+class DryRunField(serializers.BooleanField):
+    """Whether only to tell what an action would do, and who tells it: the portal, or Autosubmit."""
+
+    default_error_messages = {"invalid": f"This must be true, false or {AUTOSUBMIT}."}
+
+    def __init__(self, help_text: str = "") -> None:
+        told = (
+            "`true`: answer the exact commands and what they would change, worked out from the mirror, and change "
+            f"nothing. `{AUTOSUBMIT}`: have Autosubmit itself tell, where it can (set status, restart); that is an "
+            "action with `is_dry_run`, whose command saves nothing, and its `job_changes` are what would change."
+        )
+        super().__init__(required=False, help_text=f"{told} {help_text}".strip())
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read true, false or the name."""
+        return data if data == AUTOSUBMIT else super().to_internal_value(data)
 
 
 class Query(serializers.Serializer[Any]):

@@ -12,9 +12,9 @@ from autosubmit_portal.api.queries import HealthQuery
 from autosubmit_portal.api.shapes.common import Health
 from autosubmit_portal.health import Level
 
-# What this web server needs to tell the truth. While workers or broker are away actions wait, and are sent later: no
-# reason to take the console off just when somebody needs it.
-NEEDED = ("database", "migrations", "mirror")
+# What this web server needs to answer at all. Whatever else fails, people read what is known and are told what is not;
+# to take every server off would help nobody. Actions wait for a broker or a worker that is away.
+NEEDED = ("database", "migrations")
 
 
 class HealthView(PortalView):
@@ -31,15 +31,15 @@ class HealthView(PortalView):
         parameters=[HealthQuery],
         answers={
             200: answer(Health, "It works.", examples.HEALTH),
-            503: answer(Health, "It does not.", examples.HEALTH | {"mirror": "stale"}),
+            503: answer(Health, "It does not.", examples.HEALTH_DOWN),
         },
         errors=[400],
     )
     def get(self, request: Request) -> Response:
         """Answer one word for each part. Needs no sign-in; `manage.py doctor` tells the details.
 
-        It is a `503` when database, migrations or mirror fail, so that a load balancer asks another server; with
-        `strict=true`, for monitors, it is one whatever part fails.
+        It is a `503` when the database cannot be read, so that a load balancer asks another server; with `strict=true`,
+        for monitors, it is one whatever part fails.
         """
         strict = HealthQuery.of(request)["strict"]
         findings = health.examine()

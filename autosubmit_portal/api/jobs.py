@@ -19,7 +19,7 @@ from autosubmit_portal.api.queries import JobsQuery, RelativesQuery, SetStatusQu
 from autosubmit_portal.api.requests import Wish, fulfil
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
 from experiments.autosubmit.store import BrokenStore, locate
-from experiments.catalogue import SET_STATUS
+from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
 from experiments.models import Experiment
 from jobs.autosubmit.logs import LogOutsideStore, log_path
 from jobs.models import Job
@@ -67,15 +67,18 @@ class JobsView(PortalView):
     @change(
         "set_status_of_jobs",
         "Set the status of many jobs",
-        kinds=[SET_STATUS],
+        kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
         parameters=[EXPID, option_parameter(SET_STATUS, "status")],
         in_address=["status"],
     )
     def patch(self, request: Request, expid: str) -> Response:
-        """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters."""
+        """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters.
+
+        While the experiment runs this is refused, unless `live` has the run itself do it.
+        """
         query = SetStatusQuery.of(request)
-        experiment = find_experiment_to_change(request, SET_STATUS, expid, query.get("site"))
+        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {})
 
 
@@ -99,15 +102,15 @@ class JobView(PortalView):
     @change(
         "set_status_of_job",
         "Set the status of a job",
-        kinds=[SET_STATUS],
+        kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
         parameters=[EXPID, JOB, option_parameter(SET_STATUS, "status")],
         in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
     )
     def patch(self, request: Request, expid: str, job: str) -> Response:
-        """Set the status of one job."""
+        """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""
         query = SetStatusQuery.of(request)
-        experiment = find_experiment_to_change(request, SET_STATUS, expid, query.get("site"))
+        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
 
@@ -141,16 +144,20 @@ class ChildrenView(PortalView):
         return Response({"children": _relatives(request, expid, job, "parent_edges__parent")})
 
 
+def _kind(query: Mapping[str, Any]) -> ActionKind:
+    return SET_STATUS_LIVE if query["live"] else SET_STATUS
+
+
 def _set_status(
     request: Request, experiment: Experiment, query: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Response:
     status = {"status": query["status"]} if "status" in query else {}
     wish = Wish(
-        kind=SET_STATUS,
+        kind=_kind(query),
         site=experiment.site,
         experiment=experiment,
         given={**given, **status},
-        is_dry_run=query.get("dry_run"),
+        dry_run=query.get("dry_run"),
     )
     return fulfil(request, wish)
 

@@ -10,7 +10,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import Request, record_refusal
+from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
@@ -39,13 +39,12 @@ def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -
 def find_experiment_to_change(
     request: HttpRequest, kind: ActionKind, expid: str, site: str | None
 ) -> Experiment:
-    """Return the experiment as find_experiment does; what is refused for want of permission is recorded."""
+    """Return the experiment as find_experiment does; a refusal is recorded."""
     try:
         return find_experiment(request, expid, site)
-    except policy.Forbidden as refusal:
-        meant = Experiment.objects.filter(expid=expid, **_at(site)).select_related("site").first()
-        if meant:
-            record_refusal(_bare_request(request, kind, meant), refusal)
+    except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
+        origin = origin_of(request)
+        record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
 
 
@@ -87,14 +86,3 @@ def find_site(request: HttpRequest, slug: str | None) -> Site:
 
 def _at(site: str | None) -> dict[str, Any]:
     return {"site__slug": site} if site else {}
-
-
-def _bare_request(request: HttpRequest, kind: ActionKind, experiment: Experiment) -> Request:
-    return Request(
-        actor=actor_of(request),
-        origin=origin_of(request),
-        kind=kind,
-        site=experiment.site,
-        experiment=experiment,
-        parameters={},
-    )

@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from autosubmit_portal.api.fields import InstantField, Query, choice, flag
+from autosubmit_portal.api.fields import DryRunField, InstantField, Query, choice, flag
 from autosubmit_portal.audit.origin import Door
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.job_list import STATUSES
 
@@ -39,9 +39,7 @@ class SiteQuery(Query):
 class ChangeQuery(SiteQuery):
     """What every route that requests an action takes."""
 
-    dry_run = flag(
-        required=False, help_text="Answer the exact commands and change nothing. May also stand in the body."
-    )
+    dry_run = DryRunField("May also stand in the body.")
 
 
 class BulkQuery(Query):
@@ -70,6 +68,11 @@ class SetStatusQuery(ChangeQuery):
 
     # Not a choice field: the kind validates it, so that a refusal is recorded like every other.
     status = serializers.CharField(required=False, help_text="The new status. May also stand in the body.")
+    live = flag(
+        default=False,
+        help_text=f"Of a running experiment: {SET_STATUS_LIVE.help} The jobs must be named, and the status be one of "
+        f"{', '.join(LIVE_STATUSES)}. {SET_STATUS_LIVE.warning} Needs `experiments.{SET_STATUS_LIVE.permission}`.",
+    )
 
 
 class ExperimentsQuery(Query):

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -12,13 +12,22 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from autosubmit_portal.api.fields import flag
+from autosubmit_portal.api.errors import by_field
+from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField
 from autosubmit_portal.api.lookup import actor_of
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.idempotency import IdempotencyKey
+from experiments.actions.preview import effect_of
 from experiments.actions.refusals import InvalidParameters, Refusal
-from experiments.actions.request import Request, preview_action, record_refusal, request_action, would_lose
+from experiments.actions.request import (
+    Request,
+    dry_run_of,
+    preview_action,
+    record_refusal,
+    request_action,
+    would_lose,
+)
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
 
@@ -34,20 +43,21 @@ class Envelope(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         max_length=2000,
-        help_text="Why; kept in the action and the audit trail. Needed where `would_lose` of a dry run says something.",
+        help_text="Why; kept in the action and the audit trail. "
+        "Required where the action would destroy something: `would_lose` of a dry run says what.",
     )
-    dry_run = flag(required=False, help_text="Answer the exact commands and change nothing.")
+    dry_run: serializers.BooleanField = DryRunField()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What somebody wants done. `given` are the parameters that the address says."""
+    """What somebody wants done. `given` and `dry_run` are what the address says."""
 
     kind: ActionKind
     site: Site
     experiment: Experiment | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
-    is_dry_run: bool | None = None
+    dry_run: bool | str | None = None
 
 
 def fulfil(http: HttpRequest, wish: Wish) -> Response:
@@ -62,14 +72,17 @@ def fulfil(http: HttpRequest, wish: Wish) -> Response:
     )
     try:
         body = json_body(http)
-        envelope = _envelope(body, wish.is_dry_run)
+        envelope = _envelope(body, wish.dry_run)
+        is_preview = envelope.get("dry_run") is True
+        kind = dry_run_of(wish.kind) if envelope.get("dry_run") == AUTOSUBMIT else wish.kind
         parameters = merged({name: body[name] for name in body if name not in Envelope().fields}, wish.given)
-        key = None if envelope.get("dry_run") else key_of(http, body)
+        key = None if is_preview else key_of(http, body)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
         record_refusal(request, refusal)
         raise
-    request = replace(request, parameters=parameters, reason=envelope.get("reason", ""), key=key)
-    if envelope.get("dry_run"):
+    reason = envelope.get("reason", "")
+    request = replace(request, kind=kind, parameters=parameters, reason=reason, key=key)
+    if is_preview:
         return Response(preview(request))
     return answer(http, request_action(request))
 
@@ -151,11 +164,16 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for item in value for text in _texts(item))
 
 
-def _envelope(body: Mapping[str, Any], is_dry_run: bool | None) -> dict[str, Any]:
-    serializer = Envelope(data=body)
-    serializer.is_valid(raise_exception=True)
-    said = {} if is_dry_run is None else {"dry_run": is_dry_run}
-    return merged(serializer.validated_data, said)
+def _envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
+    return merged(checked(Envelope, body), {} if dry_run is None else {"dry_run": dry_run})
+
+
+def checked(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says, as `shape` describes it; raise InvalidParameters naming each field that is wrong."""
+    serializer = shape(data=dict(body))
+    if not serializer.is_valid():
+        raise InvalidParameters(by_field(serializer.errors))
+    return dict(serializer.validated_data)
 
 
 def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,12 +190,17 @@ def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any
 
 def preview(request: Request) -> dict[str, Any]:
     """Return what the action would do, as DryRun describes it."""
+    command = preview_action(request)
+    effect = effect_of(request)
     return {
         "dry_run": True,
         "kind": request.kind.name,
         "site": request.site.slug,
         "expid": request.expid,
-        "command": preview_action(request),
+        "command": command,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),
+        "changes": [asdict(change) for change in effect.changes] if effect else None,
+        "children": [{"job": row.name, "status": row.status} for row in effect.children] if effect else [],
+        "warnings": list(effect.warnings) if effect else [],
     }

@@ -103,7 +103,6 @@ def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
         trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
 
 
-def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    origin = current_origin()
+def _sign_in_failed(credentials: dict[str, Any], reason: str = "Wrong name or password.", **_: Any) -> None:
     name = str(credentials.get("username", ""))[:150]
-    trail.record("sign_in.failed", origin=origin, subject=f"user {name}", message="Wrong name or password.")
+    trail.record("sign_in.failed", origin=current_origin(), subject=f"user {name}", message=reason)

@@ -1,7 +1,8 @@
 """The processes of a portal as children of one supervisor, each in a process group of its own.
 
 A signal from the terminal reaches only the supervisor. Commands that the worker starts are in sessions of their own:
-nothing here ever signals those, and a run goes on when its portal ends.
+nothing here ever signals those, and a run goes on when its portal ends. The children end as if asked to when the
+supervisor is killed.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import time
 from dataclasses import dataclass, field
 
 from django.conf import settings
+
+from autosubmit_portal.workers.tether import tether
 
 LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0  # whoever lived this long is not dying in a loop
@@ -59,7 +62,11 @@ class Child:
         """Start the process; nothing is inherited but the terminal to write to."""
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, env=environment(), stdin=subprocess.DEVNULL, process_group=0
+            self.command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+            preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509 # the supervisor has no threads
         )
 
     def look(self) -> str:

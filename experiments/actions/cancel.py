@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Origin
+from experiments.actions.queue import ring
 from experiments.actions.refusals import Conflict
-from experiments.actions.supervise import ring
 from experiments.actions.transition import move, record
 from experiments.models import Action, State
 

@@ -66,12 +66,18 @@ def fail(action: Action, message: str) -> None:
     _end(action, State.FAILED, expid=action.expid, message=message)
 
 
-def lose(action: Action) -> None:
+def lose(action: Action, *, has_started: bool) -> None:
     """End a running action whose command left no evidence of its end. It is never started again by itself."""
-    message = (
-        "The command disappeared without an exit status: it was killed, or its host went down. "
-        "Check the experiment, then request the action again if it is still wanted."
-    )
+    if has_started:
+        message = (
+            "The command disappeared without an exit status: it was killed, or its host went down. "
+            "Check the experiment, then request the action again if it is still wanted."
+        )
+    else:
+        message = (
+            "The command never started: its worker was killed, or its host went down. "
+            "Request the action again if it is still wanted."
+        )
     _end(action, State.LOST, expid=action.expid, message=message)
 
 

@@ -71,8 +71,7 @@ def _is_pointless(action: Action) -> bool:
 
 
 def _ended(action: Action, exit_status: int) -> bool:
-    text = runner_for(action.site).text(action.run_directory(action.step))
-    outcome = read_outcome(action.current_command.name, exit_status, text)
+    outcome = read_outcome(action.current_command.name, exit_status, _printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
         start_step(action, action.step + 1)
         return False
@@ -80,6 +79,14 @@ def _ended(action: Action, exit_status: int) -> bool:
         _follow_overtaken(action)
     finish.finish(action, _judged(action, outcome), exit_status)
     return True
+
+
+def _printed(action: Action) -> str:
+    """Return what the current command printed, in all its argvs so far when a very long list made several of one."""
+    runner, kind, argvs = runner_for(action.site), action.catalogue_kind, len(action.command)
+    steps = range(action.step + 1)
+    ours = (step for step in steps if kind.command_of(step, argvs) is action.current_command)
+    return "".join(runner.text(action.run_directory(step)) for step in ours)
 
 
 def _judged(action: Action, outcome: Outcome) -> Outcome:
@@ -112,11 +119,16 @@ def _age(action: Action) -> timedelta:
 
 
 def _silent(action: Action, *, has_started: bool) -> bool:
-    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it."""
+    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
+
+    One that was never seen may still be started by a worker that was only slow, so it is given up first.
+    """
     if has_started and _must_end(action):
         finish.finish(action, _judged(action, Outcome(False, "")), -signal.SIGKILL)
         return True
     if _age(action) < GRACE or finish.run_lives(action):
         return False
-    finish.lose(action)
+    if not has_started and not runner_for(action.site).give_up(action.run_directory(action.step)):
+        return False
+    finish.lose(action, has_started=has_started)
     return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from experiments.actions.refusals import InvalidParameters, KeyReused
 from experiments.models import Action
@@ -41,21 +42,12 @@ def first_action(actor: User, key: IdempotencyKey) -> Action | None:
 
     Raises KeyReused when the key has named a request that says something else.
     """
-    require_same_request(actor, key)
-    action: Action | None = (
-        _of_key(actor, key).filter(idempotency_item=key.item).select_related("site").first()
-    )
-    if action:
-        action.is_replay = True
+    named = Action.objects.filter(actor=actor, idempotency_key=key.text)
+    matching = named.filter(~Q(idempotency_digest=key.digest) | Q(idempotency_item=key.item))
+    action = matching.select_related("site").order_by("pk").first()
+    if action is None:
+        return None
+    if action.idempotency_digest != key.digest:
+        raise KeyReused(key.text, action.pk)
+    action.is_replay = True
     return action
-
-
-def require_same_request(actor: User, key: IdempotencyKey) -> None:
-    """Raise KeyReused when the key has named a request that says something else."""
-    other = _of_key(actor, key).exclude(idempotency_digest=key.digest).values_list("pk", flat=True).first()
-    if other:
-        raise KeyReused(key.text, other)
-
-
-def _of_key(actor: User, key: IdempotencyKey) -> Any:
-    return Action.objects.filter(actor=actor, idempotency_key=key.text).order_by("pk")

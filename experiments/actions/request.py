@@ -18,9 +18,6 @@ from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site
 
-# One request for many experiments makes one action for each; more would be a queue of hours.
-MOST_TARGETS = 500
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -114,9 +111,14 @@ def record_refusal(request: Request, refusal: Exception) -> None:
     )
 
 
-def record_refusal_of_many(origin: Origin, refusal: Exception, kind: str = "") -> None:
-    """Record that a request for many experiments was refused as a whole, and why."""
-    trail.record("action.refused", origin=origin, subject="many experiments", kind=kind, message=str(refusal))
+def record_early_refusal(
+    origin: Origin, refusal: Exception, *, subject: str, kind: str = "", site: str = "", expid: str = ""
+) -> None:
+    """Record that a request was refused before it was clear which experiment it is about; the rest is what it said."""
+    message = str(refusal)
+    trail.record(
+        "action.refused", origin=origin, subject=subject, kind=kind, site=site, expid=expid, message=message
+    )
 
 
 def _first_or_new(request: Request) -> Action:

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils import timezone
 from django_q.models import Schedule
-from django_q.tasks import async_task
 
 from experiments.actions import queue
 from experiments.actions.follow import follow
@@ -29,11 +28,6 @@ def supervise(queue_name: str) -> None:
             logger.exception("Action %s could not be followed", action.pk)
     for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
         queue.send(action)
-
-
-def ring(site: Site) -> None:
-    """Ask a worker of the site to supervise now: something there has just ended."""
-    async_task("experiments.tasks.supervise", site.queue, cluster=site.queue)
 
 
 def schedule_supervision(site: Site) -> None:

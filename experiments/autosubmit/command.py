@@ -88,7 +88,7 @@ class Command:
 
     @property
     def name(self) -> str:
-        """Its word: run, setstatus, recovery, …"""
+        """Its word, such as run or setstatus."""
         return str(self.words[0])
 
     @property

@@ -31,6 +31,13 @@ class Runner(ABC):
         """Say whether the command lives or how it ended. May be called at any time, by anybody, any number of times."""
 
     @abstractmethod
+    def give_up(self, directory: Path) -> bool:
+        """Make sure that a command that has not started never will; answer False when it has started.
+
+        Whoever should have started it may only have been slow: it finds the directory taken, or its launcher does.
+        """
+
+    @abstractmethod
     def end(self, directory: Path) -> None:
         """End a command and everything of its process group: SIGTERM first, SIGKILL when it lives on.
 
@@ -49,7 +56,7 @@ class Runner(ABC):
     def bound_output(self, directory: Path) -> None:
         """Drop the oldest output of a command that printed too much."""
 
-    def text(self, directory: Path, limit: int = 1_000_000) -> str:
+    def text(self, directory: Path, limit: int = 8_000_000) -> str:
         """Return the last `limit` bytes of the output as text."""
         size = self.output(directory, 0, 0)[1]
         return self.output(directory, max(0, size - limit), limit)[0].decode("utf-8", "replace")

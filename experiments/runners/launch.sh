@@ -12,7 +12,9 @@ trap : HUP INT TERM
 
 cd "$1" || exit 125
 
-printf '%s %s\n' "$$" "$(cut -d ' ' -f 22 "/proc/$$/stat" 2>/dev/null)" >pid.new && mv pid.new pid || exit 125
+# A link is made only where there is nothing yet: either we make `pid` and start, or somebody gave us up and did.
+printf '%s %s\n' "$$" "$(cut -d ' ' -f 22 "/proc/$$/stat" 2>/dev/null)" >pid.new && ln pid.new pid || exit 125
+rm pid.new
 
 set --
 while IFS= read -r line; do
@@ -21,4 +23,10 @@ while IFS= read -r line; do
 done <argv
 
 "$@" </dev/null >>output 2>&1
-printf '%s\n' "$?" >exit_status.new && mv exit_status.new exit_status
+status=$?
+
+# A disk that is full must not lose it: wait for room, for as long as somebody may still ask.
+until printf '%s\n' "$status" >exit_status.new && mv exit_status.new exit_status; do
+    [ -e argv ] || exit 125
+    sleep 1
+done

@@ -51,14 +51,24 @@ class LocalRunner(Runner):
         _launched.append(process)
 
     def look(self, directory: Path) -> Look:
-        """Read the exit status, or ask the kernel whether the launcher is still the process that it was."""
+        """Ask the kernel whether the launcher is still the process that it was, then read the exit status.
+
+        In this order, because a launcher that is gone has left its exit status, if it could.
+        """
         _reap()
+        pid, _, started = _read(directory / "pid").partition(" ")
+        is_alive = bool(pid) and _process_started(int(pid)) == started.strip()
         status = _read(directory / "exit_status")
         if status:
             return Look(has_started=True, exit_status=int(status))
-        pid, _, started = _read(directory / "pid").partition(" ")
-        is_alive = bool(pid) and _process_started(int(pid)) == started.strip()
         return Look(has_started=bool(pid), is_alive=is_alive)
+
+    def give_up(self, directory: Path) -> bool:
+        """Make the `pid` that the launcher would make, empty."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            (directory / "pid").touch(mode=0o600, exist_ok=False)
+        return not _read(directory / "pid")
 
     def end(self, directory: Path) -> None:
         """Signal the group of the launcher; the file `ending` remembers since when."""

@@ -52,7 +52,8 @@ def test_the_actor_of_a_token_is_named_in_the_trail(as_operator: APIClient, expe
 
 def test_parameters_stand_in_the_body(as_operator: APIClient, experiment: Experiment) -> None:
     Experiment.objects.update(is_running=True)
-    answer = as_operator.post("/v4/experiments/a000?action=stop", {"force": True}, format="json")
+    body = {"force": True, "reason": "it hangs"}
+    answer = as_operator.post("/v4/experiments/a000?action=stop", body, format="json")
     assert answer.json()["parameters"] == {"force": True}
     assert answer.json()["command"] == [[PROGRAM, "stop", "--yes", "a000", "--force"]]
 
@@ -253,7 +254,8 @@ def test_every_kind_has_a_route() -> None:
     routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", False)}
     assert {(kind.target.value, kind.is_edit) for kind in CATALOGUE.values()} <= routed
     assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.SITE] == ["create"]
-    assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS] == ["set_status"]
+    jobs = [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS]
+    assert jobs == ["set_status", "set_status_live"]
     assert [kind.name for kind in CATALOGUE.values() if kind.is_edit] == ["update_description"]
 
 

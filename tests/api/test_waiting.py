@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -66,11 +67,11 @@ def worker(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         Action.objects.filter(pk=action_id).update(state=State.SUCCEEDED, exit_status=0, message="Done")
         connection.close()
 
-    def send(action: Action) -> None:
-        threads.append(threading.Thread(target=end, args=(action.pk,)))
+    def send(task: str, action_id: int, **options: Any) -> None:
+        threads.append(threading.Thread(target=end, args=(action_id,)))
         threads[-1].start()
 
-    monkeypatch.setattr(queue, "_send", send)
+    monkeypatch.setattr(queue, "async_task", send)
     yield
     for thread in threads:
         thread.join()

@@ -55,7 +55,6 @@ def test_text_that_no_database_takes_is_recorded_all_the_same() -> None:
 
 
 def test_a_sign_in_is_recorded_with_its_address(client: Client, operator: User) -> None:
-    operator.is_staff = True
     operator.set_password("correct horse")
     operator.save()
     client.post(

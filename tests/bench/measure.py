@@ -33,9 +33,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured: waits in ms, CPU in % of one core, the drain in seconds."""
+    """What was measured: waits in ms, CPU in % of one core, the drain in seconds; `load` is that of the machine."""
 
     case: Case
+    load: float
     waits: list[float]
     worker_cpu: float
     server_cpu: float
@@ -61,12 +62,13 @@ class Result:
             if self.server_cpu >= 0
             else f"{self.worker_cpu:.1f}"
         )
-        return f"| {self.case.title} | {poll} | {figures} | {cpu} | {self.drain:.1f} |"
+        return f"| {self.case.title} | {poll} | {figures} | {cpu} | {self.drain:.1f} | {self.load:.1f} |"
 
 
 def measure(case: Case, portal: Portal, expid: str, actions: int) -> Result:
     """Time actions one after the other on an idle worker, then what it costs idle, then how long it takes to stop."""
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}/jobs?view=quick").body.get("jobs"))
+    load = os.getloadavg()[0]
     waits = [_wait(portal, expid) for _ in range(WARM_UP + actions)][WARM_UP:]
     server = _server_of(portal) if case.database == "PostgreSQL" else 0
     drain = _drain(portal, expid)
@@ -74,7 +76,7 @@ def measure(case: Case, portal: Portal, expid: str, actions: int) -> Result:
     portal.start("worker")
     time.sleep(5)
     worker_cpu, server_cpu = _idle_cpu(portal.processes["worker"].pid, server)
-    return Result(case, waits, worker_cpu, server_cpu if server else -1.0, drain)
+    return Result(case, load, waits, worker_cpu, server_cpu if server else -1.0, drain)
 
 
 def _wait(portal: Portal, expid: str) -> float:

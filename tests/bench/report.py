@@ -18,22 +18,22 @@ What `make bench` measured; it writes this page. Read the figures as orders of m
 
 ## From request to command
 
-| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s |
-| --- | --- | --- | --- | --- | --- | --- |
+| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s | load |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
 - **Broker**: where messages to workers wait. The database by default, here SQLite or PostgreSQL; Redis with
   `PORTAL_BROKER_URL`, beside a PostgreSQL.
-- **Looks every**: `PORTAL_POLL_SECONDS`, how often an idle worker looks into the database. {poll} s is the default: half
-  of it is what an action waits on average, and looking more often costs an idle worker more than it gains people.
-  A worker waits at Redis without looking.
+- **Looks every**: `PORTAL_POLL_SECONDS`, how often an idle worker looks into the database. {poll} s is the default:
+  half of it is what an action waits for that on average. A worker waits at Redis without looking.
 - **p50, p95, max**: from `requested_at` of an action, which is before its transaction commits, to the first line of
   its command: commit, message, claim, a fresh look at the store, the run directory, the start. {actions} actions in
   each row, `POST ?action=generate` over HTTP, one after the other at random moments on an idle worker.
-- **Idle CPU**: of one core, over {idle:.0f} s in which nothing happens: the worker's processes, + those of the PostgreSQL
-  server.
+- **Idle CPU**: of one core, over {idle:.0f} s in which nothing happens: the worker's processes, + those of the
+  PostgreSQL server.
 - **Stops in**: from SIGTERM to the end of `manage.py qcluster` while it looks at a command that takes two minutes. The
   command goes on, and the next worker looks.
+- **Load**: the load average of the machine when the row was begun, other work and our own preparations included.
 
 Web, worker and mirror are real processes with real connections; PostgreSQL and Redis are on the same machine, without
 `fsync`. The store was made by the real Autosubmit, but the `autosubmit` that the actions start is a stand-in that notes

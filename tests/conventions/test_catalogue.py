@@ -10,8 +10,9 @@ from django.contrib.auth.models import Group, Permission
 
 from autosubmit_portal.access.roles import Role
 from experiments.actions.parameters import serializer_for, validated
-from experiments.autosubmit.command import Option, OptionType
+from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.models import Experiment
 
 kinds = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 OPTIONS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options]
@@ -60,13 +61,24 @@ def test_a_kind_has_its_permission_held_from_its_least_role_upwards(kind: Action
 
 @kinds
 def test_what_changes_jobs_refuses_a_running_experiment(kind: ActionKind) -> None:
-    names = {precondition.__name__ for precondition in kind.requires}
-    assert kind.target is Target.SITE or kind.is_edit or kind.may_overtake or "not_running" in names
+    running: Any = Experiment(expid="a000", is_running=True, total_jobs=1)
+    reasons = [precondition(running) for precondition in kind.requires]
+    assert kind.target is Target.SITE or kind.is_edit or kind.may_overtake or any(reasons)
+
+
+@kinds
+def test_the_dry_run_of_autosubmit_saves_nothing(kind: ActionKind) -> None:
+    if kind.has_dry_run:
+        assert kind.preview, "what it reports is read with the preview"
+        assert all("--save" not in argv for argv in command_lines(kind.as_dry_run))
+    assert kind.has_dry_run == any("--save" in argv for argv in command_lines(kind))
 
 
 @pytest.mark.autosubmit
 def test_autosubmits_own_parser_accepts_every_command_line(autosubmit: Path) -> None:
-    argvs = [argv for kind in CATALOGUE.values() for argv in command_lines(kind)]
+    own = [kind for kind in CATALOGUE.values() if not any(step.script for step in kind.steps)]
+    dry = [kind.as_dry_run for kind in own if kind.has_dry_run]
+    argvs = [argv for kind in [*own, *dry] for argv in command_lines(kind)]
     python = autosubmit.parent / "python"
     done = subprocess.run(
         [python, "-c", PARSE], input=json.dumps(argvs), capture_output=True, text=True, check=True
@@ -74,6 +86,37 @@ def test_autosubmits_own_parser_accepts_every_command_line(autosubmit: Path) -> 
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     refused = [argv for argv, (status, _) in zip(argvs, answers, strict=True) if status != 0]
     assert refused == []
+
+
+SCRIPTS = [(kind, step) for kind in CATALOGUE.values() for step in kind.steps if step.script]
+scripts = pytest.mark.parametrize(("kind", "step"), SCRIPTS, ids=[kind.name for kind, _ in SCRIPTS])
+
+
+@scripts
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_script_is_shell_that_can_be_read(kind: ActionKind, step: Command, shell: str) -> None:
+    done = subprocess.run([shell, "-n"], input=step.script, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@scripts
+def test_a_script_is_the_same_whatever_the_parameters_are(kind: ActionKind, step: Command) -> None:
+    assert step.program("/opt/autosubmit") == ["/bin/sh", "-c", step.script]
+    for argv in command_lines(kind):
+        assert not any(word and word in step.script for word in argv[1:])
+
+
+@scripts
+@pytest.mark.parametrize("construct", ["eval", "source", "sh -c", "`", "%b"])
+def test_a_script_never_reads_its_arguments_as_shell(kind: ActionKind, step: Command, construct: str) -> None:
+    assert construct not in step.script
+
+
+@scripts
+def test_a_script_gets_each_parameter_as_one_argument(kind: ActionKind, step: Command) -> None:
+    given = {option.name: example_of(option) for option in kind.options}
+    elements = [element for option in kind.options for element in option.elements(given[option.name])]
+    assert step.argvs("a000", given) == [[step.name, "a000", *elements]]
 
 
 def command_lines(kind: ActionKind) -> list[list[str]]:

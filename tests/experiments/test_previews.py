@@ -27,7 +27,7 @@ def effect(**parameters: Any) -> Effect:
 
 
 def changed(found: Effect) -> list[str]:
-    return [change.job for change in found.changes or ()]
+    return [change.job for change in found.changes]
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,47 @@ def test_all_that_waits_for_a_change_follows() -> None:
 
 def test_ready_before_its_parents_is_warned_about_with_the_parents() -> None:
     assert effect(status="READY", jobs=["POST_2"]).warnings == [
-        "POST_2 would start before its parents have completed: SIM_2 (WAITING)"
+        "POST_2: READY does not let it start before its parents have completed, SIM_2 (WAITING)."
     ]
 
 
 def test_ready_after_its_parents_is_not_warned_about() -> None:
     assert effect(status="READY", jobs=["SIM_1"]).warnings == []
+
+
+def test_a_parent_that_is_to_run_again_is_unfinished_too() -> None:
+    warnings = effect(status="READY", jobs=["SETUP", "SIM_1"]).warnings
+    assert warnings[0].startswith("SIM_1: READY does not let it start")
+
+
+def test_the_run_itself_starts_what_is_ready_and_that_is_warned_about() -> None:
+    found = previews.set_status_live(WORKFLOW, {"status": "READY", "jobs": ["POST_2"]})
+    assert found.changes == [Change("POST_2", "WAITING", "READY")]
+    assert found.warnings == ["POST_2: it would start before its parents have completed, SIM_2 (WAITING)."]
+
+
+LOADED = Workflow(
+    [JobRow("A", "READY"), JobRow("B", "DELAYED"), JobRow("C", "WAITING"), JobRow("D", "FAILED")]
+)
+
+
+def test_a_command_resets_what_is_ready_and_that_is_told() -> None:
+    found = previews.set_status(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    changes = {change.job: change.new for change in found.changes}
+    assert changes == {"A": "WAITING", "B": "WAITING", "D": "SUSPENDED"}
+    assert found.warnings == ["2 jobs (A, B) READY or delayed: loaded as WAITING, and so again by each run."]
+
+
+def test_a_run_resets_nothing() -> None:
+    found = previews.set_status_live(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    assert [change.job for change in found.changes] == ["D"]
+
+
+def test_ready_jobs_are_chosen_as_waiting_ones() -> None:
+    found = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["WAITING"]})
+    assert changed(found) == ["A", "B", "C"]
+    refused = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["READY"]})
+    assert "Choose WAITING" in refused.warnings[1]
 
 
 def test_an_active_job_is_said_to_be_cancelled() -> None:
@@ -81,21 +116,41 @@ def test_a_choice_that_changes_nothing_says_so() -> None:
 
 def test_a_status_that_no_job_has_is_said_to_be_refused() -> None:
     assert effect(status="READY", filter_status=["UNKNOWN"]).warnings == [
-        "Autosubmit will refuse this: no job is UNKNOWN."
+        "filter_status: no job is loaded as UNKNOWN. Autosubmit refuses that."
     ]
 
 
-def test_a_filter_that_cannot_be_read_says_so_instead_of_guessing() -> None:
-    found = effect(status="READY", filter_chunks="[ 20000101 ]")
-    assert found.changes is None
-    assert "Autosubmit will refuse this filter" in found.warnings[0]
+def test_a_section_that_no_job_has_is_named() -> None:
+    warnings = effect(status="READY", filter_section=["SIMM"]).warnings
+    assert warnings == [
+        "filter_section: no job is of section SIMM. Autosubmit refuses one that is not configured."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("[ 20000101 [ fc0 [1-2 9] ] ]", "chunk 9"),
+        ("[ 20010101 [ fc7 [1] ] 20000101 [ fc0 [20-30] ] ]", "date 20010101, member FC7, chunk 20-30"),
+    ],
+)
+def test_dates_members_and_chunks_that_no_job_has_are_named(text: str, unknown: str) -> None:
+    assert f"filter_chunks: no job has {unknown}." in effect(status="SUSPENDED", filter_chunks=text).warnings
+
+
+def test_known_dates_members_and_chunks_that_never_come_together_are_told() -> None:
+    rows = [JobRow("A", "WAITING", "SIM", DATE, "fc0", 1), JobRow("B", "WAITING", "SIM", DATE, "fc1", 2)]
+    found = previews.set_status(
+        Workflow(rows), {"status": "READY", "filter_chunks": "[ 20000101 [ fc0 [2] ] ]"}
+    )
+    assert found.warnings == ["filter_chunks: no job has these dates, members and chunks together."]
 
 
 def test_ten_thousand_early_jobs_are_counted_not_listed() -> None:
     rows = [JobRow(f"J{number}", "WAITING") for number in range(10_001)]
     chain = Workflow(rows, [(f"J{number}", f"J{number + 1}") for number in range(10_000)])
     found = previews.set_status(chain, {"status": "READY", "jobs": [row.name for row in rows]})
-    assert found.warnings[-1] == "9995 jobs more would start before their parents have completed."
+    assert found.warnings[-1] == "9995 jobs more with unfinished parents."
     assert len(found.warnings) == previews.NAMED + 1
 
 
@@ -106,7 +161,29 @@ def test_a_restart_readies_what_can_start_and_keeps_what_completed() -> None:
 
 
 def test_a_restart_with_active_jobs_is_said_to_be_refused_without_force() -> None:
-    assert "Autosubmit refuses this unless force" in previews.restart(WORKFLOW, {}).warnings[0]
+    assert "Autosubmit refuses that unless force" in previews.restart(WORKFLOW, {}).warnings[0]
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN", "HELD", "QUEUING"])
+def test_a_restart_is_refused_for_all_that_autosubmit_takes_for_active(status: str) -> None:
+    found = previews.restart(Workflow([JobRow("A", status)]), {})
+    assert "1 job (A) still active" in found.warnings[0]
+
+
+def test_a_restart_leaves_what_is_suspended() -> None:
+    assert previews.restart(Workflow([JobRow("A", "SUSPENDED")]), {}).changes == []
+
+
+def test_a_restart_undoes_what_was_completed_before_its_parents_and_says_so() -> None:
+    rows = [JobRow("A", "FAILED"), JobRow("B", "COMPLETED"), JobRow("C", "COMPLETED")]
+    found = previews.restart(Workflow(rows, [("A", "B"), ("B", "C")]), {})
+    assert [change.new for change in found.changes] == ["READY", "WAITING", "WAITING"]
+    assert found.warnings[0] == "2 jobs (B, C) would lose COMPLETED."
+
+
+def test_a_set_status_takes_the_changes_that_autosubmit_reports() -> None:
+    found = previews.set_status(WORKFLOW, {"status": "READY", "jobs": ["SIM_1", "LONG"]}, {"SIM_1": "READY"})
+    assert found.changes == [Change("SIM_1", "FAILED", "READY")]
 
 
 def test_a_restart_takes_the_completed_jobs_that_autosubmit_reports() -> None:
@@ -118,5 +195,4 @@ def test_a_restart_takes_the_completed_jobs_that_autosubmit_reports() -> None:
         "LONG": "WAITING",
     }
     found = previews.restart(WORKFLOW, {}, reported)
-    assert found.changes is not None
     assert found.changes[0] == Change("SETUP", "COMPLETED", "READY")

@@ -19,7 +19,3 @@ def test_the_jobs_themselves_are_not_their_descendants() -> None:
 def test_a_circle_does_not_go_on_for_ever() -> None:
     circle = Workflow([JobRow("A", "READY"), JobRow("B", "WAITING")], [("A", "B"), ("B", "A")])
     assert [row.name for row in circle.descendants(["A"])] == ["B"]
-
-
-def test_a_skipped_parent_is_not_waited_for() -> None:
-    assert [row.name for row in DIAMOND.unfinished_parents("D")] == ["B"]

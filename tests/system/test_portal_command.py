@@ -53,6 +53,17 @@ def supervise(made: Portal) -> Iterator[Supervise]:
         process.wait(60)
 
 
+@pytest.fixture
+def operated(autosubmit: Path, static_files: Path, tmp_path: Path) -> Iterator[Portal]:
+    """A portal of an Autosubmit home, set up and not started."""
+    (tmp_path / "static").symlink_to(static_files)
+    portal = Portal(home=tmp_path, autosubmit=Autosubmit(autosubmit, tmp_path / "autosubmit-home"))
+    portal.autosubmit.prepare()
+    portal.set_up()
+    yield portal
+    portal.tear_down()
+
+
 def _pids(portal: Portal, word: str) -> set[int]:
     return {pid for pid, command in processes_with("PORTAL_HOME", portal.home).items() if word in command}
 
@@ -105,26 +116,35 @@ def test_it_starts_again_what_dies(made: Portal, supervise: Supervise, word: str
     assert "killed by SIGKILL" in made.log("portal")
 
 
-def test_an_experiment_that_runs_goes_on_when_the_portal_stops(
-    supervise: Supervise,
-    autosubmit: Path,
-    static_files: Path,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+def test_all_three_end_when_it_is_killed(made: Portal, supervise: Supervise) -> None:
+    portal = supervise()
+    wait_for(lambda: all(_pids(made, word) for word in ("gunicorn", "qcluster", "mirror")))
+    portal.kill()
+    wait_for(lambda: processes_with("PORTAL_HOME", made.home) == {})
+
+
+def test_a_worker_whose_main_process_is_killed_leaves_nothing_behind(
+    made: Portal, supervise: Supervise
 ) -> None:
-    (tmp_path / "static").symlink_to(static_files)
-    made = Portal(home=tmp_path, autosubmit=Autosubmit(autosubmit, tmp_path / "autosubmit-home"))
-    request.addfinalizer(made.tear_down)
-    made.autosubmit.prepare()
-    made.set_up()
-    expid = made.make_experiment("long")
-    portal = supervise(made)
-    wait_for(lambda: made.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"), seconds=60)
-    assert made.http.post(f"/v4/experiments/{expid}?action=run").status == 202
-    wait_for(lambda: _is_sleeping(made), seconds=60)
-    os.killpg(portal.pid, signal.SIGINT)
-    assert portal.wait(60) == 0
-    assert _is_sleeping(made)
+    supervise()
+    before = wait_for(lambda: _pids(made, "qcluster"), is_enough=lambda pids: len(pids) > 4)
+    os.kill(min(before), signal.SIGKILL)
+    wait_for(lambda: not before & set(processes_with("PORTAL_HOME", made.home)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_experiment_that_runs_goes_on_when_the_portal_ends(
+    operated: Portal, supervise: Supervise, number: signal.Signals
+) -> None:
+    expid = operated.make_experiment("long")
+    portal = supervise(operated)
+    wait_for(lambda: operated.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"), seconds=60)
+    assert operated.http.post(f"/v4/experiments/{expid}?action=run").status == 202
+    wait_for(lambda: _is_sleeping(operated), seconds=60)
+    os.kill(portal.pid, number)
+    portal.wait(60)
+    wait_for(lambda: processes_with("PORTAL_HOME", operated.home) == {})
+    assert _is_sleeping(operated)
 
 
 def _is_sleeping(portal: Portal) -> bool:

@@ -44,6 +44,16 @@ def ended(portal: Portal, action: Any) -> Any:
     return portal.http.get(action["url"]).body
 
 
+def trail(portal: Portal, expid: str) -> Any:
+    """Return the audit entries of an experiment."""
+    return portal.http.get(f"/v4/audit?expid={expid}").body["results"]
+
+
+def events(portal: Portal, expid: str) -> list[str]:
+    """Return what happened to an experiment, by name."""
+    return [entry["event"] for entry in trail(portal, expid)]
+
+
 def monitored(portal: Portal, expid: str) -> Statuses:
     """Return the states of all jobs as Autosubmit's own monitor tells them."""
     portal.autosubmit.call("monitor", "--hide", "--output", "txt", expid)
@@ -113,8 +123,14 @@ def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Port
     refused = portal.http.post(f"/v4/experiments/{expid}?action=restart")
     assert refused.status == 409
     assert "Stop it first" in refused.body["detail"]
-    assert act(portal, expid, "stop")["state"] == "succeeded"
+    stopped = act(portal, expid, "stop")
+    assert stopped["state"] == "succeeded"
     terminal.wait(60)
+    wait_for(lambda: "experiment.run_ended_outside" in events(portal, expid))
+    assert "experiment.run_started_outside" in events(portal, expid)
+    assert ("action.succeeded", stopped["id"]) in [
+        (entry["event"], entry["action"]) for entry in trail(portal, expid)
+    ]
 
 
 def test_an_experiment_outlives_a_killed_worker_and_its_end_is_found(portal: Portal) -> None:
@@ -132,9 +148,13 @@ def test_an_experiment_outlives_a_killed_worker_and_its_end_is_found(portal: Por
 def test_the_trail_tells_who_did_what(portal: Portal) -> None:
     expid = mirrored(portal, "waiting")
     act(portal, expid, "generate", {"reason": "first generation"})
-    entries = portal.http.get(f"/v4/audit?expid={expid}").body["results"]
-    events = [entry["event"] for entry in reversed(entries)]
-    assert events == ["action.requested", "action.running", "action.command_started", "action.succeeded"]
+    entries = trail(portal, expid)
+    assert [entry["event"] for entry in reversed(entries)] == [
+        "action.requested",
+        "action.running",
+        "action.command_started",
+        "action.succeeded",
+    ]
     assert {entry["actor"] for entry in entries} == {portal.credentials.username}
 
 

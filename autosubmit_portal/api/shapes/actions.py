@@ -29,6 +29,9 @@ class ActionItem(serializers.Serializer[Action]):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
     )
+    is_dry_run = serializers.BooleanField(
+        help_text="Whether its command saves nothing: `job_changes` are what would change."
+    )
     step = serializers.IntegerField(help_text="The step that runs or ran last, from 0.")
     requested_at = InstantField()
     started_at = InstantField(allow_null=True)
@@ -64,6 +67,21 @@ class ActionList(Listing):
     results = ActionItem(many=True)
 
 
+class ChangeItem(serializers.Serializer[Any]):
+    """A job whose status would change."""
+
+    job = serializers.CharField()
+    old = serializers.CharField(help_text="Its status now, as mirrored.")
+    new = serializers.CharField()
+
+
+class FollowingJob(serializers.Serializer[Any]):
+    """A job that waits, directly or not, for one that would change."""
+
+    job = serializers.CharField()
+    status = serializers.CharField()
+
+
 class DryRun(serializers.Serializer[Any]):
     """What an action would do."""
 
@@ -78,6 +96,18 @@ class DryRun(serializers.Serializer[Any]):
     warning = serializers.CharField(help_text="What to know about actions of this kind; may be blank.")
     would_lose = serializers.CharField(
         help_text="What would be lost, with numbers. Blank if nothing is; otherwise the action needs a `reason`."
+    )
+    changes = ChangeItem(
+        many=True,
+        allow_null=True,
+        help_text="The jobs that would change, worked out from the mirror; null for kinds other than set status and "
+        "restart. What its run does after a restart is not foretold.",
+    )
+    children = FollowingJob(many=True, help_text="The jobs that would follow, the nearest first.")
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter that "
+        "matches no job.",
     )
 
 

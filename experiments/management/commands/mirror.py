@@ -7,9 +7,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 
-from experiments.actions.supervise import ring, schedule_supervision
+from experiments.actions.queue import ring
+from experiments.actions.supervise import schedule_supervision
 from experiments.models import Site
 from experiments.site_mirror import SiteMirror
 
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         try:
             close_old_connections()
             return self._pass(slug)
-        except DatabaseError:
+        except Error:
             logger.exception("The database cannot be used")
             connections.close_all()
             return AFTER_TROUBLE_SECONDS

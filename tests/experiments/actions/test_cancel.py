@@ -47,6 +47,18 @@ def test_a_running_command_is_ended_by_whoever_follows_it(operator: User) -> Non
     assert (running.state, running.cancelled_by) == (State.RUNNING, "operator")
 
 
+def test_the_request_to_end_a_command_is_kept_when_the_queue_cannot_be_reached(
+    operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("experiments.actions.queue.async_task", unreachable)
+    running = factories.create_action(factories.create_experiment(), kind="set_status", state=State.RUNNING)
+    cancel(running, operator)
+    assert running.cancelled_by == "operator"
+
+
 def test_the_request_to_end_a_command_is_recorded_once(operator: User) -> None:
     running = factories.create_action(factories.create_experiment(), kind="set_status", state=State.RUNNING)
     cancel(running, operator)

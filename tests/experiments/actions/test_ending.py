@@ -8,7 +8,7 @@ from django.utils import timezone
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
-from experiments.runners import local
+from experiments.runners import local, runner_for
 from tests import factories
 from tests.waiting import wait_for
 
@@ -85,3 +85,14 @@ def test_a_cancelled_action_does_not_start_its_next_step() -> None:
     action.refresh_from_db()
     followed(action)
     assert (action.state, action.step) == (State.CANCELLED, 0)
+
+
+def test_a_command_that_was_lost_is_not_started_by_a_worker_that_was_only_slow() -> None:
+    action = factories.create_action(factories.create_experiment(), kind="generate", command=[["true"]])
+    long_ago = timezone.now() - timedelta(hours=1)
+    Action.objects.update(state=State.RUNNING, started_at=long_ago, step_started_at=long_ago)
+    assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.message.partition(":")[0]) == (State.LOST, "The command never started")
+    with pytest.raises(FileExistsError):
+        runner_for(action.site).start(["true"], action.run_directory(0))

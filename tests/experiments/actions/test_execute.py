@@ -78,6 +78,19 @@ def test_a_run_with_a_failed_job_fails(mirrored: Callable[..., Experiment]) -> N
     assert "FAILED" in statuses(experiment)
 
 
+def test_a_list_that_takes_several_commands_tells_what_all_of_them_changed(
+    mirrored: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.autosubmit.command.LONGEST_LIST_BYTES", 30)
+    experiment = mirrored("small")
+    names = sorted(experiment.jobs.values_list("name", flat=True))
+    action = executed(queued(experiment, "set_status", status="SUSPENDED", jobs=names))
+    assert len(action.command) > 1
+    assert (action.state, action.message) == (State.SUCCEEDED, "Changed: 4 jobs to SUSPENDED.")
+    assert sorted(name for name, _ in action.job_changes) == names
+    assert statuses(experiment) == {"SUSPENDED"}
+
+
 def test_a_run_outlives_its_worker_and_stop_ends_it(mirrored: Callable[..., Experiment]) -> None:
     experiment = mirrored("long")
     run = queued(experiment, "run")

@@ -148,6 +148,33 @@ def test_a_success_says_what_happened(command: str, text: str, message: str) -> 
     assert outcome.message.startswith(message)
 
 
+READ = "CHANGED: job: a_1 status to: READY\nupdate_list: The run has read the change after 2 s.\n"
+
+
+def test_a_change_by_the_run_says_when_it_was_read_and_of_which_jobs() -> None:
+    outcome = read_outcome("update_list", 0, READ)
+    assert (outcome.succeeded, outcome.changes) == (True, (("a_1", "READY"),))
+    assert outcome.message == "The run has read the change after 2 s."
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "text", "message"),
+    [
+        (5, "ln: File exists\nupdate_list: A change is waiting.\n", "A change is waiting."),
+        (6, "update_list: No run has read it.\n", "No run has read it."),
+        (127, "sh: awk: not found\n", "The change could not be given to the run (exit status 127)."),
+    ],
+)
+def test_a_change_that_no_run_made_says_why(exit_status: int, text: str, message: str) -> None:
+    outcome = read_outcome("update_list", exit_status, text)
+    assert (outcome.succeeded, outcome.message) == (False, message)
+
+
+def test_a_dry_run_without_any_change_says_so() -> None:
+    outcome = read_outcome("setstatus", 0, "[WARNING] Changes NOT saved to the JobList!!!!")
+    assert outcome.message == "Nothing was saved. It would change: no job."
+
+
 # --- The real commands
 
 

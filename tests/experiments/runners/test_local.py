@@ -113,7 +113,7 @@ def test_the_launcher_outlives_a_signal_to_its_command_and_keeps_the_status(
 ) -> None:
     runner.start(["sleep", "60"], directory)
     pid = pid_of(directory)
-    wait_for(lambda: children(pid))
+    wait_for(lambda: "sleep" in children_of(pid))
     os.killpg(pid, signal.SIGTERM)
     assert ended(runner, directory) == 128 + signal.SIGTERM
 
@@ -129,6 +129,59 @@ def test_a_command_whose_launcher_was_killed_is_not_alive(runner: LocalRunner, d
     os.killpg(pid, signal.SIGKILL)
     wait_for(lambda: not runner.look(directory).is_alive)
     assert runner.look(directory).exit_status is None
+
+
+def test_a_command_that_ends_while_it_is_looked_at_has_ended(
+    runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.mkdir(parents=True)
+    (directory / "pid").write_text("4711 1\n")
+
+    def ends(_pid: int) -> None:
+        (directory / "exit_status").write_text("0\n")
+
+    monkeypatch.setattr(local, "_process_started", ends)
+    assert runner.look(directory).exit_status == 0
+
+
+def test_an_exit_status_that_finds_no_room_is_written_when_there_is_room(
+    runner: LocalRunner, directory: Path
+) -> None:
+    runner.start(["mkdir", "exit_status.new"], directory)  # nothing can be written there, as on a full disk
+    wait_for(lambda: "sleep" in children_of(pid_of(directory)))
+    assert runner.look(directory).is_alive
+    (directory / "exit_status.new").rmdir()
+    assert ended(runner, directory) == 0
+
+
+def children_of(pid: int) -> str:
+    """Return the command lines of the children of a process."""
+    lines = (Path(f"/proc/{child}/cmdline") for child in children(pid))
+    return " ".join(line.read_text() for line in lines if line.exists())
+
+
+def test_a_command_that_was_given_up_never_starts(runner: LocalRunner, directory: Path) -> None:
+    assert runner.give_up(directory)
+    with pytest.raises(FileExistsError):
+        runner.start(["true"], directory)
+
+
+def test_a_command_that_is_given_up_while_it_is_started_never_starts(
+    runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = []
+    monkeypatch.setattr(local, "_default_signals", lambda: None)
+    monkeypatch.setattr(local, "_reap", lambda: given_up.append(runner.give_up(directory)))
+    runner.start(["touch", str(directory / "started")], directory)
+    assert given_up == [True]
+    assert local._launched.pop().wait() == 125
+    assert not (directory / "started").exists()
+
+
+def test_a_command_that_has_started_cannot_be_given_up(runner: LocalRunner, directory: Path) -> None:
+    runner.start(["true"], directory)
+    ended(runner, directory)
+    assert not runner.give_up(directory)
 
 
 def test_another_process_with_the_same_pid_is_not_our_command(runner: LocalRunner, directory: Path) -> None:

@@ -43,8 +43,30 @@ def test_a_job_without_a_chunk_never_matches() -> None:
         "[ 20000101 fc0 [1] ]",
         "[ a [ fc-0 [1] ] ]",
         "[ a [ b [ [1] ] ] ]",
+        "[" * 5000,
+        "[ a [ b [1-] ] ]",
+        "[ a [ b [1-99999999999999999999] ] ]",
     ],
 )
 def test_what_autosubmit_would_not_read_is_refused(text: str) -> None:
     with pytest.raises(UnreadableFilter):
         read_chunk_filter(text)
+
+
+def test_a_range_of_a_thousand_million_numbers_costs_nothing() -> None:
+    wanted = read_chunk_filter("[ Any [ Any [1-999999999] ] ]")
+    assert wanted.matches(FIRST, "fc0", 123456)
+
+
+def test_a_range_means_numbers_without_zeros_before_them() -> None:
+    wanted = read_chunk_filter("[ Any [ 1-3 [Any] ] ]")
+    assert [member for member in ("1", "01", "3", "fc3") if wanted.matches(FIRST, member, 1)] == ["1", "3"]
+
+
+def test_what_no_job_has_is_named_once() -> None:
+    wanted = read_chunk_filter("[ 20000101 [ fc0 [1 9] fc1 [9 2-3] ] ]")
+    assert wanted.unknown([(FIRST, "fc0", 1), (FIRST, "", None)]) == ["chunk 9", "member FC1", "chunk 2-3"]
+
+
+def test_without_any_job_everything_is_unknown() -> None:
+    assert read_chunk_filter("[ 20000101 [ Any [1] ] ]").unknown([]) == ["date 20000101", "chunk 1"]

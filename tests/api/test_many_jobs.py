@@ -1,0 +1,54 @@
+"""Ten thousand jobs named in one request; tests/system/test_many_jobs.py has the real Autosubmit change them."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from experiments.models import Action, Experiment
+from jobs.models import Job
+
+PATH = "/v4/experiments/a000/jobs?status=SUSPENDED"
+LONGEST_ARGUMENT_BYTES = 131_071  # of Linux
+
+
+@pytest.fixture
+def names(experiment: Experiment) -> list[str]:
+    """The names of 10,000 more jobs, about as long as they get."""
+    made = [f"a000_20000101_fc{number % 100}_{number}_SIMULATION_ATMOSPHERE" for number in range(10_000)]
+    rows: list[Any] = [Job(experiment=experiment, name=name, status="WAITING") for name in made]
+    Job.objects.bulk_create(rows, batch_size=1000)
+    return made
+
+
+def test_ten_thousand_names_become_commands_that_the_system_takes(
+    as_operator: APIClient, names: list[str]
+) -> None:
+    answer = as_operator.patch(PATH, {"jobs": names}, format="json")
+    assert (answer.status_code, answer.json()["jobs"]) == (202, names)
+    last = [argv[-1] for argv in Action.objects.get().command]
+    assert [name for text in last for name in text.removeprefix("--list=").split()] == names
+    assert len(last) > 1
+    assert max(len(text.encode()) for text in last) <= LONGEST_ARGUMENT_BYTES
+
+
+def test_their_number_does_not_cost_queries(as_operator: APIClient, names: list[str]) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert as_operator.patch(PATH, {"jobs": names}, format="json").status_code == 202
+    assert len(captured) <= 12
+
+
+def test_unknown_ones_among_them_are_counted_and_a_few_named(
+    as_operator: APIClient, names: list[str]
+) -> None:
+    answer = as_operator.patch(PATH, {"jobs": [*names, *(f"x{n}" for n in range(200))]}, format="json")
+    assert answer.json()["errors"] == {"jobs": ["Not a job of a000: x0, x1, x2, x3, x4 and 195 more."]}
+
+
+def test_a_body_longer_than_the_limit_is_refused_with_a_remedy(
+    as_operator: APIClient, experiment: Experiment
+) -> None:
+    answer = as_operator.patch(PATH, {"jobs": ["a000_SIM"] * 300_000}, format="json")
+    assert (answer.status_code, "Use a filter instead" in answer.json()["detail"]) == (413, True)

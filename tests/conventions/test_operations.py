@@ -1,0 +1,37 @@
+"""`docs/operations.md` against the product."""
+
+import re
+
+import pytest
+from django.conf import settings
+from prometheus_client.parser import text_string_to_metric_families
+
+from autosubmit_portal import health, metrics
+from experiments.models import State
+from tests import factories
+
+
+def page() -> str:
+    return (settings.BASE_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.django_db
+def test_the_page_names_every_metric_and_no_other() -> None:
+    experiment = factories.create_experiment()
+    factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_worker()
+    text = metrics.exposition("text/plain")[0].decode()
+    told = {f.name + ("_info" if f.type == "info" else "") for f in text_string_to_metric_families(text)}
+    assert set(re.findall(r"autosubmit_portal_[a-z_]+(?=[`\s{])", page())) == told
+
+
+def test_the_page_names_every_part_of_the_health() -> None:
+    rows = re.findall(r"^\| (\w+) \|.*\|.*\|$", page().partition("| part |")[2], re.MULTILINE)
+    assert rows[: len(health.CHECKS)] == list(health.CHECKS)
+
+
+@pytest.mark.parametrize("name", ["timeout", "retry", "queue_limit", "max_attempts", "save_limit", "poll"])
+def test_the_page_tells_the_values_of_the_queue(name: str) -> None:
+    value = str(settings.Q_CLUSTER[name]).replace("-", "−")
+    titles = {"poll": "PORTAL_POLL_SECONDS"}
+    assert re.search(rf"^\| [^|]*`{titles.get(name, name)}`[^|]*\| {value}\b", page(), re.MULTILINE)

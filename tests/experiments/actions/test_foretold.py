@@ -1,0 +1,181 @@
+"""What a preview foretells against what the real Autosubmit then does."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed
+from experiments import mirror
+from experiments.actions.execute import execute
+from experiments.actions.preview import effect_of
+from experiments.actions.request import Request, dry_run_of, request_action
+from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.models import Action, Experiment, Site, State
+from tests.conftest import MakeExperiment
+
+pytestmark = pytest.mark.django_db
+RESTART, SET_STATUS = CATALOGUE["restart"], CATALOGUE["set_status"]
+Statuses = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def cli(autosubmit: Path, autosubmit_home: Path) -> Autosubmit:
+    """Autosubmit, as somebody with a terminal uses it."""
+    return Autosubmit(autosubmit, autosubmit_home)
+
+
+@pytest.fixture(scope="module")
+def chunked(make_experiment: MakeExperiment) -> str:
+    """An experiment with members and chunks; each test finds it as the one before has left it."""
+    return make_experiment("small", members=2, chunks=3)
+
+
+@pytest.fixture(scope="module")
+def after_a_run(make_experiment: MakeExperiment, cli: Autosubmit) -> tuple[str, Path, bytes]:
+    """An experiment that has run and partly failed, with its job list after that."""
+    expid = make_experiment("failing")
+    with suppress(AutosubmitFailed):
+        cli.call("run", expid)
+    job_list = cli.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
+    return expid, job_list, job_list.read_bytes()
+
+
+@pytest.fixture
+def failed(site: Site, after_a_run: tuple[str, Path, bytes]) -> Experiment:
+    """BAD has failed, AFTER waits for it, SETUP and SIDE are done."""
+    expid, job_list, content = after_a_run
+    job_list.write_bytes(content)
+    return adopted(site, expid)
+
+
+@pytest.fixture
+def asked(operator: User) -> Callable[..., Request]:
+    """Make requests of an operator."""
+
+    def ask(experiment: Experiment, kind: ActionKind, **parameters: Any) -> Request:
+        origin = Origin(door=Door.API, actor_name=operator.username, actor_id=operator.pk)
+        return Request(
+            actor=operator,
+            origin=origin,
+            kind=kind,
+            site=experiment.site,
+            experiment=experiment,
+            parameters=parameters,
+        )
+
+    return ask
+
+
+def adopted(site: Site, expid: str) -> Experiment:
+    experiment = mirror.adopt(site, expid)
+    assert experiment is not None
+    return experiment
+
+
+def statuses(experiment: Experiment) -> Statuses:
+    """The statuses in the job list, read anew."""
+    mirror.refresh(experiment)
+    return dict(experiment.jobs.values_list("name", "status"))
+
+
+def foretold(request: Request) -> Statuses:
+    effect = effect_of(request)
+    assert effect is not None
+    return {change.job: change.new for change in effect.changes}
+
+
+def done(request: Request) -> Action:
+    action = request_action(request)
+    execute(action.pk)
+    action.refresh_from_db()
+    assert action.state == State.SUCCEEDED, action.message
+    return action
+
+
+def differences(before: Statuses, after: Statuses) -> Statuses:
+    return {name: status for name, status in after.items() if before[name] != status}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"status": "SUSPENDED", "jobs": ["SETUP", "20000101_fc1_2_SIM"]},
+        {"status": "READY", "filter_status": ["WAITING"]},
+        {"status": "COMPLETED", "filter_section": ["INI", "sim"]},
+        {"status": "WAITING", "filter_section": ["Any"]},
+        {"status": "COMPLETED", "filter_chunks": "[ 20000101 [ fc0 [1-2] fc1 [Any] ] ]"},
+        {"status": "SUSPENDED", "filter_chunks": "[ Any [ FC1 [2 9] ] ]"},
+    ],
+    ids=str,
+)
+def test_a_set_status_changes_what_was_foretold_by_the_portal_and_by_autosubmit(
+    site: Site, chunked: str, asked: Callable[..., Request], choice: dict[str, Any]
+) -> None:
+    experiment = adopted(site, chunked)
+    if "jobs" in choice:
+        choice = choice | {"jobs": [f"{experiment.expid}_{name}" for name in choice["jobs"]]}
+    before, told = statuses(experiment), foretold(asked(experiment, SET_STATUS, **choice))
+    dry = done(asked(experiment, dry_run_of(SET_STATUS), **choice))
+    assert statuses(experiment) == before
+    done(asked(experiment, SET_STATUS, **choice))
+    assert differences(before, statuses(experiment)) == told == dict(dry.job_changes)
+    assert told
+    assert dry.message.startswith("Dry run, nothing was saved. It would change: ")
+
+
+def test_a_set_status_by_status_changes_what_was_foretold_after_a_run(
+    failed: Experiment, asked: Callable[..., Request]
+) -> None:
+    request = asked(failed, SET_STATUS, status="WAITING", filter_status=["FAILED"])
+    before, told = statuses(failed), foretold(request)
+    done(request)
+    assert differences(before, statuses(failed)) == told == {f"{failed.expid}_BAD": "WAITING"}
+
+
+def test_what_the_preview_says_is_refused_is_refused(
+    failed: Experiment, asked: Callable[..., Request]
+) -> None:
+    for choice in ({"filter_status": ["UNKNOWN"]}, {"filter_section": ["NOPE"]}):
+        request = asked(failed, SET_STATUS, status="READY", **choice)
+        effect = effect_of(request)
+        assert effect is not None
+        assert "Autosubmit refuses" in effect.warnings[0]
+        action = request_action(request)
+        execute(action.pk)
+        action.refresh_from_db()
+        assert (action.state, action.exit_status) == (State.FAILED, 99)
+
+
+def test_a_recovery_after_failures_changes_what_was_foretold(
+    failed: Experiment, asked: Callable[..., Request], cli: Autosubmit
+) -> None:
+    before, told = statuses(failed), foretold(asked(failed, RESTART))
+    dry = done(asked(failed, dry_run_of(RESTART)))
+    assert statuses(failed) == before
+    cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
+    assert differences(before, statuses(failed)) == told == dict(dry.job_changes)
+    assert told == {f"{failed.expid}_BAD": "READY"}
+
+
+def test_autosubmits_dry_run_of_a_restart_knows_of_completion_files(
+    failed: Experiment, asked: Callable[..., Request], cli: Autosubmit
+) -> None:
+    done(asked(failed, SET_STATUS, status="WAITING", filter_section=["SIDE"]))
+    before = statuses(failed)
+    dry = done(asked(failed, dry_run_of(RESTART)))
+    cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
+    assert differences(before, statuses(failed)) == dict(dry.job_changes)
+    assert dict(dry.job_changes)[f"{failed.expid}_SIDE"] == "COMPLETED"
+
+
+def test_autosubmits_dry_run_can_be_read_and_is_in_the_trail(
+    failed: Experiment, asked: Callable[..., Request]
+) -> None:
+    dry = done(asked(failed, dry_run_of(RESTART)))
+    assert dry.command == [[failed.site.autosubmit, "recovery", "--all", "--noplot", failed.expid]]
+    assert "NOT saved" in (dry.run_directory(0) / "output").read_text()
