@@ -85,7 +85,7 @@ def spliced(random: Random, whole: bytes, other: bytes) -> bytes:
 
 def _with_payload(random: Random, whole: bytes, code: bytes) -> bytes:
     """Put code between two instructions."""
-    places = []
+    places: list[int] = []
     with suppress(ValueError):  # the texts of Python 2 are read by those who tell its encoding
         places += (place for _, _, place in pickletools.genops(whole) if place)
     place = random.choice(places[2:])

@@ -247,7 +247,7 @@ def _tables(store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def _told(what: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, postgres.Error, OSError) as error:
+    except (sqlite3.Error, postgres.Error, OSError, UnicodeDecodeError) as error:
         raise BrokenStore(
             f"{what} cannot be read: {str(error).strip()}. "
             "Check that it exists, that this account may read it, and that its disk is not full."

@@ -76,7 +76,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         pass
     uri = f"file:{quote(str(path))}?mode=ro"
     with (
-        _told(sqlite3.Error),
+        _told(sqlite3.Error, UnicodeDecodeError),  # it fails to decode the names in its own messages
         closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection,
     ):
         connection.row_factory = sqlite3.Row

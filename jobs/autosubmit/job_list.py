@@ -103,7 +103,8 @@ def read_job_list(source: Source) -> JobList:
 def read_dependencies(source: Source) -> list[tuple[str, str]]:
     """Return the edges between jobs as (parent, child); none if there is no such file or table.
 
-    A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the database is broken, or locked for long.
+    A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
+    database is broken, or locked for long.
     """
     try:
         found = rows(source, "experiment_structure", ("e_from", "e_to"))

@@ -1,6 +1,7 @@
 """The logs that jobs leave in `<expid>/tmp/LOG_<expid>/`, read by pieces.
 
-With `COMPRESS_REMOTE_LOGS` Autosubmit compresses them (`.gz`, `.xz`); they are read as if it had not. Their names come from files that other local users may write, so a name is followed only inside the experiment.
+With `COMPRESS_REMOTE_LOGS` Autosubmit compresses them (`.gz`, `.xz`); they are read as if it had not. Their names come
+from files that other local users may write, so a name is followed only inside the experiment.
 """
 
 import os
@@ -17,7 +18,8 @@ class LogOutsideStore(Exception):
 def log_path(experiment_folder: Path, name: str) -> Path:
     """Return the path of a job's log by its bare file name, whether the file exists or not.
 
-    Where only a compressed file of that name exists it is that. Raises LogOutsideStore for a name with a folder in it, and for a link that leads out of the experiment.
+    Where only a compressed file of that name exists it is that. Raises LogOutsideStore for a name with a folder in it,
+    and for a link that leads out of the experiment.
     """
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise LogOutsideStore(f"{name!r} is not the bare name of a log.")

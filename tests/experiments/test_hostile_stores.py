@@ -86,19 +86,20 @@ def add(store: Store, expid: str, make: Callable[[Path], object], place: int) ->
     fuzz.add_experiments(store.database, [expid])
 
 
+def writer(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
+
+
 def add_mutations(store: Store, seed: int, trace: Path) -> int:
     """Add experiments with mutated, strange and greedy files at every place; return how many."""
     random = Random(seed)
     whole = stores.make_database(store.root.parent / f"{seed}.db", stores.TABLES_4_2 + stores.ROWS_4_2)
     makes: list[tuple[Callable[[Path], object], int]] = [
-        (lambda path, data=data: path.write_bytes(data), place)
-        for datas, places in ((fuzz.pickles(random, trace), (0,)), (fuzz.databases(random, whole), (2, 3, 4)))
-        for data in datas
-        for place in places
+        *((writer(data), 0) for data in fuzz.pickles(random, trace)),
+        *((writer(data), place) for place in (2, 3, 4) for data in fuzz.databases(random, whole)),
     ]
     makes += [(make, random.randrange(5)) for make in fuzz.STRANGE.values()]
-    greedy = random.choice([*fuzz.GREEDY.values()])
-    makes.append((lambda path: path.write_bytes(greedy), 0))
+    makes.append((writer(random.choice([*fuzz.GREEDY.values()])), 0))
     for number, (make, place) in enumerate(makes):
         add(store, f"h{seed:03d}{number:03d}", make, place)
     return len(makes)

@@ -152,6 +152,13 @@ def test_a_file_that_is_no_database_is_a_broken_store(made: Store) -> None:
         read_experiments(made)
 
 
+def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_a_broken_store(made: Store) -> None:
+    whole = made.database.read_bytes()
+    made.database.write_bytes(whole.replace(b"CREATE TABLE experiment", b"CREATE \xb3ABLE experiment"))
+    with pytest.raises(BrokenStore, match="cannot be read"):
+        read_experiments(made)
+
+
 def test_a_database_that_is_locked_for_long_is_a_broken_store(made: Store) -> None:
     with closing(sqlite3.connect(made.database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -167,11 +174,11 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {fingerprint(made, "a000")}
-    for file in (made.job_list("a000"), made.structure_database("a000"), made.history_database("a000")):
+    for file in made.files("a000"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
         seen.add(fingerprint(made, "a000"))
-    assert len(seen) == 4
+    assert len(seen) == 1 + len(made.files("a000"))
 
 
 def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:

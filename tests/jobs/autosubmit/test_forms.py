@@ -36,7 +36,7 @@ def test_no_job_that_the_bytes_of_a_pickle_name_is_missing(recorded: Path) -> No
     assert {job.name for job in read_job_list(recorded).jobs} == {name.decode() for name in named}
 
 
-@pytest.mark.parametrize("version", ["4.1.11"])
+@pytest.mark.parametrize("version", ["4.1.9", "4.1.10", "4.1.11"])
 def test_a_graph_has_its_edges_in_itself(version: str) -> None:
     edges = read_job_list(stores.FOLDER / f"{version}.pkl").edges
     assert sorted(tuple(short(edge)) for edge in edges) == stores.EDGES

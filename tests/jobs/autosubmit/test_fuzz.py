@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -65,7 +66,7 @@ def test_a_pickle_that_asks_for_too_much_is_refused(tmp_path: Path, data: bytes)
 
 
 @pytest.mark.parametrize("make", fuzz.STRANGE.values(), ids=fuzz.STRANGE)
-def test_what_is_no_job_list_is_refused_at_once(tmp_path: Path, make: "fuzz.Callable[[Path], None]") -> None:
+def test_what_is_no_job_list_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / "job_list_a000.pkl"
     make(path)
     begun = time.process_time()
@@ -145,3 +146,10 @@ def test_the_decoder_computes_no_longer_than_it_may() -> None:
     own.close()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ended.ru_utime - begun.ru_utime < limits.seconds_for(len(endless)) + 2
+
+
+def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_unreadable(tmp_path: Path) -> None:
+    path = stores.make_database(tmp_path / "job_list.db", stores.TABLES_4_2)
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE jobs", b"CREATE \xb3ABLE jobs"))
+    with pytest.raises(UnreadableJobList):
+        read_job_list(path)
