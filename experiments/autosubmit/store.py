@@ -65,7 +65,7 @@ class Store:
         leaves behind, the one written last counts. Where there is none it may be the pickle of 4.1 in PostgreSQL.
         """
         changes = self.changes.get(expid, postgres.NONE)
-        newest = max(self._job_list_files(expid), key=lambda file: _stamp(str(file)))
+        newest = Path(max(self._job_list_names(expid), key=_stamp))
         if changes.has_jobs or (changes.has_pickle and not newest.exists()):
             return Schema(self.postgres_url, expid)
         return newest
@@ -75,7 +75,7 @@ class Store:
         if self.postgres_url:
             return Schema(self.postgres_url, expid)
         job_list = self.job_list(expid)
-        is_4_2 = job_list == self._job_list_files(expid)[-1]
+        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
         return job_list if is_4_2 else self.structures / f"structure_{expid}.db"
 
     def history_database(self, expid: str) -> Path | Schema:
@@ -105,20 +105,20 @@ class Store:
         with _told(f"The PostgreSQL database of {self.root}"):
             return postgres.changes(self.postgres_url)
 
-    def files(self, expid: str) -> list[Path]:
-        """Return all files that may hold jobs, edges or history of an experiment, with their write-ahead logs."""
-        pickle, pickle_database, database = self._job_list_files(expid)
-        structure, history = self.structures / f"structure_{expid}.db", self.history / f"job_data_{expid}.db"
-        return [
-            pickle,
-            pickle_database,
-            *map(Path, (*_with_log(database), *_with_log(structure), *_with_log(history))),
-        ]
+    def files(self, expid: str) -> list[str]:
+        """Return all files that may hold jobs, edges or history of an experiment, with their write-ahead logs.
 
-    def _job_list_files(self, expid: str) -> tuple[Path, Path, Path]:
+        They are looked at in each pass for each experiment, so no Path is made of them.
+        """
+        pickle, pickle_database, database = self._job_list_names(expid)
+        structure, history = f"{self.structures}/structure_{expid}.db", f"{self.history}/job_data_{expid}.db"
+        return [pickle, pickle_database, *_with_log(database), *_with_log(structure), *_with_log(history)]
+
+    def _job_list_names(self, expid: str) -> tuple[str, str, str]:
         """Return the files of 3.x to 4.1, of 4.1 with `STORAGE.TYPE: db`, and of 4.2."""
-        folder, name = self.root / expid, f"job_list_{expid}"
-        return folder / "pkl" / f"{name}.pkl", folder / "pkl" / f"{name}.db", folder / "db" / "job_list.db"
+        folder = f"{self.root}/{expid}"
+        pickle = f"{folder}/pkl/job_list_{expid}"
+        return f"{pickle}.pkl", f"{pickle}.db", f"{folder}/db/job_list.db"
 
     def _archive(self, expid: str) -> Path | None:
         """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
@@ -182,7 +182,7 @@ def read_experiments(store: Store) -> list[ExperimentRecord]:
 
 def fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
-    stamps = tuple(_stamp(str(file)) for file in store.files(expid))
+    stamps = tuple(map(_stamp, store.files(expid)))
     return (*stamps, (0, *store.changes.get(expid, postgres.NONE).marks)) if store.postgres_url else stamps
 
 
@@ -306,10 +306,9 @@ def _instant(value: object) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _with_log(file: Path) -> Iterator[str]:
-    """Yield a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
-    yield str(file)
-    yield f"{file}-wal"
+def _with_log(file: Path | str) -> tuple[str, str]:
+    """Return a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
+    return str(file), f"{file}-wal"
 
 
 def _stamp(name: str) -> tuple[int, int, int]:

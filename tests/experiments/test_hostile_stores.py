@@ -49,11 +49,21 @@ def site(store: Store, autosubmit: Path) -> Site:
     return factories.create_site(autosubmit=str(autosubmit), home=str(store.root.parent))
 
 
+def job_list_files(store: Store, expid: str) -> tuple[Path, Path, Path]:
+    """Where the job list is: as a pickle, as a pickle in SQLite, and as rows."""
+    folder = store.experiment_folder(expid)
+    return (
+        folder / f"pkl/job_list_{expid}.pkl",
+        folder / f"pkl/job_list_{expid}.db",
+        folder / "db/job_list.db",
+    )
+
+
 def write_good(store: Store, expid: str, status: int) -> None:
     """Write a job list of one job, in the form that the number of the expid stands for."""
     name = f"{expid}_SIM"
     data = pickle.dumps({name: {"_name": name, "_status": status, "_section": "SIM"}})
-    file, pickled, database = store._job_list_files(expid)
+    file, pickled, database = job_list_files(store, expid)
     if expid == "g000":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -76,7 +86,7 @@ def counts() -> dict[str, dict[str, int]]:
 def add(store: Store, expid: str, make: Callable[[Path], object], place: int) -> None:
     """Add an experiment with one file: 0 its pickle, 1 its pickle in SQLite, 2 its rows, 3 its edges, 4 its history."""
     places = (
-        *store._job_list_files(expid),
+        *job_list_files(store, expid),
         store.root / f"s/structure_{expid}.db",
         store.root / f"d/job_data_{expid}.db",
     )
@@ -142,7 +152,7 @@ def test_a_locked_database_is_told_and_does_not_stop_the_others(site: Site, stor
     scripts = {2: stores.TABLES_4_2, 3: stores.STRUCTURE, 4: "CREATE TABLE job_data (id, job_name);"}
     add(store, "h000", lambda path: stores.make_database(path, scripts[place]), place)
     path = (
-        *store._job_list_files("h000"),
+        *job_list_files(store, "h000"),
         store.root / "s/structure_h000.db",
         store.root / "d/job_data_h000.db",
     )[place]
@@ -230,7 +240,7 @@ def test_an_experiment_without_a_job_list_has_no_jobs_and_no_problem(site: Site,
 
 def test_an_empty_pickle_is_told_and_the_jobs_stay(site: Site, store: Store) -> None:
     mirror = look_and_finish_the_good(site, store)
-    os.truncate(store._job_list_files("g000")[0], 0)
+    os.truncate(job_list_files(store, "g000")[0], 0)
     mirror.look()
     mirror.look()
     experiment = Experiment.objects.get(expid="g000")

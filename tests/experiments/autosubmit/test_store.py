@@ -174,7 +174,7 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {fingerprint(made, "a000")}
-    for file in made.files("a000"):
+    for file in map(Path, made.files("a000")):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
         seen.add(fingerprint(made, "a000"))
@@ -225,7 +225,8 @@ def touch(path: Path, second: int) -> None:
 
 @pytest.mark.parametrize("newest", range(3))
 def test_of_several_job_lists_the_one_written_last_counts(made: Store, newest: int) -> None:
-    files = made._job_list_files("a000")
+    folder = made.experiment_folder("a000")
+    files = [folder / name for name in ("pkl/job_list_a000.pkl", "pkl/job_list_a000.db", "db/job_list.db")]
     for number, file in enumerate(files):
         touch(file, second=1000 + (number == newest))
     assert made.job_list("a000") == files[newest]
