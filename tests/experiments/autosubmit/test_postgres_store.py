@@ -16,10 +16,12 @@ from experiments.autosubmit.store import (
     locate,
     read_experiments,
 )
+from experiments.models import Experiment
+from experiments.site_mirror import SiteMirror
 from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.postgres import Schema
-from tests import stores
+from tests import factories, stores
 from tests.postgres import Postgres
 from tests.waiting import wait_for
 
@@ -170,3 +172,24 @@ def test_the_rows_of_4_2_are_the_same_in_both_databases(url: str, home: Path, tm
     with closing(sqlite3.connect(tmp_path / "job_list.db")) as connection, connection:
         connection.executescript(stores.TABLES_4_2 + stores.ROWS_4_2)
     assert read_job_list(Schema(locate(home).postgres_url, "a000")) == read_job_list(tmp_path / "job_list.db")
+
+
+@pytest.mark.django_db
+def test_the_mirror_follows_a_store_in_postgresql(url: str, home: Path, autosubmit: Path) -> None:
+    (home / "autosubmit" / "a001").mkdir(parents=True)
+    site = factories.create_site(autosubmit=str(autosubmit), home=str(home))
+    mirror = SiteMirror(site.pk)
+    mirror.look()
+    experiment = Experiment.objects.get(expid="a001")
+    assert (experiment.status_counts, experiment.problem) == ({"COMPLETED": 4}, "")
+    execute(url, "UPDATE job_pkl SET pkl = 'broken' WHERE expid = 'a001'")
+
+    def problem() -> str:
+        mirror.look()
+        experiment.refresh_from_db()
+        return experiment.problem
+
+    wait_for(problem)
+    assert experiment.jobs.count() == 4
+    execute(url, "DELETE FROM experiment WHERE name = 'a001'")
+    wait_for(lambda: mirror.look() or Experiment.objects.get(expid="a001").gone_at)
