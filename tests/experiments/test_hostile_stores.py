@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from experiments.autosubmit.store import Store, locate
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories, fuzz, stores
+from tests.experiments.autosubmit.conftest import shared_store
 
 pytestmark = pytest.mark.django_db
 
@@ -44,9 +46,9 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def site(store: Store, autosubmit: Path) -> Site:
-    """A site that serves the store with the real Autosubmit."""
-    return factories.create_site(autosubmit=str(autosubmit), home=str(store.root.parent))
+def site(store: Store) -> Site:
+    """A site that serves the store. The mirror asks its program for nothing but a version, which Python has too."""
+    return factories.create_site(autosubmit=sys.executable, home=str(store.root.parent))
 
 
 def job_list_files(store: Store, expid: str) -> tuple[Path, Path, Path]:
@@ -264,3 +266,28 @@ def test_experiments_whose_names_differ_in_case_are_two(site: Site, store: Store
     look_and_finish_the_good(site, store)
     assert Experiment.objects.get(expid="A000").status_counts == {"COMPLETED": 1}
     assert Experiment.objects.get(expid="a000").status_counts == {"FAILED": 1}
+
+
+# --- The stores beside the repository, which cannot be written
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [
+        ("real-store", {"a003": 8, "a1ve": 8, "a1vx": 8, "a3tb": 55}),
+        ("store-4.2", {"a000": 0, "a001": 4, "a002": 4, "a003": 4, "a004": 2}),
+    ],
+)
+def test_real_stores_are_mirrored_whole(tmp_path: Path, name: str, jobs: dict[str, int]) -> None:
+    root = shared_store(name).root
+    rc = (
+        CONFIGURATION.replace("{0}/s", "{0}/metadata/structures")
+        .replace("{0}/d", "{0}/metadata/data")
+        .format(root)
+    )
+    (tmp_path / ".autosubmitrc").write_text(rc)
+    site = factories.create_site(autosubmit=sys.executable, home=str(tmp_path))
+    SiteMirror(site.pk).look()
+    mirrored = Experiment.objects.filter(site=site)
+    assert {experiment.expid: experiment.total_jobs for experiment in mirrored} == jobs
+    assert {experiment.problem for experiment in mirrored} == {""}
