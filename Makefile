@@ -16,6 +16,8 @@ MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
 # Checks touch neither the database nor the home of a portal.
 CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=the-checks-need-a-key-that-is-long-and-has-many-different-letters \
 	PORTAL_DATABASE_URL=sqlite://:memory:
+# The slow tests mostly wait for processes; four at a time keep two cores busy.
+SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
@@ -74,9 +76,9 @@ up: needs-git needs-store install autosubmit ## start the portal (Ctrl-C stops i
 
 test: check autosubmit ## all checks and the whole test suite
 	@echo "Fast tests on PostgreSQL …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.postgres $(PY) -m pytest -q
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.postgres $(PY) -m pytest -q -n 2
 	@echo "All tests …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m ""
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "" $(SIDE_BY_SIDE)
 
 check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@echo "Checking style, types and imports …"

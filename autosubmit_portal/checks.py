@@ -22,7 +22,7 @@ def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
         hint = "Give Q_CLUSTER a `retry` that is longer than its `timeout`."
         return [Error("A task would be sent again while it still runs.", hint=hint, id="portal.E001")]
     if not SHORTEST_POLL_SECONDS <= cluster["poll"] <= LONGEST_POLL_SECONDS:
-        hint = f"Choose {SHORTEST_POLL_SECONDS} to {LONGEST_POLL_SECONDS:g} seconds; 0.1 is the default."
+        hint = f"Choose {SHORTEST_POLL_SECONDS} to {LONGEST_POLL_SECONDS:g} seconds; 0.05 is the default."
         return [
             Error("PORTAL_POLL_SECONDS keeps workers busy or actions waiting.", hint=hint, id="portal.E002")
         ]

@@ -169,7 +169,7 @@ def broker() -> dict[str, Any]:
     waits at Redis without looking.
     """
     url = env.str("PORTAL_BROKER_URL", default="")
-    poll = env.float("PORTAL_POLL_SECONDS", default=0.1)
+    poll = env.float("PORTAL_POLL_SECONDS", default=0.05)
     room = "autosubmit_portal.workers"
     if not url:
         return {"broker_class": f"{room}.brokers.DatabaseBroker", "orm": "default", "poll": poll}

@@ -52,6 +52,8 @@ class MessageQueue:
         self._reader.close()
         self._writer.close()
 
+    __del__ = close
+
     def join_thread(self) -> None:
         """Do nothing: there is no thread."""
 

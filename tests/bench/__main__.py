@@ -20,10 +20,10 @@ from tests.services import Portal, kill_processes_of
 from tests.workflows import KINDS
 
 CASES = (
-    Case("database", "SQLite", poll=0.1),
-    Case("database", "PostgreSQL", poll=0.1),
+    Case("database", "SQLite"),
+    Case("database", "PostgreSQL"),
     Case("Redis", "PostgreSQL"),
-    Case("database", "PostgreSQL", poll=0.05),
+    Case("database", "PostgreSQL", poll=0.1),
     Case("database", "PostgreSQL", poll=0.2),
 )
 STAND_IN = """#!/bin/sh

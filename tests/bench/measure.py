@@ -23,7 +23,7 @@ class Case:
 
     broker: str
     database: str
-    poll: float = 0.1
+    poll: float = 0.05
 
     @property
     def title(self) -> str:
