@@ -40,6 +40,9 @@ STATUS_BY_NUMBER: dict[int, str] = {
 }
 STATUSES: tuple[str, ...] = tuple(STATUS_BY_NUMBER.values())
 
+LONGEST_NAME = 250
+"""A name cut short could be that of another job; Autosubmit makes files of names, which cannot be longer."""
+
 MAX_BYTES = 64 * 1024 * 1024
 """10,000 jobs take about 6 MB; a larger file than this is no job list."""
 
@@ -176,6 +179,8 @@ def _name(value: object) -> str:
     name = text(value)
     if not name:
         raise Refused("unknown form of job list: a job without a name")
+    if len(name) > LONGEST_NAME:
+        raise Refused(f"a job has a name of more than {LONGEST_NAME} characters")
     return name
 
 

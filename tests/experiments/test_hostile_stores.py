@@ -177,7 +177,6 @@ def test_hostile_names_of_jobs_are_kept_as_texts(site: Site, store: Store) -> No
         "<script>alert(1)</script>",
         "a\0b",
         "\udc80",
-        "x" * 5000,
         "line\nline",
         "'; DROP TABLE jobs_job; --",
     ]
@@ -186,6 +185,13 @@ def test_hostile_names_of_jobs_are_kept_as_texts(site: Site, store: Store) -> No
     look_and_finish_the_good(site, store)
     experiment = Experiment.objects.get(expid="h000")
     assert (experiment.problem, experiment.jobs.count()) == ("", len(names))
+
+
+def test_a_job_with_a_name_too_long_to_keep_is_a_problem(site: Site, store: Store) -> None:
+    add(store, "h000", writer(pickle.dumps({"x": {"_name": "x" * 251, "_status": 5}})), 0)
+    look_and_finish_the_good(site, store)
+    assert "more than 250 characters" in Experiment.objects.get(expid="h000").problem
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
 
 
 def test_a_missing_database_of_experiments_makes_the_site_unhealthy_and_keeps_what_was_read(
