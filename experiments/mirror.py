@@ -19,7 +19,7 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.mirror import BATCH, fitted, sync
 
 
@@ -79,7 +79,14 @@ def _values(record: ExperimentRecord) -> dict[str, Any]:
 
 
 def write(experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> None:
-    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing."""
+    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing.
+
+    Of an experiment that has no folder, because it is archived, what was mirrored before stays.
+    """
+    absence = store.absence(experiment.expid)
+    if absence:
+        _say_absent(experiment, files, absence)
+        return
     content = _read(store, experiment.expid)
     with transaction.atomic():
         Experiment.objects.select_for_update().get(pk=experiment.pk)
@@ -101,6 +108,13 @@ def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> Non
     Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive), problem=problem)
 
 
+def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
+    alive = Liveness(False, None, absence[:300])
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem="", fingerprint=files, refreshed_at=timezone.now()
+    )
+
+
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
     return {"is_running": alive.is_running, "evidence": alive.evidence}
 
@@ -115,12 +129,12 @@ class _Content:
 
 def _read(store: Store, expid: str) -> _Content:
     try:
-        jobs = read_job_list(store.job_list(expid))
+        job_list = read_job_list(store.job_list(expid))
     except FileNotFoundError:  # not generated yet
-        jobs = []
+        job_list = JobList()
     history = store.history_database(expid)
-    dependencies = read_dependencies(store.structure_database(expid))
-    return _Content(jobs, dependencies, read_job_times(history), read_runs(history))
+    dependencies = job_list.edges or read_dependencies(store.structure_database(expid))
+    return _Content(job_list.jobs, dependencies, read_job_times(history), read_runs(history))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:

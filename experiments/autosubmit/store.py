@@ -1,7 +1,8 @@
 """Finding the store of an Autosubmit installation and reading which experiments it holds.
 
-The facts come from Autosubmit's rc file and from `autosubmit.db`. Nothing here writes to the store, and the database
-is read on one short read-only connection, so that Autosubmit never waits for it.
+The facts come from Autosubmit's rc file and from `autosubmit.db`, or from PostgreSQL where the rc file names it.
+Nothing here writes to the store, and a database is read on one short read-only connection, so that Autosubmit never
+waits for it.
 """
 
 import configparser
@@ -9,63 +10,122 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from jobs.autosubmit import postgres
+from jobs.autosubmit.postgres import Changes, Schema
+
 Fingerprint = tuple[tuple[int, int, int], ...]
-"""Modification time in ns, size in bytes and inode of each file looked at; zeros for an absent one."""
+"""Modification time in ns, size in bytes and inode of each file looked at; zeros for an absent one.
+
+With PostgreSQL a last entry has zero for the time, and the marks of the change instead of size and inode.
+"""
 
 _LOCK_WAIT_SECONDS = 2.0
-# Names become folder names, so nothing else is let through; old experiments may have capitals.
-_EXPID = re.compile(r"[A-Za-z0-9]{4,}")
+# Names become folder names, so nothing else is let through; old experiments may have capitals. Autosubmit's have four
+# characters, and longer ones than this are no folder.
+_EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
+_OLDEST_ARCHIVE = 2010
 
 
 class BrokenStore(Exception):
     """The store cannot be found or read; the text tells an operator what is wrong and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
     """Where one Autosubmit installation keeps what it writes.
 
     `root` holds the experiments' folders, `database` is `autosubmit.db`, `structures` and `history` are the folders
-    of the `structure_<expid>.db` and `job_data_<expid>.db` files. An expid given to a method is taken as it is: only
-    names that `read_experiments` returned are safe.
+    of the `structure_<expid>.db` and `job_data_<expid>.db` files. With a `postgres_url` the databases are there
+    instead. An expid given to a method is taken as it is: only names that `read_experiments` returned are safe.
     """
 
     root: Path
     database: Path
     structures: Path
     history: Path
+    postgres_url: str = ""
 
     def experiment_folder(self, expid: str) -> Path:
         """Return the folder of an experiment, whether it exists or not."""
         return self.root / expid
 
-    def job_list(self, expid: str) -> Path:
-        """Return the file of the job list: SQLite where Autosubmit 4.2 has made one, else the pickle of 3.x to 4.1."""
-        return self._job_list_database(expid) or self.root / expid / "pkl" / f"job_list_{expid}.pkl"
+    def job_list(self, expid: str) -> Path | Schema:
+        """Return where the job list is, chosen by what is found, or where it will be.
 
-    def structure_database(self, expid: str) -> Path:
-        """Return the SQLite file with the edges between jobs; Autosubmit 4.2 keeps them beside the jobs."""
-        return self._job_list_database(expid) or self.structures / f"structure_{expid}.db"
+        The rows of 4.2 in PostgreSQL come first. Of several files, which a change of version or of `STORAGE.TYPE`
+        leaves behind, the one written last counts. Where there is none it may be the pickle of 4.1 in PostgreSQL.
+        """
+        changes = self.changes.get(expid, postgres.NONE)
+        newest = Path(max(self._job_list_names(expid), key=_stamp))
+        if changes.has_jobs or (changes.has_pickle and not newest.exists()):
+            return Schema(self.postgres_url, expid)
+        return newest
 
-    def history_database(self, expid: str) -> Path:
-        """Return the SQLite file with the runs and every attempt of every job."""
-        return self.history / f"job_data_{expid}.db"
+    def structure_database(self, expid: str) -> Path | Schema:
+        """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
+        if self.postgres_url:
+            return Schema(self.postgres_url, expid)
+        job_list = self.job_list(expid)
+        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
+        return job_list if is_4_2 else self.structures / f"structure_{expid}.db"
+
+    def history_database(self, expid: str) -> Path | Schema:
+        """Return where the runs and every attempt of every job are."""
+        return (
+            Schema(self.postgres_url, expid) if self.postgres_url else self.history / f"job_data_{expid}.db"
+        )
 
     def lock_file(self, expid: str) -> Path:
         """Return the file that a run keeps locked while it lives; the file itself stays for ever."""
         return self.root / expid / "tmp" / "autosubmit.lock"
 
-    def _job_list_database(self, expid: str) -> Path | None:
-        path = self.root / expid / "db" / "job_list.db"
-        return path if path.exists() else None
+    def absence(self, expid: str) -> str:
+        """Return a sentence that says why an experiment has no folder; blank if it has one."""
+        if (self.root / expid).exists():
+            return ""
+        archive = self._archive(expid)
+        if archive:
+            return f"it is archived in {archive}: `autosubmit unarchive {expid}` brings it back"
+        return f"its folder {self.root / expid} is missing: it was deleted, or moved, by other means than Autosubmit"
+
+    @cached_property
+    def changes(self) -> dict[str, Changes]:
+        """What PostgreSQL has of each experiment, and marks that change with it; asked for once. Raises BrokenStore."""
+        if not self.postgres_url:
+            return {}
+        with _told(f"The PostgreSQL database of {self.root}"):
+            return postgres.changes(self.postgres_url)
+
+    def files(self, expid: str) -> list[str]:
+        """Return all files that may hold jobs, edges or history of an experiment, with their write-ahead logs.
+
+        They are looked at in each pass for each experiment, so no Path is made of them.
+        """
+        pickle, pickle_database, database = self._job_list_names(expid)
+        structure, history = f"{self.structures}/structure_{expid}.db", f"{self.history}/job_data_{expid}.db"
+        return [pickle, pickle_database, *_with_log(database), *_with_log(structure), *_with_log(history)]
+
+    def _job_list_names(self, expid: str) -> tuple[str, str, str]:
+        """Return the files of 3.x to 4.1, of 4.1 with `STORAGE.TYPE: db`, and of 4.2."""
+        folder = f"{self.root}/{expid}"
+        pickle = f"{folder}/pkl/job_list_{expid}"
+        return f"{pickle}.pkl", f"{pickle}.db", f"{folder}/db/job_list.db"
+
+    def _archive(self, expid: str) -> Path | None:
+        """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
+        years = range(datetime.now(UTC).year + 1, _OLDEST_ARCHIVE, -1)
+        names = (f"{expid}.tar.gz", f"{expid}.tar", f"{expid}.zip")
+        archives = (self.root / str(year) / name for year in years for name in names)
+        return next((archive for archive in archives if archive.exists()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +150,11 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
     """
     rc = configuration or home / ".autosubmitrc"
     settings = _read_configuration(rc)
-    if settings.get("database", "backend", fallback="sqlite").strip().lower() != "sqlite":
-        raise BrokenStore(f"{rc} names a database backend other than sqlite, which the portal cannot read.")
     database = _folder(settings, "database", rc) / settings.get(
         "database", "filename", fallback="autosubmit.db"
     )
-    if not database.is_file():
+    postgres_url = _postgres_url(settings, rc)
+    if not postgres_url and not database.is_file():
         raise BrokenStore(
             f"There is no Autosubmit database {database}. Run `autosubmit install`, or correct {rc}."
         )
@@ -104,6 +163,7 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
         database=database,
         structures=_folder(settings, "structures", rc),
         history=_folder(settings, "historicdb", rc),
+        postgres_url=postgres_url,
     )
 
 
@@ -113,28 +173,23 @@ def read_experiments(store: Store) -> list[ExperimentRecord]:
     Of experiments registered twice the newer counts. Names that cannot be an expid are left out. Raises BrokenStore
     when the database is missing, locked for long, or broken.
     """
-    try:
-        with closing(_connect(store.database)) as connection:
-            experiments = _rows(connection, "experiment")
-            details = {row["exp_id"]: row for row in _rows(connection, "details")}
-    except (sqlite3.Error, OSError) as error:
-        raise BrokenStore(
-            f"The Autosubmit database {store.database} cannot be read: {error}. "
-            "Check that it exists, that this account may read it, and that its disk is not full."
-        ) from error
+    experiments, details = _tables(store)
+    details_of = {row["exp_id"]: row for row in details}
     newest = {row["name"]: row for row in sorted(experiments, key=_number) if _is_expid(row["name"])}
-    records = (_record(row, details.get(row["id"], {})) for row in newest.values())
+    records = (_record(row, details_of.get(row["id"], {})) for row in newest.values())
     return sorted(records, key=lambda record: record.autosubmit_id)
 
 
 def fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
-    files = (store.job_list(expid), store.structure_database(expid), store.history_database(expid))
-    return tuple(_stamp(name) for file in files for name in _with_log(file))
+    stamps = tuple(map(_stamp, store.files(expid)))
+    return (*stamps, (0, *store.changes.get(expid, postgres.NONE).marks)) if store.postgres_url else stamps
 
 
 def database_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the list of experiments must be read again."""
+    if store.postgres_url:
+        return ((0, *store.changes.get(postgres.OF_ALL, postgres.NONE).marks),)
     return tuple(_stamp(name) for name in _with_log(store.database))
 
 
@@ -164,6 +219,39 @@ def _folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path
             f"{rc}: the `path` of section [{section}] must begin with `/`, not {str(folder)!r}."
         )
     return folder
+
+
+def _postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
+    """Return the address of PostgreSQL if the store is there, else a blank text."""
+    backend = settings.get("database", "backend", fallback="sqlite").strip().lower()
+    if backend not in ("sqlite", "postgres"):
+        raise BrokenStore(f"{rc} names a database backend {backend!r}, which the portal cannot read.")
+    if backend == "sqlite":
+        return ""
+    url = settings.get("database", "connection_url", raw=True, fallback="").strip()
+    if not url.startswith("postgres"):
+        raise BrokenStore(f"{rc} has no usable `connection_url` in its section [database]. Add it.")
+    return url
+
+
+def _tables(store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of `experiment` and `details`."""
+    if store.postgres_url:
+        with _told(f"The PostgreSQL database of {store.root}"):
+            return postgres.experiments(store.postgres_url)
+    with _told(f"The Autosubmit database {store.database}"), closing(_connect(store.database)) as connection:
+        return _rows(connection, "experiment"), _rows(connection, "details")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, postgres.Error, OSError, UnicodeDecodeError) as error:
+        raise BrokenStore(
+            f"{what} cannot be read: {str(error).strip()}. "
+            "Check that it exists, that this account may read it, and that its disk is not full."
+        ) from error
 
 
 def _connect(database: Path) -> sqlite3.Connection:
@@ -218,10 +306,9 @@ def _instant(value: object) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _with_log(file: Path) -> Iterator[str]:
-    """Yield a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
-    yield str(file)
-    yield f"{file}-wal"
+def _with_log(file: Path | str) -> tuple[str, str]:
+    """Return a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
+    return str(file), f"{file}-wal"
 
 
 def _stamp(name: str) -> tuple[int, int, int]:

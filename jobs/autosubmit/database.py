@@ -1,29 +1,112 @@
-"""Reading one of the SQLite files of a store without ever writing to it or making Autosubmit wait."""
+"""Reading one of the databases of a store without ever writing to it or making Autosubmit wait.
+
+A SQLite file may have been written by somebody who means harm, so it is read as SQLite's authors advise for such files:
+tables only, no view or trigger, no memory mapping, and limits on the time, the rows and the bytes.
+"""
 
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
-_LOCK_WAIT_SECONDS = 2.0
+from jobs.autosubmit import postgres
+from jobs.autosubmit.postgres import Schema
+
+Source = Path | Schema
+"""A SQLite file, or a schema of Autosubmit's PostgreSQL."""
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+MAX_ROWS = 2_000_000
+MAX_BYTES = 512 * 1024 * 1024
+MAX_SECONDS = 10.0
+# Autosubmit holds an exclusive lock for milliseconds; whoever holds it longer does not keep the others waiting.
+_LOCK_WAIT_SECONDS = 0.5
+_STEPS_BETWEEN_LOOKS = 100_000
 
 
-def rows(path: Path, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
+class UnreadableDatabase(Exception):
+    """A database is locked for long, broken, not reachable, or lacks a table; the text says which."""
+
+
+def rows(source: Source, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
     """Return a table's rows by column name, with those of `columns` that this version of Autosubmit has.
 
     `table`, `columns` and `clause` are constants of the caller, never text from outside. Raises FileNotFoundError
-    when there is no such file, and sqlite3.Error when it is locked for long, broken, or has no such table.
+    when there is no such file, or no such table in PostgreSQL, OSError and UnreadableDatabase for all else.
     """
-    os.stat(path)
-    uri = f"file:{quote(str(path))}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection:
-        connection.row_factory = sqlite3.Row
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    if isinstance(source, Schema):
+        with _told(postgres.Error):
+            return postgres.rows(source, table, columns, clause)
+    with _connected(source) as connection:
+        if table not in _tables(connection):
+            raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
         known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
         chosen = ", ".join(column for column in columns if column in known)
         if not chosen:
-            raise sqlite3.DatabaseError(f"it has no table {table} as Autosubmit writes it")
-        return [dict(row) for row in connection.execute(f"SELECT {chosen} FROM {table} {clause}")]  # noqa: S608
+            raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
+        return list(_bounded(connection.execute(f"SELECT {chosen} FROM {table} {clause}")))  # noqa: S608
+
+
+def tables(source: Source) -> set[str]:
+    """Return the names of the tables. Raises as `rows` does."""
+    if isinstance(source, Schema):
+        with _told(postgres.Error):
+            return postgres.tables(source)
+    with _connected(source) as connection:
+        return _tables(connection)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a regular file; raise OSError for anything else, such as a named pipe, which would be waited for."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        yield file
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    with opened(path):  # sqlite3 does not tell why it cannot open a file
+        pass
+    uri = f"file:{quote(str(path))}?mode=ro"
+    with (
+        _told(sqlite3.Error, UnicodeDecodeError),  # it fails to decode the names in its own messages
+        closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection,
+    ):
+        connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+            connection.execute(f"PRAGMA {pragma}")
+        end = time.monotonic() + MAX_SECONDS
+        connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
+        yield connection
+
+
+@contextmanager
+def _told(*errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        raise UnreadableDatabase(str(error).strip()) from error
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the tables that hold rows of their own: a view, or a virtual table, computes them."""
+    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
+    return {row["name"] for row in found}
+
+
+def _bounded(cursor: sqlite3.Cursor) -> Iterator[dict[str, Any]]:
+    total = 0
+    for number, row in enumerate(cursor):
+        total += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if number >= MAX_ROWS or total > MAX_BYTES:
+            raise UnreadableDatabase("it holds more than Autosubmit ever writes")
+        yield dict(row)

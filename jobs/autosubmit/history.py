@@ -1,17 +1,15 @@
 """The history that Autosubmit keeps of an experiment: its runs, and when each job was submitted, began and ended.
 
-Source: `job_data_<expid>.db`, read on one short read-only connection. Its columns differ by version; those that exist
-are read. Times there are seconds since 1970; zero and NULL mean "not yet".
+Source: `job_data_<expid>.db`, or the same tables in PostgreSQL, read on one short read-only connection. Their columns
+differ by version; those that exist are read. Times there are seconds since 1970; zero and NULL mean "not yet".
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from jobs.autosubmit.database import rows
+from jobs.autosubmit.database import Source, UnreadableDatabase, rows
 from jobs.autosubmit.values import count, identifier, number, text
 
 _YEAR_9999 = 253_402_300_799
@@ -90,24 +88,24 @@ class JobTimes:
     remote_id: int | None
 
 
-def read_runs(path: Path) -> list[RunRecord]:
-    """Return the runs by their number, oldest first; none if there is no such file. Raises UnreadableHistory."""
-    return [_run(row) for row in _read(path, "experiment_run", _RUN_COLUMNS, "ORDER BY run_id")]
+def read_runs(source: Source) -> list[RunRecord]:
+    """Return the runs by their number, oldest first; none if there are none. Raises UnreadableHistory."""
+    return [_run(row) for row in _read(source, "experiment_run", _RUN_COLUMNS, "ORDER BY run_id")]
 
 
-def read_job_times(path: Path) -> dict[str, JobTimes]:
-    """Return the newest attempt of each job by its name; none if there is no such file. Raises UnreadableHistory."""
+def read_job_times(source: Source) -> dict[str, JobTimes]:
+    """Return the newest attempt of each job by its name; none if there are none. Raises UnreadableHistory."""
     newest = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
-    return {times.name: times for times in map(_times, _read(path, "job_data", _JOB_COLUMNS, newest))}
+    return {times.name: times for times in map(_times, _read(source, "job_data", _JOB_COLUMNS, newest))}
 
 
-def _read(path: Path, table: str, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
+def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
     try:
-        return rows(path, table, columns, clause)
+        return rows(source, table, columns, clause)
     except FileNotFoundError:
         return []
-    except (sqlite3.Error, OSError) as error:
-        raise UnreadableHistory(f"The history {path} cannot be read: {error}.") from error
+    except (UnreadableDatabase, OSError) as error:
+        raise UnreadableHistory(f"The history {source} cannot be read: {error}.") from error
 
 
 def _run(row: Mapping[str, Any]) -> RunRecord:

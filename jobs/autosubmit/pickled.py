@@ -5,6 +5,9 @@ in `_ALLOWED` alone. Of the entries only `datetime` and `dict` are the real thin
 interpreter whose calls make a value and do nothing else. The others are classes of ours that keep what they are given.
 Each has a `__setstate__`, so that setting state on the class itself, which would change it for the whole process,
 is a plain error.
+
+That keeps code out, not greed: bytes that ask for all memory or nest without end are why `jobs.autosubmit.decoder`
+calls this in a process of its own.
 """
 
 import io
@@ -21,14 +24,13 @@ class Inert:
     """Stands for an object of Autosubmit or its libraries: keeps its state and does nothing."""
 
     __slots__ = ("state",)
+    state: object
 
     def __new__(cls, *_arguments: object) -> "Inert":
-        """Take whatever the real class would."""
-        return super().__new__(cls)
-
-    def __init__(self, *_arguments: object) -> None:
-        """Begin without state; a pickle sets it afterwards."""
-        self.state: object = None
+        """Take whatever the real class would, and begin without state; a pickle sets it afterwards."""
+        inert = super().__new__(cls)
+        inert.state = None
+        return inert
 
     def __setstate__(self, state: object) -> None:
         """Keep the state as it is."""
@@ -98,6 +100,8 @@ def load(data: bytes) -> Any:
         return _DataUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Refused:
         raise
+    except MemoryError as error:
+        raise Refused("refused: it needs more memory than it may have") from error
     except EOFError as error:
         raise Refused("truncated: it ends before its last value") from error
     except Exception as error:  # hostile bytes provoke any error of the types that they may call

@@ -11,6 +11,8 @@ def text(value: object) -> str:
     Nothing else is turned into text, since lists inside lists can grow without end. What UTF-8 or PostgreSQL refuse,
     lone surrogates and NUL, is replaced.
     """
+    if type(value) is str and len(value) <= LONGEST_TEXT and value.isascii() and "\0" not in value:
+        return value  # nearly always; the rest is for the others
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     try:

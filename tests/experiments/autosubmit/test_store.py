@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ from experiments.autosubmit.store import (
     locate,
     read_experiments,
 )
-from tests.experiments.autosubmit.conftest import shared_store
+from jobs.autosubmit.job_list import read_job_list
+from tests.conftest import MakeExperiment
+from tests.experiments.autosubmit.conftest import Call, shared_store
 
 CONFIGURATION = """
 [database]
@@ -99,10 +102,11 @@ def test_a_configuration_that_is_none_is_broken(home: Path, text: str) -> None:
         locate(home)
 
 
-def test_another_backend_is_refused(home: Path) -> None:
+@pytest.mark.parametrize(("backend", "told"), [("oracle", "'oracle'"), ("postgres", "`connection_url`")])
+def test_a_backend_that_cannot_be_read_is_told(home: Path, backend: str, told: str) -> None:
     rc = home / ".autosubmitrc"
-    rc.write_text(rc.read_text().replace("[database]", "[database]\nbackend = postgres"))
-    with pytest.raises(BrokenStore, match="backend"):
+    rc.write_text(rc.read_text().replace("[database]", f"[database]\nbackend = {backend}"))
+    with pytest.raises(BrokenStore, match=told):
         locate(home)
 
 
@@ -148,6 +152,13 @@ def test_a_file_that_is_no_database_is_a_broken_store(made: Store) -> None:
         read_experiments(made)
 
 
+def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_a_broken_store(made: Store) -> None:
+    whole = made.database.read_bytes()
+    made.database.write_bytes(whole.replace(b"CREATE TABLE experiment", b"CREATE \xb3ABLE experiment"))
+    with pytest.raises(BrokenStore, match="cannot be read"):
+        read_experiments(made)
+
+
 def test_a_database_that_is_locked_for_long_is_a_broken_store(made: Store) -> None:
     with closing(sqlite3.connect(made.database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -163,11 +174,11 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {fingerprint(made, "a000")}
-    for file in (made.job_list("a000"), made.structure_database("a000"), made.history_database("a000")):
+    for file in map(Path, made.files("a000")):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
         seen.add(fingerprint(made, "a000"))
-    assert len(seen) == 4
+    assert len(seen) == 1 + len(made.files("a000"))
 
 
 def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:
@@ -201,3 +212,56 @@ def test_a_real_experiment_is_read_as_it_was_made(store: Store, small: str) -> N
     record = next(record for record in read_experiments(store) if record.expid == small)
     assert (record.description, record.hpc) == ("small", "LOCAL")
     assert record.created_at is not None
+
+
+# --- Which file holds the job list
+
+
+def touch(path: Path, second: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    os.utime(path, (second, second))
+
+
+@pytest.mark.parametrize("newest", range(3))
+def test_of_several_job_lists_the_one_written_last_counts(made: Store, newest: int) -> None:
+    folder = made.experiment_folder("a000")
+    files = [folder / name for name in ("pkl/job_list_a000.pkl", "pkl/job_list_a000.db", "db/job_list.db")]
+    for number, file in enumerate(files):
+        touch(file, second=1000 + (number == newest))
+    assert made.job_list("a000") == files[newest]
+
+
+def test_without_any_job_list_it_will_be_a_pickle(made: Store) -> None:
+    assert made.job_list("a000") == made.root / "a000" / "pkl" / "job_list_a000.pkl"
+    assert made.structure_database("a000") == made.structures / "structure_a000.db"
+
+
+def test_a_name_too_long_for_a_folder_is_left_out(made: Store) -> None:
+    add(made, "a" * 51, "a" * 50)
+    assert [len(record.expid) for record in read_experiments(made)] == [50]
+
+
+# --- What real Autosubmit does with an experiment
+
+
+def test_a_pickle_that_real_autosubmit_keeps_in_sqlite_is_read(
+    store: Store, make_experiment: MakeExperiment, call: Call
+) -> None:
+    expid = make_experiment("waiting")
+    configuration = store.experiment_folder(expid) / "conf" / f"autosubmit_{expid}.yml"
+    configuration.write_text(configuration.read_text().replace("TYPE: pkl", "TYPE: db"))
+    assert call("create", "--noplot", expid).succeeded
+    assert store.job_list(expid) == store.experiment_folder(expid) / "pkl" / f"job_list_{expid}.db"
+    assert len(read_job_list(store.job_list(expid)).jobs) == 4
+
+
+def test_an_experiment_that_real_autosubmit_archived_is_found_and_comes_back(
+    store: Store, make_experiment: MakeExperiment, call: Call
+) -> None:
+    expid = make_experiment("small")
+    call("archive", expid)
+    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.absence(expid))
+    call("unarchive", expid)
+    assert store.absence(expid) == ""
+    assert len(read_job_list(store.job_list(expid)).jobs) == 4

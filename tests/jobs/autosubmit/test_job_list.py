@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path, data: object) -> list[JobRecord]:
     path.write_bytes(pickle.dumps(data))
-    return read_job_list(path)
+    return read_job_list(path).jobs
 
 
 def job(**attributes: Any) -> dict[str, dict[str, Any]]:
@@ -130,7 +130,7 @@ def test_ten_thousand_jobs_are_read_in_half_a_second(path: Path) -> None:
     jobs = {f"a000_{n}_SIM": attributes | {"_name": f"a000_{n}_SIM", "_status": 0} for n in range(10_000)}
     path.write_bytes(pickle.dumps(jobs))
     begun = time.process_time()
-    assert len(read_job_list(path)) == 10_000
+    assert len(read_job_list(path).jobs) == 10_000
     assert time.process_time() - begun < 1  # 0.3 s where it was written
 
 
@@ -167,21 +167,21 @@ def test_a_locked_structure_is_unreadable(path: Path) -> None:
 )
 def test_the_form_of_every_version_is_read_whole(pattern: str, counts: dict[str, int]) -> None:
     (path,) = shared_files(pattern)
-    records = read_job_list(path)
+    records = read_job_list(path).jobs
     assert Counter(record.status for record in records) == counts
     assert all(record.section and record.name.startswith(path.parts[-3]) for record in records)
 
 
 def test_chunks_members_and_dates_agree_with_the_names_of_the_jobs() -> None:
     for path in shared_files("a*/*/job_list*"):
-        for record in read_job_list(path):
+        for record in read_job_list(path).jobs:
             parts = [path.parts[-3], record.date and f"{record.date:%Y%m%d}", record.member, record.chunk]
             assert record.name.startswith("_".join(str(part) for part in parts if part))
 
 
 def test_every_edge_of_another_version_joins_jobs_of_its_list() -> None:
     for path in shared_files("a*/db/job_list.db"):
-        names = {record.name for record in read_job_list(path)}
+        names = {record.name for record in read_job_list(path).jobs}
         assert all(edge[0] in names and edge[1] in names for edge in read_dependencies(path))
 
 
@@ -202,7 +202,7 @@ def test_a_real_job_list_agrees_with_monitor(
     Autosubmit(autosubmit, autosubmit_home).call("monitor", "-o", "txt", "--hide", failed)
     (listing,) = (root / failed / "status").glob("*.txt")
     told = dict(re.findall(r"(\w+)(?: ~ \[[^]]*])? \[([A-Z]+)]", listing.read_text()))
-    records = read_job_list(root / failed / "pkl" / f"job_list_{failed}.pkl")
+    records = read_job_list(root / failed / "pkl" / f"job_list_{failed}.pkl").jobs
     assert {record.name: record.status for record in records} == told
     assert told[f"{failed}_BAD"] == "FAILED"
 

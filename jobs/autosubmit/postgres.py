@@ -1,0 +1,134 @@
+"""Reading what Autosubmit keeps in PostgreSQL instead of in files: with `backend = postgres` in its rc file.
+
+The tables have the names and columns of the SQLite files. Those of one experiment are in a schema that is named after
+it; what belongs to all (`experiment`, `details`, `job_pkl`) is in the schema of the connection.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+Error = psycopg.Error
+_Connection = psycopg.Connection[dict[str, Any]]
+
+OF_ALL = ""
+"""The key of what belongs to no experiment in `changes`."""
+
+_OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=10000 -c lock_timeout=500"
+_TABLES = ["jobs", "experiment_structure", "experiment_run", "job_data"]
+_TABLES_OF_ALL = ["experiment", "details"]
+_PICKLES = "job_pkl"
+# SQLAlchemy, whose form of address Autosubmit takes, lets it name a driver.
+_DRIVER = re.compile(r"postgres(ql)?(\+\w+)?://")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of one experiment. `url` is the `connection_url` of the rc file; it may hold a password."""
+
+    url: str
+    expid: str
+
+    def __str__(self) -> str:
+        return f"of {self.expid} in PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What there is of an experiment: a table of jobs (4.2), a pickle (4.1), and two numbers that change with them."""
+
+    has_jobs: bool = False
+    has_pickle: bool = False
+    marks: tuple[int, int] = (0, 0)
+
+
+NONE = Changes()
+
+
+def rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
+    """Return a table's rows, as `jobs.autosubmit.database.rows` does; of the table of all pickles one row.
+
+    Raises FileNotFoundError and Error.
+    """
+    is_of_all = table == _PICKLES
+    with _connected(schema.url, "" if is_of_all else schema.expid) as connection:
+        known = _columns(connection, table)
+        chosen = ", ".join(f'"{column}"' for column in columns if column in known)
+        if not chosen:
+            raise FileNotFoundError(f"There is no table {table} {schema}.")
+        query = f"SELECT {chosen} FROM {table} "  # noqa: S608 - constants of the caller
+        if is_of_all:
+            return _all(connection, query + "WHERE expid = %s", schema.expid)
+        return _all(connection, query + clause)
+
+
+def tables(schema: Schema) -> set[str]:
+    """Return the tables in the schema of an experiment. Raises Error."""
+    with _connected(schema.url) as connection:
+        found = _all(connection, "SELECT tablename FROM pg_tables WHERE schemaname = %s", schema.expid)
+    return {row["tablename"] for row in found}
+
+
+def experiments(url: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of `experiment` and of `details`. Raises Error."""
+    with _connected(url) as connection:
+        return _all(connection, "SELECT * FROM experiment ORDER BY id"), _all(
+            connection, "SELECT * FROM details"
+        )
+
+
+def changes(url: str) -> dict[str, Changes]:
+    """Return what there is of each experiment, and of all under OF_ALL, with two queries. Raises Error.
+
+    PostgreSQL's own statistics count the changes of each table, and follow a change within a second.
+    """
+    with _connected(url) as connection:
+        counted = {row["expid"]: row for row in _all(connection, _COUNTED, _TABLES_OF_ALL, _TABLES)}
+        has_pickles = "pkl" in _columns(connection, _PICKLES)
+        written = _all(connection, _WRITTEN) if has_pickles else []
+    pickles = {row["expid"]: row["stamp"] for row in written}
+    return {
+        expid: Changes(
+            has_jobs=bool(counted.get(expid, {}).get("has_jobs")),
+            has_pickle=expid in pickles,
+            marks=(int(counted.get(expid, {}).get("changes", 0)), pickles.get(expid, 0)),
+        )
+        for expid in counted.keys() | pickles.keys()
+    }
+
+
+# `xmin` is the transaction that wrote the row. Autosubmit writes a new row each time.
+_WRITTEN = "SELECT expid, xmin::text::bigint AS stamp FROM job_pkl"
+_COUNTED = """
+    SELECT CASE WHEN schemaname = current_schema() THEN '' ELSE schemaname END AS expid,
+           sum(n_tup_ins + n_tup_upd + n_tup_del + 1) AS changes,
+           bool_or(relname = 'jobs') AS has_jobs
+    FROM pg_stat_user_tables
+    WHERE CASE WHEN schemaname = current_schema() THEN relname = ANY(%s::text[]) ELSE relname = ANY(%s::text[]) END
+    GROUP BY 1
+"""
+
+
+def _all(connection: _Connection, query: str, *values: object) -> list[dict[str, Any]]:
+    return connection.execute(query.encode(), values or None).fetchall()
+
+
+def _columns(connection: _Connection, table: str) -> set[str]:
+    """Return the columns of a table; none if it does not exist."""
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+    return {row["attname"] for row in _all(connection, query, table)}
+
+
+@contextmanager
+def _connected(url: str, schema: str = "") -> Iterator[_Connection]:
+    """Open a connection that cannot write and does not wait long; names without a schema are those of `schema`."""
+    plain = _DRIVER.sub("postgresql://", url, count=1)
+    with psycopg.connect(plain, row_factory=dict_row, connect_timeout=5, options=_OPTIONS) as connection:
+        if schema:
+            connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))
+        yield connection

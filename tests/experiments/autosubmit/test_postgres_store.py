@@ -1,0 +1,195 @@
+"""A store whose databases are in PostgreSQL: as a real 4.1.17.1 wrote it, and with the tables of 4.2."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from experiments.autosubmit.store import (
+    BrokenStore,
+    Store,
+    database_fingerprint,
+    fingerprint,
+    locate,
+    read_experiments,
+)
+from experiments.models import Experiment
+from experiments.site_mirror import SiteMirror
+from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.postgres import Schema
+from tests import factories, stores
+from tests.postgres import Postgres
+from tests.waiting import wait_for
+
+CONFIGURATION = """
+[database]
+path = {root}
+filename = autosubmit.db
+backend = postgres
+connection_url = {url}
+[local]
+path = {root}
+[structures]
+path = {root}/metadata/structures
+[historicdb]
+path = {root}/metadata/data
+"""
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> Iterator[str]:
+    """The address of a database that holds the recorded store."""
+    made = postgres.create_database().replace("postgres://", "postgresql://", 1)
+    execute(made, stores.POSTGRES.read_text())
+    yield made
+    postgres.drop_database(made)
+
+
+@pytest.fixture
+def home(tmp_path: Path, url: str) -> Path:
+    """A home whose rc file names the database in the form of SQLAlchemy."""
+    named = url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    (tmp_path / ".autosubmitrc").write_text(CONFIGURATION.format(root=tmp_path / "autosubmit", url=named))
+    return tmp_path
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return locate(home)
+
+
+def execute(url: str, script: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(script.encode())
+
+
+def add_4_2(url: str, expid: str) -> None:
+    """Add an experiment of 4.2: the tables of its SQLite file, in a schema of its own."""
+    script = stores.TABLES_4_2 + stores.ROWS_4_2.replace("a000_", f"{expid}_")
+    execute(url, f'CREATE SCHEMA "{expid}"; SET search_path TO "{expid}"; {script}')
+
+
+def test_the_recorded_experiment_is_read_with_details(store: Store) -> None:
+    (record,) = [record for record in read_experiments(store) if record.expid == "a001"]
+    assert (record.description, record.hpc, record.version) == ("fixture small", "LOCAL", "4.1.17.1")
+    assert (record.owner, record.created_at is not None) == ("operator", True)
+
+
+def test_the_recorded_pickle_is_read_whole(store: Store) -> None:
+    source = store.job_list("a001")
+    assert isinstance(source, Schema)
+    jobs = read_job_list(source).jobs
+    assert sorted(job.name for job in jobs) == sorted(f"a001_{name}" for name in stores.NAMES)
+    assert {job.status for job in jobs} == {"COMPLETED"}
+
+
+def test_the_recorded_edges_and_history_are_read_whole(store: Store) -> None:
+    edges = read_dependencies(store.structure_database("a001"))
+    assert sorted(edges) == [(f"a001_{parent}", f"a001_{child}") for parent, child in stores.EDGES]
+    (run,) = read_runs(store.history_database("a001"))
+    assert (run.run_id, run.completed, run.total) == (1, 4, 4)
+    times = read_job_times(store.history_database("a001"))
+    assert sorted(times) == sorted(f"a001_{name}" for name in stores.NAMES)
+    assert {job.status for job in times.values()} == {"COMPLETED"}
+
+
+@pytest.mark.parametrize("expid", ["b000", "B000"])
+def test_the_tables_of_4_2_are_read_also_with_capitals(url: str, home: Path, expid: str) -> None:
+    add_4_2(url, expid)
+    store = wait_for(
+        lambda: locate(home), is_enough=lambda found: expid in found.changes and found.changes[expid].has_jobs
+    )
+    jobs = read_job_list(store.job_list(expid)).jobs
+    assert [(job.name, job.status) for job in jobs][2] == (f"{expid}_20000101_fc0_1_SIM", "FAILED")
+    assert len(jobs) == 4
+    assert len(read_dependencies(store.structure_database(expid))) == 3
+    assert read_runs(store.history_database(expid)) == []
+
+
+def test_an_experiment_without_a_job_list_has_none(store: Store) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_job_list(Schema(store.postgres_url, "zzzz"))
+    assert read_dependencies(store.structure_database("zzzz")) == []
+    assert isinstance(store.job_list("zzzz"), Path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE a001.job_data SET status = 'FAILED'",
+        "DELETE FROM a001.experiment_structure",
+        "UPDATE job_pkl SET modified = 'now' WHERE expid = 'a001'",
+    ],
+)
+def test_the_fingerprint_follows_a_change(url: str, home: Path, change: str) -> None:
+    before = fingerprint(locate(home), "a001")
+    execute(url, change)
+    wait_for(lambda: fingerprint(locate(home), "a001") != before)
+
+
+def test_the_fingerprint_of_all_follows_a_new_experiment(url: str, home: Path) -> None:
+    before = database_fingerprint(locate(home))
+    execute(url, "INSERT INTO experiment VALUES (99, 'b000', '', '4.1.17')")
+    wait_for(lambda: database_fingerprint(locate(home)) != before)
+
+
+def test_nothing_is_written(url: str, home: Path) -> None:
+    store = locate(home)
+    read_experiments(store)
+    read_job_list(store.job_list("a001"))
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'a001')"
+        ).fetchone()
+    assert tables == (6,)
+
+
+def test_a_locked_table_is_unreadable_and_waits_little(url: str, store: Store) -> None:
+    with psycopg.connect(url) as writer:
+        writer.execute("LOCK TABLE a001.job_data, a001.experiment_structure, job_pkl")
+        with pytest.raises(UnreadableHistory, match="lock timeout"):
+            read_job_times(store.history_database("a001"))
+        with pytest.raises(UnreadableJobList, match="lock timeout"):
+            read_dependencies(store.structure_database("a001"))
+        with pytest.raises(UnreadableJobList, match="lock timeout"):
+            read_job_list(Schema(store.postgres_url, "a001"))
+
+
+def test_a_server_that_is_away_is_a_broken_store_without_its_password(tmp_path: Path) -> None:
+    url = f"postgresql://operator:secret@/autosubmit?host={tmp_path}"
+    store = Store(tmp_path, tmp_path / "autosubmit.db", tmp_path, tmp_path, url)
+    with pytest.raises(BrokenStore, match="cannot be read") as raised:
+        read_experiments(store)
+    assert "secret" not in str(raised.value)
+
+
+def test_the_rows_of_4_2_are_the_same_in_both_databases(url: str, home: Path, tmp_path: Path) -> None:
+    add_4_2(url, "a000")
+    with closing(sqlite3.connect(tmp_path / "job_list.db")) as connection, connection:
+        connection.executescript(stores.TABLES_4_2 + stores.ROWS_4_2)
+    assert read_job_list(Schema(locate(home).postgres_url, "a000")) == read_job_list(tmp_path / "job_list.db")
+
+
+@pytest.mark.django_db
+def test_the_mirror_follows_a_store_in_postgresql(url: str, home: Path, autosubmit: Path) -> None:
+    (home / "autosubmit" / "a001").mkdir(parents=True)
+    site = factories.create_site(autosubmit=str(autosubmit), home=str(home))
+    mirror = SiteMirror(site.pk)
+    mirror.look()
+    experiment = Experiment.objects.get(expid="a001")
+    assert (experiment.status_counts, experiment.problem) == ({"COMPLETED": 4}, "")
+    execute(url, "UPDATE job_pkl SET pkl = 'broken' WHERE expid = 'a001'")
+
+    def problem() -> str:
+        mirror.look()
+        experiment.refresh_from_db()
+        return experiment.problem
+
+    wait_for(problem)
+    assert experiment.jobs.count() == 4
+    execute(url, "DELETE FROM experiment WHERE name = 'a001'")
+    wait_for(lambda: mirror.look() or Experiment.objects.get(expid="a001").gone_at)
