@@ -73,7 +73,8 @@ def _look_on(action: Action) -> None:
         if _ends_within_a_turn(action):
             return
         if drain.is_asked() or _somebody_waits(action):
-            queue.hand_over(action)
+            if not action.current_command.is_long:  # the mirror rings when a run ends, months from now
+                queue.hand_over(action)
             return
 
 

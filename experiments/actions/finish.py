@@ -47,7 +47,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
 
 
 def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
-    """Return what the commands of all steps said they changed, or would: a restart recovers jobs before it runs them."""
+    """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
     runner = runner_for(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
     said = [change for text in texts for change in changed_jobs(text)]
@@ -64,6 +64,16 @@ def _state_after(outcome: Outcome) -> State:
 def fail(action: Action, message: str) -> None:
     """End a running action whose command did not start."""
     _end(action, State.FAILED, expid=action.expid, message=message)
+
+
+def call_off(action: Action) -> None:
+    """End a running action that was cancelled before its command started."""
+    _end(
+        action,
+        State.CANCELLED,
+        expid=action.expid,
+        message=f"Cancelled by {action.cancelled_by} before it started.",
+    )
 
 
 def lose(action: Action, *, has_started: bool) -> None:

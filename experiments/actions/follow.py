@@ -126,9 +126,13 @@ def _silent(action: Action, *, has_started: bool) -> bool:
     if has_started and _must_end(action):
         finish.finish(action, _judged(action, Outcome(False, "")), -signal.SIGKILL)
         return True
-    if _age(action) < GRACE or finish.run_lives(action):
+    is_cancelled = action.cancel_requested_at is not None and not has_started
+    if not is_cancelled and (_age(action) < GRACE or finish.run_lives(action)):
         return False
     if not has_started and not runner_for(action.site).give_up(action.run_directory(action.step)):
         return False
+    if is_cancelled:
+        finish.call_off(action)
+        return True
     finish.lose(action, has_started=has_started)
     return True

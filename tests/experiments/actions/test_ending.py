@@ -87,6 +87,17 @@ def test_a_cancelled_action_does_not_start_its_next_step() -> None:
     assert (action.state, action.step) == (State.CANCELLED, 0)
 
 
+def test_an_action_that_is_cancelled_between_claim_and_start_is_cancelled_and_never_started() -> None:
+    action = factories.create_action(factories.create_experiment(), kind="generate", command=[["true"]])
+    assert claim(action.pk)
+    Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")
+    assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator before it started.")
+    with pytest.raises(FileExistsError):
+        runner_for(action.site).start(["true"], action.run_directory(0))
+
+
 def test_a_command_that_was_lost_is_not_started_by_a_worker_that_was_only_slow() -> None:
     action = factories.create_action(factories.create_experiment(), kind="generate", command=[["true"]])
     long_ago = timezone.now() - timedelta(hours=1)
