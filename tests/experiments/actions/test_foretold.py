@@ -30,9 +30,17 @@ def cli(autosubmit: Path, autosubmit_home: Path) -> Autosubmit:
 
 
 @pytest.fixture(scope="module")
-def chunked(make_experiment: MakeExperiment) -> str:
-    """An experiment with members and chunks; each test finds it as the one before has left it."""
-    return make_experiment("small", members=2, chunks=3)
+def generated(make_experiment: MakeExperiment, cli: Autosubmit) -> tuple[str, Path, bytes]:
+    """An experiment with members and chunks, with its new job list."""
+    return with_job_list(make_experiment("small", members=2, chunks=3), cli)
+
+
+@pytest.fixture
+def chunked(site: Site, generated: tuple[str, Path, bytes]) -> Experiment:
+    """Nothing of it has run."""
+    expid, job_list, content = generated
+    job_list.write_bytes(content)
+    return adopted(site, expid)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +49,7 @@ def after_a_run(make_experiment: MakeExperiment, cli: Autosubmit) -> tuple[str, 
     expid = make_experiment("failing")
     with suppress(AutosubmitFailed):
         cli.call("run", expid)
-    job_list = cli.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
-    return expid, job_list, job_list.read_bytes()
+    return with_job_list(expid, cli)
 
 
 @pytest.fixture
@@ -69,6 +76,11 @@ def asked(operator: User) -> Callable[..., Request]:
         )
 
     return ask
+
+
+def with_job_list(expid: str, cli: Autosubmit) -> tuple[str, Path, bytes]:
+    job_list = cli.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
+    return expid, job_list, job_list.read_bytes()
 
 
 def adopted(site: Site, expid: str) -> Experiment:
@@ -114,16 +126,15 @@ def differences(before: Statuses, after: Statuses) -> Statuses:
     ids=str,
 )
 def test_a_set_status_changes_what_was_foretold_by_the_portal_and_by_autosubmit(
-    site: Site, chunked: str, asked: Callable[..., Request], choice: dict[str, Any]
+    chunked: Experiment, asked: Callable[..., Request], choice: dict[str, Any]
 ) -> None:
-    experiment = adopted(site, chunked)
     if "jobs" in choice:
-        choice = choice | {"jobs": [f"{experiment.expid}_{name}" for name in choice["jobs"]]}
-    before, told = statuses(experiment), foretold(asked(experiment, SET_STATUS, **choice))
-    dry = done(asked(experiment, dry_run_of(SET_STATUS), **choice))
-    assert statuses(experiment) == before
-    done(asked(experiment, SET_STATUS, **choice))
-    assert differences(before, statuses(experiment)) == told == dict(dry.job_changes)
+        choice = choice | {"jobs": [f"{chunked.expid}_{name}" for name in choice["jobs"]]}
+    before, told = statuses(chunked), foretold(asked(chunked, SET_STATUS, **choice))
+    dry = done(asked(chunked, dry_run_of(SET_STATUS), **choice))
+    assert statuses(chunked) == before
+    done(asked(chunked, SET_STATUS, **choice))
+    assert differences(before, statuses(chunked)) == told == dict(dry.job_changes)
     assert told
     assert dry.message.startswith("Dry run, nothing was saved. It would change: ")
 
