@@ -74,7 +74,7 @@ class Http:
 
     url: str
     token: str = ""
-    timeout: float = 60.0
+    timeout: float = 120.0  # a request may wait 60 s (`Prefer`), on a machine that does much else
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET a path."""

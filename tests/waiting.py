@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], *, seconds: float = 20.0, is_enough: Callable[[T], bool] = bool) -> T:
+def wait_for(look: Callable[[], T], *, seconds: float = 90.0, is_enough: Callable[[T], bool] = bool) -> T:
     """Call `look` until what it answers is enough, and return that; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_enough(answer := look()):

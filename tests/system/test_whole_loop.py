@@ -9,7 +9,7 @@ import pytest
 from tests.services import Http, Portal
 from tests.waiting import wait_for
 
-WAIT = {"Prefer": "wait=60"}
+WAIT = {"Prefer": "wait=30"}
 # Autosubmit's own states, as its `monitor -o txt` writes them beside the name of each job.
 Statuses = dict[str, str]
 
@@ -35,12 +35,12 @@ def act(portal: Portal, expid: str, kind: str, body: Any = None, **headers: str)
     """Ask for an action, and wait for its end unless told otherwise; return it."""
     answer = portal.http.post(f"/v4/experiments/{expid}?action={kind}", body, **(headers or WAIT))
     assert answer.status in (200, 202), answer.body
-    return answer.body
+    return answer.body if headers else ended(portal, answer.body)
 
 
 def ended(portal: Portal, action: Any) -> Any:
     """Wait for the end of an action and return it."""
-    wait_for(lambda: portal.http.get(action["url"]).body["ended_at"], seconds=120)
+    wait_for(lambda: portal.http.get(action["url"]).body["ended_at"], seconds=330)  # a stop may take 300
     return portal.http.get(action["url"]).body
 
 
