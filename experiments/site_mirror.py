@@ -4,9 +4,10 @@ import logging
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError
 from django.utils import timezone
@@ -14,29 +15,55 @@ from django.utils import timezone
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.autosubmit.environment import environment
-from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.liveness import Liveness, Locks, liveness, read_locks
 from experiments.autosubmit.store import (
     BrokenStore,
     Fingerprint,
     Store,
     database_fingerprint,
     fingerprint,
+    is_job_list_touched,
     read_experiments,
 )
 from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, write
-from experiments.models import Experiment, Site, State
+from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
+from experiments.turns import Turns
 from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.job_list import UnreadableJobList
 
 logger = logging.getLogger(__name__)
 
-# A file that could not be read is tried again so often even if it does not change; it may have been locked.
+Seen = tuple[Fingerprint, bool]
+"""The files of an experiment as they were when it was read (none: never), and whether it ran."""
+
+# A file that could not be read is tried again even if it does not change, since it may have been locked: after so many
+# seconds at first, then after twice as many each time.
 RETRY_SECONDS = 30.0
+LONGEST_RETRY_SECONDS = 3600.0
 HEARTBEAT_SECONDS = 5.0
 PROGRAM_CHECK_SECONDS = 60.0
+# An experiment that has changed is looked at in every pass for so long.
+RECENT_SECONDS = 60.0
+# Of each round of `refresh_seconds`, so much goes to the quiet ones: to see whether their job lists have changed, and
+# to look at all of their files. However slow the file system is, each comes up within so many seconds.
+GLANCE_SHARE, GLANCE_TURN_SECONDS = 0.25, 30.0
+LOOK_SHARE, LOOK_TURN_SECONDS = 0.05, 60.0
+LEAST_LOOKS = 100
 
-Seen = tuple[Fingerprint, bool]
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Files that could not be read, when they are tried again (monotonic clock), and how long they wait after that."""
+
+    files: Fingerprint
+    again_at: float = 0.0
+    wait_seconds: float = RETRY_SECONDS
+
+    def later(self) -> "Unreadable":
+        """Return the same files with the next try, and a longer wait for the one after it."""
+        longer = min(2 * self.wait_seconds, LONGEST_RETRY_SECONDS)
+        return Unreadable(self.files, time.monotonic() + self.wait_seconds, longer)
 
 
 @dataclass(slots=True)
@@ -47,7 +74,10 @@ class SiteMirror:
     is_patient: bool = True
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
-    unreadable: dict[str, tuple[Fingerprint, float]] = field(default_factory=dict)
+    recent: dict[str, float] = field(default_factory=dict)
+    glances: Turns = field(default_factory=Turns)
+    looks: Turns = field(default_factory=Turns)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     program_seen: tuple[str, float] | None = None
     program_checked: float = 0.0
@@ -110,25 +140,71 @@ class SiteMirror:
         if not self.seen:
             running = rows.filter(is_running=True)
             self.foreign = {experiment.expid for experiment in running if not _is_ours(experiment)}
-        known = {expid: (_as_fingerprint(seen), running) for expid, seen, running in _seen_rows(rows)}
-        self.seen = {expid: self.seen.get(expid, seen) for expid, seen in known.items()}
+        known = set(rows.values_list("expid", flat=True))
+        new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
+        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
+        for expid, files, is_running in new.values_list("expid", "fingerprint", "is_running").iterator():
+            self.seen[expid] = (_as_fingerprint(files), is_running)
 
     def _look_at_experiments(self, site: Site, store: Store) -> list[Experiment]:
-        locks = read_locks()
-        ended = []
-        for expid, (files, was_running) in list(self.seen.items()):
-            now = fingerprint(store, expid)
-            alive = liveness(store.lock_file(expid), locks)
-            if (now, alive.is_running) == (files, was_running) or self._is_too_soon(expid, now):
-                continue
-            experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
-            if self._refreshed(experiment, store, now, alive):
-                self.seen[expid] = (now, alive.is_running)
-            if was_running != alive.is_running:
-                self._notice(experiment, alive)
-            if was_running and not alive.is_running:
-                ended.append(experiment)
+        """Look at all files of those that need attention and of some others, and at the job lists of the rest."""
+        locks, began = read_locks(), timezone.now()
+        is_whole = not self.is_patient or self.looks.complete_since is None
+        chosen = set(self.seen) if is_whole else self._attended(site, locks)
+        quiet = iter(()) if is_whole else self._in_turn(site, store, chosen)
+        looked = (self._looked_at(expid, site, store, locks) for expid in chain(chosen, quiet))
+        ended = [experiment for experiment in looked if experiment]
+        if is_whole:
+            self.looks.complete(began)
         return ended
+
+    def _attended(self, site: Site, locks: Locks) -> set[str]:
+        """Return those that run, that something is done to, that have changed lately, or that are new."""
+        now = time.monotonic()
+        self.recent = {expid: until for expid, until in self.recent.items() if until > now}
+        acted_on = Action.objects.active().filter(site=site).exclude(expid="").values_list("expid", flat=True)
+        fresh = {expid for expid, (files, is_running) in self.seen.items() if is_running or not files}
+        return fresh | ({*self.recent, *acted_on, *locks.words} & self.seen.keys())
+
+    def _in_turn(self, site: Site, store: Store, chosen: set[str]) -> Iterator[str]:
+        """Yield those whose job list has changed, then those whose turn it is, without the ones chosen already."""
+        pause = site.refresh_seconds
+        glances = self.glances.names(
+            self.seen.keys(),
+            seconds=pause * GLANCE_SHARE,
+            share=pause / GLANCE_TURN_SECONDS,
+            least=LEAST_LOOKS,
+        )
+        for expid in glances:
+            seen = self.seen.get(expid)
+            if seen and expid not in chosen and is_job_list_touched(store, expid, seen[0]):
+                chosen.add(expid)
+                yield expid
+        looks = self.looks.names(
+            self.seen.keys(), seconds=pause * LOOK_SHARE, share=pause / LOOK_TURN_SECONDS, least=LEAST_LOOKS
+        )
+        yield from (expid for expid in looks if expid not in chosen)
+
+    def _looked_at(self, expid: str, site: Site, store: Store, locks: Locks) -> Experiment | None:
+        """Look at one experiment and read it if it has changed; return it if its run was seen to end."""
+        if expid not in self.seen:  # it left the store since its turn was planned
+            return None
+        files, was_running = self.seen[expid]
+        now = fingerprint(store, expid)
+        if now == files and not was_running and not locks.may_hold(store.lock_name(expid)):
+            return None
+        alive = liveness(store.lock_file(expid), locks)
+        is_same_run = alive.is_running == was_running
+        if is_same_run and (now == files or self._is_too_soon(expid, now)):
+            return None
+        if files:
+            self.recent[expid] = time.monotonic() + RECENT_SECONDS
+        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        is_read = self._refreshed(experiment, store, now, alive)
+        self.seen[expid] = (now if is_read else files, alive.is_running)
+        if not is_same_run:
+            self._notice(experiment, alive)
+        return experiment if was_running and not alive.is_running else None
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
@@ -141,8 +217,8 @@ class SiteMirror:
             _record(experiment, "experiment.run_ended_outside", alive)
 
     def _is_too_soon(self, expid: str, now: Fingerprint) -> bool:
-        files, again_at = self.unreadable.get(expid, (None, 0.0))
-        return files == now and time.monotonic() < again_at
+        known = self.unreadable.get(expid)
+        return known is not None and known.files == now and time.monotonic() < known.again_at
 
     def _refreshed(self, experiment: Experiment, store: Store, now: Fingerprint, alive: Liveness) -> bool:
         """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others."""
@@ -165,11 +241,13 @@ class SiteMirror:
 
     def _tell(self, experiment: Experiment, now: Fingerprint, alive: Liveness, problem: str) -> None:
         """Tell a problem the second time that it is seen: a file that is just being written reads well soon."""
-        is_new = self.unreadable.get(experiment.expid, (None, 0.0))[0] != now
-        if is_new and self.is_patient:
-            self.unreadable[experiment.expid] = (now, 0.0)
-            return
-        self.unreadable[experiment.expid] = (now, time.monotonic() + RETRY_SECONDS)
+        known = self.unreadable.get(experiment.expid)
+        if known is None or known.files != now:
+            known = Unreadable(now)
+            if self.is_patient:
+                self.unreadable[experiment.expid] = known
+                return
+        self.unreadable[experiment.expid] = known.later()
         say_unreadable(experiment, alive, problem)
 
     def _beat(self, site: Site) -> None:
@@ -205,10 +283,6 @@ def _say_problem(site: Site, problem: str) -> None:
     if site.problem != problem:
         Site.objects.filter(pk=site.pk).update(problem=problem)
         logger.warning("Site %s: %s", site, problem or "healthy again")
-
-
-def _seen_rows(rows: Any) -> Any:
-    return rows.values_list("expid", "fingerprint", "is_running")
 
 
 def _as_fingerprint(stored: list[list[int]]) -> Fingerprint:

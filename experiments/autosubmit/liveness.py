@@ -10,6 +10,7 @@ Holders in another PID namespace (another container) or on another host of a net
 import os
 import platform
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 _LOCK_TABLE = Path("/proc/locks")
@@ -29,7 +30,7 @@ class Liveness:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Locks:
     """The exclusive `flock` locks of this host at one instant: which process holds which file."""
 
@@ -47,6 +48,25 @@ class Locks:
             return [exact]
         same_inode = (pid for (_, _, inode), pid in self.holders.items() if inode == status.st_ino)
         return [pid for pid in same_inode if expid in autosubmit_words(pid)]
+
+    @cached_property
+    def inodes(self) -> frozenset[int]:
+        """The inodes of all files that are held."""
+        return frozenset(inode for _, _, inode in self.holders)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """What stands in the command lines of the Autosubmit commands that hold something, expids among it."""
+        return frozenset(word for pid in set(self.holders.values()) for word in autosubmit_words(pid))
+
+    def may_hold(self, lock_file: str) -> bool:
+        """Answer whether somebody may hold a file; it is not looked at while nothing at all is held."""
+        if not self.inodes:
+            return False
+        try:
+            return os.stat(lock_file).st_ino in self.inodes
+        except OSError:
+            return False
 
 
 def read_locks() -> Locks:

@@ -21,7 +21,8 @@ from urllib.parse import quote
 from jobs.autosubmit import postgres
 from jobs.autosubmit.postgres import Changes, Schema
 
-Fingerprint = tuple[tuple[int, int, int], ...]
+_Stamp = tuple[int, int, int]
+Fingerprint = tuple[_Stamp, ...]
 """Modification time in ns, size in bytes and inode of each file looked at; zeros for an absent one.
 
 With PostgreSQL a last entry has zero for the time, and the marks of the change instead of size and inode.
@@ -86,7 +87,11 @@ class Store:
 
     def lock_file(self, expid: str) -> Path:
         """Return the file that a run keeps locked while it lives; the file itself stays for ever."""
-        return self.root / expid / "tmp" / "autosubmit.lock"
+        return Path(self.lock_name(expid))
+
+    def lock_name(self, expid: str) -> str:
+        """Return the same as a text, of which a pass needs one for each experiment."""
+        return f"{self._root}/{expid}/tmp/autosubmit.lock"  # noqa: S108
 
     def absence(self, expid: str) -> str:
         """Return a sentence that says why an experiment has no folder; blank if it has one."""
@@ -98,6 +103,18 @@ class Store:
         return f"its folder {self.root / expid} is missing: it was deleted, or moved, by other means than Autosubmit"
 
     @cached_property
+    def _structures(self) -> str:
+        return str(self.structures)
+
+    @cached_property
+    def _history(self) -> str:
+        return str(self.history)
+
+    @cached_property
+    def _root(self) -> str:
+        return str(self.root)
+
+    @cached_property
     def changes(self) -> dict[str, Changes]:
         """What PostgreSQL has of each experiment, and marks that change with it; asked for once. Raises BrokenStore."""
         if not self.postgres_url:
@@ -105,18 +122,24 @@ class Store:
         with _told(f"The PostgreSQL database of {self.root}"):
             return postgres.changes(self.postgres_url)
 
-    def files(self, expid: str) -> list[str]:
-        """Return all files that may hold jobs, edges or history of an experiment, with their write-ahead logs.
+    def lone_files(self, expid: str) -> tuple[str, ...]:
+        """Return the files that may hold the jobs and have no write-ahead log.
 
-        They are looked at in each pass for each experiment, so no Path is made of them.
+        These and `databases` are looked at again and again for each experiment, so no Path is made of them.
         """
-        pickle, pickle_database, database = self._job_list_names(expid)
-        structure, history = f"{self.structures}/structure_{expid}.db", f"{self.history}/job_data_{expid}.db"
-        return [pickle, pickle_database, *_with_log(database), *_with_log(structure), *_with_log(history)]
+        return self._job_list_names(expid)[:2]
+
+    def databases(self, expid: str) -> tuple[str, ...]:
+        """Return the databases that may hold jobs, edges or history of an experiment, the job list first."""
+        return (
+            self._job_list_names(expid)[2],
+            f"{self._structures}/structure_{expid}.db",
+            f"{self._history}/job_data_{expid}.db",
+        )
 
     def _job_list_names(self, expid: str) -> tuple[str, str, str]:
         """Return the files of 3.x to 4.1, of 4.1 with `STORAGE.TYPE: db`, and of 4.2."""
-        folder = f"{self.root}/{expid}"
+        folder = f"{self._root}/{expid}"
         pickle = f"{folder}/pkl/job_list_{expid}"
         return f"{pickle}.pkl", f"{pickle}.db", f"{folder}/db/job_list.db"
 
@@ -182,15 +205,28 @@ def read_experiments(store: Store) -> list[ExperimentRecord]:
 
 def fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
-    stamps = tuple(map(_stamp, store.files(expid)))
-    return (*stamps, (0, *store.changes.get(expid, postgres.NONE).marks)) if store.postgres_url else stamps
+    stamps = [_stamp(name) for name in store.lone_files(expid)]
+    for name in store.databases(expid):
+        stamps += _stamps(name)
+    return (*stamps, _marks(store, expid)) if store.postgres_url else tuple(stamps)
+
+
+def is_job_list_touched(store: Store, expid: str, files: Fingerprint) -> bool:
+    """Answer whether the job list that `files` tells of has changed since, mostly with a single `stat`."""
+    if store.postgres_url and files[-1] != _marks(store, expid):
+        return True
+    pickle, pickle_database, database = store._job_list_names(expid)
+    for name, stamp in zip((pickle, pickle_database, *_with_log(database)), files, strict=False):
+        if stamp[0] and stamp != _stamp(name):
+            return True
+    return False
 
 
 def database_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the list of experiments must be read again."""
     if store.postgres_url:
         return ((0, *store.changes.get(postgres.OF_ALL, postgres.NONE).marks),)
-    return tuple(_stamp(name) for name in _with_log(store.database))
+    return tuple(_stamps(str(store.database)))
 
 
 def _read_configuration(rc: Path) -> configparser.ConfigParser:
@@ -306,12 +342,23 @@ def _instant(value: object) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _with_log(file: Path | str) -> tuple[str, str]:
+def _with_log(file: str) -> tuple[str, str]:
     """Return a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
-    return str(file), f"{file}-wal"
+    return file, f"{file}-wal"
 
 
-def _stamp(name: str) -> tuple[int, int, int]:
+def _stamps(database: str) -> tuple[_Stamp, _Stamp]:
+    """Return the stamps of a database and of its write-ahead log, which is nowhere without it."""
+    file, log = _with_log(database)
+    stamp = _stamp(file)
+    return stamp, _ABSENT if stamp == _ABSENT else _stamp(log)
+
+
+def _marks(store: Store, expid: str) -> _Stamp:
+    return (0, *store.changes.get(expid, postgres.NONE).marks)
+
+
+def _stamp(name: str) -> _Stamp:
     try:
         status = os.stat(name)
     except OSError:

@@ -12,34 +12,23 @@ from random import Random
 
 import pytest
 
-from experiments.autosubmit.store import Store, locate
+from experiments.autosubmit.store import Store
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories, fuzz, stores
 from tests.experiments.autosubmit.conftest import shared_store
+from tests.experiments.small_stores import CONFIGURATION, create_site, make_store
 
 pytestmark = pytest.mark.django_db
 
-TABLES = """
-CREATE TABLE experiment (id INTEGER PRIMARY KEY, name, description TEXT, autosubmit_version TEXT);
-CREATE TABLE details (exp_id INTEGER, user TEXT, created TEXT, model TEXT, branch TEXT, hpc TEXT);
-"""
-CONFIGURATION = (
-    "[database]\npath={0}\n[local]\npath={0}\n[structures]\npath={0}/s\n[historicdb]\npath={0}/d\n"
-)
 GOOD = ["g000", "g001", "g002"]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store with three good experiments of three forms."""
-    root = tmp_path / "autosubmit"
-    (tmp_path / ".autosubmitrc").write_text(CONFIGURATION.format(root))
-    stores.make_database(root / "autosubmit.db", TABLES)
-    for folder in ("s", "d"):
-        (root / folder).mkdir()
-    fuzz.add_experiments(root / "autosubmit.db", [*GOOD])
-    made = locate(tmp_path)
+    made = make_store(tmp_path, [])
+    fuzz.add_experiments(made.database, [*GOOD])
     for expid in GOOD:
         write_good(made, expid, status=1)
     return made
@@ -48,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves the store. The mirror asks its program for nothing but a version, which Python has too."""
-    return factories.create_site(autosubmit=sys.executable, home=str(store.root.parent))
+    return create_site(store)
 
 
 def job_list_files(store: Store, expid: str) -> tuple[Path, Path, Path]:

@@ -174,11 +174,13 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {fingerprint(made, "a000")}
-    for file in map(Path, made.files("a000")):
+    databases = [Path(f"{name}{log}") for name in made.databases("a000") for log in ("", "-wal")]
+    files = [*map(Path, made.lone_files("a000")), *databases]
+    for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
         seen.add(fingerprint(made, "a000"))
-    assert len(seen) == 1 + len(made.files("a000"))
+    assert len(seen) == 1 + len(files)
 
 
 def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:
