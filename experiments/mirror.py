@@ -56,13 +56,15 @@ def store_of(site: Site) -> Store:
 
 def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> None:
     """Create the experiments that are new and update those that differ from their records, with one query for each."""
-    known = {experiment.expid: experiment for experiment in Experiment.objects.filter(site=site)}
     wanted = {record.expid: _values(record) for record in records}
+    fields = [*next(iter(wanted.values()), {})]
+    rows = Experiment.objects.filter(site=site).values_list("expid", "pk", *fields)
+    known = {expid: (pk, row) for expid, pk, *row in rows.iterator()}
     new = [Experiment(site=site, expid=expid, **wanted[expid]) for expid in wanted if expid not in known]
     Experiment.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH)
     for expid, values in wanted.items():
-        if expid in known and any(getattr(known[expid], name) != value for name, value in values.items()):
-            Experiment.objects.filter(pk=known[expid].pk).update(**values)
+        if expid in known and known[expid][1] != [*values.values()]:
+            Experiment.objects.filter(pk=known[expid][0]).update(**values)
 
 
 def mark_gone(site: Site, expids: set[str]) -> None:
@@ -89,7 +91,7 @@ def write(experiment: Experiment, store: Store, files: Fingerprint, alive: Liven
         return
     content = _read(store, experiment.expid)
     with transaction.atomic():
-        Experiment.objects.select_for_update().get(pk=experiment.pk)
+        Experiment.objects.select_for_update().values_list("pk").get(pk=experiment.pk)
         counts = sync(experiment.pk, content.jobs, content.times, content.dependencies)
         _sync_runs(experiment, content.runs)
         Experiment.objects.filter(pk=experiment.pk).update(
@@ -138,16 +140,22 @@ def _read(store: Store, expid: str) -> _Content:
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
-    rows = [
-        Run(experiment=experiment, **{name: getattr(record, name) for name in record.__dataclass_fields__})
-        for record in records
-    ]
-    Run.objects.filter(experiment=experiment).exclude(run_id__in=[row.run_id for row in rows]).delete()
+    fields = [*RunRecord.__dataclass_fields__]
+    rows = Run.objects.filter(experiment=experiment).values_list(*fields)
+    existing = {row[0]: row for row in rows}
+    wanted = {record.run_id: tuple(getattr(record, name) for name in fields) for record in records}
+    gone = existing.keys() - wanted.keys()
+    if gone:
+        Run.objects.filter(experiment=experiment, run_id__in=gone).delete()
     Run.objects.bulk_create(
-        rows,
+        [
+            Run(experiment=experiment, **dict(zip(fields, row, strict=True)))
+            for number, row in wanted.items()
+            if existing.get(number) != row
+        ],
         update_conflicts=True,
         unique_fields=["experiment", "run_id"],
-        update_fields=[name for name in RunRecord.__dataclass_fields__ if name != "run_id"],
+        update_fields=[name for name in fields if name != "run_id"],
     )
 
 
