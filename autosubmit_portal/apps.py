@@ -16,5 +16,6 @@ class PortalConfig(AppConfig):
         from autosubmit_portal.audit import watch
         from experiments.models import Site
 
-        watch.watch(Site, unless=frozenset({"autosubmit_version", "problem", "mirrored_at"}))
+        kept_by_the_mirror = {field.name for field in Site._meta.fields if not field.editable}
+        watch.watch(Site, unless=frozenset(kept_by_the_mirror))
         watch.watch(ApiToken)

@@ -187,7 +187,8 @@ def mirror(evidence: Evidence) -> Iterator[Finding]:
     """Look when the mirror last looked at each site; it cannot look at one that is broken."""
     for site in evidence.sites:
         if site.is_mirror_fresh:
-            yield _ok(f"The mirror of {site} is fresh.")
+            by = f", kept by {site.mirrored_by}" if site.mirrored_by else ""
+            yield _ok(f"The mirror of {site} is fresh{by}.")
         elif not site.problem:
             age = f"{_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
             remedy = "Start `manage.py mirror` where its store can be read."

@@ -1,6 +1,6 @@
 """The mirror of one experiment: what its store says, into rows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,18 +80,28 @@ def _values(record: ExperimentRecord) -> dict[str, Any]:
     return fitted(Experiment, {name: getattr(record, name) for name in fields} | {"gone_at": None})
 
 
-def write(experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> None:
+def write(
+    experiment: Experiment,
+    store: Store,
+    files: Fingerprint,
+    alive: Liveness,
+    *,
+    guard: Callable[[], None] = lambda: None,
+) -> None:
     """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing.
 
-    Of an experiment that has no folder, because it is archived, what was mirrored before stays.
+    Of an experiment that has no folder, because it is archived, what was mirrored before stays. `guard` is called
+    in the transaction and may raise to keep anything from being written.
     """
     absence = store.absence(experiment.expid)
     if absence:
+        guard()
         _say_absent(experiment, files, absence)
         return
     content = _read(store, experiment.expid)
     with transaction.atomic():
         Experiment.objects.select_for_update().values_list("pk").get(pk=experiment.pk)
+        guard()
         counts = sync(experiment.pk, content.jobs, content.times, content.dependencies)
         _sync_runs(experiment, content.runs)
         Experiment.objects.filter(pk=experiment.pk).update(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from autosubmit_portal.audit import trail
@@ -25,6 +25,7 @@ from experiments.autosubmit.store import (
     is_job_list_touched,
     read_experiments,
 )
+from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, write
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
@@ -68,10 +69,15 @@ class Unreadable:
 
 @dataclass(slots=True)
 class SiteMirror:
-    """What the mirror process remembers of one site between its passes."""
+    """What the mirror process remembers of one site between its passes.
+
+    `is_patient` is False for a single pass, which looks at everything and tells what it sees at once.
+    """
 
     site_id: int
     is_patient: bool = True
+    is_standing_by: bool = True
+    lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
@@ -83,11 +89,37 @@ class SiteMirror:
     program_checked: float = 0.0
     beaten: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Prepare to claim the site."""
+        self.lease = Lease(self.site_id)
+
     def look(self) -> list[Experiment]:
-        """Make one pass; return the experiments whose run was seen to end.
+        """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
 
         A broken store or program makes the site unhealthy with the reason. A broken experiment never stops the others.
         """
+        try:
+            return self._pass() if self._may_go_on() else []
+        except LostLease:
+            self._stand_by()
+            return []
+
+    def _may_go_on(self) -> bool:
+        """Answer whether the lease is ours. Who gets it begins anew, because others have written meanwhile."""
+        is_ours = self.lease.take()
+        if is_ours and self.is_standing_by:
+            self.is_standing_by, self.database_seen, self.seen = False, None, {}
+            self.looks, self.glances = Turns(), Turns()
+            logger.info("%s mirrors site %s", holder(), self.site_id)
+        elif not is_ours and not self.is_standing_by:
+            self._stand_by()
+        return is_ours
+
+    def _stand_by(self) -> None:
+        self.is_standing_by = True
+        logger.warning("Another process mirrors site %s now; standing by", self.site_id)
+
+    def _pass(self) -> list[Experiment]:
         site = Site.objects.get(pk=self.site_id)
         try:
             self._check_program(site)
@@ -129,8 +161,10 @@ class SiteMirror:
         if now == self.database_seen:
             return
         records = read_experiments(store)
-        sync_experiments(site, records)
-        mark_gone(site, {record.expid for record in records})
+        with transaction.atomic():
+            self.lease.guard()
+            sync_experiments(site, records)
+            mark_gone(site, {record.expid for record in records})
         self._recall(site)
         self.database_seen = now
 
@@ -222,12 +256,13 @@ class SiteMirror:
 
     def _refreshed(self, experiment: Experiment, store: Store, now: Fingerprint, alive: Liveness) -> bool:
         """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others."""
+        self.lease.hold()
         try:
-            write(experiment, store, now, alive)
+            write(experiment, store, now, alive, guard=self.lease.guard)
         except (DataError, IntegrityError) as error:  # a value that no column takes
             self._tell(experiment, now, alive, f"The store holds a value that cannot be kept: {error}.")
             return False
-        except DatabaseError:
+        except (DatabaseError, LostLease):
             raise
         except (UnreadableJobList, UnreadableHistory) as problem:
             self._tell(experiment, now, alive, str(problem))
@@ -248,11 +283,13 @@ class SiteMirror:
                 self.unreadable[experiment.expid] = known
                 return
         self.unreadable[experiment.expid] = known.later()
+        self.lease.guard()
         say_unreadable(experiment, alive, problem)
 
     def _beat(self, site: Site) -> None:
         if time.monotonic() - self.beaten > HEARTBEAT_SECONDS or not self.beaten:
-            Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now())
+            swept_at = self.looks.complete_since or site.swept_at
+            Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now(), swept_at=swept_at)
             self.beaten = time.monotonic()
 
 

@@ -216,6 +216,8 @@ SITE = {
     "problem": "",
     "autosubmit_version": "4.1.17",
     "mirrored_at": "2026-11-24T09:30:13+00:00",
+    "swept_at": "2026-11-24T09:30:11+00:00",
+    "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
     "enabled_kinds": ["run", "stop"],
 }

@@ -23,7 +23,8 @@ class Site(models.Model):
     """One Autosubmit installation.
 
     `problem` is blank for a healthy site, otherwise it says what is broken and what to do; the mirror keeps it.
-    `mirrored_at` is when the mirror last looked at the whole store.
+    `mirrored_at` is when the mirror was last at work there, `swept_at` since when it has looked at every experiment at
+    least once. The lease says which process mirrors the site (`experiments.lease`).
     """
 
     slug = models.SlugField(unique=True, help_text="Short name in addresses and audit entries.")
@@ -46,7 +47,7 @@ class Site(models.Model):
     queue = models.SlugField(
         default="portal", help_text="The queue whose workers run the commands of this site."
     )
-    refresh_seconds = models.PositiveSmallIntegerField(default=2, help_text="How often the mirror looks.")
+    refresh_seconds = models.PositiveSmallIntegerField(default=1, help_text="How often the mirror looks.")
     disabled_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that nobody may request here."
     )
@@ -54,6 +55,10 @@ class Site(models.Model):
     autosubmit_version = models.CharField(max_length=50, blank=True, editable=False)
     problem = models.TextField(blank=True, editable=False)
     mirrored_at = models.DateTimeField(null=True, editable=False)
+    swept_at = models.DateTimeField(null=True, editable=False)
+    mirror_holder = models.CharField(max_length=100, blank=True, editable=False)
+    mirror_token = models.CharField(max_length=32, blank=True, editable=False)
+    mirror_expires_at = models.DateTimeField(null=True, editable=False)
 
     objects = SiteQuerySet.as_manager()
 
@@ -81,6 +86,12 @@ class Site(models.Model):
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
         return [name for name in CATALOGUE if name not in self.disabled_kinds]
+
+    @property
+    def mirrored_by(self) -> str:
+        """Host and process number of the mirror that holds the lease; blank if none does."""
+        is_held = self.mirror_expires_at is not None and self.mirror_expires_at > timezone.now()
+        return self.mirror_holder if is_held else ""
 
     @property
     def is_mirror_fresh(self) -> bool:

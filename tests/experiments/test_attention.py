@@ -170,9 +170,9 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The experiments in the order in which the mirror tried to read them."""
     tried: list[str] = []
 
-    def counting(experiment: Experiment, *details: Any) -> None:
+    def counting(experiment: Experiment, *details: Any, **guard: Any) -> None:
         tried.append(experiment.expid)
-        write(experiment, *details)
+        write(experiment, *details, **guard)
 
     monkeypatch.setattr(site_mirror, "write", counting)
     return tried

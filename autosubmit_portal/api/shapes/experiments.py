@@ -104,7 +104,14 @@ class SiteItem(serializers.Serializer[Site]):
     is_healthy = serializers.SerializerMethodField()
     problem = serializers.CharField(help_text="What is broken and what to do; blank for a healthy site.")
     autosubmit_version = TextOrNullField()
-    mirrored_at = InstantField(allow_null=True, help_text="When the mirror last looked at the whole store.")
+    mirrored_at = InstantField(allow_null=True, help_text="When the mirror was last at work there.")
+    swept_at = InstantField(
+        allow_null=True,
+        help_text="Since when the mirror has looked at every experiment at least once: nothing is older.",
+    )
+    mirrored_by = serializers.CharField(
+        help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
+    )
     is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
     enabled_kinds = serializers.ListField(
         child=serializers.CharField(), help_text="The action kinds that may be requested there."

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -16,16 +17,23 @@ from experiments.site_mirror import SiteMirror
 
 logger = logging.getLogger(__name__)
 AFTER_TROUBLE_SECONDS = 5.0
+WHILE_WAITING_SECONDS = 0.5
+# The rest between two passes, as a share of `refresh_seconds`, however long they take.
+LEAST_REST = 0.5
 
 
 class Command(BaseCommand):
-    """Looks at the store of each site every `refresh_seconds`; with --once makes a single pass and ends."""
+    """Looks at the store of each site every `refresh_seconds`, unless another process does; --once makes one pass."""
 
     help = "Keep the mirror of the Autosubmit stores fresh."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --once and --site."""
-        parser.add_argument("--once", action="store_true", help="make a single pass and end")
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="make a single pass and end; fails if another process mirrors",
+        )
         parser.add_argument("--site", help="slug of the only site to mirror (default: all)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,13 +42,43 @@ class Command(BaseCommand):
         self.supervised: set[str] = set()
         stop = threading.Event()
         self.is_patient = not options["once"]
-        if options["once"]:
-            self._pass(options["site"])
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        while not stop.is_set():
-            stop.wait(self._careful_pass(options["site"]))
+        try:
+            if options["once"]:
+                self._once(options["site"])
+                return
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            while not stop.is_set():
+                stop.wait(self._careful_pass(options["site"]))
+        finally:
+            self._release()
+
+    def _once(self, slug: str | None) -> None:
+        """Make a single pass; complain of sites that another process mirrors."""
+        for site in self._sites(slug):
+            self._await_lease(site)
+            self._look(site)
+
+    def _await_lease(self, site: Site) -> None:
+        """Wait for the lease of a mirror that may be dead; one that renews it lives, and does the work itself."""
+        lease, seen = self._mirror_of(site).lease, site.mirror_expires_at
+        while not lease.take():
+            site.refresh_from_db()
+            if site.mirrored_by and seen and site.mirror_expires_at and site.mirror_expires_at > seen:
+                raise CommandError(
+                    f"Site {site} is mirrored by {site.mirror_holder} already, so nothing was done. "
+                    "Stop that mirror first if you want to look yourself."
+                )
+            seen = seen or site.mirror_expires_at
+            time.sleep(WHILE_WAITING_SECONDS)
+
+    def _release(self) -> None:
+        """Let others mirror at once. Where the database is away the leases end by themselves."""
+        try:
+            for mirror in self.mirrors.values():
+                mirror.lease.release()
+        except Error:
+            logger.exception("The leases could not be given back")
 
     def _careful_pass(self, slug: str | None) -> float:
         """Make a pass and return how long to wait; a database that is away comes back."""
@@ -53,18 +91,26 @@ class Command(BaseCommand):
             return AFTER_TROUBLE_SECONDS
 
     def _pass(self, slug: str | None) -> float:
-        sites = Site.objects.filter(slug=slug) if slug else Site.objects.all()
-        waits = [self._look(site) for site in sites]
-        if slug and not waits:
-            raise CommandError(f"There is no site “{slug}”.")
-        return min(waits, default=AFTER_TROUBLE_SECONDS)
+        return min((self._look(site) for site in self._sites(slug)), default=AFTER_TROUBLE_SECONDS)
 
-    def _look(self, site: Site) -> float:
+    def _sites(self, slug: str | None) -> list[Site]:
+        sites = Site.objects.filter(slug=slug) if slug else Site.objects.all()
+        if slug and not sites:
+            raise CommandError(f"There is no site “{slug}”.")
+        return list(sites)
+
+    def _mirror_of(self, site: Site) -> SiteMirror:
         if site.pk not in self.mirrors:
             self.mirrors[site.pk] = SiteMirror(site.pk, is_patient=self.is_patient)
+        return self.mirrors[site.pk]
+
+    def _look(self, site: Site) -> float:
+        """Make a pass over a site and return how long to wait for the next: a long one is followed by a long rest."""
+        began = time.monotonic()
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
-        if self.mirrors[site.pk].look():
+        if self._mirror_of(site).look():
             ring(site)  # a run that ended: its action ends now and not within the minute
-        return float(site.refresh_seconds)
+        took = time.monotonic() - began
+        return max(site.refresh_seconds - took, site.refresh_seconds * LEAST_REST)

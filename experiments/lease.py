@@ -1,0 +1,79 @@
+"""The lease of the mirror: one process at a time mirrors a site, and another takes over when it dies or hangs.
+
+The lease is in the row of the site: who holds it, a token that no other process has, and when it ends by the clock of
+the database, which is the same for all hosts.
+"""
+
+import os
+import secrets
+import socket
+import time
+from datetime import timedelta
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from experiments.models import Site
+
+LEASE_SECONDS = 15.0
+"""How long a mirror that died keeps the others waiting."""
+
+RENEW_SECONDS = 5.0
+
+
+class LostLease(Exception):
+    """Another process mirrors the site now; whatever this one has read must not be written."""
+
+
+class Lease:
+    """The claim of this process to mirror one site."""
+
+    def __init__(self, site_id: int) -> None:
+        self.site_id = site_id
+        self.token = secrets.token_hex(16)
+        self._renewed: float | None = None
+
+    def take(self) -> bool:
+        """Take the lease if it is free or has ended, or renew ours when it is time; answer whether it is ours."""
+        if self._is_sure():
+            return True
+        is_free = Q(mirror_token="") | Q(mirror_expires_at__lt=Now())
+        return self._claim(Q(mirror_token=self.token) | is_free)
+
+    def hold(self) -> None:
+        """Renew the lease when it is time; raise LostLease if it is not ours any more. Mostly costs nothing."""
+        if not self._is_sure() and not self._claim(Q(mirror_token=self.token)):
+            raise LostLease
+
+    def guard(self) -> None:
+        """Raise LostLease unless the lease is ours; called in a transaction, all of it is written by the holder."""
+        if not Site.objects.filter(pk=self.site_id, mirror_token=self.token).exists():
+            self._renewed = None
+            raise LostLease
+
+    def release(self) -> None:
+        """Let go of the lease, if it is ours, so that another takes over at once."""
+        self._renewed = None
+        Site.objects.filter(pk=self.site_id, mirror_token=self.token).update(
+            mirror_token="", mirror_holder="", mirror_expires_at=None
+        )
+
+    def _is_sure(self) -> bool:
+        """Answer whether it was ours so lately that nobody can have taken it."""
+        return self._renewed is not None and time.monotonic() - self._renewed < RENEW_SECONDS
+
+    def _claim(self, condition: Q) -> bool:
+        """Make it ours for a while if the condition holds, with one update: of several who try one succeeds."""
+        asked = time.monotonic()
+        claimed = Site.objects.filter(condition, pk=self.site_id).update(
+            mirror_token=self.token,
+            mirror_holder=holder(),
+            mirror_expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
+        )
+        self._renewed = asked if claimed else None
+        return bool(claimed)
+
+
+def holder() -> str:
+    """Return how this process is called where people look: host and process number."""
+    return f"{socket.gethostname()}:{os.getpid()}"

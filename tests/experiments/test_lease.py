@@ -1,0 +1,247 @@
+"""One mirror at a time, and another when it dies or hangs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from autosubmit_portal.management.processes import MANAGE
+from experiments import lease as lease_module
+from experiments.autosubmit.store import Store
+from experiments.lease import Lease, LostLease, holder
+from experiments.models import Experiment, Site
+from experiments.site_mirror import SiteMirror
+from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests.postgres import Postgres
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = timedelta(minutes=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with two experiments."""
+    return make_store(tmp_path, ["a000", "a001"])
+
+
+@pytest.fixture
+def site(store: Store) -> Site:
+    """A site that serves it."""
+    return create_site(store)
+
+
+def end_lease(site: Site) -> None:
+    """Let the lease of a site end, as when its holder has hung for long."""
+    Site.objects.filter(pk=site.pk).update(mirror_expires_at=timezone.now() - LONG_AGO)
+
+
+def test_a_lease_is_taken_by_one(site: Site) -> None:
+    assert [Lease(site.pk).take() for _ in range(3)] == [True, False, False]
+
+
+def test_a_lease_tells_who_holds_it(site: Site) -> None:
+    Lease(site.pk).take()
+    site.refresh_from_db()
+    assert site.mirrored_by == holder()
+
+
+def test_a_lease_that_has_ended_is_taken_over(site: Site) -> None:
+    Lease(site.pk).take()
+    end_lease(site)
+    assert Lease(site.pk).take()
+
+
+def test_a_lease_that_was_released_is_free_at_once(site: Site) -> None:
+    first = Lease(site.pk)
+    first.take()
+    first.release()
+    assert Lease(site.pk).take()
+
+
+def test_a_holder_that_was_overtaken_releases_nothing(site: Site) -> None:
+    first, second = Lease(site.pk), Lease(site.pk)
+    first.take()
+    end_lease(site)
+    second.take()
+    first.release()
+    assert not Lease(site.pk).take()
+
+
+def test_a_lease_is_renewed_when_it_is_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = Lease(site.pk)
+    ours.take()
+    end_lease(site)
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0)
+    ours.hold()
+    assert not Lease(site.pk).take()
+
+
+def test_a_holder_that_was_overtaken_notices_when_it_renews(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Lease(site.pk)
+    ours.take()
+    end_lease(site)
+    Lease(site.pk).take()
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0)
+    with pytest.raises(LostLease):
+        ours.hold()
+
+
+def test_a_mirror_stands_by_while_another_is_at_work(site: Site, store: Store) -> None:
+    SiteMirror(site.pk).look()
+    second = SiteMirror(site.pk)
+    write_pickle(store, "a000", COMPLETED)
+    second.look()
+    assert second.is_standing_by
+    assert Experiment.objects.get(expid="a000").status_counts == {"READY": 1}
+
+
+def test_a_mirror_that_stands_by_takes_over_when_the_lease_ends(site: Site, store: Store) -> None:
+    SiteMirror(site.pk).look()
+    end_lease(site)
+    write_pickle(store, "a000", COMPLETED)
+    SiteMirror(site.pk).look()
+    assert Experiment.objects.get(expid="a000").status_counts == {"COMPLETED": 1}
+
+
+def test_a_mirror_that_was_overtaken_while_it_hung_writes_nothing(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = SiteMirror(site.pk)
+    hung.look()
+    end_lease(site)
+    SiteMirror(site.pk).look()
+    write_pickle(store, "a000", COMPLETED)
+    hung.look()  # it was renewed so lately that it does not ask before it writes
+    assert hung.is_standing_by
+    assert Experiment.objects.get(expid="a000").status_counts == {"READY": 1}
+
+
+def test_a_new_experiment_is_not_written_by_a_mirror_that_was_overtaken(site: Site, store: Store) -> None:
+    hung = SiteMirror(site.pk)
+    hung.look()
+    end_lease(site)
+    SiteMirror(site.pk).look()
+    hung.database_seen = None
+    Experiment.objects.all().delete()
+    hung.look()
+    assert not Experiment.objects.exists()
+
+
+# --- The command
+
+
+def test_the_mirror_gives_its_lease_back_when_it_ends(site: Site) -> None:
+    call_command("mirror", once=True)
+    assert Lease(site.pk).take()
+
+
+def test_a_single_pass_says_who_mirrors_already(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Lease(site.pk)
+    other.take()
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0)
+    monkeypatch.setattr(time, "sleep", lambda _: other.hold())
+    with pytest.raises(CommandError, match=f"is mirrored by {holder()} already"):
+        call_command("mirror", once=True, stdout=StringIO())
+
+
+def test_a_single_pass_waits_for_the_lease_of_a_dead_mirror(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Lease(site.pk).take()
+    monkeypatch.setattr(time, "sleep", lambda _: end_lease(site))
+    call_command("mirror", once=True)
+    assert Experiment.objects.filter(site=site).count() == 2
+
+
+# --- Real processes
+
+
+class Fleet:
+    """Mirror processes on one database of their own."""
+
+    def __init__(self, home: Path, database_url: str) -> None:
+        self.environment = os.environ | {
+            "PORTAL_HOME": str(home),
+            "PORTAL_DATABASE_URL": database_url,
+            "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def manage(self, *words: str) -> str:
+        done = subprocess.run(
+            [*MANAGE, *words], env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def ask(self, expression: str) -> str:
+        """Print an expression about the one site."""
+        return self.manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            f"from experiments.models import Site; site = Site.objects.get(); print({expression})",
+        )
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        self.processes.append(subprocess.Popen([*MANAGE, "mirror"], env=self.environment))
+        return self.processes[-1]
+
+    def holder(self) -> int:
+        """The process that holds the lease, 0 if none does."""
+        return int(self.ask("site.mirrored_by").rpartition(":")[2] or 0)
+
+
+@pytest.fixture
+def fleet(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Fleet]:
+    """No mirror yet, and a site in a PostgreSQL database."""
+    url = postgres.create_database()
+    made = Fleet(tmp_path / "home", url)
+    made.manage("migrate", "--verbosity=0")
+    values = {"slug": "x", "name": "x", "autosubmit": sys.executable, "home": str(store.root.parent)}
+    made.manage(
+        "shell",
+        "--no-imports",
+        "-c",
+        f"from experiments.models import Site; Site.objects.create(**{values!r})",
+    )
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.wait()
+    postgres.drop_database(url)
+
+
+def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(
+    fleet: Fleet, store: Store
+) -> None:
+    first, second = fleet.start(), fleet.start()
+    pids = {first.pid: second, second.pid: first}
+    wait_for(lambda: fleet.holder() in pids, seconds=60)
+    other = pids[fleet.holder()]
+    os.kill(fleet.holder(), signal.SIGKILL)
+    write_pickle(store, "a000", COMPLETED)
+    wait_for(lambda: fleet.holder() == other.pid, seconds=60)
+    wait_for(
+        lambda: fleet.ask("site.experiments.get(expid='a000').status_counts") == "{'COMPLETED': 1}",
+        seconds=60,
+    )
+
+
+def test_a_mirror_that_is_stopped_gives_its_lease_back(fleet: Fleet) -> None:
+    first = fleet.start()
+    wait_for(lambda: fleet.holder() == first.pid, seconds=60)
+    first.terminate()
+    assert first.wait(timeout=60) == 0
+    assert fleet.ask("site.mirror_token") == ""
