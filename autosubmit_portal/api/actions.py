@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,9 +23,9 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.fields import Query
-from autosubmit_portal.api.formats import PortalView, TextRenderer
+from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer
 from autosubmit_portal.api.lookup import actor_of, find_action
-from autosubmit_portal.api.pagination import NewestFirst
+from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
 from autosubmit_portal.api.shapes.actions import ActionItem, ActionList, BulkAnswer, Output
 from autosubmit_portal.audit.origin import origin_of
@@ -52,10 +51,9 @@ class ActionsView(PortalView):
         """List the actions that you may see, newest first."""
         query = ActionsQuery.of(request)
         policy.require_view(request.user, Action)
-        pages = NewestFirst()
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
-        page: Any = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response(ActionItem(page, many=True).data)
+        page = read_page(request, found, NEWEST_FIRST, query)
+        return listing(page, ActionItem(page.rows, many=True).data)
 
     @operation(
         "act_on_many",
@@ -123,7 +121,7 @@ class CancelView(PortalView):
 class OutputView(PortalView):
     """What an action printed."""
 
-    renderer_classes = (TextRenderer, JSONRenderer)
+    renderer_classes = (TextRenderer, FastJSONRenderer)
 
     @operation(
         "get_action_output",

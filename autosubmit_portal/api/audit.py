@@ -13,7 +13,7 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import answer, format_parameter, operation
 from autosubmit_portal.api.fields import instant, wildcard
 from autosubmit_portal.api.formats import CSVRenderer, JSONLinesRenderer, PortalView, csv_lines, json_lines
-from autosubmit_portal.api.pagination import NewestFirst
+from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
 from autosubmit_portal.api.shapes.actions import AuditList
 from autosubmit_portal.audit.models import AuditEntry
@@ -78,9 +78,8 @@ class AuditView(PortalView):
                 return _stream(json_lines(_all(found)), JSONLinesRenderer)
             case "csv":
                 return _stream(csv_lines(_all(found), list(COLUMNS)), CSVRenderer)
-        pages = NewestFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([_entry(row) for row in page or ()])
+        page = read_page(request, found, NEWEST_FIRST, query, position=lambda row: [row["id"]])
+        return listing(page, [_entry(row) for row in page.rows])
 
 
 def _matching(query: Mapping[str, Any]) -> QuerySet[AuditEntry, dict[str, Any]]:

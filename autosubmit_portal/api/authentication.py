@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import current_origin
 
@@ -33,6 +35,16 @@ class BearerAuthentication(KnoxAuthentication):
             )
             raise AuthenticationFailed("This token is unknown or has expired.") from failure
         return found
+
+    def _cleanup_token(self, auth_token: ApiToken) -> bool:
+        """Answer whether a token has expired, which removes it.
+
+        Knox looks at each request at all other tokens of the user, too; each of them is refused when it is used.
+        """
+        if auth_token.expiry is None or auth_token.expiry >= timezone.now():
+            return False
+        auth_token.delete()
+        return True
 
 
 class TokenAuthentication(BearerAuthentication):

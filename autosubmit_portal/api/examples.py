@@ -39,7 +39,15 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "branch": "main",
     "gone_at": None,
 }
-PAGE = {"page": 1, "page_size": 12, "total_pages": 1, "page_items": 1, "total_items": 1}
+PAGE = {
+    "page": 1,
+    "page_size": 12,
+    "total_pages": 1,
+    "page_items": 1,
+    "total_items": 1,
+    "next": None,
+    "previous": None,
+}
 EXPERIMENTS = {"experiments": [EXPERIMENT_ITEM], "pagination": PAGE}
 
 JOB_ITEM: dict[str, Any] = {

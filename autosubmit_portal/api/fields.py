@@ -1,7 +1,8 @@
 """Fields that the shapes and the query parameters are made of."""
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db.models import F, Lookup, Q
@@ -10,10 +11,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
-from experiments.models import Experiment
 
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
+RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+LONGEST_LIST = 2000
 
 
 class InstantField(serializers.DateTimeField):
@@ -48,12 +50,12 @@ class CountField(serializers.IntegerField):
     """The number of jobs of an experiment in one status."""
 
     def __init__(self, status: str) -> None:
-        super().__init__(source="*", help_text=f"Number of {status} jobs.")
+        super().__init__(source="status_counts", help_text=f"Number of {status} jobs.")
         self.status = status
 
-    def to_representation(self, value: Experiment) -> int:  # type: ignore[override]
-        """Write the number."""
-        return value.count(self.status)
+    def to_representation(self, value: dict[str, int]) -> int:  # type: ignore[override]
+        """Write the number that the counts per status have; zeros are left out there."""
+        return int(value.get(self.status, 0))
 
 
 def choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.ChoiceField:
@@ -84,6 +86,60 @@ class DryRunField(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> Any:
         """Read true, false or the name."""
         return data if data == AUTOSUBMIT else super().to_internal_value(data)
+
+
+class NamesField(serializers.CharField):
+    """Names separated by commas; of those in `legal`, if there are any."""
+
+    def __init__(self, help_text: str, legal: Sequence[str] = ()) -> None:
+        super().__init__(
+            required=False, max_length=LONGEST_LIST, help_text=f"{help_text} Several, separated by commas."
+        )
+        self.legal = legal
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the names, each once, in the order given."""
+        text: str = super().to_internal_value(data)
+        names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+        unknown = [name for name in names if self.legal and name not in self.legal]
+        if unknown:
+            raise serializers.ValidationError(
+                f"“{', '.join(unknown)}” is not one of {', '.join(self.legal)}."
+            )
+        return names
+
+
+class DaysField(NamesField):
+    """Days separated by commas, as YYYYMMDD or YYYY-MM-DD."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the days."""
+        try:
+            return [date.fromisoformat(name) for name in super().to_internal_value(data)]
+        except ValueError:
+            raise serializers.ValidationError("Write days as YYYYMMDD or YYYY-MM-DD.") from None
+
+
+class RangesField(serializers.CharField):
+    """Whole numbers and ranges of them, such as `1,4-6`."""
+
+    def __init__(self, help_text: str) -> None:
+        super().__init__(
+            required=False, max_length=LONGEST_LIST, help_text=f"{help_text} Numbers and ranges: `1,4-6`."
+        )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read them as pairs of the first and the last number."""
+        ranges = []
+        for part in super().to_internal_value(data).split(","):
+            found = RANGE.fullmatch(part.strip())
+            if not found:
+                raise serializers.ValidationError(
+                    "Write numbers and ranges, separated by commas, such as 1,4-6."
+                )
+            first, last = found.groups()
+            ranges.append((int(first), int(last or first)))
+        return ranges
 
 
 class Query(serializers.Serializer[Any]):

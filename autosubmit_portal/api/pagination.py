@@ -1,62 +1,213 @@
-"""Lists in pages: numbered ones in the shape of Autosubmit API, and ones that are read from their newest entry."""
+"""Lists in pages: by number in the shape of Autosubmit API, and by cursor, which costs the same however deep it is.
 
+A cursor is the position of a row in an order: the page begins behind it, so that rows that come or go elsewhere shift
+nothing. Cursors are signed with the secret key of the portal: what they hold needs no further check.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from math import ceil
+from operator import attrgetter
+from typing import Any
 
-from rest_framework.exceptions import NotFound
-from rest_framework.pagination import Cursor, CursorPagination
+from django.core.signing import BadSignature, Signer
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import OrderBy
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from experiments.actions.refusals import InvalidParameters
 
+INSTANT = "instant"
 
-def page_info(page: int, page_size: int | None, page_items: int, total_items: int) -> dict[str, int | None]:
-    """Return where a page is among all; there is always a first page, also of nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A column of an order, in the words of the ORM. Rows that have no value there come last, in either direction."""
+
+    column: str
+    is_descending: bool = False
+    is_nullable: bool = False
+    has_nulls_first: bool = False
+
+    def reversed(self) -> "Key":
+        """Return the key that orders the other way round."""
+        return replace(self, is_descending=not self.is_descending, has_nulls_first=not self.has_nulls_first)
+
+    def expression(self) -> OrderBy:
+        """Return the key as a part of ORDER BY. Where nothing is null nothing is said of it: indexes serve then."""
+        nulls: dict[str, bool] = {}
+        if self.is_nullable:
+            nulls = {"nulls_first": True} if self.has_nulls_first else {"nulls_last": True}
+        return OrderBy(F(self.column), descending=self.is_descending, **nulls)
+
+    def same(self, value: Any) -> Q:
+        """Return the condition that a row has this value."""
+        return Q((f"{self.column}__isnull", True)) if value is None else Q((self.column, value))
+
+    def behind(self, value: Any) -> Q:
+        """Return the condition that a row comes behind this value."""
+        is_null, is_set = Q((f"{self.column}__isnull", True)), Q((f"{self.column}__isnull", False))
+        if value is None:
+            return is_set if self.has_nulls_first else Q(pk__in=[])
+        further = Q((f"{self.column}__{'lt' if self.is_descending else 'gt'}", value))
+        return further | is_null if self.is_nullable and not self.has_nulls_first else further
+
+    def bound(self, value: Any) -> Q:
+        """Return what is true of every row from this value on, in a form that an index serves; it may say nothing."""
+        if self.is_nullable:
+            return Q()
+        return Q((f"{self.column}__{'lte' if self.is_descending else 'gte'}", value))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows; the last of its keys decide between equals. `name` tells the cursors of orders apart."""
+
+    name: str
+    keys: tuple[Key, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of its keys."""
+        return [key.column for key in self.keys]
+
+
+NEWEST_FIRST = Order("-id", (Key("id", is_descending=True),))
+BY_SLUG = Order("slug", (Key("slug"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position in an order, and whether the page lies before it."""
+
+    order: Order
+    values: Sequence[Any]
+    is_backward: bool
+
+    @classmethod
+    def read(cls, text: str, order: Order) -> "Cursor":
+        """Return the cursor; raise InvalidParameters for what is no cursor of ours or one of another order."""
+        try:
+            name, is_backward, values = _signer().unsign_object(text)
+        except (BadSignature, ValueError):
+            raise _wrong_cursor("Take it from `next` or `previous` of another answer.") from None
+        if name != order.name:
+            raise _wrong_cursor("It belongs to another order; begin anew without it.")
+        return cls(order, [_decoded(value) for value in values], is_backward)
+
+    def __str__(self) -> str:
+        values = [_encoded(value) for value in self.values]
+        text: str = _signer().sign_object((self.order.name, self.is_backward, values))
+        return text
+
+    def condition(self) -> Q:
+        """Return which rows lie behind the position; before it, if it leads backward."""
+        return _behind(self.keys(), self.values)
+
+    def keys(self) -> list[Key]:
+        """Return the keys in the direction of the cursor."""
+        return [key.reversed() if self.is_backward else key for key in self.order.keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, and the addresses of the pages behind and before them."""
+
+    rows: Any  # a list; each shape takes what it describes
+    next: str | None
+    previous: str | None
+
+
+def read_page(
+    request: Request,
+    rows: QuerySet[Any, Any],
+    order: Order,
+    query: Mapping[str, Any],
+    position: Callable[[Any], Sequence[Any]] | None = None,
+) -> Page:
+    """Return the page that `cursor`, or else `page`, and `page_size` of a query ask for, with one statement.
+
+    `position` returns the values that a row has in the columns of the order; by default its attributes. One row more
+    than fits is read, to know whether there is another page.
+    """
+    position = position or _attributes(order)
+    size: int = query["page_size"]
+    cursor = Cursor.read(query["cursor"], order) if query.get("cursor") else None
+    start = 0 if cursor else (query.get("page", 1) - 1) * size
+    found = list(_from(rows, order, cursor)[start : start + size + 1])
+    is_backward = bool(cursor and cursor.is_backward)
+    has_more, found = len(found) > size, found[:size]
+    if is_backward:
+        found.reverse()
+    has_next, has_previous = is_backward or has_more, has_more if is_backward else bool(cursor or start)
+    return Page(
+        found,
+        _address(request, Cursor(order, position(found[-1]), False)) if found and has_next else None,
+        _address(request, Cursor(order, position(found[0]), True)) if found and has_previous else None,
+    )
+
+
+def listing(page: Page, results: Any) -> Response:
+    """Answer a page of a list that has no numbered pages."""
+    return Response({"next": page.next, "previous": page.previous, "results": results})
+
+
+def page_info(query: Mapping[str, Any], page: Page, total_items: int) -> dict[str, int | str | None]:
+    """Return where a page is among all, as Autosubmit API does, and where to go on.
+
+    There is always a first page, also of nothing. A page that a cursor led to has no number.
+    """
+    size: int | None = query.get("page_size")
     return {
-        "page": page if page_size else 1,
-        "page_size": page_size,
-        "total_pages": max(1, ceil(total_items / page_size)) if page_size else 1,
-        "page_items": page_items,
+        "page": None if query.get("cursor") else query["page"] if size else 1,
+        "page_size": size,
+        "total_pages": max(1, ceil(total_items / size)) if size else 1,
+        "page_items": len(page.rows),
         "total_items": total_items,
+        "next": page.next,
+        "previous": page.previous,
     }
 
 
-def page_slice(page: int, page_size: int) -> slice:
-    """Return which rows stand on a page."""
-    return slice((page - 1) * page_size, page * page_size)
+def _from(rows: QuerySet[Any, Any], order: Order, cursor: Cursor | None) -> QuerySet[Any, Any]:
+    keys = cursor.keys() if cursor else order.keys
+    found = rows.filter(cursor.condition()) if cursor else rows
+    return found.order_by(*(key.expression() for key in keys))
 
 
-class NewestFirst(CursorPagination):
-    """Pages from the newest entry on. They cost the same however long the list is, and new entries shift nothing."""
-
-    ordering = "-id"
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 500
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        """Return where to go on; raise InvalidParameters for what is no cursor of ours."""
-        try:
-            cursor: Cursor | None = super().decode_cursor(request)
-        except NotFound:
-            raise _unknown_cursor() from None
-        if cursor and cursor.position and not self.is_position(str(cursor.position)):
-            raise _unknown_cursor()
-        return cursor
-
-    def is_position(self, text: str) -> bool:
-        """Answer whether `text` may stand in the column of the order."""
-        return text.isdecimal()
+def _behind(keys: Sequence[Key], values: Sequence[Any]) -> Q:
+    """Return the condition that a row comes behind one that has `values` in the columns of `keys`."""
+    key, value = keys[0], values[0]
+    behind = key.behind(value)
+    if len(keys) > 1:
+        behind |= key.same(value) & _behind(keys[1:], values[1:])
+    return key.bound(value) & behind
 
 
-class BySlug(NewestFirst):
-    """Pages of a short list in the order of its names."""
-
-    ordering = "slug"
-
-    def is_position(self, text: str) -> bool:
-        """Answer whether `text` may be a name."""
-        return text.isprintable()
+def _attributes(order: Order) -> Callable[[Any], Sequence[Any]]:
+    read = [attrgetter(column.replace("__", ".")) for column in order.columns]
+    return lambda row: [of(row) for of in read]
 
 
-def _unknown_cursor() -> InvalidParameters:
-    return InvalidParameters({"cursor": ["Take it from `next` or `previous` of another answer."]})
+def _address(request: Request, cursor: Cursor) -> str:
+    address = remove_query_param(request.build_absolute_uri(), "page")
+    return str(replace_query_param(address, "cursor", str(cursor)))
+
+
+def _signer() -> Signer:
+    return Signer(salt="autosubmit_portal.api.cursor")
+
+
+def _encoded(value: Any) -> Any:
+    return {INSTANT: value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _decoded(value: Any) -> Any:
+    return datetime.fromisoformat(value[INSTANT]) if isinstance(value, dict) else value
+
+
+def _wrong_cursor(remedy: str) -> InvalidParameters:
+    return InvalidParameters({"cursor": [remedy]})

@@ -1,10 +1,24 @@
 """The query parameters of each route: what they mean and what they may be."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from autosubmit_portal.api.fields import DryRunField, InstantField, Query, choice, flag
+from autosubmit_portal.api.fields import (
+    DaysField,
+    DryRunField,
+    InstantField,
+    NamesField,
+    Query,
+    RangesField,
+    choice,
+    flag,
+)
+from autosubmit_portal.api.filters import experiments, jobs
+from autosubmit_portal.api.selection import Shape, names_of
+from autosubmit_portal.api.shapes.experiments import ExperimentDetail, ExperimentItem, RunItem
+from autosubmit_portal.api.shapes.jobs import JobDetail, JobItem
 from autosubmit_portal.audit.origin import Door
 from experiments.catalogue import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
@@ -13,6 +27,9 @@ from jobs.autosubmit.job_list import STATUSES
 LAST_PAGE = 1_000_000
 LARGEST_NUMBER = 2**31 - 1
 WILDCARDS = "`*` stands for anything, a leading `!` negates; upper and lower case are alike."
+NULLS = "What has no value comes last, in either direction."
+CURSOR = "Where to go on; it stands in `next` and `previous`. It takes the place of the page."
+FIELDS = "Only these fields of the answer."
 SITE_HELP = "The site; needed only where several sites have the expid."
 
 
@@ -30,10 +47,42 @@ def number(
     )
 
 
+def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Return two optional times for each name, `<name>_after` and `<name>_before`."""
+    told = {"after": "Not before this time", "before": "Before this time"}
+    return {
+        f"{name}_{side}": InstantField(
+            required=False, help_text=f"{words} ({name}; ISO 8601; UTC unless it says otherwise)."
+        )
+        for name in names
+        for side, words in told.items()
+    }
+
+
+def counts(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Return two optional numbers of jobs for each name, `<name>_min` and `<name>_max`."""
+    told = {"min": "At least", "max": "At most"}
+    return {
+        f"{name}_{side}": number(f"{words} so many {name} jobs.")
+        for name in names
+        for side, words in told.items()
+    }
+
+
 class SiteQuery(Query):
     """What every route of one experiment takes."""
 
     site = serializers.CharField(required=False, help_text=SITE_HELP)
+
+
+class SelectiveQuery(Query):
+    """What every route takes whose answer can be cut down to some fields of a shape."""
+
+    shape: ClassVar[Shape]
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the parameters, with the one that names the fields."""
+        return super().get_fields() | {"fields": NamesField(FIELDS, names_of(self.shape))}
 
 
 class ChangeQuery(SiteQuery):
@@ -75,9 +124,10 @@ class SetStatusQuery(ChangeQuery):
     )
 
 
-class ExperimentsQuery(Query):
+class ExperimentsQuery(SelectiveQuery):
     """The list of experiments. The names and defaults are those of Autosubmit API 4.2, but for only_active."""
 
+    shape = ExperimentItem
     query = text("Part of the expid, the description or the owner.")
     only_active = flag(
         default=False,
@@ -99,29 +149,75 @@ class ExperimentsQuery(Query):
     gone = flag(
         default=False, help_text="Those that are gone from the store, instead of those that are in it."
     )
-    order_by = choice(
-        ("expid", "created", "description"), required=False, help_text="The order; by default expid."
-    )
+    expid = text(f"The expid. {WILDCARDS}")
+    model = text(f"The model. {WILDCARDS}")
+    branch = text(f"The branch. {WILDCARDS}")
+    is_running = flag(required=False, help_text="Whether it runs.")
+    total_min = number("At least so many jobs.")
+    total_max = number("At most so many jobs.")
+    order_by = choice(experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}")
     order_desc = flag(default=False, help_text="In descending order.")
-    page = number("The page, from 1.", least=1, most=LAST_PAGE, default=1)
+    cursor = text(CURSOR)
+    page = number("The page, from 1; a cursor is cheaper far from it.", least=1, most=LAST_PAGE, default=1)
     page_size = number("Experiments on a page.", least=1, most=500, default=12)
 
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the parameters, with those of times and counts."""
+        return super().get_fields() | times(experiments.TIMES) | counts(experiments.COUNTED)
 
-class JobsQuery(SiteQuery):
+
+class ExperimentQuery(SelectiveQuery, SiteQuery):
+    """One experiment."""
+
+    shape = ExperimentDetail
+
+
+class RunsQuery(SelectiveQuery, SiteQuery):
+    """The runs of an experiment."""
+
+    shape = RunItem
+
+
+class JobQuery(SelectiveQuery, SiteQuery):
+    """One job."""
+
+    shape = JobDetail
+
+
+class JobsQuery(SelectiveQuery, SiteQuery):
     """The list of jobs."""
 
+    shape = JobItem
     view = choice(
         ("base", "quick"), default="base", help_text="`quick` has only the name and status of each job."
     )
     job_name = text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
-    status = choice(sorted(STATUSES), required=False, help_text="The status.")
-    section = text("The section, exactly.")
-    member = text("The member, exactly.")
-    chunk = number("The chunk.")
+    status = NamesField("The status.", sorted(STATUSES))
+    section = NamesField("The section, exactly.")
+    member = NamesField("The member, exactly.")
+    date = DaysField("The start date, as YYYYMMDD or YYYY-MM-DD.")
+    chunk = RangesField("The chunk.")
+    split = RangesField("The split.")
+    platform = text(f"The platform. {WILDCARDS}")
+    fail_count_min = number("Failed at least so many times.")
+    fail_count_max = number("Failed at most so many times.")
+    order_by = choice(list(jobs.ORDERS), default="name", help_text=f"The order. {NULLS}")
+    order_desc = flag(default=False, help_text="In descending order.")
+    cursor = text(f"{CURSOR} Needs page_size.")
     page = number(
         "The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1
     )
     page_size = number("Jobs on a page; without it, all jobs.", least=1, most=1000)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the parameters, with those of times."""
+        return super().get_fields() | times(jobs.TIMES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a cursor without the size of a page."""
+        if "cursor" in attrs and "page_size" not in attrs:
+            raise serializers.ValidationError({"page_size": ["A cursor needs the size of its page."]})
+        return attrs
 
 
 class RelativesQuery(SiteQuery):

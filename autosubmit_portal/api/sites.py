@@ -1,7 +1,5 @@
 """Routes of sites."""
 
-from typing import Any
-
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +9,7 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import SLUG, answer, operation
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.pagination import BySlug
+from autosubmit_portal.api.pagination import BY_SLUG, listing, read_page
 from autosubmit_portal.api.queries import NewestFirstQuery
 from autosubmit_portal.api.shapes.experiments import SiteItem, SiteList
 from experiments.models import Site
@@ -29,11 +27,10 @@ class SitesView(PortalView):
     )
     def get(self, request: Request) -> Response:
         """List the Autosubmit installations that the portal serves, with their health."""
-        NewestFirstQuery.of(request)
+        query = NewestFirstQuery.of(request)
         policy.require_view(request.user, Site)
-        pages = BySlug()
-        page: Any = pages.paginate_queryset(Site.objects.all(), request, view=self) or []
-        return pages.get_paginated_response(SiteItem(page, many=True).data)
+        page = read_page(request, Site.objects.all(), BY_SLUG, query)
+        return listing(page, SiteItem(page.rows, many=True).data)
 
 
 class SiteView(PortalView):

@@ -9,7 +9,15 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from tests import factories
 
-PAGE = {"page": 1, "page_size": 12, "total_pages": 1, "page_items": 1, "total_items": 1}
+PAGE = {
+    "page": 1,
+    "page_size": 12,
+    "total_pages": 1,
+    "page_items": 1,
+    "total_items": 1,
+    "next": None,
+    "previous": None,
+}
 
 
 def expids(client: APIClient, **query: Any) -> list[str]:
@@ -82,6 +90,25 @@ def test_what_autosubmit_does_not_say_is_null(as_viewer: APIClient, site: Site) 
         ({"failed": "true"}, ["a000"]),
         ({"failed": "false"}, ["o001", "t002"]),
         ({"gone": "true"}, ["a999"]),
+        ({"expid": "!a*"}, ["o001", "t002"]),
+        ({"model": "nemo"}, ["o001"]),
+        ({"branch": "*dev*"}, ["t002"]),
+        ({"is_running": "true"}, ["o001"]),
+        ({"is_running": "false"}, ["a000", "t002"]),
+        ({"failed_min": "1"}, ["a000"]),
+        ({"failed_min": "0"}, ["a000", "o001", "t002"]),
+        ({"failed_max": "0"}, ["o001", "t002"]),
+        ({"running_min": "10"}, ["o001"]),
+        ({"running_max": "9"}, ["a000", "t002"]),
+        ({"total_min": "3"}, ["a000"]),
+        ({"total_max": "2"}, ["o001", "t002"]),
+        ({"created_after": "2026-01-02"}, ["o001"]),
+        ({"created_before": "2026-01-02T00:00:00Z"}, ["t002"]),
+        ({"changed_after": "2026-03-01", "changed_before": "2026-03-02"}, ["t002"]),
+        ({"refreshed_after": "2026-03-01"}, ["o001"]),
+        ({"order_by": "running", "order_desc": "true"}, ["o001", "a000", "t002"]),
+        ({"order_by": "created"}, ["t002", "o001", "a000"]),
+        ({"order_by": "created", "order_desc": "true"}, ["o001", "t002", "a000"]),
         ({"order_by": "description"}, ["t002", "a000", "o001"]),
         ({"order_by": "expid", "order_desc": "true"}, ["t002", "o001", "a000"]),
         ({"page_size": "2"}, ["a000", "o001"]),
@@ -94,9 +121,26 @@ def test_a_list_is_filtered_and_ordered(
     as_viewer: APIClient, experiment: Experiment, query: dict[str, str], found: list[str]
 ) -> None:
     site = experiment.site
-    factories.create_experiment(site, expid="o001", description="Ocean", owner="stan", is_running=True)
     factories.create_experiment(
-        site, expid="t002", description="Atmosphere", version="4.1.17", problem="broken"
+        site,
+        expid="o001",
+        description="Ocean",
+        owner="stan",
+        model="NEMO",
+        is_running=True,
+        status_counts={"RUNNING": 10},
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        refreshed_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    factories.create_experiment(
+        site,
+        expid="t002",
+        description="Atmosphere",
+        version="4.1.17",
+        branch="new-dev-2",
+        problem="broken",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        changed_at=datetime(2026, 3, 1, tzinfo=UTC),
     )
     factories.create_experiment(site, expid="a999", gone_at=datetime.now(UTC))
     assert expids(as_viewer, **query) == found
@@ -111,6 +155,10 @@ def test_a_list_is_filtered_and_ordered(
         ("only_active=perhaps", "only_active"),
         ("exp_type=other", "exp_type"),
         ("order_by=size", "order_by"),
+        ("created_after=yesterday", "created_after"),
+        ("failed_min=-1", "failed_min"),
+        ("fields=name,size", "fields"),
+        ("cursor=x", "cursor"),
         ("colour=red", "colour"),
         ("query=%00", "query"),
     ],

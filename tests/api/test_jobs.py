@@ -25,14 +25,14 @@ def test_without_page_size_all_jobs_are_on_one_page(as_viewer: APIClient, experi
     answer = as_viewer.get(JOBS).json()
     assert len(answer["jobs"]) == 3
     page = {"page": 1, "page_size": None, "total_pages": 1, "page_items": 3, "total_items": 3}
-    assert answer["pagination"] == page
+    assert page.items() <= answer["pagination"].items()
 
 
 def test_with_page_size_jobs_come_in_pages(as_viewer: APIClient, experiment: Experiment) -> None:
     answer = as_viewer.get(f"{JOBS}?page_size=2&page=2").json()
     assert [job["name"] for job in answer["jobs"]] == ["a000_POST"]
     page = {"page": 2, "page_size": 2, "total_pages": 2, "page_items": 1, "total_items": 3}
-    assert answer["pagination"] == page
+    assert page.items() <= answer["pagination"].items()
 
 
 def test_the_quick_view_has_names_and_statuses(as_viewer: APIClient, experiment: Experiment) -> None:
@@ -59,12 +59,38 @@ def test_the_base_view_has_the_day_and_null_for_what_is_not_said(as_viewer: APIC
         ({"section": "POST"}, ["POST"]),
         ({"member": "fc0"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
         ({"chunk": "1"}, ["20000101_fc0_1_SIM"]),
+        ({"chunk": "0,1-3"}, ["20000101_fc0_1_SIM"]),
+        ({"chunk": "2-9"}, []),
+        ({"split": "4"}, ["POST"]),
+        ({"status": "FAILED,WAITING"}, ["20000101_fc0_1_SIM", "POST"]),
+        ({"section": "POST, INI"}, ["20000101_fc0_INI", "POST"]),
+        ({"member": "fc0,fc1"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
+        ({"date": "20000101"}, ["POST"]),
+        ({"date": "2000-01-01,2001-01-01"}, ["POST"]),
+        ({"date": "9999-12-31"}, []),
+        ({"platform": "lumi*"}, ["POST"]),
+        ({"platform": "!lumi*"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
+        ({"fail_count_min": "2"}, ["POST"]),
+        ({"fail_count_max": "1"}, ["20000101_fc0_1_SIM", "20000101_fc0_INI"]),
+        ({"submit_after": "2026-01-01", "submit_before": "2026-01-02"}, ["POST"]),
+        ({"start_after": "2026-01-02"}, []),
+        ({"finish_before": "2030-01-01"}, []),
+        ({"order_by": "section"}, ["20000101_fc0_INI", "POST", "20000101_fc0_1_SIM"]),
+        ({"order_desc": "true"}, ["POST", "20000101_fc0_INI", "20000101_fc0_1_SIM"]),
+        ({"order_by": "submit", "page_size": "1"}, ["POST"]),
     ],
     ids=str,
 )
 def test_jobs_are_filtered(
     as_viewer: APIClient, experiment: Experiment, query: dict[str, str], found: list[str]
 ) -> None:
+    Job.objects.filter(section="POST").update(
+        split=4,
+        date=datetime(2000, 1, 1, 12, tzinfo=UTC),
+        platform="LUMI-C",
+        fail_count=2,
+        submitted_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
+    )
     assert names(as_viewer, **query) == found
 
 
@@ -74,7 +100,12 @@ def test_a_pattern_of_many_stars_is_answered_at_once(as_viewer: APIClient, exper
 
 
 @pytest.mark.parametrize(
-    "query", ["status=completed", "view=other", "page_size=0", "page_size=1001", "chunk=x"]
+    "query",
+    [
+        *("status=completed", "status=FAILED,other", "view=other", "page_size=0", "page_size=1001"),
+        *("chunk=x", "chunk=1-", "chunk=99999999999", "date=2000", "order_by=size", "fields=size"),
+        *("submit_after=x", "fail_count_min=x"),
+    ],
 )
 def test_a_wrong_parameter_is_named(as_viewer: APIClient, experiment: Experiment, query: str) -> None:
     answer = as_viewer.get(f"{JOBS}?{query}")

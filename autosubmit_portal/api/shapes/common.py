@@ -30,11 +30,13 @@ class Problem(serializers.Serializer[Any]):
 class PageInfo(serializers.Serializer[Any]):
     """Where a page is among all pages."""
 
-    page = serializers.IntegerField()
+    page = serializers.IntegerField(allow_null=True, help_text="null: a cursor led here.")
     page_size = serializers.IntegerField(allow_null=True, help_text="null: everything on one page.")
     total_pages = serializers.IntegerField()
     page_items = serializers.IntegerField()
     total_items = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True, help_text="The address of the page behind, by cursor.")
+    previous = serializers.URLField(allow_null=True, help_text="The address of the page before, by cursor.")
 
 
 class Listing(serializers.Serializer[Any]):

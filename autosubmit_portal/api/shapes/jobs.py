@@ -9,7 +9,7 @@ from autosubmit_portal.api.shapes.common import PageInfo
 
 
 class JobItem(serializers.Serializer[Any]):
-    """A job in a list; in the view `quick` only name and status."""
+    """A job in a list. The last ones are there only if `fields` names them; in the view `quick`, name and status."""
 
     name = serializers.CharField()
     status = serializers.CharField(help_text="One of Autosubmit's names, in upper case.")
@@ -26,6 +26,15 @@ class JobItem(serializers.Serializer[Any]):
     err_path_local = serializers.CharField(required=False)
     out_path_remote = serializers.CharField(required=False)
     err_path_remote = serializers.CharField(required=False)
+    platform = TextOrNullField(required=False)
+    remote_id = serializers.IntegerField(required=False, allow_null=True)
+    qos = TextOrNullField(required=False)
+    processors = TextOrNullField(required=False)
+    wallclock = TextOrNullField(required=False)
+    submit = InstantField(required=False, allow_null=True)
+    start = InstantField(required=False, allow_null=True)
+    finish = InstantField(required=False, allow_null=True)
+    fail_count = serializers.IntegerField(required=False)
 
 
 class JobList(serializers.Serializer[Any]):

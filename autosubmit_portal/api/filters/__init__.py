@@ -1,0 +1,1 @@
+"""From query parameters to rows: which are meant, and in which order."""
