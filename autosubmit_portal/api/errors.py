@@ -17,6 +17,7 @@ from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
+from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,12 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
 def problem_of(error: Exception) -> dict[str, Any] | None:
     """Return the body of the answer to `error`; None for one that nobody foresaw."""
     response = exception_handler(error, {})
-    return _refusal(error) or _limit(error) or (_http_error(error, response) if response else None)
+    return (
+        _refusal(error)
+        or _unread(error)
+        or _limit(error)
+        or (_http_error(error, response) if response else None)
+    )
 
 
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -91,6 +97,16 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
             return problem(409, "conflict", str(error), **_action(error.action_id))
         case KeyReused():
             return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+    return None
+
+
+def _unread(error: Exception) -> dict[str, Any] | None:
+    """Describe what the store does not have, or has broken."""
+    match error:
+        case MissingConfiguration():
+            return problem(404, "no-configuration", str(error))
+        case UnreadableConfiguration():
+            return problem(409, "unreadable-configuration", str(error))
     return None
 
 

@@ -111,6 +111,29 @@ RUN = {
     "suspended": 0,
 }
 RUNS = {"runs": [RUN]}
+CONFIGURATION: dict[str, Any] = {
+    "DEFAULT": {"EXPID": "a000", "HPCARCH": "MN5"},
+    "EXPERIMENT": {
+        "DATELIST": 20000101,
+        "MEMBERS": "fc0",
+        "CHUNKSIZEUNIT": "month",
+        "CHUNKSIZE": 4,
+        "NUMCHUNKS": 2,
+    },
+    "GIT": {"PROJECT_ORIGIN": "https://ana:********@gitlab.example.org/model.git"},
+    "JOBS": {
+        "SIM": {"FILE": "sim.sh", "DEPENDENCIES": {"SIM-1": {}}, "ADDITIONAL_FILES": [], "RUNNING": "chunk"}
+    },
+    "contains_nones": False,
+}
+MASKED = ["/GIT/PROJECT_ORIGIN"]
+RUN_CONFIGURATION = {"run_id": 3, "config": CONFIGURATION, "masked": MASKED}
+FILE_SYSTEM_CONFIGURATION = {
+    "config": CONFIGURATION,
+    "masked": MASKED,
+    "files": ["conf/expdef_a000.yml", "conf/jobs_a000.yml"],
+    "left_out": ["/home/ana/platforms.yml: outside of the folder of a000"],
+}
 
 QUEUED_ACTION: dict[str, Any] = {
     "id": 17,

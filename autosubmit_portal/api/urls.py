@@ -4,7 +4,17 @@ from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import actions, audit, experiments, health, jobs, metrics, portal, sites
+from autosubmit_portal.api import (
+    actions,
+    audit,
+    configuration,
+    experiments,
+    health,
+    jobs,
+    metrics,
+    portal,
+    sites,
+)
 
 
 class NameConverter(StringConverter):
@@ -24,6 +34,14 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/experiments": (experiments.ExperimentsView, "api-experiments"),
     "v4/experiments/<name:expid>": (experiments.ExperimentView, "api-experiment"),
     "v4/experiments/<name:expid>/runs": (experiments.RunsView, "api-runs"),
+    "v4/experiments/<name:expid>/runs/<int:run_id>/config": (
+        configuration.RunConfigurationView,
+        "api-run-configuration",
+    ),
+    "v4/experiments/<name:expid>/filesystem-config": (
+        configuration.FileSystemConfigurationView,
+        "api-filesystem-configuration",
+    ),
     "v4/experiments/<name:expid>/jobs": (jobs.JobsView, "api-jobs"),
     "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
     "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),

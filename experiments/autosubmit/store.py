@@ -171,8 +171,7 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
 
     Raises BrokenStore when the file is missing, unreadable or incomplete, or when there is no database where it says.
     """
-    rc = configuration or home / ".autosubmitrc"
-    settings = _read_configuration(rc)
+    rc, settings = _rc_file(home, configuration), read_rc(home, configuration)
     database = _folder(settings, "database", rc) / settings.get(
         "database", "filename", fallback="autosubmit.db"
     )
@@ -188,6 +187,22 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
         history=_folder(settings, "historicdb", rc),
         postgres_url=postgres_url,
     )
+
+
+def read_rc(home: Path, configuration: Path | None = None) -> configparser.ConfigParser:
+    """Return the rc file that `locate` uses; raise BrokenStore when it is missing or cannot be read."""
+    rc = _rc_file(home, configuration)
+    settings = configparser.ConfigParser()
+    try:
+        settings.read_string(rc.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        remedy = "Run `autosubmit configure`, or correct the home folder of the site."
+        raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise BrokenStore(
+            f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it."
+        ) from error
+    return settings
 
 
 def read_experiments(store: Store) -> list[ExperimentRecord]:
@@ -229,18 +244,8 @@ def database_fingerprint(store: Store) -> Fingerprint:
     return tuple(_stamps(str(store.database)))
 
 
-def _read_configuration(rc: Path) -> configparser.ConfigParser:
-    settings = configparser.ConfigParser()
-    try:
-        settings.read_string(rc.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        remedy = "Run `autosubmit configure`, or correct the home folder of the site."
-        raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise BrokenStore(
-            f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it."
-        ) from error
-    return settings
+def _rc_file(home: Path, configuration: Path | None) -> Path:
+    return configuration or home / ".autosubmitrc"
 
 
 def _folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path:

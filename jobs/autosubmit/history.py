@@ -12,6 +12,8 @@ from typing import Any
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
 from jobs.autosubmit.values import count, identifier, number, text
 
+MAX_CONFIGURATION_CHARACTERS = 4_000_000
+_LARGEST_ID = 2**31 - 1
 _YEAR_9999 = 253_402_300_799
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 _RUN_COLUMNS = (
@@ -97,6 +99,25 @@ def read_job_times(source: Source) -> dict[str, JobTimes]:
     """Return the newest attempt of each job by its name; none if there are none. Raises UnreadableHistory."""
     newest = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
     return {times.name: times for times in map(_times, _read(source, "job_data", _JOB_COLUMNS, newest))}
+
+
+def read_run_configuration(source: Source, run_id: int) -> str | None:
+    """Return the configuration that a run was created with, as the JSON text that Autosubmit wrote.
+
+    It is blank if Autosubmit wrote none, and None if there is no such run. Raises UnreadableHistory, also when it is
+    too long to be read.
+    """
+    run = f"WHERE run_id = {run_id:d}"
+    if not 0 <= run_id <= _LARGEST_ID or not _read(source, "experiment_run", ("run_id",), run):
+        return None
+    fitting = f"{run} AND length(coalesce(metadata, '')) <= {MAX_CONFIGURATION_CHARACTERS}"
+    found = _read(source, "experiment_run", ("metadata",), fitting)
+    if not found:
+        raise UnreadableHistory(
+            f"The configuration of run {run_id} is longer than {MAX_CONFIGURATION_CHARACTERS:,} characters."
+        )
+    metadata = found[0].get("metadata")
+    return metadata if isinstance(metadata, str) else ""
 
 
 def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:

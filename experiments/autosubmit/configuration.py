@@ -1,0 +1,268 @@
+"""The configuration of an experiment as its files say it now.
+
+Autosubmit 3 keeps five files in the style of INI (`conf/*_<expid>.conf`). Autosubmit 4 keeps YAML: all of `conf/`, by
+name, and the files and folders that `DEFAULT.CUSTOM_CONFIG` names; merging.py has its rules. Only files inside the
+folder of the experiment are read: they are shown to people who may not read others with the account of the portal.
+"""
+
+import configparser
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.autosubmit import merging
+from experiments.autosubmit.confined import Outside, TooLong, read_inside, real_path
+from experiments.autosubmit.merging import Config, TooMuch
+from experiments.autosubmit.plain_data import MAX_VALUES, BadData, from_yaml, size
+
+MAX_FILE_BYTES = 1024 * 1024
+MAX_BYTES = 2 * MAX_FILE_BYTES
+MAX_FILES = 200
+INI_FILES = {"conf": "autosubmit", "exp": "expdef", "platforms": "platforms", "jobs": "jobs", "proj": "proj"}
+"""The parts of a configuration of Autosubmit 3, and the beginnings of the names of their files."""
+
+_CALCULATED = ("HPCROOTDIR", "HPCLOGDIR", "HPCARCH")
+_SUFFIXES = (".yml", ".yaml")
+
+
+class BadConfiguration(Exception):
+    """The files make no configuration; the text says which one is wrong, and how."""
+
+
+class NoConfiguration(Exception):
+    """An experiment has no files of configuration; the text says so."""
+
+
+@dataclass(slots=True)
+class Configuration:
+    """What the files say, those that were read (by their path in the experiment), and those that were left out."""
+
+    values: Config
+    files: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def read_configuration(folder: Path, installation: Config, description: str = "") -> Configuration:
+    """Return the configuration of the experiment in `folder`, which is named after it.
+
+    `installation` is what its Autosubmit adds (installation.py), `description` what its database says of it. Raises
+    NoConfiguration, and BadConfiguration naming the file that is broken, or too large.
+    """
+    files = _Files(folder)
+    try:
+        if (folder / "conf" / f"expdef_{folder.name}.conf").exists():
+            return _ini(files)
+        return _Resolver(files, installation, description).resolve()
+    except (OSError, Outside, TooMuch) as error:
+        raise BadConfiguration(f"The configuration of {folder.name} cannot be read: {error}.") from error
+
+
+class _Files:
+    """The files of one experiment, each read at most once, all together of a bounded size."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder.resolve()
+        self.read: dict[Path, Config] = {}
+        self._bytes = 0
+
+    def load(self, path: Path, parse: Callable[[str], Config]) -> Config:
+        """Return what a file says; raise BadConfiguration naming it."""
+        real = real_path(self.root, path)
+        name = real.relative_to(self.root)
+        if real not in self.read:
+            try:
+                if len(self.read) == MAX_FILES:
+                    raise TooLong(f"more than {MAX_FILES} files are named")
+                content = read_inside(self.root, name, min(MAX_FILE_BYTES, MAX_BYTES - self._bytes))
+                self._bytes += len(content)
+                self.read[real] = parse(content.decode("utf-8-sig"))
+            except (BadData, TooLong, UnicodeDecodeError, configparser.Error) as error:
+                reason = " ".join(str(error).split())
+                raise BadConfiguration(f"{name} cannot be read: {reason}.") from error
+        return self.read[real]
+
+    def names(self) -> list[str]:
+        """Return which files were read, in that order."""
+        return [str(path.relative_to(self.root)) for path in self.read]
+
+
+def _ini(files: _Files) -> Configuration:
+    expid = files.folder.name
+    values: Config = {}
+    for part, beginning in INI_FILES.items():
+        path = Path("conf", f"{beginning}_{expid}.conf")
+        values[part] = files.load(path, _sections) if (files.folder / path).exists() else None
+    if size(values) > MAX_VALUES:
+        raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
+    return Configuration(values, files.names())
+
+
+def _sections(text: str) -> Config:
+    # As written: a `%` is no reference here, a name is no other in lower case, and a repetition no error.
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[method-assign,assignment]
+    parser.read_string(text)
+    return {section: dict(parser.items(section)) for section in parser.sections()}
+
+
+class _Resolver:
+    """Reads the YAML of one experiment in the order of Autosubmit 4."""
+
+    def __init__(self, files: _Files, installation: Config, description: str) -> None:
+        self.files = files
+        self.expid = files.folder.name
+        self.installation = installation
+        self.starter: Config = {}
+        self.description = description
+        self.included: set[Path] = set()
+        self.left_out: list[str] = []
+
+    def resolve(self) -> Configuration:
+        """Return all files as one configuration."""
+        own = self._folder(Path("conf"))
+        if not own:
+            raise NoConfiguration(
+                f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}."
+            )
+        starter = self._common(self._all(own))
+        self.starter = merging.merged(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
+        before, after = _directive(self.starter)
+        values = self._pinned(self._include({}, before))
+        plain = [path for path in own if not path.name.endswith(("minimal.yml", "minimal.yaml"))]
+        values = merging.unified(values, self._common(self._all(plain)))
+        values = self._pinned(self._include(values, after))
+        values = self._finished(merging.completed(values, self.starter))
+        return Configuration(values, self.files.names(), self.left_out)
+
+    def _all(self, paths: Iterable[Path]) -> Config:
+        values: Config = {}
+        for path in paths:
+            values = self._over(values, path)
+        return values
+
+    def _over(self, values: Config, path: Path) -> Config:
+        """Return `values` with those of a file over them."""
+        try:
+            return merging.unified(values, self._load(path))
+        except TooMuch as error:
+            raise BadConfiguration(f"{path.relative_to(self.files.root)} cannot be used: {error}.") from error
+
+    def _load(self, path: Path) -> Config:
+        values = merging.normalised(self.files.load(path, from_yaml))
+        if values.get("AS_MISC"):  # what the last command was, no configuration
+            return {}
+        return self._pinned({key: value for key, value in values.items() if key not in _CALCULATED})
+
+    def _pinned(self, values: Config) -> Config:
+        """Return `values` with the expid that the files in `conf/` say."""
+        expid = _section(self.starter, "DEFAULT").get("EXPID")
+        return merging.merged(values, {"DEFAULT": {"EXPID": expid}}) if expid else values
+
+    def _common(self, values: Config) -> Config:
+        root = self.files.folder
+        destination = _section(values, "PROJECT").get("PROJECT_DESTINATION", "project_files")
+        return values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / str(destination or ""))}
+
+    def _include(self, values: Config, names: Iterable[str]) -> Config:
+        """Return `values` with those of the named files and folders, each over the ones before."""
+        for name in names:
+            for path in self._found(values, name):
+                if path not in self.included:
+                    self.included.add(path)
+                    values = self._with_nested(self._over(values, path))
+        return values
+
+    def _with_nested(self, values: Config) -> Config:
+        """Return `values` with the files that the last one names in its turn, under and over them."""
+        before, after = _directive(values)
+        if "CUSTOM_CONFIG" not in _section(values, "DEFAULT"):
+            return values
+        default = {key: value for key, value in values["DEFAULT"].items() if key != "CUSTOM_CONFIG"}
+        values = values | {"DEFAULT": default}
+        values = merging.unified(self._include(values, before), values)
+        return self._include(values, after)
+
+    def _found(self, values: Config, name: str) -> list[Path]:
+        """Return the files that a name stands for; note why if there are none."""
+        context = merging.unified(self.starter, values) | {"AS_TEMP": name.strip(", ")}
+        meant = str(merging.substituted(context)["AS_TEMP"])
+        try:
+            path = real_path(self.files.root, Path(meant))
+            return self._folder(path) if path.is_dir() else [path]
+        except Outside:
+            self.left_out.append(f"{meant}: outside of the folder of {self.expid}")
+        except OSError:
+            self.left_out.append(f"{meant}: not found")
+        return []
+
+    def _folder(self, folder: Path) -> list[Path]:
+        """Return the YAML files of a folder, ordered as Autosubmit does; note those that lead out."""
+        found = []
+        for path in (self.files.root / folder).glob("*"):
+            if path.suffix in _SUFFIXES:
+                try:
+                    found.append(real_path(self.files.root, path))
+                except Outside:
+                    self.left_out.append(f"{path.relative_to(self.files.root)}: a link out of the folder")
+        return sorted(found)
+
+    def _finished(self, values: Config) -> Config:
+        root = self.files.folder
+        values = values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / _destination(values))}
+        values = merging.normalised(values | self.installation, is_whole=True)
+        values = {"AUTOSUBMIT": {}} | merging.substituted(values, is_last=True)
+        return merging.substituted(values | self._platform(values))
+
+    def _platform(self, values: Config) -> Config:
+        """Return what jobs know of the main platform."""
+        name = str(_section(values, "DEFAULT").get("HPCARCH", "LOCAL"))
+        platform = _section(_section(values, "PLATFORMS"), name)
+        made: Config = {f"HPC{key}": value for key, value in platform.items()} | {"HPCARCH": name}
+        project = platform.get("SCRATCH_PROJECT_DIR", platform.get("PROJECT"))
+        parts = [platform.get("SCRATCH_DIR"), project, platform.get("USER")]
+        if all(parts):
+            root = Path(*map(str, parts)) / self.expid
+        elif name == "LOCAL":
+            root = self.files.folder / "tmp"
+        else:
+            return made
+        return made | {"HPCROOTDIR": str(root), "HPCLOGDIR": str(root / f"LOG_{self.expid}")}
+
+
+def _section(values: Config, name: str) -> Config:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _directive(values: Config) -> tuple[list[str], list[str]]:
+    """Return which files `DEFAULT.CUSTOM_CONFIG` wants under the configuration, and which over it."""
+    wanted = _section(values, "DEFAULT").get("CUSTOM_CONFIG")
+    if not isinstance(wanted, dict):
+        wanted = {"PRE": wanted}
+    return _names(wanted.get("PRE")), _names(wanted.get("POST"))
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [str(name) for name in value if name]
+    return (
+        [name for name in value.split("," if "," in value else " ") if name] if isinstance(value, str) else []
+    )
+
+
+def _destination(values: Config) -> str:
+    """Return the folder of the project in `proj/`; named after where the project comes from, if nothing else."""
+    project = _section(values, "PROJECT")
+    destination = str(project.get("PROJECT_DESTINATION", "project_files") or "")
+    origins = {
+        "local": ("LOCAL", "PROJECT_PATH"),
+        "svn": ("SVN", "PROJECT_URL"),
+        "git": ("GIT", "PROJECT_ORIGIN"),
+    }
+    section, key = origins.get(str(project.get("PROJECT_TYPE", "")).lower(), ("", ""))
+    if destination or not section:
+        return destination
+    name = str(_section(values, section).get(key) or "").rpartition("/")[2]
+    return name.split(".")[-2] if section == "GIT" and "." in name else name

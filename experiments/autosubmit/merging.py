@@ -1,0 +1,225 @@
+"""How Autosubmit 4 makes one configuration of what stands in many files.
+
+The rules are those of `AutosubmitConfig` in Autosubmit 4.1.17: a later file replaces values of an earlier one, key by
+key; `%SECTION.KEY%` stands for another value; a section with `FOR` stands for several; keys are upper case. Nothing
+here reads a file, and no function changes what it is given.
+"""
+
+import re
+from typing import Any
+
+from experiments.autosubmit.plain_data import MAX_VALUES, size
+
+Config = dict[str, Any]
+
+MAX_TEXT = 8_000_000
+"""Characters that placeholders may put in altogether; each may stand for others."""
+
+_MAX_ROUNDS = 25
+_PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]*)%")
+_LAST_PLACEHOLDER = re.compile(r"%\^?([A-Za-z0-9_.-]*)%")
+_WITH_SECONDS = re.compile(r"\d{2}:\d{2}:\d{2}")
+_FINAL_STATUSES = ("READY", "DELAYED", "PREPARED", "SKIPPED", "FAILED", "COMPLETED")
+
+
+class TooMuch(Exception):
+    """Placeholders or a `FOR` stand for too much, or for nothing; the text says which."""
+
+
+def unified(older: Config, newer: Config) -> Config:
+    """Return both as one, where `newer` wins, with placeholders replaced and `FOR` written out."""
+    made = written_out(substituted(merged(older, newer)))
+    if size(made) > MAX_VALUES:
+        raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
+    return made
+
+
+def merged(older: Config, newer: Config) -> Config:
+    """Return `older` with the values of `newer`; mappings are merged, lists replaced."""
+    result = dict(older)
+    for key, value in newer.items():
+        old = result.get(key)
+        result[key] = (
+            merged(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
+        )
+    return result
+
+
+def completed(config: Config, defaults: Config) -> Config:
+    """Return `config` with what it lacks of `defaults`."""
+    result = dict(config)
+    for key, value in defaults.items():
+        if key not in result:
+            result[key] = value
+        elif isinstance(value, dict) and isinstance(result[key], dict):
+            result[key] = completed(result[key], value)
+    return result
+
+
+def substituted(config: Config, *, is_last: bool = False) -> Config:
+    """Return `config` with each `%KEY%` and `%SECTION.KEY%` replaced that it has a value for.
+
+    `%^KEY%` waits for the last time. Raises TooMuch when that would make it too large.
+    """
+    pattern = _LAST_PLACEHOLDER if is_last else _PLACEHOLDER
+    spent = 0
+
+    def value_of(match: re.Match[str]) -> str:
+        nonlocal spent
+        value = _looked_up(config, match[1])
+        spent += len(value)
+        if spent > MAX_TEXT:
+            raise TooMuch("its placeholders stand for more text than is read")
+        return value or match[0]
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [replaced(inner) for inner in value]
+        return pattern.sub(value_of, value) if isinstance(value, str) and "%" in value else value
+
+    for _ in range(_MAX_ROUNDS):
+        before, config = config, replaced(config)
+        if config == before:
+            break
+    return config
+
+
+def _looked_up(config: Config, name: str) -> str:
+    """Return the value that a placeholder names as a text; blank if there is none."""
+    value: Any = config
+    for part in name.upper().split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, int):
+        return str(value)
+    return str(value) if value and not isinstance(value, dict) else ""
+
+
+def written_out(config: Config) -> Config:
+    """Return `config` with each section that has a `FOR` replaced by one section for each of its names."""
+    result: Config = {}
+    for key, value in config.items():
+        if not isinstance(value, dict):
+            result[key] = value
+        elif isinstance(value.get("FOR"), dict):
+            result |= _sections(key, value)
+        else:
+            result[key] = written_out(value)
+    return result
+
+
+def _sections(key: str, section: Config) -> Config:
+    loops = {name: _items(key, values) for name, values in section["FOR"].items()}
+    body = written_out({name: value for name, value in section.items() if name != "FOR"})
+    names = [str(name) for name in loops.pop("NAME", [])]
+    if len(names) * size(body) > MAX_VALUES:
+        raise TooMuch(f"the FOR in {key} makes more than {MAX_VALUES:,} values")
+    if any(len(values) < len(names) for values in loops.values()):
+        raise TooMuch(f"the FOR in {key} has fewer values than names")
+    return {
+        f"{key}_{name.upper()}": substituted(body | {"NAME": name})
+        | {other: values[number] for other, values in loops.items()}
+        for number, name in enumerate(names)
+        if "%" not in name
+    }
+
+
+def _items(key: str, values: Any) -> list[Any]:
+    """Return the values of a loop: mappings as they are, all else as texts."""
+    if not values:
+        raise TooMuch(f"the FOR in {key} is empty")
+    if isinstance(values, list) and isinstance(values[0], dict):
+        return values
+    return [item.strip("' ") for item in str(values).strip("[]").split(",")]
+
+
+def upper_keys(config: Config) -> Config:
+    """Return `config` with upper-case keys, also in mappings in lists."""
+    return {str(key).upper(): _upper(value) for key, value in config.items()}
+
+
+def _upper(value: Any) -> Any:
+    if isinstance(value, dict):
+        return upper_keys(value)
+    if isinstance(value, list):
+        return [upper_keys(item) if isinstance(item, dict) else item for item in value]
+    return value
+
+
+def normalised(config: Config, *, is_whole: bool = False) -> Config:
+    """Return `config` in the form in which Autosubmit uses it; `is_whole` adds what every job has."""
+    result = upper_keys(config)
+    default = result.get("DEFAULT")
+    if isinstance(default, dict) and "HPCARCH" in default:
+        result["DEFAULT"] = default | {"HPCARCH": str(default["HPCARCH"]).upper()}
+    for section, form in (("WRAPPERS", _wrapper), ("JOBS", _whole_job if is_whole else _job)):
+        if isinstance(result.get(section), dict):
+            result[section] = {
+                name: form(value) if isinstance(value, dict) else value
+                for name, value in result[section].items()
+            }
+    return result
+
+
+def _wrapper(wrapper: Config) -> Config:
+    result = dict(wrapper)
+    jobs = wrapper.get("JOBS_IN_WRAPPER")
+    if isinstance(jobs, str):
+        jobs = re.split(r"[\s,&]+", jobs.strip("[]").replace("'", "").strip())
+    if isinstance(jobs, list):
+        result["JOBS_IN_WRAPPER"] = [job.upper().strip() if isinstance(job, str) else job for job in jobs]
+    if "TYPE" in wrapper:
+        result["TYPE"] = str(wrapper["TYPE"]).lower()
+    return result
+
+
+def _whole_job(job: Config) -> Config:
+    return {"ADDITIONAL_FILES": []} | _job({"DEPENDENCIES": {}, "FILE": ""} | job)
+
+
+def _job(job: Config) -> Config:
+    result = dict(job)
+    if "DEPENDENCIES" in job:
+        result["DEPENDENCIES"] = _dependencies(job["DEPENDENCIES"])
+    if isinstance(job.get("CUSTOM_DIRECTIVES"), list):
+        result["CUSTOM_DIRECTIVES"] = str(job["CUSTOM_DIRECTIVES"])
+    if "FILE" in job:
+        first, *others = _files(job["FILE"])
+        result["FILE"] = first
+        if others:
+            result["ADDITIONAL_FILES"] = others
+    wallclock = job.get("WALLCLOCK")
+    if isinstance(wallclock, str) and _WITH_SECONDS.fullmatch(wallclock):
+        result["WALLCLOCK"] = wallclock[:5]
+    notify_on = job.get("NOTIFY_ON")
+    if isinstance(notify_on, str) and notify_on:
+        notify_on = notify_on.split("," if "," in notify_on else None)
+    if isinstance(notify_on, list):
+        result["NOTIFY_ON"] = [str(status).strip().upper() for status in notify_on]
+    return result
+
+
+def _files(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = value.split("," if "," in value else " ")
+    return [str(name).strip() for name in value] if isinstance(value, list) and value else [""]
+
+
+def _dependencies(value: Any) -> Config:
+    if isinstance(value, str):
+        return {name: {} for name in value.upper().split(" ")}
+    if not isinstance(value, dict):
+        return {}
+    return {
+        name.upper(): _dependency(inner) if isinstance(inner, dict) else inner
+        for name, inner in value.items()
+    }
+
+
+def _dependency(value: Config) -> Config:
+    if not value.get("STATUS"):
+        return value
+    status = str(value["STATUS"]).upper()
+    is_any = value.get("ANY_FINAL_STATUS_IS_VALID") or status.endswith("?") or status not in _FINAL_STATUSES
+    return value | {"STATUS": status.removesuffix("?"), "ANY_FINAL_STATUS_IS_VALID": bool(is_any)}

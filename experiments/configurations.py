@@ -1,0 +1,118 @@
+"""The configuration of an experiment, as its files and as its runs have it, without secrets; and what differs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.autosubmit import installation
+from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
+from experiments.autosubmit.plain_data import BadData, from_json
+from experiments.autosubmit.secrets import leaves, masked
+from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
+from experiments.models import Experiment
+from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
+
+
+class UnreadableConfiguration(Exception):
+    """A configuration cannot be read now; the text says why, and names the file."""
+
+
+class MissingConfiguration(Exception):
+    """There is none: no files, or no such run; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownConfiguration:
+    """A configuration without its secrets.
+
+    `masked` are the places of the secrets (JSON pointers). `files` were read, by their path in the experiment, and
+    `left_out` are those that are named in it and were not, with the reason; both are empty for that of a run.
+    """
+
+    values: dict[str, Any]
+    masked: list[str]
+    files: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    _unmasked: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def leaves(self) -> Iterator[tuple[str, Any, Any]]:
+        """Yield where each value is, the value itself, which is not to be shown, and as it is shown."""
+        return leaves(self._unmasked, self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that is not the same in two configurations, as it is shown."""
+
+    pointer: str
+    change: str  # added, removed or changed
+    old: Any = None
+    new: Any = None
+
+
+def file_system_configuration(experiment: Experiment) -> ShownConfiguration:
+    """Return the configuration that the files of an experiment say now.
+
+    Raises MissingConfiguration and UnreadableConfiguration.
+    """
+    site = experiment.site
+    try:
+        store = locate(site.home_folder, site.configuration_file)
+        added = installation.parameters(read_rc(site.home_folder, site.configuration_file))
+        found = read_configuration(_folder(store, experiment.expid), added, experiment.description)
+    except NoConfiguration as error:
+        raise MissingConfiguration(str(error)) from error
+    except (BrokenStore, BadConfiguration) as error:
+        raise UnreadableConfiguration(str(error)) from error
+    return _shown(found.values, found.files, found.left_out)
+
+
+def run_configuration(experiment: Experiment, run_id: int) -> ShownConfiguration:
+    """Return the configuration that Autosubmit kept of a run; an empty one if it kept none.
+
+    Raises MissingConfiguration and UnreadableConfiguration.
+    """
+    try:
+        store = locate(experiment.site.home_folder, experiment.site.configuration_file)
+        text = read_run_configuration(store.history_database(experiment.expid), run_id)
+        if text is None:
+            raise MissingConfiguration(f"{experiment.expid} has no run {run_id}.")
+        return _shown(from_json(text) if text else {})
+    except BadData as error:
+        reason = f"The configuration of run {run_id} of {experiment.expid} cannot be read: {error}."
+        raise UnreadableConfiguration(reason) from error
+    except (BrokenStore, UnreadableHistory) as error:
+        raise UnreadableConfiguration(str(error)) from error
+
+
+def differences(old: ShownConfiguration, new: ShownConfiguration) -> list[Difference]:
+    """Return what must change in `old` to make it `new`, in the order of the places.
+
+    Secrets are compared, too: one that is another now is changed, and shown as little as before.
+    """
+    before = {pointer: (value, shown) for pointer, value, shown in old.leaves()}
+    after = {pointer: (value, shown) for pointer, value, shown in new.leaves()}
+    changes = []
+    for pointer in sorted(before.keys() | after.keys()):
+        if pointer not in before:
+            changes.append(Difference(pointer, "added", new=after[pointer][1]))
+        elif pointer not in after:
+            changes.append(Difference(pointer, "removed", old=before[pointer][1]))
+        elif before[pointer][0] != after[pointer][0]:
+            changes.append(Difference(pointer, "changed", before[pointer][1], after[pointer][1]))
+    return changes
+
+
+def _folder(store: Store, expid: str) -> Path:
+    absence = store.absence(expid)
+    if absence:
+        raise NoConfiguration(f"The files of {expid} are not there: {absence}.")
+    return store.experiment_folder(expid)
+
+
+def _shown(
+    values: dict[str, Any], files: list[str] | None = None, left_out: list[str] | None = None
+) -> ShownConfiguration:
+    shown, where = masked(values)
+    return ShownConfiguration(shown, where, files or [], left_out or [], values)
