@@ -141,7 +141,7 @@ class ActionAdmin(ReadOnlyAdmin):
             raise Http404("There is no such step.")
         read = reader(action, step)
         if "download" in request.GET:
-            return output.download(read, f"action-{action.pk}-step-{step + 1}.log")
+            return output.download(output.pieces(read), f"action-{action.pk}-step-{step + 1}.log")
         return output.answer(request, read, is_over=is_over(action, step))
 
     def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:

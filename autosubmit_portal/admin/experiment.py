@@ -14,6 +14,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions, filters, presentation
 from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import RequestPages
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import Target
@@ -25,7 +26,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
+class ExperimentAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     """Experiments; what is done to them is asked for by buttons."""
 
     request_targets = (Target.EXPERIMENT, Target.JOBS)
@@ -90,6 +91,10 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
         """Show when its files last changed."""
         return presentation.when(experiment.changed_at)
 
+    def owner(self, obj: Experiment) -> tuple[Experiment, None]:
+        """The logs are those of Autosubmit's commands."""
+        return obj, None
+
     def subject(self, obj: Experiment) -> actions.Subject:
         """The experiment itself."""
         return actions.Subject(site=obj.site, experiment=obj)
@@ -113,6 +118,7 @@ class ExperimentAdmin(RequestPages, ReadOnlyAdmin):
                 .filter(experiment=obj)
                 .order_by("-requested_at")[:SHOWN_ROWS]
             ),
+            "logs": self.logs_context(request, obj),
             "entries": entries_of(request, expid=obj.expid, site=obj.site.slug),
         }
 

@@ -8,29 +8,27 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import policy
-from autosubmit_portal.admin import actions, filters, output, presentation
+from autosubmit_portal.admin import actions, filters, presentation
 from autosubmit_portal.admin.base import ReadOnlyAdmin, whole_number
 from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import FormPage, RequestPages
-from experiments.autosubmit.store import BrokenStore, locate
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
-from jobs.autosubmit.logs import LogOutsideStore, log_path, read_log
 from jobs.models import Job
 
 MOST_RELATIVES = 100
-LOGS = {"out": "out_log", "err": "err_log"}
 
 
 @admin.register(Job, site=console)
-class JobAdmin(RequestPages, ReadOnlyAdmin):
+class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
 
     request_targets = (Target.JOBS,)
@@ -87,6 +85,10 @@ class JobAdmin(RequestPages, ReadOnlyAdmin):
         """Show how long it ran, or has been running."""
         return job_time(job)
 
+    def owner(self, obj: Job) -> tuple[Experiment, Job]:
+        """The logs are those of the job."""
+        return obj.experiment, obj
+
     def subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
         return subject_of([obj])
@@ -104,44 +106,17 @@ class JobAdmin(RequestPages, ReadOnlyAdmin):
             "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],
             "children": [edge.child for edge in children[:MOST_RELATIVES]],
             "most_relatives": MOST_RELATIVES,
-            "logs": [self._log(request, obj, name) for name in LOGS if getattr(obj, LOGS[name])],
+            "logs": self.logs_context(request, obj, default=obj.out_log),
         }
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the logs and the form page of many jobs."""
+        """Add the form page of many jobs."""
         view = self.admin_site.admin_view
         return [
-            path("<int:object_id>/log/<str:name>/", view(self.log_view), name="jobs_job_log"),
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
             *super().get_urls(),
         ]
-
-    # --- Logs
-
-    def log_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponseBase:
-        """Answer a piece of a log, or all of it with `?download`."""
-        job = self.seen_object(request, str(object_id))
-        if name not in LOGS or not getattr(job, LOGS[name]):
-            raise Http404("There is no such log.")
-        try:
-            read = reader(job, name)
-            read(0, 0)
-        except (OSError, LogOutsideStore, BrokenStore) as error:
-            raise Http404(f"The log cannot be read: {error}") from error
-        if "download" in request.GET:
-            return output.download(read, f"{job.name}.{name}")
-        return output.answer(request, read, is_over=job.finished_at is not None)
-
-    def _log(self, request: HttpRequest, job: Job, name: str) -> dict[str, Any]:
-        log: dict[str, Any] = {"name": name, "file": getattr(job, LOGS[name])}
-        log["address"] = reverse("admin:jobs_job_log", args=[job.pk, name])
-        if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps the log it has
-            try:
-                log["piece"] = output.tail(reader(job, name), is_over=job.finished_at is not None)
-            except (OSError, LogOutsideStore, BrokenStore) as error:
-                log["problem"] = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        return log
 
     # --- Many jobs
 
@@ -213,14 +188,6 @@ def subjects_of(jobs: Any) -> list[actions.Subject]:
     for job in jobs:
         by_experiment[job.experiment_id].append(job)
     return sorted((subject_of(group) for group in by_experiment.values()), key=str)
-
-
-def reader(job: Job, name: str) -> output.Read:
-    """Return what reads a log of a job. Raises BrokenStore or LogOutsideStore."""
-    site = job.experiment.site
-    folder = locate(site.home_folder, site.configuration_file).experiment_folder(job.experiment.expid)
-    file = log_path(folder, getattr(job, LOGS[name]))
-    return lambda offset, limit: read_log(file, offset, limit)
 
 
 def job_time(job: Job) -> SafeString | str:

@@ -1,11 +1,12 @@
 """Showing what commands and jobs print: by pieces of a file that grows, the newest first, with colours made safe."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
-from django.utils.html import escape
+from django.utils.html import escape, format_html
+from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.admin.base import whole_number
@@ -68,26 +69,57 @@ def before(read: Read, offset: int) -> Piece:
     return Piece(to_html(data[skipped:]), start + skipped, offset, size)
 
 
-def answer(request: HttpRequest, read: Read, *, is_over: bool) -> JsonResponse:
-    """Answer the piece that `?after=` or `?before=` names, by default the newest."""
-    earlier, later = (whole_number(request.GET.get(name)) for name in ("before", "after"))
+def beyond(read: Read, offset: int, *, is_over: bool) -> Piece:
+    """Return what comes right after `offset`, however much follows it."""
+    data, size = read(offset, PIECE_BYTES)
+    data = _whole_lines(data, is_over=is_over or offset + len(data) < size)
+    end = offset + len(data)
+    return Piece(to_html(data), offset, end, size, is_over=is_over and end >= size)
+
+
+def around(read: Read, offset: int, length: int) -> Piece:
+    """Return the lines around the `length` bytes at `offset`, which are marked."""
+    start = max(0, min(offset, read(0, 0)[1]) - PIECE_BYTES // 4)
+    data, size = read(start, PIECE_BYTES)
+    skipped = data.find(b"\n", 0, max(0, offset - start)) + 1 if start else 0
+    first, last = offset - start, min(offset - start + length, len(data))
+    parts = to_html(data[skipped:first]), to_html(data[first:last]), to_html(data[last:])
+    html = format_html("{}<mark>{}</mark>{}", *parts)
+    return Piece(html, start + skipped, start + len(data), size, is_reset=True)
+
+
+def answer(request: HttpRequest, read: Read, *, is_over: bool, file: str = "") -> JsonResponse:
+    """Answer the piece that `?after=`, `?before=`, `?beyond=` or `?at=` names, by default the newest.
+
+    `file` tells the file that is read from others of its name: who names another one in `?file=` gets the newest piece.
+    """
+    piece = _piece(request, read, is_over=is_over) if request.GET.get("file", file) == file else None
+    return JsonResponse(asdict(piece or tail(read, is_over=is_over)) | {"file": file})
+
+
+def _piece(request: HttpRequest, read: Read, *, is_over: bool) -> Piece | None:
+    names = ("before", "after", "beyond", "at")
+    earlier, later, next_one, place = (whole_number(request.GET.get(name)) for name in names)
     if earlier is not None:
-        piece = before(read, earlier)
-    elif later is not None:
-        piece = after(read, later, is_over=is_over)
-    else:
-        piece = tail(read, is_over=is_over)
-    return JsonResponse(asdict(piece))
+        return before(read, earlier)
+    if later is not None:
+        return after(read, later, is_over=is_over)
+    if next_one is not None:
+        return beyond(read, next_one, is_over=is_over)
+    if place is not None:
+        return around(read, place, whole_number(request.GET.get("length")) or 0)
+    return None
 
 
-def download(read: Read, name: str) -> StreamingHttpResponse:
+def download(pieces: Iterable[bytes], name: str) -> StreamingHttpResponse:
     """Answer the whole output as a text file, piece by piece."""
-    answered = StreamingHttpResponse(_pieces(read), content_type="text/plain; charset=utf-8")
-    answered["Content-Disposition"] = f'attachment; filename="{name}"'
+    answered = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
+    answered["Content-Disposition"] = content_disposition_header(True, name)
     return answered
 
 
-def _pieces(read: Read) -> Iterator[bytes]:
+def pieces(read: Read) -> Iterator[bytes]:
+    """Yield the whole output."""
     offset = 0
     while data := read(offset, PIECE_BYTES)[0]:
         yield data

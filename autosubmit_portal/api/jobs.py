@@ -24,7 +24,7 @@ from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Pare
 from experiments.autosubmit.store import BrokenStore, locate
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
 from experiments.models import Experiment
-from jobs.autosubmit.logs import LogOutsideStore, log_path
+from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
 # The fields of a job in a list that differ from their columns. The day is cut out of the text that the database
@@ -254,5 +254,5 @@ def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
             experiment.expid
         )
         return {key: str(log_path(folder, name)) if name else None for key, name in names.items()}
-    except (BrokenStore, LogOutsideStore):
+    except (BrokenStore, NoSuchLog):
         return {key: name or None for key, name in names.items()}

@@ -1,9 +1,13 @@
-"""Reading a compressed file by pieces, as if it were not compressed, in little memory whatever it holds."""
+"""Reading a compressed file as if it were not compressed, in little memory whatever it holds.
+
+Nothing in it can be found without unpacking all that comes before, so a part near its end costs as much as all of it:
+about 3 s for MAX_BYTES. How much it holds is counted once and remembered.
+"""
 
 import lzma
+import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 MAX_BYTES = 1024 * 1024 * 1024
@@ -11,30 +15,36 @@ MAX_BYTES = 1024 * 1024 * 1024
 
 _XZ_MEMORY = 128 * 1024 * 1024  # the strongest setting of xz needs 65 MB
 _PIECE = 256 * 1024
+_MOST_SIZES = 1024
+_sizes: dict[tuple[int, int, int, int], int] = {}
 SUFFIXES = (".gz", ".xz")
 
 
-def is_compressed(path: Path) -> bool:
-    """Say whether a file has one of the names that Autosubmit gives to compressed logs."""
-    return path.suffix in SUFFIXES
+def unpacked_size(file: IO[bytes], suffix: str) -> int:
+    """Return how many bytes an open file holds when it is unpacked; OSError as `unpacked` raises."""
+    status = os.fstat(file.fileno())
+    version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    size = _sizes.get(version)
+    if size is None:
+        size = sum(map(len, unpacked(file, suffix)))
+        if len(_sizes) >= _MOST_SIZES:
+            _sizes.clear()
+        _sizes[version] = size
+    return size
 
 
-def read_part(file: IO[bytes], suffix: str, offset: int, limit: int) -> tuple[bytes, int]:
-    """Return at most `limit` bytes from `offset` of the unpacked content, and the size of the whole content.
+def unpacked(file: IO[bytes], suffix: str) -> Iterator[bytes]:
+    """Yield the whole content of an open file in pieces of bounded size.
 
-    A negative offset counts from the end. What was written before a file was cut short is read. Raises OSError when it
-    is broken, or larger than MAX_BYTES when unpacked.
+    What was written before a file was cut short is read. Raises OSError when it is broken, or larger than MAX_BYTES.
     """
-    wanted, position, longest = bytearray(), 0, max(0, limit)
+    file.seek(0)
+    position = 0
     for piece in _pieces(file, suffix):
-        if offset < 0:
-            wanted = (wanted + piece)[offset:]
-        elif position + len(piece) > offset and len(wanted) < longest:
-            wanted += piece[max(0, offset - position) :][: longest - len(wanted)]
         position += len(piece)
         if position > MAX_BYTES:
             raise OSError(f"it holds more than {MAX_BYTES} bytes when unpacked: unpack it by hand")
-    return bytes(wanted[:longest]), position
+        yield piece
 
 
 def _pieces(file: IO[bytes], suffix: str) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -36,7 +37,7 @@ def logs(job: Job, tmp_path: Path) -> Path:
     return folder
 
 
-def log(job: Job, name: str = "out") -> str:
+def log(job: Job, name: str = "a000_SIM.1.out") -> str:
     return f"/jobs/job/{job.pk}/log/{name}/"
 
 
@@ -63,7 +64,7 @@ def test_an_offset_beyond_the_log_answers_its_end(
 
 def test_a_log_that_is_gone_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs / "a000_SIM.1.out").unlink()
-    assert "The log cannot be read: No such file or directory." in text_of(
+    assert "There is no log &#x27;a000_SIM.1.out&#x27; any more, or not yet." in text_of(
         as_viewer.get(page_of("jobs_job", job.pk))
     )
     assert as_viewer.get(log(job)).status_code == 404
@@ -74,11 +75,11 @@ def test_a_name_that_leads_out_of_the_logs_is_not_followed(
     as_viewer: Client, logs: Path, job: Job, name: str
 ) -> None:
     Job.objects.filter(pk=job.pk).update(out_log=name)
-    assert as_viewer.get(log(job)).status_code == 404
-    assert as_viewer.get(page_of("jobs_job", job.pk)).status_code == 200
+    assert as_viewer.get(log(job, quote(name, safe=""))).status_code == 404
+    assert "is not the bare name of a log" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
 
 
-@pytest.mark.parametrize("name", ["err", "out_log", "name"])
+@pytest.mark.parametrize("name", ["out", "a000_SIM.2.out", "a000_POST.1.out"])
 def test_a_log_that_the_job_has_not_is_not_found(as_viewer: Client, logs: Path, job: Job, name: str) -> None:
     assert as_viewer.get(log(job, name)).status_code == 404
 

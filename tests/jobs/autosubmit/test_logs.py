@@ -1,3 +1,5 @@
+"""The logs of an experiment and of its jobs: which there are, and reading them by parts."""
+
 import gzip
 import lzma
 import os
@@ -6,92 +8,162 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit import compressed
+from jobs.autosubmit import compressed, logs
 from jobs.autosubmit.history import read_job_times
-from jobs.autosubmit.logs import LogOutsideStore, log_path, read_log
+from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, NoSuchLog, Part, log_path
+
+HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Path:
+    """The folder of an experiment whose job SIM was tried twice and whose run was logged."""
     folder = tmp_path / "a000"
     (folder / "tmp" / "LOG_a000").mkdir(parents=True)
+    (folder / "tmp" / "ASLOGS").mkdir()
+    names = ("a000_SIM.cmd", "LOG_a000/a000_SIM.1.out", "LOG_a000/a000_SIM.1.err", "LOG_a000/a000_SIM.2.out")
+    for age, name in enumerate((*names, "LOG_a000/a000_SIMPLE.1.out", "LOG_a000/a000_SIM_COMPLETED")):
+        (folder / "tmp" / name).write_bytes(b"0123456789")
+        os.utime(folder / "tmp" / name, (age, age))
+    for name in (
+        "20261125_100000_run.log",
+        "20261125_100000_run_err.log",
+        "jobs_failed_status.log",
+        ".gitkeep",
+    ):
+        (folder / "tmp" / "ASLOGS" / name).write_bytes(b"said\n")
+        os.utime(folder / "tmp" / "ASLOGS" / name, (7, 7))
     return folder
 
 
 @pytest.fixture
-def log(experiment: Path) -> Path:
-    path = log_path(experiment, "a000_SIM.1.out")
-    path.write_bytes(b"0123456789")
-    return path
+def of_job(experiment: Path) -> JobLogs:
+    """The logs of the job SIM."""
+    return JobLogs(experiment, "a000_SIM", ["wrapper.out"])
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "a\0b"])
-def test_a_name_with_a_folder_in_it_is_refused(experiment: Path, name: str) -> None:
-    with pytest.raises(LogOutsideStore):
-        log_path(experiment, name)
+def content(log: Log) -> bytes:
+    with log:
+        return log.read(0, 1000)
 
 
-def test_a_link_out_of_the_experiment_is_refused(experiment: Path) -> None:
-    (experiment / "tmp" / "LOG_a000" / "x.out").symlink_to("/etc/passwd")
-    with pytest.raises(LogOutsideStore, match="leads out"):
-        log_path(experiment, "x.out")
+def test_the_logs_of_a_job_are_those_of_each_attempt_and_its_script(of_job: JobLogs) -> None:
+    assert [(file.name, file.kind) for file in of_job.files()] == [
+        ("a000_SIM.2.out", "out"),
+        ("a000_SIM.1.err", "err"),
+        ("a000_SIM.1.out", "out"),
+        ("a000_SIM.cmd", "script"),
+    ]
 
 
-def test_a_folder_of_logs_that_leads_out_is_refused(experiment: Path, tmp_path: Path) -> None:
-    (experiment / "tmp" / "LOG_a000").rmdir()
-    (experiment / "tmp" / "LOG_a000").symlink_to(tmp_path)
-    with pytest.raises(LogOutsideStore, match="leads out"):
-        log_path(experiment, "x.out")
+def test_a_log_that_only_the_history_names_is_one_of_the_job(experiment: Path, of_job: JobLogs) -> None:
+    (experiment / "tmp" / "LOG_a000" / "wrapper.out.gz").write_bytes(gzip.compress(b"all"))
+    assert of_job.files()[0].name == "wrapper.out.gz"
+    assert content(of_job.open("wrapper.out")) == b"all"
 
 
-def test_a_circle_of_links_is_refused(experiment: Path) -> None:
-    circle = experiment / "tmp" / "LOG_a000" / "x.out"
-    circle.symlink_to(circle)
-    with pytest.raises(LogOutsideStore):
-        log_path(experiment, "x.out")
+def test_the_script_is_the_newest_one_and_listed_once(experiment: Path, of_job: JobLogs) -> None:
+    (experiment / "tmp" / "LOG_a000" / "a000_SIM.cmd").write_bytes(b"copy")
+    assert [file.name for file in of_job.files()].count("a000_SIM.cmd") == 1
+    assert content(of_job.open("a000_SIM.cmd")) == b"0123456789"
 
 
-def test_an_experiment_behind_a_link_is_followed(experiment: Path, log: Path, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "a000").symlink_to(experiment)
-    assert log_path(tmp_path / "other" / "a000", log.name) == log
+def test_the_logs_of_an_experiment_are_those_of_its_commands(experiment: Path) -> None:
+    assert [(file.name, file.kind) for file in ExperimentLogs(experiment).files()] == [
+        ("jobs_failed_status.log", "jobs_failed_status"),
+        ("20261125_100000_run_err.log", "run_err"),
+        ("20261125_100000_run.log", "run"),
+    ]
+
+
+def test_an_experiment_without_a_folder_has_no_logs(tmp_path: Path) -> None:
+    assert ExperimentLogs(tmp_path / "a001").files() == []
+    assert JobLogs(tmp_path / "a001", "a001_SIM").files() == []
+
+
+def test_names_and_times_that_cannot_be_told_do_no_harm(experiment: Path) -> None:
+    for name in (b"\xff.log", b"a\nb.log"):
+        (experiment / "tmp" / "ASLOGS" / os.fsdecode(name)).touch()
+    os.utime(experiment / "tmp" / "ASLOGS" / "jobs_failed_status.log", (2**40, 2**40))
+    assert len(ExperimentLogs(experiment).files()) == 3
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_that_is_none_of_a_log_is_refused(experiment: Path, of_job: JobLogs, name: str) -> None:
+    with pytest.raises(NoSuchLog):
+        of_job.open(name)
+    with pytest.raises(NoSuchLog):
+        ExperimentLogs(experiment).open(name)
+
+
+@pytest.mark.parametrize("name", ["a000_SIMPLE.1.out", "a000_SIM_COMPLETED"])
+def test_the_log_of_another_job_is_none_of_this_one(of_job: JobLogs, name: str) -> None:
+    with pytest.raises(NoSuchLog, match="a000_SIM has no log"):
+        of_job.open(name)
+
+
+def test_a_log_that_cannot_be_read_says_why(experiment: Path, of_job: JobLogs) -> None:
+    folder = experiment / "tmp" / "LOG_a000"
+    (folder / "a000_SIM.link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "a000_SIM.pipe")
+    for name, why in (
+        ("link", "leads out of the folder of a000"),
+        ("pipe", "Not a regular file"),
+        ("no", "any more"),
+    ):
+        with pytest.raises(NoSuchLog, match=why):
+            of_job.open(f"a000_SIM.{name}")
+
+
+def test_the_path_of_a_log_is_told_for_bare_names_only(experiment: Path) -> None:
+    assert log_path(experiment, "x.out") == experiment / "tmp" / "LOG_a000" / "x.out"
+    with pytest.raises(NoSuchLog):
+        log_path(experiment, "../x.out")
 
 
 @pytest.mark.parametrize(
     ("offset", "limit", "expected"),
-    [
-        (0, 4, b"0123"),
-        (8, 4, b"89"),
-        (10, 4, b""),
-        (99, 4, b""),
-        (-3, 99, b"789"),
-        (-99, 2, b"01"),
-        (0, -1, b""),
-    ],
+    [(0, 4, b"0123"), (8, 4, b"89"), (10, 4, b""), (99, 4, b""), (0, 0, b""), (0, -1, b"")],
 )
-def test_a_log_is_read_by_pieces(log: Path, offset: int, limit: int, expected: bytes) -> None:
-    assert read_log(log, offset, limit) == (expected, 10)
+def test_a_log_is_read_by_parts(of_job: JobLogs, offset: int, limit: int, expected: bytes) -> None:
+    with of_job.open("a000_SIM.1.out") as log:
+        assert (log.read(offset, limit), log.size) == (expected, 10)
 
 
-def test_a_named_pipe_does_not_hold_up_the_reader(experiment: Path) -> None:
-    pipe = log_path(experiment, "x.out")
-    os.mkfifo(pipe)
-    with pytest.raises(OSError, match="regular"):
-        read_log(pipe, 0, 10)
+def test_a_part_is_sent_in_blocks_of_bounded_size(of_job: JobLogs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "BLOCK_BYTES", 4)
+    part = Part(of_job.open("a000_SIM.1.out"), 1, 99)
+    assert list(part) == [b"1234", b"5678", b"9"]
+    part.close()
 
 
-def test_a_link_that_appears_after_the_check_is_not_followed(log: Path) -> None:
-    log.unlink()
-    log.symlink_to("/etc/passwd")
-    with pytest.raises(OSError, match="symbolic link"):
-        read_log(log, 0, 10)
+def test_a_file_keeps_its_identity_while_it_grows_and_another_one_has_another(
+    experiment: Path, of_job: JobLogs
+) -> None:
+    path = experiment / "tmp" / "LOG_a000" / "a000_SIM.1.out"
+    with of_job.open(path.name) as log:
+        before = log.identity
+        with path.open("ab") as file:
+            file.write(b"more")
+        assert (log.identity, log.size) == (before, 14)
+        path.rename(path.with_name("old"))
+        path.write_bytes(b"new")
+        with of_job.open(path.name) as other:
+            assert other.identity != before
 
 
 def test_the_log_of_a_real_job_is_read(root: Path, failed: str) -> None:
     times = read_job_times(root / "metadata" / "data" / f"job_data_{failed}.db")[f"{failed}_BAD"]
-    text, size = read_log(log_path(root / failed, times.out_log), 0, 1000)
-    assert b"about to fail" in text
-    assert size == len(text)
+    shelf = JobLogs(root / failed, f"{failed}_BAD", [times.out_log])
+    assert b"about to fail" in content(shelf.open(times.out_log))
+    assert {file.kind for file in shelf.files()} >= {"out", "err", "script"}
+
+
+def test_the_logs_of_a_real_run_are_read(root: Path, failed: str) -> None:
+    shelf = ExperimentLogs(root / failed)
+    run = next(file for file in shelf.files() if file.kind == "run")
+    assert b"about to fail" not in content(shelf.open(run.name))
+    assert {"run", "create"} <= {file.kind for file in shelf.files()}
 
 
 # --- Compressed
@@ -100,63 +172,76 @@ def test_the_log_of_a_real_job_is_read(root: Path, failed: str) -> None:
 PACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
 
 
-@pytest.fixture(params=list(PACK))
-def packed(request: pytest.FixtureRequest, experiment: Path) -> Path:
-    """A compressed log of the digits, one million times."""
-    folder = experiment / "tmp" / "LOG_a000"
-    path = folder / f"a000_SIM.1.out{request.param}"
-    path.write_bytes(PACK[request.param](b"0123456789" * 1_000_000))
+def packed_log(experiment: Path, data: bytes, suffix: str) -> Path:
+    path = experiment / "tmp" / "LOG_a000" / f"a000_SIM.3.out{suffix}"
+    path.write_bytes(data)
     return path
 
 
-def test_a_compressed_log_is_found_by_the_name_without_its_suffix(experiment: Path, packed: Path) -> None:
-    assert log_path(experiment, "a000_SIM.1.out") == log_path(experiment, packed.name) == packed
+@pytest.fixture(params=list(PACK))
+def packed(request: pytest.FixtureRequest, experiment: Path) -> Path:
+    """A compressed log of the digits, one million times."""
+    return packed_log(experiment, PACK[request.param](b"0123456789" * 1_000_000), request.param)
+
+
+def test_a_compressed_log_is_found_by_the_name_without_its_suffix(of_job: JobLogs, packed: Path) -> None:
+    for name in ("a000_SIM.3.out", packed.name):
+        with of_job.open(name) as log:
+            assert (log.name, log.plain_name, log.size) == (packed.name, "a000_SIM.3.out", 10_000_000)
+    listed = of_job.files()[0]
+    assert (listed.name, listed.kind, listed.is_compressed) == (packed.name, "out", True)
+    assert listed.size == packed.stat().st_size
 
 
 @pytest.mark.parametrize(
     ("offset", "limit", "expected"),
-    [
-        (0, 4, b"0123"),
-        (9_999_998, 10, b"89"),
-        (5_000_001, 3, b"123"),
-        (-3, 10, b"789"),
-        (-3, 2, b"78"),
-        (20_000_000, 5, b""),
-        (0, 0, b""),
-    ],
+    [(0, 4, b"0123"), (9_999_998, 10, b"89"), (5_000_001, 3, b"123"), (20_000_000, 5, b""), (0, 0, b"")],
 )
 def test_a_part_of_a_compressed_log_is_that_of_its_content(
-    packed: Path, offset: int, limit: int, expected: bytes
+    of_job: JobLogs, packed: Path, offset: int, limit: int, expected: bytes
 ) -> None:
-    assert read_log(packed, offset, limit) == (expected, 10_000_000)
+    with of_job.open(packed.name) as log:
+        assert log.read(offset, limit) == expected
 
 
 @pytest.mark.parametrize("suffix", list(PACK))
-def test_a_log_compressed_in_two_streams_is_read_to_its_end(experiment: Path, suffix: str) -> None:
-    path = experiment / "tmp" / "LOG_a000" / f"x.out{suffix}"
-    path.write_bytes(PACK[suffix](b"one") + PACK[suffix](b"two"))
-    assert read_log(path, 0, 100) == (b"onetwo", 6)
+def test_a_log_compressed_in_two_streams_is_read_to_its_end(
+    experiment: Path, of_job: JobLogs, suffix: str
+) -> None:
+    path = packed_log(experiment, PACK[suffix](b"one") + PACK[suffix](b"two"), suffix)
+    assert content(of_job.open(path.name)) == b"onetwo"
 
 
-def test_a_compressed_log_that_is_cut_short_is_read_as_far_as_it_goes(packed: Path) -> None:
+def test_a_compressed_log_that_is_cut_short_is_read_as_far_as_it_goes(of_job: JobLogs, packed: Path) -> None:
     packed.write_bytes(packed.read_bytes()[:-20])
-    content, size = read_log(packed, 0, 10)
-    assert content == b"0123456789"
-    assert 0 < size <= 10_000_000
+    with of_job.open(packed.name) as log:
+        assert log.read(0, 10) == b"0123456789"
+        assert 0 < log.size <= 10_000_000
 
 
-def test_a_log_that_is_not_what_its_name_says_is_an_error(packed: Path) -> None:
+def test_the_size_of_a_compressed_log_is_counted_once_for_each_version(
+    of_job: JobLogs, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with of_job.open(packed.name) as log:
+        assert log.size == 10_000_000
+        monkeypatch.setattr(compressed, "MAX_BYTES", 0)
+        assert log.size == 10_000_000
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with of_job.open(packed.name) as log, pytest.raises(OSError, match="more than 0 bytes"):
+        _ = log.size
+
+
+def test_a_log_that_is_not_what_its_name_says_is_an_error(of_job: JobLogs, packed: Path) -> None:
     packed.write_bytes(b"0123456789" * 10)
-    with pytest.raises(OSError, match="broken"):
-        read_log(packed, 0, 10)
+    with of_job.open(packed.name) as log, pytest.raises(OSError, match="broken"):
+        log.read(0, 10)
 
 
 @pytest.mark.parametrize("suffix", list(PACK))
 def test_a_small_file_that_holds_too_much_is_an_error(
-    experiment: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+    experiment: Path, of_job: JobLogs, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compressed, "MAX_BYTES", 1_000_000)
-    path = experiment / "tmp" / "LOG_a000" / f"x.out{suffix}"
-    path.write_bytes(PACK[suffix](bytes(10_000_000)))
-    with pytest.raises(OSError, match="more than 1000000 bytes"):
-        read_log(path, -10, 10)
+    path = packed_log(experiment, PACK[suffix](bytes(10_000_000)), suffix)
+    with of_job.open(path.name) as log, pytest.raises(OSError, match="more than 1000000 bytes"):
+        _ = log.size

@@ -1,0 +1,27 @@
+"""The logs of an experiment or of one of its jobs, and whether more is still written to one."""
+
+import time
+
+from experiments.autosubmit.store import locate
+from experiments.models import Experiment
+from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, Shelf
+from jobs.models import Job
+
+QUIET_SECONDS = 60.0
+"""A command writes to its log at least so often, unless it is a run."""
+
+
+def logs_of(experiment: Experiment, job: Job | None = None) -> Shelf:
+    """Return the logs of an experiment, or of one of its jobs. Raises BrokenStore when its site has no store."""
+    site = experiment.site
+    folder = locate(site.home_folder, site.configuration_file).experiment_folder(experiment.expid)
+    if job is None:
+        return ExperimentLogs(folder)
+    return JobLogs(folder, job.name, [name for name in (job.out_log, job.err_log) if name])
+
+
+def is_over(log: Log, experiment: Experiment, job: Job | None = None) -> bool:
+    """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended."""
+    if job is not None:
+        return job.finished_at is not None
+    return not experiment.is_running and time.time() - log.status.st_mtime > QUIET_SECONDS

@@ -1,0 +1,172 @@
+"""Opening files inside the folder of an experiment, wherever the links in it lead and whatever is done to it meanwhile.
+
+Whoever may write in an experiment may put a link there, or swap a folder for one at any moment. So no path is looked
+up by the kernel as a whole: each part is opened in the folder before it, never through a link. A link is read and its
+parts are walked in the same way, so that one that stays inside is followed and one that leads out is refused. What
+was opened stays what it is, whatever its name means a moment later.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+MOST_LINKS = 40  # as many as the kernel follows
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class LeadsOutside(Exception):
+    """A name or a link that leads out of the folder; the text says which."""
+
+
+class NotAFile(OSError):
+    """Something else than a regular file: a folder, a named pipe, a socket or a device."""
+
+
+def open_inside(folder: Path, name: str) -> IO[bytes]:
+    """Open the regular file `name` (relative to `folder`, which itself may be a link) for reading.
+
+    Raises LeadsOutside, NotAFile, or another OSError when it is absent or unreadable. Never waits, not even for the
+    writer of a named pipe.
+    """
+    with _walked(folder, name) as (parent, last):
+        _require_file(os.stat(last, dir_fd=parent, follow_symlinks=False), name)
+        opened = os.open(last, _READ, dir_fd=parent)
+    try:
+        _require_file(os.fstat(opened), name)  # it may have been swapped between the two looks
+    except NotAFile:
+        os.close(opened)
+        raise
+    return os.fdopen(opened, "rb", buffering=0)
+
+
+def _require_file(status: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFile(errno.EINVAL, "Not a regular file", name)
+
+
+def files_inside(folder: Path, name: str, is_wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
+    """Return the regular files in the folder `name` (relative to `folder`) that can be opened, by their bare names.
+
+    Only names that `is_wanted` are looked at closer, since there may be tens of thousands. Raises LeadsOutside and
+    OSError about the folder itself; what leads outside of it or is no file is left out.
+    """
+    with _walked(folder, f"{name}/.") as (parent, _), _opened_folder(parent) as opened:
+        names = filter(is_wanted, os.listdir(opened))
+        looked = {file: status for file in names if (status := _look_at(file, opened))}
+    found = {}
+    for file, status in looked.items():
+        seen = _behind(folder, f"{name}/{file}") if stat.S_ISLNK(status.st_mode) else status
+        if seen and stat.S_ISREG(seen.st_mode):
+            found[file] = seen
+    return found
+
+
+def _look_at(name: str, parent: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError:  # it is gone again
+        return None
+
+
+def _behind(folder: Path, name: str) -> os.stat_result | None:
+    """Return what a link leads to; None if that cannot be opened."""
+    try:
+        with open_inside(folder, name) as file:
+            return os.fstat(file.fileno())
+    except (OSError, LeadsOutside):
+        return None
+
+
+@contextmanager
+def _opened_folder(parent: int) -> Iterator[int]:
+    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def _walked(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+    """Yield the open folder that `name` is in, and its bare name there: that of no link when it was looked at."""
+    walk = _Walk(folder, name)
+    try:
+        yield walk.go(), walk.last
+    finally:
+        walk.close()
+
+
+class _Walk:
+    """A way through folders. `opened` are those from the outermost to where it is; `..` goes back among them."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.opened = [os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
+        self.parts = _parts(name)
+        self.links = 0
+        self.last = "."
+
+    def go(self) -> int:
+        """Go as far as the folder of the last part, and return it."""
+        while self.parts:
+            self._step(self.parts.pop())
+        return self.opened[-1]
+
+    def close(self) -> None:
+        """Close all folders."""
+        for opened in self.opened:
+            os.close(opened)
+
+    def _step(self, part: str) -> None:
+        if part == "..":
+            self._back()
+        elif part != ".":
+            self._into(part)
+
+    def _into(self, part: str) -> None:
+        found = os.open(part, _LOOK, dir_fd=self.opened[-1])
+        kind = os.fstat(found).st_mode
+        if stat.S_ISLNK(kind):
+            target = os.readlink("", dir_fd=found)
+            os.close(found)
+            self._follow(target)
+        elif self.parts:
+            self.opened.append(found)  # if it is no folder, the next part is not found in it
+        else:
+            os.close(found)
+            self.last = part
+
+    def _back(self) -> None:
+        if len(self.opened) == 1:
+            raise self._leads_out()
+        os.close(self.opened.pop())
+
+    def _follow(self, target: str) -> None:
+        self.links += 1
+        if self.links > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self.name)
+        if target.startswith("/"):
+            target = self._relative(target)
+            while len(self.opened) > 1:
+                os.close(self.opened.pop())
+        self.parts += _parts(target)
+
+    def _relative(self, target: str) -> str:
+        """Return an absolute target as it reads from the folder, by either name of the folder."""
+        for base in (self.folder, self.folder.resolve()):
+            if Path(target).is_relative_to(base):
+                return str(Path(target).relative_to(base))
+        raise self._leads_out()
+
+    def _leads_out(self) -> LeadsOutside:
+        return LeadsOutside(f"{self.name} leads out of the folder of {self.folder.name}.")
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a relative name, the last one first."""
+    return [part for part in reversed(name.split("/")) if part]
