@@ -17,6 +17,8 @@ from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
+from experiments.autosubmit.store import BrokenStore
+from jobs.autosubmit.user_metrics import UnreadableMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,12 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
 def problem_of(error: Exception) -> dict[str, Any] | None:
     """Return the body of the answer to `error`; None for one that nobody foresaw."""
     response = exception_handler(error, {})
-    return _refusal(error) or _limit(error) or (_http_error(error, response) if response else None)
+    return (
+        _refusal(error)
+        or _limit(error)
+        or _unreadable(error)
+        or (_http_error(error, response) if response else None)
+    )
 
 
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -91,6 +98,13 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
             return problem(409, "conflict", str(error), **_action(error.action_id))
         case KeyReused():
             return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+    return None
+
+
+def _unreadable(error: Exception) -> dict[str, Any] | None:
+    """Describe what a store does not give now; its text says what to do."""
+    if isinstance(error, BrokenStore | UnreadableMetrics):
+        return problem(503, "store-unreadable", str(error))
     return None
 
 

@@ -4,7 +4,19 @@ from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import actions, audit, experiments, health, jobs, metrics, portal, sites
+from autosubmit_portal.api import (
+    actions,
+    audit,
+    eta,
+    experiments,
+    health,
+    jobs,
+    metrics,
+    portal,
+    sites,
+    user_metrics,
+    wrappers,
+)
 
 
 class NameConverter(StringConverter):
@@ -24,6 +36,13 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/experiments": (experiments.ExperimentsView, "api-experiments"),
     "v4/experiments/<name:expid>": (experiments.ExperimentView, "api-experiment"),
     "v4/experiments/<name:expid>/runs": (experiments.RunsView, "api-runs"),
+    "v4/experiments/<name:expid>/runs/<int:run_id>/user-metrics": (
+        user_metrics.MetricsView,
+        "api-user-metrics",
+    ),
+    "v4/experiments/<name:expid>/user-metrics-runs": (user_metrics.MetricRunsView, "api-user-metrics-runs"),
+    "v4/experiments/<name:expid>/wrappers": (wrappers.WrappersView, "api-wrappers"),
+    "v4/experiments/<name:expid>/eta": (eta.EtaView, "api-eta"),
     "v4/experiments/<name:expid>/jobs": (jobs.JobsView, "api-jobs"),
     "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
     "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),

@@ -84,6 +84,20 @@ class Store:
             Schema(self.postgres_url, expid) if self.postgres_url else self.history / f"job_data_{expid}.db"
         )
 
+    def wrapper_database(self, expid: str) -> Path | Schema:
+        """Return where it stands which jobs are wrapped together; Autosubmit 4.2 keeps it beside the jobs."""
+        if self.postgres_url:
+            return Schema(self.postgres_url, expid)
+        job_list = self.job_list(expid)
+        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
+        return job_list if is_4_2 else Path(self._packages(expid))
+
+    def metrics_database(self, expid: str) -> Path | Schema:
+        """Return where the metrics are that users have their jobs report."""
+        if self.postgres_url:
+            return Schema(self.postgres_url, expid)
+        return self.root / expid / "tmp" / f"metrics_{expid}.db"
+
     def lock_file(self, expid: str) -> Path:
         """Return the file that a run keeps locked while it lives; the file itself stays for ever."""
         return self.root / expid / "tmp" / "autosubmit.lock"
@@ -106,19 +120,31 @@ class Store:
             return postgres.changes(self.postgres_url)
 
     def files(self, expid: str) -> list[str]:
-        """Return all files that may hold jobs, edges or history of an experiment, with their write-ahead logs.
+        """Return all files that may hold jobs, edges, wrappers or history of an experiment, with write-ahead logs.
 
         They are looked at in each pass for each experiment, so no Path is made of them.
         """
         pickle, pickle_database, database = self._job_list_names(expid)
         structure, history = f"{self.structures}/structure_{expid}.db", f"{self.history}/job_data_{expid}.db"
-        return [pickle, pickle_database, *_with_log(database), *_with_log(structure), *_with_log(history)]
+        packages = self._packages(expid)
+        return [
+            pickle,
+            pickle_database,
+            packages,
+            *_with_log(database),
+            *_with_log(structure),
+            *_with_log(history),
+        ]
 
     def _job_list_names(self, expid: str) -> tuple[str, str, str]:
         """Return the files of 3.x to 4.1, of 4.1 with `STORAGE.TYPE: db`, and of 4.2."""
         folder = f"{self.root}/{expid}"
         pickle = f"{folder}/pkl/job_list_{expid}"
         return f"{pickle}.pkl", f"{pickle}.db", f"{folder}/db/job_list.db"
+
+    def _packages(self, expid: str) -> str:
+        """Return the file of the wrappers up to 4.1."""
+        return f"{self.root}/{expid}/pkl/job_packages_{expid}.db"
 
     def _archive(self, expid: str) -> Path | None:
         """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
@@ -181,7 +207,7 @@ def read_experiments(store: Store) -> list[ExperimentRecord]:
 
 
 def fingerprint(store: Store, expid: str) -> Fingerprint:
-    """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
+    """Return what tells whether an experiment must be read again: its job list, edges, wrappers and history."""
     stamps = tuple(map(_stamp, store.files(expid)))
     return (*stamps, (0, *store.changes.get(expid, postgres.NONE).marks)) if store.postgres_url else stamps
 
