@@ -35,6 +35,7 @@ ERRORS = {
     415: "The body is not JSON; send `Content-Type: application/json`.",
     422: "The `Idempotency-Key` has been used for another request; `action_id` is what that one made.",
     429: "Too many requests; `Retry-After` says when to try again.",
+    503: "The store of the site cannot be read now; `detail` says why.",
 }
 EVERYWHERE = (401, 403, 406, 429)
 
@@ -161,6 +162,7 @@ def _path(name: str, description: str, example: Any) -> OpenApiParameter:
 
 
 EXPID = _path("expid", "The expid of the experiment.", "a000")
+RUN_ID = _path("run_id", "The number of the run.", 1)
 JOB = _path("job", "The name of the job.", "a000_20000101_fc0_1_SIM")
 RUN_ID = _path("run_id", "The number of the run.", 3)
 ACTION_ID = _path("action_id", "The number of the action.", 17)

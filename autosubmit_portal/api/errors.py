@@ -17,7 +17,9 @@ from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
+from experiments.autosubmit.store import BrokenStore
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
+from jobs.autosubmit.user_metrics import UnreadableMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -101,12 +103,14 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
 
 
 def _unread(error: Exception) -> dict[str, Any] | None:
-    """Describe what the store does not have, or has broken."""
+    """Describe what the store does not have, or what cannot be read now; the text says what to do."""
     match error:
         case MissingConfiguration():
             return problem(404, "no-configuration", str(error))
         case UnreadableConfiguration():
             return problem(409, "unreadable-configuration", str(error))
+        case BrokenStore() | UnreadableMetrics():
+            return problem(503, "store-unreadable", str(error))
     return None
 
 

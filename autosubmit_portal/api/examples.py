@@ -96,6 +96,32 @@ JOB = {
 }
 PARENTS = {"parents": [{"job_name": "a000_20000101_fc0_INI", "status": "COMPLETED"}]}
 CHILDREN = {"children": [{"job_name": "a000_20000101_fc0_2_SIM", "status": "WAITING"}]}
+WRAPPERS = {
+    "wrappers": [
+        {
+            "wrapper_name": "a000_ASThread_17637290011234567_1_8",
+            "job_names": ["a000_20000101_fc0_1_SIM", "a000_20000101_fc0_2_SIM"],
+        }
+    ]
+}
+METRIC_RUNS = {"runs": [{"run_id": 2}, {"run_id": 1}]}
+METRICS = {
+    "run_id": 2,
+    "metrics": [
+        {
+            "job_name": "a000_20000101_fc0_1_SIM",
+            "metric_name": "peak_memory_mb",
+            "metric_value": "5120",
+            "modified": "2026-11-24T09:30:12+00:00",
+        }
+    ],
+}
+ETA = {
+    "eta_seconds": 23400.0,
+    "chunks_total": 12,
+    "chunks_remaining": 9,
+    "avg_runtime_per_chunk_seconds": 2600.0,
+}
 RUN = {
     "run_id": 3,
     "start": "2026-11-24T09:00:00+00:00",
@@ -294,6 +320,11 @@ PROBLEMS: dict[int, dict[str, Any]] = {
         action="/v4/actions/17",
     ),
     429: problem(429, "throttled", "Request was throttled. Expected available in 30 seconds."),
+    503: problem(
+        503,
+        "store-unreadable",
+        "The metrics /esarchive/autosubmit/a000/tmp/metrics_a000.db cannot be read: database is locked.",
+    ),
 }
 
 

@@ -49,6 +49,12 @@ VIEWS = {
         *("out_path_local", "err_path_local", "out_path_remote", "err_path_remote"),
     ),
 }
+# What has not happened yet in a status has no time: the one that the history still has is of an attempt before.
+TIMES_BY_STATUS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("WAITING", "READY", "PREPARED", "HELD", "DELAYED", "SUSPENDED"), ()),
+    **dict.fromkeys(("SUBMITTED", "QUEUING"), ("submit",)),
+    "RUNNING": ("submit", "start"),
+}
 
 
 class JobsView(RevalidatedView):
@@ -101,7 +107,10 @@ class JobView(RevalidatedView):
         errors=[400, 404, 409],
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
-        """Show one job, with the times of its newest attempt and where its logs are."""
+        """Show one job, with the times of its newest attempt and where the logs of that are.
+
+        A job that waits has no times, but still the logs of the attempt before, if there was one.
+        """
         query = JobQuery.of(request)
         policy.require_view(request.user, Job)
         experiment = find_experiment(request, expid, query.get("site"))
@@ -225,21 +234,25 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         **_log_paths(experiment, job),
         "chunk_size": run.chunk_size or None if run else None,
         "chunk_unit": run.chunk_unit or None if run else None,
-        "platform": job.platform,
+        "platform": job.platform or None,
         "remote_id": job.remote_id,
-        "qos": job.qos,
+        "qos": job.qos or None,
         "workflow_commit": job.workflow_commit or None,
         "processors": int(job.processors) if job.processors.isdecimal() else None,
-        "submit": instant(job.submitted_at),
-        "start": instant(job.started_at),
-        "finish": instant(job.finished_at),
+        **_times(job),
         "wallclock": job.wallclock or None,
-        "last_wrapper": None,
+        "last_wrapper": job.wrapper or None,
         "site": experiment.site.slug,
         "expid": experiment.expid,
         "priority": job.priority,
         "fail_count": job.fail_count,
     }
+
+
+def _times(job: Job) -> dict[str, str | None]:
+    times = {"submit": job.submitted_at, "start": job.started_at, "finish": job.finished_at}
+    known = TIMES_BY_STATUS.get(job.status, tuple(times))
+    return {key: instant(at) if key in known else None for key, at in times.items()}
 
 
 def _day(date: datetime | None, form: str) -> str | None:

@@ -226,6 +226,12 @@ class RelativesQuery(SiteQuery):
     include_status = flag(default=False, help_text="With the status of each.")
 
 
+class EtaQuery(SiteQuery):
+    """The time that a section has left."""
+
+    section = text("The section, exactly; its jobs must have chunks.", default="SIM")
+
+
 class NewestFirstQuery(Query):
     """What every list that is read from its newest entry takes."""
 

@@ -8,12 +8,15 @@ from autosubmit_portal.api import (
     actions,
     audit,
     configuration,
+    eta,
     experiments,
     health,
     jobs,
     metrics,
     portal,
     sites,
+    user_metrics,
+    wrappers,
 )
 
 
@@ -42,6 +45,13 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
         configuration.FileSystemConfigurationView,
         "api-filesystem-configuration",
     ),
+    "v4/experiments/<name:expid>/runs/<int:run_id>/user-metrics": (
+        user_metrics.MetricsView,
+        "api-user-metrics",
+    ),
+    "v4/experiments/<name:expid>/user-metrics-runs": (user_metrics.MetricRunsView, "api-user-metrics-runs"),
+    "v4/experiments/<name:expid>/wrappers": (wrappers.WrappersView, "api-wrappers"),
+    "v4/experiments/<name:expid>/eta": (eta.EtaView, "api-eta"),
     "v4/experiments/<name:expid>/jobs": (jobs.JobsView, "api-jobs"),
     "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
     "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),

@@ -85,6 +85,20 @@ class Store:
             Schema(self.postgres_url, expid) if self.postgres_url else self.history / f"job_data_{expid}.db"
         )
 
+    def wrapper_database(self, expid: str) -> Path | Schema:
+        """Return where it stands which jobs are wrapped together; Autosubmit 4.2 keeps it beside the jobs."""
+        if self.postgres_url:
+            return Schema(self.postgres_url, expid)
+        job_list = self.job_list(expid)
+        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
+        return job_list if is_4_2 else Path(self._packages(expid))
+
+    def metrics_database(self, expid: str) -> Path | Schema:
+        """Return where the metrics are that users have their jobs report."""
+        if self.postgres_url:
+            return Schema(self.postgres_url, expid)
+        return self.root / expid / "tmp" / f"metrics_{expid}.db"
+
     def lock_file(self, expid: str) -> Path:
         """Return the file that a run keeps locked while it lives; the file itself stays for ever."""
         return Path(self.lock_name(expid))
@@ -130,11 +144,12 @@ class Store:
         return self._job_list_names(expid)[:2]
 
     def databases(self, expid: str) -> tuple[str, ...]:
-        """Return the databases that may hold jobs, edges or history of an experiment, the job list first."""
+        """Return the databases that may hold jobs, edges, history or wrappers of an experiment, the job list first."""
         return (
             self._job_list_names(expid)[2],
             f"{self._structures}/structure_{expid}.db",
             f"{self._history}/job_data_{expid}.db",
+            self._packages(expid),
         )
 
     def _job_list_names(self, expid: str) -> tuple[str, str, str]:
@@ -142,6 +157,10 @@ class Store:
         folder = f"{self._root}/{expid}"
         pickle = f"{folder}/pkl/job_list_{expid}"
         return f"{pickle}.pkl", f"{pickle}.db", f"{folder}/db/job_list.db"
+
+    def _packages(self, expid: str) -> str:
+        """Return the file of the wrappers up to 4.1."""
+        return f"{self._root}/{expid}/pkl/job_packages_{expid}.db"
 
     def _archive(self, expid: str) -> Path | None:
         """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
@@ -219,7 +238,7 @@ def read_experiments(store: Store) -> list[ExperimentRecord]:
 
 
 def fingerprint(store: Store, expid: str) -> Fingerprint:
-    """Return what tells whether an experiment must be read again: its job list, its edges and its history."""
+    """Return what tells whether an experiment must be read again: its job list, edges, history and wrappers."""
     stamps = [_stamp(name) for name in store.lone_files(expid)]
     for name in store.databases(expid):
         stamps += _stamps(name)

@@ -33,10 +33,13 @@ class UnreadableDatabase(Exception):
     """A database is locked for long, broken, not reachable, or lacks a table; the text says which."""
 
 
-def rows(source: Source, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
+def rows(
+    source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
+) -> list[dict[str, Any]]:
     """Return a table's rows by column name, with those of `columns` that this version of Autosubmit has.
 
-    `table`, `columns` and `clause` are constants of the caller, never text from outside. Raises FileNotFoundError
+    `table`, `columns` and `clause` are constants of the caller, never text from outside. Texts of more than
+    `most_bytes` in a file are refused. Raises FileNotFoundError
     when there is no such file, or no such table in PostgreSQL, OSError and UnreadableDatabase for all else.
     """
     if isinstance(source, Schema):
@@ -49,7 +52,8 @@ def rows(source: Source, table: str, columns: Sequence[str], clause: str = "") -
         chosen = ", ".join(column for column in columns if column in known)
         if not chosen:
             raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
-        return list(_bounded(connection.execute(f"SELECT {chosen} FROM {table} {clause}")))  # noqa: S608
+        cursor = connection.execute(f"SELECT {chosen} FROM {table} {clause}")  # noqa: S608
+        return list(_bounded(cursor, most_bytes))
 
 
 def tables(source: Source) -> set[str]:
@@ -103,10 +107,10 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     return {row["name"] for row in found}
 
 
-def _bounded(cursor: sqlite3.Cursor) -> Iterator[dict[str, Any]]:
+def _bounded(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:
     total = 0
     for number, row in enumerate(cursor):
         total += sum(len(value) for value in row if isinstance(value, str | bytes))
-        if number >= MAX_ROWS or total > MAX_BYTES:
+        if number >= MAX_ROWS or total > most_bytes:
             raise UnreadableDatabase("it holds more than Autosubmit ever writes")
         yield dict(row)

@@ -20,7 +20,14 @@ OF_ALL = ""
 """The key of what belongs to no experiment in `changes`."""
 
 _OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=10000 -c lock_timeout=500"
-_TABLES = ["jobs", "experiment_structure", "experiment_run", "job_data"]
+_TABLES = [
+    "jobs",
+    "experiment_structure",
+    "experiment_run",
+    "job_data",
+    "wrappers_jobs",
+    "preview_wrappers_jobs",
+]
 _TABLES_OF_ALL = ["experiment", "details"]
 _PICKLES = "job_pkl"
 # SQLAlchemy, whose form of address Autosubmit takes, lets it name a driver.

@@ -5,18 +5,18 @@ LARGEST_NUMBER = 2**31 - 1
 LARGEST_ID = 2**63 - 1
 
 
-def text(value: object) -> str:
-    """Return a text or a number as text, at most LONGEST_TEXT characters of it, and an empty one for all else.
+def text(value: object, longest: int = LONGEST_TEXT) -> str:
+    """Return a text or a number as text, at most `longest` characters of it, and an empty one for all else.
 
     Nothing else is turned into text, since lists inside lists can grow without end. What UTF-8 or PostgreSQL refuse,
     lone surrogates and NUL, is replaced.
     """
-    if type(value) is str and len(value) <= LONGEST_TEXT and value.isascii() and "\0" not in value:
+    if type(value) is str and len(value) <= longest and value.isascii() and "\0" not in value:
         return value  # nearly always; the rest is for the others
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     try:
-        plain = str(value)[:LONGEST_TEXT]
+        plain = str(value)[:longest]
     except ValueError:  # a number of more digits than Python writes
         return ""
     if plain.isascii() and "\0" not in plain:

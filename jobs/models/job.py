@@ -6,8 +6,9 @@ from django.db import models
 class Job(models.Model):
     """One job. Status names are Autosubmit's own; times are those of its newest attempt.
 
-    `date` is the start date of the experiment that the job belongs to. Blank and None mean that Autosubmit does not
-    say. `out_log` and `err_log` are file names in the job log folder of the experiment.
+    `date` is the start date of the experiment that the job belongs to, `wrapper` the name of the wrapper that it was
+    last sent in. Blank and None mean that Autosubmit does not say. `out_log` and `err_log` are file names in the job
+    log folder of the experiment.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="jobs")
@@ -25,6 +26,7 @@ class Job(models.Model):
     qos = models.CharField(max_length=100, blank=True)
     processors = models.CharField(max_length=50, blank=True)
     wallclock = models.CharField(max_length=20, blank=True)
+    wrapper = models.CharField(max_length=250, blank=True)
     workflow_commit = models.CharField(max_length=100, blank=True)
     fail_count = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True)

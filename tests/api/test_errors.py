@@ -1,5 +1,6 @@
 """Errors are problem details, whatever went wrong."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -103,27 +104,32 @@ def test_a_page_shows_a_problem_too(as_viewer: APIClient, site: Site) -> None:
     assert "urn:autosubmit-portal:invalid-parameters" in answer.content.decode()
 
 
+VALUES = {
+    "name:expid": "a000",
+    "name:job": "a000_POST",
+    "name:slug": "local",
+    "int:action_id": "1",
+    "int:run_id": "1",
+}
+
+
+def address(route: str) -> str:
+    """Return an address that the route is for."""
+    return "/" + re.sub(r"<([^>]+)>", lambda part: VALUES[part[1]], route)
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if route != "healthz"])
 def test_anonymous_gets_nothing(api: Callable[..., APIClient], route: str, experiment: Experiment) -> None:
-    path = (
-        route.replace("<name:expid>", "a000")
-        .replace("<name:job>", "a000_POST")
-        .replace("<name:slug>", "local")
-        .replace("<int:run_id>", "1")
-    )
-    for address in (f"/{path}".replace("<int:action_id>", "1"), f"/{path}/".replace("<int:action_id>", "1")):
+    for path in (address(route), f"{address(route)}/"):
         for method in ("get", "post", "patch", "options"):
-            problem(getattr(api(), method)(address), 401)
+            problem(getattr(api(), method)(path), 401)
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" not in route or "expid" in route])
 def test_a_slash_at_the_end_changes_nothing(
     as_manager: APIClient, route: str, experiment: Experiment
 ) -> None:
-    path = (
-        route.replace("<name:expid>", "a000").replace("<name:job>", "a000_POST").replace("<int:run_id>", "1")
-    )
-    without, slashed = as_manager.get(f"/{path}"), as_manager.get(f"/{path}/")
+    without, slashed = as_manager.get(address(route)), as_manager.get(f"{address(route)}/")
     assert without.status_code == slashed.status_code
     assert without.status_code in (200, 409, 503)  # 409: it needs a store, and there is none
 

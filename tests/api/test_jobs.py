@@ -127,6 +127,39 @@ def test_a_job_is_shown_whole(as_viewer: APIClient, job: Job) -> None:
     assert (shown["processors"], shown["start"]) == (768, "2026-01-01T00:00:00+00:00")
 
 
+@pytest.mark.parametrize(
+    ("status", "times"),
+    [
+        ("WAITING", set()),
+        ("SUSPENDED", set()),
+        ("QUEUING", {"submit"}),
+        ("RUNNING", {"submit", "start"}),
+        ("FAILED", {"submit", "start", "finish"}),
+    ],
+)
+def test_what_has_not_happened_yet_has_no_time_though_it_happened_before(
+    as_viewer: APIClient, job: Job, status: str, times: set[str]
+) -> None:
+    before = dict.fromkeys(("submitted_at", "started_at", "finished_at"), datetime(2026, 1, 1, tzinfo=UTC))
+    Job.objects.filter(pk=job.pk).update(status=status, **before)
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert {name for name in ("submit", "start", "finish") if shown[name]} == times
+
+
+def test_what_is_not_known_of_a_job_is_null(as_viewer: APIClient, job: Job) -> None:
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    unknown = (
+        "platform",
+        "qos",
+        "wallclock",
+        "workflow_commit",
+        "remote_id",
+        "out_path_local",
+        "last_wrapper",
+    )
+    assert {shown[name] for name in unknown} == {None}
+
+
 def test_processors_of_several_parts_are_no_number(as_viewer: APIClient, job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(processors="4:16")
     assert as_viewer.get(f"{JOBS}/{SIM}").json()["processors"] is None

@@ -126,6 +126,8 @@ def test_alternatives_may_overlap() -> None:
         ("/v4/experiments/a000/jobs/a000_POST/parents", "/v4/experiments/{expid}/jobs/{job}/parents"),
         ("/v4/experiments/a000/jobs/a000_POST/children", "/v4/experiments/{expid}/jobs/{job}/children"),
         ("/v4/experiments/a000/runs", "/v4/experiments/{expid}/runs"),
+        ("/v4/experiments/a000/eta", "/v4/experiments/{expid}/eta"),
+        ("/v4/experiments/a000/wrappers", "/v4/experiments/{expid}/wrappers"),
         ("/v4/actions", ""),
         ("/v4/actions/ACTION", "/v4/actions/{action_id}"),
         ("/v4/actions/ACTION/output?format=json", "/v4/actions/{action_id}/output"),

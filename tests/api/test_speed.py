@@ -29,6 +29,8 @@ SIGN_IN_QUERIES = 2
         ("/v4/experiments/a000/jobs/a000_POST", 3),
         ("/v4/experiments/a000/jobs/a000_POST/parents?include_status=true", 3),
         ("/v4/experiments/a000/runs", 2),
+        ("/v4/experiments/a000/eta", 2),
+        ("/v4/experiments/a000/wrappers", 2),
         ("/v4/actions?page_size=500", 1),
         ("/v4/audit?page_size=500", 1),
         ("/v4/sites", 1),
@@ -41,7 +43,8 @@ def test_queries_do_not_grow_with_the_rows(
         made = factories.create_experiment(experiment.site)
         factories.create_action(made)
         factories.create_run(experiment)
-        factories.create_dependency(factories.create_job(experiment), experiment.jobs.get(name="a000_POST"))
+        made_job = factories.create_job(experiment, chunk=number, wrapper=f"a000_{number}")
+        factories.create_dependency(made_job, experiment.jobs.get(name="a000_POST"))
         AuditEntry.objects.create(event=f"x.{number}", door="api")
     with CaptureQueriesContext(connection) as captured:
         assert as_manager.get(path).status_code == 200

@@ -48,8 +48,35 @@ PICKLE_IN_DATABASE = (
     "CREATE TABLE job_pkl (expid VARCHAR NOT NULL, pkl BLOB, modified VARCHAR, PRIMARY KEY (expid));"
 )
 
+WRAPPERS = """
+CREATE TABLE wrappers_jobs (package_id INTEGER NOT NULL, package_name VARCHAR NOT NULL, job_name VARCHAR NOT NULL,
+    timestamp VARCHAR, PRIMARY KEY (package_id, package_name, job_name));
+CREATE TABLE preview_wrappers_jobs (package_id INTEGER NOT NULL, package_name VARCHAR NOT NULL,
+    job_name VARCHAR NOT NULL, timestamp VARCHAR, PRIMARY KEY (package_id, package_name, job_name));
+"""
+"""The tables of wrappers as 4.1.17 makes them; 4.2 adds a column."""
+
+USER_METRICS = (
+    "CREATE TABLE user_metrics (user_metric_id INTEGER NOT NULL, run_id INTEGER, job_name TEXT, metric_name TEXT, "
+    "metric_value TEXT, modified TEXT, PRIMARY KEY (user_metric_id));"
+)
+
 NAMES = ["SETUP", "20000101_fc0_INI", "20000101_fc0_1_SIM", "20000101_fc0_2_SIM"]
 EDGES = sorted(pairwise(NAMES))
+
+
+def configure(home: Path, root: Path) -> None:
+    """Write the `.autosubmitrc` of a store whose folders are where `autosubmit configure` puts them."""
+    folders = {
+        "database": "",
+        "local": "",
+        "structures": "metadata/structures",
+        "historicdb": "metadata/data",
+        "globallogs": "logs",
+        "historiclog": "metadata/logs",
+    }
+    lines = [f"[{section}]\npath = {root / folder}\n" for section, folder in folders.items()]
+    (home / ".autosubmitrc").write_text("".join(lines))
 
 
 def make_database(path: Path, script: str, values: Iterable[tuple[str, tuple[object, ...]]] = ()) -> Path:

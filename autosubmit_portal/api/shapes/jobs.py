@@ -45,7 +45,7 @@ class JobList(serializers.Serializer[Any]):
 
 
 class JobDetail(serializers.Serializer[Any]):
-    """A job; times are those of its newest attempt."""
+    """A job; times are those of its newest attempt, and null for what its status says has not happened yet."""
 
     name = serializers.CharField()
     status = serializers.CharField(help_text="One of Autosubmit's names, in upper case.")
@@ -94,3 +94,55 @@ class Children(serializers.Serializer[Any]):
     """The jobs that wait for a job."""
 
     children = Relative(many=True)
+
+
+class EtaItem(serializers.Serializer[Any]):
+    """How long a section still takes; null where no chunk is complete yet that could be measured."""
+
+    eta_seconds = serializers.FloatField(allow_null=True, help_text="Seconds left; 0 when all is done.")
+    chunks_total = serializers.IntegerField()
+    chunks_remaining = serializers.IntegerField()
+    avg_runtime_per_chunk_seconds = serializers.FloatField(
+        allow_null=True, help_text="The mean of the complete chunks."
+    )
+
+
+class WrapperItem(serializers.Serializer[Any]):
+    """A wrapper: jobs that were sent to a platform as one."""
+
+    wrapper_name = serializers.CharField()
+    job_names = serializers.ListField(child=serializers.CharField())
+
+
+class WrapperList(serializers.Serializer[Any]):
+    """The wrappers of an experiment, by name."""
+
+    wrappers = WrapperItem(many=True)
+
+
+class MetricRun(serializers.Serializer[Any]):
+    """A run that has metrics."""
+
+    run_id = serializers.IntegerField()
+
+
+class MetricRunList(serializers.Serializer[Any]):
+    """The runs that have metrics, newest first."""
+
+    runs = MetricRun(many=True)
+
+
+class MetricItem(serializers.Serializer[Any]):
+    """A value that a job reported."""
+
+    job_name = serializers.CharField()
+    metric_name = serializers.CharField()
+    metric_value = serializers.CharField(help_text="As text, whatever it means.")
+    modified = serializers.CharField(help_text="When it was written down (ISO 8601).")
+
+
+class MetricList(serializers.Serializer[Any]):
+    """The metrics of a run."""
+
+    run_id = serializers.IntegerField()
+    metrics = MetricItem(many=True)

@@ -85,8 +85,9 @@ def test_a_locked_database_is_unreadable_and_waits_little(tmp_path: Path) -> Non
 def test_a_decoder_that_died_is_started_again() -> None:
     own = Decoder()
     first = own.decode(GOOD.read_bytes())
-    own._started().kill()
-    own._started().wait()
+    process = own._started()
+    process.kill()
+    process.wait()
     assert own.decode(GOOD.read_bytes()) == first
     own.close()
 

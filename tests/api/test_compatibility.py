@@ -1,0 +1,218 @@
+"""A client of Autosubmit API 4.2 finds what docs/compatibility.md says.
+
+Each answer that Autosubmit API gave on a real store is compared with ours on the same store, field by field. What
+differs must be in a table of that page, and what is in the table must differ.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import resolve
+from rest_framework.test import APIClient
+
+from autosubmit_portal.api.portal import UnknownRouteView
+from autosubmit_portal.api.queries import ExperimentsQuery, JobsQuery
+from experiments.models import Experiment
+from experiments.site_mirror import SiteMirror
+from tests import factories, stores
+from tests.conftest import REPOSITORY
+
+DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
+RECORDED = REPOSITORY.parent / "shared" / "data" / "peer-4.2.0"
+STORE = (REPOSITORY.parent / "shared" / "data" / "real-store").resolve()
+STATUS = "HTTP status"
+# What a word of the table says of a value; `another` is told of both.
+WORDS: dict[str, Callable[[Any], bool]] = {
+    "a text": lambda value: isinstance(value, str) and value != "",
+    "a number": lambda value: type(value) is int,
+    "a value": lambda value: value not in (None, ""),
+    "another": lambda value: value not in (None, ""),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that Autosubmit API answers in one way and the portal in another."""
+
+    path: str
+    route: str
+    field: str
+    there: Any
+    here: Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table of differences."""
+
+    routes: str
+    fields: str
+    there: str
+    here: str
+
+    def explains(self, difference: Difference) -> bool:
+        """Return whether the row is about this difference."""
+        routes, fields = _parts(self.routes), _parts(self.fields)
+        is_there = "all" in routes or difference.route.replace("/v4/experiments/{expid}", "…") in routes
+        return (
+            is_there
+            and difference.field in fields
+            and _fits(self.there, difference.there)
+            and _fits(self.here, difference.here)
+        )
+
+
+def _parts(cell: str) -> list[str]:
+    return [part.strip("`") for part in cell.split(", ")]
+
+
+def _fits(cell: str, value: Any) -> bool:
+    return WORDS[cell](value) if cell in WORDS else _same(json.loads(cell.strip("`")), value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the cells of the table under a heading of the page."""
+    (section,) = re.findall(
+        rf"^## {heading}\n(.*?)(?:^## |\Z)", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
+    )
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+ROWS = [Row(*cells[:4]) for cells in table("Differences in the recorded answers")]
+ROUTES = [(*cells[0].strip("`").split(), cells[1]) for cells in table("Routes")]
+
+
+def compared(there: Any, here: Any, field: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield each field of `there` that `here` lacks or has another value or type of; more fields are no difference."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name, value in there.items():
+            inner = f"{field}.{name}".removeprefix(".")
+            if name in here:
+                yield from compared(value, here[name], inner)
+            else:
+                yield inner, value, "absent"
+    elif isinstance(there, list) and isinstance(here, list):
+        if len(there) != len(here):
+            yield f"{field}[]", len(there), len(here)
+        for one, other in zip(there, here, strict=False):
+            yield from compared(one, other, f"{field}[]")
+    elif not _same(there, here):
+        yield field, there, here
+
+
+# --- The recorded answers
+
+
+def _cases() -> list[dict[str, Any]]:
+    cases = json.loads((RECORDED / "manifest.json").read_text())["cases"]
+    return [case for case in cases if case["path"].startswith("/v4/")]
+
+
+def _differences(client: APIClient) -> Iterator[Difference]:
+    for case in _cases():
+        recorded = (RECORDED / "responses" / case["file"]).read_text().replace("{ROOT}", str(STORE))
+        answer = client.get(case["path"])
+        found = list(compared(case["status"], answer.status_code, STATUS))
+        if (case["status"] < 400) == (answer.status_code < 400):  # else the bodies have nothing in common
+            found += compared(json.loads(recorded), answer.json())
+        yield from (Difference(case["path"], case["route"], *parts) for parts in found)
+
+
+_found: list[Difference] = []
+
+
+@pytest.fixture
+def differences(tmp_path: Path, api: Callable[..., APIClient], viewer: User) -> list[Difference]:
+    """All differences; the store is mirrored and asked once for all tests."""
+    if not RECORDED.exists():
+        pytest.skip("the recorded answers of Autosubmit API are not beside the repository")
+    if not _found:
+        stores.configure(tmp_path, STORE)
+        site = factories.create_site(autosubmit=sys.executable, home=str(tmp_path))
+        SiteMirror(site.pk).look()
+        _found.extend(_differences(api(viewer)))
+    return _found
+
+
+def test_every_difference_from_autosubmit_api_has_its_reason_in_the_table(
+    differences: list[Difference],
+) -> None:
+    assert [found for found in differences if not any(row.explains(found) for row in ROWS)] == []
+
+
+def test_the_table_has_no_difference_that_is_not_there(differences: list[Difference]) -> None:
+    assert [row for row in ROWS if not any(map(row.explains, differences))] == []
+
+
+# --- The routes
+
+
+@pytest.mark.parametrize(("method", "route", "here"), ROUTES)
+def test_a_route_is_there_when_the_table_says_so(method: str, route: str, here: str) -> None:
+    path = route.format(expid="a000", job_name="a000_SIM", run_id=1)
+    view = resolve(path).func.cls  # type: ignore[attr-defined]
+    is_there = view is not UnknownRouteView and hasattr(view, method.lower())
+    assert here == ("yes" if is_there else "no")
+
+
+def test_every_route_of_autosubmit_api_is_in_the_table() -> None:
+    if not RECORDED.exists():
+        pytest.skip("the OpenAPI document of Autosubmit API is not beside the repository")
+    paths = json.loads((RECORDED / "openapi.json").read_text())["paths"]
+    routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    current = {(method, path) for method, path in routes if re.match(r"/v4(/|$)", path)}
+    assert {(method, route) for method, route, _ in ROUTES} == current
+
+
+# --- What no recorded answer shows
+
+
+def test_an_experiment_in_a_list_has_the_fields_of_autosubmit_api(
+    as_viewer: APIClient, experiment: Experiment
+) -> None:
+    named = "id name user description hpc version created modified status completed total submitted queuing running"
+    item = as_viewer.get("/v4/experiments").json()["experiments"][0]
+    wanted = [*named.split(), "failed", "suspended"]
+    assert list(item)[: len(wanted)] == wanted
+
+
+def test_the_parameters_of_autosubmit_api_are_understood() -> None:
+    filters = "query only_active owner exp_type autosubmit_version hpc order_by order_desc page page_size"
+    assert ExperimentsQuery().fields.keys() >= set(filters.split())
+    assert JobsQuery().fields.keys() >= {"view", "job_name", "status", "page", "page_size"}
+
+
+# --- The comparison itself
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "found"),
+    [
+        ({"a": 1}, {"a": 1, "ours": 2}, []),
+        ({"a": None}, {}, [("a", None, "absent")]),
+        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, [("a.b", 1, 1.0)]),
+        ({"a": [1, 2]}, {"a": [1]}, [("a[]", 2, 1)]),
+        ({"a": [{"b": ""}]}, {"a": [{"b": None}]}, [("a[].b", "", None)]),
+    ],
+)
+def test_a_comparison_finds_what_is_missing_or_other(there: Any, here: Any, found: list[Any]) -> None:
+    assert list(compared(there, here)) == found
+
+
+def test_a_row_explains_only_its_values() -> None:
+    row = Row("`…/jobs`", "`a`, `b`", "`null`", "a number")
+    assert row.explains(Difference("", "/v4/experiments/{expid}/jobs", "b", None, 3))
+    assert not row.explains(Difference("", "/v4/experiments/{expid}/jobs", "b", None, "3"))
+    assert not row.explains(Difference("", "/v4/experiments/{expid}/runs", "b", None, 3))

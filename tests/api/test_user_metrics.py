@@ -1,0 +1,69 @@
+"""The routes of the metrics that jobs report, on a store with such a file."""
+
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from experiments.models import Experiment, Site
+from tests import stores
+
+RUNS = "/v4/experiments/a000/user-metrics-runs"
+METRICS = "/v4/experiments/a000/runs/{}/user-metrics"
+ROWS = """
+INSERT INTO user_metrics (run_id, job_name, metric_name, metric_value, modified) VALUES
+    (1, 'a000_SIM', 'sypd', '12.5', '2026-11-24T09:30:12+00:00'),
+    (2, 'a000_SIM', 'sypd', '13', '2026-11-25T09:30:12+00:00'),
+    (2, 'a000_POST', 'label', 'ümlaut', '2026-11-25T09:40:12+00:00');
+"""
+
+
+@pytest.fixture
+def metrics(site: Site, experiment: Experiment, tmp_path: Path) -> Path:
+    """The file of the metrics of the experiment, in a store of its own."""
+    root = tmp_path / "autosubmit"
+    stores.configure(tmp_path, root)
+    stores.make_database(root / "autosubmit.db", "CREATE TABLE experiment (id INTEGER);")
+    Site.objects.filter(pk=site.pk).update(home=str(tmp_path))
+    return stores.make_database(root / "a000" / "tmp" / "metrics_a000.db", stores.USER_METRICS + ROWS)
+
+
+def test_a_viewer_reads_which_runs_have_metrics_newest_first(as_viewer: APIClient, metrics: Path) -> None:
+    assert as_viewer.get(RUNS).json() == {"runs": [{"run_id": 2}, {"run_id": 1}]}
+
+
+def test_a_viewer_reads_the_metrics_of_a_run(as_viewer: APIClient, metrics: Path) -> None:
+    answer = as_viewer.get(METRICS.format(2)).json()
+    assert answer["run_id"] == 2
+    assert [metric["metric_value"] for metric in answer["metrics"]] == ["13", "ümlaut"]
+    assert answer["metrics"][0] == {
+        "job_name": "a000_SIM",
+        "metric_name": "sypd",
+        "metric_value": "13",
+        "modified": "2026-11-25T09:30:12+00:00",
+    }
+
+
+@pytest.mark.parametrize("run_id", [3, 10**30])
+def test_a_run_without_metrics_has_none(as_viewer: APIClient, metrics: Path, run_id: int) -> None:
+    assert as_viewer.get(METRICS.format(run_id)).json() == {"run_id": run_id, "metrics": []}
+
+
+def test_an_experiment_without_metrics_has_none(as_viewer: APIClient, metrics: Path) -> None:
+    metrics.unlink()
+    assert as_viewer.get(RUNS).json() == {"runs": []}
+    assert as_viewer.get(METRICS.format(1)).json() == {"run_id": 1, "metrics": []}
+
+
+@pytest.mark.parametrize("path", [RUNS, METRICS.format(1)])
+def test_a_broken_file_of_metrics_is_told(as_viewer: APIClient, metrics: Path, path: str) -> None:
+    metrics.write_bytes(b"no database" * 200)
+    answer = as_viewer.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:autosubmit-portal:store-unreadable")
+    assert "metrics_a000.db cannot be read" in answer.json()["error_message"]
+
+
+def test_a_store_that_is_not_there_is_told(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get(RUNS)
+    assert answer.status_code == 503
+    assert "There is no Autosubmit configuration" in answer.json()["detail"]
