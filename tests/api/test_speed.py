@@ -15,8 +15,8 @@ from experiments.models import Experiment
 from jobs.models import Job
 from tests import factories
 
-# Two for the token, two for the permissions of the actor; the rest is the list itself.
-SIGN_IN_QUERIES = 4
+# One for the token with its account, one for all permissions of the account; the rest is the list itself.
+SIGN_IN_QUERIES = 2
 
 
 @pytest.mark.parametrize(
