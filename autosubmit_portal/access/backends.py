@@ -4,7 +4,21 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission
-from django.db.models import QuerySet
+from django.db import connection
+
+# Each request asks this. As SQL it takes a tenth of a millisecond; to build it from a QuerySet takes more than one.
+_HELD = """
+SELECT content_type.app_label, permission.codename
+FROM auth_permission permission
+JOIN django_content_type content_type ON content_type.id = permission.content_type_id
+WHERE permission.id IN (
+    SELECT permission_id FROM auth_user_user_permissions WHERE user_id = %s
+    UNION
+    SELECT held.permission_id
+    FROM auth_group_permissions held JOIN auth_user_groups member ON member.group_id = held.group_id
+    WHERE member.user_id = %s
+)
+"""
 
 
 class AccountBackend(ModelBackend):
@@ -15,14 +29,15 @@ class AccountBackend(ModelBackend):
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
             return set()
         if not hasattr(user_obj, "_perm_cache"):
-            pairs = _held_by(user_obj).values_list("content_type__app_label", "codename")
-            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in pairs}
+            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in _held_by(user_obj)}
         held: set[str] = user_obj._perm_cache
         return held
 
 
-def _held_by(user: Any) -> QuerySet[Permission]:
-    every = Permission.objects.order_by()
+def _held_by(user: Any) -> list[tuple[str, str]]:
     if user.is_superuser:
-        return every
-    return every.filter(user=user).union(every.filter(group__user=user))
+        return list(Permission.objects.order_by().values_list("content_type__app_label", "codename"))
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [user.pk, user.pk])
+        pairs: list[tuple[str, str]] = cursor.fetchall()
+    return pairs

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
@@ -46,6 +45,10 @@ def _usable_token(token: bytes) -> ApiToken | None:
     """
     if not token.isascii():
         return None
-    unexpired = Q(expiry=None) | Q(expiry__gte=timezone.now())
-    usable = ApiToken.objects.select_related("user").filter(unexpired, user__is_active=True)
-    return usable.filter(digest=hash_token(token.decode("ascii"))).first()
+    digest = hash_token(token.decode("ascii"))
+    try:
+        found = ApiToken.objects.select_related("user").get(digest=digest)
+    except ApiToken.DoesNotExist:
+        return None
+    is_expired = found.expiry is not None and found.expiry < timezone.now()
+    return found if found.user.is_active and not is_expired else None
