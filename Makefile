@@ -8,6 +8,12 @@ STORE ?=
 AUTOSUBMIT_VERSION := 4.1.17.1
 AUTOSUBMIT_ENV := $(HOME_DIR)/autosubmit-env
 AUTOSUBMIT ?= $(AUTOSUBMIT_ENV)/bin/autosubmit
+# Autosubmit API, which `make bench` compares the portal with.
+PEER_VERSION := 4.2.0
+PEER ?= $(HOME_DIR)/peer-env
+TOOLS ?= ../shared/tools
+STORES ?= $(HOME_DIR)/bench
+ONLY ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,10 +27,11 @@ SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check fix chaos bench screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check fix chaos bench peer screenshots clean needs-git needs-store
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  Parameters of bench: ONLY= (part or parts), PEER= (environment of Autosubmit API), TOOLS= (folder of make_store.py)"
 	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program)"
 
 install: $(VENV)/installed ## the virtual environment with what the portal needs
@@ -58,6 +65,14 @@ $(AUTOSUBMIT_ENV)/bin/autosubmit: | $(PY)
 	@$(PY) -c 'import sys, venv; venv.create(sys.argv[1], clear=True, with_pip=True)' "$(AUTOSUBMIT_ENV)"
 	@"$(AUTOSUBMIT_ENV)/bin/python" $(PIP_INSTALL) "autosubmit==$(AUTOSUBMIT_VERSION)" || { \
 		rm -rf "$(AUTOSUBMIT_ENV)"; exit 1; }
+
+peer: $(PEER)/bin/autosubmit_api ## Autosubmit API, in an environment of its own, to compare with
+
+$(PEER)/bin/autosubmit_api: | $(PY)
+	@echo "Installing Autosubmit API $(PEER_VERSION) into $(PEER) …"
+	@$(PY) -c 'import sys, venv; venv.create(sys.argv[1], clear=True, with_pip=True)' "$(PEER)"
+	@"$(PEER)/bin/python" $(PIP_INSTALL) "autosubmit_api==$(PEER_VERSION)" || { \
+		rm -rf "$(PEER)"; exit 1; }
 
 needs-git:
 	@command -v git >/dev/null || { \
@@ -101,8 +116,9 @@ chaos: install-tests autosubmit ## kill everything at random while it works, and
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
 
-bench: install-tests autosubmit ## measure how soon actions start, into docs/performance.md (some minutes, a quiet machine)
-	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)"
+bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, mirror or reads)
+	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
+		$(foreach part,$(ONLY),--only $(part))
 
 screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/screenshots.py

@@ -1,85 +1,87 @@
-"""`make bench`: how long an action waits for its command to start, with each broker; writes docs/performance.md.
+"""`make bench`: measures the portal on this machine and writes docs/performance.md.
 
-Real processes, a real store and real requests over HTTP. Only the site's `autosubmit` is a stand-in that notes when
-it was started: the real one needs 3 s to import itself, with or without a portal.
+Three parts, each a section of the page: how soon actions start, what the mirror costs, how fast reads are. With --only
+the sections of the other parts stay as they were.
 """
 
 import argparse
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
 from pathlib import Path
 
 from django.conf import settings
 
-from autosubmit_portal.management.demo import Autosubmit
-from tests import postgres, redis_server
-from tests.bench.measure import Case, Result, measure
-from tests.bench.report import report
-from tests.services import Portal, kill_processes_of
-from tests.workflows import KINDS
+from tests.bench import actions, page, peer
+from tests.bench.page import Section
+from tests.bench.service import Extent, measure
+from tests.bench.stores import NoTools, Plan
 
-CASES = (
-    Case("database", "SQLite"),
-    Case("database", "PostgreSQL"),
-    Case("Redis", "PostgreSQL"),
-    Case("database", "PostgreSQL", poll=0.1),
-    Case("database", "PostgreSQL", poll=0.2),
-)
-STAND_IN = """#!/bin/sh
-[ "$1" = --version ] && { echo 4.1.17.1; exit; }
-date +%s.%N >started.new && mv started.new started
-[ ! -e "$HOME/slow" ] || sleep 120
-"""
+PARTS = ("actions", "mirror", "reads")
+# In all 100,000 jobs.
+SMALL = Plan(1_000, (10_000, 10_000, *[7_000] * 8))
+LARGE = Plan(10_000, (10_000, 10_000))
 
 
 def main() -> None:
-    """Measure every case and write the report."""
+    """Measure the parts that were asked for and write their sections."""
+    options = _options()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
+        sections = _sections(Path(folder), options)
+    if not sections:
+        sys.exit("Nothing was measured.")
+    written = options.report.read_text(encoding="utf-8") if options.report.exists() else ""
+    options.report.write_text(page.renewed(written, [*sections, page.machine()]), encoding="utf-8")
+    print(f"Written: {options.report}, after {(time.monotonic() - began) / 60:.0f} min")
+
+
+def _options() -> argparse.Namespace:
+    root = settings.BASE_DIR
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "--autosubmit", type=Path, required=True, help="the real program, to make the store with"
+        "--autosubmit", type=Path, required=True, help="the real program, to make stores with"
     )
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part; may be repeated")
     parser.add_argument("--actions", type=int, default=60, help="how many actions to time in each case")
-    parser.add_argument("--report", type=Path, default=settings.BASE_DIR / "docs" / "performance.md")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
-        results = run(Path(folder), options.autosubmit.absolute(), options.actions)
-    options.report.write_text(report(results, options.actions), encoding="utf-8")
-    print(f"Written: {options.report}")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="how long to ask each server for each figure"
+    )
+    parser.add_argument(
+        "--tools", type=Path, default=root.parent / "shared" / "tools", help="the folder of make_store.py"
+    )
+    parser.add_argument("--stores", type=Path, default=root / "var" / "bench", help="where stores are kept")
+    parser.add_argument(
+        "--peer", type=Path, default=root / "var" / "peer-env", help="the environment of Autosubmit API"
+    )
+    parser.add_argument("--report", type=Path, default=root / "docs" / "performance.md")
+    return parser.parse_args()
 
 
-def run(folder: Path, program: Path, actions: int) -> list[Result]:
-    """Measure every case on one store."""
-    autosubmit = Autosubmit(program, folder / "autosubmit-home")
-    autosubmit.prepare()
-    expid = KINDS["small"]().make(autosubmit)
-    stand_in = folder / "autosubmit"
-    stand_in.write_text(STAND_IN)
-    stand_in.chmod(0o755)
-    results = []
-    for number, case in enumerate(CASES):
-        with _portal(case, folder / f"portal-{number}", Autosubmit(stand_in, autosubmit.home)) as portal:
-            results.append(measure(case, portal, expid, actions))
-            print(results[-1].line, flush=True)
-    return results
+def _sections(folder: Path, options: argparse.Namespace) -> list[Section]:
+    parts = set(options.only or PARTS)
+    program: Path = options.autosubmit.absolute()
+    sections = [actions.run(folder, program, options.actions)] if "actions" in parts else []
+    if parts == {"actions"}:
+        return sections
+    try:
+        stores = [plan.made(options.stores.absolute(), options.tools, program) for plan in (SMALL, LARGE)]
+    except NoTools as missing:
+        print(f"{missing} The parts mirror and reads are left out.", file=sys.stderr)
+        return sections
+    extent = Extent(parts=frozenset(parts), seconds=options.seconds)
+    return sections + measure(folder, stores, extent, python=_python_of(program), rival=_rival(options.peer))
 
 
-@contextmanager
-def _portal(case: Case, home: Path, autosubmit: Autosubmit) -> Iterator[Portal]:
-    """Give a running portal of the case, with a worker of two processes."""
-    with ExitStack() as stack:
-        made = Portal(home=home, autosubmit=autosubmit, variables={"PORTAL_POLL_SECONDS": str(case.poll)})
-        if case.database == "PostgreSQL":
-            made.database_url = stack.enter_context(postgres.server()).create_database()
-        if case.broker == "Redis":
-            made.variables["PORTAL_BROKER_URL"] = stack.enter_context(redis_server.server()).url
-        stack.callback(kill_processes_of, autosubmit.home)
-        stack.callback(made.kill)
-        home.mkdir()
-        made.manage("collectstatic", "--no-input", "--verbosity=0")
-        made.set_up()
-        made.start()
-        yield made
+def _python_of(program: Path) -> Path:
+    return program.parent / "python"
+
+
+def _rival(environment: Path) -> Path | None:
+    found = peer.program_of(environment.absolute())
+    if not found:
+        print(f"No Autosubmit API in {environment} to compare with: run make peer.", file=sys.stderr)
+    return found
 
 
 if __name__ == "__main__":

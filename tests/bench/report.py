@@ -1,83 +1,292 @@
-"""The report of `make bench`."""
+"""The sections of docs/performance.md about reads and about the mirror."""
 
-import os
-import platform
-import subprocess
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import replace
 
-import django
-import django_q
-import redis
+from tests.bench.fleet import DATABASES, Member
+from tests.bench.judgement import Verdict, at_least, at_most, figure, table
+from tests.bench.load import Sample
+from tests.bench.mirror import Change, Unchanged
+from tests.bench.page import Section
+from tests.bench.peer import NAME as PEER
+from tests.bench.reads import CLIENTS, PAGE, Row
 
-from tests.bench.measure import IDLE_SECONDS, Result
-from tests.postgres import binaries
+SLOWER_WITH_MORE = 1.5
+FIRST_PASS_SECONDS = 60
+PEAK_MEGABYTES = 300
+STAT_CALLS = 3
+CHANGE_SECONDS = 2
 
-TEXT = """# Performance
+READS = """{context}
 
-What `make bench` measured; it writes this page. Read the figures as orders of magnitude: they are of one machine.
+{verdicts}
 
-## From request to command
+### One store of {experiments:,} experiments, {clients}
 
-| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s | load |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-{rows}
+{tables}
 
-- **Broker**: where messages to workers wait. The database by default, here SQLite or PostgreSQL; Redis with
-  `PORTAL_BROKER_URL`, beside a PostgreSQL.
-- **Looks every**: `PORTAL_POLL_SECONDS`, how often an idle worker looks into the database. {poll} s is the default:
-  half of it is what an action waits for that on average. A worker waits at Redis without looking.
-- **p50, p95, max**: from `requested_at` of an action, which is before its transaction commits, to the first line of
-  its command: commit, message, claim, a fresh look at the store, the run directory, the start. {actions} actions in
-  each row, `POST ?action=generate` over HTTP, one after the other at random moments on an idle worker.
-- **Idle CPU**: of one core, over {idle:.0f} s in which nothing happens: the worker's processes, + those of the
-  PostgreSQL server.
-- **Stops in**: from SIGTERM to the end of `manage.py qcluster` while it looks at a command that takes two minutes. The
-  command goes on, and the next worker looks.
-- **Load**: the load average of the machine when the row was begun, other work and our own preparations included.
+### More experiments
 
-Web, worker and mirror are real processes with real connections; PostgreSQL and Redis are on the same machine, without
-`fsync`. The store was made by the real Autosubmit, but the `autosubmit` that the actions start is a stand-in that notes
-the time: the real one needs about 3 s to import itself before it does anything, with or without a portal.
+{sizes}
 
-## The machine
+- **p50, p95**: ms from the first byte sent to the last received, of half and of 19 of 20 answers. **/s**: answers a
+  second that all clients together got. **×**: how many times faster than {peer} half of the answers are.
+- Each client has one kept connection and asks again when it was answered; it has a token, at the portal that of an
+  account that may only look. Servers were asked by turns, {seconds:g} s in all for each figure, from the machine that
+  they run on: clients, servers and databases share its cores. Nothing was compressed, no answer was conditional.
+- Each portal ran as `manage.py portal` runs it: gunicorn with two workers of eight threads, which held at most
+  {web:.0f} MB each in the end, and the mirror beside it. {peer} had two workers too, and no periodic tasks.
+- The experiment asked for has {jobs:,} jobs. {alike}
+"""
+MIRROR = """{context}
 
-{machine}
+{verdicts}
+
+### First pass
+
+| database | experiments | jobs | s | jobs a second | peak MB |
+| --- | --- | --- | --- | --- | --- |
+{first}
+
+`manage.py mirror --once` into an empty database, its start included. **Peak**: the most that the process and its
+children held at one time; pages that they share count for each.
+
+### A pass in which nothing changed
+
+| database | experiments | `stat` calls | bare, ms | pass, ms | × | usual pass, ms |
+| --- | --- | --- | --- | --- | --- | --- |
+{unchanged}
+
+Medians of {rounds} passes that look at every experiment, of as many times `os.stat` of the same files, and of as many
+passes of the kind that a running mirror makes every two seconds, in one process by turns.
+
+### From a changed job list to the changed answer
+
+| database | jobs | p50 s | p95 s | max s | mirror MB |
+| --- | --- | --- | --- | --- | --- |
+{changes}
+
+In the store of {most:,} experiments a new job list with another status of one job takes the place of the old one at a
+random moment, {repeats} times, while the lock of a run of that experiment is held. The clock stops when
+`GET …/jobs/<job>` has the new status. **MB** as above, afterwards.
 """
 
 
-def report(results: list[Result], actions: int) -> str:
-    """Return the page."""
-    rows = "\n".join(result.line for result in results)
-    return TEXT.format(
-        rows=rows, actions=actions, idle=IDLE_SECONDS, poll=f"{results[0].case.poll:g}", machine=_machine()
+def reads_section(
+    context: str, *, small: list[Row], sizes: list[Row], members: list[Member], seconds: float, web: float
+) -> Section:
+    """Write what was measured of reads: `small` on one store, beside the peer if it is there, `sizes` on all."""
+    text = READS.format(
+        context=context,
+        verdicts=table([*_speed_verdicts(small), *_size_verdicts(sizes)]),
+        experiments=members[0].first_pass.experiments,
+        clients="one client and eight",
+        tables="\n\n".join(_speed_table(small, clients) for clients in CLIENTS),
+        sizes=_size_table(sizes),
+        peer=PEER,
+        seconds=seconds,
+        web=web,
+        jobs=members[0].store.jobs,
+        alike=_alike(small),
     )
+    return Section("Reads", text)
 
 
-def _machine() -> str:
-    facts = {
-        "Cores": f"{os.cpu_count()}, {_processor()}, shared with other work",
-        "System": f"{platform.system()} {platform.machine()}",
-        "Python": platform.python_version(),
-        "Django, django-q2": f"{django.get_version()}, {'.'.join(map(str, django_q.VERSION))}",
-        "SQLite": _sqlite(),
-        "PostgreSQL": _said(str(binaries() / "postgres"), "--version").split()[2],
-        "Redis": f"{_said('redis-server', '--version').split()[2].removeprefix('v=')}, client {redis.__version__}",
+def mirror_section(
+    context: str,
+    members: list[Member],
+    unchanged: dict[str, Unchanged],
+    changes: dict[str, Change],
+    rounds: int,
+) -> Section:
+    """Write what was measured of the mirror; `unchanged` and `changes` by database."""
+    text = MIRROR.format(
+        context=context,
+        verdicts=table(
+            [*_pass_verdicts(members), *_unchanged_verdicts(unchanged), *_change_verdicts(changes)]
+        ),
+        first="\n".join(_first_pass_row(member) for member in members),
+        unchanged="\n".join(_unchanged_row(members, database, it) for database, it in unchanged.items()),
+        changes="\n".join(_change_row(database, it) for database, it in changes.items()),
+        rounds=rounds,
+        most=members[-1].first_pass.experiments,
+        repeats=max(len(it.seconds) for it in changes.values()),
+    )
+    return Section("The mirror", text)
+
+
+def ratio(row: Row, name: str) -> float:
+    """Return how many times faster than the peer half of the answers of a server are; 0 if it did not answer."""
+    ours = row.samples[name]
+    return 0.0 if ours.failure else row.samples[PEER].p50 / ours.p50
+
+
+def _speed_verdicts(rows: list[Row]) -> list[Verdict]:
+    """Judge what was asked of the peer as well, and answered by it."""
+    judged = [row for row in rows if PEER in row.samples and not row.samples[PEER].failure]
+    verdicts = [
+        at_least(
+            f"{row.question.title}, {_clients(row)}, {name}", row.question.faster, ratio(row, name), " ×"
+        )
+        for row in judged
+        if row.question.faster > 1
+        for name in DATABASES
+    ]
+    others = [(ratio(row, name), row, name) for row in judged for name in DATABASES]
+    slow = [found for found in others if found[0] < 1] or (
+        [min(others, key=lambda it: it[0])] if others else []
+    )
+    return verdicts + [
+        _faster(row, name, f"not slower anywhere: {row.question.title}, {_clients(row)}, {name}", 1)
+        for _, row, name in slow
+    ]
+
+
+def _faster(row: Row, name: str, what: str, least: float) -> Verdict:
+    verdict = at_least(what, least, ratio(row, name), " ×")
+    failure = row.samples[name].failure
+    return replace(verdict, measured=failure) if failure else verdict
+
+
+def _alike(rows: list[Row]) -> str:
+    """Say whether all servers answered the same number of things to the same question."""
+    unlike = {
+        row.question.title: ", ".join(f"{name} {number}" for name, number in row.items.items())
+        for row in rows
+        if len(set(row.items.values())) > 1
     }
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {fact} |" for name, fact in facts.items())])
+    if not unlike:
+        return "All servers answered lists of the same length to the same question."
+    told = "; ".join(f"{title}: {numbers}" for title, numbers in unlike.items())
+    return f"Lists of different length were answered to these questions: {told}."
 
 
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(
-        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
+def _size_verdicts(rows: list[Row]) -> list[Verdict]:
+    return [
+        at_most(
+            f"{PAGE.title} with more experiments, {_clients(row)}, {database}",
+            SLOWER_WITH_MORE,
+            large.p50 / small.p50,
+            " ×",
+        )
+        for row in rows
+        if row.question == PAGE
+        for database, (small, large) in _pairs(row)
+    ]
+
+
+def _pairs(row: Row) -> list[tuple[str, tuple[Sample, Sample]]]:
+    """Return the samples of the smaller and the larger store by database."""
+    found = {
+        database: [sample for name, sample in row.samples.items() if name.startswith(database)]
+        for database in DATABASES
+    }
+    return [(database, (samples[0], samples[-1])) for database, samples in found.items()]
+
+
+def _pass_verdicts(members: list[Member]) -> list[Verdict]:
+    passes = [(f"{it.first_pass.experiments:,} experiments, {it.database}", it.first_pass) for it in members]
+    least = min(it.experiments for _, it in passes)
+    return [
+        *(
+            at_most(f"first pass, {what}", FIRST_PASS_SECONDS, it.seconds, " s")
+            for what, it in passes
+            if it.experiments == least
+        ),
+        *(at_most(f"its memory, {what}", PEAK_MEGABYTES, it.megabytes, " MB") for what, it in passes),
+    ]
+
+
+def _unchanged_verdicts(unchanged: dict[str, Unchanged]) -> list[Verdict]:
+    what = "a pass without changes beside the bare `stat` calls"
+    return [at_most(f"{what}, {database}", STAT_CALLS, it.ratio, " ×") for database, it in unchanged.items()]
+
+
+def _change_verdicts(changes: dict[str, Change]) -> list[Verdict]:
+    return [
+        *(
+            at_most(f"changed job in the API, the slowest, {database}", CHANGE_SECONDS, max(it.seconds), " s")
+            for database, it in changes.items()
+        ),
+        *(
+            at_most(f"memory of the running mirror, {database}", PEAK_MEGABYTES, it.megabytes, " MB")
+            for database, it in changes.items()
+        ),
+    ]
+
+
+def _first_pass_row(member: Member) -> str:
+    it = member.first_pass
+    return _row(
+        member.database,
+        f"{it.experiments:,}",
+        f"{it.jobs:,}",
+        figure(it.seconds),
+        figure(it.jobs / it.seconds),
+        figure(it.megabytes),
     )
 
 
-def _sqlite() -> str:
-    import sqlite3
+def _unchanged_row(members: list[Member], database: str, it: Unchanged) -> str:
+    experiments = max(member.first_pass.experiments for member in members)
+    figures = (figure(value) for value in (it.bare, it.look, it.ratio, it.usual))
+    return _row(database, f"{experiments:,}", f"{it.files:,}", *figures)
 
-    return sqlite3.sqlite_version
+
+def _change_row(database: str, it: Change) -> str:
+    return _row(
+        database,
+        f"{it.jobs:,}",
+        figure(it.p50),
+        figure(it.p95),
+        figure(max(it.seconds)),
+        figure(it.megabytes),
+    )
 
 
-def _said(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _speed_table(rows: list[Row], clients: int) -> str:
+    chosen = [row for row in rows if row.clients == clients]
+    names = list(chosen[0].samples)
+    titles = [title for name in names for title in _titles(name, PEER in names)]
+    lines = [[row.question.title, *(cell for name in names for cell in _cells(row, name))] for row in chosen]
+    return _table([f"{clients} client{'s' * (clients > 1)}", *titles], lines)
+
+
+def _titles(name: str, has_peer: bool) -> list[str]:
+    titles = [f"{name} p50", "p95", "/s"]
+    return [*titles, "×"] if has_peer and name != PEER else titles
+
+
+def _cells(row: Row, name: str) -> list[str]:
+    sample, has_peer = row.samples[name], PEER in row.samples
+    cells = [sample.failure, "", ""] if sample.failure else _figures(sample)
+    if not has_peer or name == PEER:
+        return cells
+    is_comparable = not sample.failure and not row.samples[PEER].failure
+    return [*cells, figure(ratio(row, name)) if is_comparable else ""]
+
+
+def _size_table(rows: list[Row]) -> str:
+    names = list(rows[0].samples)
+    titles = [title for name in names for title in _titles(name, False)]
+    lines = [
+        [f"{row.question.title}, {_clients(row)}", *(cell for name in names for cell in _cells(row, name))]
+        for row in rows
+    ]
+    return _table(["", *titles], lines)
+
+
+def _figures(sample: Sample) -> list[str]:
+    return [figure(sample.p50), figure(sample.p95), figure(sample.per_second)]
+
+
+def _clients(row: Row) -> str:
+    return "1 client" if row.clients == 1 else f"{row.clients} clients"
+
+
+def _table(titles: list[str], lines: Iterable[list[str]]) -> str:
+    return "\n".join([_row(*titles), _row(*["---"] * len(titles)), *(_row(*line) for line in lines)])
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

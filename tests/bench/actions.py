@@ -1,20 +1,56 @@
-"""The measurements of `make bench`."""
+"""How long an action waits for its command to start, with each broker.
+
+Real processes, a real store and real requests over HTTP. Only the site's `autosubmit` is a stand-in that notes when
+it was started: the real one needs 3 s to import itself, with or without a portal.
+"""
 
 import os
 import random
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.services import Portal
+from autosubmit_portal.management.demo import Autosubmit
+from tests import postgres, redis_server
+from tests.bench.page import Section
+from tests.services import Portal, kill_processes_of
 from tests.waiting import wait_for
+from tests.workflows import KINDS
 
 IDLE_SECONDS = 20.0
 WARM_UP = 5
 TICKS = os.sysconf("SC_CLK_TCK")
+STAND_IN = """#!/bin/sh
+[ "$1" = --version ] && { echo 4.1.17.1; exit; }
+date +%s.%N >started.new && mv started.new started
+[ ! -e "$HOME/slow" ] || sleep 120
+"""
+TEXT = """| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s | load |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+- **Broker**: where messages to workers wait. The database by default, here SQLite or PostgreSQL; Redis with
+  `PORTAL_BROKER_URL`, beside a PostgreSQL.
+- **Looks every**: `PORTAL_POLL_SECONDS`, how often an idle worker looks into the database. {poll:g} s is the default:
+  half of it is what an action waits for that on average. A worker waits at Redis without looking.
+- **p50, p95, max**: from `requested_at` of an action, which is before its transaction commits, to the first line of
+  its command: commit, message, claim, a fresh look at the store, the run directory, the start. {actions} actions in
+  each row, `POST ?action=generate` over HTTP, one after the other at random moments on an idle worker.
+- **Idle CPU**: of one core, over {idle:.0f} s in which nothing happens: the worker's processes, + those of the
+  PostgreSQL server.
+- **Stops in**: from SIGTERM to the end of `manage.py qcluster` while it looks at a command that takes two minutes. The
+  command goes on, and the next worker looks.
+- **Load**: the load average of the machine when the row was begun, other work and our own preparations included.
+
+Web, worker and mirror are real processes with real connections; PostgreSQL and Redis are on the same machine, without
+`fsync`. The store was made by the real Autosubmit, but the `autosubmit` that the actions start is a stand-in that notes
+the time: the real one needs about 3 s to import itself before it does anything, with or without a portal.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +65,15 @@ class Case:
     def title(self) -> str:
         """What the report calls it."""
         return f"Redis, {self.database}" if self.broker == "Redis" else self.database
+
+
+CASES = (
+    Case("database", "SQLite"),
+    Case("database", "PostgreSQL"),
+    Case("Redis", "PostgreSQL"),
+    Case("database", "PostgreSQL", poll=0.1),
+    Case("database", "PostgreSQL", poll=0.2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +108,41 @@ class Result:
             else f"{self.worker_cpu:.1f}"
         )
         return f"| {self.case.title} | {poll} | {figures} | {cpu} | {self.drain:.1f} | {self.load:.1f} |"
+
+
+def run(folder: Path, program: Path, actions: int, cases: tuple[Case, ...] = CASES) -> Section:
+    """Measure every case on one store; `program` is the real Autosubmit, to make the store with."""
+    autosubmit = Autosubmit(program, folder / "autosubmit-home")
+    autosubmit.prepare()
+    expid = KINDS["small"]().make(autosubmit)
+    stand_in = folder / "autosubmit"
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    rows = []
+    for number, case in enumerate(cases):
+        with _portal(case, folder / f"portal-{number}", Autosubmit(stand_in, autosubmit.home)) as portal:
+            rows.append(measure(case, portal, expid, actions).line)
+            print(rows[-1], flush=True)
+    text = TEXT.format(rows="\n".join(rows), actions=actions, idle=IDLE_SECONDS, poll=CASES[0].poll)
+    return Section("From request to command", text)
+
+
+@contextmanager
+def _portal(case: Case, home: Path, autosubmit: Autosubmit) -> Iterator[Portal]:
+    """Give a running portal of the case, with a worker of two processes."""
+    with ExitStack() as stack:
+        made = Portal(home=home, autosubmit=autosubmit, variables={"PORTAL_POLL_SECONDS": str(case.poll)})
+        if case.database == "PostgreSQL":
+            made.database_url = stack.enter_context(postgres.server()).create_database()
+        if case.broker == "Redis":
+            made.variables["PORTAL_BROKER_URL"] = stack.enter_context(redis_server.server()).url
+        stack.callback(kill_processes_of, autosubmit.home)
+        stack.callback(made.kill)
+        home.mkdir()
+        made.manage("collectstatic", "--no-input", "--verbosity=0")
+        made.set_up()
+        made.start()
+        yield made
 
 
 def measure(case: Case, portal: Portal, expid: str, actions: int) -> Result:
