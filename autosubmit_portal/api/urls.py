@@ -4,7 +4,7 @@ from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import actions, audit, experiments, health, jobs, metrics, portal, sites
+from autosubmit_portal.api import actions, audit, experiments, health, jobs, logs, metrics, portal, sites
 
 
 class NameConverter(StringConverter):
@@ -28,6 +28,10 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
     "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),
     "v4/experiments/<name:expid>/jobs/<name:job>/children": (jobs.ChildrenView, "api-children"),
+    "v4/experiments/<name:expid>/logs": (logs.LogsOfExperimentView, "api-logs"),
+    "v4/experiments/<name:expid>/logs/<name:log>": (logs.LogOfExperimentView, "api-log"),
+    "v4/experiments/<name:expid>/jobs/<name:job>/logs": (logs.LogsOfJobView, "api-job-logs"),
+    "v4/experiments/<name:expid>/jobs/<name:job>/logs/<name:log>": (logs.LogOfJobView, "api-job-log"),
     "v4/actions": (actions.ActionsView, "api-actions"),
     "v4/actions/<int:action_id>": (actions.ActionView, "api-action"),
     "v4/actions/<int:action_id>/output": (actions.OutputView, "api-output"),
