@@ -1,6 +1,5 @@
 """Routes of actions."""
 
-import codecs
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.fields import Query
-from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer
+from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer, whole_characters
 from autosubmit_portal.api.lookup import actor_of, find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
@@ -166,7 +165,7 @@ class OutputPart:
         ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
         is_last = self.offset + len(found) >= size
-        text, length = _characters(found, is_final=ended and is_last)
+        text, length = whole_characters(found, is_final=ended and is_last)
         next_offset = self.offset + length
         return {
             "step": self.step,
@@ -192,13 +191,6 @@ class OutputPart:
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = runner_for(self.action.site)
         return runner.output(self.action.run_directory(self.step), offset, limit)
-
-
-def _characters(data: bytes, *, is_final: bool) -> tuple[str, int]:
-    """Return the whole characters at the beginning of `data` and how many bytes they are."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(data, final=is_final)
-    return text, len(data) - len(decoder.getstate()[0])
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -33,6 +33,7 @@ ERRORS = {
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
     413: "The body is too long.",
     415: "The body is not JSON; send `Content-Type: application/json`.",
+    416: "The range is beyond the end; `Content-Range` says how long the log is.",
     422: "The `Idempotency-Key` has been used for another request; `action_id` is what that one made.",
     429: "Too many requests; `Retry-After` says when to try again.",
     503: "The store of the site cannot be read now; `detail` says why.",
@@ -164,7 +165,11 @@ def _path(name: str, description: str, example: Any) -> OpenApiParameter:
 EXPID = _path("expid", "The expid of the experiment.", "a000")
 RUN_ID = _path("run_id", "The number of the run.", 1)
 JOB = _path("job", "The name of the job.", "a000_20000101_fc0_1_SIM")
-RUN_ID = _path("run_id", "The number of the run.", 3)
+LOG = _path(
+    "log",
+    "The name of the log; of a compressed one with or without `.gz` or `.xz`.",
+    "20261124_093000_run.log",
+)
 ACTION_ID = _path("action_id", "The number of the action.", 17)
 SLUG = _path("slug", "The short name of the site.", "local")
 

@@ -248,6 +248,59 @@ OUTPUT = {
     "text": "Run successful\n",
     "is_over": True,
 }
+LOGS = {
+    "logs": [
+        {
+            "name": "20261124_093000_run.log",
+            "kind": "run",
+            "size": 13672,
+            "modified": "2026-11-24T10:12:31.500000+00:00",
+            "is_compressed": False,
+            "url": "/v4/experiments/a000/logs/20261124_093000_run.log",
+        }
+    ],
+    "pagination": PAGE | {"page_size": 50},
+}
+JOB_LOGS = {
+    "logs": [
+        {
+            "name": "a000_20000101_fc0_1_SIM.20261124093000.out.gz",
+            "kind": "out",
+            "size": 5505,
+            "modified": "2026-11-24T10:12:31.500000+00:00",
+            "is_compressed": True,
+            "url": "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM/logs/"
+            "a000_20000101_fc0_1_SIM.20261124093000.out.gz",
+        }
+    ],
+    "pagination": PAGE | {"page_size": 50},
+}
+LOG_PART = {
+    "name": "20261124_093000_run.log",
+    "file": "fe01-2c01a",
+    "offset": 0,
+    "next_offset": 15,
+    "size": 15,
+    "text": "Run successful\n",
+    "is_reset": False,
+    "is_over": True,
+}
+LOG_MATCHES = {
+    "name": "20261124_093000_run.log",
+    "file": "fe01-2c01a",
+    "size": 13672,
+    "matches": [
+        {
+            "line": 104,
+            "offset": 8731,
+            "length": 6,
+            "excerpt": "2026-11-24 09:31:02,114 Job a000_BAD is FAILED",
+        }
+    ],
+    "next_offset": 13667,
+    "next_line": 158,
+    "is_complete": True,
+}
 AUDIT_ENTRY: dict[str, Any] = {
     "id": 512,
     "at": "2026-11-24T09:00:00.123456+00:00",
@@ -311,6 +364,7 @@ PROBLEMS: dict[int, dict[str, Any]] = {
     ),
     413: problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),
     415: problem(415, "unsupported-media-type", "Unsupported media type “text/plain” in request."),
+    416: problem(416, "range-not-satisfiable", "The log has 13672 bytes; the range is beyond its end."),
     422: problem(
         422,
         "idempotency-key-reused",

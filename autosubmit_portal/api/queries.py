@@ -23,9 +23,11 @@ from autosubmit_portal.audit.origin import Door
 from experiments.catalogue import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.job_list import STATUSES
+from jobs.autosubmit.log_search import MAX_TEXT
 
 LAST_PAGE = 1_000_000
 LARGEST_NUMBER = 2**31 - 1
+LARGEST_SIZE = 2**53  # JSON's numbers are whole so far
 WILDCARDS = "`*` stands for anything, a leading `!` negates; upper and lower case are alike."
 NULLS = "What has no value comes last, in either direction."
 CURSOR = "Where to go on; it stands in `next` and `previous`. It takes the place of the page."
@@ -263,6 +265,40 @@ class OutputQuery(Query):
         help_text="The first byte; a negative one counts from the end.",
     )
     limit = number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
+
+
+class LogsQuery(SiteQuery):
+    """The list of logs."""
+
+    page = number("The page, from 1.", least=1, most=LAST_PAGE, default=1)
+    page_size = number("Logs on a page.", least=1, most=500, default=50)
+
+
+class LogQuery(SiteQuery):
+    """Reading a log, or searching in it."""
+
+    offset = serializers.IntegerField(
+        required=False,
+        min_value=-LARGEST_SIZE,
+        max_value=LARGEST_SIZE,
+        help_text="The first byte; a negative one counts from the end. By default 0.",
+    )
+    limit = number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
+    file = text("Of JSON: the `file` of an earlier answer, to be told when another file has taken its place.")
+    download = flag(default=False, help_text="Of the text: as a file to be saved.")
+    search = serializers.CharField(
+        required=False,
+        max_length=MAX_TEXT,
+        trim_whitespace=False,
+        help_text="A text to look for, as it is: it is no pattern.",
+    )
+    ignore_case = flag(
+        default=False, help_text="Of a search: A to Z is a to z; other letters are as they are."
+    )
+    line = number(
+        "Of a search: the number of the line that `offset` is in.", least=1, most=LARGEST_SIZE, default=1
+    )
+    most_matches = number("Of a search: stop after so many.", least=1, most=1000, default=100)
 
 
 class AuditQuery(NewestFirstQuery):

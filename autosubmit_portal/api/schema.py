@@ -11,6 +11,7 @@ from autosubmit_portal.api.authentication import BearerAuthentication, TokenAuth
 TAGS = [
     {"name": "Experiments", "description": "Experiments, and what is done to them."},
     {"name": "Jobs", "description": "The jobs of an experiment."},
+    {"name": "Logs", "description": "What Autosubmit and the jobs have logged."},
     {"name": "Actions", "description": "What was requested, and what came of it."},
     {"name": "Audit", "description": "Who did what."},
     {"name": "Sites", "description": "The Autosubmit installations."},

@@ -1,6 +1,5 @@
 """The page of a job, with its logs as they lie in the store."""
 
-import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,29 +9,15 @@ from django.test import Client
 from experiments.models import Site
 from jobs.models import Job
 from tests.admin.pages import page_of, text_of
-
-RC = """
-[database]
-path = {home}
-filename = autosubmit.db
-[local]
-path = {home}
-[structures]
-path = {home}
-[historicdb]
-path = {home}
-"""
+from tests.stores.written import write_store
 
 
 @pytest.fixture
 def logs(job: Job, tmp_path: Path) -> Path:
     """The folder of the logs of the experiment, in a store where nothing else is; the job has an output there."""
-    (tmp_path / ".autosubmitrc").write_text(RC.format(home=tmp_path))
-    sqlite3.connect(tmp_path / "autosubmit.db").execute("create table experiment (id)").connection.close()
+    folder = write_store(tmp_path, "a000") / "tmp" / "LOG_a000"
     Site.objects.update(home=str(tmp_path))
     Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.1.out")
-    folder = tmp_path / "a000" / "tmp" / "LOG_a000"
-    folder.mkdir(parents=True)
     (folder / "a000_SIM.1.out").write_bytes(b"first\n<script>alert(1)</script>\n")
     return folder
 
