@@ -130,10 +130,10 @@ class Store:
         return [
             pickle,
             pickle_database,
-            packages,
             *_with_log(database),
             *_with_log(structure),
             *_with_log(history),
+            packages,
         ]
 
     def _job_list_names(self, expid: str) -> tuple[str, str, str]:
