@@ -62,12 +62,7 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
 def problem_of(error: Exception) -> dict[str, Any] | None:
     """Return the body of the answer to `error`; None for one that nobody foresaw."""
     response = exception_handler(error, {})
-    return (
-        _refusal(error)
-        or _limit(error)
-        or _unreadable(error)
-        or (_http_error(error, response) if response else None)
-    )
+    return _refusal(error) or _limit(error) or (_http_error(error, response) if response else None)
 
 
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -101,15 +96,8 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
     return None
 
 
-def _unreadable(error: Exception) -> dict[str, Any] | None:
-    """Describe what a store does not give now; its text says what to do."""
-    if isinstance(error, BrokenStore | UnreadableMetrics):
-        return problem(503, "store-unreadable", str(error))
-    return None
-
-
 def _limit(error: Exception) -> dict[str, Any] | None:
-    """Describe what is too much for the portal."""
+    """Describe what is too much for the portal, or out of its reach."""
     match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -119,6 +107,8 @@ def _limit(error: Exception) -> dict[str, Any] | None:
         case OperationalError():
             logger.error("The database failed", exc_info=error)
             return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
+        case BrokenStore() | UnreadableMetrics():
+            return problem(503, "store-unreadable", str(error))
     return None
 
 
