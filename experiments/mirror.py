@@ -20,7 +20,7 @@ from experiments.autosubmit.store import (
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
-from jobs.autosubmit.wrappers import read_wrappers
+from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import BATCH, fitted, sync
 
 
@@ -103,9 +103,7 @@ def write(
     with transaction.atomic():
         Experiment.objects.select_for_update().values_list("pk").get(pk=experiment.pk)
         guard()
-        counts = sync(
-            experiment.pk, content.jobs, content.times, content.dependencies, wrappers=content.wrappers
-        )
+        counts = sync(experiment.pk, content.jobs, content.times, content.dependencies)
         _sync_runs(experiment, content.runs)
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
@@ -140,7 +138,6 @@ class _Content:
     dependencies: list[tuple[str, str]]
     times: dict[str, Any]
     runs: list[RunRecord]
-    wrappers: dict[str, str]
 
 
 def _read(store: Store, expid: str) -> _Content:
@@ -150,8 +147,8 @@ def _read(store: Store, expid: str) -> _Content:
         job_list = JobList()
     history = store.history_database(expid)
     dependencies = job_list.edges or read_dependencies(store.structure_database(expid))
-    wrappers = read_wrappers(store.wrapper_database(expid))
-    return _Content(job_list.jobs, dependencies, read_job_times(history), read_runs(history), wrappers)
+    jobs = wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid)))
+    return _Content(jobs, dependencies, read_job_times(history), read_runs(history))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:

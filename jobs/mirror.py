@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from django.db import connection
@@ -51,18 +50,13 @@ def sync(
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
     dependencies: Iterable[tuple[str, str]],
-    *,
-    wrappers: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Make the rows of one experiment equal to its job list; return the number of jobs per status.
 
-    `dependencies` are (parent, child) names; edges of unknown jobs are left out.
-    `wrappers` are the names of the wrappers by those of their jobs. Call it in a transaction that holds
+    `dependencies` are (parent, child) names; edges of unknown jobs are left out. Call it in a transaction that holds
     the row of the experiment, so that two mirrors do not add the same job.
     """
-    wanted = {
-        record.name: _row(record, times.get(record.name), wrappers.get(record.name, "")) for record in records
-    }
+    wanted = {record.name: _row(record, times.get(record.name)) for record in records}
     _sync_jobs(experiment_id, wanted)
     _sync_dependencies(
         experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted}
@@ -71,8 +65,8 @@ def sync(
     return dict(Counter(row[status] for row in wanted.values()))
 
 
-def _row(record: JobRecord, times: JobTimes | None, wrapper: str) -> Row:
-    values = fitted(Job, _values(record, times) | {"wrapper": wrapper})
+def _row(record: JobRecord, times: JobTimes | None) -> Row:
+    values = fitted(Job, _values(record, times))
     return tuple([values[name] for name in MIRRORED_FIELDS])
 
 

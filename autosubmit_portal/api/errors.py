@@ -103,19 +103,17 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
 
 
 def _unread(error: Exception) -> dict[str, Any] | None:
-    """Describe what the store does not have, or what cannot be read now; the text says what to do."""
+    """Describe what an experiment does not have, or has broken; the text says what to do."""
     match error:
         case MissingConfiguration():
             return problem(404, "no-configuration", str(error))
         case UnreadableConfiguration():
             return problem(409, "unreadable-configuration", str(error))
-        case BrokenStore() | UnreadableMetrics():
-            return problem(503, "store-unreadable", str(error))
     return None
 
 
 def _limit(error: Exception) -> dict[str, Any] | None:
-    """Describe what is too much for the portal."""
+    """Describe what is too much for the portal, or out of its reach."""
     match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -125,6 +123,8 @@ def _limit(error: Exception) -> dict[str, Any] | None:
         case OperationalError():
             logger.error("The database failed", exc_info=error)
             return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
+        case BrokenStore() | UnreadableMetrics():
+            return problem(503, "store-unreadable", str(error))
     return None
 
 

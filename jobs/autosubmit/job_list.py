@@ -57,6 +57,7 @@ class JobRecord:
 
     What a job does not have is an empty text or None. `remote_id` is the platform's number of the job. `wallclock` is
     "hh:mm", `processors` is what the configuration says. Logs are bare file names; the history has them more reliably.
+    `wrapper` stands elsewhere: see `jobs.autosubmit.wrappers`.
     """
 
     name: str
@@ -77,6 +78,7 @@ class JobRecord:
     out_log_remote: str
     err_log_remote: str
     fail_count: int
+    wrapper: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@
 Planned wrappers are what `create` and `inspect` would make (`--check_wrapper`); they count while there are no others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows, tables
-from jobs.autosubmit.job_list import UnreadableJobList
+from jobs.autosubmit.job_list import JobRecord, UnreadableJobList
 from jobs.autosubmit.values import LARGEST_ID, number, text
 
 _SENT = ("wrappers_jobs", "job_package")
@@ -35,6 +36,11 @@ def read_wrappers(source: Source) -> dict[str, str]:
         return {}
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The wrappers in {source} cannot be read: {error}.") from error
+
+
+def wrapped(jobs: Iterable[JobRecord], wrappers: Mapping[str, str]) -> list[JobRecord]:
+    """Return the jobs with the names of their wrappers, as `read_wrappers` returns them."""
+    return [replace(job, wrapper=wrappers[job.name]) if job.name in wrappers else job for job in jobs]
 
 
 def _read(source: Source, names: set[str]) -> dict[str, str]:

@@ -73,3 +73,10 @@ def test_the_page_names_what_the_job_waits_for_and_what_waits_for_it(as_viewer: 
     page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
     parents, children = page.partition("Waits for")[2].split("Is waited for by")
     assert ("a000_INI" in parents, "a000_POST" in children) == (True, True)
+
+
+def test_the_page_of_a_job_in_a_wrapper_names_that(as_viewer: Client, job: Job) -> None:
+    address = page_of("jobs_job", job.pk)
+    assert "Wrapper" not in text_of(as_viewer.get(address))
+    Job.objects.filter(pk=job.pk).update(wrapper="a000_ASThread_1")
+    assert "a000_ASThread_1" in text_of(as_viewer.get(address))

@@ -1,6 +1,9 @@
 """Fixtures of the API's tests: rows only. What needs the real Autosubmit is tested in tests/system."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,6 +12,8 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests import factories
+
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "peer-4.2.0"
 
 
 @pytest.fixture
@@ -51,3 +56,13 @@ def as_operator(api: Callable[..., APIClient], operator: User) -> APIClient:
 def as_manager(api: Callable[..., APIClient], manager: User) -> APIClient:
     """A client with the token of somebody who may do everything that a role allows."""
     return api(manager)
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Any]:
+    """Return what Autosubmit API 4.2.0 answered to a path; without the recordings the test is skipped."""
+    if not RECORDED.exists():
+        pytest.skip("the recorded answers of Autosubmit API are not here")
+    cases = json.loads((RECORDED / "manifest.json").read_text())["cases"]
+    files = {case["path"]: case["file"] for case in cases}
+    return lambda path: json.loads((RECORDED / "responses" / files[path]).read_text())

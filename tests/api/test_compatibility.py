@@ -22,11 +22,11 @@ from autosubmit_portal.api.queries import ExperimentsQuery, JobsQuery
 from experiments.models import Experiment
 from experiments.site_mirror import SiteMirror
 from tests import factories, stores
+from tests.api.conftest import RECORDED
 from tests.conftest import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
-RECORDED = REPOSITORY.parent / "shared" / "data" / "peer-4.2.0"
-STORE = (REPOSITORY.parent / "shared" / "data" / "real-store").resolve()
+STORE = (RECORDED.parent / "real-store").resolve()
 STATUS = "HTTP status"
 # What a word of the table says of a value; `another` is told of both.
 WORDS: dict[str, Callable[[Any], bool]] = {
@@ -120,13 +120,13 @@ def _cases() -> list[dict[str, Any]]:
     return [case for case in cases if case["path"].startswith("/v4/")]
 
 
-def _differences(client: APIClient) -> Iterator[Difference]:
+def _differences(client: APIClient, recorded: Callable[[str], Any]) -> Iterator[Difference]:
     for case in _cases():
-        recorded = (RECORDED / "responses" / case["file"]).read_text().replace("{ROOT}", str(STORE))
+        told = json.loads(json.dumps(recorded(case["path"])).replace("{ROOT}", str(STORE)))
         answer = client.get(case["path"])
         found = list(compared(case["status"], answer.status_code, STATUS))
         if (case["status"] < 400) == (answer.status_code < 400):  # else the bodies have nothing in common
-            found += compared(json.loads(recorded), answer.json())
+            found += compared(told, answer.json())
         yield from (Difference(case["path"], case["route"], *parts) for parts in found)
 
 
@@ -134,15 +134,15 @@ _found: list[Difference] = []
 
 
 @pytest.fixture
-def differences(tmp_path: Path, api: Callable[..., APIClient], viewer: User) -> list[Difference]:
+def differences(
+    tmp_path: Path, api: Callable[..., APIClient], viewer: User, recorded: Callable[[str], Any]
+) -> list[Difference]:
     """All differences; the store is mirrored and asked once for all tests."""
-    if not RECORDED.exists():
-        pytest.skip("the recorded answers of Autosubmit API are not beside the repository")
     if not _found:
         stores.configure(tmp_path, STORE)
         site = factories.create_site(autosubmit=sys.executable, home=str(tmp_path))
         SiteMirror(site.pk).look()
-        _found.extend(_differences(api(viewer)))
+        _found.extend(_differences(api(viewer), recorded))
     return _found
 
 

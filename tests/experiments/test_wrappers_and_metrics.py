@@ -1,13 +1,18 @@
-"""Wrappers that the real Autosubmit planned, and metrics that it collected from jobs."""
+"""Wrappers that Autosubmit made or planned, and metrics that it collected from jobs."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from experiments import mirror
-from experiments.models import Site
+from experiments.models import Experiment, Site
+from experiments.site_mirror import SiteMirror
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
+from jobs.models import Job
+from tests import factories, stores
 from tests.conftest import MakeExperiment
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +34,46 @@ JOBS:
     METRICS:
       - {NAME: sypd, FILENAME: speed}
 """
+
+
+EXPERIMENT = """
+CREATE TABLE experiment (id INTEGER PRIMARY KEY, name, description TEXT, autosubmit_version TEXT);
+INSERT INTO experiment VALUES (1, 'a000', 'wrapped', '4.1.17');
+"""
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """The file of the wrappers of a000 in a store of its own; its job list was written by 4.1.17.1."""
+    root = tmp_path / "autosubmit"
+    stores.make_database(root / "autosubmit.db", EXPERIMENT)
+    stores.configure(tmp_path, root)
+    made = stores.make_database(root / "a000" / "pkl" / "job_packages_a000.db", stores.WRAPPERS)
+    shutil.copy(stores.FOLDER / "4.1.17.1.pkl", made.parent / "job_list_a000.pkl")
+    return made
+
+
+def test_a_wrapper_is_mirrored_once_it_is_written(packages: Path, tmp_path: Path) -> None:
+    watcher = SiteMirror(factories.create_site(autosubmit=sys.executable, home=str(tmp_path)).pk)
+    watcher.look()
+    assert set(Job.objects.values_list("wrapper", flat=True)) == {""}
+    sent = "INSERT INTO wrappers_jobs VALUES (7, 'a000_ASThread_1', 'a000_20000101_fc0_1_SIM', 'now');"
+    stores.make_database(packages, sent)
+    watcher.look()
+    wrapped = Job.objects.exclude(wrapper="").values_list("name", "wrapper")
+    assert [*wrapped] == [("a000_20000101_fc0_1_SIM", "a000_ASThread_1")]
+
+
+def test_a_broken_file_of_wrappers_is_told_and_harms_no_jobs(packages: Path, tmp_path: Path) -> None:
+    watcher = SiteMirror(
+        factories.create_site(autosubmit=sys.executable, home=str(tmp_path)).pk, is_patient=False
+    )
+    watcher.look()
+    packages.write_bytes(b"no database" * 200)
+    watcher.look()
+    experiment = Experiment.objects.get()
+    assert "wrappers in" in experiment.problem
+    assert experiment.total_jobs == experiment.jobs.count() == 4
 
 
 @pytest.fixture

@@ -60,9 +60,3 @@ def test_nothing_is_written_when_nothing_differs(experiment: Experiment) -> None
     with CaptureQueriesContext(connection) as captured:
         sync(experiment.pk, records("WAITING"), {}, [])
     assert not [query["sql"] for query in captured if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))]
-
-
-def test_the_wrapper_of_a_job_follows_the_wrappers(experiment: Experiment) -> None:
-    sync(experiment.pk, records("WAITING"), {}, [], wrappers={"a000_1_SIM": "w1", "a000_2_SIM": "w1"})
-    sync(experiment.pk, records("WAITING"), {}, [], wrappers={"a000_1_SIM": "w2", "unknown": "w2"})
-    assert list(Job.objects.exclude(wrapper="").values_list("name", "wrapper")) == [("a000_1_SIM", "w2")]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.job_list import UnreadableJobList
-from jobs.autosubmit.wrappers import read_wrappers
+from jobs.autosubmit.job_list import UnreadableJobList, read_job_list
+from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from tests import stores
 
 OLD = """
@@ -61,3 +61,10 @@ def test_a_broken_file_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 200)
     with pytest.raises(UnreadableJobList, match=r"wrappers in .*job_packages_a000\.db cannot be read"):
         read_wrappers(path)
+
+
+def test_the_jobs_of_a_list_get_the_names_of_their_wrappers() -> None:
+    jobs = read_job_list(stores.FOLDER / "4.1.12.pkl").jobs
+    named = wrapped(jobs, {jobs[0].name: "w1", "another": "w2"})
+    assert [job.wrapper for job in named] == ["w1", "", "", ""]
+    assert [job.name for job in named] == [job.name for job in jobs]
