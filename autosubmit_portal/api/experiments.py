@@ -173,6 +173,8 @@ def _flags(query: Mapping[str, Any]) -> Q:
     conditions = Q(is_running=True) if query["only_active"] else Q()
     if "has_problem" in query:
         conditions &= ~Q(problem="") if query["has_problem"] else Q(problem="")
+    if "disagrees" in query:
+        conditions &= ~Q(disagreement="") if query["disagrees"] else Q(disagreement="")
     if "failed" in query:
         has_failed = Q(status_counts__has_key="FAILED")  # zeros are left out
         conditions &= has_failed if query["failed"] else ~has_failed
