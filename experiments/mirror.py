@@ -1,6 +1,6 @@
 """The mirror of one experiment: what its store says, into rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     ExperimentRecord,
     Fingerprint,
+    Recorded,
     Store,
     fingerprint,
     locate,
@@ -68,6 +69,20 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> None:
             Experiment.objects.filter(pk=known[expid][0]).update(**values)
 
 
+def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
+    """Write what the status table says where it differs from what it said, and return the expids of those."""
+    rows = Experiment.objects.filter(site=site, gone_at=None)
+    known = {expid: told for expid, *told in rows.values_list("expid", "recorded_status", "recorded_at")}
+    unrecorded = Recorded("", None)
+    differing = []
+    for expid, told in known.items():
+        recorded = statuses.get(expid, unrecorded)
+        if told != [recorded.status, recorded.at]:
+            rows.filter(expid=expid).update(recorded_status=recorded.status, recorded_at=recorded.at)
+            differing.append(expid)
+    return differing
+
+
 def mark_gone(site: Site, expids: set[str]) -> None:
     """Mark the experiments that are not among `expids` as gone from the store; nothing is deleted."""
     present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
@@ -110,6 +125,7 @@ def write(
             status_counts=counts,
             total_jobs=sum(counts.values()),
             problem="",
+            is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
             refreshed_at=timezone.now(),
@@ -124,7 +140,7 @@ def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> Non
 def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
     alive = Liveness(False, None, absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive), problem="", fingerprint=files, refreshed_at=timezone.now()
+        **_seen_alive(alive), problem="", is_absent=True, fingerprint=files, refreshed_at=timezone.now()
     )
 
 

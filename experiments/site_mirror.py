@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,8 +13,8 @@ from django.utils import timezone
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.autosubmit.environment import environment
 from experiments.autosubmit.liveness import Liveness, Locks, liveness, read_locks
+from experiments.autosubmit.program import program_version
 from experiments.autosubmit.store import (
     BrokenStore,
     Fingerprint,
@@ -24,12 +23,16 @@ from experiments.autosubmit.store import (
     fingerprint,
     is_job_list_touched,
     read_experiments,
+    read_statuses,
+    status_fingerprint,
 )
+from experiments.disagreement import Doubts
 from experiments.lease import Lease, LostLease, holder
-from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, write
+from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, sync_statuses, write
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
 from experiments.turns import Turns
+from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.job_list import UnreadableJobList
 
@@ -88,10 +91,12 @@ class SiteMirror:
     program_seen: tuple[str, float] | None = None
     program_checked: float = 0.0
     beaten: float = 0.0
+    statuses_seen: Fingerprint | None = None
+    doubts: Doubts = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
-        self.lease = Lease(self.site_id)
+        self.lease, self.doubts = Lease(self.site_id), Doubts(self.site_id, is_patient=self.is_patient)
 
     def look(self) -> list[Experiment]:
         """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
@@ -109,6 +114,7 @@ class SiteMirror:
         is_ours = self.lease.take()
         if is_ours and self.is_standing_by:
             self.is_standing_by, self.database_seen, self.seen = False, None, {}
+            self.statuses_seen = None
             self.looks, self.glances = Turns(), Turns()
             logger.info("%s mirrors site %s", holder(), self.site_id)
         elif not is_ours and not self.is_standing_by:
@@ -125,12 +131,17 @@ class SiteMirror:
             self._check_program(site)
             store = store_of(site)
             self._read_experiments(site, store)
+            self._read_statuses(site, store)
         except BrokenStore as problem:
             self.database_seen = None
             _say_problem(site, str(problem))
             return []
         _say_problem(site, "")
-        ended = self._look_at_experiments(site, store)
+        locks = read_locks()
+        ended = self._look_at_experiments(site, store, locks)
+        if locks.is_known:
+            self.lease.hold()
+            self.doubts.judge()
         self._beat(site)
         return ended
 
@@ -168,6 +179,19 @@ class SiteMirror:
         self._recall(site)
         self.database_seen = now
 
+    def _read_statuses(self, site: Site, store: Store) -> None:
+        """Read the status table if it has changed; it decides nothing, so that it may be unreadable for a while."""
+        now = status_fingerprint(store)
+        if now == self.statuses_seen:
+            return
+        try:
+            statuses = read_statuses(store)
+        except (UnreadableDatabase, OSError) as error:
+            logger.warning("The status table of site %s cannot be read: %s", site, error)
+        else:
+            self.doubts.touch(sync_statuses(site, statuses))
+        self.statuses_seen = now
+
     def _recall(self, site: Site) -> None:
         """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
         rows = Experiment.objects.filter(site=site, gone_at=None)
@@ -179,10 +203,11 @@ class SiteMirror:
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
         for expid, files, is_running in new.values_list("expid", "fingerprint", "is_running").iterator():
             self.seen[expid] = (_as_fingerprint(files), is_running)
+            self.doubts.touch([expid])
 
-    def _look_at_experiments(self, site: Site, store: Store) -> list[Experiment]:
+    def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
         """Look at all files of those that need attention and of some others, and at the job lists of the rest."""
-        locks, began = read_locks(), timezone.now()
+        began = timezone.now()
         is_whole = not self.is_patient or self.looks.complete_since is None
         chosen = set(self.seen) if is_whole else self._attended(site, locks)
         quiet = iter(()) if is_whole else self._in_turn(site, store, chosen)
@@ -236,6 +261,7 @@ class SiteMirror:
         experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
         is_read = self._refreshed(experiment, store, now, alive)
         self.seen[expid] = (now if is_read else files, alive.is_running)
+        self.doubts.touch([expid])
         if not is_same_run:
             self._notice(experiment, alive)
         return experiment if was_running and not alive.is_running else None
@@ -291,29 +317,6 @@ class SiteMirror:
             swept_at = self.looks.complete_since or site.swept_at
             Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now(), swept_at=swept_at)
             self.beaten = time.monotonic()
-
-
-def program_version(program: Path, home: Path) -> str:
-    """Return what `autosubmit --version` says; raise BrokenStore with the reason and the remedy when it cannot run."""
-    try:
-        done = subprocess.run(
-            [str(program), "--version"],
-            env=environment(program, home),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=60,  # it takes 3 s; a minute means that the file system hangs
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BrokenStore(
-            f"The Autosubmit program {program} cannot run: {error}. Repair the installation."
-        ) from error
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        reason = last[0] if last else f"exit status {done.returncode}"
-        raise BrokenStore(f"The Autosubmit program {program} is broken: {reason}. Repair the installation.")
-    return done.stdout.strip().splitlines()[-1].split()[-1]
 
 
 def _say_problem(site: Site, problem: str) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
@@ -39,6 +39,7 @@ class ExperimentAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         filters.RunningFilter,
         filters.FailedFilter,
         filters.ProblemFilter,
+        filters.DisagreementFilter,
         "site",
         "owner",
         "hpc",
@@ -67,14 +68,11 @@ class ExperimentAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     @admin.display(description="State", ordering="is_running")
     def state(self, experiment: Experiment) -> SafeString:
-        """Show the lamp, and whether there is a problem."""
-        if not experiment.problem:
-            return presentation.lamp(experiment)
-        return format_html(
-            '{} <span class="flag" title="{}">Problem</span>',
-            presentation.lamp(experiment),
-            experiment.problem,
-        )
+        """Show the lamp, and whether there is a problem or a contradiction."""
+        flags = (("Problem", experiment.problem), ("Contradictory", experiment.disagreement))
+        shown = ((text, word) for word, text in flags if text)
+        marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
+        return format_html("{}{}", presentation.lamp(experiment), marks)
 
     @admin.display(description="Progress")
     def progress(self, experiment: Experiment) -> SafeString:

@@ -62,6 +62,14 @@ class ProblemFilter(ConditionFilter):
     labels = ("Has a problem", "Reads well")
 
 
+class DisagreementFilter(ConditionFilter):
+    """Experiments of which the database, the process and the job list say different things."""
+
+    title, parameter_name = "evidence", "disagrees"
+    condition = ~Q(disagreement="")
+    labels = ("Contradicted", "Agrees")
+
+
 class GoneFilter(SimpleListFilter):
     """Experiments that are gone from the store; they are left out by default."""
 

@@ -29,6 +29,9 @@ EXPERIMENT_ITEM: dict[str, Any] = {
     "evidence": "process 4711 holds the lock",
     "status_counts": {"COMPLETED": 40, "QUEUING": 2, "RUNNING": 1, "WAITING": 21},
     "problem": "",
+    "disagreement": "",
+    "disagrees_since": None,
+    "looked_at": "2026-11-24T09:30:14+00:00",
     "refreshed_at": "2026-11-24T09:30:13+00:00",
     "changed_at": "2026-11-24T09:30:12+00:00",
     "active_action": 17,
@@ -37,6 +40,7 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "autosubmit_version": "4.1.17",
     "model": None,
     "branch": "main",
+    "recorded_status": "RUNNING",
     "gone_at": None,
 }
 PAGE = {

@@ -25,7 +25,7 @@ from autosubmit_portal.api.documentation import EXPID, JOB, LOG, answer, format_
 from autosubmit_portal.api.errors import ProblemRenderer, problem
 from autosubmit_portal.api.formats import PortalView, TextRenderer, whole_characters
 from autosubmit_portal.api.lookup import find_experiment, find_job
-from autosubmit_portal.api.pagination import page_info, page_slice
+from autosubmit_portal.api.pagination import numbered_page, page_info
 from autosubmit_portal.api.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.requests import LONGEST_WAIT_SECONDS, preferred_wait
@@ -176,7 +176,7 @@ def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.of(request)
     with _told():
         files = logs_of(owner.experiment, owner.job).files()
-    page = files[page_slice(query["page"], query["page_size"])]
+    page = numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
         LogItem(
@@ -189,11 +189,9 @@ def _list(request: Request, owner: Owner) -> Response:
                 "url": f"{quote(request.path.rstrip('/'))}/{quote(file.name)}{site}",
             }
         ).data
-        for file in page
+        for file in page.rows
     ]
-    return Response(
-        {"logs": items, "pagination": page_info(query["page"], query["page_size"], len(items), len(files))}
-    )
+    return Response({"logs": items, "pagination": page_info(query, page, len(files))})
 
 
 def _content(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> HttpResponseBase:

@@ -150,6 +150,17 @@ def read_page(
     )
 
 
+def numbered_page(request: Request, items: Sequence[Any], query: Mapping[str, Any]) -> Page:
+    """Return the page of a short list that `page` and `page_size` of a query ask for."""
+    number, size = query["page"], query["page_size"]
+    found = items[(number - 1) * size : number * size]
+    return Page(
+        found,
+        _numbered(request, number + 1) if number * size < len(items) else None,
+        _numbered(request, number - 1) if found and number > 1 else None,
+    )
+
+
 def listing(page: Page, results: Any) -> Response:
     """Answer a page of a list that has no numbered pages."""
     return Response({"next": page.next, "previous": page.previous, "results": results})
@@ -195,6 +206,10 @@ def _attributes(order: Order) -> Callable[[Any], Sequence[Any]]:
 def _address(request: Request, cursor: Cursor) -> str:
     address = remove_query_param(request.build_absolute_uri(), "page")
     return str(replace_query_param(address, "cursor", str(cursor)))
+
+
+def _numbered(request: Request, number: int) -> str:
+    return str(replace_query_param(request.build_absolute_uri(), "page", number))
 
 
 def _signer() -> Signer:

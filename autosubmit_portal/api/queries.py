@@ -147,6 +147,10 @@ class ExperimentsQuery(SelectiveQuery):
     has_problem = flag(
         required=False, help_text="Whether the mirror could not read a file of the experiment."
     )
+    disagrees = flag(
+        required=False,
+        help_text="Whether Autosubmit's database, the process and the job list contradict each other.",
+    )
     failed = flag(required=False, help_text="Whether the experiment has FAILED jobs.")
     gone = flag(
         default=False, help_text="Those that are gone from the store, instead of those that are in it."

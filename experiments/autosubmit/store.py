@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jobs.autosubmit import postgres
+from jobs.autosubmit.database import Source, rows, tables
 from jobs.autosubmit.postgres import Changes, Schema
 
 _Stamp = tuple[int, int, int]
@@ -34,6 +35,8 @@ _LOCK_WAIT_SECONDS = 2.0
 _EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
 _OLDEST_ARCHIVE = 2010
+_STATUS_TABLE = "experiment_status"
+_WITH_ZONE = re.compile(r"([+-]\d\d:?\d\d|Z)$")
 
 
 class BrokenStore(Exception):
@@ -106,6 +109,11 @@ class Store:
     def lock_name(self, expid: str) -> str:
         """Return the same as a text, of which a pass needs one for each experiment."""
         return f"{self._root}/{expid}/tmp/autosubmit.lock"  # noqa: S108
+
+    @property
+    def status_database(self) -> Path:
+        """Return where newer versions keep the status table."""
+        return self.database.with_name("as_times.db")
 
     def absence(self, expid: str) -> str:
         """Return a sentence that says why an experiment has no folder; blank if it has one."""
@@ -185,6 +193,17 @@ class ExperimentRecord:
     created_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the status table says of an experiment: RUNNING after every start, and for ever in most versions.
+
+    `at` is None where the time is of an old version, which left out its zone.
+    """
+
+    status: str
+    at: datetime | None
+
+
 def locate(home: Path, configuration: Path | None = None) -> Store:
     """Return the store that an rc file describes: `configuration`, or `.autosubmitrc` in `home`.
 
@@ -261,6 +280,34 @@ def database_fingerprint(store: Store) -> Fingerprint:
     if store.postgres_url:
         return ((0, *store.changes.get(postgres.OF_ALL, postgres.NONE).marks),)
     return tuple(_stamps(str(store.database)))
+
+
+def status_fingerprint(store: Store) -> Fingerprint:
+    """Return what tells whether the status table must be read again."""
+    return (*database_fingerprint(store), *_stamps(str(store.status_database)))
+
+
+def read_statuses(store: Store) -> dict[str, Recorded]:
+    """Return what the status table says of each experiment; nothing where there is no table.
+
+    It stands in `as_times.db`, in `autosubmit.db`, or in PostgreSQL. Raises UnreadableDatabase or OSError.
+    """
+    sources: list[Source] = [store.status_database, store.database]
+    if store.postgres_url:
+        sources = [Schema(store.postgres_url, "")]
+    for source in sources:
+        try:
+            if _STATUS_TABLE in tables(source):
+                found = rows(source, _STATUS_TABLE, ("name", "status", "modified"))
+                return {row["name"]: _recorded(row) for row in found if _is_expid(row.get("name"))}
+        except FileNotFoundError:
+            continue
+    return {}
+
+
+def _recorded(row: dict[str, Any]) -> Recorded:
+    status, modified = _text(row.get("status")).upper()[:20], _text(row.get("modified"))
+    return Recorded(status, _instant(modified) if _WITH_ZONE.search(modified) else None)
 
 
 def _rc_file(home: Path, configuration: Path | None) -> Path:

@@ -62,6 +62,11 @@ class Migration(migrations.Migration):
                 ('refreshed_at', models.DateTimeField(help_text='When its files were last read.', null=True)),
                 ('fingerprint', models.JSONField(default=list)),
                 ('problem', models.TextField(blank=True)),
+                ('is_absent', models.BooleanField(default=False)),
+                ('recorded_status', models.CharField(blank=True, max_length=20)),
+                ('recorded_at', models.DateTimeField(null=True)),
+                ('disagreement', models.TextField(blank=True)),
+                ('disagrees_since', models.DateTimeField(null=True)),
                 ('gone_at', models.DateTimeField(help_text='When it was first missing from the store.', null=True)),
                 ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='experiments', to='experiments.site')),
             ],
@@ -136,6 +141,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='experiment',
             index=models.Index(fields=['-changed_at'], name='experiments_changed'),
+        ),
+        migrations.AddIndex(
+            model_name='experiment',
+            index=models.Index(condition=models.Q(('disagreement', ''), _negated=True), fields=['site', 'expid'], name='experiments_disagreeing'),
         ),
         migrations.AddConstraint(
             model_name='experiment',

@@ -1,6 +1,7 @@
 """An experiment, as mirrored from the store of its site."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -40,7 +41,10 @@ class Experiment(models.Model):
 
     `status_counts` holds the number of jobs per status name (zeros left out). `is_running` is decided by `evidence`,
     never by Autosubmit's own status table. `fingerprint` says which version of the store's files is mirrored.
-    `problem` is blank unless a file could not be read; the last good mirror stays.
+    `problem` is blank unless a file could not be read; the last good mirror stays. `is_absent` means that it has no
+    folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
+    says, and `disagreement` where that, the process and the job list contradict each other: see
+    `experiments.disagreement`.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
@@ -61,6 +65,11 @@ class Experiment(models.Model):
     refreshed_at = models.DateTimeField(null=True, help_text="When its files were last read.")
     fingerprint = models.JSONField(default=list)
     problem = models.TextField(blank=True)
+    is_absent = models.BooleanField(default=False)
+    recorded_status = models.CharField(max_length=20, blank=True)
+    recorded_at = models.DateTimeField(null=True)
+    disagreement = models.TextField(blank=True)
+    disagrees_since = models.DateTimeField(null=True)
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
 
     objects = ExperimentQuerySet.as_manager()
@@ -71,11 +80,23 @@ class Experiment(models.Model):
             # The console's first question: what runs?
             models.Index(fields=["site", "expid"], condition=Q(is_running=True), name="experiments_running"),
             models.Index(fields=["-changed_at"], name="experiments_changed"),
+            # What is wrong? Few are.
+            models.Index(
+                fields=["site", "expid"], condition=~Q(disagreement=""), name="experiments_disagreeing"
+            ),
         ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:
         return self.expid
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the mirror last looked whether its files have changed, or later: no row is written for each look."""
+        if self.gone_at is not None:
+            return self.refreshed_at
+        of_site = self.site.mirrored_at if self.is_running else self.site.swept_at
+        return max((at for at in (of_site, self.refreshed_at) if at), default=None)
 
     @property
     def has_job_list(self) -> bool:

@@ -28,7 +28,7 @@ _TABLES = [
     "wrappers_jobs",
     "preview_wrappers_jobs",
 ]
-_TABLES_OF_ALL = ["experiment", "details"]
+_TABLES_OF_ALL = ["experiment", "details", "experiment_status"]
 _PICKLES = "job_pkl"
 # SQLAlchemy, whose form of address Autosubmit takes, lets it name a driver.
 _DRIVER = re.compile(r"postgres(ql)?(\+\w+)?://")
@@ -36,13 +36,16 @@ _DRIVER = re.compile(r"postgres(ql)?(\+\w+)?://")
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The tables of one experiment. `url` is the `connection_url` of the rc file; it may hold a password."""
+    """The tables of one experiment, or with a blank `expid` those of all.
+
+    `url` is the `connection_url` of the rc file; it may hold a password.
+    """
 
     url: str
     expid: str
 
     def __str__(self) -> str:
-        return f"of {self.expid} in PostgreSQL"
+        return f"of {self.expid or 'all'} in PostgreSQL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,9 @@ def rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -
 
 def tables(schema: Schema) -> set[str]:
     """Return the tables in the schema of an experiment. Raises Error."""
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = coalesce(nullif(%s, ''), current_schema())"
     with _connected(schema.url) as connection:
-        found = _all(connection, "SELECT tablename FROM pg_tables WHERE schemaname = %s", schema.expid)
+        found = _all(connection, query, schema.expid)
     return {row["tablename"] for row in found}
 
 

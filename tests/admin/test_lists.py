@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import escape
 
 from autosubmit_portal.access.roles import Role
@@ -236,3 +237,16 @@ def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, ex
     page = text_of(as_viewer.get(list_of("experiments_run"), {"experiment": experiment.pk}))
     assert ("Run 77" in page or ">77<" in page, Run.objects.count()) == (True, 2)
     assert "88" not in page.partition("result_list")[2].partition("</table>")[0]
+
+
+def test_experiments_that_contradict_themselves_are_marked_and_found(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    Experiment.objects.update(disagreement="It says RUNNING.", disagrees_since=timezone.now())
+    agreeing = factories.create_experiment(experiment.site)
+    found = as_viewer.get(list_of("experiments_experiment"), {"disagrees": "yes"}).content.decode()
+    assert 'title="It says RUNNING.">Contradictory<' in found
+    assert agreeing.expid not in found
+    assert (
+        "It says RUNNING." in as_viewer.get(page_of("experiments_experiment", experiment.pk)).content.decode()
+    )

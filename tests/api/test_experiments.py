@@ -202,3 +202,15 @@ def test_runs_come_oldest_first(as_viewer: APIClient, experiment: Experiment) ->
     assert [run["run_id"] for run in runs] == [1, 2]
     assert (runs[1]["start"], runs[1]["finish"]) == ("2026-01-01T00:00:00+00:00", None)
     assert (runs[1]["completed"], runs[1]["total"]) == (4, 9)
+
+
+def test_experiments_that_contradict_themselves_are_found(
+    as_viewer: APIClient, experiment: Experiment
+) -> None:
+    since = datetime(2026, 11, 24, 14, 2, tzinfo=UTC)
+    factories.create_experiment(
+        experiment.site, expid="a009", disagreement="Says RUNNING.", disagrees_since=since
+    )
+    assert (expids(as_viewer, disagrees=True), expids(as_viewer, disagrees=False)) == (["a009"], ["a000"])
+    shown = as_viewer.get("/v4/experiments/a009").json()
+    assert (shown["disagreement"], shown["disagrees_since"][:16]) == ("Says RUNNING.", "2026-11-24T14:02")

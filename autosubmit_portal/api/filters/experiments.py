@@ -37,6 +37,8 @@ COLUMNS = {
     "site": "site__slug",
     "is_running": "is_running",
     "problem": "problem",
+    "disagreement": "disagreement",
+    "disagrees_since": "disagrees_since",
     "refreshed_at": "refreshed_at",
     "changed_at": "changed_at",
     "autosubmit_version": "version",
@@ -46,7 +48,7 @@ COLUMNS = {
 ORDERS = (*COLUMNS, *COUNTED)
 # Times that may be asked for as `<name>_after` and `<name>_before`.
 TIMES = {"created": "created_at", "changed": "changed_at", "refreshed": "refreshed_at"}
-NULLABLE = frozenset(TIMES.values())
+NULLABLE = frozenset((*TIMES.values(), "disagrees_since"))
 # Orders by a count sort by this annotation.
 COUNT = "ordered_count"
 
@@ -122,6 +124,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "site": lambda slug: Q(site__slug=slug),
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
+    "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
     "failed": lambda failed: _has_jobs("FAILED") if failed else ~_has_jobs("FAILED"),
     "total_min": compared("total_jobs", "gte"),
     "total_max": compared("total_jobs", "lte"),

@@ -49,6 +49,11 @@ class ExperimentItem(serializers.Serializer[Experiment]):
         child=serializers.IntegerField(), help_text="Number of jobs per status; zeros are left out."
     )
     problem = serializers.CharField(help_text="What the mirror could not read; blank if all is well.")
+    disagreement = serializers.CharField(
+        help_text="Where Autosubmit's database, the process and the job list contradict each other, and what to do; "
+        "blank if they agree."
+    )
+    disagrees_since = InstantField(allow_null=True, help_text="Since when they do.")
     refreshed_at = InstantField(allow_null=True, help_text="When its files were last read.")
     changed_at = InstantField(allow_null=True, help_text="When its files last changed.")
     active_action = serializers.IntegerField(
@@ -62,6 +67,12 @@ class ExperimentDetail(ExperimentItem):
     autosubmit_version = TextOrNullField(source="version")
     model = TextOrNullField(help_text="The model, as the project names it.")
     branch = TextOrNullField(help_text="The branch of the project.")
+    looked_at = InstantField(
+        allow_null=True, help_text="When the mirror last looked whether its files have changed, or later."
+    )
+    recorded_status = TextOrNullField(
+        help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."
+    )
     gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
 
 

@@ -1,0 +1,124 @@
+"""Where Autosubmit's status table, the process and the job list contradict each other.
+
+Evidence decides whether an experiment runs. What else says so and is wrong is told: it means a run that was killed, a
+host that went down, or a run on a host that the mirror does not see.
+"""
+
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from experiments.losses import ACTIVE_STATUSES
+from experiments.models import Experiment, Run
+
+SETTLE_SECONDS = 10.0
+"""A run that just starts or ends contradicts itself for a moment, which is not told."""
+
+# More names than this are not named in a query.
+_MANY = 500
+
+
+def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
+    """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
+
+    `finished_at` is the end of its newest run according to its history, which is written when a run ends by itself.
+    """
+    if experiment.is_absent:
+        return ""
+    return _unrecorded(experiment) if experiment.is_running else _unfounded(experiment, finished_at)
+
+
+def _unrecorded(experiment: Experiment) -> str:
+    """Say that a process runs what Autosubmit's database calls something else; without a row it calls it nothing."""
+    status = experiment.recorded_status
+    if status in ("", "RUNNING"):
+        return ""
+    return f"Autosubmit's database says {status}, but {experiment.evidence}. The process counts."
+
+
+def _unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
+    """Say what claims that there is a run, where there is no process."""
+    claims = []
+    if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
+        claims.append("Autosubmit's database says RUNNING")
+    active = [(count, name) for name in ACTIVE_STATUSES if (count := experiment.count(name))]
+    if active:
+        claims.append("the job list has " + ", ".join(f"{count:,} {name}" for count, name in active))
+    if not claims:
+        return ""
+    said = " and ".join(claims)
+    return (
+        f"{said[0].upper()}{said[1:]}, but no process was found on {platform.node()}. It was stopped or killed, "
+        "or it runs on another host: look there, then restart it if it is still wanted."
+    )
+
+
+def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
+    since = experiment.recorded_at
+    return finished_at is not None and (since is None or finished_at >= since)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Since when something contradicts the evidence, and when that is old enough to be told (monotonic clock)."""
+
+    since: datetime
+    due: float
+
+
+class Doubts:
+    """What was seen to contradict itself at one site, and is told when it stays so.
+
+    With `is_patient` False everything is told at once.
+    """
+
+    def __init__(self, site_id: int, *, is_patient: bool = True) -> None:
+        self.site_id = site_id
+        self.settle_seconds = SETTLE_SECONDS if is_patient else 0.0
+        self._touched: set[str] = set()
+        self._doubts: dict[str, Doubt] = {}
+
+    def touch(self, expids: Iterable[str]) -> None:
+        """Have these judged next time, because something about them has changed."""
+        self._touched.update(expids)
+
+    def judge(self) -> None:
+        """Judge what has changed, and again what is in doubt for long enough; write what differs from what was told."""
+        now = time.monotonic()
+        due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
+        self._touched = set()
+        for experiment in self._rows(due) if due else ():
+            self._tell(experiment, disagreement(experiment, experiment.finished_at), now)
+
+    def _rows(self, expids: set[str]) -> QuerySet[Any]:
+        rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
+        if len(expids) <= _MANY:
+            rows = rows.filter(expid__in=expids)
+        newest = Run.objects.filter(experiment=OuterRef("pk")).order_by("-run_id")
+        return rows.defer("fingerprint", "description").annotate(
+            finished_at=Subquery(newest.values("finished_at")[:1])
+        )
+
+    def _tell(self, experiment: Experiment, text: str, now: float) -> None:
+        if not text:
+            self._doubts.pop(experiment.expid, None)
+            _write(experiment, "", None)
+        elif experiment.disagrees_since:
+            _write(experiment, text, experiment.disagrees_since)
+        else:
+            new = Doubt(timezone.now(), now + self.settle_seconds)
+            doubt = self._doubts.setdefault(experiment.expid, new)
+            if doubt.due <= now:
+                del self._doubts[experiment.expid]
+                _write(experiment, text, doubt.since)
+
+
+def _write(experiment: Experiment, text: str, since: datetime | None) -> None:
+    if (experiment.disagreement, experiment.disagrees_since) != (text, since):
+        Experiment.objects.filter(pk=experiment.pk).update(disagreement=text, disagrees_since=since)

@@ -1,0 +1,222 @@
+"""What is said where Autosubmit's status table, the process and the job list contradict each other."""
+
+import fcntl
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from experiments.autosubmit.store import Store
+from experiments.disagreement import Doubts
+from experiments.models import Experiment, Site
+from experiments.site_mirror import SiteMirror
+from tests import stores
+from tests.experiments.small_stores import (
+    COMPLETED,
+    RUNNING,
+    SUBMITTED,
+    create_site,
+    make_store,
+    write_pickle,
+)
+
+pytestmark = pytest.mark.django_db
+STATUS = (
+    "CREATE TABLE IF NOT EXISTS experiment_status (exp_id integer PRIMARY KEY, name text NOT NULL, "
+    "status text NOT NULL, seconds_diff integer NOT NULL, modified text NOT NULL);"
+)
+HISTORY = (
+    "CREATE TABLE IF NOT EXISTS experiment_run (run_id INTEGER, start INTEGER, finish INTEGER);"
+    "CREATE TABLE IF NOT EXISTS job_data (id INTEGER, job_name TEXT);"
+)
+STARTED_AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOST = platform.node()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with one experiment that was never run."""
+    return make_store(tmp_path, ["a000"])
+
+
+@pytest.fixture
+def site(store: Store) -> Site:
+    """A site that serves it."""
+    return create_site(store)
+
+
+def record(
+    store: Store, status: str, at: str = "2026-11-24T12:00:00+0000", name: str = "as_times.db"
+) -> None:
+    """Write into the status table, as `autosubmit run` does when it starts."""
+    row = ("INSERT OR REPLACE INTO experiment_status VALUES (1, 'a000', ?, 0, ?)", (status, at))
+    stores.make_database(store.root / name, STATUS, [row])
+
+
+def add_run(store: Store, run_id: int, finish: int) -> None:
+    """Write a run into the history that ended so many seconds after it started; 0: not yet."""
+    start = int(STARTED_AT.timestamp())
+    row = ("INSERT INTO experiment_run VALUES (?, ?, ?)", (run_id, start, start + finish if finish else 0))
+    stores.make_database(store.root / "d/job_data_a000.db", HISTORY, [row])
+
+
+def look(site: Site) -> Experiment:
+    """Make one pass that tells at once what it sees, and return the experiment."""
+    mirror = SiteMirror(site.pk, is_patient=False)
+    mirror.look()
+    mirror.lease.release()
+    return Experiment.objects.select_related("site").get(site=site)
+
+
+def test_an_experiment_that_was_never_run_contradicts_nothing(site: Site) -> None:
+    assert look(site).disagreement == ""
+
+
+@pytest.mark.parametrize("name", ["as_times.db", "autosubmit.db"])
+def test_a_database_that_says_running_without_a_process_is_told(site: Site, store: Store, name: str) -> None:
+    record(store, "RUNNING", name=name)
+    experiment = look(site)
+    assert experiment.disagreement.startswith(
+        f"Autosubmit's database says RUNNING, but no process was found on {HOST}."
+    )
+    assert experiment.disagrees_since is not None
+
+
+def test_jobs_that_are_active_without_a_process_are_told_with_their_numbers(site: Site, store: Store) -> None:
+    write_pickle(store, "a000", RUNNING, RUNNING, SUBMITTED, COMPLETED)
+    assert look(site).disagreement.startswith(
+        f"The job list has 1 SUBMITTED, 2 RUNNING, but no process was found on {HOST}."
+    )
+
+
+def test_both_together_are_told_in_one_sentence(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    write_pickle(store, "a000", RUNNING)
+    assert "says RUNNING and the job list has 1 RUNNING, but no process" in look(site).disagreement
+
+
+def test_a_run_that_ended_by_itself_contradicts_nothing(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    add_run(store, 1, finish=60)
+    assert look(site).disagreement == ""
+
+
+def test_a_run_without_an_end_after_one_that_ended_is_told(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    add_run(store, 1, finish=60)
+    add_run(store, 2, finish=0)
+    assert "says RUNNING" in look(site).disagreement
+
+
+def test_an_end_before_the_last_start_does_not_count(site: Site, store: Store) -> None:
+    record(store, "RUNNING", at="2026-11-24T13:00:00+0000")
+    add_run(store, 1, finish=60)
+    assert "says RUNNING" in look(site).disagreement
+
+
+def test_a_start_of_an_old_version_without_a_zone_is_not_compared(site: Site, store: Store) -> None:
+    record(store, "RUNNING", at="2026-11-24-14:00:00")
+    add_run(store, 1, finish=60)
+    assert look(site).disagreement == ""
+
+
+def test_a_process_without_the_database_saying_so_is_told(site: Site, store: Store) -> None:
+    record(store, "NOT RUNNING")
+    with open(store.lock_file("a000"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert look(site).disagreement.startswith("Autosubmit's database says NOT RUNNING, but process ")
+
+
+def test_a_process_that_everybody_agrees_about_is_no_contradiction(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    write_pickle(store, "a000", RUNNING)
+    with open(store.lock_file("a000"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert look(site).disagreement == ""
+
+
+def test_an_archived_experiment_contradicts_nothing(site: Site, store: Store) -> None:
+    write_pickle(store, "a000", RUNNING)
+    look(site)
+    store.experiment_folder("a000").rename(store.root.parent / "away")
+    experiment = look(site)
+    assert (experiment.is_absent, experiment.disagreement) == (True, "")
+
+
+def test_a_contradiction_that_was_resolved_is_not_told_any_more(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    look(site)
+    record(store, "NOT RUNNING")
+    experiment = look(site)
+    assert (experiment.disagreement, experiment.disagrees_since) == ("", None)
+
+
+def test_a_contradiction_keeps_its_time_while_its_numbers_change(site: Site, store: Store) -> None:
+    write_pickle(store, "a000", RUNNING)
+    first = look(site)
+    write_pickle(store, "a000", RUNNING, RUNNING)
+    second = look(site)
+    assert "2 RUNNING" in second.disagreement
+    assert second.disagrees_since == first.disagrees_since
+
+
+def test_a_status_table_that_cannot_be_read_keeps_what_was_known(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    look(site)
+    (store.root / "as_times.db").write_bytes(b"broken")
+    experiment = look(site)
+    assert (experiment.recorded_status, experiment.site.problem) == ("RUNNING", "")
+
+
+# --- Not crying wolf
+
+
+def test_a_contradiction_that_passes_is_not_told(site: Site, store: Store) -> None:
+    mirror = SiteMirror(site.pk)
+    write_pickle(store, "a000", RUNNING)
+    mirror.look()
+    assert Experiment.objects.get().disagreement == ""
+    write_pickle(store, "a000", COMPLETED)
+    mirror.look()
+    mirror.doubts.settle_seconds = 0
+    mirror.look()
+    assert Experiment.objects.get().disagreement == ""
+
+
+def test_a_contradiction_that_stays_is_told_since_it_was_first_seen(site: Site, store: Store) -> None:
+    mirror = SiteMirror(site.pk)
+    mirror.doubts.settle_seconds = 0.001
+    write_pickle(store, "a000", RUNNING)
+    mirror.look()
+    first = Experiment.objects.get()
+    mirror.look()
+    second = Experiment.objects.get()
+    assert (first.disagreement, bool(second.disagreement)) == ("", True)
+    assert second.disagrees_since is not None
+    assert first.refreshed_at is not None
+    assert first.refreshed_at < second.disagrees_since
+
+
+def test_nothing_is_asked_of_experiments_that_have_not_changed(
+    site: Site, django_assert_num_queries: object
+) -> None:
+    doubts = Doubts(site.pk)
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        doubts.judge()
+
+
+# --- How fresh it is
+
+
+def test_an_experiment_says_when_it_was_looked_at_without_being_written(site: Site) -> None:
+    mirror = SiteMirror(site.pk)
+    mirror.look()
+    read = Experiment.objects.get().refreshed_at
+    mirror.beaten = 0
+    mirror.look()
+    experiment = Experiment.objects.select_related("site").get()
+    assert experiment.refreshed_at == read
+    assert read is not None
+    assert experiment.looked_at is not None
+    assert experiment.looked_at > read
