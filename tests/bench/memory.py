@@ -38,9 +38,12 @@ def run_watched(command: list[str], environment: dict[str, str]) -> tuple[float,
     )
     watch = _Watch(process.pid)
     watch.start()
-    output, _ = process.communicate()
-    seconds = time.perf_counter() - began
-    watch.end()
+    try:
+        output, _ = process.communicate()
+        seconds = time.perf_counter() - began
+    finally:
+        process.kill()  # nothing, unless this one was interrupted
+        watch.end()
     assert process.returncode == 0, output.decode("utf-8", "replace")
     return seconds, watch.peak
 

@@ -36,6 +36,7 @@ READS = """{context}
   they run on: clients, servers and databases share its cores. Nothing was compressed, no answer was conditional.
 - Each portal ran as `manage.py portal` runs it: gunicorn with two workers of eight threads, which held at most
   {web:.0f} MB each in the end, and the mirror beside it. {peer} had two workers too, and no periodic tasks.
+  PostgreSQL is on the same machine, as installed but without `fsync`.
 - The experiment asked for has {jobs:,} jobs. {alike}
 """
 MIRROR = """{context}
