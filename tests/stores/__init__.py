@@ -70,6 +70,8 @@ def configure(home: Path, root: Path) -> None:
     folders = {
         "database": "",
         "local": "",
+        "globallogs": "logs",
+        "historiclog": "metadata/logs",
         "structures": "metadata/structures",
         "historicdb": "metadata/data",
     }
