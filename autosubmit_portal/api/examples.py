@@ -31,7 +31,6 @@ EXPERIMENT_ITEM: dict[str, Any] = {
     "problem": "",
     "disagreement": "",
     "disagrees_since": None,
-    "looked_at": "2026-11-24T09:30:14+00:00",
     "refreshed_at": "2026-11-24T09:30:13+00:00",
     "changed_at": "2026-11-24T09:30:12+00:00",
     "active_action": 17,
@@ -40,6 +39,7 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "autosubmit_version": "4.1.17",
     "model": None,
     "branch": "main",
+    "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",
     "gone_at": None,
 }

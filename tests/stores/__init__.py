@@ -70,10 +70,10 @@ def configure(home: Path, root: Path) -> None:
     folders = {
         "database": "",
         "local": "",
-        "structures": "metadata/structures",
-        "historicdb": "metadata/data",
         "globallogs": "logs",
         "historiclog": "metadata/logs",
+        "structures": "metadata/structures",
+        "historicdb": "metadata/data",
     }
     lines = [f"[{section}]\npath = {root / folder}\n" for section, folder in folders.items()]
     (home / ".autosubmitrc").write_text("".join(lines))
