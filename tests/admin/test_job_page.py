@@ -105,6 +105,14 @@ def test_the_log_is_saved_whole_under_its_name(as_viewer: Client, logs: Path, jo
     assert answer["Content-Disposition"] == 'attachment; filename="a000_SIM.1.out"'
 
 
+def test_a_broken_log_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.3.out.gz").write_bytes(b"no gzip")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.3.out.gz"}))
+    assert "The log cannot be read: it is broken" in page
+    for query in ({}, {"download": ""}, {"search": "x"}):
+        assert as_viewer.get(log(job, "a000_SIM.3.out"), query).status_code == 404
+
+
 def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(
     as_viewer: Client, logs: Path, job: Job
 ) -> None:
