@@ -22,6 +22,8 @@ def logs_of(experiment: Experiment, job: Job | None = None) -> Shelf:
 
 def is_over(log: Log, experiment: Experiment, job: Job | None = None) -> bool:
     """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended."""
+    if log.is_compressed:
+        return True
     if job is not None:
         return job.finished_at is not None
     return not experiment.is_running and time.time() - log.status.st_mtime > QUIET_SECONDS

@@ -1,5 +1,6 @@
 """The logs on the pages of experiments and jobs: a list, and one that is open, to read, to follow and to search."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
@@ -41,10 +42,12 @@ class LogPages(ConsoleAdmin):
         """Answer a piece of a log, what `?search=` finds in it, or all of it with `?download`."""
         owner = self.owner(self.seen_object(request, str(object_id)))
         try:
-            log = logs_of(*owner).open(name)
-            if "download" in request.GET:
-                return output.download(Part(log, 0, log.size), log.plain_name)
-            with log:
+            with ExitStack() as stack:
+                log = stack.enter_context(logs_of(*owner).open(name))
+                if "download" in request.GET:
+                    part = Part(log, 0, log.size)
+                    stack.pop_all()  # the answer closes it
+                    return output.download(part, log.plain_name)
                 if "search" in request.GET:
                     return found(request, log)
                 over = is_over(log, *owner)

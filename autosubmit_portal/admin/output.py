@@ -83,6 +83,8 @@ def around(read: Read, offset: int, length: int) -> Piece:
     data, size = read(start, PIECE_BYTES)
     skipped = data.find(b"\n", 0, max(0, offset - start)) + 1 if start else 0
     first, last = offset - start, min(offset - start + length, len(data))
+    if start + len(data) < size:
+        data = data[: data.rfind(b"\n", last) + 1 or len(data)]
     parts = to_html(data[skipped:first]), to_html(data[first:last]), to_html(data[last:])
     html = format_html("{}<mark>{}</mark>{}", *parts)
     return Piece(html, start + skipped, start + len(data), size, is_reset=True)

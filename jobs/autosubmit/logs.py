@@ -68,6 +68,11 @@ class Log:
         return self.name.removesuffix(self._suffix)
 
     @property
+    def is_compressed(self) -> bool:
+        """Whether the file is smaller than what it holds; Autosubmit compresses a log when it is finished."""
+        return self._suffix != ""
+
+    @property
     def status(self) -> os.stat_result:
         """What the file is like now."""
         return os.fstat(self._file.fileno())
@@ -96,6 +101,8 @@ class Log:
             yield block
 
     def _unpacked_blocks(self, start: int, end: int) -> Iterator[bytes]:
+        if start >= min(end, self.size):  # known, where unpacking would take seconds
+            return
         position = 0
         for block in unpacked(self._file, self._suffix):
             if position >= end:

@@ -6,8 +6,10 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from autosubmit_portal.access.roles import Role
 from experiments.models import Site
 from jobs.models import Job
+from tests import factories
 from tests.admin.pages import page_of, text_of
 from tests.stores.written import write_store
 
@@ -53,6 +55,85 @@ def test_a_log_that_is_gone_says_so(as_viewer: Client, logs: Path, job: Job) -> 
         as_viewer.get(page_of("jobs_job", job.pk))
     )
     assert as_viewer.get(log(job)).status_code == 404
+
+
+def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.0.err").write_bytes(b"failed before\n")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.0.err"}))
+    assert "failed before" in page
+    assert "?log=a000_SIM.1.out#log" in page
+
+
+def test_the_lines_around_a_place_are_shown_with_what_is_there_marked(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"<before>\n" * 10_000 + b"an <error> here\n" + b"after\n" * 20_000)
+    piece = as_viewer.get(log(job), {"at": 90_003, "length": 7}).json()
+    assert "&lt;before&gt;\nan <mark>&lt;error&gt;</mark> here\nafter\n" in piece["html"]
+    assert piece["html"].startswith("&lt;before&gt;\n")
+    assert piece["html"].endswith("after\n")
+    assert (piece["start"] < 90_000 < piece["end"] < piece["size"], piece["is_reset"]) == (True, True)
+
+
+def test_what_follows_is_shown_however_much_it_is(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"0123456\n" * 400_000)
+    piece = as_viewer.get(log(job), {"beyond": 8000}).json()
+    assert (piece["start"], piece["end"], piece["is_reset"]) == (8000, 8000 + 65_536, False)
+
+
+def test_another_file_of_the_name_is_shown_from_its_end(as_viewer: Client, logs: Path, job: Job) -> None:
+    file = as_viewer.get(log(job)).json()["file"]
+    assert not as_viewer.get(log(job), {"after": 6, "file": file}).json()["is_reset"]
+    (logs / "a000_SIM.1.out").rename(logs / "old")
+    (logs / "a000_SIM.1.out").write_bytes(b"another one\n")
+    piece = as_viewer.get(log(job), {"after": 6, "file": file}).json()
+    assert (piece["html"], piece["is_reset"]) == ("another one\n", True)
+
+
+def test_the_log_is_searched(as_viewer: Client, logs: Path, job: Job) -> None:
+    found = as_viewer.get(log(job), {"search": "ALERT", "ignore_case": "1"}).json()
+    assert [(match["line"], match["offset"]) for match in found["matches"]] == [(2, 14)]
+    assert as_viewer.get(log(job), {"search": "ALERT"}).json()["matches"] == []
+    assert as_viewer.get(log(job), {"search": ""}).status_code == 404
+
+
+def test_the_log_is_saved_whole_under_its_name(as_viewer: Client, logs: Path, job: Job) -> None:
+    answer = as_viewer.get(log(job), {"download": ""})
+    assert b"".join(answer.streaming_content).startswith(b"first\n")  # type: ignore[attr-defined]
+    assert answer["Content-Disposition"] == 'attachment; filename="a000_SIM.1.out"'
+
+
+def test_a_broken_log_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.3.out.gz").write_bytes(b"no gzip")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.3.out.gz"}))
+    assert "The log cannot be read: it is broken" in page
+    for query in ({}, {"download": ""}, {"search": "x"}):
+        assert as_viewer.get(log(job, "a000_SIM.3.out"), query).status_code == 404
+
+
+def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs.parent / "ASLOGS" / "20261125_100000_run.log").write_bytes(b"said by the run\n")
+    address = page_of("experiments_experiment", job.experiment_id)
+    assert "said by the run" not in text_of(as_viewer.get(address))
+    page = text_of(as_viewer.get(address, {"log": "20261125_100000_run.log"}))
+    assert "said by the run" in page
+    assert f"/experiments/experiment/{job.experiment_id}/log/20261125_100000_run.log/" in page
+
+
+def test_a_page_says_why_there_are_no_logs(as_viewer: Client, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("experiments_experiment", job.experiment_id)))
+    assert "The logs cannot be read: There is no Autosubmit configuration" in page
+
+
+def test_logs_are_for_those_who_may_see_the_row(client: Client, logs: Path, job: Job) -> None:
+    client.force_login(factories.create_user(Role.VIEWER))
+    assert client.get(log(job)).status_code == 200
+    client.force_login(factories.create_user())
+    assert client.get(log(job)).status_code in (302, 403)
 
 
 @pytest.mark.parametrize("name", ["../../../autosubmit.db", "/etc/passwd", ".."])

@@ -248,6 +248,13 @@ def test_the_log_of_a_job_is_over_when_the_job_is(as_viewer: APIClient, folder: 
     assert part(as_viewer, address)["is_over"]
 
 
+def test_a_compressed_log_is_over(as_viewer: APIClient, run_log: Path) -> None:
+    Experiment.objects.update(is_running=True)
+    run_log.with_name("packed.log.gz").write_bytes(gzip.compress(b"all"))
+    shown = part(as_viewer, "/v4/experiments/a000/logs/packed.log")
+    assert (shown["text"], shown["is_over"]) == ("all", True)
+
+
 def test_who_prefers_to_wait_is_answered_when_more_is_written(as_viewer: APIClient, run_log: Path) -> None:
     Experiment.objects.update(is_running=True)
     writer = threading.Timer(0.5, lambda: run_log.write_bytes(BYTES + b"more\n"))

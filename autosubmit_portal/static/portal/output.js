@@ -1,5 +1,6 @@
 // Follows an output that grows: [data-output="address"] holds a <pre> and knows the bytes that it shows. It scrolls
-// along with the end until the reader scrolls up. The HTML comes escaped from the portal (output.py).
+// along with the end until the reader scrolls up. The HTML comes escaped from the portal (output.py). One with a form
+// [data-output-search] is searched too: a match far from the end is shown alone, with what is around it.
 
 const FOLLOW_EVERY = 1000;
 const SHOWN_CHARACTERS = 2_000_000;
@@ -8,23 +9,29 @@ class Output {
     constructor(box) {
         this.box = box;
         this.address = box.dataset.output;
+        this.file = box.dataset.file ?? "";
         this.screen = box.querySelector("pre");
         this.note = box.querySelector("[data-output-note]");
         this.earlier = box.querySelector("[data-output-earlier]");
+        this.later = box.querySelector("[data-output-later]");
         this.start = "start" in box.dataset ? Number(box.dataset.start) : null;
         this.end = "end" in box.dataset ? Number(box.dataset.end) : null;
         this.isOver = box.dataset.over === "true";
         this.isAtEnd = true;
+        this.isAway = false; // shows a place before the end, which it does not follow then
         this.screen.addEventListener("scroll", () => this.scrolled());
         this.earlier?.addEventListener("click", () => this.showEarlier());
-        this.box.querySelector("[data-output-end]")?.addEventListener("click", () => this.toEnd());
+        this.later?.addEventListener("click", () => this.showLater());
+        this.box.querySelector("[data-output-end]")?.addEventListener("click", () => this.followEnd());
+        const form = box.querySelector("[data-output-search]");
+        if (form) new Search(this, form);
         this.toEnd();
         this.follow();
     }
 
     scrolled() {
         const { scrollTop, scrollHeight, clientHeight } = this.screen;
-        this.isAtEnd = scrollHeight - scrollTop - clientHeight < 24;
+        this.isAtEnd = !this.isAway && scrollHeight - scrollTop - clientHeight < 24;
         this.box.classList.toggle("is-behind", !this.isAtEnd);
     }
 
@@ -33,8 +40,15 @@ class Output {
         this.scrolled();
     }
 
+    async followEnd() {
+        if (this.isAway) this.replace(await this.ask({}));
+        this.isAway = false;
+        this.toEnd();
+    }
+
     async ask(query) {
-        const answer = await fetch(`${this.address}?${query}`, { headers: { Accept: "application/json" } });
+        const asked = new URLSearchParams(this.file ? { ...query, file: this.file } : query);
+        const answer = await fetch(`${this.address}?${asked}`, { headers: { Accept: "application/json" } });
         if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
         return answer.json();
     }
@@ -42,10 +56,10 @@ class Output {
     async follow() {
         if (this.isOver) return;
         let wait = FOLLOW_EVERY;
-        if (!document.hidden && this.isShown()) {
+        if (!document.hidden && !this.isAway && this.isShown()) {
             try {
-                const piece = await this.ask(this.end === null ? "" : `after=${this.end}`);
-                if (this.take(piece)) wait = 50;
+                const piece = await this.ask(this.end === null ? {} : { after: this.end });
+                if (!this.isAway && this.take(piece)) wait = 50;
             } catch {
                 wait = 5 * FOLLOW_EVERY;
             }
@@ -66,10 +80,16 @@ class Output {
         if (hasNews) this.screen.insertAdjacentHTML("beforeend", piece.html);
         this.trim();
         this.end = piece.end;
-        this.isOver = piece.is_over && piece.end >= piece.size;
+        this.file = piece.file ?? "";
+        this.isOver ||= piece.is_over && piece.end >= piece.size;
         this.describe(piece.size);
         if (hasNews && this.isAtEnd) this.toEnd();
         return hasNews && piece.end < piece.size;
+    }
+
+    // Shows a piece instead of what is there.
+    replace(piece) {
+        this.take({ ...piece, is_reset: true });
     }
 
     // A page that follows for days must not grow without bound.
@@ -81,7 +101,8 @@ class Output {
     }
 
     async showEarlier() {
-        const piece = await this.ask(`before=${this.start}`);
+        const piece = await this.ask({ before: this.start });
+        if (piece.is_reset) return this.replace(piece); // another file has taken its place
         const height = this.screen.scrollHeight;
         this.screen.insertAdjacentHTML("afterbegin", piece.html);
         this.screen.scrollTop += this.screen.scrollHeight - height;
@@ -89,9 +110,104 @@ class Output {
         this.describe(piece.size);
     }
 
+    async showLater() {
+        const place = this.screen.scrollTop;
+        const piece = await this.ask({ beyond: this.end });
+        this.take(piece);
+        if (!piece.is_reset) this.screen.scrollTop = place;
+        this.isAway = piece.end < piece.size;
+        this.describe(piece.size);
+        this.scrolled();
+    }
+
+    // Shows the lines around a place, with what is there marked.
+    async showPlace(offset, length) {
+        this.isAway = true;
+        const piece = await this.ask({ at: offset, length });
+        this.replace(piece);
+        this.isAway = piece.end < piece.size;
+        this.describe(piece.size);
+        const mark = this.screen.querySelector("mark");
+        if (mark) this.screen.scrollTop += mark.getBoundingClientRect().top - this.screen.getBoundingClientRect().top - this.screen.clientHeight / 3;
+        this.scrolled();
+    }
+
     describe(size) {
-        if (this.note) this.note.textContent = size ? `${size.toLocaleString("en")} bytes` : "Nothing printed yet";
+        const place = this.isAway && size ? `, at ${Math.floor((100 * this.start) / size)} %` : "";
+        if (this.note) this.note.textContent = size ? `${size.toLocaleString("en")} bytes${place}` : "Nothing printed yet";
         if (this.earlier) this.earlier.hidden = !this.start;
+        if (this.later) this.later.hidden = !this.isAway;
+    }
+}
+
+// The search of an output. Matches are fetched as far as they are gone to; the portal bounds the time of each answer.
+class Search {
+    constructor(output, form) {
+        this.output = output;
+        this.form = form;
+        this.said = form.querySelector("[data-search-said]");
+        this.turn = 0;
+        this.reset();
+        form.addEventListener("submit", (event) => {
+            event.preventDefault();
+            this.go(1);
+        });
+        form.addEventListener("input", () => this.reset());
+        form.querySelector("[data-search-previous]").addEventListener("click", () => this.go(-1));
+    }
+
+    get text() {
+        return this.form.elements.search.value;
+    }
+
+    reset() {
+        this.turn += 1; // what is under way for another text is left
+        this.matches = [];
+        this.at = -1;
+        this.next = { offset: 0, line: 1 };
+        this.isComplete = false;
+        this.say("");
+    }
+
+    async go(step) {
+        if (!this.text) return;
+        const turn = this.turn;
+        try {
+            const wanted = Math.max(this.at, step < 0 ? 0 : -1) + step;
+            while (!this.isComplete && (wanted < 0 || wanted >= this.matches.length) && this.matches.length < 10_000) {
+                await this.more();
+                if (turn !== this.turn) return;
+            }
+            await this.show((wanted + this.matches.length) % (this.matches.length || 1));
+        } catch {
+            if (turn === this.turn) this.say("Cannot be searched now");
+        }
+    }
+
+    async more() {
+        const query = { search: this.text, ...this.next };
+        if (!this.form.elements.exact.checked) query.ignore_case = "1";
+        const turn = this.turn;
+        const found = await this.output.ask(query);
+        if (turn !== this.turn) return;
+        this.matches.push(...found.matches);
+        this.next = { offset: found.next_offset, line: found.next_line };
+        this.isComplete = found.is_complete;
+        const part = found.size ? Math.floor((100 * found.next_offset) / found.size) : 100;
+        if (!this.isComplete) this.say(`Searched ${part} %`);
+    }
+
+    async show(index) {
+        const match = this.matches[index];
+        if (!match) return this.say("Not found");
+        this.at = index;
+        const all = this.matches.length.toLocaleString("en") + (this.isComplete ? "" : "+");
+        this.say(`${(index + 1).toLocaleString("en")} of ${all}, line ${match.line.toLocaleString("en")}`);
+        await this.output.showPlace(match.offset, match.length);
+    }
+
+    say(text) {
+        this.said.textContent = text;
     }
 }
 

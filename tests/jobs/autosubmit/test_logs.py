@@ -231,6 +231,15 @@ def test_the_size_of_a_compressed_log_is_counted_once_for_each_version(
         _ = log.size
 
 
+def test_beyond_the_end_of_a_compressed_log_nothing_is_unpacked(
+    of_job: JobLogs, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with of_job.open(packed.name) as log:
+        assert log.size == 10_000_000
+        monkeypatch.setattr(compressed, "MAX_BYTES", 0)
+        assert log.read(10_000_000, 10) == log.read(0, 0) == b""
+
+
 def test_a_log_that_is_not_what_its_name_says_is_an_error(of_job: JobLogs, packed: Path) -> None:
     packed.write_bytes(b"0123456789" * 10)
     with of_job.open(packed.name) as log, pytest.raises(OSError, match="broken"):
