@@ -8,10 +8,13 @@ from typing import Any
 from experiments.autosubmit import installation
 from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
 from experiments.autosubmit.plain_data import BadData, from_json
-from experiments.autosubmit.secrets import leaves, masked
+from experiments.autosubmit.secrets import leaves, mask_text, masked
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.models import Experiment
 from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
+
+_NOT_COMPARED = {"/AS_ENV_CURRENT_USER"}
+"""Who ran the command of Autosubmit; nobody does when the files are read."""
 
 
 class UnreadableConfiguration(Exception):
@@ -64,7 +67,7 @@ def file_system_configuration(experiment: Experiment) -> ShownConfiguration:
     except NoConfiguration as error:
         raise MissingConfiguration(str(error)) from error
     except (BrokenStore, BadConfiguration) as error:
-        raise UnreadableConfiguration(str(error)) from error
+        raise UnreadableConfiguration(mask_text(str(error))) from error
     return _shown(found.values, found.files, found.left_out)
 
 
@@ -89,19 +92,24 @@ def run_configuration(experiment: Experiment, run_id: int) -> ShownConfiguration
 def differences(old: ShownConfiguration, new: ShownConfiguration) -> list[Difference]:
     """Return what must change in `old` to make it `new`, in the order of the places.
 
-    Secrets are compared, too: one that is another now is changed, and shown as little as before.
+    Secrets are compared, too: one that is another now is changed, and shown as little as before. A number and the text
+    that says it are the same: Autosubmit keeps `CHUNKSIZE: '4'` as the number 4.
     """
     before = {pointer: (value, shown) for pointer, value, shown in old.leaves()}
     after = {pointer: (value, shown) for pointer, value, shown in new.leaves()}
     changes = []
-    for pointer in sorted(before.keys() | after.keys()):
+    for pointer in sorted((before.keys() | after.keys()) - _NOT_COMPARED):
         if pointer not in before:
             changes.append(Difference(pointer, "added", new=after[pointer][1]))
         elif pointer not in after:
             changes.append(Difference(pointer, "removed", old=before[pointer][1]))
-        elif before[pointer][0] != after[pointer][0]:
+        elif not _is_same(before[pointer][0], after[pointer][0]):
             changes.append(Difference(pointer, "changed", before[pointer][1], after[pointer][1]))
     return changes
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    return old == new or (isinstance(old, str) != isinstance(new, str) and str(old) == str(new))
 
 
 def _folder(store: Store, expid: str) -> Path:
@@ -115,4 +123,4 @@ def _shown(
     values: dict[str, Any], files: list[str] | None = None, left_out: list[str] | None = None
 ) -> ShownConfiguration:
     shown, where = masked(values)
-    return ShownConfiguration(shown, where, files or [], left_out or [], values)
+    return ShownConfiguration(shown, where, files or [], list(map(mask_text, left_out or [])), values)

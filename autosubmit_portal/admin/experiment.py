@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import actions, filters, presentation
-from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.configuration import ConfigurationPage
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import RequestPages
@@ -26,7 +26,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(LogPages, RequestPages, ReadOnlyAdmin):
+class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     """Experiments; what is done to them is asked for by buttons."""
 
     request_targets = (Target.EXPERIMENT, Target.JOBS)

@@ -162,7 +162,7 @@ FILE_SYSTEM_CONFIGURATION = {
     "config": CONFIGURATION,
     "masked": MASKED,
     "files": ["conf/expdef_a000.yml", "conf/jobs_a000.yml"],
-    "left_out": ["/home/ana/platforms.yml: outside of the folder of a000"],
+    "left_out": ["/home/ana/platforms.yml is outside of the folder of a000"],
 }
 
 QUEUED_ACTION: dict[str, Any] = {

@@ -19,6 +19,9 @@ from experiments.autosubmit.plain_data import MAX_VALUES, BadData, from_yaml, si
 MAX_FILE_BYTES = 1024 * 1024
 MAX_BYTES = 2 * MAX_FILE_BYTES
 MAX_FILES = 200
+MAX_WORK = 2_000_000
+"""Values that are gone through, since each file is merged with all that was before it."""
+
 INI_FILES = {"conf": "autosubmit", "exp": "expdef", "platforms": "platforms", "jobs": "jobs", "proj": "proj"}
 """The parts of a configuration of Autosubmit 3, and the beginnings of the names of their files."""
 
@@ -78,9 +81,8 @@ class _Files:
                 content = read_inside(self.root, name, min(MAX_FILE_BYTES, MAX_BYTES - self._bytes))
                 self._bytes += len(content)
                 self.read[real] = parse(content.decode("utf-8-sig"))
-            except (BadData, TooLong, UnicodeDecodeError, configparser.Error) as error:
-                reason = " ".join(str(error).split())
-                raise BadConfiguration(f"{name} cannot be read: {reason}.") from error
+            except (BadData, TooLong, UnicodeDecodeError) as error:
+                raise BadConfiguration(f"{name} cannot be read: {error}.") from error
         return self.read[real]
 
     def names(self) -> list[str]:
@@ -103,7 +105,12 @@ def _sections(text: str) -> Config:
     # As written: a `%` is no reference here, a name is no other in lower case, and a repetition no error.
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[method-assign,assignment]
-    parser.read_string(text)
+    try:
+        parser.read_string(text)
+    except configparser.MissingSectionHeaderError as error:
+        raise BadData(f"line {error.lineno}: it stands in no section") from error
+    except configparser.ParsingError as error:
+        raise BadData(f"line {error.errors[0][0]}: it is no `name = value`") from error
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
@@ -118,6 +125,7 @@ class _Resolver:
         self.description = description
         self.included: set[Path] = set()
         self.left_out: list[str] = []
+        self.work = 0
 
     def resolve(self) -> Configuration:
         """Return all files as one configuration."""
@@ -131,7 +139,7 @@ class _Resolver:
         before, after = _directive(self.starter)
         values = self._pinned(self._include({}, before))
         plain = [path for path in own if not path.name.endswith(("minimal.yml", "minimal.yaml"))]
-        values = merging.unified(values, self._common(self._all(plain)))
+        values = self._unified(values, self._common(self._all(plain)))
         values = self._pinned(self._include(values, after))
         values = self._finished(merging.completed(values, self.starter))
         return Configuration(values, self.files.names(), self.left_out)
@@ -142,10 +150,17 @@ class _Resolver:
             values = self._over(values, path)
         return values
 
+    def _unified(self, older: Config, newer: Config) -> Config:
+        made = merging.unified(older, newer)
+        self.work += size(made)
+        if self.work > MAX_WORK:
+            raise TooMuch("the files are too many for their size")
+        return made
+
     def _over(self, values: Config, path: Path) -> Config:
         """Return `values` with those of a file over them."""
         try:
-            return merging.unified(values, self._load(path))
+            return self._unified(values, self._load(path))
         except TooMuch as error:
             raise BadConfiguration(f"{path.relative_to(self.files.root)} cannot be used: {error}.") from error
 
@@ -181,20 +196,22 @@ class _Resolver:
             return values
         default = {key: value for key, value in values["DEFAULT"].items() if key != "CUSTOM_CONFIG"}
         values = values | {"DEFAULT": default}
-        values = merging.unified(self._include(values, before), values)
+        values = self._unified(self._include(values, before), values)
         return self._include(values, after)
 
     def _found(self, values: Config, name: str) -> list[Path]:
         """Return the files that a name stands for; note why if there are none."""
-        context = merging.unified(self.starter, values) | {"AS_TEMP": name.strip(", ")}
+        context = self._unified(self.starter, values) | {"AS_TEMP": name.strip(", ")}
         meant = str(merging.substituted(context)["AS_TEMP"])
         try:
+            if meant.startswith("~"):
+                raise Outside(meant)
             path = real_path(self.files.root, Path(meant))
             return self._folder(path) if path.is_dir() else [path]
         except Outside:
-            self.left_out.append(f"{meant}: outside of the folder of {self.expid}")
+            self.left_out.append(f"{meant} is outside of the folder of {self.expid}")
         except OSError:
-            self.left_out.append(f"{meant}: not found")
+            self.left_out.append(f"{meant} is not found")
         return []
 
     def _folder(self, folder: Path) -> list[Path]:
@@ -205,7 +222,7 @@ class _Resolver:
                 try:
                     found.append(real_path(self.files.root, path))
                 except Outside:
-                    self.left_out.append(f"{path.relative_to(self.files.root)}: a link out of the folder")
+                    self.left_out.append(f"{path.relative_to(self.files.root)} is a link out of the folder")
         return sorted(found)
 
     def _finished(self, values: Config) -> Config:

@@ -66,7 +66,7 @@ def from_yaml(text: str) -> dict[str, Any]:
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise BadData(_one_line(error)) from error
+        raise BadData(_reason(error)) from error
     return _mapping({} if value is None else value)
 
 
@@ -77,7 +77,7 @@ def from_json(text: str) -> dict[str, Any]:
         if size(value) > MAX_VALUES:
             raise BadData(f"it holds more than {MAX_VALUES:,} values")
     except (ValueError, RecursionError) as error:
-        raise BadData(_one_line(error)) from error
+        raise BadData(_reason(error)) from error
     return _mapping(value)
 
 
@@ -159,13 +159,18 @@ def _inner(node: yaml.Node) -> Iterator[yaml.Node]:
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in keys:
-                    raise BadData(f"line {key.start_mark.line + 1}: the key {key.value!r} stands twice")
+                    raise BadData(f"line {key.start_mark.line + 1}: a key stands twice in a mapping")
                 keys.add(key.value)
             yield key
             yield value
 
 
-def _one_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return what is wrong, and nothing of the text itself: it may hold secrets."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"it has a character that YAML forbids, at {error.position}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}: {error.msg}"
+    return "a value is not what its tag says, or has too many digits or levels"

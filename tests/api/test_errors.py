@@ -107,6 +107,7 @@ def test_a_page_shows_a_problem_too(as_viewer: APIClient, site: Site) -> None:
 VALUES = {
     "name:expid": "a000",
     "name:job": "a000_POST",
+    "name:log": "20261124_093000_run.log",
     "name:slug": "local",
     "int:action_id": "1",
     "int:run_id": "1",

@@ -1,6 +1,7 @@
 """Configurations are read as Autosubmit reads them, whatever stands in their files."""
 
 import os
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -172,12 +173,29 @@ def test_many_files_are_refused_that_are_too_long_together(folder: Path) -> None
         read(folder, {f"conf/{number}.yml": comment for number in range(4)})
 
 
+def test_a_refusal_does_not_show_what_stands_in_the_file(folder: Path) -> None:
+    broken = {"jobs_a000.conf": "[a]\nhunter2\n", "x.yml": "a: !!int hunter2", "y.yml": "a: [hunter2"}
+    for name, text in broken.items():
+        with pytest.raises(BadConfiguration) as refusal:
+            read(folder, (INI if name.endswith("conf") else {}) | {f"conf/{name}": text})
+        assert "hunter2" not in str(refusal.value)
+        shutil.rmtree(folder / "conf")
+
+
+def test_many_files_beside_a_large_one_are_refused(folder: Path) -> None:
+    large = "A: [" + ",".join("1" * 100_000) + "]\n"
+    with pytest.raises(BadConfiguration, match="too many for their size"):
+        read(folder, {"conf/a.yml": large} | {f"conf/b{number}.yml": "X: 1\n" for number in range(150)})
+
+
 def test_files_outside_of_the_experiment_are_left_out(folder: Path) -> None:
     write(folder.parent, {"outside.yml": "SECRET_PLAN: 1\n"})
-    text = f"DEFAULT:\n  CUSTOM_CONFIG: '{folder.parent}/outside.yml,%ROOTDIR%/../outside.yml,%ROOTDIR%/none.yml'\n"
+    names = (f"{folder.parent}/outside.yml", "%ROOTDIR%/../outside.yml", "~/such.yml", "%ROOTDIR%/none.yml")
+    text = f"DEFAULT:\n  CUSTOM_CONFIG: '{','.join(names)}'\n"
     found = read(folder, {"conf/a.yml": text})
     assert "SECRET_PLAN" not in found.values
-    assert [reason.rpartition(": ")[2] for reason in found.left_out] == [
+    assert [reason.partition(" is ")[2] for reason in found.left_out] == [
+        "outside of the folder of a000",
         "outside of the folder of a000",
         "outside of the folder of a000",
         "not found",
@@ -190,7 +208,7 @@ def test_a_link_that_leads_out_is_left_out(folder: Path) -> None:
     (folder / "conf/b.yml").symlink_to(folder.parent / "outside.yml")
     found = read_configuration(folder, {})
     assert "SECRET_PLAN" not in found.values
-    assert found.left_out == ["conf/b.yml: a link out of the folder"]
+    assert found.left_out == ["conf/b.yml is a link out of the folder"]
 
 
 def test_a_link_that_stays_inside_is_followed(folder: Path) -> None:
