@@ -39,8 +39,8 @@ def rows(
     """Return a table's rows by column name, with those of `columns` that this version of Autosubmit has.
 
     `table`, `columns` and `clause` are constants of the caller, never text from outside. Texts of more than
-    `most_bytes` in a file are refused. Raises FileNotFoundError
-    when there is no such file, or no such table in PostgreSQL, OSError and UnreadableDatabase for all else.
+    `most_bytes` in a file are refused. Raises FileNotFoundError when there is no such file, or no such table in
+    PostgreSQL, OSError and UnreadableDatabase for all else.
     """
     if isinstance(source, Schema):
         with _told(postgres.Error):
@@ -48,12 +48,21 @@ def rows(
     with _connected(source) as connection:
         if table not in _tables(connection):
             raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
-        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-        chosen = ", ".join(column for column in columns if column in known)
-        if not chosen:
-            raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
-        cursor = connection.execute(f"SELECT {chosen} FROM {table} {clause}")  # noqa: S608
-        return list(_bounded(cursor, most_bytes))
+        return _rows(connection, table, columns, clause, most_bytes)
+
+
+def rows_of_tables(
+    source: Source, names: Sequence[str], columns: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of those of the tables that there are, by table; of a file on one connection.
+
+    Names and columns are as for `rows`. Raises as it does.
+    """
+    if isinstance(source, Schema):
+        return {name: rows(source, name, columns) for name in tables(source).intersection(names)}
+    with _connected(source) as connection:
+        present = _tables(connection)
+        return {name: _rows(connection, name, columns, "", MAX_BYTES) for name in names if name in present}
 
 
 def tables(source: Source) -> set[str]:
@@ -105,6 +114,16 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     """Return the tables that hold rows of their own: a view, or a virtual table, computes them."""
     found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
     return {row["name"] for row in found}
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], clause: str, most_bytes: int
+) -> list[dict[str, Any]]:
+    known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+    chosen = ", ".join(column for column in columns if column in known)
+    if not chosen:
+        raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
+    return list(_bounded(connection.execute(f"SELECT {chosen} FROM {table} {clause}"), most_bytes))  # noqa: S608
 
 
 def _bounded(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobs.autosubmit.database import Source, UnreadableDatabase, rows, tables
+from jobs.autosubmit.database import Source, UnreadableDatabase, rows_of_tables
 from jobs.autosubmit.job_list import JobRecord, UnreadableJobList
 from jobs.autosubmit.values import LARGEST_ID, number, text
 
-_SENT = ("wrappers_jobs", "job_package")
-_PLANNED = ("preview_wrappers_jobs", "wrapper_job_package")
+# The older table first: its rows have no package id.
+_SENT = ("job_package", "wrappers_jobs")
+_PLANNED = ("wrapper_job_package", "preview_wrappers_jobs")
 _COLUMNS = ("package_id", "package_name", "job_name")
 
 
@@ -30,12 +31,12 @@ def read_wrappers(source: Source) -> dict[str, str]:
     Raises UnreadableJobList when the database is broken, or locked for long.
     """
     try:
-        found = tables(source)
-        return _read(source, found.intersection(_SENT)) or _read(source, found.intersection(_PLANNED))
+        found = rows_of_tables(source, [*_SENT, *_PLANNED], _COLUMNS)
     except FileNotFoundError:
         return {}
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The wrappers in {source} cannot be read: {error}.") from error
+    return _last_of(found, _SENT) or _last_of(found, _PLANNED)
 
 
 def wrapped(jobs: Iterable[JobRecord], wrappers: Mapping[str, str]) -> list[JobRecord]:
@@ -43,10 +44,9 @@ def wrapped(jobs: Iterable[JobRecord], wrappers: Mapping[str, str]) -> list[JobR
     return [replace(job, wrapper=wrappers[job.name]) if job.name in wrappers else job for job in jobs]
 
 
-def _read(source: Source, names: set[str]) -> dict[str, str]:
-    found = [row for name in sorted(names) for row in rows(source, name, _COLUMNS)]
-    found.sort(key=_package_id)
-    named = ((text(row.get("job_name")), text(row.get("package_name")).strip()) for row in found)
+def _last_of(found: Mapping[str, list[dict[str, Any]]], names: Iterable[str]) -> dict[str, str]:
+    rows = sorted((row for name in names for row in found.get(name, ())), key=_package_id)
+    named = ((text(row.get("job_name")), text(row.get("package_name")).strip()) for row in rows)
     return {job: wrapper for job, wrapper in named if wrapper}
 
 

@@ -21,6 +21,8 @@ from experiments.site_mirror import SiteMirror
 from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.postgres import Schema
+from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
+from jobs.autosubmit.wrappers import read_wrappers
 from tests import factories, stores
 from tests.postgres import Postgres
 from tests.waiting import wait_for
@@ -95,6 +97,19 @@ def test_the_recorded_edges_and_history_are_read_whole(store: Store) -> None:
     times = read_job_times(store.history_database("a001"))
     assert sorted(times) == sorted(f"a001_{name}" for name in stores.NAMES)
     assert {job.status for job in times.values()} == {"COMPLETED"}
+
+
+def test_wrappers_and_metrics_are_read_once_there_are_any(url: str, store: Store) -> None:
+    wrappers, metrics = store.wrapper_database("a001"), store.metrics_database("a001")
+    assert (read_wrappers(wrappers), read_metric_runs(metrics), read_metrics(metrics, 1)) == ({}, [], [])
+    rows = """
+        INSERT INTO wrappers_jobs VALUES (7, 'w1', 'a001_SETUP', 'now'), (8, 'w2', 'a001_SETUP', 'now');
+        INSERT INTO user_metrics VALUES (1, 1, 'a001_SETUP', 'sypd', '12.5', 'now'), (2, 2, 'x', 'y', 'z', 'now');
+    """
+    execute(url, f"SET search_path TO a001; {stores.WRAPPERS} {stores.USER_METRICS} {rows}")
+    assert read_wrappers(wrappers) == {"a001_SETUP": "w2"}
+    assert read_metric_runs(metrics) == [2, 1]
+    assert read_metrics(metrics, 1) == [MetricRecord("a001_SETUP", "sypd", "12.5", "now")]
 
 
 @pytest.mark.parametrize("expid", ["b000", "B000"])
