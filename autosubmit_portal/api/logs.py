@@ -30,7 +30,6 @@ from autosubmit_portal.api.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.requests import LONGEST_WAIT_SECONDS, preferred_wait
 from autosubmit_portal.api.shapes.logs import LogItem, LogList, LogMatches, LogPart
-from experiments.autosubmit.store import BrokenStore
 from experiments.logs import is_over, logs_of
 from experiments.models import Experiment
 from jobs.autosubmit.log_search import search
@@ -78,7 +77,7 @@ class LogsOfExperimentView(PortalView):
         "List the logs of an experiment",
         parameters=[EXPID, LogsQuery],
         answers={200: answer(LogList, "Logs, the one written last first.", examples.LOGS)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 503],
     )
     def get(self, request: Request, expid: str) -> Response:
         """List what Autosubmit's commands on the experiment have logged (`tmp/ASLOGS`), asked for here or elsewhere."""
@@ -95,7 +94,7 @@ class LogOfExperimentView(PortalView):
         "Read or search a log of an experiment",
         parameters=[EXPID, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
         answers=CONTENT,
-        errors=[400, 404, 409, 416],
+        errors=[400, 404, 409, 416, 503],
     )
     def get(self, request: Request, expid: str, log: str) -> HttpResponseBase:
         """Read a log, follow it, or search in it.
@@ -118,7 +117,7 @@ class LogsOfJobView(PortalView):
         "List the logs of a job",
         parameters=[EXPID, JOB, LogsQuery],
         answers={200: answer(LogList, "Logs, the one written last first.", examples.JOB_LOGS)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 503],
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the logs of every attempt at the job, and its script."""
@@ -135,7 +134,7 @@ class LogOfJobView(PortalView):
         "Read or search a log of a job",
         parameters=[EXPID, JOB, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
         answers=CONTENT,
-        errors=[400, 404, 409, 416],
+        errors=[400, 404, 409, 416, 503],
     )
     def get(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
@@ -279,7 +278,7 @@ def _told() -> Iterator[None]:
     """Answer 404 with the reason for a log that is not there or cannot be read."""
     try:
         yield
-    except (NoSuchLog, BrokenStore) as error:
+    except NoSuchLog as error:
         raise NotFound(str(error)) from error
     except OSError as error:
         raise NotFound(f"The log cannot be read: {error.strerror or error}.") from error
