@@ -163,6 +163,7 @@ def _path(name: str, description: str, example: Any) -> OpenApiParameter:
 EXPID = _path("expid", "The expid of the experiment.", "a000")
 JOB = _path("job", "The name of the job.", "a000_20000101_fc0_1_SIM")
 ACTION_ID = _path("action_id", "The number of the action.", 17)
+ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
 SLUG = _path("slug", "The short name of the site.", "local")
 
 

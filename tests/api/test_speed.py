@@ -15,7 +15,7 @@ from experiments.models import Experiment
 from jobs.models import Job
 from tests import factories
 
-# One for the token, one for the permissions of the actor; the rest is the list itself.
+# One for the token with its account, one for all permissions of the account; the rest is the list itself.
 SIGN_IN_QUERIES = 2
 
 

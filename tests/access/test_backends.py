@@ -1,0 +1,39 @@
+"""The permissions of an account: all of them, in one query."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from autosubmit_portal.access.backends import AccountBackend
+from autosubmit_portal.access.roles import Role
+
+pytestmark = pytest.mark.django_db
+VIEW = "experiments.view_experiment"
+
+
+def test_an_account_holds_its_own_permissions_and_those_of_its_groups(viewer: User) -> None:
+    own = Permission.objects.get(codename="delete_apitoken")
+    viewer.user_permissions.add(own)
+    assert viewer.get_all_permissions() == viewer.get_group_permissions() | {"access.delete_apitoken"}
+    assert viewer.has_perm(VIEW)
+
+
+def test_an_account_asks_for_its_permissions_once(operator: User) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert operator.has_perm(VIEW)
+        assert not operator.has_perm("audit.view_auditentry")
+    assert len(captured) == 1
+
+
+def test_an_administrator_holds_every_permission(actor: Callable[..., User]) -> None:
+    administrator = actor(is_superuser=True)
+    assert len(administrator.get_all_permissions()) == Permission.objects.count()
+
+
+def test_nobody_and_closed_accounts_hold_none(actor: Callable[..., User]) -> None:
+    closed = actor(Role.MANAGER, is_active=False)
+    assert closed.get_all_permissions() == set()
+    assert AccountBackend().get_all_permissions(AnonymousUser()) == set()
