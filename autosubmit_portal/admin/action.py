@@ -21,6 +21,7 @@ from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Action, State
+from experiments.models.action import LONG_FIELDS
 from experiments.runners import runner_for
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
@@ -35,6 +36,7 @@ class ActionAdmin(ReadOnlyAdmin):
     page_template = "admin/portal/action.html"
     live_seconds = 3
     list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
+    long_fields = LONG_FIELDS
     list_select_related = ("experiment", "site")
     list_filter = (
         "state",

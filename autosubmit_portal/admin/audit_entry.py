@@ -22,6 +22,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     page_template = "admin/portal/audit_entry.html"
     live_seconds = 5
     list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
+    long_fields = ("details",)
     list_display_links = ("happened",)
     list_filter = (
         filters.EventFilter,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -41,8 +42,19 @@ class BoundedPaginator(AnyPaginator):
         return rows.order_by()[:MOST_COUNTED].count()
 
 
+class BriefChangeList(ChangeList):
+    """A list that does not read what only the pages of its rows show."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows without the long fields."""
+        console_admin = cast("ConsoleAdmin", self.model_admin)
+        return super().get_queryset(*args, **kwargs).defer(*console_admin.long_fields)
+
+
 class ConsoleAdmin(ModelAdmin):
-    """The base of all lists."""
+    """The base of all lists. `long_fields` are read for the page of a row, not for the list."""
+
+    long_fields: tuple[str, ...] = ()
 
     list_per_page = 50
     show_full_result_count = False
@@ -61,6 +73,10 @@ class ConsoleAdmin(ModelAdmin):
             "title": str(self.opts.verbose_name_plural).capitalize(),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the kind of list."""
+        return BriefChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that the user may see."""

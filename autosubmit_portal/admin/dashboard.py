@@ -25,7 +25,7 @@ LATELY = timedelta(days=1)
 def dashboard(user: Any) -> dict[str, Any]:
     """Return everything that the dashboard shows to `user`."""
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
-    actions = Action.objects.visible_to(user).select_related("site", "experiment")
+    actions = Action.objects.visible_to(user).listed().select_related("site", "experiment")
     sites = list(Site.objects.order_by("-is_default", "slug")) if policy.may_view(user, Site) else []
     return {
         **totals(experiments),

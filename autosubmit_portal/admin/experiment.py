@@ -106,13 +106,16 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "title": obj.expid,
             "experiment": obj,
             "buttons": actions.buttons(request, self.subject(obj), kinds, self.request_route, obj.pk),
-            "active_actions": list(Action.objects.active().filter(experiment=obj).select_related("site")),
+            "active_actions": list(
+                Action.objects.active().listed().filter(experiment=obj).select_related("site")
+            ),
             "matrix": matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
             "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
+                .listed()
                 .filter(experiment=obj)
                 .order_by("-requested_at")[:SHOWN_ROWS]
             ),
@@ -133,7 +136,7 @@ def entries_of(request: HttpRequest, **about: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries about something; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(AuditEntry.objects.filter(**about).order_by("-at")[:SHOWN_ROWS])
+    return list(AuditEntry.objects.defer("details").filter(**about).order_by("-at")[:SHOWN_ROWS])
 
 
 def matrix(experiment: Experiment) -> dict[str, Any]:

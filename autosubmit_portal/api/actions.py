@@ -26,7 +26,7 @@ from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRend
 from autosubmit_portal.api.lookup import actor_of, find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
-from autosubmit_portal.api.shapes.actions import ActionItem, ActionList, BulkAnswer, Output
+from autosubmit_portal.api.shapes.actions import ActionBrief, ActionItem, ActionList, BulkAnswer, Output
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
@@ -47,12 +47,16 @@ class ActionsView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """List the actions that you may see, newest first."""
+        """List the actions that you may see, newest first.
+
+        Long lists and texts in them are cut: `jobs` has the first 20 names and `jobs_count` says how many there are,
+        and likewise `job_changes`, `parameters` and `command`. The action itself has all.
+        """
         query = ActionsQuery.of(request)
         policy.require_view(request.user, Action)
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
         page = read_page(request, found, NEWEST_FIRST, query)
-        return listing(page, ActionItem(page.rows, many=True).data)
+        return listing(page, ActionBrief(page.rows, many=True).data)
 
     @operation(
         "act_on_many",

@@ -6,16 +6,19 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import answer, format_parameter, operation
-from autosubmit_portal.api.fields import instant, wildcard
+from autosubmit_portal.api.brief import brief
+from autosubmit_portal.api.documentation import ENTRY_ID, answer, format_parameter, operation
+from autosubmit_portal.api.fields import Query, instant, wildcard
 from autosubmit_portal.api.formats import CSVRenderer, JSONLinesRenderer, PortalView, csv_lines, json_lines
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
-from autosubmit_portal.api.shapes.actions import AuditList
+from autosubmit_portal.api.shapes.actions import AuditItem, AuditList
 from autosubmit_portal.audit.models import AuditEntry
 
 # The columns of an entry in the order of the answer, and their names in the trail.
@@ -67,8 +70,8 @@ class AuditView(PortalView):
     def get(self, request: Request) -> HttpResponseBase:
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
 
-        JSON comes in pages. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are all entries that match, as a
-        stream. Needs the permission `audit.view_auditentry`.
+        JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
+        all entries that match, whole, as a stream. Needs the permission `audit.view_auditentry`.
         """
         query = AuditQuery.of(request)
         policy.require_view(request.user, AuditEntry)
@@ -79,7 +82,27 @@ class AuditView(PortalView):
             case "csv":
                 return _stream(csv_lines(_all(found), list(COLUMNS)), CSVRenderer)
         page = read_page(request, found, NEWEST_FIRST, query, position=lambda row: [row["id"]])
-        return listing(page, [_entry(row) for row in page.rows])
+        return listing(page, [brief(_entry(row)) for row in page.rows])
+
+
+class AuditEntryView(PortalView):
+    """One entry of the trail."""
+
+    @operation(
+        "get_audit_entry",
+        "Show an entry of the audit trail",
+        parameters=[ENTRY_ID],
+        answers={200: answer(AuditItem, "The entry.", examples.AUDIT_ENTRY)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, entry_id: int) -> Response:
+        """Show one entry of the trail, whole. Needs the permission `audit.view_auditentry`."""
+        Query.of(request)
+        policy.require_view(request.user, AuditEntry)
+        row = AuditEntry.objects.filter(pk=entry_id).values(*COLUMNS.values()).first()
+        if row is None:
+            raise NotFound(f"There is no entry {entry_id}.")
+        return Response(_entry(row))
 
 
 def _matching(query: Mapping[str, Any]) -> QuerySet[AuditEntry, dict[str, Any]]:

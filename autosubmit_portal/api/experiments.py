@@ -7,7 +7,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, action_parameter, answer, change, kinds_of, operation
 from autosubmit_portal.api.filters.experiments import annotations_of, condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_site
+from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_mirrored, find_site
 from autosubmit_portal.api.pagination import page_info, read_page
 from autosubmit_portal.api.queries import (
     ActQuery,
@@ -51,7 +51,7 @@ class ExperimentsView(RevalidatedView):
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
         order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
-        rows = found.with_active_action().annotate(**annotations_of(query))
+        rows = found.with_active_action_id().annotate(**annotations_of(query))
         page = read_page(request, chosen.rows(rows, order.columns), order, query)
         items = [chosen.written(row) for row in page.rows]
         return Response({"experiments": items, "pagination": page_info(query, page, found.count())})
@@ -135,7 +135,7 @@ class RunsView(RevalidatedView):
     def get(self, request: Request, expid: str) -> Response:
         """List the runs in Autosubmit's history of the experiment, oldest first."""
         query = RunsQuery.of(request)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
         rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), ["run_id"])

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet, TextField
-from django.db.models.functions import Cast, Left
+from django.db.models import QuerySet, TextField, Value
+from django.db.models.functions import Cast, Left, NullIf
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, JOB, answer, change, operation, option_parameter
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_job
+from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_mirrored
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
 from autosubmit_portal.api.requests import Wish, fulfil
@@ -27,8 +27,8 @@ from experiments.models import Experiment
 from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
-# The fields of a job in a list that differ from their columns. The day is cut out of the text that the database
-# makes of it: reading ten thousand times as such takes longer than all the rest.
+# The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
+# of it: reading ten thousand points in time takes longer than all the rest.
 COLUMNS: dict[str, Any] = {
     "date": Left(Cast("date", TextField()), len("2000-01-01")),
     "out_path_local": "out_log",
@@ -38,9 +38,11 @@ COLUMNS: dict[str, Any] = {
     "submit": "submitted_at",
     "start": "started_at",
     "finish": "finished_at",
+    **{
+        name: NullIf(name, Value(""))
+        for name in ("section", "member", "platform", "qos", "processors", "wallclock")
+    },
 }
-# What is null where Autosubmit says nothing.
-OR_NULL = {"section", "member", "platform", "qos", "processors", "wallclock"}
 INSTANTS = {"submit", "start", "finish"}
 VIEWS = {
     "quick": ("name", "status"),
@@ -71,7 +73,7 @@ class JobsView(RevalidatedView):
         """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
         query = JobsQuery.of(request)
         policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
@@ -113,7 +115,7 @@ class JobView(RevalidatedView):
         """
         query = JobQuery.of(request)
         policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"))
         shown = _detail(experiment, find_job(experiment, job))
         return Response(selected(shown, query.get("fields")))
 
@@ -139,7 +141,7 @@ class RelativesView(RevalidatedView):
         """Return the jobs at the other ends of the edges of a job, by name."""
         query = RelativesQuery.of(request)
         policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         found = Job.objects.filter(**{edge: find_job(experiment, name)}).order_by("name")
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
@@ -199,10 +201,11 @@ def _page(
 ) -> tuple[Page, int]:
     """Return the rows of a page, or all, as tuples that begin with what `names` asks for, and how many there are."""
     order = order_of(query)
-    rows = found.values_list(*(COLUMNS.get(name, name) for name in names), *order.columns)
+    columns = [COLUMNS.get(name, name) for name in names]
     if "page_size" not in query:
-        everything = list(rows.order_by(*(key.expression() for key in order.keys)))
+        everything = list(found.order_by(*order.expressions()).values_list(*columns))
         return Page(everything, None, None), len(everything)
+    rows = found.values_list(*columns, *order.columns)
     page = read_page(request, rows, order, query, position=lambda row: row[len(names) :])
     return page, found.count()
 
@@ -210,11 +213,8 @@ def _page(
 def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Return jobs as JobItem describes them, without an object or a serializer for each: there may be 10,000."""
     items = [dict(zip(names, row, strict=False)) for row in rows]
-    nullable, instants = OR_NULL.intersection(names), INSTANTS.intersection(names)
-    for item in items:
-        for name in nullable:
-            item[name] = item[name] or None
-        for name in instants:
+    for name in INSTANTS.intersection(names):
+        for item in items:
             item[name] = instant(item[name])
     return items
 

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
@@ -13,6 +14,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
+from experiments.models.experiment import ExperimentQuerySet
 from jobs.models import Job
 
 
@@ -27,8 +29,21 @@ def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -
     Raises Forbidden without the permission to see experiments, NotFound, or AmbiguousExpid.
     """
     policy.require_view(request.user, Experiment)
-    rows = Experiment.objects.visible_to(request.user).with_active_action().select_related("site")
-    found: list[Experiment] = list(rows.filter(expid=expid, **_at(site)).order_by("site__slug"))
+    return _only(_rows(request).with_active_action(), expid, site)
+
+
+def find_mirrored(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
+    """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
+    policy.require_view(request.user, Experiment)
+    return _only(_rows(request), expid, site)
+
+
+def _rows(request: HttpRequest) -> ExperimentQuerySet:
+    return Experiment.objects.visible_to(request.user).select_related("site")
+
+
+def _only(rows: QuerySet[Experiment], expid: str, site: str | None) -> Experiment:
+    found = list(rows.filter(expid=expid, **_at(site)).order_by("site__slug"))
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:

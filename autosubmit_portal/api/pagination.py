@@ -74,6 +74,14 @@ class Order:
         """The columns of its keys."""
         return [key.column for key in self.keys]
 
+    def reversed(self) -> "Order":
+        """Return the order that is read from its end."""
+        return replace(self, keys=tuple(key.reversed() for key in self.keys))
+
+    def expressions(self) -> list[OrderBy]:
+        """Return the order as the parts of ORDER BY."""
+        return [key.expression() for key in self.keys]
+
 
 NEWEST_FIRST = Order("-id", (Key("id", is_descending=True),))
 BY_SLUG = Order("slug", (Key("slug"),))
@@ -103,13 +111,14 @@ class Cursor:
         text: str = _signer().sign_object((self.order.name, self.is_backward, values))
         return text
 
+    @property
+    def direction(self) -> Order:
+        """The order in which it leads on."""
+        return self.order.reversed() if self.is_backward else self.order
+
     def condition(self) -> Q:
         """Return which rows lie behind the position; before it, if it leads backward."""
-        return _behind(self.keys(), self.values)
-
-    def keys(self) -> list[Key]:
-        """Return the keys in the direction of the cursor."""
-        return [key.reversed() if self.is_backward else key for key in self.order.keys]
+        return _behind(self.direction.keys, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +193,9 @@ def page_info(query: Mapping[str, Any], page: Page, total_items: int) -> dict[st
 
 
 def _from(rows: QuerySet[Any, Any], order: Order, cursor: Cursor | None) -> QuerySet[Any, Any]:
-    keys = cursor.keys() if cursor else order.keys
-    found = rows.filter(cursor.condition()) if cursor else rows
-    return found.order_by(*(key.expression() for key in keys))
+    if cursor is None:
+        return rows.order_by(*order.expressions())
+    return rows.filter(cursor.condition()).order_by(*cursor.direction.expressions())
 
 
 def _behind(keys: Sequence[Key], values: Sequence[Any]) -> Q:

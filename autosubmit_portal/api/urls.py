@@ -66,6 +66,7 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/actions/<int:action_id>/output": (actions.OutputView, "api-output"),
     "v4/actions/<int:action_id>/cancel": (actions.CancelView, "api-cancel"),
     "v4/audit": (audit.AuditView, "api-audit"),
+    "v4/audit/<int:entry_id>": (audit.AuditEntryView, "api-audit-entry"),
     "v4/sites": (sites.SitesView, "api-sites"),
     "v4/sites/<name:slug>": (sites.SiteView, "api-site"),
 }

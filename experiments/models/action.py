@@ -17,6 +17,9 @@ from experiments.models.states import ACTIVE_STATES, State
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+# What ten thousand named jobs make long; lists do without.
+LONG_FIELDS = ("parameters", "command", "job_changes")
+
 
 def kind_choices() -> list[tuple[str, str]]:
     """The catalogue as choices; a callable, so that a new kind needs no migration."""
@@ -29,6 +32,10 @@ class ActionQuerySet(models.QuerySet["Action"]):
     def active(self) -> "ActionQuerySet":
         """Those that have not ended."""
         return self.filter(state__in=ACTIVE_STATES)
+
+    def listed(self) -> "ActionQuerySet":
+        """Without reading what is long: for lists that do not show it."""
+        return self.defer(*LONG_FIELDS)
 
     def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ActionQuerySet":
         """Those that the actor may see."""

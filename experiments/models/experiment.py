@@ -29,11 +29,18 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""
         from experiments.models.action import Action
 
-        active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
         starting = Action.objects.filter(
             experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
         )
-        return self.annotate(active_action_id=Subquery(active.values("pk")[:1]), is_starting=Exists(starting))
+        rows: models.QuerySet[Any] = self.with_active_action_id().annotate(is_starting=Exists(starting))
+        return rows
+
+    def with_active_action_id(self) -> "models.QuerySet[Any]":
+        """Add `active_action_id`, the action that excludes others, or None."""
+        from experiments.models.action import Action
+
+        active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
+        return self.annotate(active_action_id=Subquery(active.values("pk")[:1]))
 
 
 class Experiment(models.Model):
@@ -84,6 +91,8 @@ class Experiment(models.Model):
             models.Index(
                 fields=["site", "expid"], condition=~Q(disagreement=""), name="experiments_disagreeing"
             ),
+            # Every list without an order of its own, and how many there are.
+            models.Index(fields=["expid", "site"], condition=Q(gone_at=None), name="experiments_in_store"),
         ]
         default_permissions = ("view",)
 

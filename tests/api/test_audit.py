@@ -126,3 +126,14 @@ def test_a_stream_costs_the_same_number_of_queries_however_long(
     AuditEntry.objects.bulk_create([AuditEntry(event="x", door="api") for _ in range(5000)])
     with django_assert_max_num_queries(6):
         assert streamed(as_manager, format="jsonl", event="x", until="").count("\n") == 5000
+
+
+@pytest.mark.parametrize("number", ["0", "999999", "99999999999999999999"])
+def test_an_unknown_entry_is_not_found(as_manager: APIClient, number: str) -> None:
+    assert as_manager.get(f"/v4/audit/{number}").status_code == 404
+
+
+def test_one_entry_needs_the_same_permission(as_viewer: APIClient) -> None:
+    entry = AuditEntry.objects.create(event="x", door="api")
+    answer = as_viewer.get(f"/v4/audit/{entry.pk}")
+    assert (answer.status_code, answer.json()["permission"]) == (403, "audit.view_auditentry")

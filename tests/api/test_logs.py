@@ -314,7 +314,7 @@ def test_a_store_that_is_not_there_is_told(
 ) -> None:
     Site.objects.update(home=str(tmp_path))
     answer = as_viewer.get("/v4/experiments/a000/logs")
-    assert answer.status_code == 404
+    assert answer.status_code == 503
     assert "There is no Autosubmit configuration" in answer.json()["detail"]
 
 

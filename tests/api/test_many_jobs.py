@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
@@ -52,3 +54,43 @@ def test_a_body_longer_than_the_limit_is_refused_with_a_remedy(
 ) -> None:
     answer = as_operator.patch(PATH, {"jobs": ["a000_SIM"] * 300_000}, format="json")
     assert (answer.status_code, "Use a filter instead" in answer.json()["detail"]) == (413, True)
+
+
+def test_a_list_of_actions_names_a_few_and_counts_the_rest(as_operator: APIClient, names: list[str]) -> None:
+    whole = as_operator.patch(PATH, {"jobs": names}, format="json").json()
+    Action.objects.update(job_changes=[[name, "SUSPENDED"] for name in names])
+    answer = as_operator.get("/v4/actions")
+    shown = answer.json()["results"][0]
+    assert (shown["jobs"], shown["jobs_count"]) == (names[:20], 10_000)
+    assert shown["parameters"] == {"jobs": names[:20], "jobs_count": 10_000, "status": "SUSPENDED"}
+    assert (len(shown["job_changes"]), shown["job_changes_count"]) == (20, 10_000)
+    assert shown["command"][0][:4] == whole["command"][0][:4]
+    assert len(answer.content) < 50_000
+    assert as_operator.get(shown["url"]).json()["jobs"] == names
+
+
+def test_the_trail_names_a_few_and_its_entries_all(
+    as_operator: APIClient, as_manager: APIClient, names: list[str]
+) -> None:
+    as_operator.patch(PATH, {"jobs": names}, format="json")
+    answer = as_manager.get("/v4/audit?event=action.requested")
+    entry = answer.json()["results"][0]
+    assert entry["details"]["parameters"]["jobs_count"] == 10_000
+    assert len(answer.content) < 50_000
+    whole = as_manager.get(f"/v4/audit/{entry['id']}").json()
+    assert whole["details"]["parameters"]["jobs"] == names
+    assert whole.keys() == entry.keys()
+
+
+@pytest.mark.parametrize("table", ["action", "auditentry"])
+def test_the_lists_of_the_console_do_not_read_them(
+    client: Client, admin_user: User, as_operator: APIClient, names: list[str], table: str
+) -> None:
+    as_operator.patch(PATH, {"jobs": names[:100]}, format="json")
+    client.force_login(admin_user)
+    app = "experiments" if table == "action" else "audit"
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(f"/{app}/{table}/").status_code == 200
+    read = [query["sql"] for query in captured if f'FROM "{app}_{table}"' in query["sql"]]
+    assert read
+    assert not [sql for sql in read if f'"{app}_{table}"."parameters"' in sql or '"details"' in sql]

@@ -286,3 +286,13 @@ def test_real_stores_are_mirrored_whole(tmp_path: Path, name: str, jobs: dict[st
     mirrored = Experiment.objects.filter(site=site)
     assert {experiment.expid: experiment.total_jobs for experiment in mirrored} == jobs
     assert {experiment.problem for experiment in mirrored} == {""}
+
+
+def test_what_is_written_of_jobs_changes_the_mark_that_answers_are_known_by(site: Site, store: Store) -> None:
+    mirror = SiteMirror(site.pk)
+    mirror.look()
+    before = dict(Experiment.objects.values_list("expid", "refreshed_at"))
+    write_good(store, "g000", status=5)
+    mirror.look()
+    after = dict(Experiment.objects.values_list("expid", "refreshed_at"))
+    assert {expid for expid in GOOD if after[expid] != before[expid]} == {"g000"}

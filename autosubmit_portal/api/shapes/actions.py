@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from autosubmit_portal.api.brief import brief
 from autosubmit_portal.api.fields import InstantField
 from autosubmit_portal.api.shapes.common import Listing, Problem
 from experiments.catalogue import CATALOGUE
@@ -61,10 +62,25 @@ class ActionItem(serializers.Serializer[Action]):
         return written
 
 
+class ActionBrief(ActionItem):
+    """An action in a list: lists are cut to their first 20 entries and texts to 1000 characters; see its own page."""
+
+    jobs_count = serializers.IntegerField(
+        required=False, help_text="How many jobs were named, where `jobs` was cut."
+    )
+    job_changes_count = serializers.IntegerField(
+        required=False, help_text="How many jobs were changed, where `job_changes` was cut."
+    )
+
+    def to_representation(self, instance: Action) -> dict[str, Any]:
+        """Write the action with what is long cut."""
+        return brief(super().to_representation(instance))
+
+
 class ActionList(Listing):
     """A page of actions, newest first."""
 
-    results = ActionItem(many=True)
+    results = ActionBrief(many=True)
 
 
 class ChangeItem(serializers.Serializer[Any]):
@@ -160,7 +176,10 @@ class AuditItem(serializers.Serializer[Any]):
     expid = serializers.CharField()
     action = serializers.IntegerField(allow_null=True, help_text="The number of the action.")
     kind = serializers.CharField()
-    details = serializers.DictField()
+    details = serializers.DictField(
+        help_text="In pages of the trail, lists in it are cut to their first 20 entries, with `<name>_count` beside "
+        "them, and texts to 1000 characters; the address of the entry has all."
+    )
     message = serializers.CharField()
 
 

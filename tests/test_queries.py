@@ -1,0 +1,164 @@
+"""What a page of the portal costs does not depend on how many rows there are: every address is asked.
+
+The addresses are those of the URL configuration: a new route is covered by being there. One with a new kind of
+variable part fails until `FILLED` says what to put there.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
+
+from autosubmit_portal.audit.models import AuditEntry
+from experiments.catalogue import CREATE, GENERATE, SET_STATUS
+from experiments.models import Action, Experiment, Run, State
+from jobs.models import Job
+from tests import factories
+
+VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+FILLED = {"expid": "a000", "job": "a000_POST", "slug": "local", "run_id": "1", "step": "0"}
+# What is asked for in the console, by the folder of its page.
+NAMES = {
+    "experiments/experiment": GENERATE.name,
+    "experiments/site": CREATE.name,
+    "jobs/job": SET_STATUS.name,
+    "log": "out",
+}
+# These only lead elsewhere, by rows of which there need be none.
+LEFT_OUT = {"r/<path:content_type_id>/<path:object_id>/", "logout/"}
+# What may be answered instead of the thing: it is elsewhere, nothing was chosen, GET is not offered, no store is there.
+OTHERWISE = {302, 400, 403, 405, 409, 503}
+
+
+def routes() -> Iterator[str]:
+    """Yield every route once: many answer with and without the slash."""
+    found = (route for route in _routes(get_resolver().url_patterns, "") if route not in LEFT_OUT)
+    yield from dict.fromkeys(route if route in ("", "v4/") else route.rstrip("/") for route in found)
+
+
+def _routes(patterns: list[Any], before: str) -> Iterator[str]:
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _routes(pattern.url_patterns, route)
+        elif isinstance(pattern.pattern, RoutePattern):
+            yield route
+
+
+def address_of(route: str) -> str:
+    """Return an address of a route: that of the first rows there are."""
+    slash = "" if route.startswith(("v4", "healthz", "metrics")) or not route else "/"
+    return "/" + VARIABLE.sub(lambda match: _filled(route, match[1]), route) + slash
+
+
+def _filled(route: str, variable: str) -> str:
+    app, model = [*route.split("/"), ""][:2]
+    match variable:
+        case "object_id" | "id":
+            return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
+        case "action_id":
+            return str(Action.objects.order_by("pk")[0].pk)
+        case "entry_id":
+            return str(AuditEntry.objects.order_by("pk")[0].pk)
+        case "name":
+            return NAMES["log"] if "/log/" in route else NAMES[f"{app}/{model}"]
+    return FILLED[variable]
+
+
+@pytest.fixture
+def rows(admin_user: User) -> Experiment:
+    """One row of everything."""
+    site = factories.create_site(slug="local", is_default=True)
+    experiment = factories.create_experiment(site, expid="a000", status_counts={"WAITING": 1})
+    factories.create_job(experiment, "a000_POST")
+    factories.create_run(experiment, run_id=1)
+    factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_token(admin_user)
+    factories.create_worker()
+    AuditEntry.objects.create(event="x", door="api")
+    return experiment
+
+
+def multiply(experiment: Experiment) -> None:
+    """Add rows of everything: others, and more that belong to the first ones."""
+    for number in range(6):
+        site = factories.create_site()
+        other = factories.create_experiment(experiment.site, is_running=number % 2 == 0)
+        factories.create_job(factories.create_experiment(site))
+        factories.create_action(other)
+        factories.create_action(experiment, state=State.FAILED)
+        factories.create_run(experiment)
+        factories.create_run(other)
+        post = Job.objects.get(name="a000_POST")
+        factories.create_dependency(factories.create_job(experiment, status="FAILED"), post)
+        factories.create_dependency(post, factories.create_job(experiment))
+        user = factories.create_user()
+        user.groups.add(Group.objects.create(name=f"group {number}"))
+        factories.create_token(user)
+        factories.create_worker()
+        AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
+
+
+def cost(client: Client, address: str) -> tuple[int, list[str]]:
+    """Return the status of the answer and the statements that it took, streams to their end."""
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.get(address)
+        b"".join(answer) if answer.streaming else answer.content
+    return answer.status_code, [query["sql"] for query in captured]
+
+
+@pytest.mark.parametrize("route", list(routes()))
+def test_no_page_asks_more_of_the_database_when_there_are_more_rows(
+    client: Client, admin_user: User, rows: Experiment, route: str
+) -> None:
+    client.force_login(admin_user)
+    address = address_of(route)
+    cost(client, address)  # fills what is kept between requests, such as content types
+    status, few = cost(client, address)
+    multiply(rows)
+    after, many = cost(client, address)
+    assert status == after
+    assert status == 200 or status in OTHERWISE or (status == 404 and "/log" in route), address
+    assert len(many) == len(few), "\n".join(sql[:200] for sql in many)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/v4/experiments?page_size=500",
+        "/v4/experiments?fields=name,active_action",
+        "/v4/experiments?order_by=failed&page_size=3",
+        "/v4/experiments/a000/jobs?page_size=1000",
+        "/v4/experiments/a000/jobs/a000_POST/parents?include_status=true",
+        "/v4/experiments/a000/runs?fields=run_id",
+        "/v4/actions?page_size=500",
+        "/v4/audit?format=jsonl",
+        "/v4/audit?format=csv",
+        "/experiments/experiment/?q=a",
+        "/jobs/job/?q=a000",
+    ],
+)
+def test_no_list_asks_more_in_its_other_forms(
+    client: Client, admin_user: User, rows: Experiment, address: str
+) -> None:
+    client.force_login(admin_user)
+    cost(client, address)
+    _, few = cost(client, address)
+    multiply(rows)
+    status, many = cost(client, address)
+    assert status == 200
+    assert len(many) == len(few), "\n".join(sql[:200] for sql in many)
+
+
+def test_every_list_of_the_console_is_among_the_routes() -> None:
+    found = set(routes())
+    models = (Experiment, Job, Run, Action, AuditEntry, User, Group)
+    assert found >= {f"{model._meta.app_label}/{model._meta.model_name}" for model in models}
