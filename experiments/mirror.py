@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     ExperimentRecord,
@@ -56,17 +57,36 @@ def store_of(site: Site) -> Store:
     return locate(site.home_folder, site.configuration_file)
 
 
-def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> None:
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What differed in the list of experiments: expids that are new, and (expid, old, new) of descriptions."""
+
+    new: list[str]
+    described: list[tuple[str, str, str]]
+
+
+def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
     """Create the experiments that are new and update those that differ from their records, with one query for each."""
     wanted = {record.expid: _values(record) for record in records}
     fields = [*next(iter(wanted.values()), {})]
-    rows = Experiment.objects.filter(site=site).values_list("expid", "pk", *fields)
-    known = {expid: (pk, row) for expid, pk, *row in rows.iterator()}
+    rows = Experiment.objects.filter(site=site).values("expid", "pk", *fields)
+    known = {row.pop("expid"): row for row in rows.iterator()}
     new = [Experiment(site=site, expid=expid, **wanted[expid]) for expid in wanted if expid not in known]
     Experiment.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH)
-    for expid, values in wanted.items():
-        if expid in known and known[expid][1] != [*values.values()]:
-            Experiment.objects.filter(pk=known[expid][0]).update(**values)
+    synced = Synced([experiment.expid for experiment in new], [])
+    for expid, row in known.items():
+        values = wanted.get(expid)
+        if values and row != {"pk": row["pk"], **values}:
+            Experiment.objects.filter(pk=row["pk"]).update(**values)
+            _note(synced, expid, row, values)
+    return synced
+
+
+def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if before["gone_at"] is not None:
+        synced.new.append(expid)
+    elif before["description"] != after["description"]:
+        synced.described.append((expid, before["description"], after["description"]))
 
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
@@ -83,12 +103,14 @@ def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
     return differing
 
 
-def mark_gone(site: Site, expids: set[str]) -> None:
-    """Mark the experiments that are not among `expids` as gone from the store; nothing is deleted."""
+def mark_gone(site: Site, expids: set[str]) -> list[str]:
+    """Mark the experiments that are not among `expids` as gone from the store and return them; nothing is deleted."""
     present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
-    gone = [pk for expid, pk in present if expid not in expids]
+    gone = {expid: pk for expid, pk in present if expid not in expids}
     for start in range(0, len(gone), BATCH):
-        Experiment.objects.filter(pk__in=gone[start : start + BATCH]).update(gone_at=timezone.now())
+        pks = [*gone.values()][start : start + BATCH]
+        Experiment.objects.filter(pk__in=pks).update(gone_at=timezone.now())
+    return [*gone]
 
 
 def _values(record: ExperimentRecord) -> dict[str, Any]:
@@ -110,26 +132,33 @@ def write(
     in the transaction and may raise to keep anything from being written.
     """
     absence = store.absence(experiment.expid)
-    if absence:
-        guard()
-        _say_absent(experiment, files, absence)
-        return
-    content = _read(store, experiment.expid)
+    content = None if absence else _read(store, experiment.expid)
     with transaction.atomic():
-        Experiment.objects.select_for_update().values_list("pk").get(pk=experiment.pk)
+        before = _before(experiment)
         guard()
-        counts = sync(experiment.pk, content.jobs, content.times, content.dependencies)
+        outside.folder_changed(experiment, before, absence)
+        if content is None:
+            _say_absent(experiment, files, absence)
+            return
+        difference = sync(experiment.pk, content.jobs, content.times, content.dependencies)
         _sync_runs(experiment, content.runs)
+        outside.jobs_changed(experiment, store, before, alive, difference)
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
-            status_counts=counts,
-            total_jobs=sum(counts.values()),
+            status_counts=difference.counts,
+            total_jobs=sum(difference.counts.values()),
             problem="",
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
             refreshed_at=timezone.now(),
         )
+
+
+def _before(experiment: Experiment) -> outside.Before:
+    """Lock the row of an experiment and return what is mirrored."""
+    locked = Experiment.objects.select_for_update().values_list("is_running", "is_absent", "refreshed_at")
+    return outside.Before(*locked.get(pk=experiment.pk))
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:

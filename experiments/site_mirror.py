@@ -11,8 +11,7 @@ from pathlib import Path
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
-from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import Door, Origin
+from experiments import outside
 from experiments.autosubmit.liveness import Liveness, Locks, liveness, read_locks
 from experiments.autosubmit.program import program_version
 from experiments.autosubmit.store import (
@@ -29,8 +28,7 @@ from experiments.autosubmit.store import (
 from experiments.disagreement import Doubts
 from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, sync_statuses, write
-from experiments.models import Action, Experiment, Site, State
-from experiments.models.experiment import RUN_KINDS
+from experiments.models import Action, Experiment, Site
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
@@ -174,8 +172,12 @@ class SiteMirror:
         records = read_experiments(store)
         with transaction.atomic():
             self.lease.guard()
-            sync_experiments(site, records)
-            mark_gone(site, {record.expid for record in records})
+            synced = sync_experiments(site, records)
+            gone = mark_gone(site, {record.expid for record in records})
+            if site.swept_at:  # what is mirrored for the first time has not changed
+                outside.appeared(site, synced.new)
+                outside.described(site, synced.described)
+                outside.disappeared(site, gone)
         self._recall(site)
         self.database_seen = now
 
@@ -197,7 +199,9 @@ class SiteMirror:
         rows = Experiment.objects.filter(site=site, gone_at=None)
         if not self.seen:
             running = rows.filter(is_running=True)
-            self.foreign = {experiment.expid for experiment in running if not _is_ours(experiment)}
+            self.foreign = {
+                experiment.expid for experiment in running if not outside.is_run_of_ours(experiment)
+            }
         known = set(rows.values_list("expid", flat=True))
         new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
@@ -269,12 +273,12 @@ class SiteMirror:
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
         is_known = experiment.expid in self.foreign
-        if alive.is_running and not is_known and not _is_ours(experiment):
+        if alive.is_running and not is_known and not outside.is_run_of_ours(experiment):
             self.foreign.add(experiment.expid)
-            _record(experiment, "experiment.run_started_outside", alive)
+            outside.run_started(experiment, alive)
         elif not alive.is_running and is_known:
             self.foreign.remove(experiment.expid)
-            _record(experiment, "experiment.run_ended_outside", alive)
+            outside.run_ended(experiment, alive)
 
     def _is_too_soon(self, expid: str, now: Fingerprint) -> bool:
         known = self.unreadable.get(expid)
@@ -327,18 +331,3 @@ def _say_problem(site: Site, problem: str) -> None:
 
 def _as_fingerprint(stored: list[list[int]]) -> Fingerprint:
     return tuple((mtime, size, inode) for mtime, size, inode in stored)
-
-
-def _is_ours(experiment: Experiment) -> bool:
-    return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
-
-
-def _record(experiment: Experiment, event: str, alive: Liveness) -> None:
-    trail.record(
-        event,
-        origin=Origin(door=Door.MIRROR),
-        subject=experiment.expid,
-        site=experiment.site.slug,
-        expid=experiment.expid,
-        message=alive.evidence,
-    )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ BATCH = 1000
 MIRRORED_FIELDS = [
     field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")
 ]
+_STATUS = MIRRORED_FIELDS.index("status")
 _OF_RECORD = [name for name in MIRRORED_FIELDS if name in JobRecord.__dataclass_fields__]
 _OF_HISTORY = {
     "qos": "",
@@ -28,6 +30,28 @@ _OF_EITHER = ("platform", "remote_id", "wallclock", "out_log", "err_log")
 
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.
+
+    `counts` is the number of jobs per status afterwards. It is false if no job came, went or got another status.
+    """
+
+    counts: dict[str, int]
+    added: list[str]
+    removed: list[str]
+    moved: dict[tuple[str, str], list[str]]
+
+    def __bool__(self) -> bool:
+        """Answer whether anything of that has changed."""
+        return bool(self.added or self.removed or self.moved)
+
+    @property
+    def names(self) -> list[str]:
+        """The jobs that it is about: those with another status first."""
+        return [name for names in self.moved.values() for name in names] + self.added + self.removed
 
 
 def fitted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,19 +74,28 @@ def sync(
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
     dependencies: Iterable[tuple[str, str]],
-) -> dict[str, int]:
-    """Make the rows of one experiment equal to its job list; return the number of jobs per status.
+) -> Difference:
+    """Make the rows of one experiment equal to its job list; return what was different.
 
     `dependencies` are (parent, child) names; edges of unknown jobs are left out. Call it in a transaction that holds
     the row of the experiment, so that two mirrors do not add the same job.
     """
     wanted = {record.name: _row(record, times.get(record.name)) for record in records}
-    _sync_jobs(experiment_id, wanted)
+    before = _sync_jobs(experiment_id, wanted)
     _sync_dependencies(
         experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted}
     )
-    status = MIRRORED_FIELDS.index("status")
-    return dict(Counter(row[status] for row in wanted.values()))
+    return _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
+
+
+def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
+    moved: dict[tuple[str, str], list[str]] = {}
+    for name, status in after.items():
+        if before.get(name, status) != status:
+            moved.setdefault((before[name], status), []).append(name)
+    added = [name for name in after if name not in before]
+    removed = [name for name in before if name not in after]
+    return Difference(dict(Counter(after.values())), added, removed, moved)
 
 
 def _row(record: JobRecord, times: JobTimes | None) -> Row:
@@ -81,7 +114,8 @@ def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
     return values | {name: getattr(times, name) for name in _OF_HISTORY}
 
 
-def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> None:
+def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
+    """Write what differs and return the status that each job had."""
     rows = Job.objects.filter(experiment_id=experiment_id).values_list("pk", "name", *MIRRORED_FIELDS)
     existing = {name: (pk, tuple(row)) for pk, name, *row in rows.iterator()}
     changed: dict[tuple[str, ...], list[Job]] = {}  # by the fields that differ: mostly the status alone
@@ -95,6 +129,7 @@ def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> None:
     _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
     for fields, jobs in changed.items():
         Job.objects.bulk_update(jobs, fields, batch_size=BATCH)
+    return {name: row[_STATUS] for name, (_, row) in existing.items()}
 
 
 def _differing(row: Row, wanted: Row) -> dict[str, Any]:

@@ -229,6 +229,7 @@ class EventFilter(SimpleListFilter):
         ("action.requested", "Actions requested"),
         ("action.refused", "Actions refused"),
         ("action.failed", "Actions failed"),
+        ("experiment.", "Outside of the portal"),
         ("sign_in.", "Sign-ins"),
         ("sign_in.failed", "Failed sign-ins"),
         ("user.", "Accounts"),

@@ -74,6 +74,12 @@ class Store:
             return Schema(self.postgres_url, expid)
         return newest
 
+    def job_list_changed_at(self, expid: str) -> datetime | None:
+        """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
+        source = self.job_list(expid)
+        time_ns = 0 if isinstance(source, Schema) else _stamp(str(source))[0]
+        return datetime.fromtimestamp(time_ns / 1e9, UTC) if time_ns else None
+
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
         if self.postgres_url:

@@ -1,0 +1,148 @@
+"""What somebody did outside of the portal, as entries of the audit trail: one for each change, with numbers.
+
+What an action of the portal or the run of the experiment itself changes is not of that kind, and neither is what is
+mirrored for the first time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.autosubmit.command_logs import commands_since
+from experiments.autosubmit.liveness import Liveness
+from experiments.autosubmit.store import Store
+from experiments.models import Action, Experiment, Site, State
+from experiments.models.experiment import RUN_KINDS
+from jobs.mirror import Difference
+
+# Clocks of hosts differ a little, and a command logs a little before and after it saves.
+SLACK = timedelta(seconds=2)
+# How long after its end an action may still be what has changed an experiment as a whole.
+AFTERMATH = timedelta(seconds=60)
+NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was mirrored of an experiment before it was read again; `refreshed_at` is None if nothing was."""
+
+    is_running: bool
+    is_absent: bool
+    refreshed_at: datetime | None
+
+
+def is_run_of_ours(experiment: Experiment) -> bool:
+    """Answer whether an action of the portal is running the experiment now."""
+    return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
+
+
+def run_started(experiment: Experiment, alive: Liveness) -> None:
+    """Record a run that somebody started."""
+    _record(experiment.site, experiment.expid, "run_started", alive.evidence)
+
+
+def run_ended(experiment: Experiment, alive: Liveness) -> None:
+    """Record the end of such a run."""
+    _record(experiment.site, experiment.expid, "run_ended", alive.evidence)
+
+
+def jobs_changed(
+    experiment: Experiment, store: Store, before: Before, alive: Liveness, difference: Difference
+) -> None:
+    """Record that jobs have another status, or that the job list has other jobs, if neither we nor a run did it."""
+    if before.refreshed_at is None or not difference or before.is_running or alive.is_running:
+        return
+    changed_at = store.job_list_changed_at(experiment.expid) or before.refreshed_at
+    since = (changed_at - SLACK).timestamp()
+    commands = commands_since(str(store.experiment_folder(experiment.expid)), since)
+    if "run" in commands or _is_ours(experiment, changed_at):
+        return
+    is_new_list = bool(difference.added or difference.removed or "create" in commands)
+    details = {
+        "added": len(difference.added),
+        "removed": len(difference.removed),
+        "changes": [[*statuses, len(names)] for statuses, names in difference.moved.items()],
+        "jobs": difference.names[:NAMED],
+        "commands": commands,
+    }
+    event = "job_list_changed" if is_new_list else "jobs_changed"
+    _record(experiment.site, experiment.expid, event, _told(difference, commands), details)
+
+
+def folder_changed(experiment: Experiment, before: Before, absence: str) -> None:
+    """Record that the folder of an experiment went, with a sentence that says where, or with a blank one came back."""
+    if before.refreshed_at is None or before.is_absent == bool(absence):
+        return
+    if not _is_busy(experiment.site, experiment.expid):
+        event = "archived" if "archived" in absence else "folder_lost" if absence else "unarchived"
+        _record(experiment.site, experiment.expid, event, absence)
+
+
+def appeared(site: Site, expids: Iterable[str]) -> None:
+    """Record experiments that somebody created, or brought back."""
+    if _is_busy(site, ""):  # ours have no expid before they are finished
+        return
+    for expid in expids:
+        if not _is_busy(site, expid):
+            _record(site, expid, "created")
+
+
+def disappeared(site: Site, expids: Iterable[str]) -> None:
+    """Record experiments that somebody deleted."""
+    for expid in expids:
+        if not _is_busy(site, expid):
+            _record(site, expid, "deleted")
+
+
+def described(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:
+    """Record descriptions that somebody changed: expid, old and new text."""
+    for expid, old, new in changes:
+        if not _is_busy(site, expid, lately=timedelta()):
+            _record(site, expid, "description_changed", details={"changes": {"description": [old, new]}})
+
+
+def _is_ours(experiment: Experiment, changed_at: datetime) -> bool:
+    """Answer whether an action of ours was at work when the job list changed."""
+    actions = Action.objects.filter(
+        experiment=experiment, is_dry_run=False, started_at__lte=changed_at + SLACK
+    )
+    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=changed_at - SLACK)).exists()
+
+
+def _is_busy(site: Site, expid: str, lately: timedelta = AFTERMATH) -> bool:
+    """Answer whether an action of ours is at work on an experiment, or was lately."""
+    actions = Action.objects.filter(site=site, expid=expid, is_dry_run=False, started_at__isnull=False)
+    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - lately)).exists()
+
+
+def _told(difference: Difference, commands: list[str]) -> str:
+    parts = [f"{len(names):,} {old} → {new}" for (old, new), names in difference.moved.items()]
+    parts += [f"{len(names):,} {what}" for what, names in _listed(difference) if names]
+    names = difference.names
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    by = f" Commands at work: {', '.join(commands)}." if commands else ""
+    return f"{'; '.join(parts)}: {', '.join(names[:NAMED])}{more}.{by}"
+
+
+def _listed(difference: Difference) -> tuple[tuple[str, list[str]], ...]:
+    return ("new jobs", difference.added), ("jobs gone", difference.removed)
+
+
+def _record(
+    site: Site, expid: str, what: str, message: str = "", details: dict[str, Any] | None = None
+) -> None:
+    trail.record(
+        f"experiment.{what}_outside",
+        origin=Origin(door=Door.MIRROR),
+        subject=expid,
+        site=site.slug,
+        expid=expid,
+        details=details,
+        message=message,
+    )

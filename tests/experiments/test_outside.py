@@ -1,0 +1,260 @@
+"""What somebody does outside of the portal stands in the trail, once, and nothing else does."""
+
+import fcntl
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.management.demo import Autosubmit
+from experiments import mirror
+from experiments.autosubmit.store import Store
+from experiments.models import Experiment, Site, State
+from experiments.site_mirror import SiteMirror
+from tests import factories, stores
+from tests.conftest import MakeExperiment
+from tests.experiments.small_stores import (
+    COMPLETED,
+    READY,
+    RUNNING,
+    add_experiment,
+    create_site,
+    make_store,
+    write_jobs,
+    write_pickle,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with two experiments of one READY job each."""
+    return make_store(tmp_path, ["a000", "a001"])
+
+
+@pytest.fixture
+def watcher(store: Store) -> SiteMirror:
+    """A mirror that has made its first pass over it."""
+    made = SiteMirror(create_site(store).pk)
+    made.look()
+    return made
+
+
+def entries() -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(door="mirror").order_by("pk"))
+
+
+def events() -> list[str]:
+    return [entry.event for entry in entries()]
+
+
+def log(store: Store, command: str, at: float | None = None) -> None:
+    """Leave the log that a command of Autosubmit leaves."""
+    folder = store.experiment_folder("a000") / "tmp" / "ASLOGS"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"20261124_120000_{command}.log"
+    file.touch()
+    if at is not None:
+        os.utime(file, (at, at))
+
+
+def experiment(expid: str = "a000") -> Experiment:
+    return Experiment.objects.get(expid=expid)
+
+
+def test_the_first_mirroring_of_a_store_is_no_change(watcher: SiteMirror) -> None:
+    watcher.look()
+    assert events() == []
+
+
+def test_jobs_that_somebody_changed_are_one_entry_with_numbers(watcher: SiteMirror, store: Store) -> None:
+    log(store, "setstatus")
+    write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    (entry,) = entries()
+    assert (entry.event, entry.expid) == ("experiment.jobs_changed_outside", "a000")
+    assert entry.message == "1 READY → COMPLETED: a000_0. Commands at work: setstatus."
+    assert entry.details["changes"] == [["READY", "COMPLETED", 1]]
+
+
+def test_a_change_is_told_once(watcher: SiteMirror, store: Store) -> None:
+    write_pickle(store, "a000", COMPLETED)
+    for _ in range(3):
+        watcher.look()
+    assert len(events()) == 1
+
+
+def test_of_many_jobs_the_first_are_named(watcher: SiteMirror, store: Store) -> None:
+    names = {f"a000_{number:04d}": READY for number in range(2000)}
+    write_jobs(store, "a000", names)
+    watcher.look()
+    write_jobs(store, "a000", dict.fromkeys(names, COMPLETED))
+    watcher.look()
+    entry = entries()[-1]
+    assert entry.message.startswith("2,000 READY → COMPLETED: a000_0000, ")
+    assert entry.message.endswith(" and 1,990 more.")
+    assert len(entry.details["jobs"]) == 10
+
+
+def test_a_job_list_that_somebody_generated_says_what_came_and_went(
+    watcher: SiteMirror, store: Store
+) -> None:
+    write_jobs(store, "a000", {"a000_X": READY, "a000_Y": READY})
+    watcher.look()
+    (entry,) = entries()
+    assert entry.event == "experiment.job_list_changed_outside"
+    assert entry.message == "2 new jobs; 1 jobs gone: a000_X, a000_Y, a000_0."
+
+
+def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(
+    watcher: SiteMirror, store: Store
+) -> None:
+    write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    log(store, "create")
+    write_pickle(store, "a000", READY)
+    watcher.look()
+    assert events() == ["experiment.jobs_changed_outside", "experiment.job_list_changed_outside"]
+
+
+def test_what_a_run_changes_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
+    with open(store.lock_file("a000"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        watcher.look()
+        write_pickle(store, "a000", RUNNING)
+        watcher.look()
+        write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    assert events() == ["experiment.run_started_outside", "experiment.run_ended_outside"]
+
+
+def test_what_a_run_on_another_host_changes_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
+    write_pickle(store, "a000", COMPLETED)
+    log(store, "run")
+    watcher.look()
+    assert events() == []
+
+
+def test_a_run_that_is_long_over_has_not_changed_anything_since(watcher: SiteMirror, store: Store) -> None:
+    log(store, "run", at=timezone.now().timestamp() - 3600)
+    write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    assert events() == ["experiment.jobs_changed_outside"]
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "expected"),
+    [
+        (-60, None, 0),
+        (-60, 10, 0),
+        (-60, -30, 1),
+        (30, None, 1),
+    ],
+    ids=["at work", "ended since", "ended before", "started since"],
+)
+def test_what_an_action_changes_is_not_from_outside(
+    watcher: SiteMirror, store: Store, started: int, ended: int | None, expected: int
+) -> None:
+    now = timezone.now()
+    at: dict[str, Any] = {"started_at": now + timedelta(seconds=started), "state": State.RUNNING}
+    if ended is not None:
+        at |= {"ended_at": now + timedelta(seconds=ended), "state": State.SUCCEEDED}
+    factories.create_action(experiment(), kind="set_status", **at)
+    write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    assert len(events()) == expected
+
+
+def test_what_a_worker_finds_before_it_starts_is_from_outside(watcher: SiteMirror, store: Store) -> None:
+    write_pickle(store, "a000", COMPLETED)
+    mirror.refresh(Experiment.objects.select_related("site").get(expid="a000"))
+    watcher.look()
+    assert events() == ["experiment.jobs_changed_outside"]
+
+
+def test_a_created_experiment_is_told(watcher: SiteMirror, store: Store) -> None:
+    add_experiment(store, "a002")
+    watcher.look()
+    assert [(entry.event, entry.expid) for entry in entries()] == [("experiment.created_outside", "a002")]
+
+
+def test_an_experiment_that_an_action_creates_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
+    action = factories.create_action(
+        experiment(), kind="create", state=State.RUNNING, started_at=timezone.now()
+    )
+    type(action).objects.update(experiment=None, expid="")
+    add_experiment(store, "a002")
+    watcher.look()
+    assert events() == []
+
+
+def test_a_deleted_experiment_is_told(watcher: SiteMirror, store: Store) -> None:
+    stores.make_database(store.database, "DELETE FROM experiment WHERE name = 'a001';")
+    watcher.look()
+    assert [(entry.event, entry.expid) for entry in entries()] == [("experiment.deleted_outside", "a001")]
+
+
+def test_a_changed_description_is_told_with_both_texts(watcher: SiteMirror, store: Store) -> None:
+    old = experiment().description
+    stores.make_database(store.database, "UPDATE experiment SET description = 'new' WHERE name = 'a000';")
+    watcher.look()
+    (entry,) = entries()
+    assert entry.event == "experiment.description_changed_outside"
+    assert entry.details == {"changes": {"description": [old, "new"]}}
+
+
+def test_an_archived_experiment_is_told_and_so_is_its_return(watcher: SiteMirror, store: Store) -> None:
+    folder, away = store.experiment_folder("a000"), store.root.parent / "away"
+    (store.root / "2026").mkdir()
+    (store.root / "2026" / "a000.tar.gz").touch()
+    folder.rename(away)
+    watcher.look()
+    away.rename(folder)
+    watcher.look()
+    assert events() == ["experiment.archived_outside", "experiment.unarchived_outside"]
+
+
+def test_a_folder_that_was_removed_is_told(watcher: SiteMirror, store: Store) -> None:
+    store.experiment_folder("a000").rename(store.root.parent / "away")
+    watcher.look()
+    assert events() == ["experiment.folder_lost_outside"]
+
+
+def test_a_second_mirror_process_tells_nothing_anew(watcher: SiteMirror, store: Store) -> None:
+    write_pickle(store, "a000", COMPLETED)
+    watcher.look()
+    watcher.lease.release()
+    SiteMirror(watcher.site_id).look()
+    assert len(events()) == 1
+
+
+# --- The real Autosubmit
+
+
+def test_a_status_set_in_a_terminal_is_in_the_trail(site: Site, make_experiment: MakeExperiment) -> None:
+    expid = make_experiment("small")
+    watcher = SiteMirror(site.pk)
+    watcher.look()
+    autosubmit = Autosubmit(Path(site.autosubmit), Path(site.home))
+    autosubmit.call("setstatus", "--save", "--status_final=SUSPENDED", f"--list={expid}_SETUP", expid)
+    watcher.look()
+    entry = AuditEntry.objects.get(expid=expid, event="experiment.jobs_changed_outside")
+    assert entry.message == f"1 READY → SUSPENDED: {expid}_SETUP. Commands at work: setstatus."
+
+
+def test_an_experiment_generated_in_a_terminal_is_in_the_trail(
+    site: Site, make_experiment: MakeExperiment
+) -> None:
+    expid = make_experiment("waiting")
+    watcher = SiteMirror(site.pk)
+    watcher.look()
+    Autosubmit(Path(site.autosubmit), Path(site.home)).call("create", "--noplot", expid)
+    watcher.look()
+    entry = AuditEntry.objects.get(expid=expid)
+    assert entry.event == "experiment.job_list_changed_outside"
+    assert entry.details["commands"] == ["create"]
