@@ -1,6 +1,7 @@
 """Errors are problem details, whatever went wrong."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.api import experiments
 from autosubmit_portal.api.urls import ROUTES
 from experiments.models import Experiment, Site
+from tests.stores.written import write_store
 
 PARTS = {"type", "title", "status", "detail", "error", "error_message"}
 
@@ -115,12 +117,23 @@ def test_anonymous_gets_nothing(api: Callable[..., APIClient], route: str, exper
             problem(getattr(api(), method)(address), 401)
 
 
+@pytest.fixture
+def logged(experiment: Experiment, tmp_path: Path) -> str:
+    """The name of a log that both the experiment and its job POST have, in a store of their own."""
+    Site.objects.update(home=str(tmp_path))
+    made = write_store(tmp_path, "a000")
+    for folder in ("ASLOGS", "LOG_a000"):
+        (made / "tmp" / folder / "a000_POST.1.out").touch()
+    return "a000_POST.1.out"
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" not in route or "expid" in route])
-def test_a_slash_at_the_end_changes_nothing(
-    as_manager: APIClient, route: str, experiment: Experiment
-) -> None:
+def test_a_slash_at_the_end_changes_nothing(as_manager: APIClient, route: str, logged: str) -> None:
     path = route.replace("<name:expid>", "a000").replace("<name:job>", "a000_POST")
+    path = path.replace("<name:log>", logged)
     without, slashed = as_manager.get(f"/{path}"), as_manager.get(f"/{path}/")
+    for answer in (without, slashed):
+        answer.close()  # one that is streamed holds a file
     assert without.status_code == slashed.status_code
     assert without.status_code in (200, 503)
 
