@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.api import experiments
 from autosubmit_portal.api.urls import ROUTES
 from experiments.models import Experiment, Site
+from tests.stores.written import write_store
 
 PARTS = {"type", "title", "status", "detail", "error", "error_message"}
 
@@ -104,10 +106,11 @@ def test_a_page_shows_a_problem_too(as_viewer: APIClient, site: Site) -> None:
     assert "urn:autosubmit-portal:invalid-parameters" in answer.content.decode()
 
 
+LOG = "a000_POST.1.out"
 VALUES = {
     "name:expid": "a000",
     "name:job": "a000_POST",
-    "name:log": "20261124_093000_run.log",
+    "name:log": LOG,
     "name:slug": "local",
     "int:action_id": "1",
     "int:run_id": "1",
@@ -126,11 +129,20 @@ def test_anonymous_gets_nothing(api: Callable[..., APIClient], route: str, exper
             problem(getattr(api(), method)(path), 401)
 
 
+@pytest.fixture
+def logged(experiment: Experiment, tmp_path: Path) -> None:
+    """A log that both the experiment and its job POST have, in a store of their own."""
+    Site.objects.update(home=str(tmp_path))
+    made = write_store(tmp_path, "a000")
+    for folder in ("ASLOGS", "LOG_a000"):
+        (made / "tmp" / folder / LOG).touch()
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" not in route or "expid" in route])
-def test_a_slash_at_the_end_changes_nothing(
-    as_manager: APIClient, route: str, experiment: Experiment
-) -> None:
+def test_a_slash_at_the_end_changes_nothing(as_manager: APIClient, route: str, logged: None) -> None:
     without, slashed = as_manager.get(address(route)), as_manager.get(f"{address(route)}/")
+    for answer in (without, slashed):
+        answer.close()  # one that is streamed holds a file
     assert without.status_code == slashed.status_code
     assert without.status_code in (200, 409, 503)  # 409: it needs a store, and there is none
 

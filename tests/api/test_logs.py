@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from jobs.autosubmit import compressed
 from jobs.models import Job
+from tests.api.test_schema import document, errors_of
 from tests.stores.written import write_store
 
 RUN = "20261125_100000_run.log"
@@ -347,3 +348,21 @@ def test_logs_are_for_those_who_may_see_the_experiment(api: Any, actor: Any, run
 )
 def test_what_is_not_there_is_not_found(as_viewer: APIClient, folder: Path, address: str) -> None:
     assert as_viewer.get(f"/v4/experiments/a000/{address}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("address", "described"),
+    [
+        ("logs", "logs"),
+        (f"logs/{RUN}?format=json", "logs/{log}"),
+        (f"logs/{RUN}?search=Run", "logs/{log}"),
+        ("jobs/a000_20000101_fc0_1_SIM/logs", "jobs/{job}/logs"),
+    ],
+)
+def test_what_is_answered_is_what_is_described(
+    as_viewer: APIClient, run_log: Path, address: str, described: str
+) -> None:
+    told = document()["paths"][f"/v4/experiments/{{expid}}/{described}"]["get"]["responses"]["200"]
+    schema = told["content"]["application/json"]["schema"]
+    assert errors_of(schema, as_viewer.get(f"/v4/experiments/a000/{address}").json()) == []
+    assert errors_of(schema, {}) != []
