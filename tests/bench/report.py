@@ -151,15 +151,20 @@ def _faster(row: Row, name: str, what: str, least: float) -> Verdict:
 
 def _alike(rows: list[Row]) -> str:
     """Say whether all servers answered the same number of things to the same question."""
-    unlike = {
-        row.question.title: ", ".join(f"{name} {number}" for name, number in row.items.items())
-        for row in rows
-        if len(set(row.items.values())) > 1
-    }
+    told = [(row.question.title, _lengths(row)) for row in rows]
+    unlike = {title: lengths for title, lengths in told if len(set(lengths.values())) > 1}
     if not unlike:
         return "All servers answered lists of the same length to the same question."
-    told = "; ".join(f"{title}: {numbers}" for title, numbers in unlike.items())
-    return f"Lists of different length were answered to these questions: {told}."
+    texts = (
+        f"{title}: {', '.join(f'{name} {length}' for name, length in lengths.items())}"
+        for title, lengths in unlike.items()
+    )
+    return f"Lists of different length were answered to these questions: {'; '.join(texts)}."
+
+
+def _lengths(row: Row) -> dict[str, int]:
+    """Return how long the lists of those are that answered."""
+    return {name: length for name, length in row.items.items() if not row.samples[name].failure}
 
 
 def _size_verdicts(rows: list[Row]) -> list[Verdict]:

@@ -80,3 +80,10 @@ def test_lists_of_different_length_are_named() -> None:
     unlike = Row(RUNS, 1, row(RUNS, 2.0, sample(1.0)).samples, {PEER: 3, "SQLite": 2})
     text = text_of([unlike, row(RUNS, 2.0, sample(1.0), 8)])
     assert f"to these questions: runs: {PEER} 3, SQLite 2." in text
+
+
+def test_a_list_that_was_refused_is_not_called_shorter() -> None:
+    refused = Row(RUNS, 1, row(RUNS, 2.0, sample(1.0, status=404)).samples, {PEER: 3, "SQLite": 0})
+    assert "All servers answered lists of the same length" in text_of(
+        [refused, row(RUNS, 2.0, sample(1.0), 8)]
+    )
