@@ -78,10 +78,12 @@ class _Files:
             try:
                 if len(self.read) == MAX_FILES:
                     raise TooLong(f"more than {MAX_FILES} files are named")
-                content = read_inside(self.root, name, min(MAX_FILE_BYTES, MAX_BYTES - self._bytes))
+                content = read_inside(self.root, name, MAX_FILE_BYTES)
                 self._bytes += len(content)
+                if self._bytes > MAX_BYTES:
+                    raise TooLong(f"the files are longer than {MAX_BYTES:,} bytes together")
                 self.read[real] = parse(content.decode("utf-8-sig"))
-            except (BadData, TooLong, UnicodeDecodeError) as error:
+            except (BadData, TooLong, UnicodeDecodeError, OSError) as error:
                 raise BadConfiguration(f"{name} cannot be read: {error}.") from error
         return self.read[real]
 
@@ -178,11 +180,13 @@ class _Resolver:
     def _common(self, values: Config) -> Config:
         root = self.files.folder
         destination = _section(values, "PROJECT").get("PROJECT_DESTINATION", "project_files")
-        return values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / str(destination or ""))}
+        return values | {"ROOTDIR": str(root), "PROJDIR": f"{root}/proj/{destination or ''}"}
 
     def _include(self, values: Config, names: Iterable[str]) -> Config:
         """Return `values` with those of the named files and folders, each over the ones before."""
         for name in names:
+            if len(self.left_out) > MAX_FILES:
+                raise TooMuch(f"more than {MAX_FILES} files are named that are not read")
             for path in self._found(values, name):
                 if path not in self.included:
                     self.included.add(path)
@@ -262,11 +266,9 @@ def _directive(values: Config) -> tuple[list[str], list[str]]:
 
 
 def _names(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [str(name) for name in value if name]
-    return (
-        [name for name in value.split("," if "," in value else " ") if name] if isinstance(value, str) else []
-    )
+    """Return the names in a text. Autosubmit passes over a plain list, and makes a text of one in `PRE` or `POST`."""
+    names = value.split("," if "," in value else " ") if isinstance(value, str) else []
+    return [name for name in names if name]
 
 
 def _destination(values: Config) -> str:

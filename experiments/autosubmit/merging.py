@@ -150,15 +150,26 @@ def _upper(value: Any) -> Any:
 def normalised(config: Config, *, is_whole: bool = False) -> Config:
     """Return `config` in the form in which Autosubmit uses it; `is_whole` adds what every job has."""
     result = upper_keys(config)
-    default = result.get("DEFAULT")
-    if isinstance(default, dict) and "HPCARCH" in default:
-        result["DEFAULT"] = default | {"HPCARCH": str(default["HPCARCH"]).upper()}
+    if isinstance(result.get("DEFAULT"), dict):
+        result["DEFAULT"] = _default(result["DEFAULT"])
     for section, form in (("WRAPPERS", _wrapper), ("JOBS", _whole_job if is_whole else _job)):
         if isinstance(result.get(section), dict):
             result[section] = {
                 name: form(value) if isinstance(value, dict) else value
                 for name, value in result[section].items()
             }
+    return result
+
+
+def _default(default: Config) -> Config:
+    result = dict(default)
+    if "HPCARCH" in default:
+        result["HPCARCH"] = str(default["HPCARCH"]).upper()
+    if isinstance(default.get("CUSTOM_CONFIG"), dict):
+        result["CUSTOM_CONFIG"] = {
+            place: ",".join(map(str, names)) if isinstance(names, list) else names
+            for place, names in default["CUSTOM_CONFIG"].items()
+        }
     return result
 
 

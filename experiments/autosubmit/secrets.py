@@ -4,7 +4,8 @@ A value is hidden for the name of its key (`API_KEY`, `dbPassword`, all under `C
 its form (`https://ana:secret@host`, `Bearer …`, `PGPASSWORD=…`, a private key, the tokens of well-known services).
 Shown are, on purpose: true, false and nothing; references to a value that stands elsewhere (`%SECRETS.TOKEN%`,
 `${TOKEN}`); what a name says *about* a secret (`TOKEN_URL`, `SSH_KEY_FILE`); a `PWD`, `SSH_KEY` or `AUTH` that is a
-path; and sections that are named by users (`JOBS.GET_TOKEN`), whose own keys are judged instead.
+path; a `KEY` that does not look made up; and sections that are named by users (`JOBS.GET_TOKEN`), whose own keys are
+judged instead.
 """
 
 import re
@@ -16,11 +17,17 @@ MASK = "********"
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORD = re.compile(
-    r".*(?:PASS(?:WORD|WD|PHRASE|CODE)|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|SECRET)KEY)S?|AUTHORIZATION|NETRC"
+    r".*(?:PASS(?:WORD|WD|PHRASE|CODE)|SECRET|TOKEN|CREDENTIAL|COOKIE|(?:API|ACCESS|PRIVATE|SECRET)KEY)S?|AUTHORIZATION|NETRC"
 )
-_SECRET_KEY = re.compile(r"(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION|SIGNING|AUTH|MASTER|ACCOUNT|DEPLOY) KEYS?")
+_SECRET_KEY = re.compile(
+    r"(?:\w*API|ACCESS|PRIVATE|SECRET|ENCRYPTION|SIGNING|AUTH|MASTER|ACCOUNT|DEPLOY) KEYS?"
+)
 _DOUBTFUL = re.compile(r"(?:.* )?(?:PWD|PASS|AUTH|SSH KEY)")
 """Names of secrets as well as of paths, numbers and ways."""
+
+_KEY = re.compile(r"(?:.* )?(?<!PUBLIC )KEY")
+_LIKE_A_KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w+/=:.-]{16,}")
+"""What makes a `key` a secret: it looks made up, such as that of the Climate Data Store. A path begins with `/`."""
 
 _ABOUT = re.compile(
     r"FILES?|FILENAME|PATHS?|DIR|FOLDER|UR[LI]|ENDPOINT|HOST|NAME|TYPE|METHOD|LENGTH|SIZE|COUNT|LIMIT|EXPIR(?:Y|ES|ATION)"
@@ -43,6 +50,7 @@ _FORMS = tuple(
         (r"authorization[\"']?\s{0,9}[:=]\s{0,9}[\"']?(?:\w{1,20}\s{1,9})?(?P<secret>[^\s\"',;]{4,8000})", re.I),
         (r"\bbearer\s{1,9}(?=\S{0,99}[\d.=_-])(?P<secret>[\w.~+/=-]{8,8000})", re.I),
         (r"(?<![\w-])(?:-u|--user)[ =][\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{1,500})", 0),
+        (r"\bsshpass\s{1,9}-p\s{0,9}(?P<secret>[^\s]{1,500})", 0),
         (r"\blogin\s{1,9}\S{1,200}\s{1,9}password\s{1,9}(?P<secret>\S{1,500})", re.I),
         (r"(?<![\w-])(?P<secret>(?:gh[pousr]_|github_pat_|glpat-|gldt-|xox[abeprs]-|hf_|npm_|pypi-|hvs\.|sk-|dop_v1_)"
          r"[\w-]{16,500})", 0),
@@ -54,10 +62,12 @@ _NAMES = tuple(
     re.compile(rf"(?<![\w-])(?P<name>{name})(?:{between})")
     for name, between in (
         (r"(?:--?)?[A-Za-z_][\w-]{0,60}", r"[\"']?\s{0,9}[:=]\s{0,9}"),
-        (r"--?[A-Za-z][\w-]{0,60}", r"\s{1,9}(?!-)"),
+        (r"--?[A-Za-z][\w-]{0,60}", r"(?:\s{1,9}|[\"'],\s{0,9}[\"'])(?!-)"),
     )
 )
-_VALUE = re.compile(r"\"[^\"\n]{1,2000}\"|'[^'\n]{1,2000}'|\$\{\w{1,99}\}|[^\s;,&\"'\])}]{1,4000}")
+_VALUE = re.compile(
+    r"\"(?:[^\"\\\n]|\\.){1,2000}\"|'(?:[^'\\\n]|\\.){1,2000}'|\$\{\w{1,99}\}|[^\s;,&\"'\])}]{1,4000}"
+)
 
 
 def masked(value: Any) -> tuple[Any, list[str]]:
@@ -97,11 +107,19 @@ def _is_secret(name: str, value: Any) -> bool:
     if is_secret_name(name):
         is_number = str(value).replace(".", "", 1).isdecimal()
         return not (is_number and _words(name)[-1].endswith("TOKENS"))  # MAX_TOKENS: 512
-    return _is_doubtful(name) and isinstance(value, str) and not _PATH_OR_WORD.fullmatch(value)
+    if not isinstance(value, str) or not _is_doubtful(name):
+        return False
+    if _DOUBTFUL.fullmatch(_spaced(name)):
+        return not _PATH_OR_WORD.fullmatch(value)
+    return _LIKE_A_KEY.fullmatch(value) is not None and value[0] not in "/.~"
 
 
 def _is_doubtful(name: str) -> bool:
-    return _DOUBTFUL.fullmatch(" ".join(_words(name))) is not None
+    return bool(_DOUBTFUL.fullmatch(_spaced(name)) or _KEY.fullmatch(_spaced(name)))
+
+
+def _spaced(name: str) -> str:
+    return " ".join(_words(name))
 
 
 def _masked(value: Any, name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:

@@ -169,7 +169,7 @@ def test_a_file_of_10_mb_is_refused_with_the_limit(folder: Path) -> None:
 
 def test_many_files_are_refused_that_are_too_long_together(folder: Path) -> None:
     comment = "# " + "x" * (MAX_BYTES // 3)
-    with pytest.raises(BadConfiguration, match="longer than"):
+    with pytest.raises(BadConfiguration, match="longer than 2,097,152 bytes together"):
         read(folder, {f"conf/{number}.yml": comment for number in range(4)})
 
 
@@ -200,6 +200,14 @@ def test_files_outside_of_the_experiment_are_left_out(folder: Path) -> None:
         "outside of the folder of a000",
         "not found",
     ]
+
+
+def test_many_names_of_files_that_are_not_read_are_refused(folder: Path) -> None:
+    with pytest.raises(BadConfiguration, match="more than 200 files are named"):
+        read(
+            folder,
+            {"conf/a.yml": "DEFAULT:\n  CUSTOM_CONFIG: {POST: [" + ",".join(map(str, range(300))) + "]}\n"},
+        )
 
 
 def test_a_link_that_leads_out_is_left_out(folder: Path) -> None:

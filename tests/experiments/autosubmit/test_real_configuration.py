@@ -41,7 +41,7 @@ LATE: "%^EXPERIMENT.MEMBERS%"
 NUMBERS: {A: 010, B: 48:00, C: yes, D: 1e3, E: 0x1F, F: 1_000, G: .5, H: 0o17, I: -3, J: on}
 """
 CUSTOM = {
-    "conf/minimal.yml": "DEFAULT: {CUSTOM_CONFIG: {PRE: '%ROOTDIR%/pre', POST: '%ROOTDIR%/post.yml'}}\nX: {M: 1}\n",
+    "conf/minimal.yml": "DEFAULT: {CUSTOM_CONFIG: {PRE: '%ROOTDIR%/pre', POST: ['%ROOTDIR%/post.yml']}}\nX: {M: 1}\n",
     "conf/x.yml": "X: {C: conf, B: conf, A: conf}\n",
     "pre/a.yml": "X: {C: pre, P: pre, L: [3]}\nDEFAULT: {EXPID: zzzz, CUSTOM_CONFIG: {PRE: '%ROOTDIR%/nested.yml'}}\n",
     "pre/b.yaml": "X: {L: [1, 2]}\n",
