@@ -141,11 +141,12 @@ def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
     query = f"SELECT {columns} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(query, [experiment_id])
-        existing = {name: (pk, row) for pk, name, *row in cursor}
+        existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
+    zone = connection.timezone
     for _, row in existing.values():
         for place in _INSTANTS:
             if row[place] is not None and row[place].tzinfo is None:  # SQLite has no zones
-                row[place] = row[place].replace(tzinfo=connection.timezone)
+                row[place] = row[place].replace(tzinfo=zone)
     return existing
 
 

@@ -400,9 +400,9 @@ def _instant(value: object) -> datetime | None:
     """Read an ISO time. Old versions wrote local time without its zone, which is lost: it is taken as UTC."""
     try:
         instant = datetime.fromisoformat(_text(value))
-    except ValueError:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day of the calendar have no neighbours
         return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _with_log(file: str) -> tuple[str, str]:
