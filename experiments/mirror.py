@@ -1,7 +1,7 @@
 """The mirror of one experiment: what its store says, into rows."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from experiments.autosubmit.store import (
     Fingerprint,
     Recorded,
     Store,
+    are_edges_same,
     fingerprint,
     locate,
     read_experiments,
@@ -140,7 +141,14 @@ def write(
         if content is None:
             _say_absent(experiment, files, absence)
             return
-        difference = sync(experiment.pk, content.jobs, content.times, content.dependencies)
+        difference = sync(
+            experiment.pk,
+            content.job_list.jobs,
+            content.times,
+            lambda: content.job_list.edges or read_dependencies(store.structure_database(experiment.expid)),
+            are_edges_known=not content.job_list.edges
+            and are_edges_same(as_fingerprint(experiment.fingerprint), files),
+        )
         _sync_runs(experiment, content.runs)
         outside.jobs_changed(experiment, store, before, alive, difference)
         Experiment.objects.filter(pk=experiment.pk).update(
@@ -179,8 +187,7 @@ def _seen_alive(alive: Liveness) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    jobs: list[Any]
-    dependencies: list[tuple[str, str]]
+    job_list: JobList
     times: dict[str, Any]
     runs: list[RunRecord]
 
@@ -191,9 +198,8 @@ def _read(store: Store, expid: str) -> _Content:
     except FileNotFoundError:  # not generated yet
         job_list = JobList()
     history = store.history_database(expid)
-    dependencies = job_list.edges or read_dependencies(store.structure_database(expid))
     jobs = wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid)))
-    return _Content(jobs, dependencies, read_job_times(history), read_runs(history))
+    return _Content(replace(job_list, jobs=jobs), read_job_times(history), read_runs(history))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
@@ -214,6 +220,11 @@ def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
         unique_fields=["experiment", "run_id"],
         update_fields=[name for name in fields if name != "run_id"],
     )
+
+
+def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
+    """Return a fingerprint that was kept as JSON."""
+    return tuple((mtime, size, inode) for mtime, size, inode in stored)
 
 
 def _changed_at(files: Fingerprint) -> datetime | None:

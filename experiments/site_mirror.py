@@ -27,7 +27,15 @@ from experiments.autosubmit.store import (
 )
 from experiments.disagreement import Doubts
 from experiments.lease import Lease, LostLease, holder
-from experiments.mirror import mark_gone, say_unreadable, store_of, sync_experiments, sync_statuses, write
+from experiments.mirror import (
+    as_fingerprint,
+    mark_gone,
+    say_unreadable,
+    store_of,
+    sync_experiments,
+    sync_statuses,
+    write,
+)
 from experiments.models import Action, Experiment, Site
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
@@ -206,7 +214,7 @@ class SiteMirror:
         new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
         for expid, files, is_running in new.values_list("expid", "fingerprint", "is_running").iterator():
-            self.seen[expid] = (_as_fingerprint(files), is_running)
+            self.seen[expid] = (as_fingerprint(files), is_running)
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
@@ -327,7 +335,3 @@ def _say_problem(site: Site, problem: str) -> None:
     if site.problem != problem:
         Site.objects.filter(pk=site.pk).update(problem=problem)
         logger.warning("Site %s: %s", site, problem or "healthy again")
-
-
-def _as_fingerprint(stored: list[list[int]]) -> Fingerprint:
-    return tuple((mtime, size, inode) for mtime, size, inode in stored)

@@ -1,7 +1,7 @@
 """The job list of an experiment into rows, by difference."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -73,19 +73,23 @@ def sync(
     experiment_id: int,
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
-    dependencies: Iterable[tuple[str, str]],
+    dependencies: Callable[[], Iterable[tuple[str, str]]],
+    *,
+    are_edges_known: bool = False,
 ) -> Difference:
     """Make the rows of one experiment equal to its job list; return what was different.
 
-    `dependencies` are (parent, child) names; edges of unknown jobs are left out. Call it in a transaction that holds
-    the row of the experiment, so that two mirrors do not add the same job.
+    `dependencies` returns (parent, child) names; edges of unknown jobs are left out. With `are_edges_known` it is
+    called only if jobs came or went. Call this in a transaction that holds the row of the experiment, so that two
+    mirrors do not add the same job.
     """
     wanted = {record.name: _row(record, times.get(record.name)) for record in records}
     before = _sync_jobs(experiment_id, wanted)
-    _sync_dependencies(
-        experiment_id, {edge for edge in dependencies if edge[0] in wanted and edge[1] in wanted}
-    )
-    return _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
+    difference = _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
+    if not are_edges_known or difference.added or difference.removed:
+        edges = {edge for edge in dependencies() if edge[0] in wanted and edge[1] in wanted}
+        _sync_dependencies(experiment_id, edges)
+    return difference
 
 
 def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
@@ -116,12 +120,11 @@ def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
 
 def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
     """Write what differs and return the status that each job had."""
-    rows = Job.objects.filter(experiment_id=experiment_id).values_list("pk", "name", *MIRRORED_FIELDS)
-    existing = {name: (pk, tuple(row)) for pk, name, *row in rows.iterator()}
+    existing = _existing(experiment_id)
     changed: dict[tuple[str, ...], list[Job]] = {}  # by the fields that differ: mostly the status alone
     for name in existing.keys() & wanted.keys():
         pk, row = existing[name]
-        if row != wanted[name]:
+        if row != [*wanted[name]]:
             values = _differing(row, wanted[name])
             changed.setdefault(tuple(values), []).append(Job(pk=pk, **values))
     Job.objects.filter(pk__in=[pk for name, (pk, _) in existing.items() if name not in wanted]).delete()
@@ -132,7 +135,22 @@ def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
     return {name: row[_STATUS] for name, (_, row) in existing.items()}
 
 
-def _differing(row: Row, wanted: Row) -> dict[str, Any]:
+def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
+    """Return key and values of each job. Django's own conversion of instants takes as long as all the rest."""
+    columns = ", ".join(_columns(Job, ["id", "name", *MIRRORED_FIELDS]))
+    query = f"SELECT {columns} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(query, [experiment_id])
+        existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
+    zone = connection.timezone
+    for _, row in existing.values():
+        for place in _INSTANTS:
+            if row[place] is not None and row[place].tzinfo is None:  # SQLite has no zones
+                row[place] = row[place].replace(tzinfo=zone)
+    return existing
+
+
+def _differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
     return {
         name: after
         for name, before, after in zip(MIRRORED_FIELDS, row, wanted, strict=True)
@@ -163,21 +181,38 @@ def _insert(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[An
     """Insert rows. Django's bulk_create spends four times as long, on SQL text and on objects for each of them."""
     if not rows:
         return
-    of_name = {field.name: field for field in model._meta.concrete_fields}
-    fields = [of_name[name] for name in names]
-    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    instants = [place for place, field in enumerate(fields) if isinstance(field, DateTimeField)]
+    columns = ", ".join(_columns(model, names))
+    places = ", ".join(["%s"] * len(names))
+    instants = _instants(model, names)
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({columns}) VALUES ({places})",  # noqa: S608
+            f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) VALUES ({places})",  # noqa: S608
             [_adapted(row, instants) for row in rows],
         )
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _columns(model: type[Model], names: Sequence[str]) -> list[str]:
+    of_name = {field.name: field.column for field in model._meta.concrete_fields}
+    return [_quoted(str(of_name[name])) for name in names]
+
+
+def _instants(model: type[Model], names: Sequence[str]) -> list[int]:
+    """Return the places of the instants among the fields of a row."""
+    kinds = {field.name: field for field in model._meta.concrete_fields}
+    return [place for place, name in enumerate(names) if isinstance(kinds[name], DateTimeField)]
 
 
 def _adapted(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
     """Return a row as the database takes it: SQLite has no type for instants."""
     values = list(row)
     for place in instants:
-        values[place] = connection.ops.adapt_datetimefield_value(values[place])
+        if values[place] is not None:
+            values[place] = connection.ops.adapt_datetimefield_value(values[place])
     return values
+
+
+_INSTANTS = _instants(Job, MIRRORED_FIELDS)

@@ -7,7 +7,7 @@ it; what belongs to all (`experiment`, `details`, `job_pkl`) is in the schema of
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -135,11 +135,62 @@ def _columns(connection: _Connection, table: str) -> set[str]:
     return {row["attname"] for row in _all(connection, query, table)}
 
 
+def keep_connections() -> None:
+    """Keep connections open from now on, for a process of one thread that reads again and again."""
+    _kept.is_wanted = True
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Connections by their address, if they are kept."""
+
+    is_wanted: bool = False
+    connections: dict[str, _Connection] = field(default_factory=dict)
+
+
+_kept = _Kept()
+
+
 @contextmanager
 def _connected(url: str, schema: str = "") -> Iterator[_Connection]:
     """Open a connection that cannot write and does not wait long; names without a schema are those of `schema`."""
-    plain = _DRIVER.sub("postgresql://", url, count=1)
-    with psycopg.connect(plain, row_factory=dict_row, connect_timeout=5, options=_OPTIONS) as connection:
-        if schema:
-            connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))
+    connection = _reused(url, schema) or _opened(url, schema)
+    try:
         yield connection
+    except Error:
+        connection.close()
+        raise
+    finally:
+        if not _kept.is_wanted:
+            connection.close()
+        elif not connection.closed:
+            _kept.connections[url] = connection
+
+
+def _reused(url: str, schema: str) -> _Connection | None:
+    """Return the connection that was kept, if its server has not ended it."""
+    connection = _kept.connections.pop(url, None)
+    if connection is None:
+        return None
+    try:
+        return _aimed(connection, schema)
+    except Error:
+        connection.close()
+        return None
+
+
+def _opened(url: str, schema: str) -> _Connection:
+    plain = _DRIVER.sub("postgresql://", url, count=1)
+    connection = psycopg.connect(
+        plain, row_factory=dict_row, connect_timeout=5, autocommit=True, options=_OPTIONS
+    )
+    return _aimed(connection, schema)
+
+
+def _aimed(connection: _Connection, schema: str) -> _Connection:
+    """Have names without a schema be those of `schema`, or of all with a blank one."""
+    if schema:
+        connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))
+    else:
+        connection.execute("RESET search_path")
+    return connection

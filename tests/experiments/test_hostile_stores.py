@@ -154,6 +154,47 @@ def test_a_locked_database_is_told_and_does_not_stop_the_others(site: Site, stor
     assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
 
 
+@pytest.mark.parametrize("name", [*fuzz.STRANGE])
+def test_a_strange_status_table_does_not_stop_the_mirror(site: Site, store: Store, name: str) -> None:
+    fuzz.STRANGE[name](store.status_database)
+    look_and_finish_the_good(site, store)
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+
+
+def test_a_locked_status_table_does_not_stop_the_mirror(site: Site, store: Store) -> None:
+    stores.make_database(store.status_database, "CREATE TABLE experiment_status (name, status, modified);")
+    with closing(sqlite3.connect(store.status_database, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        look_and_finish_the_good(site, store)
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+
+
+def test_hostile_values_in_the_status_table_are_kept_as_texts(site: Site, store: Store) -> None:
+    rows = [
+        ("INSERT INTO experiment_status VALUES (?, ?, ?)", row)
+        for row in (
+            ("g000", "a\0" * 100, "0001-01-01T00:00:00+2300"),
+            ("g001", b"\xff", 7),
+            ("../x", "RUNNING", None),
+        )
+    ]
+    stores.make_database(
+        store.status_database, "CREATE TABLE experiment_status (name, status, modified);", rows
+    )
+    look_and_finish_the_good(site, store)
+    assert len(Experiment.objects.get(expid="g000").recorded_status) == 20
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+
+
+def test_logs_of_commands_that_cannot_be_listed_do_not_stop_the_mirror(site: Site, store: Store) -> None:
+    for expid in GOOD:
+        folder = store.experiment_folder(expid) / "tmp"
+        folder.mkdir()
+        (folder / "ASLOGS").symlink_to(folder / "ASLOGS")
+    look_and_finish_the_good(site, store)
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+
+
 def test_hostile_names_of_experiments_are_left_out(site: Site, store: Store) -> None:
     fuzz.add_experiments(store.database, fuzz.NAMES)
     look_and_finish_the_good(site, store)

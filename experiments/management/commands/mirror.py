@@ -14,6 +14,7 @@ from experiments.actions.queue import ring
 from experiments.actions.supervise import schedule_supervision
 from experiments.models import Site
 from experiments.site_mirror import SiteMirror
+from jobs.autosubmit import postgres
 
 logger = logging.getLogger(__name__)
 AFTER_TROUBLE_SECONDS = 5.0
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             if options["once"]:
                 self._once(options["site"])
                 return
+            postgres.keep_connections()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             while not stop.is_set():

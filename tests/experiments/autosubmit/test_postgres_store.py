@@ -18,6 +18,7 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment
 from experiments.site_mirror import SiteMirror
+from jobs.autosubmit import postgres as reading
 from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.postgres import Schema
@@ -208,3 +209,45 @@ def test_the_mirror_follows_a_store_in_postgresql(url: str, home: Path, autosubm
     assert experiment.jobs.count() == 4
     execute(url, "DELETE FROM experiment WHERE name = 'a001'")
     wait_for(lambda: mirror.look() or Experiment.objects.get(expid="a001").gone_at)
+
+
+# --- Connections that are kept
+
+
+def backends(url: str) -> set[int]:
+    """The processes of the server that serve other connections than this one."""
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(url) as connection:
+        return {pid for (pid,) in connection.execute(query)}
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have this test keep its connections, and end them."""
+    monkeypatch.setattr(reading, "_kept", reading._Kept())
+    reading.keep_connections()
+    yield
+    for connection in reading._kept.connections.values():
+        connection.close()
+
+
+def test_a_connection_is_closed_after_each_use(url: str, store: Store) -> None:
+    reading.changes(store.postgres_url)
+    wait_for(lambda: backends(url) == set())
+
+
+def test_a_kept_connection_is_used_again_for_other_schemas(url: str, store: Store, kept: None) -> None:
+    reading.changes(store.postgres_url)
+    first = backends(url)
+    add_4_2(url, "a000")
+    assert len(read_dependencies(Schema(store.postgres_url, "a000"))) == 3
+    reading.experiments(store.postgres_url)
+    assert backends(url) == first
+    assert len(first) == 1
+
+
+def test_a_kept_connection_that_the_server_has_ended_is_replaced(url: str, store: Store, kept: None) -> None:
+    reading.changes(store.postgres_url)
+    for pid in backends(url):
+        execute(url, f"SELECT pg_terminate_backend({pid})")
+    assert reading.changes(store.postgres_url)
