@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from experiments.losses import ACTIVE_STATUSES
-from experiments.models import Experiment, Run
+from experiments.models import Experiment
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""
+
+_COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 
 # More names than this are not named in a query.
 _MANY = 500
@@ -27,7 +29,7 @@ _MANY = 500
 def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
-    `finished_at` is the end of its newest run according to its history, which is written when a run ends by itself.
+    `finished_at` is the latest end of a run in its history.
     """
     if experiment.is_absent:
         return ""
@@ -60,8 +62,15 @@ def _unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
 
 
 def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
+    """Answer whether the run that the status table means has ended by itself, after which that still says RUNNING.
+
+    A run that completes everything writes its end into the history, after it has written RUNNING; one that ends with
+    failed jobs does not, but leaves nothing that could go on. (Autosubmit 4.1.17, `run_experiment`.)
+    """
     since = experiment.recorded_at
-    return finished_at is not None and (since is None or finished_at >= since)
+    if finished_at is not None and (since is None or finished_at > since):
+        return True
+    return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE_STATUSES, *_COULD_GO_ON) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +109,7 @@ class Doubts:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
-        newest = Run.objects.filter(experiment=OuterRef("pk")).order_by("-run_id")
-        return rows.defer("fingerprint", "description").annotate(
-            finished_at=Subquery(newest.values("finished_at")[:1])
-        )
+        return rows.defer("fingerprint", "description").annotate(finished_at=Max("runs__finished_at"))
 
     def _tell(self, experiment: Experiment, text: str, now: float) -> None:
         if not text:

@@ -2,24 +2,31 @@
 
 import fcntl
 import platform
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import Store
 from experiments.disagreement import Doubts
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
-from tests import stores
+from tests import factories, stores
+from tests.conftest import MakeExperiment
 from tests.experiments.small_stores import (
     COMPLETED,
+    FAILED,
+    READY,
     RUNNING,
     SUBMITTED,
+    WAITING,
     create_site,
     make_store,
     write_pickle,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 STATUS = (
@@ -61,11 +68,22 @@ def add_run(store: Store, run_id: int, finish: int) -> None:
     stores.make_database(store.root / "d/job_data_a000.db", HISTORY, [row])
 
 
-def look(site: Site) -> Experiment:
-    """Make one pass that tells at once what it sees, and return the experiment."""
+@pytest.fixture
+def site_of_autosubmit(db: None, autosubmit: Path, autosubmit_home: Path) -> Site:
+    """A site that serves the store of the real Autosubmit."""
+    return factories.create_site(autosubmit=str(autosubmit), home=str(autosubmit_home))
+
+
+def look_all(site: Site) -> None:
+    """Make one pass that tells at once what it sees."""
     mirror = SiteMirror(site.pk, is_patient=False)
     mirror.look()
     mirror.lease.release()
+
+
+def look(site: Site) -> Experiment:
+    """Make one pass that tells at once what it sees, and return the only experiment."""
+    look_all(site)
     return Experiment.objects.select_related("site").get(site=site)
 
 
@@ -102,8 +120,29 @@ def test_a_run_that_ended_by_itself_contradicts_nothing(site: Site, store: Store
     assert look(site).disagreement == ""
 
 
-def test_a_run_without_an_end_after_one_that_ended_is_told(site: Site, store: Store) -> None:
+def test_a_job_list_that_was_generated_after_the_run_ended_contradicts_nothing(
+    site: Site, store: Store
+) -> None:
     record(store, "RUNNING")
+    add_run(store, 1, finish=60)
+    add_run(store, 2, finish=0)
+    assert look(site).disagreement == ""
+
+
+def test_a_run_that_ended_with_failed_jobs_contradicts_nothing(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    write_pickle(store, "a000", COMPLETED, FAILED, WAITING)
+    assert look(site).disagreement == ""
+
+
+def test_a_run_that_left_ready_jobs_has_not_ended_by_itself(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    write_pickle(store, "a000", FAILED, READY)
+    assert "says RUNNING" in look(site).disagreement
+
+
+def test_an_end_at_the_very_start_is_that_of_the_run_before(site: Site, store: Store) -> None:
+    record(store, "RUNNING", at="2026-11-24T12:01:00+0000")
     add_run(store, 1, finish=60)
     add_run(store, 2, finish=0)
     assert "says RUNNING" in look(site).disagreement
@@ -220,3 +259,47 @@ def test_an_experiment_says_when_it_was_looked_at_without_being_written(site: Si
     assert read is not None
     assert experiment.looked_at is not None
     assert experiment.looked_at > read
+
+
+# --- The real Autosubmit
+
+
+def start_run(site: Site, expid: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [site.autosubmit, "run", expid],
+        env=environment(Path(site.autosubmit), Path(site.home)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def seen(site: Site, expid: str) -> Experiment:
+    look_all(site)
+    return Experiment.objects.get(site=site, expid=expid)
+
+
+@pytest.mark.parametrize("kind", ["small", "failing"])
+def test_a_real_run_that_ends_by_itself_leaves_no_contradiction(
+    site_of_autosubmit: Site, make_experiment: MakeExperiment, kind: str
+) -> None:
+    expid = make_experiment(kind)
+    start_run(site_of_autosubmit, expid).wait(timeout=300)
+    experiment = seen(site_of_autosubmit, expid)
+    assert (experiment.recorded_status, experiment.disagreement) == ("RUNNING", "")
+
+
+def test_a_real_run_that_is_killed_leaves_a_contradiction(
+    site_of_autosubmit: Site, make_experiment: MakeExperiment
+) -> None:
+    expid = make_experiment("long")
+    run = start_run(site_of_autosubmit, expid)
+    wait_for(lambda: seen(site_of_autosubmit, expid).count("RUNNING") == 1, seconds=120)
+    assert seen(site_of_autosubmit, expid).disagreement == ""
+    run.kill()
+    run.wait()
+    told = seen(site_of_autosubmit, expid).disagreement
+    assert told.startswith(
+        "Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process"
+    )
