@@ -141,6 +141,19 @@ LOCATION = OpenApiParameter(
     response=[200, 202],
     examples=[OpenApiExample("Action", "/v4/actions/17")],
 )
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
+    examples=[OpenApiExample("Known", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+)
+ETAG = OpenApiParameter(
+    "ETag",
+    location=OpenApiParameter.HEADER,
+    description="A weak validator of the answer, to send back in `If-None-Match`.",
+    response=[200],
+    examples=[OpenApiExample("Validator", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+)
 
 
 def format_parameter(*formats: str) -> OpenApiParameter:

@@ -5,7 +5,16 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import EXPID, action_parameter, answer, change, kinds_of, operation
+from autosubmit_portal.api.documentation import (
+    ETAG,
+    EXPID,
+    IF_NONE_MATCH,
+    action_parameter,
+    answer,
+    change,
+    kinds_of,
+    operation,
+)
 from autosubmit_portal.api.filters.experiments import annotations_of, condition_of, order_of
 from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_mirrored, find_site
 from autosubmit_portal.api.pagination import page_info, read_page
@@ -38,7 +47,7 @@ class ExperimentsView(RevalidatedView):
     @operation(
         "list_experiments",
         "List experiments",
-        parameters=[ExperimentsQuery],
+        parameters=[ExperimentsQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(ExperimentList, "A page of experiments.", examples.EXPERIMENTS)},
         errors=[400],
     )
@@ -73,7 +82,7 @@ class ExperimentView(RevalidatedView):
     @operation(
         "get_experiment",
         "Show an experiment",
-        parameters=[EXPID, ExperimentQuery],
+        parameters=[EXPID, ExperimentQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(ExperimentDetail, "The experiment.", examples.EXPERIMENT)},
         errors=[400, 404, 409],
     )
@@ -128,7 +137,7 @@ class RunsView(RevalidatedView):
     @operation(
         "list_runs",
         "List the runs of an experiment",
-        parameters=[EXPID, RunsQuery],
+        parameters=[EXPID, RunsQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(RunList, "Its runs, oldest first.", examples.RUNS)},
         errors=[400, 404, 409],
     )

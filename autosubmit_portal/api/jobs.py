@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from django.db.models import QuerySet, TextField, Value
@@ -11,7 +12,16 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import EXPID, JOB, answer, change, operation, option_parameter
+from autosubmit_portal.api.documentation import (
+    ETAG,
+    EXPID,
+    IF_NONE_MATCH,
+    JOB,
+    answer,
+    change,
+    operation,
+    option_parameter,
+)
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import condition_of, order_of
 from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_mirrored
@@ -65,7 +75,7 @@ class JobsView(RevalidatedView):
     @operation(
         "list_jobs",
         "List the jobs of an experiment",
-        parameters=[EXPID, JobsQuery],
+        parameters=[EXPID, JobsQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(JobList, "Jobs by name.", examples.JOBS)},
         errors=[400, 404, 409],
     )
@@ -104,7 +114,7 @@ class JobView(RevalidatedView):
     @operation(
         "get_job",
         "Show a job",
-        parameters=[EXPID, JOB, JobQuery],
+        parameters=[EXPID, JOB, JobQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(JobDetail, "The job.", examples.JOB)},
         errors=[400, 404, 409],
     )
@@ -154,7 +164,7 @@ class ParentsView(RelativesView):
     @operation(
         "list_parents",
         "List the parents of a job",
-        parameters=[EXPID, JOB, RelativesQuery],
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
         errors=[400, 404, 409],
     )
@@ -169,7 +179,7 @@ class ChildrenView(RelativesView):
     @operation(
         "list_children",
         "List the children of a job",
-        parameters=[EXPID, JOB, RelativesQuery],
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
         errors=[400, 404, 409],
     )
@@ -212,7 +222,7 @@ def _page(
 
 def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Return jobs as JobItem describes them, without an object or a serializer for each: there may be 10,000."""
-    items = [dict(zip(names, row, strict=False)) for row in rows]
+    items = list(map(dict, map(zip, repeat(names), rows)))
     for name in INSTANTS.intersection(names):
         for item in items:
             item[name] = instant(item[name])
