@@ -37,12 +37,15 @@ class FastJSONRenderer(JSONRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
         """Return the bytes."""
-        if data is None or self.get_indent(accepted_media_type or "", renderer_context or {}):
-            return bytes(super().render(data, accepted_media_type, renderer_context))
+        if data is None:
+            return b""
         try:
-            return orjson.dumps(data, default=ENCODER.default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+            written = orjson.dumps(data, default=ENCODER.default, option=orjson.OPT_PASSTHROUGH_DATETIME)
         except TypeError:
             return bytes(super().render(data, accepted_media_type, renderer_context))
+        if not self.get_indent(accepted_media_type or "", renderer_context or {}):
+            return written
+        return bytes(super().render(orjson.loads(written), accepted_media_type, renderer_context))
 
 
 class PageRenderer(BrowsableAPIRenderer):

@@ -18,7 +18,7 @@ JOBS = "/v4/experiments/a000/jobs"
 def names(client: APIClient, **query: Any) -> list[str]:
     answer = client.get(JOBS, query)
     assert answer.status_code == 200, answer.data
-    return [job["name"].removeprefix("a000_") for job in answer.data["jobs"]]
+    return [job["name"].removeprefix("a000_") for job in answer.json()["jobs"]]
 
 
 def test_without_page_size_all_jobs_are_on_one_page(as_viewer: APIClient, experiment: Experiment) -> None:
@@ -211,3 +211,18 @@ def test_parents_and_children_are_named(as_viewer: APIClient, experiment: Experi
 def test_parents_come_with_their_status_if_wanted(as_viewer: APIClient, experiment: Experiment) -> None:
     answer = as_viewer.get(f"{JOBS}/{SIM}/parents?include_status=true").json()
     assert answer == {"parents": [{"job_name": "a000_20000101_fc0_INI", "status": "COMPLETED"}]}
+
+
+def test_all_jobs_are_written_as_those_of_a_page(as_viewer: APIClient, experiment: Experiment) -> None:
+    strange = 'quoted " \\ \u2028 \t é \U0001f600'
+    Job.objects.filter(section="POST").update(out_log=strange, date=datetime(2000, 1, 1, tzinfo=UTC), chunk=0)
+    for query in ("", "fields=chunk,out_path_local,remote_id,qos&", "view=quick&"):
+        whole = as_viewer.get(f"{JOBS}?{query}").json()["jobs"]
+        paged = as_viewer.get(f"{JOBS}?{query}page_size=100").json()["jobs"]
+        assert whole == paged
+        assert [list(job) for job in whole] == [list(job) for job in paged]
+
+
+def test_all_jobs_are_shown_as_a_page_for_browsers(as_viewer: APIClient, experiment: Experiment) -> None:
+    answer = as_viewer.get(JOBS, HTTP_ACCEPT="text/html")
+    assert (answer.status_code, "a000_POST" in answer.content.decode()) == (200, True)
