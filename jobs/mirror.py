@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -17,7 +18,6 @@ BATCH = 1000
 MIRRORED_FIELDS = [
     field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")
 ]
-_STATUS = MIRRORED_FIELDS.index("status")
 _OF_RECORD = [name for name in MIRRORED_FIELDS if name in JobRecord.__dataclass_fields__]
 _OF_HISTORY = {
     "qos": "",
@@ -27,6 +27,13 @@ _OF_HISTORY = {
     "finished_at": None,
 }
 _OF_EITHER = ("platform", "remote_id", "wallclock", "out_log", "err_log")
+
+_of_record, _of_either, _of_history = (attrgetter(*names) for names in (_OF_RECORD, _OF_EITHER, _OF_HISTORY))
+_RECORD_PLACES, _EITHER_PLACES, _HISTORY_PLACES = (
+    [MIRRORED_FIELDS.index(name) for name in names] for names in (_OF_RECORD, _OF_EITHER, _OF_HISTORY)
+)
+_BLANK = [_OF_HISTORY.get(name) for name in MIRRORED_FIELDS]
+_STATUS, _PROCESSORS = MIRRORED_FIELDS.index("status"), MIRRORED_FIELDS.index("processors")
 
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
@@ -103,19 +110,23 @@ def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Differen
 
 
 def _row(record: JobRecord, times: JobTimes | None) -> Row:
-    values = fitted(Job, _values(record, times))
-    return tuple([values[name] for name in MIRRORED_FIELDS])
+    """Return the fields of one job: what the job list says, then what only the history knows.
 
-
-def _values(record: JobRecord, times: JobTimes | None) -> dict[str, Any]:
-    """Return the fields of one job: what the job list says, then what only the history knows."""
-    values = {name: getattr(record, name) for name in _OF_RECORD}
-    if times is None:
-        return _OF_HISTORY | values
-    for name in _OF_EITHER:
-        values[name] = values[name] or getattr(times, name)
-    values["processors"] = values["processors"] or str(times.ncpus or "")
-    return values | {name: getattr(times, name) for name in _OF_HISTORY}
+    Each job of each changed list comes this way, hence no dictionaries.
+    """
+    row: list[Any] = [*_BLANK]
+    for place, value in zip(_RECORD_PLACES, _of_record(record), strict=True):
+        row[place] = value
+    if times is not None:
+        for place, value in zip(_EITHER_PLACES, _of_either(times), strict=True):
+            row[place] = row[place] or value
+        for place, value in zip(_HISTORY_PLACES, _of_history(times), strict=True):
+            row[place] = value
+        row[_PROCESSORS] = row[_PROCESSORS] or str(times.ncpus or "")
+    for place, longest in _LONGEST_PLACES:
+        if len(row[place]) > longest:
+            row[place] = row[place][:longest]
+    return tuple(row)
 
 
 def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
@@ -181,14 +192,16 @@ def _insert(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[An
     """Insert rows. Django's bulk_create spends four times as long, on SQL text and on objects for each of them."""
     if not rows:
         return
-    columns = ", ".join(_columns(model, names))
-    places = ", ".join(["%s"] * len(names))
-    instants = _instants(model, names)
+    table = f"{_quoted(model._meta.db_table)} ({', '.join(_columns(model, names))})"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) VALUES ({places})",  # noqa: S608
-            [_adapted(row, instants) for row in rows],
-        )
+        if connection.vendor == "postgresql":
+            with connection.wrap_database_errors, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        instants = _instants(model, names)
+        query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608
+        cursor.executemany(query, [_adapted(row, instants) for row in rows])
 
 
 def _quoted(name: str) -> str:
@@ -216,3 +229,6 @@ def _adapted(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
 
 
 _INSTANTS = _instants(Job, MIRRORED_FIELDS)
+_LONGEST_PLACES = [
+    (MIRRORED_FIELDS.index(name), longest) for name, longest in _longest(Job) if name in MIRRORED_FIELDS
+]

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment
+from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.mirror import sync
 from jobs.models import Job, JobDependency
@@ -93,3 +94,35 @@ def test_times_that_have_not_changed_are_not_written_again(experiment: Experimen
     with CaptureQueriesContext(connection) as captured:
         sync(experiment.pk, some, {}, list)
     assert not [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
+
+
+def test_texts_that_are_too_long_are_cut(experiment: Experiment) -> None:
+    some = records("WAITING")
+    sync(experiment.pk, [replace(some[0], section="S" * 500, err_log_remote="e" * 600)], {}, list)
+    job = Job.objects.get(experiment=experiment)
+    assert (job.section, job.err_log_remote) == ("S" * 100, "e" * 500)
+
+
+def test_what_the_job_list_does_not_say_comes_from_the_history(experiment: Experiment) -> None:
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    record = replace(records("COMPLETED")[0], platform="", processors="")
+    times = JobTimes(
+        name=record.name,
+        run_id=1,
+        status="COMPLETED",
+        submitted_at=at,
+        started_at=at,
+        finished_at=at,
+        platform="MARENOSTRUM",
+        qos="debug",
+        wallclock="01:00",
+        out_log="x.out",
+        err_log="x.err",
+        workflow_commit="abc",
+        ncpus=16,
+        remote_id=7,
+    )
+    sync(experiment.pk, [record], {record.name: times}, list)
+    job = Job.objects.get(experiment=experiment)
+    assert (job.platform, job.processors, job.wallclock) == ("MARENOSTRUM", "16", "00:05")
+    assert (job.qos, job.finished_at, job.out_log, job.remote_id) == ("debug", at, "x.out", 7)
