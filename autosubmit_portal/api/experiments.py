@@ -61,8 +61,14 @@ class ExperimentsView(RevalidatedView):
         found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
         order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
         rows = found.with_active_action_id().annotate(**annotations_of(query))
-        page = read_page(request, chosen.rows(rows, order.columns), order, query)
-        items = [chosen.written(row) for row in page.rows]
+        page = read_page(
+            request,
+            chosen.rows(rows, order.columns),
+            order,
+            query,
+            position=lambda row: [getattr(row, column) for column in order.columns],
+        )
+        items = chosen.written_all(page.rows)
         return Response({"experiments": items, "pagination": page_info(query, page, found.count())})
 
     @change("create_experiment", "Create an experiment", kinds=[CREATE], query=CreateQuery)
@@ -148,4 +154,4 @@ class RunsView(RevalidatedView):
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
         rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), ["run_id"])
-        return Response({"runs": [chosen.written(run) for run in rows]})
+        return Response({"runs": chosen.written_all(rows)})
