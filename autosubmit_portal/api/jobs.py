@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
-from django.db.models import QuerySet, TextField, Value
+from django.db.models import Case, DateTimeField, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left, NullIf
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,7 +25,7 @@ from autosubmit_portal.api.documentation import (
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import condition_of, order_of
 from autosubmit_portal.api.json_rows import json_list, json_text
-from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_mirrored
+from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key, find_mirrored
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
 from autosubmit_portal.api.requests import Wish, fulfil
@@ -38,6 +38,14 @@ from experiments.models import Experiment
 from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
+# In these statuses something has not happened yet: the time that the history still has is of an attempt before.
+_NOT_SENT = ("WAITING", "READY", "PREPARED", "HELD", "DELAYED", "SUSPENDED")
+NOT_YET = {
+    "submit": _NOT_SENT,
+    "start": (*_NOT_SENT, "SUBMITTED", "QUEUING"),
+    "finish": (*_NOT_SENT, "SUBMITTED", "QUEUING", "RUNNING"),
+}
+TIMES = {"submit": "submitted_at", "start": "started_at", "finish": "finished_at"}
 # The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
 # of it: reading ten thousand points in time takes longer than all the rest.
 COLUMNS: dict[str, Any] = {
@@ -46,27 +54,23 @@ COLUMNS: dict[str, Any] = {
     "err_path_local": "err_log",
     "out_path_remote": "out_log_remote",
     "err_path_remote": "err_log_remote",
-    "submit": "submitted_at",
-    "start": "started_at",
-    "finish": "finished_at",
+    **{
+        name: Case(
+            When(status__in=NOT_YET[name], then=Value(None)), default=column, output_field=DateTimeField()
+        )
+        for name, column in TIMES.items()
+    },
     **{
         name: NullIf(name, Value(""))
         for name in ("section", "member", "platform", "qos", "processors", "wallclock")
     },
 }
-INSTANTS = {"submit", "start", "finish"}
 VIEWS = {
     "quick": ("name", "status"),
     "base": (
         *("name", "status", "priority", "section", "date", "member", "chunk", "split", "splits"),
         *("out_path_local", "err_path_local", "out_path_remote", "err_path_remote"),
     ),
-}
-# What has not happened yet in a status has no time: the one that the history still has is of an attempt before.
-TIMES_BY_STATUS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("WAITING", "READY", "PREPARED", "HELD", "DELAYED", "SUSPENDED"), ()),
-    **dict.fromkeys(("SUBMITTED", "QUEUING"), ("submit",)),
-    "RUNNING": ("submit", "start"),
 }
 
 
@@ -88,7 +92,7 @@ class JobsView(RevalidatedView):
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
-        if "page_size" in query or INSTANTS.intersection(names):
+        if "page_size" in query or TIMES.keys() & names:
             page, total = _page(request, found, query, names)
             items: Any = _items(names, page.rows)
         else:
@@ -159,7 +163,7 @@ class RelativesView(RevalidatedView):
         policy.require_view(request.user, Job)
         experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
-        found = Job.objects.filter(**{edge: find_job(experiment, name)}).order_by("name")
+        found = Job.objects.filter(**{edge: find_job_key(experiment, name)}).order_by("name")
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
         return [dict(zip(names, row, strict=False)) for row in found.values_list("name", "status")]
 
@@ -235,7 +239,7 @@ def _page(
 def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Return jobs as JobItem describes them, without an object or a serializer for each."""
     items = list(map(dict, map(zip, repeat(names), rows)))
-    for name in INSTANTS.intersection(names):
+    for name in TIMES.keys() & names:
         for item in items:
             item[name] = instant(item[name])
     return items
@@ -272,9 +276,10 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
 
 
 def _times(job: Job) -> dict[str, str | None]:
-    times = {"submit": job.submitted_at, "start": job.started_at, "finish": job.finished_at}
-    known = TIMES_BY_STATUS.get(job.status, tuple(times))
-    return {key: instant(at) if key in known else None for key, at in times.items()}
+    return {
+        name: None if job.status in NOT_YET[name] else instant(getattr(job, column))
+        for name, column in TIMES.items()
+    }
 
 
 def _day(date: datetime | None, form: str) -> str | None:

@@ -9,6 +9,7 @@ from rest_framework.request import Request as HttpRequest
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.api.errors import AmbiguousExpid
+from autosubmit_portal.api.revalidation import MARKS
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
@@ -16,6 +17,9 @@ from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
 from experiments.models.experiment import ExperimentQuerySet
 from jobs.models import Job
+
+# What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
+_OF_MIRROR = ("expid", "site__slug", "site__home", "site__configuration", *MARKS)
 
 
 def actor_of(request: HttpRequest) -> User:
@@ -35,7 +39,7 @@ def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -
 def find_mirrored(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
     policy.require_view(request.user, Experiment)
-    return _only(_rows(request), expid, site)
+    return _only(_rows(request).only(*_OF_MIRROR), expid, site)
 
 
 def _rows(request: HttpRequest) -> ExperimentQuerySet:
@@ -65,9 +69,19 @@ def find_experiment_to_change(
 
 def find_job(experiment: Experiment, name: str) -> Job:
     """Return a job by its name, or raise NotFound."""
-    job = Job.objects.filter(experiment=experiment, name=name).first()
-    if job is None:
-        raise NotFound(f"{experiment.expid} has no job {name}.")
+    return _job(Job.objects, experiment, name)
+
+
+def find_job_key(experiment: Experiment, name: str) -> int:
+    """Return the primary key of a job, or raise NotFound."""
+    return _job(Job.objects.only("pk"), experiment, name).pk
+
+
+def _job(jobs: Any, experiment: Experiment, name: str) -> Job:
+    try:
+        job: Job = jobs.get(experiment=experiment, name=name)
+    except Job.DoesNotExist:
+        raise NotFound(f"{experiment.expid} has no job {name}.") from None
     return job
 
 

@@ -144,6 +144,10 @@ def test_what_has_not_happened_yet_has_no_time_though_it_happened_before(
     Job.objects.filter(pk=job.pk).update(status=status, **before)
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
     assert {name for name in ("submit", "start", "finish") if shown[name]} == times
+    (listed,) = as_viewer.get("/v4/experiments/a000/jobs?job_name=SIM&fields=submit,start,finish").json()[
+        "jobs"
+    ]
+    assert {name for name in listed if listed[name]} == times
 
 
 def test_what_is_not_known_of_a_job_is_null(as_viewer: APIClient, job: Job) -> None:
