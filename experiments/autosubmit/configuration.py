@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit import merging
-from experiments.autosubmit.confined import Outside, TooLong, read_inside, real_path
+from experiments.autosubmit.confined import TooLong, read_inside, real_path
 from experiments.autosubmit.merging import Config, TooMuch
 from experiments.autosubmit.plain_data import MAX_VALUES, BadData, from_yaml, size
+from jobs.autosubmit.inside import LeadsOutside
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_BYTES = 2 * MAX_FILE_BYTES
@@ -57,7 +58,7 @@ def read_configuration(folder: Path, installation: Config, description: str = ""
         if (folder / "conf" / f"expdef_{folder.name}.conf").exists():
             return _ini(files)
         return _Resolver(files, installation, description).resolve()
-    except (OSError, Outside, TooMuch) as error:
+    except (OSError, LeadsOutside, TooMuch) as error:
         raise BadConfiguration(f"The configuration of {folder.name} cannot be read: {error}.") from error
 
 
@@ -209,10 +210,10 @@ class _Resolver:
         meant = str(merging.substituted(context)["AS_TEMP"])
         try:
             if meant.startswith("~"):
-                raise Outside(meant)
+                raise LeadsOutside(meant)
             path = real_path(self.files.root, Path(meant))
             return self._folder(path) if path.is_dir() else [path]
-        except Outside:
+        except LeadsOutside:
             self.left_out.append(f"{meant} is outside of the folder of {self.expid}")
         except OSError:
             self.left_out.append(f"{meant} is not found")
@@ -225,7 +226,7 @@ class _Resolver:
             if path.suffix in _SUFFIXES:
                 try:
                     found.append(real_path(self.files.root, path))
-                except Outside:
+                except LeadsOutside:
                     self.left_out.append(f"{path.relative_to(self.files.root)} is a link out of the folder")
         return sorted(found)
 

@@ -236,7 +236,7 @@ def test_an_ini_file_that_leads_out_is_refused(folder: Path) -> None:
 def test_a_named_pipe_is_not_waited_for(folder: Path) -> None:
     write(folder, {"conf/a.yml": "X: 1\n"})
     os.mkfifo(folder / "conf" / "b.yml")
-    with pytest.raises(BadConfiguration, match="not a regular file"):
+    with pytest.raises(BadConfiguration, match="Not a regular file"):
         read_configuration(folder, {})
 
 
