@@ -32,8 +32,8 @@ def read_inside(folder: Path, path: Path, limit: int) -> bytes:
     Links are followed as long as they stay inside. Raises LeadsOutside, TooLong and OSError.
     """
     name = real_path(folder, path).relative_to(folder.resolve())
-    with io.BufferedReader(open_inside(folder, str(name))) as opened:  # type: ignore[type-var]
-        content: bytes = opened.read(limit + 1)
+    with io.BufferedReader(open_inside(folder, str(name))) as opened:
+        content = opened.read(limit + 1)
     if len(content) > limit:
         raise TooLong(f"it is longer than {limit:,} bytes")
     return content

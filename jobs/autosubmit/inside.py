@@ -7,12 +7,12 @@ was opened stays what it is, whatever its name means a moment later.
 """
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 MOST_LINKS = 40  # as many as the kernel follows
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,7 +27,7 @@ class NotAFile(OSError):
     """Something else than a regular file: a folder, a named pipe, a socket or a device."""
 
 
-def open_inside(folder: Path, name: str) -> IO[bytes]:
+def open_inside(folder: Path, name: str) -> io.FileIO:
     """Open the regular file `name` (relative to `folder`, which itself may be a link) for reading.
 
     Raises LeadsOutside, NotAFile, or another OSError when it is absent or unreadable. Never waits, not even for the
