@@ -99,6 +99,10 @@ TEMPLATES = [
 ]
 
 
+# Values apart from the SQL, so that the server plans what it is asked again and again once for each connection.
+POSTGRES = {"connect_timeout": 5, "server_side_binding": True, "prepare_threshold": 5}
+
+
 def database() -> dict[str, Any]:
     """Return the database of PORTAL_DATABASE_URL, by default SQLite under PORTAL_HOME.
 
@@ -114,7 +118,7 @@ def database() -> dict[str, Any]:
         )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     if config["ENGINE"] == "django.db.backends.postgresql":
-        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        config["OPTIONS"] = POSTGRES | config.get("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",

@@ -11,6 +11,7 @@ from experiments.autosubmit.plain_data import BadData, from_json
 from experiments.autosubmit.secrets import leaves, mask_text, masked
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.models import Experiment
+from jobs.autosubmit.database import Source
 from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
 
 _NOT_COMPARED = {"/AS_ENV_CURRENT_USER"}
@@ -71,21 +72,29 @@ def file_system_configuration(experiment: Experiment) -> ShownConfiguration:
     return _shown(found.values, found.files, found.left_out)
 
 
-def run_configuration(experiment: Experiment, run_id: int) -> ShownConfiguration:
-    """Return the configuration that Autosubmit kept of a run; an empty one if it kept none.
+def history_of(experiment: Experiment) -> Source:
+    """Return where the configurations of the runs are; raise UnreadableConfiguration without a store."""
+    try:
+        store = locate(experiment.site.home_folder, experiment.site.configuration_file)
+    except BrokenStore as error:
+        raise UnreadableConfiguration(str(error)) from error
+    return store.history_database(experiment.expid)
+
+
+def run_configuration(experiment: Experiment, history: Source, run_id: int) -> ShownConfiguration:
+    """Return the configuration that Autosubmit kept of a run in its history; an empty one if it kept none.
 
     Raises MissingConfiguration and UnreadableConfiguration.
     """
     try:
-        store = locate(experiment.site.home_folder, experiment.site.configuration_file)
-        text = read_run_configuration(store.history_database(experiment.expid), run_id)
+        text = read_run_configuration(history, run_id)
         if text is None:
             raise MissingConfiguration(f"{experiment.expid} has no run {run_id}.")
         return _shown(from_json(text) if text else {})
     except BadData as error:
         reason = f"The configuration of run {run_id} of {experiment.expid} cannot be read: {error}."
         raise UnreadableConfiguration(reason) from error
-    except (BrokenStore, UnreadableHistory) as error:
+    except UnreadableHistory as error:
         raise UnreadableConfiguration(str(error)) from error
 
 

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
@@ -99,6 +100,12 @@ def _flush_without_triggers() -> Iterator[None]:
 def _actions_directory(settings: Any, tmp_path: Path) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
     settings.ACTIONS_DIRECTORY = tmp_path / "actions"
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_answers() -> None:
+    """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
+    answers.clear()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from experiments.configurations import (
     UnreadableConfiguration,
     differences,
     file_system_configuration,
+    history_of,
     run_configuration,
 )
 from experiments.models import Experiment
@@ -48,12 +49,14 @@ class ConfigurationPage(ReadOnlyAdmin):
         return self.page(request, "admin/portal/configuration.html", experiment, context)
 
 
+def _of_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
+    return run_configuration(experiment, history_of(experiment), run_id)
+
+
 def configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
     """Return what the page shows: the files, or a run and what has changed from it to the files."""
     now, trouble_now = _tried(lambda: file_system_configuration(experiment))
-    found, trouble = (
-        (now, trouble_now) if run_id is None else _tried(lambda: run_configuration(experiment, run_id))
-    )
+    found, trouble = (now, trouble_now) if run_id is None else _tried(lambda: _of_run(experiment, run_id))
     changes = differences(found, now) if run_id is not None and now and found and found.values else None
     return {
         "title": f"Configuration of {experiment.expid}",

@@ -11,6 +11,11 @@ from rest_framework.request import Request
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.prepared import Prepared
+
+_TOKEN: Prepared[ApiToken] = Prepared(
+    lambda digest: ApiToken.objects.filter(digest=digest).select_related("user"), str
+)
 
 
 class BearerAuthentication(KnoxAuthentication):
@@ -45,10 +50,7 @@ def _usable_token(token: bytes) -> ApiToken | None:
     """
     if not token.isascii():
         return None
-    digest = hash_token(token.decode("ascii"))
-    try:
-        found = ApiToken.objects.select_related("user").get(digest=digest)
-    except ApiToken.DoesNotExist:
-        return None
-    is_expired = found.expiry is not None and found.expiry < timezone.now()
-    return found if found.user.is_active and not is_expired else None
+    for found in _TOKEN.rows(hash_token(token.decode("ascii"))):
+        is_expired = found.expiry is not None and found.expiry < timezone.now()
+        return found if found.user.is_active and not is_expired else None
+    return None

@@ -6,21 +6,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import EXPID, RUN_ID, answer, operation
+from autosubmit_portal.api.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_experiment
+from autosubmit_portal.api.lookup import find_experiment, find_mirrored
 from autosubmit_portal.api.queries import SiteQuery
+from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.shapes.configuration import FileSystemConfiguration, RunConfiguration
-from experiments.configurations import ShownConfiguration, file_system_configuration, run_configuration
+from experiments.configurations import (
+    ShownConfiguration,
+    file_system_configuration,
+    history_of,
+    run_configuration,
+)
 
 
-class RunConfigurationView(PortalView):
+class RunConfigurationView(RevalidatedView):
     """The configuration of a run."""
 
     @operation(
         "get_run_configuration",
         "Show the configuration of a run",
-        parameters=[EXPID, RUN_ID, SiteQuery],
+        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
         answers={200: answer(RunConfiguration, "The configuration.", examples.RUN_CONFIGURATION)},
         errors=[400, 404, 409],
     )
@@ -29,8 +35,10 @@ class RunConfigurationView(PortalView):
 
         Passwords, tokens and keys are hidden.
         """
-        experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
-        found = run_configuration(experiment, run_id)
+        experiment = find_mirrored(request, expid, SiteQuery.of(request).get("site"))
+        history = history_of(experiment)
+        self.revalidate_file(request, experiment, history)
+        found = run_configuration(experiment, history, run_id)
         return Response({"run_id": run_id, "config": _config(found), "masked": found.masked})
 
 

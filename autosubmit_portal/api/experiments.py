@@ -1,5 +1,7 @@
 """Routes of experiments."""
 
+from typing import Any
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -36,9 +38,17 @@ from autosubmit_portal.api.shapes.experiments import (
     RunItem,
     RunList,
 )
+from autosubmit_portal.prepared import Prepared
 from experiments.actions.request import kind_named
 from experiments.catalogue import CREATE, UPDATE_DESCRIPTION, Target
 from experiments.models import Experiment, Run
+
+_RUNS: Prepared[Any] = Prepared(
+    lambda experiment: selection(RunItem, None).rows(
+        Run.objects.filter(experiment=experiment).order_by("run_id"), []
+    ),
+    int,
+)
 
 
 class ExperimentsView(RevalidatedView):
@@ -153,5 +163,4 @@ class RunsView(RevalidatedView):
         experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
-        rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), ["run_id"])
-        return Response({"runs": chosen.written_all(rows)})
+        return Response({"runs": chosen.written_all(_RUNS.rows(experiment.pk))})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -24,7 +25,6 @@ from autosubmit_portal.api.documentation import (
 )
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import condition_of, order_of
-from autosubmit_portal.api.json_rows import json_list, json_text
 from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key, find_mirrored
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
@@ -32,9 +32,10 @@ from autosubmit_portal.api.requests import Wish, fulfil
 from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.selection import selected
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
+from autosubmit_portal.prepared import Prepared
 from experiments.autosubmit.store import BrokenStore, locate
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
-from experiments.models import Experiment
+from experiments.models import Experiment, Run
 from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
@@ -74,6 +75,18 @@ VIEWS = {
 }
 
 
+def _relatives(edge: str, job: int) -> "QuerySet[Job, tuple[str, str]]":
+    return Job.objects.filter(**{edge: job}).order_by("name").values_list("name", "status")
+
+
+_RELATIVES: dict[str, Prepared[tuple[str, str]]] = {
+    edge: Prepared(partial(_relatives, edge), int) for edge in ("child_edges__child", "parent_edges__parent")
+}
+_LAST_RUN: Prepared[Run] = Prepared(
+    lambda experiment: Run.objects.filter(experiment=experiment).order_by("-run_id")[:1], int
+)
+
+
 class JobsView(RevalidatedView):
     """The jobs of an experiment."""
 
@@ -92,12 +105,8 @@ class JobsView(RevalidatedView):
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
-        if "page_size" in query or TIMES.keys() & names:
-            page, total = _page(request, found, query, names)
-            items: Any = _items(names, page.rows)
-        else:
-            texts = _texts(found, query, names)
-            page, total, items = Page(texts, None, None), len(texts), json_list(texts)
+        page, total = _page(request, found, query, names)
+        items = _items(names, page.rows)
         return Response({"jobs": items, "pagination": page_info(query, page, total)})
 
     @change(
@@ -163,9 +172,9 @@ class RelativesView(RevalidatedView):
         policy.require_view(request.user, Job)
         experiment = find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
-        found = Job.objects.filter(**{edge: find_job_key(experiment, name)}).order_by("name")
+        found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
-        return [dict(zip(names, row, strict=False)) for row in found.values_list("name", "status")]
+        return [dict(zip(names, row, strict=False)) for row in found]
 
 
 class ParentsView(RelativesView):
@@ -216,12 +225,6 @@ def _set_status(
     return fulfil(request, wish)
 
 
-def _texts(found: QuerySet[Job], query: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return all jobs as JobItem describes them, each as JSON; times in it are not those of the API."""
-    written = json_text({name: COLUMNS.get(name, name) for name in names})
-    return list(found.order_by(*order_of(query).expressions()).values_list(written, flat=True))
-
-
 def _page(
     request: Request, found: QuerySet[Job], query: Mapping[str, Any], names: Sequence[str]
 ) -> tuple[Page, int]:
@@ -247,7 +250,7 @@ def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[s
 
 def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     """Return a job as JobDetail describes it."""
-    run = experiment.runs.order_by("-run_id").first()
+    run = next(iter(_LAST_RUN.rows(experiment.pk)), None)
     return {
         "name": job.name,
         "status": job.status,

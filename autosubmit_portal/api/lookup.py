@@ -1,6 +1,6 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
-from typing import Any, cast
+from typing import cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -11,6 +11,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api.errors import AmbiguousExpid
 from autosubmit_portal.api.revalidation import MARKS
 from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.prepared import Prepared
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
@@ -27,27 +28,44 @@ def actor_of(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
+def _called(expid: str) -> ExperimentQuerySet:
+    return Experiment.objects.filter(expid=expid).select_related("site")
+
+
+def _jobs_called(experiment: int, name: str) -> QuerySet[Job]:
+    return Job.objects.filter(experiment=experiment, name=name)
+
+
+_WHOLE: Prepared[Experiment] = Prepared(
+    lambda expid: _called(expid).with_active_action().order_by("site__slug"), str
+)
+_MIRRORED: Prepared[Experiment] = Prepared(
+    lambda expid: _called(expid).only(*_OF_MIRROR).order_by("site__slug"), str
+)
+_JOB: Prepared[Job] = Prepared(_jobs_called, int, str)
+_JOB_KEY: Prepared[Job] = Prepared(
+    lambda experiment, name: _jobs_called(experiment, name).only("pk"), int, str
+)
+
+
 def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
     """Return the experiment; at the only site that has it when none is named.
 
     Raises Forbidden without the permission to see experiments, NotFound, or AmbiguousExpid.
     """
-    policy.require_view(request.user, Experiment)
-    return _only(_rows(request).with_active_action(), expid, site)
+    return _only(request, _WHOLE, expid, site)
 
 
 def find_mirrored(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
+    return _only(request, _MIRRORED, expid, site)
+
+
+def _only(
+    request: HttpRequest, experiments: Prepared[Experiment], expid: str, site: str | None
+) -> Experiment:
     policy.require_view(request.user, Experiment)
-    return _only(_rows(request).only(*_OF_MIRROR), expid, site)
-
-
-def _rows(request: HttpRequest) -> ExperimentQuerySet:
-    return Experiment.objects.visible_to(request.user).select_related("site")
-
-
-def _only(rows: QuerySet[Experiment], expid: str, site: str | None) -> Experiment:
-    found = list(rows.filter(expid=expid, **_at(site)).order_by("site__slug"))
+    found = [found for found in experiments.rows(expid) if site in (None, found.site.slug)]
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:
@@ -69,20 +87,18 @@ def find_experiment_to_change(
 
 def find_job(experiment: Experiment, name: str) -> Job:
     """Return a job by its name, or raise NotFound."""
-    return _job(Job.objects, experiment, name)
+    return _job(_JOB, experiment, name)
 
 
 def find_job_key(experiment: Experiment, name: str) -> int:
     """Return the primary key of a job, or raise NotFound."""
-    return _job(Job.objects.only("pk"), experiment, name).pk
+    return _job(_JOB_KEY, experiment, name).pk
 
 
-def _job(jobs: Any, experiment: Experiment, name: str) -> Job:
-    try:
-        job: Job = jobs.get(experiment=experiment, name=name)
-    except Job.DoesNotExist:
-        raise NotFound(f"{experiment.expid} has no job {name}.") from None
-    return job
+def _job(jobs: Prepared[Job], experiment: Experiment, name: str) -> Job:
+    for job in jobs.rows(experiment.pk, name):
+        return job
+    raise NotFound(f"{experiment.expid} has no job {name}.")
 
 
 def find_action(request: HttpRequest, action_id: int) -> Action:
@@ -111,7 +127,3 @@ def find_site(request: HttpRequest, slug: str | None) -> Site:
         seen = Site.objects.order_by("slug") if policy.may_view(request.user, Site) else Site.objects.none()
         raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {', '.join(map(str, seen))}."]})
     return site
-
-
-def _at(site: str | None) -> dict[str, Any]:
-    return {"site__slug": site} if site else {}

@@ -3,16 +3,21 @@
 Validators are weak: they mean the same content, however it is compressed. There are two kinds:
 
 - The jobs, dependencies and runs of an experiment change only together with its row, so the row alone tells whether
-  the client has them: ten thousand jobs need not be read. `RevalidatedView.revalidate` does that.
+  the client has them: ten thousand jobs need not be read. `RevalidatedView.revalidate` does that. What is read from one
+  database of the store changes only together with that file (`revalidate_file`).
 - Every other answer is small, and shows what changes by itself (evidence, the active action). It is made and compared.
 
-A 304 is answered only after the checks of permissions that the answer itself would pass.
+Of the first kind each process also keeps the answers that it made last: a list that many watch is made once.
+
+A 304, or an answer that was kept, is given only after the checks of permissions that the answer itself would pass.
 """
 
 from hashlib import blake2b
+from threading import Lock
 from typing import Any
 
-from django.http import HttpResponseNotModified
+from cachetools import LRUCache
+from django.http import HttpResponse, HttpResponseNotModified
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework.request import Request
@@ -20,7 +25,9 @@ from rest_framework.response import Response
 
 from autosubmit_portal import __version__
 from autosubmit_portal.api.formats import PortalView
+from experiments.autosubmit.store import settled_fingerprint
 from experiments.models import Experiment
+from jobs.autosubmit.database import Source
 
 CACHE_CONTROL = "private, no-cache"
 VARY = ("Authorization", "Cookie", "Accept")
@@ -28,8 +35,47 @@ VARY = ("Authorization", "Cookie", "Accept")
 MARKS = ("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs")
 
 
+MOST_BYTES_KEPT = 32 * 1024 * 1024
+
+
 class NotModified(Exception):
     """The client has the answer already."""
+
+
+class Kept(Exception):
+    """The answer was made before; it is the `content`."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.content = content
+
+
+class _Answers:
+    """The answers of this process that were asked for last, as many as MOST_BYTES_KEPT."""
+
+    def __init__(self) -> None:
+        self._kept: LRUCache[tuple[str, ...], bytes] = LRUCache(MOST_BYTES_KEPT, getsizeof=len)
+        self._lock = Lock()
+
+    def get(self, key: tuple[str, ...]) -> bytes | None:
+        """Return an answer that is kept."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[str, ...], content: bytes) -> None:
+        """Keep an answer, unless it would take the place of all others."""
+        if len(content) <= MOST_BYTES_KEPT // 4:
+            with self._lock:
+                self._kept[key] = content
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+
+answers = _Answers()
+"""Those of this process."""
 
 
 class RevalidatedView(PortalView):
@@ -38,22 +84,44 @@ class RevalidatedView(PortalView):
     validator = ""
 
     def revalidate(self, request: Request, experiment: Experiment) -> None:
-        """Name the state of what is mirrored of an experiment; raise NotModified if the client has the answer of it.
+        """Name the state of what is mirrored of an experiment, for an answer that shows nothing else.
+
+        Raises NotModified if the client has the answer of that state, or Kept if this process has it.
 
         Call it with a row that was read before anything that the answer shows: the answer may be newer than its
         validator, never older.
         """
+        self._revalidate(request, [getattr(experiment, mark) for mark in MARKS])
+
+    def revalidate_file(self, request: Request, experiment: Experiment, source: Source) -> None:
+        """Name the state of a database in the store of an experiment as `revalidate` does; raises as it does.
+
+        Without a state that can be told (`settled_fingerprint`) the answer is made and compared.
+        """
+        files = settled_fingerprint(source)
+        if files:
+            self._revalidate(request, [experiment.pk, files])
+
+    def _revalidate(self, request: Request, state: list[Any]) -> None:
         if request.accepted_renderer.format != "json":
             return
-        state = [__version__, request.get_full_path(), *(getattr(experiment, mark) for mark in MARKS)]
-        self.validator = _validator(repr(state).encode())
+        self.validator = _validator(repr([__version__, request.get_full_path(), *state]).encode())
         if _is_known(request, self.validator):
             raise NotModified
+        content = answers.get(self._key(request))
+        if content is not None:
+            raise Kept(content)
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer 304 to what is known."""
+    def _key(self, request: Request) -> tuple[str, ...]:
+        """Return what an answer depends on besides its path and the state: the addresses in it, and its form."""
+        return self.validator, request.build_absolute_uri("/"), request.accepted_media_type or ""
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer 304 to what is known, and what was kept."""
         if isinstance(exc, NotModified):
             return Response(status=304)
+        if isinstance(exc, Kept):
+            return HttpResponse(exc.content, content_type="application/json")
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -66,6 +134,9 @@ class RevalidatedView(PortalView):
         patch_vary_headers(response, VARY)
         if self.validator:
             response["ETag"] = self.validator
+            if isinstance(response, Response) and response.status_code == 200:
+                key = self._key(request)
+                response.add_post_render_callback(lambda rendered: answers.keep(key, rendered.content))
         else:
             response.add_post_render_callback(lambda rendered: _compared(request, rendered))
         return response

@@ -11,7 +11,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_experiment
+from autosubmit_portal.api.lookup import find_mirrored
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.shapes.jobs import WrapperList
 from experiments.models import Experiment
@@ -35,7 +35,7 @@ class WrappersView(PortalView):
         """
         query = SiteQuery.of(request)
         policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"))
         return Response({"wrappers": _wrappers(experiment)})
 
 

@@ -65,6 +65,8 @@ _NAMES = tuple(
         (r"--?[A-Za-z][\w-]{0,60}", r"(?:\s{1,9}|[\"'],\s{0,9}[\"'])(?!-)"),
     )
 )
+# Too short for any of the forms, and without what stands between a name and a value: most texts of a configuration.
+_HARMLESS = re.compile(r"[\w./+%-]{0,18}")
 _VALUE = re.compile(
     r"\"(?:[^\"\\\n]|\\.){1,2000}\"|'(?:[^'\\\n]|\\.){1,2000}'|\$\{\w{1,99}\}|[^\s;,&\"'\])}]{1,4000}"
 )
@@ -91,6 +93,8 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Return a text with what has the form of a secret hidden."""
+    if _HARMLESS.fullmatch(text):
+        return text
     for form in _FORMS:
         text = form.sub(_hide_secret, text)
     for names in _NAMES:

@@ -9,11 +9,12 @@ import configparser
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +35,7 @@ _LOCK_WAIT_SECONDS = 2.0
 # characters, and longer ones than this are no folder.
 _EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
+_SETTLED_NS = 2_000_000_000
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
 _OLDEST_ARCHIVE = 2010
@@ -238,9 +240,9 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
 def read_rc(home: Path, configuration: Path | None = None) -> configparser.ConfigParser:
     """Return the rc file that `locate` uses; raise BrokenStore when it is missing or cannot be read."""
     rc = _rc_file(home, configuration)
-    settings = configparser.ConfigParser()
     try:
-        settings.read_string(rc.read_text(encoding="utf-8"))
+        state = rc.stat()
+        return _parsed(rc, state.st_mtime_ns, state.st_size, state.st_ino)
     except FileNotFoundError:
         remedy = "Run `autosubmit configure`, or correct the home folder of the site."
         raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
@@ -248,6 +250,13 @@ def read_rc(home: Path, configuration: Path | None = None) -> configparser.Confi
         raise BrokenStore(
             f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it."
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(rc: Path, *_state: int) -> configparser.ConfigParser:
+    """Return an rc file as long as its state is the same: requests that read a store would parse it each time."""
+    settings = configparser.ConfigParser()
+    settings.read_string(rc.read_text(encoding="utf-8"))
     return settings
 
 
@@ -298,6 +307,18 @@ def database_fingerprint(store: Store) -> Fingerprint:
     if store.postgres_url:
         return ((0, *store.changes.get(postgres.OF_ALL, postgres.NONE).marks),)
     return tuple(_stamps(str(store.database)))
+
+
+def settled_fingerprint(source: Source) -> Fingerprint | None:
+    """Return what tells whether a database must be read again, or None where that cannot be told.
+
+    A file that was written a moment ago may be written again without another time; PostgreSQL has no time.
+    """
+    if isinstance(source, Schema):
+        return None
+    stamps = _stamps(str(source))
+    newest = max(time_ns for time_ns, _, _ in stamps)
+    return stamps if newest < time.time_ns() - _SETTLED_NS else None
 
 
 def status_fingerprint(store: Store) -> Fingerprint:

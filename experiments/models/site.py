@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -47,7 +47,11 @@ class Site(models.Model):
     queue = models.SlugField(
         default="portal", help_text="The queue whose workers run the commands of this site."
     )
-    refresh_seconds = models.PositiveSmallIntegerField(default=1, help_text="How often the mirror looks.")
+    refresh_seconds = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0.1), MaxValueValidator(3600)],
+        help_text="How often the mirror looks, in seconds.",
+    )
     disabled_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that nobody may request here."
     )

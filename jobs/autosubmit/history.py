@@ -107,12 +107,14 @@ def read_run_configuration(source: Source, run_id: int) -> str | None:
     It is blank if Autosubmit wrote none, and None if there is no such run. Raises UnreadableHistory, also when it is
     too long to be read.
     """
-    run = f"WHERE run_id = {run_id:d}"
-    if not 0 <= run_id <= _LARGEST_ID or not _read(source, "experiment_run", ("run_id",), run):
+    if not 0 <= run_id <= _LARGEST_ID:
         return None
+    run = f"WHERE run_id = {run_id:d}"
     fitting = f"{run} AND length(coalesce(metadata, '')) <= {MAX_CONFIGURATION_CHARACTERS}"
     found = _read(source, "experiment_run", ("metadata",), fitting)
     if not found:
+        if not _read(source, "experiment_run", ("run_id",), run):
+            return None
         raise UnreadableHistory(
             f"The configuration of run {run_id} is longer than {MAX_CONFIGURATION_CHARACTERS:,} characters."
         )

@@ -1,6 +1,7 @@
 """A job of an experiment, as mirrored from its job list and history."""
 
 from django.db import models
+from django.db.models import Q
 
 
 class Job(models.Model):
@@ -39,7 +40,11 @@ class Job(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["experiment", "name"], name="jobs_unique_name")]
-        indexes = [models.Index(fields=["experiment", "status"], name="jobs_status")]
+        indexes = [
+            models.Index(fields=["experiment", "status"], name="jobs_status"),
+            # The wrappers of an experiment, of which most have none.
+            models.Index(fields=["experiment", "wrapper"], condition=~Q(wrapper=""), name="jobs_wrapped"),
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from autosubmit_portal.api.revalidation import MOST_BYTES_KEPT, answers
 from experiments.models import Experiment, State
 from jobs.models import Job
 from tests import factories
@@ -121,3 +122,53 @@ def test_an_error_has_no_validator(as_viewer: APIClient, experiment: Experiment)
     answer = as_viewer.get("/v4/experiments/a0zz", HTTP_IF_NONE_MATCH="*")
     assert answer.status_code == 404
     assert "ETag" not in answer
+
+
+KEPT = [path for path in PATHS[2:] if path != SIM]
+
+
+@pytest.mark.parametrize("path", KEPT)
+def test_what_is_the_same_is_made_once(as_viewer: APIClient, experiment: Experiment, path: str) -> None:
+    first = as_viewer.get(path)
+    with CaptureQueriesContext(connection) as captured:
+        second = as_viewer.get(path)
+    assert (second.content, second["ETag"], second["Content-Type"]) == (
+        first.content,
+        first["ETag"],
+        first["Content-Type"],
+    )
+    assert not [
+        query for query in captured if "jobs_job" in query["sql"] or "experiments_run" in query["sql"]
+    ]
+
+
+def test_what_the_mirror_wrote_anew_is_made_anew(as_viewer: APIClient, experiment: Experiment) -> None:
+    as_viewer.get("/v4/experiments/a000/jobs")
+    Job.objects.update(status="SUSPENDED")
+    Experiment.objects.update(refreshed_at=timezone.now())
+    statuses = {job["status"] for job in as_viewer.get("/v4/experiments/a000/jobs").json()["jobs"]}
+    assert statuses == {"SUSPENDED"}
+
+
+def test_a_kept_answer_is_not_for_whom_may_not_look(
+    api: Callable[..., APIClient], as_viewer: APIClient, experiment: Experiment
+) -> None:
+    for path in KEPT:
+        assert as_viewer.get(path).status_code == 200
+        assert api(factories.create_user()).get(path).status_code == 403
+
+
+def test_a_kept_answer_names_the_host_that_was_asked(as_viewer: APIClient, experiment: Experiment) -> None:
+    path = "/v4/experiments/a000/jobs?page_size=1"
+    hosts = ("testserver", "localhost")
+    links = [as_viewer.get(path, HTTP_HOST=host).json()["pagination"]["next"] for host in hosts]
+    assert [link.split("/")[2] for link in links] == list(hosts)
+
+
+def test_only_so_many_bytes_are_kept() -> None:
+    piece = bytes(MOST_BYTES_KEPT // 4)
+    for number in range(6):
+        answers.keep((str(number),), piece)
+    assert [answers.get((str(number),)) is not None for number in range(6)] == [False, False, *[True] * 4]
+    answers.keep(("huge",), piece + b"1")
+    assert answers.get(("huge",)) is None

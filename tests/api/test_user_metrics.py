@@ -1,5 +1,8 @@
 """The routes of the metrics that jobs report, on a store with such a file."""
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,39 @@ def test_a_store_that_is_not_there_is_told(as_viewer: APIClient, experiment: Exp
     answer = as_viewer.get(RUNS)
     assert answer.status_code == 503
     assert "There is no Autosubmit configuration" in answer.json()["detail"]
+
+
+def _write(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
+
+
+def _settle(file: Path) -> None:
+    """Let the file be one that was written long ago, as most are when somebody asks."""
+    os.utime(file, ns=(0, file.stat().st_mtime_ns - 3_600_000_000_000))
+
+
+def test_metrics_of_a_file_that_is_the_same_are_read_once(as_viewer: APIClient, metrics: Path) -> None:
+    _settle(metrics)
+    first = as_viewer.get(RUNS)
+    assert as_viewer.get(RUNS, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
+    keep = metrics.stat()
+    metrics.write_bytes(bytes(keep.st_size))  # nobody looks into it
+    os.utime(metrics, ns=(0, keep.st_mtime_ns))
+    assert as_viewer.get(RUNS).content == first.content
+
+
+def test_metrics_of_a_file_that_has_changed_are_read_anew(as_viewer: APIClient, metrics: Path) -> None:
+    _settle(metrics)
+    first = as_viewer.get(RUNS)
+    _write(metrics, "DELETE FROM user_metrics WHERE run_id = 2")
+    second = as_viewer.get(RUNS, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert second.json() == {"runs": [{"run_id": 1}]}
+
+
+def test_metrics_that_are_being_written_are_read_each_time(as_viewer: APIClient, metrics: Path) -> None:
+    first = as_viewer.get(RUNS)
+    moment = metrics.stat().st_mtime_ns
+    _write(metrics, "UPDATE user_metrics SET run_id = 3 WHERE run_id = 2")
+    os.utime(metrics, ns=(0, moment))  # within the same tick of the clock of the file system
+    assert first.json() != as_viewer.get(RUNS).json()

@@ -4,6 +4,7 @@ The servers share their cores with this client, so it must cost little: it sends
 the head of the answer only, and throws the body away.
 """
 
+import random
 import socket
 import statistics
 import threading
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 120.0
@@ -132,7 +134,10 @@ class Connection:
 
 
 def take_turn(server: Server, path: str, *, clients: int, seconds: float) -> Sample:
-    """Let clients ask, each the next time when it was answered, for some seconds and at least once each."""
+    """Let clients ask, each the next time when it was answered, for some seconds and at least once each.
+
+    `{number}` in a path is another number in each request.
+    """
     gate = threading.Barrier(clients, timeout=TIMEOUT_SECONDS)
     with ThreadPoolExecutor(clients) as pool:
         samples = list(pool.map(lambda _: _client(server, path, gate, seconds), range(clients)))
@@ -146,11 +151,11 @@ def take_turn(server: Server, path: str, *, clients: int, seconds: float) -> Sam
 def _client(server: Server, path: str, gate: threading.Barrier, seconds: float) -> Sample:
     sample = Sample()
     connection = Connection(server)
-    request = connection.request(path)
+    numbers = count(random.randrange(10**8, 10**9))
     gate.wait()
     began = now = time.perf_counter()
     while not sample.milliseconds or now < began + seconds:
-        status, _ = connection.ask(request)
+        status, _ = connection.ask(connection.request(path.format(number=next(numbers))))
         then, now = now, time.perf_counter()
         sample.milliseconds.append((now - then) * 1000)
         sample.statuses[status] += 1

@@ -14,7 +14,10 @@ ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A path to ask for; `faster` is how many times faster than the peer the answer must come at least."""
+    """A path to ask for; `faster` is how many times faster than the peer the answer must come at least.
+
+    `{number}` is another number each time, so that no answer of ours is one that was kept.
+    """
 
     title: str
     path: str
@@ -32,6 +35,7 @@ QUESTIONS = (
     ),
     Question("experiment", "/v4/experiments/{big}"),
     Question("all jobs", "/v4/experiments/{big}/jobs", 10),
+    Question("all jobs, none kept", "/v4/experiments/{big}/jobs?fail_count_max={number}"),
     Question("all jobs, quick view", "/v4/experiments/{big}/jobs?view=quick"),
     Question("page of 50 jobs", "/v4/experiments/{big}/jobs?page_size=50"),
     Question("running jobs", "/v4/experiments/{big}/jobs?status=RUNNING&page_size=50"),
@@ -66,7 +70,9 @@ def ask(
     values = _values(servers[0], store)
     for question in questions:
         path = question.path.format(**values)
-        items = {server.name: _items(server, path) for server in servers}  # untimed: it fills the caches
+        items = {
+            server.name: _items(server, path.format(number=10**9)) for server in servers
+        }  # untimed: it fills the caches
         for clients in CLIENTS:
             samples = {server.name: Sample() for server in servers}
             for _ in range(ROUNDS):
@@ -85,7 +91,7 @@ def _values(server: Server, store: Store) -> dict[str, Any]:
     job = next(name for name in names[middle:] + names[:middle] if _has_children(http, store.big, name))
     runs = http.get(f"/v4/experiments/{store.big}/runs").body["runs"]
     run = max((run["run_id"] for run in runs), default=1)
-    return {"big": store.big, "word": store.word, "job": job, "run": run}
+    return {"big": store.big, "word": store.word, "job": job, "run": run, "number": "{number}"}
 
 
 def _has_children(http: Http, expid: str, job: str) -> bool:

@@ -37,6 +37,8 @@ READS = """{context}
 - Each portal ran as `manage.py portal` runs it: gunicorn with two workers of eight threads, which held at most
   {web:.0f} MB each in the end, and the mirror beside it. {peer} had two workers too, and no periodic tasks.
   PostgreSQL is on the same machine, as installed but without `fsync`.
+- The portal keeps the answers that it made last of what is mirrored of an experiment (jobs, their parents and children,
+  runs), so that these figures are mostly of answers that were made once; **none kept** asks for another one each time.
 - The experiment asked for has {jobs:,} jobs. {alike}
 """
 MIRROR = """{context}
@@ -59,7 +61,7 @@ children held at one time; pages that they share count for each.
 {unchanged}
 
 Medians of {rounds} passes that look at every experiment, of as many times `os.stat` of the same files, and of as many
-passes of the kind that a running mirror makes every two seconds, in one process by turns.
+passes of the kind that a running mirror makes, in one process by turns.
 
 ### From a changed job list to the changed answer
 
