@@ -5,7 +5,6 @@ from dataclasses import asdict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.lookup import find_mirrored
@@ -22,8 +21,7 @@ class _MetricsView(RevalidatedView):
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
         query = SiteQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_mirrored(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         store = locate(experiment.site.home_folder, experiment.site.configuration_file)
         source = store.metrics_database(experiment.expid)
         self.revalidate_file(request, experiment, source)
