@@ -15,3 +15,8 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+    @property
+    def credential(self) -> str:
+        """What the trail calls it."""
+        return f"API token {self.token_key[:8]} {self.name}"

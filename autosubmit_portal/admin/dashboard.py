@@ -102,9 +102,9 @@ def failed_lately(actions: QuerySet[Action]) -> list[Action]:
 
 def entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
-    return (
-        list(AuditEntry.objects.order_by("-at")[:SHOWN_ROWS]) if policy.may_view(user, AuditEntry) else None
-    )
+    if not policy.may_view(user, AuditEntry):
+        return None
+    return list(AuditEntry.objects.visible_to(user).order_by("-at")[:SHOWN_ROWS])
 
 
 def first_steps(user: Any) -> dict[str, bool]:

@@ -136,7 +136,8 @@ def entries_of(request: HttpRequest, **about: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries about something; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(AuditEntry.objects.defer("details").filter(**about).order_by("-at")[:SHOWN_ROWS])
+    seen = AuditEntry.objects.visible_to(request.user).defer("details")
+    return list(seen.filter(**about).order_by("-at")[:SHOWN_ROWS])
 
 
 def matrix(experiment: Experiment) -> dict[str, Any]:
