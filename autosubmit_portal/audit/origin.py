@@ -1,9 +1,12 @@
 """Where a request comes from: who, from which address, through which door."""
 
+import os
+import pwd
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -58,7 +61,18 @@ _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 def current_origin() -> Origin:
     """Return the origin of the request that is being served; outside of one, the command line."""
     request = _request.get()
-    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE)
+    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE, credential=_unix_account())
+
+
+@cache
+def _unix_account() -> str:
+    """Name the account that a command runs as, as the system knows it and not as its environment says."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # containers have accounts without a name
+        name = str(number)
+    return f"Unix account {name}"
 
 
 def client_address(request: HttpRequest) -> str | None:

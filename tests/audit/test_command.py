@@ -115,6 +115,7 @@ def test_an_export_is_recorded_with_what_was_asked_for(ids: list[int]) -> None:
     audit("export", "--expid", "a001")
     entry = AuditEntry.objects.get(event="audit.exported")
     assert (entry.door, entry.details) == ("command line", {"format": "jsonl", "query": {"expid": "a001"}})
+    assert entry.credential.startswith("Unix account ")
 
 
 def test_a_wrong_filter_is_named(db: None) -> None:
