@@ -225,7 +225,7 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 # Where each entry is forwarded to; blank: nowhere.
 AUDIT_SYSLOG = syslog_address()
 
-# Prometheus reads /metrics with a token of an account that may see actions, unless this opens it to everybody.
+# Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 
 # Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.

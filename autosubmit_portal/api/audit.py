@@ -23,6 +23,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
+from experiments.entries import entries_visible_to
 
 # The columns of an entry in the order of the answer, and their names in the trail.
 COLUMNS = {
@@ -86,11 +87,11 @@ class AuditView(PortalView):
 
         JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
         all entries that match, whole, as a stream; that is an export, and recorded itself. Needs the permission
-        `audit.view_auditentry`.
+        `audit.view_auditentry`; a manager in a team or at a site reads the entries about their experiments.
         """
         query = AuditQuery.of(request)
         policy.require_view(request.user, AuditEntry)
-        found = matching(AuditEntry.objects.visible_to(request.user), query).order_by("-id")
+        found = matching(entries_visible_to(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
         if format_name in EXPORTS:
             record_export(origin_of(request), format_name, query)
@@ -111,10 +112,10 @@ class AuditEntryView(PortalView):
         errors=[400, 404],
     )
     def get(self, request: Request, entry_id: int) -> Response:
-        """Show one entry of the trail, whole. Needs the permission `audit.view_auditentry`."""
+        """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
         policy.require_view(request.user, AuditEntry)
-        rows = AuditEntry.objects.visible_to(request.user).filter(pk=entry_id)
+        rows = entries_visible_to(request.user).filter(pk=entry_id)
         row = rows.values(*COLUMNS.values()).first()
         if row is None:
             raise NotFound(f"There is no entry {entry_id}.")
