@@ -28,6 +28,11 @@ class ApiToken(AbstractAuthToken):
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
 
+    @property
+    def credential(self) -> str:
+        """What the trail calls it."""
+        return f"API token {self.token_key[:8]} {self.name}"
+
 
 def role_choices() -> list[tuple[int, str]]:
     """The roles as choices; a callable, so that a change of their names needs no migration."""
