@@ -2,6 +2,9 @@
 
 from enum import IntEnum
 
+# The permission to see failed sign-ins and to lift the lockouts that they led to.
+LIFT_LOCKOUTS = "lift_lockouts"
+
 
 class Role(IntEnum):
     """Who one is to an experiment; each role includes the ones before it."""
