@@ -1,9 +1,12 @@
-"""Accounts of the identity provider, and what its claims grant them.
+"""Accounts of the identity provider, and what its claims grant them: memberships, roles at sites, and groups.
 
 What the provider has given is kept apart from what a manager gives by hand, which it never touches.
 """
 
+import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -12,8 +15,11 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from autosubmit_portal.access import claims as rules
-from autosubmit_portal.access.models import Identity
+from autosubmit_portal.access.models import Identity, Membership, SiteRole, Team
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.single_sign_on import SocialAdapter, provider_id
+
+logger = logging.getLogger(__name__)
 
 
 def account_for(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
@@ -66,9 +72,45 @@ def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at:
         identity, _ = Identity.objects.select_for_update().get_or_create(
             account=account, defaults={"issued_at": issued_at}
         )
+        unknown = _provide_teams(account.user, granted) | _provide_sites(account.user, granted)
         _provide_groups(account.user, identity, granted)
-        identity.digest, identity.issued_at = digest, issued_at
+        # What is not there yet is looked for again with the next token.
+        identity.digest, identity.issued_at = "" if unknown else digest, issued_at
         identity.save()
+    if unknown:
+        logger.warning("PORTAL_OIDC_TEAMS grants roles in what is not there: %s", ", ".join(sorted(unknown)))
+
+
+def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+    """Keep the memberships that the provider gives; return the teams that are not there."""
+    wanted = {grant.team: grant.role for grant in granted if grant.team}
+    teams = dict(Team.objects.filter(slug__in=wanted).values_list("slug", "pk"))
+    roles = {pk: wanted[slug] for slug, pk in teams.items()}
+    _keep(Membership, "team_id", roles, user=user, source=provider_id())
+    return wanted.keys() - teams.keys()
+
+
+def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+    """Keep the roles at sites that the provider gives; return the sites that are not there."""
+    wanted = {grant.site: grant.role for grant in granted if grant.site}
+    model = SiteRole._meta.get_field("site").related_model
+    sites = dict(model._default_manager.filter(slug__in=wanted).values_list("slug", "pk"))
+    roles = {pk: wanted[slug] for slug, pk in sites.items()}
+    _keep(SiteRole, "site_id", roles, user=user, source=provider_id())
+    return wanted.keys() - sites.keys()
+
+
+def _keep(model: type[Membership | SiteRole], of: str, roles: Mapping[int, Role], **owner: Any) -> None:
+    """Make the rows of the owner those of `roles`, one by one, so that each change is in the trail."""
+    rows = {getattr(row, of): row for row in model._default_manager.filter(**owner)}
+    for pk, row in rows.items():
+        if pk not in roles:
+            row.delete()
+    for pk, role in roles.items():
+        row = rows.get(pk) or model(**{of: pk}, **owner)
+        if row.pk is None or row.role != role:
+            row.role = role
+            row.save()
 
 
 def _provide_groups(user: User, identity: Identity, granted: frozenset[rules.Grant]) -> None:

@@ -10,6 +10,18 @@ from autosubmit_portal.admin import (
     lockout,
     run,
     site,
+    teams,
 )
 
-__all__ = ["accounts", "action", "api_token", "audit_entry", "experiment", "job", "lockout", "run", "site"]
+__all__ = [
+    "accounts",
+    "action",
+    "api_token",
+    "audit_entry",
+    "experiment",
+    "job",
+    "lockout",
+    "run",
+    "site",
+    "teams",
+]

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("access", "0001_initial"),
+        ("access", "0002_teams"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("socialaccount", "0006_alter_socialaccount_extra_data"),
     ]
@@ -21,5 +21,15 @@ class Migration(migrations.Migration):
                 ("groups", models.ManyToManyField(related_name="+", to="auth.group")),
             ],
             options={"verbose_name_plural": "identities", "default_permissions": ()},
+        ),
+        migrations.AddField(
+            model_name="siterole",
+            name="source",
+            field=models.CharField(default="hand", editable=False, help_text="“hand”, or the identity provider that keeps it.", max_length=50),
+        ),
+        migrations.RemoveConstraint(model_name="siterole", name="access_one_site_role"),
+        migrations.AddConstraint(
+            model_name="siterole",
+            constraint=models.UniqueConstraint(fields=("user", "site", "source"), name="access_one_site_role"),
         ),
     ]
