@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
@@ -15,6 +16,25 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check what the queue is told."""
     return [*_timing(settings.Q_CLUSTER), *_name(Conf.CLUSTER_NAME), *_broker(settings.Q_CLUSTER)]
+
+
+@register()
+def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check what single sign-on is told."""
+    found: list[CheckMessage] = []
+    if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
+        hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
+        found.append(
+            Error("The identity provider knows the portal by no client.", hint=hint, id="portal.E004")
+        )
+    if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
+        hint = "Set PORTAL_OIDC_ISSUER, or leave PORTAL_PASSWORD_LOGIN out."
+        found.append(Error("Nobody can sign in.", hint=hint, id="portal.E005"))
+    address = urlsplit(settings.OIDC_ISSUER)
+    if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
+        found.append(Warning("Anybody on the way can speak as the issuer.", hint=hint, id="portal.W002"))
+    return found
 
 
 def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:

@@ -4,12 +4,15 @@ The defaults are safe and need no environment: a laptop gets SQLite and a secret
 """
 
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from autosubmit_portal.access import claims
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
@@ -38,6 +41,19 @@ def kept_text(file: Path) -> str:
         return ""
 
 
+def text_in(file: str) -> str:
+    """Return the secret that a file holds; blank without a file."""
+    return Path(file).read_text().strip() if file else ""
+
+
+def rules(name: str, text: str) -> claims.Rules:
+    """Return what the claims of an identity provider grant; a mistake stops the start and names the setting."""
+    try:
+        return claims.read_rules(text)
+    except claims.InvalidRules as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
 # Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
@@ -57,6 +73,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "axes",
     "django_filters",
     "django_htmx",
     "drf_spectacular",
@@ -84,6 +104,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "autosubmit_portal.urls"
@@ -139,7 +161,10 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-AUTHENTICATION_BACKENDS = ["autosubmit_portal.access.backends.AccountBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not even asked for the password
+    "autosubmit_portal.access.backends.AccountBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -150,6 +175,43 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+
+# --- Sign-in: lockout (access/lockout.py). Counted in the database, which all processes on all hosts share.
+AXES_HANDLER = "autosubmit_portal.access.lockout.LockoutHandler"
+AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
+    False  # or whoever guesses on would lock the owner out for good
+)
+AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "username", "ip_address"]
+AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+
+# --- Sign-in: single sign-on by OpenID Connect (access/single_sign_on.py, access/tokens.py, access/claims.py).
+OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="") or text_in(
+    env.str("PORTAL_OIDC_CLIENT_SECRET_FILE", default="")
+)
+OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
+OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
+OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
+OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
+OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
+PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
+SOCIALACCOUNT_ADAPTER = "autosubmit_portal.access.single_sign_on.SocialAdapter"
+ACCOUNT_ADAPTER = "autosubmit_portal.access.admission.AccountAdapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_UNIQUE_EMAIL = False  # an e-mail says nothing about who somebody is
+ACCOUNT_RATE_LIMITS = False  # lockout counts in the database, for all processes together
+LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
@@ -239,6 +301,7 @@ REST_KNOX = {"TOKEN_MODEL": KNOX_TOKEN_MODEL, "TOKEN_TTL": None, "AUTH_HEADER_PR
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "autosubmit_portal.api.authentication.SingleSignOnAuthentication",
         "autosubmit_portal.api.authentication.BearerAuthentication",
         "autosubmit_portal.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",

@@ -7,7 +7,7 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
-from autosubmit_portal.access.roles import MANAGE_TEAMS, VIEW, Role
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS, MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue import CATALOGUE
 
 MANAGE = ("add_site", "change_site", "view_auditentry")
@@ -23,6 +23,7 @@ def synchronise_permissions(**_: Any) -> None:
     _give_new_groups_their_views()
     for kind in CATALOGUE.values():
         _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
+    _make("axes.AccessAttempt", LIFT_LOCKOUTS, "Can see and lift lockouts", Role.MANAGER)
     _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 
 

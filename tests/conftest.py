@@ -20,14 +20,17 @@ from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
+from autosubmit_portal.access.claims import read_rules
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.tokens import forget_keys
 from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
 from experiments.models import Site
-from tests import factories
+from tests import factories, identity_provider
 from tests import redis_server as redis
+from tests.identity_provider import Provider
 from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
 from tests.services import Credentials, Portal, kill_processes_of
@@ -232,6 +235,31 @@ def api(db: None) -> Callable[..., APIClient]:
     return client
 
 
+# --- Single sign-on
+
+
+@pytest.fixture(scope="session")
+def running_provider() -> Iterator[Provider]:
+    """A real OpenID Connect provider, for all tests of this process."""
+    with identity_provider.provider() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(running_provider: Provider, settings: Any) -> Iterator[Provider]:
+    """The provider, set as that of the portal: it knows nobody yet, and nothing of it is remembered."""
+    running_provider.reset()
+    forget_keys()
+    settings.OIDC_ISSUER = running_provider.issuer
+    settings.OIDC_CLIENT_ID = identity_provider.CLIENT_ID
+    settings.OIDC_CLIENT_SECRET = identity_provider.CLIENT_SECRET
+    settings.OIDC_AUDIENCE = [identity_provider.CLIENT_ID]
+    settings.OIDC_NAME = "Climate DT"
+    settings.OIDC_RULES = read_rules(identity_provider.RULES)
+    yield running_provider
+    forget_keys()
+
+
 # --- The portal as processes, and a browser to look at it
 
 
@@ -294,21 +322,23 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages: open_page(url, **options of a browser context), with paths relative to `url`.
 
-    A page that asks another host than that of `url` for anything fails the test, and so does an error in a script.
+    A page that asks another host than those of `url` and `also` for anything fails the test, and so does an error in a
+    script.
     """
     contexts, complaints = [], []
 
-    def guard(route: Route, url: str) -> None:
-        if urlsplit(route.request.url).netloc in ("", urlsplit(url).netloc):
+    def guard(route: Route, hosts: set[str]) -> None:
+        if urlsplit(route.request.url).netloc in hosts:
             route.continue_()
         else:
             complaints.append(f"asked for {route.request.url}")
             route.abort()
 
-    def open_one(url: str, **options: Any) -> Page:
+    def open_one(url: str, also: str = "", **options: Any) -> Page:
         context = browser.new_context(base_url=url, **options)
         contexts.append(context)
-        context.route("**/*", lambda route: guard(route, url))
+        hosts = {"", urlsplit(url).netloc, urlsplit(also).netloc}
+        context.route("**/*", lambda route: guard(route, hosts))
         context.on("weberror", lambda error: complaints.append(f"script error: {error.error}"))
         return context.new_page()
 

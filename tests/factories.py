@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
@@ -113,3 +114,9 @@ def create_worker(**values: Any) -> Worker:
         "seen_at": now,
     }
     return Worker.objects.create(**defaults | values)
+
+
+def create_failed_sign_in(**values: Any) -> AccessAttempt:
+    """Create the row of a sign-in that failed just now."""
+    defaults = {"username": f"user-{next(_numbers)}", "ip_address": "192.0.2.1", "failures_since_start": 1}
+    return AccessAttempt.objects.create(**defaults | values)

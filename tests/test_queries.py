@@ -85,6 +85,7 @@ def rows(admin_user: User) -> Experiment:
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_token(admin_user)
     factories.create_worker()
+    factories.create_failed_sign_in()
     create_rights(admin_user, experiment)
     AuditEntry.objects.create(event="x", door="api")
     return experiment
@@ -116,6 +117,7 @@ def multiply(experiment: Experiment) -> None:
         user.groups.add(Group.objects.create(name=f"group {number}"))
         factories.create_token(user)
         factories.create_worker()
+        factories.create_failed_sign_in()
         create_rights(user, other)
         SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)

@@ -6,6 +6,7 @@ The groups of Django hold the roles that somebody has everywhere. `policy.py` de
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -49,6 +50,16 @@ def is_role(name: str, column: str = "role") -> models.CheckConstraint:
     return models.CheckConstraint(condition=Q(**{f"{column}__in": [role.value for role in Role]}), name=name)
 
 
+def source_field() -> "models.CharField[Any, Any]":
+    """Return a column that says who keeps the row: a manager by hand, or the identity provider of that name."""
+    return models.CharField(
+        max_length=50,
+        default=BY_HAND,
+        editable=False,
+        help_text="“hand”, or the identity provider that keeps it.",
+    )
+
+
 class Team(models.Model):
     """People who work on the same experiments: those that a coverage describes and those that are added by hand."""
 
@@ -76,12 +87,7 @@ class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = role_field("What the person may do to the experiments of the team.")
-    source = models.CharField(
-        max_length=50,
-        default=BY_HAND,
-        editable=False,
-        help_text="“hand”, or the identity provider that keeps it.",
-    )
+    source = source_field()
 
     class Meta:
         constraints = [
@@ -186,16 +192,17 @@ class ExpectedExperiment(models.Model):
 
 
 class SiteRole(models.Model):
-    """The role that somebody has at a whole site."""
+    """The role that somebody has at a whole site. Of two rows, by hand and of a provider, the higher role counts."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="site_roles")
     site = models.ForeignKey("experiments.Site", on_delete=models.CASCADE, related_name="site_roles")
     role = role_field("What the person may do at the site and to all its experiments.")
+    source = source_field()
 
     class Meta:
         verbose_name_plural = "roles at sites"
         constraints = [
-            models.UniqueConstraint(fields=["user", "site"], name="access_one_site_role"),
+            models.UniqueConstraint(fields=["user", "site", "source"], name="access_one_site_role"),
             is_role("access_role_at_site"),
         ]
         default_permissions = ()
@@ -245,6 +252,24 @@ class SitePolicy(models.Model):
     def __str__(self) -> str:
         role = Role(self.owner_role).name.lower() if self.owner_role else "nothing"
         return f"owners at {self.site} are {role}"
+
+
+class Identity(models.Model):
+    """What the identity provider has given an account besides memberships, and by which claims."""
+
+    account = models.OneToOneField(
+        "socialaccount.SocialAccount", on_delete=models.CASCADE, related_name="identity"
+    )
+    digest = models.CharField(max_length=64, blank=True, help_text="Of what the claims granted last.")
+    issued_at = models.DateTimeField(help_text="Of those claims; older ones change nothing.")
+    groups = models.ManyToManyField(Group, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "identities"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.account)
 
 
 # What decides who may do what, and is watched for that.

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+# The permission to see failed sign-ins and to lift the lockouts that they led to.
+LIFT_LOCKOUTS = "lift_lockouts"
 # The models whose rows every role sees, as the codenames of the permissions to see all of them.
 VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
 # The permission to manage all teams, the roles and accounts at all sites, and what owners may do.

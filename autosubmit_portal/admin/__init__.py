@@ -7,9 +7,21 @@ from autosubmit_portal.admin import (
     audit_entry,
     experiment,
     job,
+    lockout,
     run,
     site,
     teams,
 )
 
-__all__ = ["accounts", "action", "api_token", "audit_entry", "experiment", "job", "run", "site", "teams"]
+__all__ = [
+    "accounts",
+    "action",
+    "api_token",
+    "audit_entry",
+    "experiment",
+    "job",
+    "lockout",
+    "run",
+    "site",
+    "teams",
+]

@@ -1,23 +1,44 @@
 """The console: the one admin site of the portal. Only what is registered on it here has pages."""
 
-from typing import Any
+from functools import partial
+from http import HTTPStatus
+from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_login_failed
-from django.core.exceptions import ValidationError
+from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, path, resolve
+from django.urls import Resolver404, path, resolve, reverse
 from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access import lockout, policy
+from autosubmit_portal.admin import sign_in
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import client_address, origin_of
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
-NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "Team", "User", "Group", "ApiToken")
+NAVIGATION = (
+    "Experiment",
+    "Job",
+    "Run",
+    "Action",
+    "Site",
+    "AuditEntry",
+    "Team",
+    "User",
+    "Group",
+    "ApiToken",
+    "AccessAttempt",
+)
 # The list of teams leads to these.
 OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
 
@@ -25,14 +46,47 @@ OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
 class SignInForm(AuthenticationForm):
     """Name and password of somebody who may see something here; `is_staff` of Django means nothing."""
 
+    request: HttpRequest
+
     def confirm_login_allowed(self, user: User) -> None:
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
             reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
-            credentials = {"username": user.get_username()}
-            user_login_failed.send(__name__, credentials=credentials, request=self.request, reason=reason)
+            trail.record(
+                "sign_in.failed", origin=origin_of(self.request), subject=f"user {user}", message=reason
+            )
             raise ValidationError(reason, code="nothing_to_see")
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Say that the password was wrong, or how long whoever guesses is locked out."""
+        return _refusal(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A new password for oneself; guessing the old one is counted like guessing at the sign-in."""
+
+    user: User
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        """Return the old password; raise ValidationError when it is wrong, or guessed too often."""
+        name, password = self.user.get_username(), self.cleaned_data["old_password"]
+        if authenticate(self.request, username=name, password=password) != self.user:
+            wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+            raise _refusal(self.request, name) or wrong
+        return str(password)
+
+
+def _refusal(request: HttpRequest, name: str) -> ValidationError | None:
+    """Return what to tell somebody who is locked out, None for everybody else."""
+    if not getattr(request, "axes_locked_out", False):
+        return None
+    until = lockout.locked_until(name, client_address(request))
+    return ValidationError(lockout.explanation(until), code="locked_out")
 
 
 class Console(AdminSite):
@@ -61,10 +115,48 @@ class Console(AdminSite):
         return context
 
     def get_urls(self) -> list[Any]:
-        """Add the page of the portal's health."""
+        """Add the page of the portal's health, and single sign-on."""
         from autosubmit_portal.admin.health import health_page
 
-        return [path("health/", self.admin_view(health_page), name="health"), *super().get_urls()]
+        return [
+            path("health/", self.admin_view(health_page), name="health"),
+            path("login/sso/", sign_in.begin, name="single_sign_on"),
+            path("login/sso/callback/", sign_in.callback, name="single_sign_on_callback"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show and take the form for name and password, and offer single sign-on where there is one."""
+        if request.method == "POST" and not settings.PASSWORD_LOGIN:
+            raise PermissionDenied
+        offered = {
+            "title": "Sign in",
+            "single_sign_on": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+            "password_login": settings.PASSWORD_LOGIN,
+        }
+        return super().login(request, offered | (extra_context or {}))
+
+    def sign_in_page(self, request: HttpRequest, *, refusal: str, status: int) -> HttpResponse:
+        """Show the sign-in page with why single sign-on failed; the dashboard to whoever is signed in."""
+        index = reverse("admin:index")
+        address = f"{reverse('admin:login')}?{urlencode({'next': index})}"
+        page = self.login(request, {"refusal": refusal, "app_path": address, "next": index})
+        if page.status_code == HTTPStatus.OK:
+            page.status_code = status
+        return page
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Show and take the form for a new password."""
+        view = PasswordChangeView.as_view(
+            form_class=partial(PasswordForm, request),
+            success_url=reverse("admin:password_change_done"),
+            extra_context=self.each_context(request) | (extra_context or {}),
+            template_name="registration/password_change_form.html",
+        )
+        return cast("TemplateResponse", view(request))
 
     @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

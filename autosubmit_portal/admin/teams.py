@@ -278,7 +278,8 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
 class SiteRoleAdmin(RightsAdmin):
     """Roles of people at whole sites."""
 
-    list_display = ("user", "role", "site")
+    list_display = ("user", "role", "site", "source")
+    readonly_fields = ("source",)
     search_fields = ("user__username",)
     search_placeholder = "person"
 

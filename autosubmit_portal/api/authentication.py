@@ -1,14 +1,22 @@
-"""API tokens: `Authorization: Bearer <token>`, and `Token <token>` for the clients that know only that."""
+"""API tokens: `Authorization: Bearer <token>`, and `Token <token>` for the clients that know only that.
 
+`Authorization: Bearer <JWT>` is an access token of the identity provider.
+"""
+
+from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
+from autosubmit_portal.access import provision, tokens
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.single_sign_on import is_offered
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import current_origin
 from autosubmit_portal.prepared import Prepared
@@ -39,6 +47,43 @@ class BearerAuthentication(KnoxAuthentication):
         return user, found
 
 
+class ProviderUnavailable(APIException):
+    """The token cannot be checked now."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = (
+        "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
+    )
+
+
+class SingleSignOnAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <JWT>`, where an identity provider is set. The account is that of the token's subject."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return "Bearer"
+
+    def authenticate(self, request: Request) -> tuple[User, Any] | None:
+        """Return the user and the claims; None for what is no JWT, AuthenticationFailed for one that is refused."""
+        token = _jwt_of(request)
+        if token is None or not is_offered():
+            return None
+        try:
+            claims = tokens.access_token_claims(token)
+            user: User = provision.account_for(request._request, claims).user
+            if not user.is_active:
+                raise tokens.InvalidToken(f"The account “{user}” is closed.")
+        except tokens.InvalidToken as refusal:
+            trail.record(
+                "sign_in.failed", origin=current_origin(), subject="OIDC bearer", message=str(refusal)
+            )
+            raise AuthenticationFailed(str(refusal)) from refusal
+        except tokens.ProviderUnavailable as error:
+            raise ProviderUnavailable from error
+        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.of
+        return user, claims
+
+
 class TokenAuthentication(BearerAuthentication):
     """`Authorization: Token <token>`."""
 
@@ -56,3 +101,16 @@ def _usable_token(token: bytes) -> ApiToken | None:
         is_expired = found.expiry is not None and found.expiry < timezone.now()
         return found if found.user.is_active and not is_expired else None
     return None
+
+
+def _jwt_of(request: Request) -> str | None:
+    """Return the bearer token if it has the form of a JWT: three parts, as no API token has."""
+    scheme, _, token = get_authorization_header(request).strip().partition(b" ")
+    is_jwt = scheme.lower() == b"bearer" and token.count(b".") == 2 and token.isascii()
+    return token.strip().decode("ascii") if is_jwt else None
+
+
+def _credential(claims: dict[str, Any]) -> str:
+    """Name the token in the trail by the program that it was made for."""
+    client = claims.get("azp") or claims.get("client_id") or ""
+    return f"OIDC bearer {client}".strip()[:100]

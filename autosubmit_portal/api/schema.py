@@ -41,6 +41,19 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         )
 
 
+class SingleSignOnScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Bearer <JWT>` of the identity provider, where the portal has one."""
+
+    target_class = "autosubmit_portal.api.authentication.SingleSignOnAuthentication"
+    name = "singleSignOn"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object(
+            header_name="Authorization", token_prefix=BearerAuthentication.scheme, bearer_format="JWT"
+        )
+
+
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """`Authorization: Token <token>`."""
 

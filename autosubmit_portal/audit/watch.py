@@ -103,6 +103,13 @@ def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
         trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
 
 
-def _sign_in_failed(credentials: dict[str, Any], reason: str = "Wrong name or password.", **_: Any) -> None:
+def _sign_in_failed(
+    credentials: dict[str, Any],
+    request: HttpRequest | None = None,
+    reason: str = "Wrong name or password.",
+    **_: Any,
+) -> None:
+    if getattr(request, "axes_locked_out", False):
+        return  # access/lockout.py records the lockout
     name = str(credentials.get("username", ""))[:150]
     trail.record("sign_in.failed", origin=current_origin(), subject=f"user {name}", message=reason)

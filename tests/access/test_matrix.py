@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -17,11 +18,13 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.single_sign_on import provider_id
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, State
 from tests import factories
 from tests.admin.pages import filled, form_of, make_possible
+from tests.identity_provider import Provider
 
 TABLE = """
                           run stop restart generate set_status set_status_live create update_description
@@ -75,16 +78,20 @@ class World:
     experiment: Experiment
     elsewhere: Experiment
     user: User
+    provider: Provider
 
 
 @pytest.fixture
-def world(db: None) -> World:
-    """The experiment is ana's; another one is at another site."""
+def world(db: None, provider: Provider) -> World:
+    """The experiment is ana's; another one is at another site. The account is one of the identity provider."""
     site = factories.create_site(slug="local", is_default=True)
     experiment = factories.create_experiment(site, expid="a000", owner="ana")
     factories.create_job(experiment, "a000_SIM")
     elsewhere = factories.create_experiment(expid="b000")
-    return World(experiment, elsewhere, factories.create_user(username="ben"))
+    ben = factories.create_user(username="ben")
+    subject = provider.know("ben").get_user_id()
+    SocialAccount.objects.create(user=ben, provider=provider_id(), uid=subject)
+    return World(experiment, elsewhere, ben, provider)
 
 
 def give(world: World, source: str, role: Role | None) -> None:
@@ -144,6 +151,12 @@ def by_token(world: World, kind: ActionKind) -> str:
     return from_api(client, world, kind)
 
 
+def by_oidc(world: World, kind: ActionKind) -> str:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {world.provider.access_token('ben')}")
+    return from_api(client, world, kind)
+
+
 def by_bulk(world: World, kind: ActionKind) -> str:
     client = APIClient()
     client.force_login(world.user)
@@ -190,6 +203,7 @@ def by_command(world: World, kind: ActionKind) -> str:
 DOORS: dict[str, tuple[Callable[[World, ActionKind], str], list[ActionKind]]] = {
     "API session": (by_session, KINDS),
     "API token": (by_token, KINDS),
+    "OIDC bearer": (by_oidc, KINDS),
     "API bulk": (by_bulk, OF_EXPERIMENTS),
     "admin button": (by_button, KINDS),
     "admin bulk": (by_selection, OF_JOBS),

@@ -68,6 +68,8 @@ GET   v4/sites/<name:slug>                        401 403 404 200
 GET   health                                      302 302 403 403
 GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
+GET   login/sso                                   302 302 302 302
+GET   login/sso/callback                          302 302 302 302
 GET   logout                                      302 302 405 405
 GET   password_change                             302 302 200 200
 GET   password_change/done                        302 302 200 200
@@ -118,6 +120,10 @@ GET   audit/auditentry/<path:object_id>/change        302 302 403 403
 GET   access/apitoken                                 302 302 200 200
 GET   access/apitoken/add                             302 302 200 200
 GET   access/apitoken/<path:object_id>/delete         302 302 403 403
+
+GET   axes/accessattempt                              302 302 403 403
+GET   axes/accessattempt/<path:object_id>/delete      302 302 403 403
+POST  axes/accessattempt/<path:object_id>/delete      302 302 403 403
 
 GET   access/team                                     302 302 200 200
 GET   access/team/add                                 302 302 403 403
@@ -191,6 +197,7 @@ def people(db: None) -> dict[str, Client]:
     SiteRole.objects.create(user=manager, site=site, role=Role.MANAGER)
     SiteAccount.objects.create(user=manager, site=site, unix_name="ana")
     SitePolicy.objects.create(site=site)
+    factories.create_failed_sign_in()
     AuditEntry.objects.create(event="x", door="api", site="local", expid="a000")
     return {"anonymous": Client()} | {name: signed_in(user) for name, user in made.items()}
 

@@ -175,8 +175,10 @@ def test_the_document_is_json_unless_yaml_is_wanted(as_viewer: APIClient) -> Non
     assert yaml.safe_load(as_viewer.get("/v4/schema?format=yaml").content)["openapi"] == "3.1.1"
 
 
-def test_both_ways_to_send_a_token_are_described() -> None:
-    assert document()["components"]["securitySchemes"].keys() == {"bearer", "token", "cookieAuth"}
+def test_all_ways_to_sign_in_are_described() -> None:
+    schemes = document()["components"]["securitySchemes"]
+    assert schemes.keys() == {"bearer", "token", "singleSignOn", "cookieAuth"}
+    assert schemes["singleSignOn"]["bearerFormat"] == "JWT"
 
 
 def test_the_pages_need_nothing_from_outside(client: Client, viewer: User) -> None:

@@ -1,0 +1,182 @@
+"""Tokens (JWT) of the identity provider: are they its own, for us, of the right kind and in time?
+
+The keys of the provider are fetched when they are needed first, and again when a token names a new one. While the
+provider is away, those that are known go on being used.
+"""
+
+import logging
+import time
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import jwt
+import requests
+from django.conf import settings
+from jwt import PyJWKClient
+from jwt.exceptions import (
+    ExpiredSignatureError,
+    ImmatureSignatureError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidSignatureError,
+    MissingRequiredClaimError,
+    PyJWKClientConnectionError,
+    PyJWKClientError,
+    PyJWTError,
+)
+
+logger = logging.getLogger(__name__)
+
+# Signatures by a key pair only: with HS256 whoever knows the public key could sign.
+ALGORITHMS = ["RS256", "ES256"]
+NEEDED = ["exp", "iat", "iss", "aud", "sub"]
+LONGEST_SUBJECT = 191  # of SocialAccount.uid
+CLOCK_SKEW_SECONDS = 30
+FETCH_SECONDS = 3
+# Between two attempts to reach a provider that is away.
+PAUSE_SECONDS = 10
+KEYS_LIVE_SECONDS = 300
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+# RFC 9068 says what a token is in its header, Keycloak in its claims.
+ACCESS_TOKEN_TYPES = {"at+jwt", "application/at+jwt"}
+ACCESS_TOKEN_CLAIM = "Bearer"  # noqa: S105 # no secret
+
+
+class InvalidToken(Exception):
+    """The token is refused; the text says why and holds nothing of it."""
+
+
+class ProviderUnavailable(Exception):
+    """The provider cannot be asked for its keys, and none are known."""
+
+
+_REASONS: dict[type[Exception], str] = {
+    ExpiredSignatureError: "The token has expired.",
+    ImmatureSignatureError: "The token is not valid yet.",
+    InvalidAudienceError: "The token is for another audience.",
+    InvalidIssuerError: "The token is of another issuer.",
+    InvalidSignatureError: "The signature of the token is wrong.",
+    MissingRequiredClaimError: f"The token lacks one of the claims {', '.join(NEEDED)}.",
+    PyJWKClientError: "The token is signed with a key that the provider does not have.",
+}
+
+
+class Keys(PyJWKClient):
+    """The signing keys of a provider, remembered while it is away."""
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__(_key_address(issuer), lifespan=KEYS_LIVE_SECONDS, timeout=FETCH_SECONDS)
+        self._known: jwt.PyJWKSet | None = None
+
+    def fetch_data(self) -> Any:
+        """Return what the provider answers; raise PyJWKClientConnectionError when it does not."""
+        try:
+            return _fetched(self.uri)
+        except (requests.RequestException, ValueError) as error:
+            raise PyJWKClientConnectionError(str(error)) from error
+
+    def get_jwk_set(self, refresh: bool = False) -> jwt.PyJWKSet:
+        """Return the keys; those that are known when the provider does not answer."""
+        try:
+            self._known = super().get_jwk_set(refresh)
+        except (PyJWKClientError, PyJWTError) as error:
+            if self._known is None or self.jwk_set_cache is None:
+                raise
+            logger.warning("The keys of the identity provider cannot be refreshed: %s", error)
+            self.jwk_set_cache.put(self._known)
+        return self._known
+
+
+_opening = Lock()
+_failed_at: dict[str, float] = {}
+
+
+def access_token_claims(token: str) -> dict[str, Any]:
+    """Return the claims of an access token; raise InvalidToken or ProviderUnavailable."""
+    header, claims = _verified(token, settings.OIDC_AUDIENCE)
+    is_access_token = (
+        str(header.get("typ", "")).lower() in ACCESS_TOKEN_TYPES or claims.get("typ") == ACCESS_TOKEN_CLAIM
+    )
+    if not is_access_token:
+        raise InvalidToken(
+            "This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims."
+        )
+    return claims
+
+
+def id_token_claims(token: str) -> dict[str, Any]:
+    """Return the claims of an ID token that was made for us; raise InvalidToken or ProviderUnavailable."""
+    return _verified(token, [settings.OIDC_CLIENT_ID])[1]
+
+
+def _verified(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header and the claims of a token whose signature, issuer, audience and times are right."""
+    try:
+        key = _keys(settings.OIDC_ISSUER).get_signing_key_from_jwt(token)
+        if key.algorithm_name not in ALGORITHMS:
+            raise InvalidToken("The token is signed with an algorithm that is not accepted.")
+        decoded = jwt.decode_complete(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            audience=audience,
+            issuer=settings.OIDC_ISSUER,
+            leeway=CLOCK_SKEW_SECONDS,
+            options={"require": NEEDED},
+        )
+    except PyJWKClientConnectionError as error:
+        raise ProviderUnavailable from error
+    except (PyJWTError, ValueError, RecursionError) as error:
+        raise InvalidToken(_reason(error)) from error
+    header, claims = decoded["header"], decoded["payload"]
+    if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or not claims["sub"].isprintable():
+        raise InvalidToken("The token names nobody.")
+    return header, claims
+
+
+def _reason(error: Exception) -> str:
+    return next(
+        (text for kind, text in _REASONS.items() if isinstance(error, kind)), "The token cannot be read."
+    )
+
+
+def _keys(issuer: str) -> Keys:
+    """Return the keys of the issuer; a provider that is away is not asked more often than every PAUSE_SECONDS."""
+    with _opening:
+        if time.monotonic() - _failed_at.get(issuer, float("-inf")) < PAUSE_SECONDS:
+            raise ProviderUnavailable
+        try:
+            return _keys_of(issuer)
+        except (requests.RequestException, ValueError, LookupError, TypeError, PyJWTError) as error:
+            _failed_at[issuer] = time.monotonic()
+            logger.warning("The identity provider %s does not answer: %s", issuer, error)
+            raise ProviderUnavailable from error
+
+
+def forget_keys() -> None:
+    """Ask the provider again for all that is known of it."""
+    _keys_of.cache_clear()
+    _failed_at.clear()
+
+
+@lru_cache(maxsize=4)
+def _keys_of(issuer: str) -> Keys:
+    keys = Keys(issuer)
+    keys.get_jwk_set()
+    return keys
+
+
+def _key_address(issuer: str) -> str:
+    """Return where the issuer says that its keys are (OpenID Connect Discovery 1.0)."""
+    configuration = _fetched(issuer.rstrip("/") + WELL_KNOWN)
+    if configuration["issuer"] != issuer:
+        raise ValueError(f"it calls itself {configuration['issuer']}")
+    return str(configuration["jwks_uri"])
+
+
+def _fetched(address: str) -> Any:
+    answer = requests.get(address, timeout=FETCH_SECONDS, allow_redirects=False)
+    answer.raise_for_status()
+    return answer.json()
