@@ -11,7 +11,7 @@ from autosubmit_portal.access.roles import Role
 from experiments.catalogue import CATALOGUE
 
 VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
-MANAGE = ("add_site", "change_site", "view_auditentry")
+MANAGE = ("add_site", "change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 
 def synchronise_permissions(**_: Any) -> None:
@@ -19,7 +19,7 @@ def synchronise_permissions(**_: Any) -> None:
 
     Permissions that exist are left with whoever holds them: a manager may have taken one away.
     """
-    for label in ("experiments", "jobs", "audit"):
+    for label in ("experiments", "jobs", "audit", "access"):
         create_permissions(apps.get_app_config(label), verbosity=0)
     _give_new_groups_their_views()
     for kind in CATALOGUE.values():

@@ -6,9 +6,15 @@ from typing import Protocol
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model
 
+from autosubmit_portal.access.scope import scope_of
+
 
 class PermittedKind(Protocol):
     """What the policy needs to know of an action kind."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
 
     @property
     def title(self) -> str:
@@ -26,7 +32,15 @@ class Forbidden(Exception):
         super().__init__(
             f"{actor} may not do “{title}”: the permission {permission} is missing. Ask a manager."
         )
+        self.title = title
         self.permission = permission
+
+
+class OutOfScope(Forbidden):
+    """The account may hold the permission, but the credential that was used is not for this kind."""
+
+    def __str__(self) -> str:
+        return f"This token is not for “{self.title}” ({self.permission}). Use another one, or sign in."
 
 
 def may_enter(actor: AbstractBaseUser | AnonymousUser) -> bool:
@@ -48,14 +62,21 @@ def require_view(actor: AbstractBaseUser | AnonymousUser, model: type[Model]) ->
 
 
 def may_request(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> bool:
-    """Answer whether the actor may request actions of this kind."""
-    return _has(actor, f"experiments.{kind.permission}")
+    """Answer whether the actor may request actions of this kind, with the credential that was used."""
+    return _is_in_scope(actor, kind) and _has(actor, f"experiments.{kind.permission}")
 
 
 def require_request(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> None:
     """Raise Forbidden unless the actor may request actions of this kind."""
+    if not _is_in_scope(actor, kind):
+        raise OutOfScope(str(actor), kind.title, f"experiments.{kind.permission}")
     if not may_request(actor, kind):
         raise Forbidden(str(actor), kind.title, f"experiments.{kind.permission}")
+
+
+def _is_in_scope(actor: AbstractBaseUser | AnonymousUser, kind: PermittedKind) -> bool:
+    kinds = scope_of(actor).kinds
+    return kinds is None or kind.name in kinds
 
 
 def _has(actor: AbstractBaseUser | AnonymousUser, permission: str) -> bool:

@@ -24,5 +24,5 @@ class Role(IntEnum):
 _HELP = {
     Role.VIEWER: "Sees experiments, jobs, runs, actions and sites.",
     Role.OPERATOR: "Starts, stops and restarts experiments, and changes the status of their jobs.",
-    Role.MANAGER: "Creates and generates experiments, changes sites and reads the audit trail.",
+    Role.MANAGER: "Creates and generates experiments, changes sites, reads the audit trail and revokes tokens.",
 }

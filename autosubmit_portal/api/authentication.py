@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from autosubmit_portal.access import last_use
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.api.throttling import require_few_failures
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import client_address, current_origin
 
 
 class BearerAuthentication(KnoxAuthentication):
@@ -22,12 +23,23 @@ class BearerAuthentication(KnoxAuthentication):
         """Return the challenge of a 401, which knox also compares with what the client sent."""
         return self.scheme
 
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+        """Return the account, with the scope of the token and its name for the trail, and the token."""
+        found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
+        if found is not None:
+            user, token = found
+            user.scope, user.credential = token.scope(), token.credential
+            last_use.note(token, client_address(request._request))
+        return found
+
     def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown, expired or no text."""
         found = _usable_token(token)
         if found is None:
+            origin = current_origin()
+            require_few_failures(origin.address)
             message = "Unknown or expired token."
-            trail.record("sign_in.failed", origin=current_origin(), subject="API token", message=message)
+            trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
             raise AuthenticationFailed("This token is unknown or has expired.")
         return found.user, found
 
@@ -50,5 +62,4 @@ def _usable_token(token: bytes) -> ApiToken | None:
         found = ApiToken.objects.select_related("user").get(digest=digest)
     except ApiToken.DoesNotExist:
         return None
-    is_expired = found.expiry is not None and found.expiry < timezone.now()
-    return found if found.user.is_active and not is_expired else None
+    return found if found.user.is_active and not found.is_expired else None

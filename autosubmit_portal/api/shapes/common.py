@@ -53,6 +53,7 @@ class Index(serializers.Serializer[Any]):
     actions = serializers.URLField()
     sites = serializers.URLField()
     audit = serializers.URLField()
+    tokens = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()
     health = serializers.URLField()
