@@ -246,7 +246,7 @@ THROTTLE_ANONYMOUS = per_minute(
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
-# Prometheus reads /metrics with a token of an account that may see actions, unless this opens it to everybody.
+# Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 
 # Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.

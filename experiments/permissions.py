@@ -7,10 +7,9 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.roles import MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue import CATALOGUE
 
-VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
 MANAGE = ("add_site", "change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 
@@ -23,14 +22,20 @@ def synchronise_permissions(**_: Any) -> None:
         create_permissions(apps.get_app_config(label), verbosity=0)
     _give_new_groups_their_views()
     for kind in CATALOGUE.values():
-        permission, is_new = Permission.objects.get_or_create(
-            content_type=ContentType.objects.get_for_model(apps.get_model("experiments", "Action")),
-            codename=kind.permission,
-            defaults={"name": f"Can request: {kind.title}"},
-        )
-        if is_new:
-            for role in (role for role in Role if role >= kind.role):
-                Group.objects.get_or_create(name=role.title)[0].permissions.add(permission)
+        _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
+    _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
+
+
+def _make(model: str, codename: str, name: str, least: Role) -> None:
+    """Create a permission if it is missing, and then give it to the groups of a role and above."""
+    permission, is_new = Permission.objects.get_or_create(
+        content_type=ContentType.objects.get_for_model(apps.get_model(model)),
+        codename=codename,
+        defaults={"name": name},
+    )
+    if is_new:
+        for role in (role for role in Role if role >= least):
+            Group.objects.get_or_create(name=role.title)[0].permissions.add(permission)
 
 
 def _give_new_groups_their_views() -> None:

@@ -17,6 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
+from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Run, State
@@ -91,8 +93,18 @@ def rows(admin_user: User) -> Experiment:
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_token(admin_user)
     factories.create_worker()
+    create_rights(admin_user, experiment)
     AuditEntry.objects.create(event="x", door="api")
     return experiment
+
+
+def create_rights(user: User, experiment: Experiment) -> None:
+    """Create a team with everything that a team has, and rights at the site."""
+    team = factories.create_team((user, Role.VIEWER), covers={"owner": "ana"})
+    team.experiments.add(experiment)
+    SiteRole.objects.create(user=user, site=experiment.site, role=Role.VIEWER)
+    SiteAccount.objects.create(user=user, site=experiment.site, unix_name="ana")
+    SitePolicy.objects.get_or_create(site=experiment.site)
 
 
 def multiply(experiment: Experiment) -> None:
@@ -112,6 +124,8 @@ def multiply(experiment: Experiment) -> None:
         user.groups.add(Group.objects.create(name=f"group {number}"))
         factories.create_token(user)
         factories.create_worker()
+        create_rights(user, other)
+        SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
 
 

@@ -3,17 +3,19 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
-from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.scope import UNLIMITED, Scope
+from autosubmit_portal.access import policy
+from autosubmit_portal.access.models import ApiToken, Team
+from autosubmit_portal.access.roles import MANAGE_TEAMS
+from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 
@@ -32,16 +34,22 @@ class WrongToken(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """A token that somebody wants: what uses it, for how many days (None: the default), and what it is for at most."""
+    """A token that somebody wants: what uses it, for how many days, and what it is for at most.
+
+    Without `days` it is the default, without `kinds` or `teams` (by their slugs) there is no such limit.
+    """
 
     name: str
     days: int | None = None
     kinds: Collection[str] | None = None
+    teams: Collection[str] | None = None
 
-    @property
-    def scope(self) -> Scope:
-        """What it is for, at most."""
-        return Scope(kinds=None if self.kinds is None else frozenset(self.kinds))
+
+def teams_for(owner: User) -> QuerySet[Team]:
+    """Return the teams that a token of `owner` may be limited to: their own, or all for who manages teams."""
+    if owner.has_perm(f"access.{MANAGE_TEAMS}") and scope_of(owner).teams is None:
+        return Team.objects.order_by("slug")
+    return Team.objects.filter(pk__in=policy.own_teams(owner)).order_by("slug")
 
 
 def make_token(
@@ -54,7 +62,8 @@ def make_token(
     """
     try:
         _require_writing(by)
-        _require_within(wanted.scope, by)
+        _require_kinds(wanted, by)
+        teams = _teams(wanted, owner, by)
         expiry = _expiry(wanted.days, by)
     except (TokenRefused, WrongToken) as refusal:
         trail.record("api_token.refused", origin=origin, subject=wanted.name, message=str(refusal))
@@ -67,9 +76,14 @@ def make_token(
         expiry=expiry,
         name=wanted.name,
         kinds=None if wanted.kinds is None else sorted(wanted.kinds),
+        only_teams=teams is not None,
     )
     with transaction.atomic():
         token.save(force_insert=True)
+        if teams is not None:
+            token.teams.set(teams)
+            names = ", ".join(team.slug for team in teams)
+            trail.record("api_token.limited", origin=origin, subject=f"api_token {token}", message=names)
     return token, text
 
 
@@ -96,14 +110,27 @@ def _require_writing(by: ApiToken | None) -> None:
         raise TokenRefused("This token is only to read. Sign in, or use another one.")
 
 
-def _require_within(scope: Scope, by: ApiToken | None) -> None:
-    if by and not (_within(scope.kinds, by.scope().kinds) and _within(scope.teams, by.scope().teams)):
-        legal = ", ".join(by.kinds or ())
-        raise WrongToken({"kinds": [f"The token that asks has a limit; choose among its own: {legal}."]})
+def _require_kinds(wanted: Wanted, by: ApiToken | None) -> None:
+    if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
+        legal = ", ".join(by.kinds)
+        raise WrongToken({"kinds": [f"The token that asks is limited; choose among its own: {legal}."]})
 
 
-def _within(inner: frozenset[Any] | None, outer: frozenset[Any] | None) -> bool:
-    return outer is None or (inner is not None and inner <= outer)
+def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | None:
+    """Return the teams that the token is limited to, None for none; raise WrongToken for others than may be named."""
+    possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
+    if wanted.teams is None:
+        if by and by.only_teams:
+            raise WrongToken({"teams": [f"The token that asks is limited; choose among its own: {_slugs(possible)}."]})
+        return None
+    unknown = sorted({*wanted.teams} - {team.slug for team in possible})
+    if unknown:
+        raise WrongToken({"teams": [f"“{', '.join(unknown)}” is none of: {_slugs(possible)}."]})
+    return [team for team in possible if team.slug in wanted.teams]
+
+
+def _slugs(teams: list[Team]) -> str:
+    return ", ".join(team.slug for team in teams) or "no team"
 
 
 def _expiry(days: int | None, by: ApiToken | None) -> datetime:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
@@ -14,7 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
-from autosubmit_portal.access.api_tokens import Wanted, WrongToken, make_token, revoke_token
+from autosubmit_portal.access.api_tokens import (
+    Wanted,
+    WrongToken,
+    make_token,
+    revoke_token,
+    teams_for,
+)
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ConsoleAdmin
@@ -49,12 +56,22 @@ class TokenForm(forms.Form):
         help_text="None chosen: for all that you may ask for, now and later.",
     )
 
+    teams = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only for these teams",
+        help_text="None chosen: for all experiments that you may see.",
+    )
+
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)
         kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
         cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
-        if not kinds:
-            del self.fields["kinds"]
+        teams = [(team.slug, str(team)) for team in teams_for(user)]
+        cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams
+        for name, choices in (("kinds", kinds), ("teams", teams)):
+            if not choices:
+                del self.fields[name]
 
     def clean(self) -> dict[str, Any]:
         """Refuse what contradicts itself."""
@@ -67,7 +84,7 @@ class TokenForm(forms.Form):
         """Return the token that was asked for."""
         given = self.cleaned_data
         kinds = [] if given["read_only"] else given.get("kinds") or None
-        return Wanted(name=given["name"], days=given["days"], kinds=kinds)
+        return Wanted(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
 
 
 @admin.register(ApiToken, site=console)
@@ -79,6 +96,10 @@ class ApiTokenAdmin(ConsoleAdmin):
     list_select_related = ("user",)
     actions = None
     ordering = ("-created",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the teams with the tokens."""
+        return super().get_queryset(request).prefetch_related("teams")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Everybody in the console has tokens."""
@@ -146,11 +167,11 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     @admin.display(description="For")
     def allows(self, token: ApiToken) -> str:
-        """Name the kinds that it is for."""
-        if token.kinds is None:
-            return "Everything"
-        titles = (CATALOGUE[name].title if name in CATALOGUE else name for name in token.kinds)
-        return ", ".join(titles) or "Only to read"
+        """Name the kinds and the teams that it is for."""
+        kinds = (CATALOGUE[name].title if name in CATALOGUE else name for name in token.kinds or ())
+        does = "Everything" if token.kinds is None else ", ".join(kinds) or "Only to read"
+        teams = ", ".join(team.slug for team in token.teams.all()) or "no team any more"
+        return f"{does}, of {teams}" if token.only_teams else does
 
     @admin.display(description="Expires", ordering="expiry")
     def expires(self, token: ApiToken) -> SafeString | str:

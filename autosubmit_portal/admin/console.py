@@ -17,7 +17,9 @@ from autosubmit_portal.access import policy
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
-NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "User", "Group", "ApiToken")
+NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "Team", "User", "Group", "ApiToken")
+# The list of teams leads to these.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
 
 
 class SignInForm(AuthenticationForm):
@@ -27,7 +29,7 @@ class SignInForm(AuthenticationForm):
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
-            reason = f"{user} may not see anything here yet. Ask a manager for a group."
+            reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
             credentials = {"username": user.get_username()}
             user_login_failed.send(__name__, credentials=credentials, request=self.request, reason=reason)
             raise ValidationError(reason, code="nothing_to_see")
@@ -51,9 +53,11 @@ class Console(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
         context: dict[str, Any] = super().each_context(request)
-        models = [model for app in context["available_apps"] for model in app["models"] if model["admin_url"]]
+        models = [
+            model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
+        ]
         context["navigation"] = sorted(models, key=_position)
-        context["may_see_health"] = policy.may_view(request.user, Site)
+        context["may_see_health"] = policy.may_view_all(request.user, Site)
         return context
 
     def get_urls(self) -> list[Any]:
@@ -80,6 +84,10 @@ class Console(AdminSite):
             if match.func.__name__ != "catch_all_view":
                 return HttpResponseRedirect(request.get_full_path(force_append_slash=True))
         raise Http404
+
+
+def _is_navigated(model: dict[str, Any]) -> bool:
+    return bool(model["admin_url"]) and model["object_name"] not in OFF_NAVIGATION
 
 
 def _position(model: dict[str, Any]) -> int:

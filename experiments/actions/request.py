@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -122,7 +123,7 @@ def record_early_refusal(
 
 
 def _first_or_new(request: Request) -> Action:
-    policy.require_request(request.actor, request.kind)
+    _require_permission(request)
     first = _first(request)
     if first:
         return first
@@ -141,9 +142,14 @@ def _first(request: Request) -> Action | None:
     return first_action(request.actor, request.key) if request.key else None
 
 
+def _require_permission(request: Request) -> None:
+    policy.require_request(request.actor, request.kind, site=request.site, experiment=request.experiment)
+
+
 def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
-    policy.require_request(request.actor, request.kind)
+    _require_permission(request)
     parameters = validated(request.kind, request.parameters)
+    _require_visible_source(request, parameters)
     _require_site(request)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
@@ -162,6 +168,18 @@ def _require_site(request: Request) -> None:
         raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
     if request.site.problem:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+
+
+def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> None:
+    """Refuse to copy an experiment that the actor may not see; whoever sees all may copy what is not mirrored yet."""
+    for option in (option for option in request.kind.options if option.is_expid):
+        expid = parameters.get(option.name)
+        if not expid or policy.may_view_all(request.actor, Experiment):
+            continue
+        seen = Experiment.objects.visible_to(request.actor)
+        if not seen.filter(site=request.site, expid=expid).exists():
+            text = f"There is no experiment {expid} at the site {request.site}."
+            raise InvalidParameters({option.name: [text]})
 
 
 def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
@@ -214,6 +232,7 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
                 may_overtake=request.kind.may_overtake,
                 is_dry_run=request.kind.is_dry_run,
             )
+            _expect(request, action)
             record(action, "action.requested", origin=request.origin)
             queue.send(action)
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
@@ -221,6 +240,15 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
             raise
         raise _beaten(request) from error
     return action
+
+
+def _expect(request: Request, action: Action) -> None:
+    """Note the teams whose experiment a creation makes."""
+    if request.kind.target is Target.SITE:
+        teams = policy.teams_of_new(request.actor, request.kind, request.site)
+        ExpectedExperiment.objects.bulk_create(
+            ExpectedExperiment(team_id=team, action=action) for team in sorted(teams)
+        )
 
 
 def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:

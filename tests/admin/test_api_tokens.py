@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.roles import Role
 from tests import factories
 from tests.admin.pages import list_of, text_of
 
@@ -51,6 +52,13 @@ def test_the_list_says_what_a_token_is_for_and_when_it_was_used(as_viewer: Clien
     shown = text_of(as_viewer.get(list_of(LIST)))
     assert "Only to read" in shown
     assert "192.0.2.7" in shown
+
+
+def test_a_token_is_limited_to_a_team_that_was_chosen(as_operator: Client, operator: User) -> None:
+    factories.create_team((operator, Role.OPERATOR), slug="ours")
+    make(as_operator, teams=["ours"], read_only="on")
+    assert [team.slug for team in ApiToken.objects.get().teams.all()] == ["ours"]
+    assert "Only to read, of ours" in text_of(as_operator.get(list_of(LIST)))
 
 
 def test_a_manager_revokes_the_token_of_somebody_else(

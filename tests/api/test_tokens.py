@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.models import ApiToken, Team
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment
 from tests import factories
@@ -70,7 +71,7 @@ def test_a_token_does_what_it_is_for_and_nothing_else(
     refused = client.post(STOP)
     assert client.post(RUN).status_code == 202
     assert refused.status_code == 403
-    assert "This token is not for" in refused.json()["detail"]
+    assert "this credential is limited to run" in refused.json()["detail"]
     assert AuditEntry.objects.filter(event="action.refused", kind="stop").exists()
 
 
@@ -164,3 +165,53 @@ def test_the_longest_time_is_a_setting(settings: Any, as_viewer: APIClient) -> N
     settings.TOKEN_DAYS = 30
     answer = as_viewer.post(TOKENS, {"name": "script", "days": 31}, format="json")
     assert (answer.status_code, answer.json()["errors"]) == (400, {"days": ["Choose 1 to 30 days."]})
+
+
+# --- Teams
+
+
+@pytest.fixture
+def team(operator: User, experiment: Experiment) -> Team:
+    """A team with the operator, which covers a000 and not b000."""
+    factories.create_experiment(experiment.site, expid="b000")
+    return factories.create_team((operator, Role.OPERATOR), covers={"expid_pattern": "a*"}, slug="ours")
+
+
+def seen(client: APIClient) -> list[str]:
+    return sorted(row["expid"] for row in client.get("/v4/experiments").json()["experiments"])
+
+
+def limited(client: APIClient, teams: list[str] | None = None) -> Any:
+    return client.post(TOKENS, {"name": "limited", "teams": teams}, format="json")
+
+
+def test_a_token_of_a_team_sees_and_does_what_the_team_covers(as_operator: APIClient, team: Team) -> None:
+    answer = limited(as_operator, ["ours"])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['token']}")
+    assert (answer.json()["teams"], seen(as_operator), seen(client)) == (["ours"], ["a000", "b000"], ["a000"])
+    assert client.post("/v4/experiments/b000?action=run").status_code == 404
+
+
+def test_a_token_whose_team_is_dissolved_sees_nothing(as_operator: APIClient, team: Team) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {limited(as_operator, ['ours']).json()['token']}")
+    team.delete()
+    assert client.get("/v4/experiments/a000").status_code in (403, 404)
+
+
+def test_a_token_is_limited_to_ones_own_teams_only(as_operator: APIClient, team: Team) -> None:
+    factories.create_team(slug="theirs")
+    answer = limited(as_operator, ["theirs"])
+    assert (answer.status_code, answer.json()["errors"]) == (400, {"teams": ["“theirs” is none of: ours."]})
+
+
+def test_a_token_of_a_team_makes_none_without_that_limit(as_operator: APIClient, team: Team) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {limited(as_operator, ['ours']).json()['token']}")
+    assert [limited(client, teams).status_code for teams in (None, ["ours"], [])] == [400, 201, 201]
+
+
+def test_the_teams_of_a_token_are_in_the_trail(as_operator: APIClient, team: Team) -> None:
+    limited(as_operator, ["ours"])
+    assert AuditEntry.objects.get(event="api_token.limited").message == "ours"

@@ -21,7 +21,7 @@ def let_managers_revoke(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("access", "0001_initial"),
+        ("access", "0002_teams"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
@@ -34,6 +34,21 @@ class Migration(migrations.Migration):
                 default=None,
                 help_text="Names of the action kinds that it is for; null: all, []: only to read.",
                 null=True,
+            ),
+        ),
+        migrations.AddField(
+            model_name="apitoken",
+            name="only_teams",
+            field=models.BooleanField(default=False, help_text="Whether it is limited to `teams`."),
+        ),
+        migrations.AddField(
+            model_name="apitoken",
+            name="teams",
+            field=models.ManyToManyField(
+                blank=True,
+                help_text="The teams that it is limited to. When one is dissolved, less is left, never more.",
+                related_name="tokens",
+                to="access.team",
             ),
         ),
         migrations.AddField(

@@ -14,6 +14,8 @@ KINDS_HELP = (
     "The action kinds that it is for: null is all that its account may do, an empty list only to read."
 )
 
+TEAMS_HELP = "The teams, by their slugs, to whose experiments it is limited; null is no limit."
+
 
 class TokenItem(serializers.Serializer[ApiToken]):
     """An API token; its text is shown when it is made and never again."""
@@ -24,10 +26,15 @@ class TokenItem(serializers.Serializer[ApiToken]):
     name = serializers.CharField(help_text="What uses it.")
     user = serializers.CharField(source="user.username", help_text="The account that it acts as.")
     kinds = serializers.ListField(child=serializers.CharField(), allow_null=True, help_text=KINDS_HELP)
+    teams = serializers.SerializerMethodField(help_text=TEAMS_HELP)
     created_at = InstantField(source="created")
     expires_at = InstantField(source="expiry", allow_null=True, help_text="null: it does not.")
     last_used_at = InstantField(allow_null=True, help_text="To the minute; null if it never was.")
     last_used_address = serializers.CharField(allow_null=True, help_text="Where that came from.")
+
+    def get_teams(self, token: ApiToken) -> list[str] | None:
+        """Return the slugs of the teams that it is limited to."""
+        return sorted(team.slug for team in token.teams.all()) if token.only_teams else None
 
 
 class TokenList(Listing):
@@ -54,6 +61,9 @@ class TokenBody(serializers.Serializer[Any]):
     )
     kinds = serializers.ListField(
         child=choice(list(CATALOGUE)), required=False, allow_null=True, help_text=KINDS_HELP
+    )
+    teams = serializers.ListField(
+        child=serializers.CharField(max_length=50), required=False, allow_null=True, help_text=TEAMS_HELP
     )
 
 

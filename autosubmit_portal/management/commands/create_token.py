@@ -28,6 +28,9 @@ class Command(BaseCommand):
             choices=list(CATALOGUE),
             help="make it for actions of this kind only; may be given again",
         )
+        parser.add_argument(
+            "--team", action="append", help="limit it to the experiments of this team; may be given again"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the token and print nothing but it."""
@@ -35,7 +38,9 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")
         kinds = [] if options["read_only"] else options["kind"]
-        wanted = api_tokens.Wanted(name=options["name"], days=options["days"], kinds=kinds)
+        wanted = api_tokens.Wanted(
+            name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
+        )
         try:
             _, token = api_tokens.make_token(user, wanted, origin=current_origin())
         except api_tokens.WrongToken as error:
