@@ -68,6 +68,13 @@ class FastJSONRenderer(JSONRenderer):
 class PageRenderer(BrowsableAPIRenderer):
     """Answers as pages, to look around. Acting is for the console and for /v4/docs, so there are no forms."""
 
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Any
+    ) -> dict[str, Any]:
+        """Leave out the style for code, which would stand in the page itself."""
+        context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
+        return context | {"code_style": ""}
+
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
         """Name each route once: it answers with and without the slash."""
         crumbs: list[tuple[str, str]] = super().get_breadcrumbs(request)
