@@ -11,12 +11,27 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 from autosubmit_portal.access import claims
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
+
+
+class Environment(FileAwareMapping):
+    """The environment. A secret need not stand in it: NAME_FILE is the path of a file that holds the value of NAME."""
+
+    def __getitem__(self, key: str) -> str:
+        """Return the value, without the line end that editors leave in files."""
+        try:
+            return str(super().__getitem__(key)).strip()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise ImproperlyConfigured(f"{key}_FILE cannot be read: {error}") from error
+
+
 env = environ.Env()
+env.ENVIRON = Environment()  # type: ignore[no-untyped-call,assignment]
 
 
 def secret_key(file: Path) -> str:
@@ -39,11 +54,6 @@ def kept_text(file: Path) -> str:
         return file.read_text().strip()
     except FileNotFoundError:
         return ""
-
-
-def text_in(file: str) -> str:
-    """Return the secret that a file holds; blank without a file."""
-    return Path(file).read_text().strip() if file else ""
 
 
 def rules(name: str, text: str) -> claims.Rules:
@@ -94,6 +104,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "autosubmit_portal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "autosubmit_portal.api.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -194,9 +205,7 @@ AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 # --- Sign-in: single sign-on by OpenID Connect (access/single_sign_on.py, access/tokens.py, access/claims.py).
 OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
-OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="") or text_in(
-    env.str("PORTAL_OIDC_CLIENT_SECRET_FILE", default="")
-)
+OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
 OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
 OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
@@ -225,6 +234,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# WhiteNoise would let the pages of every other site read them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [
@@ -233,7 +245,13 @@ SECURE_REDIRECT_EXEMPT = [
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Origins besides our own that a form may lead to, such as the identity provider that a sign-in goes on at.
+FORM_TARGETS: list[str] = []
 # How many proxies of ours stand in front: so many entries at the end of X-Forwarded-For are theirs and true.
 TRUSTED_PROXIES = env.int("PORTAL_TRUSTED_PROXIES", default=0)
 
@@ -290,6 +308,30 @@ def syslog_address() -> str:
 AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "audit_key")
 # Where each entry is forwarded to; blank: nowhere.
 AUDIT_SYSLOG = syslog_address()
+# Processes of one web server. What is limited in the memory of each lets its share of the limit through.
+WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
+
+
+def per_minute(name: str, text: str) -> int | None:
+    """Return the limit that a setting says, None for none; raise ImproperlyConfigured for what is no limit."""
+    if text == "off":
+        return None
+    number, _, unit = text.partition("/")
+    if unit != "min" or not number.isdecimal() or int(number) == 0:
+        raise ImproperlyConfigured(f"{name}={text} is no limit. Write it like 600/min, or off.")
+    return int(number)
+
+
+THROTTLE_READS = per_minute("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
+THROTTLE_ACTIONS = per_minute(
+    "PORTAL_THROTTLE_ACTIONS", env.str("PORTAL_THROTTLE_ACTIONS", default="3000/min")
+)
+THROTTLE_ANONYMOUS = per_minute(
+    "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
+)
+# Bodies of requests; ten thousand names of jobs take a quarter of it. Headers and addresses are bounded by gunicorn.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
@@ -297,7 +339,10 @@ METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 # Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.
 MIGRATION_MODULES = {"knox": None}
 KNOX_TOKEN_MODEL = "access.ApiToken"
-REST_KNOX = {"TOKEN_MODEL": KNOX_TOKEN_MODEL, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
+# For how many days a token may be made, at most and by default.
+TOKEN_DAYS = env.int("PORTAL_TOKEN_DAYS", default=365)
+TOKEN_DEFAULT = timedelta(days=min(90, TOKEN_DAYS))
+REST_KNOX = {"TOKEN_MODEL": KNOX_TOKEN_MODEL, "TOKEN_TTL": TOKEN_DEFAULT, "AUTH_HEADER_PREFIX": "Bearer"}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -307,6 +352,10 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "autosubmit_portal.api.throttling.RequestThrottle",
+        "autosubmit_portal.api.throttling.ChangeThrottle",
+    ],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.schema.PortalSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],

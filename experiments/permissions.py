@@ -10,7 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS, MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue import CATALOGUE
 
-MANAGE = ("add_site", "change_site", "view_auditentry")
+MANAGE = ("add_site", "change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 
 def synchronise_permissions(**_: Any) -> None:
@@ -18,7 +18,7 @@ def synchronise_permissions(**_: Any) -> None:
 
     Permissions that exist are left with whoever holds them: a manager may have taken one away.
     """
-    for label in ("experiments", "jobs", "audit"):
+    for label in ("experiments", "jobs", "audit", "access"):
         create_permissions(apps.get_app_config(label), verbosity=0)
     _give_new_groups_their_views()
     for kind in CATALOGUE.values():

@@ -149,7 +149,7 @@ def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
 def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
     """Return key and values of each job. Django's own conversion of instants takes as long as all the rest."""
     columns = ", ".join(_columns(Job, ["id", "name", *MIRRORED_FIELDS]))
-    query = f"SELECT {columns} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608
+    query = f"SELECT {columns} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608 - our columns
     with connection.cursor() as cursor:
         cursor.execute(query, [experiment_id])
         existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
@@ -200,7 +200,7 @@ def _insert(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[An
                     copy.write_row(row)
             return
         instants = _instants(model, names)
-        query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608
+        query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608 - our columns
         cursor.executemany(query, [_adapted(row, instants) for row in rows])
 
 

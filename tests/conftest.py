@@ -20,6 +20,7 @@ from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
+from autosubmit_portal.access import last_use
 from autosubmit_portal.access.claims import read_rules
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.tokens import forget_keys
@@ -144,6 +145,13 @@ def _use_redis(url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     settings.Q_CLUSTER = settings.Q_CLUSTER | {"redis": url}
     monkeypatch.setattr(Conf, "REDIS", url)
     monkeypatch.setattr(Conf, "BROKER_CLASS", "autosubmit_portal.workers.redis_broker.RedisBroker")
+
+
+@pytest.fixture(autouse=True)
+def _last_use_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the thread that writes the last use of tokens out of the transactions of tests."""
+    monkeypatch.setattr(last_use, "begin", lambda: None)
+    monkeypatch.setattr(last_use, "_noted", {})
 
 
 # --- Autosubmit

@@ -8,6 +8,7 @@ import tempfile
 os.environ["PORTAL_HOME"] = tempfile.mkdtemp(prefix="portal-tests-")
 os.environ["PORTAL_SECRET_KEY"] = "of the tests, which keep no secrets and need no randomness here"
 os.environ["PORTAL_LOG_LEVEL"] = "WARNING"
+os.environ["PORTAL_THROTTLE_READS"] = "off"  # all tests of a minute are one process and few accounts
 atexit.register(shutil.rmtree, os.environ["PORTAL_HOME"], ignore_errors=True)
 
 from autosubmit_portal.settings import *  # noqa: E402, F403

@@ -26,7 +26,15 @@ from jobs.models import Job
 from tests import factories
 
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
-FILLED = {"expid": "a000", "job": "a000_POST", "slug": "local", "run_id": "1", "step": "0", "log": "a000.out"}
+FILLED = {
+    "expid": "a000",
+    "job": "a000_POST",
+    "slug": "local",
+    "run_id": "1",
+    "step": "0",
+    "log": "a000.out",
+    "token_id": "x",
+}
 # What is asked for in the console, by the folder of its page.
 NAMES = {
     "experiments/experiment": GENERATE.name,

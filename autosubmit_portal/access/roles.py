@@ -31,7 +31,8 @@ class Role(IntEnum):
 _HELP = {
     Role.VIEWER: "Sees experiments, jobs, runs, actions and sites.",
     Role.OPERATOR: "Starts, stops and restarts experiments, and changes the status of their jobs.",
-    Role.MANAGER: "Creates and generates experiments, changes sites, manages teams and reads the audit trail.",
+    Role.MANAGER: "Creates and generates experiments, changes sites, manages teams, reads the audit trail and revokes "
+    "tokens.",
 }
 
 # Which role on an experiment shows the rows of a model about it, by the codename of the permission to see all rows.

@@ -1,10 +1,12 @@
 """API tokens: everybody makes and revokes their own; the token itself is shown once."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,15 +16,24 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.api_tokens import (
+    Wanted,
+    WrongToken,
+    make_token,
+    revoke_token,
+    teams_for,
+)
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ConsoleAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import origin_of
+from experiments.catalogue import CATALOGUE
 
 
 class TokenForm(forms.Form):
-    """What a new token is for."""
+    """What a new token is for. The kinds on offer are those that `user` may request."""
 
     name = forms.CharField(
         max_length=100,
@@ -30,22 +41,67 @@ class TokenForm(forms.Form):
         help_text="So that you know later which one to revoke: a script, a host, a person.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly report on login1"}),
     )
+    days = forms.IntegerField(
+        initial=settings.TOKEN_DEFAULT.days,
+        min_value=1,
+        max_value=settings.TOKEN_DAYS,
+        label="Days",
+        help_text=f"For how long it is good, at most {settings.TOKEN_DAYS} days. Then make a new one.",
+    )
+    read_only = forms.BooleanField(
+        required=False, label="Only to read", help_text="It can look at everything that you may see."
+    )
+    kinds = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only for these actions",
+        help_text="None chosen: for all that you may ask for, now and later.",
+    )
+
+    teams = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only for these teams",
+        help_text="None chosen: for all experiments that you may see.",
+    )
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
+        kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
+        cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
+        teams = [(team.slug, str(team)) for team in teams_for(user)]
+        cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams
+        for name, choices in (("kinds", kinds), ("teams", teams)):
+            if not choices:
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what contradicts itself."""
+        given = self.cleaned_data
+        if given.get("read_only") and given.get("kinds"):
+            raise forms.ValidationError("Choose: only to read, or for these actions.")
+        return given
+
+    def wanted(self) -> Wanted:
+        """Return the token that was asked for."""
+        given = self.cleaned_data
+        kinds = [] if given["read_only"] else given.get("kinds") or None
+        return Wanted(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
 
 
 @admin.register(ApiToken, site=console)
 class ApiTokenAdmin(ConsoleAdmin):
     """One's own tokens; with the permission to see tokens, everybody's."""
 
-    list_display = ("name", "beginning", "user", "made", "revoke")
+    list_display = ("name", "beginning", "user", "allows", "made", "expires", "used", "revoke")
     list_display_links = None
     list_select_related = ("user",)
     actions = None
     ordering = ("-created",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return one's own tokens, or all with the permission to see them."""
-        rows = super().get_queryset(request)
-        return rows if request.user.has_perm("access.view_apitoken") else rows.filter(user=request.user.pk)
+        """Fetch the teams with the tokens."""
+        return super().get_queryset(request).prefetch_related("teams")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Everybody in the console has tokens."""
@@ -80,7 +136,8 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = TokenForm(request.POST if request.method == "POST" else None)
+        user = cast(User, request.user)
+        form = TokenForm(user, request.POST if request.method == "POST" else None)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -88,10 +145,17 @@ class ApiTokenAdmin(ConsoleAdmin):
             "form": form,
         }
         if form.is_bound and form.is_valid():
-            _, context["token"] = ApiToken.objects.create(request.user, name=form.cleaned_data["name"])
+            try:
+                _, context["token"] = make_token(user, form.wanted(), origin=origin_of(request))
+            except WrongToken as wrong:
+                form.add_error(None, str(wrong))
         response = TemplateResponse(request, "admin/portal/new_token.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
+        """Revoke the token."""
+        revoke_token(obj, cast(User, request.user), origin=origin_of(request))
 
     @admin.display(description="Begins with")
     def beginning(self, token: ApiToken) -> SafeString:
@@ -114,6 +178,30 @@ class ApiTokenAdmin(ConsoleAdmin):
         address = reverse("admin:audit_auditentry_changelist")
         query = urlencode({"credential": token.credential})
         return format_html('<a href="{}?{}">What it did</a>', address, query)
+
+    @admin.display(description="For")
+    def allows(self, token: ApiToken) -> str:
+        """Name the kinds and the teams that it is for."""
+        kinds = (CATALOGUE[name].title if name in CATALOGUE else name for name in token.kinds or ())
+        does = "Everything" if token.kinds is None else ", ".join(kinds) or "Only to read"
+        teams = ", ".join(team.slug for team in token.teams.all()) or "no team any more"
+        return f"{does}, of {teams}" if token.only_teams else does
+
+    @admin.display(description="Expires", ordering="expiry")
+    def expires(self, token: ApiToken) -> SafeString | str:
+        """Show when it ends."""
+        if token.expiry is None:
+            return "Never"
+        day = f"{token.expiry:%Y-%m-%d}"
+        return format_html('<span class="danger">Expired</span> {}', day) if token.is_expired else day
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, token: ApiToken) -> SafeString | str:
+        """Show when and from where it was last used."""
+        if token.last_used_at is None:
+            return "Never"
+        at = presentation.when(token.last_used_at)
+        return format_html('{} <span class="quiet">{}</span>', at, token.last_used_address or "")
 
     @admin.display(description="")
     def revoke(self, token: ApiToken) -> SafeString:

@@ -7,18 +7,18 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from autosubmit_portal.access import provision, tokens
+from autosubmit_portal.access import last_use, provision, tokens
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.single_sign_on import is_offered
+from autosubmit_portal.api.throttling import require_few_failures
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import client_address, current_origin
 from autosubmit_portal.prepared import Prepared
 
 _TOKEN: Prepared[ApiToken] = Prepared(
@@ -35,16 +35,25 @@ class BearerAuthentication(KnoxAuthentication):
         """Return the challenge of a 401, which knox also compares with what the client sent."""
         return self.scheme
 
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+        """Return the account, with the scope of the token and its name for the trail, and the token."""
+        found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
+        if found is not None:
+            user, token = found
+            user.scope, user.credential = token.scope(), token.credential
+            last_use.note(token, client_address(request._request))
+        return found
+
     def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown, expired or no text."""
         found = _usable_token(token)
         if found is None:
+            origin = current_origin()
+            require_few_failures(origin.address)
             message = "Unknown or expired token."
-            trail.record("sign_in.failed", origin=current_origin(), subject="API token", message=message)
+            trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
             raise AuthenticationFailed("This token is unknown or has expired.")
-        user: Any = found.user
-        user.credential = found.credential
-        return user, found
+        return found.user, found
 
 
 class ProviderUnavailable(APIException):
@@ -74,9 +83,9 @@ class SingleSignOnAuthentication(BaseAuthentication):
             if not user.is_active:
                 raise tokens.InvalidToken(f"The account “{user}” is closed.")
         except tokens.InvalidToken as refusal:
-            trail.record(
-                "sign_in.failed", origin=current_origin(), subject="OIDC bearer", message=str(refusal)
-            )
+            origin = current_origin()
+            require_few_failures(origin.address)
+            trail.record("sign_in.failed", origin=origin, subject="OIDC bearer", message=str(refusal))
             raise AuthenticationFailed(str(refusal)) from refusal
         except tokens.ProviderUnavailable as error:
             raise ProviderUnavailable from error
@@ -98,8 +107,7 @@ def _usable_token(token: bytes) -> ApiToken | None:
     if not token.isascii():
         return None
     for found in _TOKEN.rows(hash_token(token.decode("ascii"))):
-        is_expired = found.expiry is not None and found.expiry < timezone.now()
-        return found if found.user.is_active and not is_expired else None
+        return found if found.user.is_active and not found.is_expired else None
     return None
 
 

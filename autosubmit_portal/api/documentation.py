@@ -56,7 +56,7 @@ def operation(
         (status, "application/problem+json"): OpenApiResponse(
             Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
         )
-        for status in sorted({*errors, *(() if is_open else EVERYWHERE)})
+        for status in sorted({*errors, *((429,) if is_open else EVERYWHERE)})
     }
     return extend_schema(
         operation_id=operation_id,
@@ -185,6 +185,7 @@ LOG = _path(
 )
 ACTION_ID = _path("action_id", "The number of the action.", 17)
 ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
+TOKEN_ID = _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063")
 SLUG = _path("slug", "The short name of the site.", "local")
 
 

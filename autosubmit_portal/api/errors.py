@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.defaults import server_error as html_server_error
@@ -15,6 +15,7 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
 from autosubmit_portal.access.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
 from experiments.autosubmit.store import BrokenStore
@@ -89,10 +90,10 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ValidationError):
         error = InvalidParameters(by_field(error.detail))
     match error:
-        case InvalidParameters():
+        case InvalidParameters() | WrongToken():
             return problem(400, "invalid-parameters", str(error), errors=error.errors)
-        case Forbidden():
-            return problem(403, "forbidden", str(error), permission=error.permission)
+        case Forbidden() | TokenRefused():
+            return problem(403, "forbidden", str(error), **_permission(error))
         case AmbiguousExpid():
             return problem(409, "ambiguous-expid", str(error), sites=error.sites)
         case Conflict():
@@ -120,12 +121,19 @@ def _limit(error: Exception) -> dict[str, Any] | None:
             return problem(
                 413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
             )
+        case TooManyFieldsSent():
+            most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            return problem(400, "too-many-fields", f"There are more than {most:,} parameters.")
         case OperationalError():
             logger.error("The database failed", exc_info=error)
             return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
         case BrokenStore() | UnreadableMetrics():
             return problem(503, "store-unreadable", str(error))
     return None
+
+
+def _permission(error: Exception) -> dict[str, Any]:
+    return {"permission": error.permission} if isinstance(error, Forbidden) else {}
 
 
 def _action(action_id: int | None) -> dict[str, Any]:

@@ -326,6 +326,26 @@ AUDIT_ENTRY: dict[str, Any] = {
     "digest": "01" + "c4" * 32,
 }
 AUDIT = {"next": None, "previous": None, "results": [AUDIT_ENTRY]}
+TOKEN: dict[str, Any] = {
+    "id": "9c1f4a7b2d8e063",
+    "name": "nightly report on login1",
+    "user": "ana",
+    "kinds": ["run", "stop"],
+    "teams": None,
+    "created_at": "2026-11-24T09:00:00.123456+00:00",
+    "expires_at": "2027-02-22T09:00:00.123456+00:00",
+    "last_used_at": "2026-11-24T09:30:12+00:00",
+    "last_used_address": "192.0.2.7",
+}
+TOKENS = {"next": None, "previous": None, "results": [TOKEN]}
+NEW_TOKEN = TOKEN | {
+    "last_used_at": None,
+    "last_used_address": None,
+    "token": "9c1f4a7b2d8e063…",
+}
+TOKEN_BODY = {"name": "nightly report on login1", "days": 90, "kinds": ["run", "stop"]}
+READING_TOKEN_BODY = {"name": "wall display", "kinds": []}
+IDENTITY = {"authenticated": True, "user": "ana"}
 SITE = {
     "slug": "local",
     "name": "Local",

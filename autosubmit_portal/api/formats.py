@@ -15,6 +15,9 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 ENCODER = JSONEncoder()
+# What the API takes is four levels deep at most.
+MOST_LEVELS = 32
+TOO_DEEP = f"The body is nested more than {MOST_LEVELS} levels deep."
 
 
 class JSONBodyParser(JSONParser):
@@ -25,9 +28,23 @@ class JSONBodyParser(JSONParser):
     ) -> Any:
         """Return the parsed body; raise ParseError saying what is wrong with it."""
         try:
-            return super().parse(stream, media_type, parser_context)
+            body = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            raise ParseError(TOO_DEEP) from error
+        if is_too_deep(body):
+            raise ParseError(TOO_DEEP)
+        return body
+
+
+def is_too_deep(body: Any) -> bool:
+    """Answer whether lists and objects are nested in each other more than MOST_LEVELS deep."""
+    level = [body]
+    for _ in range(MOST_LEVELS):
+        boxes = [value for value in level if isinstance(value, dict | list)]
+        level = [inner for box in boxes for inner in (box.values() if isinstance(box, dict) else box)]
+        if not level:
+            return False
+    return True
 
 
 class FastJSONRenderer(JSONRenderer):
@@ -50,6 +67,13 @@ class FastJSONRenderer(JSONRenderer):
 
 class PageRenderer(BrowsableAPIRenderer):
     """Answers as pages, to look around. Acting is for the console and for /v4/docs, so there are no forms."""
+
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Any
+    ) -> dict[str, Any]:
+        """Leave out the style for code, which would stand in the page itself."""
+        context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
+        return context | {"code_style": ""}
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
         """Name each route once: it answers with and without the slash."""

@@ -14,6 +14,7 @@ TAGS = [
     {"name": "Logs", "description": "What Autosubmit and the jobs have logged."},
     {"name": "Actions", "description": "What was requested, and what came of it."},
     {"name": "Audit", "description": "Who did what."},
+    {"name": "Tokens", "description": "API tokens."},
     {"name": "Sites", "description": "The Autosubmit installations."},
     {"name": "Portal", "description": "The portal itself."},
 ]

@@ -17,6 +17,7 @@ from autosubmit_portal.api import (
     permissions,
     portal,
     sites,
+    tokens,
     user_metrics,
     wrappers,
 )
@@ -69,6 +70,9 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/actions/<int:action_id>/cancel": (actions.CancelView, "api-cancel"),
     "v4/audit": (audit.AuditView, "api-audit"),
     "v4/audit/<int:entry_id>": (audit.AuditEntryView, "api-audit-entry"),
+    "v4/tokens": (tokens.TokensView, "api-tokens"),
+    "v4/tokens/<name:token_id>": (tokens.TokenView, "api-token"),
+    "v4/auth/verify-token": (tokens.VerifyTokenView, "api-verify-token"),
     "v4/sites": (sites.SitesView, "api-sites"),
     "v4/sites/<name:slug>": (sites.SiteView, "api-site"),
 }

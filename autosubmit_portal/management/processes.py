@@ -28,7 +28,7 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
         "-m",
         "gunicorn",
         "--worker-class=gthread",
-        "--workers=2",
+        f"--workers={settings.WEB_PROCESSES}",
         "--threads=8",
         "--graceful-timeout=5",
     ]

@@ -118,7 +118,7 @@ class Store:
 
     def lock_name(self, expid: str) -> str:
         """Return the same as a text, of which a pass needs one for each experiment."""
-        return f"{self._root}/{expid}/tmp/autosubmit.lock"  # noqa: S108
+        return f"{self._root}/{expid}/tmp/autosubmit.lock"  # noqa: S108 - in the store, not in /tmp
 
     @property
     def status_database(self) -> Path:
@@ -413,7 +413,8 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     if table == "details" and not known:
         return []
-    return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]  # noqa: S608
+    query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608 - one of the tables that are named above
+    return [dict(row) for row in connection.execute(query)]
 
 
 def _number(row: dict[str, Any]) -> int:

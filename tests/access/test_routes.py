@@ -62,6 +62,10 @@ GET   v4/actions/<int:action_id>/output           401 403 404 200
 POST  v4/actions/<int:action_id>/cancel           401 403 404 403
 GET   v4/audit                                    401 403 403 403
 GET   v4/audit/<int:entry_id>                     401 403 403 403
+GET   v4/tokens                                   401 200 200 200
+POST  v4/tokens                                   401 400 400 400
+DELETE v4/tokens/<name:token_id>                  401 404 404 404
+GET   v4/auth/verify-token                        401 200 200 200
 GET   v4/sites                                    401 403 200 200
 GET   v4/sites/<name:slug>                        401 403 404 200
 

@@ -112,6 +112,7 @@ VALUES = {
     "name:job": "a000_POST",
     "name:log": LOG,
     "name:slug": "local",
+    "name:token_id": "x",
     "int:action_id": "1",
     "int:entry_id": "1",
     "int:run_id": "1",

@@ -18,7 +18,7 @@ from typing import Any
 from autosubmit_portal.management.demo import Autosubmit
 from tests import postgres, redis_server
 from tests.bench.page import Section
-from tests.services import Portal, kill_processes_of
+from tests.services import UNBOUNDED, Portal, kill_processes_of
 from tests.waiting import wait_for
 from tests.workflows import KINDS
 
@@ -131,7 +131,8 @@ def run(folder: Path, program: Path, actions: int, cases: tuple[Case, ...] = CAS
 def _portal(case: Case, home: Path, autosubmit: Autosubmit) -> Iterator[Portal]:
     """Give a running portal of the case, with a worker of two processes."""
     with ExitStack() as stack:
-        made = Portal(home=home, autosubmit=autosubmit, variables={"PORTAL_POLL_SECONDS": str(case.poll)})
+        variables = UNBOUNDED | {"PORTAL_POLL_SECONDS": str(case.poll)}
+        made = Portal(home=home, autosubmit=autosubmit, variables=variables)
         if case.database == "PostgreSQL":
             made.database_url = stack.enter_context(postgres.server()).create_database()
         if case.broker == "Redis":

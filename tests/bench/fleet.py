@@ -11,7 +11,7 @@ from tests import postgres
 from tests.bench.load import Server
 from tests.bench.memory import run_watched
 from tests.bench.stores import Store
-from tests.services import Portal
+from tests.services import UNBOUNDED, Portal
 
 DATABASES = ("SQLite", "PostgreSQL")
 # The real `autosubmit --version` needs 3 s to import itself, which is nothing of ours.
@@ -57,7 +57,8 @@ def fleet(folder: Path, stores: list[Store]) -> Iterator[list[Member]]:
         for number, store in enumerate(stores):
             for database in DATABASES:
                 home = folder / f"portal-{number}-{database}"
-                portal = Portal(home=home, autosubmit=Autosubmit(program, store.home))
+                autosubmit = Autosubmit(program, store.home)
+                portal = Portal(home=home, autosubmit=autosubmit, variables=dict(UNBOUNDED))
                 portal.database_url = server.create_database() if database == "PostgreSQL" else ""
                 stack.callback(portal.kill)
                 members.append(_begun(portal, database, store))

@@ -15,7 +15,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from tests import postgres, redis_server
 from tests.postgres import Postgres, PrivateServer
 from tests.redis_server import RedisServer
-from tests.services import Portal, processes_with
+from tests.services import UNBOUNDED, Portal, processes_with
 
 CLUSTERS = ("worker", "worker-2")
 LOOK_SECONDS = 0.5
@@ -99,7 +99,11 @@ def fleet(
     with ExitStack() as stack:
         autosubmit = Autosubmit(program or _stand_in(home), home / "autosubmit-home")
         portal = Portal(home=home, autosubmit=autosubmit, workers=len(CLUSTERS))
-        portal.variables = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings", "PORTAL_LOG_LEVEL": "INFO"}
+        portal.variables = {
+            **UNBOUNDED,
+            "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
+            "PORTAL_LOG_LEVEL": "INFO",
+        }
         if in_haste:
             portal.variables["CHAOS_HASTE"] = "true"
         made = Fleet(portal)

@@ -59,6 +59,9 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         ("PORTAL_TRUSTED_PROXIES", "x"),
         ("PORTAL_AUDIT_SYSLOG", "http://log.example.org"),
         ("PORTAL_AUDIT_SYSLOG", "udp://"),
+        ("PORTAL_THROTTLE_READS", "10/s"),
+        ("PORTAL_THROTTLE_ACTIONS", "0/min"),
+        ("PORTAL_SECRET_KEY_FILE", "/nowhere/key"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
@@ -86,3 +89,11 @@ def test_https_switches_the_secure_settings_on(tmp_path: Path) -> None:
     code = "print(settings.SESSION_COOKIE_SECURE, settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS > 0)"
     assert _start(tmp_path, code, PORTAL_HTTPS="true").stdout.split() == ["True"] * 3
     assert _start(tmp_path, code).stdout.split() == ["False"] * 3
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    for name, text in (("key", "of a file"), ("url", "postgres://portal:of-a-file@db.example.org/portal")):
+        (tmp_path / name).write_text(f"{text}\n")
+    code = "print(settings.SECRET_KEY, settings.DATABASES['default']['PASSWORD'])"
+    files = {"PORTAL_SECRET_KEY_FILE": f"{tmp_path}/key", "PORTAL_DATABASE_URL_FILE": f"{tmp_path}/url"}
+    assert _start(tmp_path, code, **files).stdout == "of a file of-a-file\n"

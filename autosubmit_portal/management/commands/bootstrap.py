@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access import api_tokens
+from autosubmit_portal.audit.origin import current_origin
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, make_demo
 from experiments.autosubmit.store import BrokenStore, locate, read_experiments
 from experiments.models import Site
@@ -108,7 +109,8 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         with transaction.atomic():
             user = User.objects.create_superuser("admin", password=password)
-            _, token = ApiToken.objects.create(user=user, name="bootstrap")
+            wanted = api_tokens.Wanted(name="bootstrap", days=settings.TOKEN_DAYS)
+            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
             _write_private(file, f"username=admin\npassword={password}\ntoken={token}\n")
         self._done(f"The account “admin” has the password {password}; it and an API token are in {file}.")
 

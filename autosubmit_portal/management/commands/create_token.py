@@ -6,7 +6,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access import api_tokens
+from autosubmit_portal.audit.origin import current_origin
+from experiments.catalogue import CATALOGUE
 
 
 class Command(BaseCommand):
@@ -18,11 +20,29 @@ class Command(BaseCommand):
         """Declare the account and what the token is for."""
         parser.add_argument("username", help="the account that the token acts as")
         parser.add_argument("--name", required=True, help="what uses the token; shown in the console")
+        parser.add_argument("--days", type=int, help="for how long it is good (default: 90)")
+        parser.add_argument("--read-only", action="store_true", help="make it only to read")
+        parser.add_argument(
+            "--kind",
+            action="append",
+            choices=list(CATALOGUE),
+            help="make it for actions of this kind only; may be given again",
+        )
+        parser.add_argument(
+            "--team", action="append", help="limit it to the experiments of this team; may be given again"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the token and print nothing but it."""
         user = User.objects.filter(username=options["username"]).first()
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")
-        _, token = ApiToken.objects.create(user=user, name=options["name"])
+        kinds = [] if options["read_only"] else options["kind"]
+        wanted = api_tokens.Wanted(
+            name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
+        )
+        try:
+            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
+        except api_tokens.WrongToken as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(token)

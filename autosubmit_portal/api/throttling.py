@@ -1,0 +1,103 @@
+"""How much one client may ask of the API in a minute.
+
+Reads are counted in the memory of each web process, which costs a microsecond: each one lets its share of the limit
+through. What asks for changes is counted by the entries that it leaves in the trail, and failed sign-ins by theirs:
+those counts are the same for all processes and hosts, and nothing is written for them.
+"""
+
+import math
+import time
+from collections import Counter
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework.exceptions import Throttled
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import client_address
+
+if TYPE_CHECKING:  # the views are made with what stands here
+    from rest_framework.views import APIView
+
+WINDOW_SECONDS = 60
+
+
+class Window:
+    """Counts by key, begun anew every minute, so that they never hold more than the clients of one."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._number = 0
+        self._counts: Counter[str] = Counter()
+
+    def add(self, key: str) -> int:
+        """Count one more of `key` and return how many there are in this minute."""
+        number = int(time.monotonic()) // WINDOW_SECONDS
+        with self._lock:
+            if number != self._number:
+                self._number = number
+                self._counts.clear()
+            self._counts[key] += 1
+            return self._counts[key]
+
+    @staticmethod
+    def seconds_left() -> int:
+        """Return the seconds until the next minute begins."""
+        return WINDOW_SECONDS - int(time.monotonic()) % WINDOW_SECONDS
+
+
+asked = Window()
+
+
+class RequestThrottle(BaseThrottle):
+    """Every request counts: for the account that asks, or for the address of who has none."""
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Answer whether the client is still below its limit."""
+        actor = request.user.pk
+        limit = settings.THROTTLE_ANONYMOUS if actor is None else settings.THROTTLE_READS
+        if limit is None:
+            return True
+        key = f"address {client_address(request)}" if actor is None else f"account {actor}"
+        return asked.add(key) <= math.ceil(limit / settings.WEB_PROCESSES)
+
+    def wait(self) -> float:
+        """Return after how many seconds to ask again."""
+        return asked.seconds_left()
+
+
+class ChangeThrottle(BaseThrottle):
+    """What somebody has asked to be changed counts, and what was refused to them, through whichever door it came."""
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Answer whether a request that may change something is still below the limit of the account."""
+        limit = settings.THROTTLE_ACTIONS
+        if request.method in SAFE_METHODS or limit is None:
+            return True
+        return _entries(limit, actor_name=request.user.get_username()) < limit
+
+    def wait(self) -> float:
+        """Return after how many seconds to ask again: a part of the entries is older then."""
+        return WINDOW_SECONDS / 4
+
+
+def require_few_failures(address: str | None) -> None:
+    """Raise Throttled when too many have failed to sign in from an address in the last minute.
+
+    Ask before a further failure is recorded: a flood of them must not fill the trail.
+    """
+    limit = settings.THROTTLE_ANONYMOUS
+    if limit is not None and _entries(limit, event="sign_in.failed", address=address) >= limit:
+        raise Throttled(wait=WINDOW_SECONDS / 4)
+
+
+def _entries(most: int, **conditions: object) -> int:
+    """Return how many entries of the last minute there are of a kind, counting no further than `most`."""
+    since = timezone.now() - timedelta(seconds=WINDOW_SECONDS)
+    return AuditEntry.objects.filter(at__gte=since, **conditions)[:most].count()
