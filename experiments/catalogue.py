@@ -48,7 +48,8 @@ class ActionKind:
     it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
     person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
     instead of `POST ?action=`. `stands_in_for` names the kind whose place it takes on pages while only this one is
-    possible. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
+    possible. `is_urgent` kinds wait for nobody's approval. `is_dry_run` marks the twin of a kind that Autosubmit
+    carries out without saving.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ActionKind:
     loses: tuple[Loss, ...] = ()
     is_edit: bool = False
     stands_in_for: str = ""
+    is_urgent: bool = False
     is_dry_run: bool = False
 
     @property
@@ -184,6 +186,7 @@ STOP = ActionKind(
     tells=preconditions.jobs_left_active,
     may_overtake=True,
     may_be_late=True,  # Autosubmit answers that nothing was running
+    is_urgent=True,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
     loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),

@@ -229,6 +229,8 @@ class EventFilter(SimpleListFilter):
         ("action.requested", "Actions requested"),
         ("action.refused", "Actions refused"),
         ("action.failed", "Actions failed"),
+        ("action.approved", "Actions approved"),
+        ("action.rejected", "Actions rejected"),
         ("experiment.", "Outside of the portal"),
         ("sign_in.", "Sign-ins"),
         ("sign_in.failed", "Failed sign-ins"),

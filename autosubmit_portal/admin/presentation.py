@@ -127,8 +127,8 @@ def state_chip(state: str) -> SafeString:
     return format_html('<span class="state state-{}">{}</span>', state, label)
 
 
-_BAD_ENDINGS = ("refused", "failed", "lost", "deleted")
-_GOOD_ENDINGS = ("succeeded", "created")
+_BAD_ENDINGS = ("refused", "failed", "lost", "deleted", "rejected", "expired")
+_GOOD_ENDINGS = ("succeeded", "created", "approved")
 
 
 @register.filter

@@ -27,7 +27,7 @@ Shape = type[serializers.Serializer[Any]]
 ERRORS = {
     400: "A parameter or the body is wrong; `errors` says what is wrong with each.",
     401: "Nobody is signed in, or the token is unknown or has expired.",
-    403: "A permission is missing; `permission` names it.",
+    403: "A permission is missing, which `permission` names; or another person is needed.",
     404: "There is no such thing, or it may not be seen.",
     406: "The formats in `Accept` are not on offer.",
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
@@ -104,7 +104,9 @@ def change(
                 ],
             ),
             202: answer(
-                ActionItem, "The action is queued, or did not end within the wait.", examples.QUEUED_ACTION
+                ActionItem,
+                "The action is queued, did not end within the wait, or waits for a second person's approval.",
+                examples.QUEUED_ACTION,
             ),
         },
         errors=(400, 404, 409, 413, 415, 422),

@@ -256,6 +256,7 @@ class ActionsQuery(NewestFirstQuery):
     expid = text("The expid, exactly.")
     site = text("The site.")
     actor = text("The name of who asked, exactly.")
+    approver = text("The name of who approved it, exactly.")
 
 
 class OutputQuery(Query):

@@ -65,6 +65,8 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/actions/<int:action_id>": (actions.ActionView, "api-action"),
     "v4/actions/<int:action_id>/output": (actions.OutputView, "api-output"),
     "v4/actions/<int:action_id>/cancel": (actions.CancelView, "api-cancel"),
+    "v4/actions/<int:action_id>/approve": (actions.ApproveView, "api-approve"),
+    "v4/actions/<int:action_id>/reject": (actions.RejectView, "api-reject"),
     "v4/audit": (audit.AuditView, "api-audit"),
     "v4/audit/<int:entry_id>": (audit.AuditEntryView, "api-audit-entry"),
     "v4/sites": (sites.SitesView, "api-sites"),

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue import CATALOGUE, ActionKind
 
 
 class SiteQuerySet(models.QuerySet["Site"]):
@@ -51,6 +51,14 @@ class Site(models.Model):
     disabled_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that nobody may request here."
     )
+    approval_kinds = models.JSONField(
+        default=list, blank=True, help_text="Action kinds that a second person must approve here."
+    )
+    approval_hours = models.PositiveSmallIntegerField(
+        default=24,
+        validators=[MinValueValidator(1)],
+        help_text="Hours after which an action that nobody has approved is cancelled.",
+    )
     is_default = models.BooleanField(default=False, help_text="The site that is meant when none is named.")
     autosubmit_version = models.CharField(max_length=50, blank=True, editable=False)
     problem = models.TextField(blank=True, editable=False)
@@ -86,6 +94,10 @@ class Site(models.Model):
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
         return [name for name in CATALOGUE if name not in self.disabled_kinds]
+
+    def needs_approval(self, kind: ActionKind) -> bool:
+        """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops."""
+        return kind.name in self.approval_kinds and not (kind.is_urgent or kind.is_dry_run)
 
     @property
     def mirrored_by(self) -> str:
