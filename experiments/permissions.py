@@ -1,5 +1,6 @@
-"""One permission per action kind, and the groups that hold them, kept in step with the catalogue."""
+"""One permission per action kind and one to freeze, and the groups that hold them, kept in step with the catalogue."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -14,6 +15,19 @@ VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
 MANAGE = ("add_site", "change_site", "view_auditentry")
 
 
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that is permitted as an action kind is, but is none: it is done at once, and to a site."""
+
+    name: str
+    title: str
+    permission: str
+    role: Role
+
+
+FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER)
+
+
 def synchronise_permissions(**_: Any) -> None:
     """Create the permissions that are missing and give each new one to the groups of its role and above.
 
@@ -23,14 +37,20 @@ def synchronise_permissions(**_: Any) -> None:
         create_permissions(apps.get_app_config(label), verbosity=0)
     _give_new_groups_their_views()
     for kind in CATALOGUE.values():
-        permission, is_new = Permission.objects.get_or_create(
-            content_type=ContentType.objects.get_for_model(apps.get_model("experiments", "Action")),
-            codename=kind.permission,
-            defaults={"name": f"Can request: {kind.title}"},
-        )
-        if is_new:
-            for role in (role for role in Role if role >= kind.role):
-                Group.objects.get_or_create(name=role.title)[0].permissions.add(permission)
+        _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
+    _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
+
+
+def _make(model: str, codename: str, name: str, least: Role) -> None:
+    """Create a permission if it is missing, and then give it to the groups of a role and above."""
+    permission, is_new = Permission.objects.get_or_create(
+        content_type=ContentType.objects.get_for_model(apps.get_model(model)),
+        codename=codename,
+        defaults={"name": name},
+    )
+    if is_new:
+        for role in (role for role in Role if role >= least):
+            Group.objects.get_or_create(name=role.title)[0].permissions.add(permission)
 
 
 def _give_new_groups_their_views() -> None:

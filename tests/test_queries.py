@@ -19,7 +19,7 @@ from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
-from experiments.models import Action, Experiment, Run, State
+from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
 from tests import factories
 
@@ -66,6 +66,8 @@ def _filled(route: str, variable: str) -> str:
             return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
         case "action_id":
             return str(Action.objects.order_by("pk")[0].pk)
+        case "freeze_id":
+            return str(Freeze.objects.order_by("pk")[0].pk)
         case "entry_id":
             return str(AuditEntry.objects.order_by("pk")[0].pk)
         case "name":
@@ -81,6 +83,7 @@ def rows(admin_user: User) -> Experiment:
     factories.create_job(experiment, "a000_POST")
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_freeze(site, platform="MN5")
     factories.create_token(admin_user)
     factories.create_worker()
     AuditEntry.objects.create(event="x", door="api")
@@ -104,6 +107,7 @@ def multiply(experiment: Experiment) -> None:
         user.groups.add(Group.objects.create(name=f"group {number}"))
         factories.create_token(user)
         factories.create_worker()
+        factories.create_freeze(experiment.site, platform=f"HPC{number}")
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
 
 

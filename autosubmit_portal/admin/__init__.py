@@ -1,5 +1,15 @@
 """The console: the pages through which people operate the portal. One file per model; `console` is the site."""
 
-from autosubmit_portal.admin import accounts, action, api_token, audit_entry, experiment, job, run, site
+from autosubmit_portal.admin import (
+    accounts,
+    action,
+    api_token,
+    audit_entry,
+    experiment,
+    freeze,
+    job,
+    run,
+    site,
+)
 
-__all__ = ["accounts", "action", "api_token", "audit_entry", "experiment", "job", "run", "site"]
+__all__ = ["accounts", "action", "api_token", "audit_entry", "experiment", "freeze", "job", "run", "site"]

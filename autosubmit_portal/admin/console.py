@@ -17,7 +17,18 @@ from autosubmit_portal.access import policy
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
-NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "AuditEntry", "User", "Group", "ApiToken")
+NAVIGATION = (
+    "Experiment",
+    "Job",
+    "Run",
+    "Action",
+    "Site",
+    "Freeze",
+    "AuditEntry",
+    "User",
+    "Group",
+    "ApiToken",
+)
 
 
 class SignInForm(AuthenticationForm):

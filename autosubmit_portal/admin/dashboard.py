@@ -13,7 +13,7 @@ from autosubmit_portal.admin.health import failures
 from autosubmit_portal.admin.presentation import STATUSES
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, Target
-from experiments.models import Action, Experiment, Run, Site, State
+from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
@@ -34,6 +34,9 @@ def dashboard(user: Any) -> dict[str, Any]:
         "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
         "troubled": newest(experiments.exclude(problem="")),
         "sites": sites,
+        "freezes": list(
+            Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")
+        ),
         "failures": failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
         "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],

@@ -237,6 +237,7 @@ class EventFilter(SimpleListFilter):
         ("user.", "Accounts"),
         ("group.", "Groups"),
         ("site.", "Sites"),
+        ("freeze.", "Freezes"),
         ("api_token.", "API tokens"),
     )
 

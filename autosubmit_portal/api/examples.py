@@ -352,6 +352,33 @@ SITE = {
     "enabled_kinds": ["run", "stop"],
 }
 SITES = {"next": None, "previous": None, "results": [SITE]}
+FREEZE: dict[str, Any] = {
+    "id": 3,
+    "site": "local",
+    "platform": "MN5",
+    "message": "The batch system is updated.",
+    "is_active": True,
+    "starts_at": "2026-11-24T06:00:00+00:00",
+    "ends_at": "2026-11-24T18:00:00+00:00",
+    "ended_at": None,
+    "made_by": "ana",
+    "ended_by": "",
+    "url": "/v4/freezes/3",
+}
+FREEZES = {"next": None, "previous": None, "results": [FREEZE]}
+FREEZE_DETAIL = FREEZE | {"affected": [{"expid": "a000", "owner": "ben", "hpc": "MN5"}]}
+ENDED_FREEZE = FREEZE | {
+    "is_active": False,
+    "ended_at": "2026-11-24T15:20:00+00:00",
+    "ended_by": "ana",
+    "affected": [],
+}
+FREEZE_BODY = {
+    "site": "local",
+    "platform": "MN5",
+    "message": "The batch system is updated.",
+    "ends_at": "2026-11-24T18:00:00+00:00",
+}
 HEALTH = dict.fromkeys(
     ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
 )

@@ -259,6 +259,13 @@ class ActionsQuery(NewestFirstQuery):
     approver = text("The name of who approved it, exactly.")
 
 
+class FreezesQuery(NewestFirstQuery):
+    """The list of freezes."""
+
+    active = flag(required=False, help_text="`true`: only those that hold now.")
+    site = text("The site.")
+
+
 class OutputQuery(Query):
     """A part of the output of an action."""
 

@@ -10,6 +10,7 @@ from autosubmit_portal.api import (
     configuration,
     eta,
     experiments,
+    freezes,
     health,
     jobs,
     logs,
@@ -69,6 +70,8 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/actions/<int:action_id>/reject": (actions.RejectView, "api-reject"),
     "v4/audit": (audit.AuditView, "api-audit"),
     "v4/audit/<int:entry_id>": (audit.AuditEntryView, "api-audit-entry"),
+    "v4/freezes": (freezes.FreezesView, "api-freezes"),
+    "v4/freezes/<int:freeze_id>": (freezes.FreezeView, "api-freeze"),
     "v4/sites": (sites.SitesView, "api-sites"),
     "v4/sites/<name:slug>": (sites.SiteView, "api-site"),
 }

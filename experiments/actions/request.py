@@ -17,6 +17,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
+from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -102,6 +103,7 @@ def obstacle(request: Request) -> Conflict | None:
     """
     try:
         _require_site(request)
+        _require_no_freeze(request, request.parameters)
         if request.experiment:
             _require_experiment(request, request.experiment)
     except Conflict as conflict:
@@ -158,6 +160,7 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     policy.require_request(request.actor, request.kind)
     parameters = validated(request.kind, request.parameters)
     _require_site(request)
+    _require_no_freeze(request, parameters)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
@@ -175,6 +178,12 @@ def _require_site(request: Request) -> None:
         raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
     if request.site.problem:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+
+
+def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
+    reason = frozen_reason(request.experiment) if request.kind.submits_jobs(parameters) else ""
+    if reason:
+        raise Conflict(reason)
 
 
 def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from django_q.models import Schedule
 from experiments.actions import queue
 from experiments.actions.approve import expire
 from experiments.actions.follow import follow
+from experiments.actions.freeze import end_overdue_freezes
 from experiments.models import Action, Site, State
 from experiments.runners import runner_for
 
@@ -29,6 +30,7 @@ def supervise(queue_name: str) -> None:
             logger.exception("Action %s could not be followed", action.pk)
     for action in actions.awaiting_approval().filter(approval_expires_at__lt=timezone.now()):
         expire(action)
+    end_overdue_freezes(queue_name)
     for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
         queue.send(action)
 

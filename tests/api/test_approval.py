@@ -60,7 +60,9 @@ def test_what_does_not_wait_is_a_conflict(as_second: APIClient, experiment: Expe
     assert as_second.post(f"/v4/actions/{action.pk}/approve").status_code == 409
 
 
-def test_a_dry_run_says_that_a_second_person_is_needed(as_operator: APIClient, experiment: Experiment) -> None:
+def test_a_dry_run_says_that_a_second_person_is_needed(
+    as_operator: APIClient, experiment: Experiment
+) -> None:
     Site.objects.update(approval_kinds=["run"])
     assert as_operator.post("/v4/experiments/a000?action=run&dry_run=true").json()["needs_approval"]
     assert not as_operator.post("/v4/experiments/a000?action=restart&dry_run=true").json()["needs_approval"]

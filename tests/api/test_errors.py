@@ -114,6 +114,7 @@ VALUES = {
     "name:slug": "local",
     "int:action_id": "1",
     "int:entry_id": "1",
+    "int:freeze_id": "1",
     "int:run_id": "1",
 }
 

@@ -138,6 +138,8 @@ def test_alternatives_may_overlap() -> None:
         ("/v4/actions/ACTION/output?format=json", "/v4/actions/{action_id}/output"),
         ("/v4/audit", ""),
         ("/v4/audit/ENTRY", "/v4/audit/{entry_id}"),
+        ("/v4/freezes", ""),
+        ("/v4/freezes/FREEZE", "/v4/freezes/{freeze_id}"),
         ("/v4/sites", ""),
         ("/v4/sites/local", "/v4/sites/{slug}"),
         ("/healthz", ""),
@@ -149,7 +151,11 @@ def test_what_is_answered_is_what_is_described(
     factories.create_run(experiment)
     action = factories.create_action(experiment, command=[["autosubmit", "run", "a000"]])
     entry = AuditEntry.objects.create(event="x", door="api")
-    answer = as_manager.get(path.replace("ACTION", str(action.pk)).replace("ENTRY", str(entry.pk)))
+    freeze = factories.create_freeze(experiment.site)
+    made = {"ACTION": action.pk, "ENTRY": entry.pk, "FREEZE": freeze.pk}
+    for name, number in made.items():
+        path = path.replace(name, str(number))
+    answer = as_manager.get(path)
     told = document()["paths"][described or path]["get"]["responses"][str(answer.status_code)]
     schema = told["content"]["application/json"]["schema"]
     assert errors_of(schema, answer.json()) == []

@@ -52,6 +52,7 @@ class Index(serializers.Serializer[Any]):
     experiments = serializers.URLField()
     actions = serializers.URLField()
     sites = serializers.URLField()
+    freezes = serializers.URLField()
     audit = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()
