@@ -10,12 +10,14 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        """Have the audit trail watch the sites and the API tokens, and register the checks of the settings."""
+        """Have the audit trail watch sites, API tokens and rights; register the checks of the settings."""
         from autosubmit_portal import checks  # noqa: F401
-        from autosubmit_portal.access.models import ApiToken
+        from autosubmit_portal.access import models as access
         from autosubmit_portal.audit import watch
         from experiments.models import Site
 
         kept_by_the_mirror = {field.name for field in Site._meta.fields if not field.editable}
         watch.watch(Site, unless=frozenset(kept_by_the_mirror))
-        watch.watch(ApiToken)
+        watch.watch(access.ApiToken)
+        for model in access.RIGHTS:
+            watch.watch(model)

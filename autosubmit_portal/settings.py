@@ -198,7 +198,7 @@ Q_CLUSTER = {
     "ALT_CLUSTERS": {},
 }
 
-# Prometheus reads /metrics with a token of an account that may see actions, unless this opens it to everybody.
+# Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 
 # Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.

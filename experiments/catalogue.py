@@ -425,6 +425,7 @@ CREATE = ActionKind(
                     pattern_help="an expid",
                     help="As a copy of this experiment.",
                     example="a000",
+                    is_expid=True,
                 ),
                 Option(
                     name="git_repo",

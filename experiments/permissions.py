@@ -8,10 +8,9 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.roles import MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue import CATALOGUE
 
-VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
 MANAGE = ("add_site", "change_site", "view_auditentry")
 
 
@@ -39,6 +38,7 @@ def synchronise_permissions(**_: Any) -> None:
     for kind in CATALOGUE.values():
         _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
     _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
+    _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 
 
 def _make(model: str, codename: str, name: str, least: Role) -> None:

@@ -1,13 +1,14 @@
 """Rows for tests: each function makes one, with sensible values for all that a test does not name."""
 
 import uuid
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.models import ApiToken, Coverage, Membership, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
@@ -83,6 +84,17 @@ def create_user(*roles: Role, **values: Any) -> User:
     user = User.objects.create_user(**defaults | values)
     user.groups.add(*Group.objects.filter(name__in=[role.title for role in roles]))
     return user
+
+
+def create_team(*members: tuple[User, Role], covers: Mapping[str, Any] | None = None, **values: Any) -> Team:
+    """Create a team of `members`, who have a role each, that covers what meets all conditions of `covers`."""
+    number = next(_numbers)
+    team = Team.objects.create(**{"slug": f"team-{number}", "name": f"Team {number}"} | values)
+    for user, role in members:
+        Membership.objects.create(team=team, user=user, role=role)
+    if covers is not None:
+        Coverage.objects.create(team=team, **covers)
+    return team
 
 
 def create_token(user: User, **values: Any) -> str:

@@ -17,6 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
+from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
@@ -86,8 +88,18 @@ def rows(admin_user: User) -> Experiment:
     factories.create_freeze(site, platform="MN5")
     factories.create_token(admin_user)
     factories.create_worker()
+    create_rights(admin_user, experiment)
     AuditEntry.objects.create(event="x", door="api")
     return experiment
+
+
+def create_rights(user: User, experiment: Experiment) -> None:
+    """Create a team with everything that a team has, and rights at the site."""
+    team = factories.create_team((user, Role.VIEWER), covers={"owner": "ana"})
+    team.experiments.add(experiment)
+    SiteRole.objects.create(user=user, site=experiment.site, role=Role.VIEWER)
+    SiteAccount.objects.create(user=user, site=experiment.site, unix_name="ana")
+    SitePolicy.objects.get_or_create(site=experiment.site)
 
 
 def multiply(experiment: Experiment) -> None:
@@ -108,6 +120,8 @@ def multiply(experiment: Experiment) -> None:
         factories.create_token(user)
         factories.create_worker()
         factories.create_freeze(experiment.site, platform=f"HPC{number}")
+        create_rights(user, other)
+        SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
 
 

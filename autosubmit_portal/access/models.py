@@ -1,7 +1,19 @@
-"""API tokens. Groups hold the permissions of the roles; `roles.py` says which roles there are."""
+"""Who belongs to which team with which role, what a team covers, roles at sites, and API tokens.
 
+The groups of Django hold the roles that somebody has everywhere. `policy.py` decides what follows from all of them.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Q
 from knox.models import AbstractAuthToken
+
+from autosubmit_portal.access.roles import Role
+
+BY_HAND = "hand"
 
 
 class ApiToken(AbstractAuthToken):
@@ -15,3 +27,218 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+
+def role_choices() -> list[tuple[int, str]]:
+    """The roles as choices; a callable, so that a change of their names needs no migration."""
+    return [(role.value, role.title) for role in Role]
+
+
+def role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
+    """Return a column that holds a role."""
+    return models.PositiveSmallIntegerField(choices=role_choices, help_text=help_text, **options)
+
+
+class Team(models.Model):
+    """People who work on the same experiments: those that a coverage describes and those that are added by hand."""
+
+    slug = models.SlugField(unique=True, help_text="Short name in addresses, claims and audit entries.")
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    experiments = models.ManyToManyField(
+        "experiments.Experiment", through="TeamExperiment", related_name="teams"
+    )
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    """The role of somebody in a team.
+
+    `source` says who keeps the row: "hand", or the identity provider that names the team at each sign-in. Of two rows
+    of the same person the higher role counts.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = role_field("What the person may do to the experiments of the team.")
+    source = models.CharField(
+        max_length=50,
+        default=BY_HAND,
+        editable=False,
+        help_text="“hand”, or the identity provider that keeps it.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user", "source"], name="access_one_membership")
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user} as {Role(self.role).name.lower()} of {self.team}"
+
+
+class Coverage(models.Model):
+    """Experiments of a team, described: those that meet every condition that is given. A team may have several."""
+
+    CONDITIONS = ("site", "owner", "hpc", "expid_pattern")
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="coverages")
+    site = models.ForeignKey(
+        "experiments.Site",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Experiments at this site; at any if none is chosen.",
+    )
+    owner = models.CharField(max_length=100, blank=True, help_text="Of this Unix user, exactly.")
+    hpc = models.CharField(
+        "HPC",
+        max_length=100,
+        blank=True,
+        help_text="With this main platform, exactly as Autosubmit names it.",
+    )
+    expid_pattern = models.CharField(
+        max_length=50,
+        blank=True,
+        validators=[
+            RegexValidator(
+                r"^[a-z0-9*?]+\Z",
+                "Only a-z and 0-9, `*` for anything and `?` for one character, such as a0*.",
+            )
+        ],
+        help_text="With such an expid: `*` stands for anything, `?` for one character.",
+    )
+
+    class Meta:
+        verbose_name_plural = "coverage"
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(site=None, owner="", hpc="", expid_pattern=""),
+                name="access_coverage_says_something",
+                violation_error_message="Give at least one condition: a site, an owner, an HPC or a pattern.",
+            )
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.team}: {self.described}"
+
+    @property
+    def described(self) -> str:
+        """The conditions in words."""
+        words = {"site": "site {}", "owner": "owner {}", "hpc": "HPC {}", "expid_pattern": "expid {}"}
+        given = ((words[name], getattr(self, name)) for name in self.CONDITIONS)
+        return ", ".join(text.format(value) for text, value in given if value)
+
+
+class TeamExperiment(models.Model):
+    """An experiment that was added to a team by hand, or because a member created it."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="picked")
+    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="picked")
+
+    class Meta:
+        verbose_name_plural = "experiments added by hand"
+        constraints = [
+            models.UniqueConstraint(fields=["team", "experiment"], name="access_one_team_experiment")
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.experiment} of {self.team}"
+
+
+class ExpectedExperiment(models.Model):
+    """The experiment that an action is creating will be of a team: the actor may create it as a member of that.
+
+    Noted when it is requested, because the membership and the credential may be gone when the action ends.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    action = models.ForeignKey("experiments.Action", on_delete=models.CASCADE, related_name="expected_by")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team", "action"], name="access_one_expected_experiment")
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"what action {self.action_id} creates, of {self.team}"
+
+
+class SiteRole(models.Model):
+    """The role that somebody has at a whole site."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="site_roles")
+    site = models.ForeignKey("experiments.Site", on_delete=models.CASCADE, related_name="site_roles")
+    role = role_field("What the person may do at the site and to all its experiments.")
+
+    class Meta:
+        verbose_name_plural = "roles at sites"
+        constraints = [models.UniqueConstraint(fields=["user", "site"], name="access_one_site_role")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user} as {Role(self.role).name.lower()} at {self.site}"
+
+
+class SiteAccount(models.Model):
+    """The Unix user of somebody at a site. Several people may share one."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="site_accounts")
+    site = models.ForeignKey("experiments.Site", on_delete=models.CASCADE, related_name="site_accounts")
+    unix_name = models.CharField(
+        "Unix user",
+        max_length=32,
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z_][A-Za-z0-9_.-]*\Z", "The name of a Unix user: letters, digits, `_`, `.` and `-`."
+            )
+        ],
+        help_text="Autosubmit names this user as the owner of what the person creates there.",
+    )
+
+    class Meta:
+        verbose_name_plural = "accounts at sites"
+        constraints = [models.UniqueConstraint(fields=["user", "site"], name="access_one_site_account")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.unix_name} at {self.site}"
+
+
+class SitePolicy(models.Model):
+    """What a site grants to the owner of an experiment: the account whose Unix user owns it. No row grants nothing."""
+
+    site = models.OneToOneField("experiments.Site", on_delete=models.CASCADE, related_name="policy")
+    owner_role = role_field(
+        "The role of owners on their own experiments at the site; none if blank.", null=True, blank=True
+    )
+
+    class Meta:
+        verbose_name_plural = "rights of owners"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        role = Role(self.owner_role).name.lower() if self.owner_role else "nothing"
+        return f"owners at {self.site} are {role}"
+
+
+# What decides who may do what, and is watched for that.
+RIGHTS: tuple[type[models.Model], ...] = (
+    Team,
+    Membership,
+    Coverage,
+    TeamExperiment,
+    SiteRole,
+    SiteAccount,
+    SitePolicy,
+)

@@ -2,6 +2,11 @@
 
 from enum import IntEnum
 
+# The models whose rows every role sees, as the codenames of the permissions to see all of them.
+VIEW = ("view_experiment", "view_run", "view_action", "view_site", "view_job")
+# The permission to manage all teams, the roles and accounts at all sites, and what owners may do.
+MANAGE_TEAMS = "manage_teams"
+
 
 class Role(IntEnum):
     """Who one is to an experiment; each role includes the ones before it."""
@@ -24,5 +29,8 @@ class Role(IntEnum):
 _HELP = {
     Role.VIEWER: "Sees experiments, jobs, runs, actions and sites.",
     Role.OPERATOR: "Starts, stops and restarts experiments, and changes the status of their jobs.",
-    Role.MANAGER: "Creates and generates experiments, changes sites and reads the audit trail.",
+    Role.MANAGER: "Creates and generates experiments, changes sites, manages teams and reads the audit trail.",
 }
+
+# Which role on an experiment shows the rows of a model about it, by the codename of the permission to see all rows.
+LEAST_TO_VIEW = {**dict.fromkeys(VIEW, Role.VIEWER), "view_auditentry": Role.MANAGER}

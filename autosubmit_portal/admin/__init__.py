@@ -10,6 +10,18 @@ from autosubmit_portal.admin import (
     job,
     run,
     site,
+    teams,
 )
 
-__all__ = ["accounts", "action", "api_token", "audit_entry", "experiment", "freeze", "job", "run", "site"]
+__all__ = [
+    "accounts",
+    "action",
+    "api_token",
+    "audit_entry",
+    "experiment",
+    "freeze",
+    "job",
+    "run",
+    "site",
+    "teams",
+]

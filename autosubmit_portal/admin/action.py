@@ -42,7 +42,7 @@ class ActionAdmin(ApprovalPages):
     list_filter = (
         "state",
         "kind",
-        "site",
+        ("site", filters.SiteFilter),
         "door",
         filters.ExperimentFilter,
         filters.ActorFilter,
@@ -187,13 +187,19 @@ def may_cancel(request: HttpRequest, action: Action) -> bool:
     if action.kind not in CATALOGUE or not action.is_active or action.cancel_requested_at:
         return False
     is_possible = action.state != State.RUNNING or not action.current_command.is_long
-    return is_possible and policy.may_request(request.user, action.catalogue_kind)
+    return is_possible and _may_request(request, action)
+
+
+def _may_request(request: HttpRequest, action: Action) -> bool:
+    kind, site = action.catalogue_kind, action.site
+    experiment = None if kind.target is Target.SITE else action.experiment
+    return policy.may_request(request.user, kind, site=site, experiment=experiment)
 
 
 def again_address(request: HttpRequest, action: Action) -> str:
     """Return where to ask for the same again; blank while it is active, for a dry run, or when the user may not."""
     kind = CATALOGUE.get(action.kind)
-    if kind is None or action.is_active or action.is_dry_run or not policy.may_request(request.user, kind):
+    if kind is None or action.is_active or action.is_dry_run or not _may_request(request, action):
         return ""
     route = REQUEST_ROUTES.get(kind.target, EXPERIMENT_ROUTE)
     row = action.site_id if kind.target is Target.SITE else action.experiment_id

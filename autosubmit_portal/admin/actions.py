@@ -83,10 +83,30 @@ class Answer:
     refusal: Exception | None = None
 
 
-def kinds_for(user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target]) -> list[ActionKind]:
-    """Return the kinds with one of these targets that the user may request."""
+def kinds_for(
+    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
+) -> list[ActionKind]:
+    """Return the kinds with one of these targets that the user may request of the subject; somewhere, if of None."""
+    about = about_of(subject)
+    return [kind for kind in _with(targets) if policy.may_request(user, kind, **about)]
+
+
+def refused_for(
+    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject
+) -> list[tuple[ActionKind, policy.Decision]]:
+    """Return the kinds with one of these targets that the user may not request of the subject, and why."""
+    made = ((kind, policy.decide(user, kind, **about_of(subject))) for kind in _with(targets))
+    return [(kind, decision) for kind, decision in made if not decision.allowed]
+
+
+def about_of(subject: Subject | None) -> dict[str, Any]:
+    """Return what the policy is asked about."""
+    return {"site": subject.site, "experiment": subject.experiment} if subject else {}
+
+
+def _with(targets: Iterable[Target]) -> list[ActionKind]:
     wanted = set(targets)
-    return [kind for kind in CATALOGUE.values() if kind.target in wanted and policy.may_request(user, kind)]
+    return [kind for kind in CATALOGUE.values() if kind.target in wanted]
 
 
 def buttons(

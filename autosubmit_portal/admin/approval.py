@@ -22,6 +22,9 @@ from experiments.catalogue import CATALOGUE
 from experiments.models import Action, State
 from experiments.previews import Effect
 
+# A page of the list has fewer.
+MOST_WAITING = 500
+
 
 class ApprovalPages(ReadOnlyAdmin):
     """Adds approving and rejecting to the page and the list of actions."""
@@ -39,8 +42,12 @@ class ApprovalPages(ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Add the decision as a column while something waits for one."""
         columns = list(super().get_list_display(request))
-        waits = Action.objects.visible_to(request.user).awaiting_approval().exists()
-        return [*columns, decision_for(request)] if waits else columns
+        waiting = Action.objects.visible_to(request.user).awaiting_approval()
+        experiments = list(waiting.values_list("experiment", flat=True)[:MOST_WAITING])
+        if not experiments:
+            return columns
+        policy.look_ahead(request.user, filter(None, experiments))
+        return [*columns, decision_for(request)]
 
     def approve_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Approve the action and go to its page."""

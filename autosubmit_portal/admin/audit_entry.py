@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,6 +13,7 @@ from autosubmit_portal.admin import filters, presentation
 from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
+from experiments.entries import entries_visible_to
 from experiments.models import Experiment
 
 
@@ -68,6 +70,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def said(self, entry: AuditEntry) -> SafeString:
         """Show the beginning of the message."""
         return format_html('<span class="about" title="{0}">{0}</span>', entry.message[:300])
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the entries that the user may see."""
+        return entries_visible_to(request.user)
 
     def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""

@@ -1,6 +1,6 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -12,6 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.functional import cached_property
+
+from autosubmit_portal.access import policy
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -78,6 +80,14 @@ class ConsoleAdmin(ModelAdmin):
         """Return the kind of list."""
         return BriefChangeList
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let in whoever may see some rows; which they are is said by `get_queryset`."""
+        return super().has_view_permission(request, obj) or policy.may_view(request.user, self.model)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Name the list in the navigation to whoever may see it."""
+        return self.has_view_permission(request)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that the user may see."""
         rows = super().get_queryset(request)
@@ -89,8 +99,12 @@ class ConsoleAdmin(ModelAdmin):
             raise PermissionDenied
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            raise Http404(f"There is no such {self.opts.verbose_name}.")
+            self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return obj
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        """Answer 404 to what is not there or may not be seen, where Django would lead to the first page."""
+        raise Http404(f"There is no such {opts.verbose_name}.")
 
 
 class ReadOnlyAdmin(ConsoleAdmin):

@@ -25,10 +25,13 @@ NAVIGATION = (
     "Site",
     "Freeze",
     "AuditEntry",
+    "Team",
     "User",
     "Group",
     "ApiToken",
 )
+# The list of teams leads to these.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
 
 
 class SignInForm(AuthenticationForm):
@@ -38,7 +41,7 @@ class SignInForm(AuthenticationForm):
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
-            reason = f"{user} may not see anything here yet. Ask a manager for a group."
+            reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
             credentials = {"username": user.get_username()}
             user_login_failed.send(__name__, credentials=credentials, request=self.request, reason=reason)
             raise ValidationError(reason, code="nothing_to_see")
@@ -62,9 +65,11 @@ class Console(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
         context: dict[str, Any] = super().each_context(request)
-        models = [model for app in context["available_apps"] for model in app["models"] if model["admin_url"]]
+        models = [
+            model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
+        ]
         context["navigation"] = sorted(models, key=_position)
-        context["may_see_health"] = policy.may_view(request.user, Site)
+        context["may_see_health"] = policy.may_view_all(request.user, Site)
         return context
 
     def get_urls(self) -> list[Any]:
@@ -91,6 +96,10 @@ class Console(AdminSite):
             if match.func.__name__ != "catch_all_view":
                 return HttpResponseRedirect(request.get_full_path(force_append_slash=True))
         raise Http404
+
+
+def _is_navigated(model: dict[str, Any]) -> bool:
+    return bool(model["admin_url"]) and model["object_name"] not in OFF_NAVIGATION
 
 
 def _position(model: dict[str, Any]) -> int:

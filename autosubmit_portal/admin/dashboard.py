@@ -13,6 +13,7 @@ from autosubmit_portal.admin.health import failures
 from autosubmit_portal.admin.presentation import STATUSES
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, Target
+from experiments.entries import entries_visible_to
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
 
@@ -27,7 +28,7 @@ def dashboard(user: Any) -> dict[str, Any]:
     """Return everything that the dashboard shows to `user`."""
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
     actions = Action.objects.visible_to(user).listed().select_related("site", "experiment")
-    sites = list(Site.objects.order_by("-is_default", "slug")) if policy.may_view(user, Site) else []
+    sites = list(Site.objects.visible_to(user).order_by("-is_default", "slug"))
     return {
         **totals(experiments),
         "running": running(experiments),
@@ -117,9 +118,9 @@ def failed_lately(actions: QuerySet[Action]) -> list[Action]:
 
 def entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
-    return (
-        list(AuditEntry.objects.order_by("-at")[:SHOWN_ROWS]) if policy.may_view(user, AuditEntry) else None
-    )
+    if not policy.may_view(user, AuditEntry):
+        return None
+    return list(entries_visible_to(user).order_by("-at")[:SHOWN_ROWS])
 
 
 def first_steps(user: Any) -> dict[str, bool]:

@@ -18,6 +18,7 @@ from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import RequestPages
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import Target
+from experiments.entries import entries_visible_to
 from experiments.models import Action, Experiment, Freeze, Site
 from jobs.models import Job
 
@@ -40,7 +41,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         filters.FailedFilter,
         filters.ProblemFilter,
         filters.DisagreementFilter,
-        "site",
+        ("site", filters.SiteFilter),
         "owner",
         "hpc",
         filters.GoneFilter,
@@ -55,13 +56,13 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
         columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
-        return columns if Site.objects.count() < 2 else [*columns, "site"]
+        return columns if Site.objects.visible_to(request.user).count() < 2 else [*columns, "site"]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Offer what can be done to the default site, such as creating an experiment."""
-        site = Site.objects.default()
+        site = Site.objects.visible_to(request.user).default()
         return super().changelist_view(
             request, {"buttons": site_buttons(request, site)} | (extra_context or {})
         )
@@ -99,13 +100,15 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
-        kinds = actions.kinds_for(request.user, self.request_targets)
+        subject = self.subject(obj)
+        kinds = actions.kinds_for(request.user, self.request_targets, subject)
         jobs = Job.objects.filter(experiment=obj)
         recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
-            "buttons": actions.buttons(request, self.subject(obj), kinds, self.request_route, obj.pk),
+            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
+            "refused": actions.refused_for(request.user, self.request_targets, subject),
             "active_actions": list(
                 Action.objects.active().listed().filter(experiment=obj).select_related("site")
             ),
@@ -131,15 +134,17 @@ def site_buttons(request: HttpRequest, site: Site | None) -> list[actions.Button
     """Return the buttons of what may be requested of a site."""
     if site is None:
         return []
-    kinds = actions.kinds_for(request.user, (Target.SITE,))
-    return actions.buttons(request, actions.Subject(site=site), kinds, "experiments_site_request", site.pk)
+    subject = actions.Subject(site=site)
+    kinds = actions.kinds_for(request.user, (Target.SITE,), subject)
+    return actions.buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
 def entries_of(request: HttpRequest, **about: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries about something; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(AuditEntry.objects.defer("details").filter(**about).order_by("-at")[:SHOWN_ROWS])
+    entries = entries_visible_to(request.user).filter(**about)
+    return list(entries.defer("details").order_by("-at")[:SHOWN_ROWS])
 
 
 def matrix(experiment: Experiment) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from autosubmit_portal.admin.base import whole_number
 from autosubmit_portal.admin.presentation import STATUSES
-from experiments.models import Experiment
+from experiments.models import Experiment, Site
 
 
 class ConditionFilter(SimpleListFilter):
@@ -99,6 +99,14 @@ def _is_first(choice: Mapping[str, Any]) -> bool:
     return "store=" not in choice["query_string"]
 
 
+class SiteFilter(RelatedFieldListFilter):
+    """Rows of one site; only sites that the user may see are offered."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        """The sites by name."""
+        return list(Site.objects.visible_to(request.user).order_by("slug").values_list("pk", "slug"))
+
+
 class StatusFilter(SimpleListFilter):
     """Jobs by status: all names of Autosubmit, whether they occur or not."""
 
@@ -143,7 +151,9 @@ class OfExperimentFilter(SimpleListFilter):
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
         experiment = whole_number(request.GET.get("experiment"))
         if experiment is not None:
-            rows = model_admin.model.objects.filter(experiment=experiment).order_by(self.parameter_name)
+            rows = (
+                model_admin.get_queryset(request).filter(experiment=experiment).order_by(self.parameter_name)
+            )
             values |= {
                 str(value) for value in rows.values_list(self.parameter_name, flat=True).distinct() if value
             }
@@ -238,6 +248,12 @@ class EventFilter(SimpleListFilter):
         ("group.", "Groups"),
         ("site.", "Sites"),
         ("freeze.", "Freezes"),
+        ("team.", "Teams"),
+        ("membership.", "Members of teams"),
+        ("coverage.", "Coverage of teams"),
+        ("site_role.", "Roles at sites"),
+        ("site_account.", "Accounts at sites"),
+        ("site_policy.", "Policies of sites"),
         ("api_token.", "API tokens"),
     )
 

@@ -18,10 +18,16 @@ from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.origin import origin_of
-from experiments.actions.freeze import LONGEST_MESSAGE, FreezePlan, end_freeze, freeze
+from experiments.actions.freeze import (
+    LONGEST_MESSAGE,
+    FreezePlan,
+    end_freeze,
+    freeze,
+    may_freeze,
+    sites_to_freeze,
+)
 from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.models import Experiment, Freeze, Site
-from experiments.permissions import FREEZE
 
 INSTANT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
@@ -29,7 +35,7 @@ INSTANT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%d
 class FreezeForm(forms.Form):
     """What to freeze. The rules are those of `experiments.actions.freeze`; its errors come back here."""
 
-    site = forms.ModelChoiceField(Site.objects.order_by("-is_default", "slug"), empty_label=None)
+    site = forms.ModelChoiceField(Site.objects.none(), empty_label=None)
     platform = forms.CharField(
         max_length=100,
         required=False,
@@ -52,6 +58,11 @@ class FreezeForm(forms.Form):
         help_text="Then it ends by itself. Blank: until somebody ends it.",
         widget=INSTANT,
     )
+
+    def __init__(self, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        site: Any = self.fields["site"]
+        site.queryset = sites_to_freeze(user).order_by("-is_default", "slug")
 
     def show_errors(self, refusal: InvalidParameters) -> None:
         """Put each error at its field."""
@@ -87,7 +98,7 @@ class FreezeAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever may freeze."""
-        return policy.may_request(request.user, FREEZE)
+        return sites_to_freeze(request.user).exists()
 
     def get_urls(self) -> list[URLPattern]:
         """Add the form and the end."""
@@ -101,8 +112,8 @@ class FreezeAdmin(ReadOnlyAdmin):
     def freeze_view(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or freeze."""
         if not self.has_add_permission(request):
-            raise PermissionDenied(str(policy.Forbidden(str(request.user), FREEZE.title, FREEZE.permission)))
-        form = FreezeForm(request.POST if request.method == "POST" else None)
+            raise PermissionDenied(f"{request.user} may not freeze any site.")
+        form = FreezeForm(request.user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
                 plan = FreezePlan(**form.cleaned_data)
@@ -138,7 +149,7 @@ class FreezeAdmin(ReadOnlyAdmin):
             "title": f"Freeze of {obj}",
             "freeze": obj,
             "affected": [] if obj.is_over else list(affected.select_related("site")),
-            "may_end": not obj.is_over and policy.may_request(request.user, FREEZE),
+            "may_end": not obj.is_over and may_freeze(request.user, obj.site),
         }
 
     @admin.display(description="Frozen", ordering="site")

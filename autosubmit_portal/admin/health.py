@@ -31,8 +31,8 @@ ON_THE_DASHBOARD = ("broker", "workers", "disk")
 
 
 def health_page(request: HttpRequest) -> HttpResponse:
-    """Show every finding with its remedy, what fails first, to whoever may see sites."""
-    if not policy.may_view(request.user, Site):
+    """Show every finding with its remedy, what fails first, to whoever may see all sites."""
+    if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
@@ -48,7 +48,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
 
 def failures(user: Any) -> list[dict[str, Any]]:
     """Return the rows of what fails, as far as the dashboard does not say so itself."""
-    if not policy.may_view(user, Site):
+    if not policy.may_view_all(user, Site):
         return []
     findings = health.examine(ON_THE_DASHBOARD)
     return [row(finding) for finding in findings if finding.level is Level.FAIL]

@@ -95,8 +95,8 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
         """Return everything about one job."""
-        kinds = actions.kinds_for(request.user, self.request_targets)
         subject = subject_of([obj])
+        kinds = actions.kinds_for(request.user, self.request_targets, subject)
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
         return {

@@ -139,10 +139,9 @@ class RequestPages(ConsoleAdmin):
         page = self.form_page(request, object_id, name)
         if request.method == "POST":
             return page.submit(request)
-        if not policy.may_request(request.user, page.kind):
-            raise PermissionDenied(
-                str(policy.Forbidden(str(request.user), page.kind.title, page.kind.permission))
-            )
+        decision = policy.decide(request.user, page.kind, **actions.about_of(page.subjects[0]))
+        if not decision.allowed:
+            raise PermissionDenied(decision.reason)
         return page.show(request, page.form(request, is_filled=False))
 
     def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
@@ -172,7 +171,7 @@ class RequestPages(ConsoleAdmin):
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
         kinds = [
             other
-            for other in actions.kinds_for(request.user, self.request_targets)
+            for other in actions.kinds_for(request.user, self.request_targets, subject)
             if kind.name == other.stands_in_for or other.name == kind.stands_in_for
         ]
         made = actions.buttons(request, subject, kinds, self.request_route, obj.pk)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -64,6 +65,10 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     )
     prepopulated_fields = {"slug": ("name",)}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the sites that the user may see or change."""
+        return Site.objects.all() if self.has_change_permission(request) else super().get_queryset(request)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: experiments, actions and audit entries refer to it."""
         return False
@@ -93,7 +98,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:
-            kinds = kinds_for(request.user, self.request_targets)
+            kinds = kinds_for(request.user, self.request_targets, self.subject(site))
             context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
             context["site"] = site
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
@@ -101,7 +106,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
         """Offer the other sites on the form page."""
         page = super().form_page(request, object_id, name)
-        sites = Site.objects.order_by("-is_default", "slug")
+        sites = self.get_queryset(request).order_by("-is_default", "slug")
         others = [
             {
                 "name": site.name,

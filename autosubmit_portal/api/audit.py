@@ -20,6 +20,7 @@ from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
 from autosubmit_portal.api.shapes.actions import AuditItem, AuditList
 from autosubmit_portal.audit.models import AuditEntry
+from experiments.entries import entries_visible_to
 
 # The columns of an entry in the order of the answer, and their names in the trail.
 COLUMNS = {
@@ -71,11 +72,12 @@ class AuditView(PortalView):
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
 
         JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
-        all entries that match, whole, as a stream. Needs the permission `audit.view_auditentry`.
+        all entries that match, whole, as a stream. Needs the permission `audit.view_auditentry`; a manager in a team or
+        at a site reads the entries about their experiments.
         """
         query = AuditQuery.of(request)
         policy.require_view(request.user, AuditEntry)
-        found = _matching(query)
+        found = _matching(query, entries_visible_to(request.user))
         match request.accepted_renderer.format:
             case "jsonl":
                 return _stream(json_lines(_all(found)), JSONLinesRenderer)
@@ -96,17 +98,19 @@ class AuditEntryView(PortalView):
         errors=[400, 404],
     )
     def get(self, request: Request, entry_id: int) -> Response:
-        """Show one entry of the trail, whole. Needs the permission `audit.view_auditentry`."""
+        """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
         policy.require_view(request.user, AuditEntry)
-        row = AuditEntry.objects.filter(pk=entry_id).values(*COLUMNS.values()).first()
+        row = entries_visible_to(request.user).filter(pk=entry_id).values(*COLUMNS.values()).first()
         if row is None:
             raise NotFound(f"There is no entry {entry_id}.")
         return Response(_entry(row))
 
 
-def _matching(query: Mapping[str, Any]) -> QuerySet[AuditEntry, dict[str, Any]]:
-    found: QuerySet[AuditEntry] = AuditEntry.objects.filter(
+def _matching(
+    query: Mapping[str, Any], entries: QuerySet[AuditEntry]
+) -> QuerySet[AuditEntry, dict[str, Any]]:
+    found: QuerySet[AuditEntry] = entries.filter(
         **{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query}
     )
     if "event" in query:

@@ -27,7 +27,8 @@ Shape = type[serializers.Serializer[Any]]
 ERRORS = {
     400: "A parameter or the body is wrong; `errors` says what is wrong with each.",
     401: "Nobody is signed in, or the token is unknown or has expired.",
-    403: "A permission is missing, which `permission` names; or another person is needed.",
+    403: "A role or a permission is missing: `detail` says where, `permission` what would do everywhere; or a second "
+    "person is needed.",
     404: "There is no such thing, or it may not be seen.",
     406: "The formats in `Accept` are not on offer.",
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",

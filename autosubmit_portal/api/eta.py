@@ -5,7 +5,6 @@ from dataclasses import asdict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
 from autosubmit_portal.api.formats import PortalView
@@ -35,8 +34,7 @@ class EtaView(PortalView):
         last end. Chunks that run at the same time are not taken into account.
         """
         query = EtaQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_experiment(request, expid, query.get("site"), showing=Job)
         return Response(asdict(estimate(_chunk_jobs(experiment, query["section"]))))
 
 

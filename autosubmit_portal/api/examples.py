@@ -384,6 +384,26 @@ HEALTH = dict.fromkeys(
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}
 
+_NOT_ALLOWED = (
+    "ben may not do “Generate” on a000: the role manager in a team that covers a000 or at the site local is missing, "
+    "and so is the permission experiments.request_generate, which would allow it everywhere. Ask a manager for one of "
+    "them."
+)
+PERMISSIONS = {
+    "expid": "a000",
+    "site": "local",
+    "permissions": [
+        {
+            "kind": "run",
+            "title": "Start",
+            "allowed": True,
+            "via": "operator in the team ocean",
+            "reason": "ben may do “Start”: operator in the team ocean.",
+        },
+        {"kind": "generate", "title": "Generate", "allowed": False, "via": "", "reason": _NOT_ALLOWED},
+    ],
+}
+
 PROBLEMS: dict[int, dict[str, Any]] = {
     400: problem(
         400,
@@ -397,8 +417,8 @@ PROBLEMS: dict[int, dict[str, Any]] = {
     403: problem(
         403,
         "forbidden",
-        "ben may not do “Start”: the permission experiments.request_run is missing. Ask a manager.",
-        permission="experiments.request_run",
+        _NOT_ALLOWED,
+        permission="experiments.request_generate",
     ),
     404: problem(404, "not-found", "There is no experiment a0zz."),
     406: problem(406, "not-acceptable", "Could not satisfy the request Accept header."),

@@ -16,7 +16,12 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.filters.experiments import annotations_of, condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment, find_experiment_to_change, find_mirrored, find_site
+from autosubmit_portal.api.lookup import (
+    find_experiment,
+    find_experiment_to_change,
+    find_mirrored,
+    find_site_to_change,
+)
 from autosubmit_portal.api.pagination import page_info, read_page
 from autosubmit_portal.api.queries import (
     ActQuery,
@@ -78,7 +83,7 @@ class ExperimentsView(RevalidatedView):
         Experiments are created one at a time at each site; the action waits for its turn.
         """
         query = CreateQuery.of(request)
-        site = find_site(request, query.get("site"))
+        site = find_site_to_change(request, CREATE, query.get("site"))
         return fulfil(request, Wish(kind=CREATE, site=site, dry_run=query.get("dry_run")))
 
 

@@ -12,14 +12,15 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import FREEZE_ID, answer, operation
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import actor_of, find_site
+from autosubmit_portal.api.lookup import actor_of, find_site_to_change
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import FreezesQuery
 from autosubmit_portal.api.requests import checked, json_body
 from autosubmit_portal.api.shapes.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
 from autosubmit_portal.audit.origin import origin_of
-from experiments.actions.freeze import FreezePlan, end_freeze, freeze
+from experiments.actions.freeze import FreezePlan, end_freeze, freeze, require_freeze_somewhere
 from experiments.models import Experiment, Freeze, Site
+from experiments.permissions import FREEZE
 
 
 class FreezesView(PortalView):
@@ -63,15 +64,17 @@ class FreezesView(PortalView):
         job there. Needs the permission `experiments.freeze_site`.
         """
         Query.of(request)
+        actor, origin = actor_of(request), origin_of(request)
+        require_freeze_somewhere(actor, origin)
         body = checked(FreezeBody, json_body(request))
         plan = FreezePlan(
-            site=find_site(request, body.get("site")),
+            site=find_site_to_change(request, FREEZE, body.get("site")),
             platform=body.get("platform", ""),
             message=body["message"],
             starts_at=body.get("starts_at"),
             ends_at=body.get("ends_at"),
         )
-        made = freeze(plan, actor=actor_of(request), origin=origin_of(request))
+        made = freeze(plan, actor=actor, origin=origin)
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
 

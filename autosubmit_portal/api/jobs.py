@@ -10,7 +10,6 @@ from django.db.models.functions import Cast, Left, NullIf
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import (
     ETAG,
@@ -87,8 +86,7 @@ class JobsView(RevalidatedView):
     def get(self, request: Request, expid: str) -> Response:
         """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
         query = JobsQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_mirrored(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
@@ -134,8 +132,7 @@ class JobView(RevalidatedView):
         A job that waits has no times, but still the logs of the attempt before, if there was one.
         """
         query = JobQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_mirrored(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         shown = _detail(experiment, find_job(experiment, job))
         return Response(selected(shown, query.get("fields")))
 
@@ -160,8 +157,7 @@ class RelativesView(RevalidatedView):
     def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
         """Return the jobs at the other ends of the edges of a job, by name."""
         query = RelativesQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_mirrored(request, expid, query.get("site"))
+        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(**{edge: find_job_key(experiment, name)}).order_by("name")
         names = ("job_name", "status") if query["include_status"] else ("job_name",)

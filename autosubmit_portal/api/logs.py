@@ -19,7 +19,6 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
 from autosubmit_portal.api.errors import ProblemRenderer, problem
@@ -154,8 +153,7 @@ class Owner:
         """Return the owner that the address names, if whoever asks may see it."""
         if job is None:
             return cls(find_experiment(request, expid, query.get("site")), None)
-        policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_experiment(request, expid, query.get("site"), showing=Job)
         return cls(experiment, find_job(experiment, job))
 
     def open(self, name: str) -> Log:

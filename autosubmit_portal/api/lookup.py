@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
@@ -27,23 +27,29 @@ def actor_of(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def find_experiment(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
+def find_experiment(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
     """Return the experiment; at the only site that has it when none is named.
 
-    Raises Forbidden without the permission to see experiments, NotFound, or AmbiguousExpid.
+    `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
+    when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
     """
-    policy.require_view(request.user, Experiment)
-    return _only(_rows(request).with_active_action(), expid, site)
+    return _only(_rows(request, showing).with_active_action(), expid, site)
 
 
-def find_mirrored(request: HttpRequest, expid: str, site: str | None = None) -> Experiment:
+def find_mirrored(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
+    return _only(_rows(request, showing).only(*_OF_MIRROR), expid, site)
+
+
+def _rows(request: HttpRequest, showing: type[Model]) -> ExperimentQuerySet:
+    policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
-    return _only(_rows(request).only(*_OF_MIRROR), expid, site)
-
-
-def _rows(request: HttpRequest) -> ExperimentQuerySet:
-    return Experiment.objects.visible_to(request.user).select_related("site")
+    rows = Experiment.objects.visible_to(request.user).select_related("site")
+    return rows if showing is Experiment else rows.showing(showing, request.user)
 
 
 def _only(rows: QuerySet[Experiment], expid: str, site: str | None) -> Experiment:
@@ -99,18 +105,31 @@ def find_action(request: HttpRequest, action_id: int) -> Action:
     return action
 
 
-def find_site(request: HttpRequest, slug: str | None) -> Site:
-    """Return the site called `slug`, or the default one; raise InvalidParameters naming the sites there are."""
+def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: str | None) -> Site:
+    """Return the site called `slug`, or the default one, among those that whoever asks may see or may act on.
+
+    Raises Forbidden, which is recorded, to whom there is no site; InvalidParameters naming the sites there are.
+    """
+    is_free = policy.may_request_everywhere(request.user, kind)
+    sites = Site.objects.all() if is_free else Site.objects.visible_to(request.user)
+    site = sites.default() if slug is None else sites.filter(slug=slug).first()
+    if site:
+        return site
+    legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))
+    if not legal:
+        _require_somewhere(request, kind, slug or "")
     if slug is None:
-        default = Site.objects.default()
-        if default is None:
-            raise Conflict("There is no site yet. Add one in the console.")
-        return default
-    site = Site.objects.filter(slug=slug).first()
-    if site is None:
-        seen = Site.objects.order_by("slug") if policy.may_view(request.user, Site) else Site.objects.none()
-        raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {', '.join(map(str, seen))}."]})
-    return site
+        raise Conflict("There is no site yet. Add one in the console.")
+    raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})
+
+
+def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: str) -> None:
+    """Raise Forbidden unless whoever asks may act somewhere; that is recorded."""
+    try:
+        policy.require_request(request.user, kind)
+    except policy.Forbidden as refusal:
+        record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+        raise
 
 
 def _at(site: str | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from experiments.models import Action
 
 @extend_schema(exclude=True)
 class MetricsView(PortalView):
-    """The numbers of the portal, for whoever may see actions, or for everybody if PORTAL_METRICS_OPEN says so."""
+    """The numbers of the portal, for whoever may see all actions, or for everybody if PORTAL_METRICS_OPEN says so."""
 
     renderer_classes = (TextRenderer, JSONRenderer)
 
@@ -26,6 +26,6 @@ class MetricsView(PortalView):
     def get(self, request: Request) -> HttpResponse:
         """Answer in the format that `Accept` prefers among those of Prometheus."""
         if not settings.METRICS_OPEN:
-            policy.require_view(request.user, Action)
+            policy.require_view_of_all(request.user, Action)
         text, content_type = metrics.exposition(request.headers.get("Accept", ""))
         return HttpResponse(text, content_type=content_type, headers={"Cache-Control": "no-store"})

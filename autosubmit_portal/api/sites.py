@@ -26,10 +26,10 @@ class SitesView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """List the Autosubmit installations that the portal serves, with their health."""
+        """List the Autosubmit installations that you have anything to do with, with their health."""
         query = NewestFirstQuery.of(request)
         policy.require_view(request.user, Site)
-        page = read_page(request, Site.objects.all(), BY_SLUG, query)
+        page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
         return listing(page, SiteItem(page.rows, many=True).data)
 
 
@@ -47,7 +47,7 @@ class SiteView(PortalView):
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
         Query.of(request)
         policy.require_view(request.user, Site)
-        site = Site.objects.filter(slug=slug).first()
+        site = Site.objects.visible_to(request.user).filter(slug=slug).first()
         if site is None:
             raise NotFound(f"There is no site {slug}.")
         return Response(SiteItem(site).data)

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, RUN_ID, answer, operation
 from autosubmit_portal.api.formats import PortalView
@@ -53,7 +52,6 @@ class MetricsView(PortalView):
 def _source(request: Request, expid: str) -> Source:
     """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
     query = SiteQuery.of(request)
-    policy.require_view(request.user, Job)
-    experiment = find_experiment(request, expid, query.get("site"))
+    experiment = find_experiment(request, expid, query.get("site"), showing=Job)
     store = locate(experiment.site.home_folder, experiment.site.configuration_file)
     return store.metrics_database(experiment.expid)

@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
 from autosubmit_portal.api.formats import PortalView
@@ -34,8 +33,7 @@ class WrappersView(PortalView):
         Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.
         """
         query = SiteQuery.of(request)
-        policy.require_view(request.user, Job)
-        experiment = find_experiment(request, expid, query.get("site"))
+        experiment = find_experiment(request, expid, query.get("site"), showing=Job)
         return Response({"wrappers": _wrappers(experiment)})
 
 

@@ -68,7 +68,7 @@ def may_approve(action: Action, actor: User) -> bool:
 
 
 def _require_second_person(action: Action, actor: User) -> None:
-    policy.require_request(actor, action.catalogue_kind)
+    policy.require_request(actor, action.catalogue_kind, site=action.site, experiment=action.experiment)
     if actor.pk == action.actor_id:
         raise NotASecondPerson(f"{actor} asked for action {action.pk}: another person must approve it.")
 

@@ -25,7 +25,7 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
-    policy.require_request(actor, action.catalogue_kind)
+    policy.require_request(actor, action.catalogue_kind, site=action.site, experiment=action.experiment)
     if action.state == State.RUNNING:
         _cancel_running(action, origin)
     elif not move(

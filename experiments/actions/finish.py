@@ -4,12 +4,16 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
+from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.teams import add_experiment
+from autosubmit_portal.audit import trail
 from experiments import mirror
 from experiments.actions import queue
 from experiments.actions.preview import would_be_changes
-from experiments.actions.transition import move
+from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue import Target
 from experiments.models import Action, Experiment, State
@@ -96,17 +100,35 @@ def run_lives(action: Action) -> bool:
 
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
     experiment = _mirrored(action, expid)
-    ended = move(
-        action,
-        frm=State.RUNNING,
-        to=state,
-        ended_at=timezone.now(),
-        expid=expid,
-        experiment=experiment,
-        **changes,
-    )
+    with transaction.atomic():
+        ended = move(
+            action,
+            frm=State.RUNNING,
+            to=state,
+            ended_at=timezone.now(),
+            expid=expid,
+            experiment=experiment,
+            **changes,
+        )
+        if ended and experiment and action.catalogue_kind.target is Target.SITE:
+            _give_to_teams(action, experiment)
     if ended and action.catalogue_kind.target is Target.SITE:
         _send_next_creation(action)
+
+
+def _give_to_teams(action: Action, experiment: Experiment) -> None:
+    """Add what was created to the teams through which its actor might create it, unless their coverage has it."""
+    expected = ExpectedExperiment.objects.filter(action=action).select_related("team").order_by("team__slug")
+    for row in expected:
+        if add_experiment(row.team, experiment):
+            trail.record(
+                "team.experiment_added",
+                origin=on_behalf_of(action),
+                subject=f"team {row.team}",
+                site=action.site.slug,
+                expid=experiment.expid,
+                action_id=action.pk,
+            )
 
 
 def _mirrored(action: Action, expid: str) -> Experiment | None:

@@ -5,9 +5,12 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.scope import scope_of
+from autosubmit_portal.access.teams import managed_sites
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -34,7 +37,7 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
     Raises Forbidden without the permission to freeze, or InvalidParameters; both are recorded.
     """
     try:
-        policy.require_request(actor, FREEZE)
+        _require_freeze(actor, plan.site)
         starts_at = _checked_start(plan)
     except (policy.Forbidden, Refusal) as refusal:
         _record_refusal(plan.site, refusal, origin)
@@ -58,12 +61,33 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
     Raises Forbidden, or Conflict when it is over already; both are recorded.
     """
     try:
-        policy.require_request(actor, FREEZE)
+        _require_freeze(actor, frozen.site)
         if not _end(frozen, timezone.now(), origin):
             raise Conflict(f"The freeze of {frozen} is over already.")
     except (policy.Forbidden, Refusal) as refusal:
         _record_refusal(frozen.site, refusal, origin)
         raise
+
+
+def require_freeze_somewhere(actor: User, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, unless there is a site that the actor may freeze."""
+    if not sites_to_freeze(actor).exists():
+        refusal = _forbidden(actor, "any site")
+        _record_refusal(None, refusal, origin)
+        raise refusal
+
+
+def may_freeze(actor: policy.Actor, site: Site) -> bool:
+    """Answer whether the actor may freeze the site and its platforms: its managers may, not those of teams there."""
+    return sites_to_freeze(actor).filter(pk=site.pk).exists()
+
+
+def sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
+    """Return the sites that the actor may freeze."""
+    if policy.may_request_everywhere(actor, FREEZE):
+        return Site.objects.all()
+    is_limited = scope_of(actor).teams is not None or not policy.may_request(actor, FREEZE)
+    return Site.objects.none() if is_limited else Site.objects.filter(pk__in=managed_sites(actor))
 
 
 def end_overdue_freezes(queue_name: str) -> None:
@@ -85,6 +109,20 @@ def frozen_reason_of(action: Action) -> str:
     """Return why an action that was asked for may not start now; blank if it may."""
     submits = action.catalogue_kind.submits_jobs(action.parameters)
     return frozen_reason(action.experiment) if submits else ""
+
+
+def _require_freeze(actor: User, site: Site) -> None:
+    if not may_freeze(actor, site):
+        raise _forbidden(actor, str(site))
+
+
+def _forbidden(actor: User, what: str) -> policy.Forbidden:
+    permission = f"experiments.{FREEZE.permission}"
+    reason = (
+        f"{actor} may not freeze {what}: the role manager at the site is missing, and so is the permission "
+        f"{permission}, which would allow it everywhere. Ask a manager for one of them."
+    )
+    return policy.Forbidden(reason, permission)
 
 
 def _checked_start(plan: FreezePlan) -> datetime:
@@ -128,7 +166,7 @@ def _record(frozen: Freeze, event: str, origin: Origin) -> None:
     )
 
 
-def _record_refusal(site: Site, refusal: Exception, origin: Origin) -> None:
-    trail.record(
-        "freeze.refused", origin=origin, subject=f"freeze of {site}", site=site.slug, message=str(refusal)
-    )
+def _record_refusal(site: Site | None, refusal: Exception, origin: Origin) -> None:
+    slug = site.slug if site else ""
+    subject = f"freeze of {slug}".removesuffix(" of ")
+    trail.record("freeze.refused", origin=origin, subject=subject, site=slug, message=str(refusal))

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -137,7 +138,7 @@ def record_early_refusal(
 
 
 def _first_or_new(request: Request) -> Action:
-    policy.require_request(request.actor, request.kind)
+    _require_permission(request)
     first = _first(request)
     if first:
         return first
@@ -156,9 +157,14 @@ def _first(request: Request) -> Action | None:
     return first_action(request.actor, request.key) if request.key else None
 
 
+def _require_permission(request: Request) -> None:
+    policy.require_request(request.actor, request.kind, site=request.site, experiment=request.experiment)
+
+
 def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
-    policy.require_request(request.actor, request.kind)
+    _require_permission(request)
     parameters = validated(request.kind, request.parameters)
+    _require_visible_source(request, parameters)
     _require_site(request)
     _require_no_freeze(request, parameters)
     if request.experiment:
@@ -184,6 +190,18 @@ def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
     reason = frozen_reason(request.experiment) if request.kind.submits_jobs(parameters) else ""
     if reason:
         raise Conflict(reason)
+
+
+def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> None:
+    """Refuse to copy an experiment that the actor may not see; whoever sees all may copy what is not mirrored yet."""
+    for option in (option for option in request.kind.options if option.is_expid):
+        expid = parameters.get(option.name)
+        if not expid or policy.may_view_all(request.actor, Experiment):
+            continue
+        seen = Experiment.objects.visible_to(request.actor)
+        if not seen.filter(site=request.site, expid=expid).exists():
+            text = f"There is no experiment {expid} at the site {request.site}."
+            raise InvalidParameters({option.name: [text]})
 
 
 def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
@@ -237,6 +255,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 is_dry_run=request.kind.is_dry_run,
                 **_waits(request),
             )
+            _expect(request, action)
             record(action, "action.requested", origin=request.origin)
             if action.state == State.QUEUED:
                 queue.send(action)
@@ -253,6 +272,15 @@ def _waits(request: Request) -> dict[str, Any]:
         return {}
     expires_at = timezone.now() + timedelta(hours=request.site.approval_hours)
     return {"state": State.AWAITING_APPROVAL, "approval_expires_at": expires_at}
+
+
+def _expect(request: Request, action: Action) -> None:
+    """Note the teams whose experiment a creation makes."""
+    if request.kind.target is Target.SITE:
+        teams = policy.teams_of_new(request.actor, request.kind, request.site)
+        ExpectedExperiment.objects.bulk_create(
+            ExpectedExperiment(team_id=team, action=action) for team in sorted(teams)
+        )
 
 
 def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:

@@ -37,7 +37,8 @@ class Option:
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
-    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant.
+    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant, `is_expid` the name of
+    another experiment.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Option:
     separator: str = " "
     example: Any = None
     selects_jobs: bool = False
+    is_expid: bool = False
 
     def elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""

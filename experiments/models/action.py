@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.models import ExpectedExperiment
 from experiments.autosubmit.command import Command
 from experiments.catalogue import CATALOGUE, ActionKind
 from experiments.models.experiment import Experiment
@@ -47,8 +48,13 @@ class ActionQuerySet(models.QuerySet["Action"]):
         return self.defer(*LONG_FIELDS)
 
     def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ActionQuerySet":
-        """Those that the actor may see."""
-        return self if policy.may_view(actor, self.model) else self.none()
+        """Those that the actor may see, by their experiment; while one is being created: by its site, team or actor."""
+        condition = policy.seen(actor, self.model, "experiment__")
+        if not condition:
+            return self.none() if condition is None else self
+        expected = ExpectedExperiment.objects.filter(team__in=policy.own_teams(actor)).values("action_id")
+        creations = Q(site__in=policy.whole_sites(actor, self.model)) | Q(actor=actor.pk) | Q(pk__in=expected)
+        return self.filter(condition | Q(experiment=None) & creations)
 
 
 class Action(models.Model):

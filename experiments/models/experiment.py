@@ -23,7 +23,13 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
 
     def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ExperimentQuerySet":
         """Those that the actor may see."""
-        return self if policy.may_view(actor, self.model) else self.none()
+        return policy.visible(self, actor)
+
+    def showing(
+        self, model: type[models.Model], actor: "AbstractBaseUser | AnonymousUser"
+    ) -> "ExperimentQuerySet":
+        """Those of which the actor may see the rows of `model`, such as their jobs."""
+        return policy.visible(self, actor, model=model)
 
     def with_active_action(self) -> "models.QuerySet[Any]":
         """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""

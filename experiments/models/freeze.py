@@ -23,8 +23,10 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
     """Freezes."""
 
     def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "FreezeQuerySet":
-        """All of them to whoever may see the sites."""
-        return self if policy.may_view(actor, Site) else self.none()
+        """Those of the sites that the actor may see."""
+        if policy.may_view_all(actor, Site):
+            return self
+        return self.filter(site__in=Site.objects.visible_to(actor))
 
     def current(self) -> "FreezeQuerySet":
         """Those that are not over: they hold, or are planned."""

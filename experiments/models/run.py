@@ -1,8 +1,22 @@
 """A run of an experiment, from Autosubmit's own history."""
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 
+from autosubmit_portal.access import policy
 from experiments.models.experiment import Experiment
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    """Runs."""
+
+    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "RunQuerySet":
+        """Those of the experiments that the actor may see."""
+        return policy.visible(self, actor, path="experiment__")
 
 
 class Run(models.Model):
@@ -21,6 +35,8 @@ class Run(models.Model):
     running = models.PositiveIntegerField(default=0)
     submitted = models.PositiveIntegerField(default=0)
     suspended = models.PositiveIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -2,17 +2,34 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from autosubmit_portal.access import policy
 from experiments.catalogue import CATALOGUE, ActionKind
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 class SiteQuerySet(models.QuerySet["Site"]):
     """Sites."""
+
+    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "SiteQuerySet":
+        """Those at which the actor has a role, a team with something to cover, or an experiment to see."""
+        from experiments.models.experiment import Experiment
+
+        if policy.may_view_all(actor, self.model):
+            return self
+        if not policy.may_view(actor, self.model):
+            return self.none()
+        theirs = policy.visible(Experiment.objects.all(), actor, model=self.model)
+        named = policy.named_sites(actor, self.model)
+        return self.filter(Q(pk__in=named) | Q(pk__in=theirs.order_by().values("site_id")))
 
     def default(self) -> "Site | None":
         """The site that is meant when none is named."""

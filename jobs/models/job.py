@@ -1,6 +1,21 @@
 """A job of an experiment, as mirrored from its job list and history."""
 
+from typing import TYPE_CHECKING
+
 from django.db import models
+
+from autosubmit_portal.access import policy
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs."""
+
+    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "JobQuerySet":
+        """Those of the experiments whose jobs the actor may see."""
+        return policy.visible(self, actor, path="experiment__")
 
 
 class Job(models.Model):
@@ -36,6 +51,8 @@ class Job(models.Model):
     err_log = models.CharField(max_length=300, blank=True)
     out_log_remote = models.CharField(max_length=500, blank=True)
     err_log_remote = models.CharField(max_length=500, blank=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["experiment", "name"], name="jobs_unique_name")]

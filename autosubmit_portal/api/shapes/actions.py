@@ -72,8 +72,12 @@ class ActionItem(serializers.Serializer[Action]):
 class RejectBody(serializers.Serializer[Any]):
     """Why an action is rejected."""
 
+    # Not required here: `reject` says so, to whom it may, and records it like every other refusal.
     reason = serializers.CharField(
-        max_length=2000, help_text="Why, for the person who asked; kept in the trail."
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="Why, for the person who asked; kept in the trail. Required.",
     )
 
 

@@ -17,7 +17,9 @@ class Problem(serializers.Serializer[Any]):
         required=False,
         help_text="Of a 400: what is wrong with each parameter.",
     )
-    permission = serializers.CharField(required=False, help_text="Of a 403: the permission that is missing.")
+    permission = serializers.CharField(
+        required=False, help_text="Of a 403: the permission that would do everywhere."
+    )
     action_id = serializers.IntegerField(required=False, help_text="Of a 409: the action that is in the way.")
     action = serializers.CharField(required=False, help_text="Of a 409: the address of that action.")
     sites = serializers.ListField(

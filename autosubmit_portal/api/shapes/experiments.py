@@ -136,6 +136,24 @@ class SiteItem(serializers.Serializer[Site]):
         return not site.problem
 
 
+class PermissionItem(serializers.Serializer[Any]):
+    """Whether an action may be requested, and why."""
+
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    allowed = serializers.BooleanField()
+    via = serializers.CharField(help_text="The role or the permission that allows it; blank if none does.")
+    reason = serializers.CharField(help_text="The decision in words: of a refusal, what is missing.")
+
+
+class PermissionList(serializers.Serializer[Any]):
+    """What may be requested of an experiment."""
+
+    expid = serializers.CharField()
+    site = serializers.CharField()
+    permissions = PermissionItem(many=True)
+
+
 class SiteList(Listing):
     """The sites."""
 

@@ -1,0 +1,255 @@
+"""Who gets what from every address of the portal: the URL configuration is walked, and an unknown route fails.
+
+Each row says what four people get: nobody who has signed in, an account without any role (`bare`), a viewer in a team
+that covers other experiments (`stranger`), and a viewer in the team that covers a000 (`viewer`). 302 is the way to the
+sign-in for the first two, and elsewhere a redirect inside of the console.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
+
+from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit.models import AuditEntry
+from experiments.models import Action, Experiment, Freeze, Run, State
+from jobs.models import Job
+from tests import factories
+from tests.test_queries import address_of
+
+FORM = "application/x-www-form-urlencoded"
+PEOPLE = ("anonymous", "bare", "stranger", "viewer")
+API = "v4/experiments/<name:expid>"
+TABLE = f"""
+GET   healthz                                     200 200 200 200
+GET   metrics                                     401 403 403 403
+GET   v4                                          401 200 200 200
+GET   v4/                                         401 200 200 200
+GET   v4/schema                                   401 200 200 200
+GET   v4/docs                                     401 200 200 200
+GET   v4/experiments                              401 403 200 200
+POST  v4/experiments                              401 403 403 403
+GET   {API}                                       401 403 404 200
+POST  {API}                                       401 403 404 403
+PATCH {API}                                       401 403 404 403
+GET   {API}/permissions                           401 403 404 200
+GET   {API}/runs                                  401 403 404 200
+GET   {API}/runs/<int:run_id>/config              401 403 404 409
+GET   {API}/runs/<int:run_id>/user-metrics        401 403 404 503
+GET   {API}/user-metrics-runs                     401 403 404 503
+GET   {API}/filesystem-config                     401 403 404 409
+GET   {API}/wrappers                              401 403 404 200
+GET   {API}/eta                                   401 403 404 400
+GET   {API}/jobs                                  401 403 404 200
+PATCH {API}/jobs                                  401 403 404 403
+GET   {API}/jobs/<name:job>                       401 403 404 200
+PATCH {API}/jobs/<name:job>                       401 403 404 403
+GET   {API}/jobs/<name:job>/parents               401 403 404 200
+GET   {API}/jobs/<name:job>/children              401 403 404 200
+GET   {API}/jobs/<name:job>/logs                  401 403 404 503
+GET   {API}/jobs/<name:job>/logs/<name:log>       401 403 404 503
+GET   {API}/logs                                  401 403 404 503
+GET   {API}/logs/<name:log>                       401 403 404 503
+GET   v4/actions                                  401 403 200 200
+POST  v4/actions                                  401 400 400 400
+GET   v4/actions/<int:action_id>                  401 403 404 200
+GET   v4/actions/<int:action_id>/output           401 403 404 200
+POST  v4/actions/<int:action_id>/cancel           401 403 404 403
+POST  v4/actions/<int:action_id>/approve          401 403 404 403
+POST  v4/actions/<int:action_id>/reject           401 403 404 403
+GET   v4/audit                                    401 403 403 403
+GET   v4/audit/<int:entry_id>                     401 403 403 403
+GET   v4/freezes                                  401 403 200 200
+POST  v4/freezes                                  401 403 403 403
+GET   v4/freezes/<int:freeze_id>                  401 403 404 200
+DELETE v4/freezes/<int:freeze_id>                 401 403 404 403
+GET   v4/sites                                    401 403 200 200
+GET   v4/sites/<name:slug>                        401 403 404 200
+
+GET   health                                      302 302 403 403
+GET   .                                           302 302 200 200
+GET   login                                       200 200 302 302
+GET   logout                                      302 302 405 405
+GET   password_change                             302 302 200 200
+GET   password_change/done                        302 302 200 200
+GET   autocomplete                                302 302 403 403
+GET   jsi18n                                      302 302 200 200
+GET   r/<path:content_type_id>/<path:object_id>   302 302 404 404
+
+GET   experiments/experiment                                       302 302 200 200
+GET   experiments/experiment/<path:object_id>/change               302 302 404 200
+POST  experiments/experiment/<path:object_id>/change               302 302 404 403
+GET   experiments/experiment/<int:object_id>/configuration         302 302 404 200
+GET   experiments/experiment/<int:object_id>/log/<str:name>        302 302 404 404
+GET   experiments/experiment/<int:object_id>/request/<str:name>    302 302 404 403
+POST  experiments/experiment/<int:object_id>/request/<str:name>    302 302 404 403
+POST  experiments/experiment/<int:object_id>/request/<str:name>/preview   302 302 404 200
+GET   jobs/job                                                     302 302 200 200
+POST  jobs/job                                                     302 302 200 200
+GET   jobs/job/<path:object_id>/change                             302 302 404 200
+GET   jobs/job/<int:object_id>/log/<str:name>                      302 302 404 404
+GET   jobs/job/<int:object_id>/request/<str:name>                  302 302 404 403
+POST  jobs/job/<int:object_id>/request/<str:name>                  302 302 404 403
+POST  jobs/job/<int:object_id>/request/<str:name>/preview          302 302 404 200
+GET   jobs/job/request/<str:name>                                  302 302 302 302
+POST  jobs/job/request/<str:name>                                  302 302 404 403
+POST  jobs/job/request/<str:name>/preview                          302 302 404 200
+GET   experiments/run                                              302 302 200 200
+GET   experiments/run/<path:object_id>/change                      302 302 404 200
+GET   experiments/action                                           302 302 200 200
+GET   experiments/action/<path:object_id>/change                   302 302 404 200
+GET   experiments/action/<int:object_id>/output/<int:step>         302 302 404 200
+POST  experiments/action/<int:object_id>/cancel                    302 302 404 302
+POST  experiments/action/<int:object_id>/approve                   302 302 404 302
+POST  experiments/action/<int:object_id>/reject                    302 302 404 302
+
+GET   experiments/freeze                                           302 302 200 200
+GET   experiments/freeze/add                                       302 302 403 403
+POST  experiments/freeze/add                                       302 302 403 403
+GET   experiments/freeze/<path:object_id>/change                   302 302 404 200
+POST  experiments/freeze/<path:object_id>/change                   302 302 404 403
+POST  experiments/freeze/<int:object_id>/end                       302 302 404 302
+
+GET   experiments/site                                             302 302 200 200
+GET   experiments/site/add                                         302 302 403 403
+POST  experiments/site/add                                         302 302 403 403
+GET   experiments/site/<path:object_id>/change                     302 302 404 200
+POST  experiments/site/<path:object_id>/change                     302 302 403 403
+GET   experiments/site/<path:object_id>/delete                     302 302 403 403
+GET   experiments/site/<path:object_id>/history                    302 302 404 200
+GET   experiments/site/<path:object_id>                            302 302 302 302
+GET   experiments/site/<int:object_id>/request/<str:name>          302 302 404 403
+POST  experiments/site/<int:object_id>/request/<str:name>          302 302 404 403
+POST  experiments/site/<int:object_id>/request/<str:name>/preview  302 302 404 200
+
+GET   audit/auditentry                                302 302 403 403
+GET   audit/auditentry/<path:object_id>/change        302 302 403 403
+
+GET   access/apitoken                                 302 302 200 200
+GET   access/apitoken/add                             302 302 200 200
+GET   access/apitoken/<path:object_id>/delete         302 302 403 403
+
+GET   access/team                                     302 302 200 200
+GET   access/team/add                                 302 302 403 403
+POST  access/team/add                                 302 302 403 403
+GET   access/team/<path:object_id>/change             302 302 404 200
+POST  access/team/<path:object_id>/change             302 302 403 403
+GET   access/team/<path:object_id>/delete             302 302 403 403
+POST  access/team/<path:object_id>/delete             302 302 403 403
+GET   access/team/<path:object_id>/history            302 302 404 200
+GET   access/team/<path:object_id>                    302 302 302 302
+"""
+# What only some accounts manage is refused to all four alike.
+MANAGED = ("access/siterole", "access/siteaccount", "access/sitepolicy", "auth/user", "auth/group")
+PAGES = ("", "/add", "/<path:object_id>/change", "/<path:object_id>/delete")
+# What the addresses that change something need besides, to be understood at all.
+QUERIES = {f"POST {API}": "?action=run", f"PATCH {API}/jobs": "?status=READY"}
+
+
+def rows() -> Iterator[tuple[str, str, list[int]]]:
+    """Yield method, route and the four statuses of each row."""
+    for line in filter(None, TABLE.splitlines()):
+        method, route, *statuses = line.split()
+        yield method, "" if route == "." else route, [int(status) for status in statuses]
+    for model in MANAGED:
+        yield from (("GET", model + page, [302, 302, 403, 403]) for page in PAGES)
+        yield "GET", f"{model}/<path:object_id>", [302, 302, 302, 302]
+        history = 403 if model.startswith("auth") else 404
+        yield "GET", f"{model}/<path:object_id>/history", [302, 302, history, history]
+    yield "GET", "auth/user/<id>/password", [302, 302, 403, 403]
+
+
+def walked(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield method and route of whatever the URL configuration leads to; pages take any method."""
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from walked(pattern.url_patterns, route)
+        elif isinstance(pattern.pattern, RoutePattern):
+            view = getattr(pattern.callback, "cls", None)
+            methods = [name for name in ("get", "post", "put", "patch", "delete") if hasattr(view, name)]
+            yield from ((method.upper(), _plain(route)) for method in methods or ["any"])
+
+
+def _plain(route: str) -> str:
+    return route if route == "v4/" else route.rstrip("/")
+
+
+def test_every_route_is_in_the_table() -> None:
+    told = {(method, route) for method, route, _ in rows()}
+    pages = {("ANY", route) for _, route, _ in rows()}
+    assert set(walked(get_resolver().url_patterns)) - told - pages == set()
+    assert {route for _, route, _ in rows()} - {
+        route for _, route in walked(get_resolver().url_patterns)
+    } <= {"v4/"}
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, Client]:
+    """The four, and a row of everything: that of a000 is first."""
+    site = factories.create_site(slug="local", is_default=True)
+    experiment = factories.create_experiment(site, expid="a000")
+    factories.create_job(experiment, "a000_POST")
+    factories.create_run(experiment, run_id=1)
+    factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_freeze(site)
+    elsewhere = factories.create_experiment(expid="b000")
+    made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
+    factories.create_team((made["viewer"], Role.VIEWER), covers={"site": site})
+    factories.create_team((made["stranger"], Role.VIEWER), covers={"site": elsewhere.site})
+    manager = factories.create_user(Role.MANAGER)
+    factories.create_token(manager)
+    SiteRole.objects.create(user=manager, site=site, role=Role.MANAGER)
+    SiteAccount.objects.create(user=manager, site=site, unix_name="ana")
+    SitePolicy.objects.create(site=site)
+    AuditEntry.objects.create(event="x", door="api", site="local", expid="a000")
+    return {"anonymous": Client()} | {name: signed_in(user) for name, user in made.items()}
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def status_of(client: Client, method: str, route: str) -> int:
+    address = "/r/1/1/" if route.startswith("r/") else address_of(route)
+    if route.startswith("jobs/job/request"):
+        answer: Any = client.generic(method, address, f"selection={Job.objects.get().pk}", FORM)
+    else:
+        address += QUERIES.get(f"{method} {route}", "")
+        answer = client.generic(method, address, "{}", "application/json")
+    b"".join(answer) if getattr(answer, "streaming", False) else answer.content
+    return int(answer.status_code)
+
+
+@pytest.mark.parametrize("part", ["v4", "experiments", "jobs", "access", "auth", ""])
+def test_everybody_gets_what_the_table_says(people: dict[str, Client], part: str) -> None:
+    found, expected = {}, {}
+    for method, route, statuses in rows():
+        if _part_of(route) == part:
+            name = f"{method} {route}"
+            expected[name] = statuses
+            found[name] = [status_of(client, method, route) for client in people.values()]
+    assert found == expected
+
+
+def _part_of(route: str) -> str:
+    first = route.partition("/")[0]
+    return first if first in ("v4", "experiments", "jobs", "access", "auth") else ""
+
+
+def test_nothing_was_changed_by_asking(people: dict[str, Client]) -> None:
+    models = (Action, Experiment, Freeze, Job, Run, SiteRole)
+    before = [model._default_manager.count() for model in models]
+    for method, route, _ in rows():
+        if method != "GET":
+            for client in people.values():
+                status_of(client, method, route)
+    assert [model._default_manager.count() for model in models] == before
+    assert not Freeze.objects.exclude(ended_at=None).exists()
