@@ -179,8 +179,8 @@ def queue(evidence: Evidence) -> Iterator[Finding]:
 
 def oldest_queued() -> dict[str, datetime]:
     """Return since when the oldest queued action of each queue waits."""
-    queued = Action.objects.filter(state=State.QUEUED).values_list("site__queue")
-    return dict(queued.annotate(Min("requested_at")).order_by("site__queue"))
+    queued = Action.objects.with_queued_at().filter(state=State.QUEUED).values_list("site__queue")
+    return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 
 def mirror(evidence: Evidence) -> Iterator[Finding]:

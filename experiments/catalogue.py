@@ -36,6 +36,14 @@ class Target(StrEnum):
     JOBS = "jobs"
 
 
+def _never(_parameters: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _always(_parameters: Mapping[str, Any]) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ActionKind:
     """One kind of action; there is one object of each.
@@ -48,7 +56,9 @@ class ActionKind:
     it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
     person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
     instead of `POST ?action=`. `stands_in_for` names the kind whose place it takes on pages while only this one is
-    possible. `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
+    possible. `submits_jobs` answers whether, with these parameters, jobs are sent to a platform: a freeze refuses
+    that. `is_urgent` kinds wait for nobody's approval. `is_dry_run` marks the twin of a kind that Autosubmit
+    carries out without saving.
     """
 
     name: str
@@ -69,6 +79,8 @@ class ActionKind:
     loses: tuple[Loss, ...] = ()
     is_edit: bool = False
     stands_in_for: str = ""
+    is_urgent: bool = False
+    submits_jobs: Callable[[Mapping[str, Any]], bool] = _never
     is_dry_run: bool = False
 
     @property
@@ -127,6 +139,7 @@ def _dry_run_of(kind: ActionKind) -> ActionKind:
         tells=None,
         warning="",
         loses=(),
+        submits_jobs=_never,
         is_dry_run=True,
     )
 
@@ -152,6 +165,7 @@ RUN = ActionKind(
     role=Role.OPERATOR,
     steps=(RUN_COMMAND,),
     requires=(preconditions.has_job_list, preconditions.not_running),
+    submits_jobs=_always,
 )
 
 STOP = ActionKind(
@@ -184,6 +198,7 @@ STOP = ActionKind(
     tells=preconditions.jobs_left_active,
     may_overtake=True,
     may_be_late=True,  # Autosubmit answers that nothing was running
+    is_urgent=True,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
     loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),
@@ -239,6 +254,7 @@ RESTART = ActionKind(
     ),
     requires=(preconditions.has_job_list, preconditions.not_running),
     preview=previews.restart,
+    submits_jobs=_always,
     loses=(losses.when("force", losses.active_jobs),),
 )
 
@@ -326,6 +342,12 @@ SET_STATUS = ActionKind(
     preview=previews.set_status,
 )
 
+
+def _lets_jobs_start(parameters: Mapping[str, Any]) -> bool:
+    """Answer whether a run sends jobs off when these get their new status, or those that wait for them."""
+    return parameters.get("status") in ("READY", "COMPLETED", "WAITING")
+
+
 SET_STATUS_LIVE = ActionKind(
     name="set_status_live",
     title="Set status while running",
@@ -347,6 +369,7 @@ SET_STATUS_LIVE = ActionKind(
     ensures=(preconditions.jobs_were_changed,),
     tells=preconditions.jobs_are_now,
     preview=previews.set_status_live,
+    submits_jobs=_lets_jobs_start,
     may_overtake=True,
     ends_with_run=True,
     stands_in_for=SET_STATUS.name,

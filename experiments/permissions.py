@@ -1,5 +1,6 @@
-"""One permission per action kind, and the groups that hold them, kept in step with the catalogue."""
+"""One permission per action kind and one to freeze, and the groups that hold them, kept in step with the catalogue."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +14,19 @@ from experiments.catalogue import CATALOGUE
 MANAGE = ("add_site", "change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that is permitted as an action kind is, but is none: it is done at once, and to a site."""
+
+    name: str
+    title: str
+    permission: str
+    role: Role
+
+
+FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER)
+
+
 def synchronise_permissions(**_: Any) -> None:
     """Create the permissions that are missing and give each new one to the groups of its role and above.
 
@@ -24,6 +38,7 @@ def synchronise_permissions(**_: Any) -> None:
     for kind in CATALOGUE.values():
         _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
     _make("axes.AccessAttempt", LIFT_LOCKOUTS, "Can see and lift lockouts", Role.MANAGER)
+    _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
     _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 
 

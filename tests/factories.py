@@ -14,7 +14,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
 from experiments.catalogue import CATALOGUE
-from experiments.models import Action, Experiment, Run, Site
+from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job, JobDependency
 
 _numbers = count(1)
@@ -72,6 +72,11 @@ def create_action(experiment: Experiment, **values: Any) -> Action:
         "may_overtake": kind.may_overtake,
     }
     return Action.objects.create(site=experiment.site, experiment=experiment, **defaults | values)
+
+
+def create_freeze(site: Site, **values: Any) -> Freeze:
+    """Freeze the site from now on, without an end."""
+    return Freeze.objects.create(site=site, **{"message": "Maintenance", "made_by_name": "somebody"} | values)
 
 
 def create_user(*roles: Role, **values: Any) -> User:

@@ -21,7 +21,7 @@ from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
-from experiments.models import Action, Experiment, Run, State
+from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
 from tests import factories
 
@@ -76,6 +76,8 @@ def _filled(route: str, variable: str) -> str:
             return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
         case "action_id":
             return str(Action.objects.order_by("pk")[0].pk)
+        case "freeze_id":
+            return str(Freeze.objects.order_by("pk")[0].pk)
         case "entry_id":
             return str(AuditEntry.objects.order_by("pk")[0].pk)
         case "name":
@@ -91,6 +93,7 @@ def rows(admin_user: User) -> Experiment:
     factories.create_job(experiment, "a000_POST")
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_freeze(site, platform="MN5")
     factories.create_token(admin_user)
     factories.create_worker()
     factories.create_failed_sign_in()
@@ -126,6 +129,7 @@ def multiply(experiment: Experiment) -> None:
         factories.create_token(user)
         factories.create_worker()
         factories.create_failed_sign_in()
+        factories.create_freeze(experiment.site, platform=f"HPC{number}")
         create_rights(user, other)
         SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)

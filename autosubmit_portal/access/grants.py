@@ -4,7 +4,7 @@ They are read in one query for each request, and only when the permissions that 
 answer the question already.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -129,6 +129,17 @@ class Grants:
             elif site is None or _is_at(grant, site):
                 yield grant
 
+    def look_up(self, experiments: Iterable[int]) -> None:
+        """Read to which teams these experiments were added by hand, at once instead of one by one."""
+        wanted = set(experiments) - self._picked.keys()
+        teams = {grant.team for grant in self.held if grant.team is not None}
+        found: dict[int, set[int]] = {experiment: set() for experiment in wanted}
+        if wanted and teams:
+            rows = TeamExperiment.objects.filter(experiment__in=wanted, team__in=teams)
+            for experiment, team in rows.values_list("experiment_id", "team_id"):
+                found[experiment].add(team)
+        self._picked |= {experiment: frozenset(picked) for experiment, picked in found.items()}
+
     def _is_on(self, grant: Grant, experiment: Placed) -> bool:
         if grant.part and grant.part.has(experiment):
             return True
@@ -136,10 +147,7 @@ class Grants:
 
     def _picking(self, experiment: int) -> frozenset[int]:
         """Return the teams that the experiment was added to by hand; asked for once for each experiment."""
-        if experiment not in self._picked:
-            teams = {grant.team for grant in self.held if grant.team is not None}
-            rows = TeamExperiment.objects.filter(experiment=experiment, team__in=teams)
-            self._picked[experiment] = frozenset(rows.values_list("team_id", flat=True))
+        self.look_up([experiment])
         return self._picked[experiment]
 
 

@@ -5,7 +5,7 @@ from a team that covers the experiment, or from owning it where the site grants 
 docs/permissions.md has the rules for people.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -77,6 +77,12 @@ def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: A
 def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> bool:
     """Answer whether the actor may request actions of this kind there; somewhere, if nothing is named."""
     return decide(actor, kind, site=site, experiment=experiment).allowed
+
+
+def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
+    """Read at once what the decisions about these experiments will ask for."""
+    if not getattr(actor, "is_superuser", False):
+        grants_of(actor).look_up(experiments)
 
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import filters, output, presentation
 from autosubmit_portal.admin.actions import address_of_action, refusal_text
-from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.approval import ApprovalPages, what_waits
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.experiment import entries_of
+from autosubmit_portal.admin.request_pages import MOST_CHANGES
 from autosubmit_portal.audit.origin import origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
@@ -30,8 +31,8 @@ FORCE = "force"
 
 
 @admin.register(Action, site=console)
-class ActionAdmin(ReadOnlyAdmin):
-    """Actions. One that waits, or whose command is no run, can be cancelled; nothing else changes here."""
+class ActionAdmin(ApprovalPages):
+    """Actions. One that waits, or whose command is no run, can be cancelled, and one that must be approved decided."""
 
     page_template = "admin/portal/action.html"
     live_seconds = 3
@@ -103,6 +104,8 @@ class ActionAdmin(ReadOnlyAdmin):
             "took": action_time(obj),
             "steps": [self._step(request, obj, number) for number in range(len(obj.command))],
             "may_cancel": may_cancel(request, obj),
+            **what_waits(request, obj),
+            "most_changes": MOST_CHANGES,
             "again": again_address(request, obj),
             "forced": forced_address(request, obj),
             "entries": entries_of(request, action_id=obj.pk),

@@ -22,7 +22,7 @@ from experiments.actions.preview import effect_of
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
 from experiments.actions.request import Request, obstacle, preview_action, request_action, would_lose
 from experiments.catalogue import CATALOGUE, ActionKind, Target
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Site, State
 from experiments.previews import Effect
 
 
@@ -60,6 +60,7 @@ class Forecast:
     commands: Sequence[Sequence[str]] = ()
     effect: Effect | None = None
     loss: str = ""
+    needs_approval: bool = False
     refusal: Exception | None = None
 
     @property
@@ -185,6 +186,7 @@ def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: Act
             commands=preview_action(wanted),
             effect=effect_of(wanted),
             loss=would_lose(wanted),
+            needs_approval=wanted.needs_approval,
         )
     except (policy.Forbidden, Refusal) as refusal:
         return Forecast(subject=subject, refusal=refusal)
@@ -212,13 +214,15 @@ def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> N
         if answer.action:
             link = address_of_action(answer.action.pk)
             said = "this form was sent before, and made" if answer.action.is_replay else "requested as"
+            waits = answer.action.state == State.AWAITING_APPROVAL
             text = format_html(
-                '{} {}: {} <a href="{}">action {}</a>.',
+                '{} {}: {} <a href="{}">action {}</a>{}.',
                 kind.title,
                 answer.subject,
                 said,
                 link,
                 answer.action.pk,
+                ", which waits for the approval of a second person" if waits else "",
             )
             messages.success(request, text)
         elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):

@@ -32,6 +32,7 @@ NAVIGATION = (
     "Run",
     "Action",
     "Site",
+    "Freeze",
     "AuditEntry",
     "Team",
     "User",

@@ -14,7 +14,8 @@ from autosubmit_portal.admin.presentation import STATUSES
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, Target
 from experiments.entries import entries_visible_to
-from experiments.models import Action, Experiment, Run, Site, State
+from experiments.models import Action, Experiment, Freeze, Run, Site, State
+from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
 # A worker takes a queued action within a second.
@@ -34,9 +35,14 @@ def dashboard(user: Any) -> dict[str, Any]:
         "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
         "troubled": newest(experiments.exclude(problem="")),
         "sites": sites,
+        "freezes": list(
+            Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")
+        ),
         "failures": failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
         "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
+        "unapproved_actions": list(actions.awaiting_approval().order_by("pk")[: 2 * SHOWN_ROWS]),
+        "decided_actions": decided(actions, user),
         "waiting_actions": list(waiting(actions).order_by("pk")[:SHOWN_ROWS]),
         "failed_actions": failed_lately(actions),
         "active_actions": actions.active().count(),
@@ -90,9 +96,18 @@ def newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
     )
 
 
-def waiting(actions: QuerySet[Action]) -> QuerySet[Action]:
+def waiting(actions: ActionQuerySet) -> QuerySet[Any]:
     """Return the actions that no worker has taken for too long."""
-    return actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - WAITING_LONG)
+    return actions.with_queued_at().filter(state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG)
+
+
+def decided(actions: ActionQuerySet, user: Any) -> list[Action]:
+    """Return what the user asked for and a second person approved or rejected within a day, or nobody did in time."""
+    ended = Q(approved_at=None, state=State.CANCELLED, ended_at__gt=timezone.now() - LATELY)
+    rows = actions.filter(
+        Q(approved_at__gt=timezone.now() - LATELY) | ended, actor=user.pk, approval_expires_at__isnull=False
+    )
+    return list(rows.order_by("-pk")[:SHOWN_ROWS])
 
 
 def failed_lately(actions: QuerySet[Action]) -> list[Action]:

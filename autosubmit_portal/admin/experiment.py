@@ -19,7 +19,7 @@ from autosubmit_portal.admin.request_pages import RequestPages
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import Target
 from experiments.entries import entries_visible_to
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Freeze, Site
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -111,6 +111,9 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "refused": actions.refused_for(request.user, self.request_targets, subject),
             "active_actions": list(
                 Action.objects.active().listed().filter(experiment=obj).select_related("site")
+            ),
+            "freezes": list(
+                Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
             ),
             "matrix": matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),

@@ -15,7 +15,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from experiments.catalogue import CATALOGUE
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, Freeze, State
 from jobs.workflow import JobRow
 
 register = template.Library()
@@ -127,8 +127,8 @@ def state_chip(state: str) -> SafeString:
     return format_html('<span class="state state-{}">{}</span>', state, label)
 
 
-_BAD_ENDINGS = ("refused", "failed", "lost", "deleted")
-_GOOD_ENDINGS = ("succeeded", "created")
+_BAD_ENDINGS = ("refused", "failed", "lost", "deleted", "rejected", "expired")
+_GOOD_ENDINGS = ("succeeded", "created", "approved")
 
 
 @register.filter
@@ -138,6 +138,16 @@ def event(name: str) -> SafeString:
     kind = "bad" if happened in _BAD_ENDINGS else "good" if happened in _GOOD_ENDINGS else "plain"
     words = f"{thing} {happened}".replace("_", " ").strip()
     return format_html('<span class="event event-{}">{}</span>', kind, words[:1].upper() + words[1:])
+
+
+@register.filter
+def freeze_state(frozen: Freeze) -> SafeString:
+    """Say whether a freeze holds, is planned, or is over."""
+    if frozen.is_over:
+        return SafeString('<span class="state state-cancelled">Over</span>')
+    if frozen.is_active:
+        return SafeString('<span class="state state-warned">Frozen</span>')
+    return SafeString('<span class="state state-queued">Planned</span>')
 
 
 @register.filter

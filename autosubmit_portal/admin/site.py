@@ -37,6 +37,14 @@ class SiteForm(ModelForm):
         help_text="Actions that nobody may request at this site.",
     )
 
+    approval_kinds = forms.MultipleChoiceField(
+        required=False,
+        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.is_urgent],
+        widget=forms.CheckboxSelectMultiple,
+        label="Second person",
+        help_text="Actions that somebody else than who asks for them must approve. What stops a run never waits.",
+    )
+
 
 @admin.register(Site, site=console)
 class SiteAdmin(RequestPages, ConsoleAdmin):
@@ -53,6 +61,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         (None, {"fields": ("name", "slug", "is_default")}),
         ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
         ("Operation", {"fields": ("queue", "refresh_seconds", "disabled_kinds")}),
+        ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}
 

@@ -26,8 +26,17 @@ from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRend
 from autosubmit_portal.api.lookup import actor_of, find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
-from autosubmit_portal.api.shapes.actions import ActionBrief, ActionItem, ActionList, BulkAnswer, Output
+from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.shapes.actions import (
+    ActionBrief,
+    ActionItem,
+    ActionList,
+    BulkAnswer,
+    Output,
+    RejectBody,
+)
 from autosubmit_portal.audit.origin import origin_of
+from experiments.actions.approve import approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import ACTIVE_STATES, Action
@@ -114,10 +123,59 @@ class CancelView(PortalView):
         errors=[400, 404, 409],
     )
     def post(self, request: Request, action_id: int) -> Response:
-        """Cancel an action that is still queued. One that has started cannot be cancelled: stop the experiment."""
+        """Cancel an action that is still queued or waits for approval.
+
+        One that has started cannot be cancelled: stop the experiment.
+        """
         Query.of(request)
         action = find_action(request, action_id)
         cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+        return Response(ActionItem(action).data)
+
+
+class ApproveView(PortalView):
+    """The second person's yes."""
+
+    @operation(
+        "approve_action",
+        "Approve an action",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
+        errors=[400, 404, 409],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Approve an action that another person has asked for, with the permission to ask for it yourself.
+
+        Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
+        run other commands, `409` says why and the action goes on waiting.
+        """
+        Query.of(request)
+        action = find_action(request, action_id)
+        approve(action, actor=actor_of(request), origin=origin_of(request))
+        return Response(ActionItem(action).data)
+
+
+class RejectView(PortalView):
+    """The second person's no."""
+
+    @operation(
+        "reject_action",
+        "Reject an action",
+        parameters=[ACTION_ID],
+        request={
+            "application/json": OpenApiRequest(
+                RejectBody, examples=[OpenApiExample("Too early", {"reason": "Wait for the new forcing."})]
+            )
+        },
+        answers={200: answer(ActionItem, "The action, which is cancelled now.", examples.REJECTED_ACTION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Reject an action that another person has asked for, and say why. To take back your own, cancel it."""
+        Query.of(request)
+        action = find_action(request, action_id)
+        reason = checked(RejectBody, json_body(request)).get("reason", "")
+        reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
         return Response(ActionItem(action).data)
 
 
@@ -204,6 +262,7 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
         "expid": "expid",
         "site": "site__slug",
         "actor": "actor_name",
+        "approver": "approved_by_name",
     }
     found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
     if "active" not in query:

@@ -27,7 +27,8 @@ Shape = type[serializers.Serializer[Any]]
 ERRORS = {
     400: "A parameter or the body is wrong; `errors` says what is wrong with each.",
     401: "Nobody is signed in, or the token is unknown or has expired.",
-    403: "A role or a permission is missing: `detail` says where, `permission` what would do everywhere.",
+    403: "A role or a permission is missing: `detail` says where, `permission` what would do everywhere; or a second "
+    "person is needed.",
     404: "There is no such thing, or it may not be seen.",
     406: "The formats in `Accept` are not on offer.",
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
@@ -104,7 +105,9 @@ def change(
                 ],
             ),
             202: answer(
-                ActionItem, "The action is queued, or did not end within the wait.", examples.QUEUED_ACTION
+                ActionItem,
+                "The action is queued, did not end within the wait, or waits for a second person's approval.",
+                examples.QUEUED_ACTION,
             ),
         },
         errors=(400, 404, 409, 413, 415, 422),
@@ -184,6 +187,7 @@ LOG = _path(
     "20261124_093000_run.log",
 )
 ACTION_ID = _path("action_id", "The number of the action.", 17)
+FREEZE_ID = _path("freeze_id", "The number of the freeze.", 3)
 ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
 TOKEN_ID = _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063")
 SLUG = _path("slug", "The short name of the site.", "local")

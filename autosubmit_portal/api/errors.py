@@ -17,7 +17,7 @@ from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
 from autosubmit_portal.access.policy import Forbidden
-from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused
+from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
 from experiments.autosubmit.store import BrokenStore
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from jobs.autosubmit.user_metrics import UnreadableMetrics
@@ -65,7 +65,8 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     """Return the body of the answer to `error`; None for one that nobody foresaw."""
     response = exception_handler(error, {})
     return (
-        _refusal(error)
+        _denial(error)
+        or _refusal(error)
         or _unread(error)
         or _limit(error)
         or (_http_error(error, response) if response else None)
@@ -92,14 +93,22 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
     match error:
         case InvalidParameters() | WrongToken():
             return problem(400, "invalid-parameters", str(error), errors=error.errors)
-        case Forbidden() | TokenRefused():
-            return problem(403, "forbidden", str(error), **_permission(error))
         case AmbiguousExpid():
             return problem(409, "ambiguous-expid", str(error), sites=error.sites)
         case Conflict():
             return problem(409, "conflict", str(error), **_action(error.action_id))
         case KeyReused():
             return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+    return None
+
+
+def _denial(error: Exception) -> dict[str, Any] | None:
+    """Describe what this person may not do."""
+    match error:
+        case Forbidden() | TokenRefused():
+            return problem(403, "forbidden", str(error), **_permission(error))
+        case NotASecondPerson():
+            return problem(403, "second-person-needed", str(error))
     return None
 
 

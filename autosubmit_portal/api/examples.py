@@ -178,6 +178,9 @@ QUEUED_ACTION: dict[str, Any] = {
     "command": [["/opt/autosubmit/bin/autosubmit", "run", "a000"]],
     "is_dry_run": False,
     "step": 0,
+    "approval_expires_at": None,
+    "approved_by": "",
+    "approved_at": None,
     "requested_at": "2026-11-24T09:00:00.123456+00:00",
     "started_at": None,
     "ended_at": None,
@@ -199,6 +202,17 @@ CANCELLED_ACTION = QUEUED_ACTION | {
     "ended_at": "2026-11-24T09:00:02.000000+00:00",
     "message": "Cancelled by ana before it started.",
 }
+APPROVED_ACTION = QUEUED_ACTION | {
+    "approval_expires_at": "2026-11-25T09:00:00.123456+00:00",
+    "approved_by": "ben",
+    "approved_at": "2026-11-24T09:20:00.000000+00:00",
+}
+REJECTED_ACTION = QUEUED_ACTION | {
+    "state": "cancelled",
+    "approval_expires_at": "2026-11-25T09:00:00.123456+00:00",
+    "ended_at": "2026-11-24T09:20:00.000000+00:00",
+    "message": "Rejected by ben: Wait for the new forcing.",
+}
 ACTIONS = {"next": None, "previous": None, "results": [FINISHED_ACTION]}
 DRY_RUN: dict[str, Any] = {
     "dry_run": True,
@@ -216,6 +230,7 @@ DRY_RUN: dict[str, Any] = {
             "--filter_status=FAILED",
         ]
     ],
+    "needs_approval": False,
     "warning": "",
     "would_lose": "",
     "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
@@ -357,9 +372,37 @@ SITE = {
     "swept_at": "2026-11-24T09:30:11+00:00",
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
+    "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }
 SITES = {"next": None, "previous": None, "results": [SITE]}
+FREEZE: dict[str, Any] = {
+    "id": 3,
+    "site": "local",
+    "platform": "MN5",
+    "message": "The batch system is updated.",
+    "is_active": True,
+    "starts_at": "2026-11-24T06:00:00+00:00",
+    "ends_at": "2026-11-24T18:00:00+00:00",
+    "ended_at": None,
+    "made_by": "ana",
+    "ended_by": "",
+    "url": "/v4/freezes/3",
+}
+FREEZES = {"next": None, "previous": None, "results": [FREEZE]}
+FREEZE_DETAIL = FREEZE | {"affected": [{"expid": "a000", "owner": "ben", "hpc": "MN5"}]}
+ENDED_FREEZE = FREEZE | {
+    "is_active": False,
+    "ended_at": "2026-11-24T15:20:00+00:00",
+    "ended_by": "ana",
+    "affected": [],
+}
+FREEZE_BODY = {
+    "site": "local",
+    "platform": "MN5",
+    "message": "The batch system is updated.",
+    "ends_at": "2026-11-24T18:00:00+00:00",
+}
 HEALTH = dict.fromkeys(
     ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
 )

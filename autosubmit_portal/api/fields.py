@@ -24,7 +24,8 @@ class InstantField(serializers.DateTimeField):
 
     def to_internal_value(self, value: Any) -> Any:
         """Read a time; the `+` of an offset that was not encoded arrives as a blank."""
-        return super().to_internal_value(BLANK_BEFORE_OFFSET.sub(r"+\1", value))
+        read = BLANK_BEFORE_OFFSET.sub(r"+\1", value) if isinstance(value, str) else value
+        return super().to_internal_value(read)
 
     def to_representation(self, value: datetime) -> str:
         """Write a time."""

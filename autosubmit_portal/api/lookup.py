@@ -136,7 +136,7 @@ def find_action(request: HttpRequest, action_id: int) -> Action:
     return action
 
 
-def find_site_to_change(request: HttpRequest, kind: ActionKind, slug: str | None) -> Site:
+def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: str | None) -> Site:
     """Return the site called `slug`, or the default one, among those that whoever asks may see or may act on.
 
     Raises Forbidden, which is recorded, to whom there is no site; InvalidParameters naming the sites there are.
@@ -154,7 +154,7 @@ def find_site_to_change(request: HttpRequest, kind: ActionKind, slug: str | None
     raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})
 
 
-def _require_somewhere(request: HttpRequest, kind: ActionKind, site: str) -> None:
+def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: str) -> None:
     """Raise Forbidden unless whoever asks may act somewhere; that is recorded."""
     try:
         policy.require_request(request.user, kind)

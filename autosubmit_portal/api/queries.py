@@ -257,6 +257,14 @@ class ActionsQuery(NewestFirstQuery):
     expid = text("The expid, exactly.")
     site = text("The site.")
     actor = text("The name of who asked, exactly.")
+    approver = text("The name of who approved it, exactly.")
+
+
+class FreezesQuery(NewestFirstQuery):
+    """The list of freezes."""
+
+    active = flag(required=False, help_text="`true`: only those that hold now.")
+    site = text("The site.")
 
 
 class OutputQuery(Query):

@@ -29,7 +29,7 @@ from experiments.actions.request import (
     would_lose,
 )
 from experiments.catalogue import ActionKind
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Site, State
 
 LONGEST_WAIT_SECONDS = 60
 WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
@@ -123,7 +123,9 @@ def preferred_wait(header: str) -> int | None:
 def end_within(actions: Sequence[Action], seconds: float) -> None:
     """Look at the rows, ever less often, until all have ended or the time is up. Between looks nothing is held."""
     deadline = time.monotonic() + seconds
-    waiting = Action.objects.active().filter(pk__in=[action.pk for action in actions])
+    # Nobody knows when a second person comes: what waits for approval is not waited for.
+    waiting = Action.objects.active().exclude(state=State.AWAITING_APPROVAL)
+    waiting = waiting.filter(pk__in=[action.pk for action in actions])
     for pause in _pauses():
         remaining = deadline - time.monotonic()
         if not waiting.exists() or remaining <= 0:
@@ -198,6 +200,7 @@ def preview(request: Request) -> dict[str, Any]:
         "site": request.site.slug,
         "expid": request.expid,
         "command": command,
+        "needs_approval": request.needs_approval,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),
         "changes": [asdict(change) for change in effect.changes] if effect else None,

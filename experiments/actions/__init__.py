@@ -1,1 +1,1 @@
-"""The way of an action: request, execute, follow, finish, supervise."""
+"""The way of an action: request, approve, execute, follow, finish, supervise."""

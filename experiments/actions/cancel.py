@@ -13,7 +13,7 @@ from experiments.models import Action, State
 
 
 def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
-    """Cancel a queued action at once; ask the worker to end the command of a running one.
+    """Cancel a waiting action at once; ask the worker to end the command of a running one.
 
     Raises Forbidden without the permission of its kind, Conflict when it has ended or is a run; both are recorded.
     """
@@ -30,7 +30,7 @@ def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
         _cancel_running(action, origin)
     elif not move(
         action,
-        frm=State.QUEUED,
+        frm=State.AWAITING_APPROVAL if action.state == State.AWAITING_APPROVAL else State.QUEUED,
         to=State.CANCELLED,
         origin=origin,
         ended_at=timezone.now(),

@@ -10,8 +10,9 @@ from django.utils import timezone
 from autosubmit_portal.workers import drain
 from experiments import mirror
 from experiments.actions import queue
-from experiments.actions.finish import fail
+from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
+from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.models import Action, Experiment, State
 
@@ -26,6 +27,10 @@ def execute(action_id: int) -> None:
     """Run one queued action. Harmless when called twice: only the call that claims the row does anything."""
     action = claim(action_id)
     if action is None:
+        return
+    frozen = frozen_reason_of(action)
+    if frozen:
+        call_off(action, frozen)
         return
     reason = _reason_against(action)
     if reason:

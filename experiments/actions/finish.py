@@ -70,14 +70,9 @@ def fail(action: Action, message: str) -> None:
     _end(action, State.FAILED, expid=action.expid, message=message)
 
 
-def call_off(action: Action) -> None:
-    """End a running action that was cancelled before its command started."""
-    _end(
-        action,
-        State.CANCELLED,
-        expid=action.expid,
-        message=f"Cancelled by {action.cancelled_by} before it started.",
-    )
+def call_off(action: Action, message: str) -> None:
+    """End a running action whose next command must not start any more, because of what `message` says."""
+    _end(action, State.CANCELLED, expid=action.expid, message=message)
 
 
 def lose(action: Action, *, has_started: bool) -> None:

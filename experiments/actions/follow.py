@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from experiments.actions import finish
+from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.models import Action, Experiment, State
@@ -73,12 +74,21 @@ def _is_pointless(action: Action) -> bool:
 def _ended(action: Action, exit_status: int) -> bool:
     outcome = read_outcome(action.current_command.name, exit_status, _printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
-        start_step(action, action.step + 1)
-        return False
+        return _gone_on(action)
     if action.may_overtake:
         _follow_overtaken(action)
     finish.finish(action, _judged(action, outcome), exit_status)
     return True
+
+
+def _gone_on(action: Action) -> bool:
+    """Start the next step, unless a freeze began meanwhile; answer whether the action is over."""
+    frozen = frozen_reason_of(action)
+    if frozen:
+        finish.call_off(action, frozen)
+        return True
+    start_step(action, action.step + 1)
+    return False
 
 
 def _printed(action: Action) -> str:
@@ -132,7 +142,7 @@ def _silent(action: Action, *, has_started: bool) -> bool:
     if not has_started and not runner_for(action.site).give_up(action.run_directory(action.step)):
         return False
     if is_cancelled:
-        finish.call_off(action)
+        finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")
         return True
     finish.lose(action, has_started=has_started)
     return True

@@ -21,6 +21,10 @@ class Conflict(Refusal):
         self.action_id = action_id
 
 
+class NotASecondPerson(Refusal):
+    """Whoever would approve or reject the action is among those who asked for it."""
+
+
 class KeyReused(Refusal):
     """An idempotency key that has named another request; `action_id` is what that one made."""
 

@@ -1,30 +1,38 @@
-"""The one door of all actions: permission, parameters, preconditions, then a queued row and its audit entry."""
+"""The one door of all actions: permission, parameters, preconditions, then a row and its audit entry.
+
+The action is queued, or waits for a second person where the site wants that for its kind. While it waits it is active:
+what was approved would not be what is done if others changed the experiment meanwhile. A stop overtakes it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
+from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Site, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """What somebody asks for. `experiment` is None for kinds whose target is the site.
 
-    A request with a `key` may be repeated: it makes one action, however often it is asked.
+    A request with a `key` may be repeated: it makes one action, however often it is asked. `made` is the number of the
+    action that it has made, when it is checked again: an action is not in its own way.
     """
 
     actor: User
@@ -35,6 +43,12 @@ class Request:
     parameters: Mapping[str, Any]
     reason: str = ""
     key: IdempotencyKey | None = None
+    made: int | None = None
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a second person must approve the action before it is queued."""
+        return self.site.needs_approval(self.kind)
 
     @property
     def expid(self) -> str:
@@ -61,7 +75,7 @@ def dry_run_of(kind: ActionKind) -> ActionKind:
 
 
 def request_action(request: Request) -> Action:
-    """Queue the action and return it; or the one that the same request has made before, with `is_replay` set.
+    """Make the action and return it; or the one that the same request has made before, with `is_replay` set.
 
     Raises policy.Forbidden, InvalidParameters, Conflict or KeyReused; each refusal is recorded in the trail first.
     """
@@ -90,6 +104,7 @@ def obstacle(request: Request) -> Conflict | None:
     """
     try:
         _require_site(request)
+        _require_no_freeze(request, request.parameters)
         if request.experiment:
             _require_experiment(request, request.experiment)
     except Conflict as conflict:
@@ -130,7 +145,7 @@ def _first_or_new(request: Request) -> Action:
     try:
         commands, parameters = _prepare(request)
         _require_reason(request, parameters)
-        return _queue(request, commands, parameters)
+        return _make(request, commands, parameters)
     except Conflict:
         first = _first(request)  # the same request, asked at the same time, may be what was faster
         if first is None:
@@ -151,6 +166,7 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     parameters = validated(request.kind, request.parameters)
     _require_visible_source(request, parameters)
     _require_site(request)
+    _require_no_freeze(request, parameters)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
@@ -168,6 +184,12 @@ def _require_site(request: Request) -> None:
         raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
     if request.site.problem:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+
+
+def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
+    reason = frozen_reason(request.experiment) if request.kind.submits_jobs(parameters) else ""
+    if reason:
+        raise Conflict(reason)
 
 
 def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> None:
@@ -197,7 +219,7 @@ def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
 def _require_experiment(request: Request, experiment: Any) -> None:
     if experiment.gone_at:
         raise Conflict(f"{experiment.expid} is gone from the store of {request.site}.")
-    if experiment.active_action_id and not request.kind.may_overtake:
+    if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise _in_the_way(experiment, experiment.active_action_id)
     for precondition in request.kind.requires:
         reason = precondition(experiment)
@@ -213,7 +235,7 @@ def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
     )
 
 
-def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any]) -> Action:
+def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]) -> Action:
     try:
         with transaction.atomic():
             action = Action.objects.create(
@@ -231,15 +253,25 @@ def _queue(request: Request, command: list[list[str]], parameters: dict[str, Any
                 command=command,
                 may_overtake=request.kind.may_overtake,
                 is_dry_run=request.kind.is_dry_run,
+                **_waits(request),
             )
             _expect(request, action)
             record(action, "action.requested", origin=request.origin)
-            queue.send(action)
+            if action.state == State.QUEUED:
+                queue.send(action)
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
         if request.experiment is None and request.key is None:
             raise
         raise _beaten(request) from error
     return action
+
+
+def _waits(request: Request) -> dict[str, Any]:
+    """Return the fields of an action that must be approved first; none for one that is queued."""
+    if not request.needs_approval:
+        return {}
+    expires_at = timezone.now() + timedelta(hours=request.site.approval_hours)
+    return {"state": State.AWAITING_APPROVAL, "approval_expires_at": expires_at}
 
 
 def _expect(request: Request, action: Action) -> None:

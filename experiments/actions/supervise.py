@@ -1,4 +1,4 @@
-"""What nobody waits for: finding the end of running actions and sending again what a broker lost."""
+"""What nobody waits for: the end of running actions, what nobody has approved, what a broker lost."""
 
 import logging
 from datetime import timedelta
@@ -8,7 +8,9 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from experiments.actions import queue
+from experiments.actions.approve import expire
 from experiments.actions.follow import follow
+from experiments.actions.freeze import end_overdue_freezes
 from experiments.models import Action, Site, State
 from experiments.runners import runner_for
 
@@ -26,6 +28,9 @@ def supervise(queue_name: str) -> None:
             runner_for(action.site).bound_output(action.run_directory(action.step))
         except Exception:  # one bad action must not keep the others from being followed
             logger.exception("Action %s could not be followed", action.pk)
+    for action in actions.awaiting_approval().filter(approval_expires_at__lt=timezone.now()):
+        expire(action)
+    end_overdue_freezes(queue_name)
     for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
         queue.send(action)
 

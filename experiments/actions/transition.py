@@ -9,11 +9,13 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import MOVES, Action, State
 
 
-def move(action: Action, *, frm: State, to: State, origin: Origin | None = None, **changes: Any) -> bool:
+def move(
+    action: Action, *, frm: State, to: State, origin: Origin | None = None, event: str = "", **changes: Any
+) -> bool:
     """Move the action from one state to another and set the fields in `changes`; answer whether this call did it.
 
     False means that the action was in another state: somebody else was faster. A move that is not in MOVES is a
-    ValueError. `origin` is by default the worker, on behalf of the actor.
+    ValueError. `origin` is by default the worker, on behalf of the actor; `event` is by default named after the state.
     """
     if frm not in MOVES[to]:
         raise ValueError(f"No action goes from {frm} to {to}.")
@@ -21,7 +23,7 @@ def move(action: Action, *, frm: State, to: State, origin: Origin | None = None,
         if not Action.objects.filter(pk=action.pk, state=frm).update(state=to, **changes):
             return False
         action.refresh_from_db()
-        record(action, f"action.{to}", origin=origin or on_behalf_of(action))
+        record(action, event or f"action.{to}", origin=origin or on_behalf_of(action))
     return True
 
 
@@ -51,6 +53,10 @@ def _details(action: Action) -> dict[str, Any]:
     details: dict[str, Any] = {"parameters": action.parameters, "command": action.command}
     if action.is_dry_run:
         details["is_dry_run"] = True
+    if action.state == State.AWAITING_APPROVAL:
+        details["awaits_approval"] = True
+    if action.approved_by_name:
+        details["approved_by"] = action.approved_by_name
     if action.exit_status is not None:
         details["exit_status"] = action.exit_status
     if action.job_changes:

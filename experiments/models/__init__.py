@@ -2,8 +2,9 @@
 
 from experiments.models.action import Action
 from experiments.models.experiment import Experiment
+from experiments.models.freeze import Freeze
 from experiments.models.run import Run
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, MOVES, State
 
-__all__ = ["ACTIVE_STATES", "MOVES", "Action", "Experiment", "Run", "Site", "State"]
+__all__ = ["ACTIVE_STATES", "MOVES", "Action", "Experiment", "Freeze", "Run", "Site", "State"]

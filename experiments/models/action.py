@@ -1,11 +1,12 @@
 """An action: one request to do something to an experiment, from request to result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
@@ -34,6 +35,14 @@ class ActionQuerySet(models.QuerySet["Action"]):
         """Those that have not ended."""
         return self.filter(state__in=ACTIVE_STATES)
 
+    def awaiting_approval(self) -> "ActionQuerySet":
+        """Those that a second person must approve first."""
+        return self.filter(state=State.AWAITING_APPROVAL)
+
+    def with_queued_at(self) -> "models.QuerySet[Any]":
+        """Add `queued_at`: since when a worker may take it."""
+        return self.annotate(queued_at=Coalesce("approved_at", "requested_at"))
+
     def listed(self) -> "ActionQuerySet":
         """Without reading what is long: for lists that do not show it."""
         return self.defer(*LONG_FIELDS)
@@ -55,7 +64,8 @@ class Action(models.Model):
     `step` is the index of the one that runs or ran last. The names of actor and expid are copied: they stay true when
     accounts and experiments are gone. `idempotency_key` is what the actor called the request, blank if nothing;
     `idempotency_item` tells apart the actions of one request for many. `is_replay` is never stored: it marks the
-    object that answers a repeated request.
+    object that answers a repeated request. An action that a second person must approve waits for that until
+    `approval_expires_at`; `approved_by` is who did, with a copy of the name.
     """
 
     is_replay = False
@@ -87,6 +97,12 @@ class Action(models.Model):
         null=True, help_text="When somebody asked to end a running command."
     )
     cancelled_by = models.CharField(max_length=150, blank=True)
+    approval_expires_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    approved_by_name = models.CharField(max_length=150, blank=True)
+    approved_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, blank=True)
     requested_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -123,6 +139,11 @@ class Action(models.Model):
                 fields=["site"],
                 condition=Q(state=State.RUNNING, experiment__isnull=True),
                 name="experiments_one_creation_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_at=None, approved_by_name="")
+                | Q(~Q(approved_by_name=""), approved_at__isnull=False),
+                name="experiments_approved_when_and_by_whom",
             ),
         ]
         indexes = [

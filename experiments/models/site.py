@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue import CATALOGUE, ActionKind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -72,6 +72,14 @@ class Site(models.Model):
     disabled_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that nobody may request here."
     )
+    approval_kinds = models.JSONField(
+        default=list, blank=True, help_text="Action kinds that a second person must approve here."
+    )
+    approval_hours = models.PositiveSmallIntegerField(
+        default=24,
+        validators=[MinValueValidator(1)],
+        help_text="Hours after which an action that nobody has approved is cancelled.",
+    )
     is_default = models.BooleanField(default=False, help_text="The site that is meant when none is named.")
     autosubmit_version = models.CharField(max_length=50, blank=True, editable=False)
     problem = models.TextField(blank=True, editable=False)
@@ -107,6 +115,10 @@ class Site(models.Model):
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
         return [name for name in CATALOGUE if name not in self.disabled_kinds]
+
+    def needs_approval(self, kind: ActionKind) -> bool:
+        """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops."""
+        return kind.name in self.approval_kinds and not (kind.is_urgent or kind.is_dry_run)
 
     @property
     def mirrored_by(self) -> str:

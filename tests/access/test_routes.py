@@ -17,7 +17,7 @@ from django.urls.resolvers import RoutePattern
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.models import Action, Experiment, Run, State
+from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
 from tests import factories
 from tests.test_queries import address_of
@@ -60,12 +60,18 @@ POST  v4/actions                                  401 400 400 400
 GET   v4/actions/<int:action_id>                  401 403 404 200
 GET   v4/actions/<int:action_id>/output           401 403 404 200
 POST  v4/actions/<int:action_id>/cancel           401 403 404 403
+POST  v4/actions/<int:action_id>/approve          401 403 404 403
+POST  v4/actions/<int:action_id>/reject           401 403 404 403
 GET   v4/audit                                    401 403 403 403
 GET   v4/audit/<int:entry_id>                     401 403 403 403
 GET   v4/tokens                                   401 200 200 200
 POST  v4/tokens                                   401 400 400 400
 DELETE v4/tokens/<name:token_id>                  401 404 404 404
 GET   v4/auth/verify-token                        401 200 200 200
+GET   v4/freezes                                  401 403 200 200
+POST  v4/freezes                                  401 403 403 403
+GET   v4/freezes/<int:freeze_id>                  401 403 404 200
+DELETE v4/freezes/<int:freeze_id>                 401 403 404 403
 GET   v4/sites                                    401 403 200 200
 GET   v4/sites/<name:slug>                        401 403 404 200
 
@@ -105,6 +111,15 @@ GET   experiments/action                                           302 302 200 2
 GET   experiments/action/<path:object_id>/change                   302 302 404 200
 GET   experiments/action/<int:object_id>/output/<int:step>         302 302 404 200
 POST  experiments/action/<int:object_id>/cancel                    302 302 404 302
+POST  experiments/action/<int:object_id>/approve                   302 302 404 302
+POST  experiments/action/<int:object_id>/reject                    302 302 404 302
+
+GET   experiments/freeze                                           302 302 200 200
+GET   experiments/freeze/add                                       302 302 403 403
+POST  experiments/freeze/add                                       302 302 403 403
+GET   experiments/freeze/<path:object_id>/change                   302 302 404 200
+POST  experiments/freeze/<path:object_id>/change                   302 302 404 403
+POST  experiments/freeze/<int:object_id>/end                       302 302 404 302
 
 GET   experiments/site                                             302 302 200 200
 GET   experiments/site/add                                         302 302 403 403
@@ -192,6 +207,7 @@ def people(db: None) -> dict[str, Client]:
     factories.create_job(experiment, "a000_POST")
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
+    factories.create_freeze(site)
     elsewhere = factories.create_experiment(expid="b000")
     made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
     factories.create_team((made["viewer"], Role.VIEWER), covers={"site": site})
@@ -240,9 +256,11 @@ def _part_of(route: str) -> str:
 
 
 def test_nothing_was_changed_by_asking(people: dict[str, Client]) -> None:
-    before = [model._default_manager.count() for model in (Action, Experiment, Job, Run, SiteRole)]
+    models = (Action, Experiment, Freeze, Job, Run, SiteRole)
+    before = [model._default_manager.count() for model in models]
     for method, route, _ in rows():
         if method != "GET":
             for client in people.values():
                 status_of(client, method, route)
-    assert [model._default_manager.count() for model in (Action, Experiment, Job, Run, SiteRole)] == before
+    assert [model._default_manager.count() for model in models] == before
+    assert not Freeze.objects.exclude(ended_at=None).exists()

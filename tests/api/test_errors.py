@@ -115,6 +115,7 @@ VALUES = {
     "name:token_id": "x",
     "int:action_id": "1",
     "int:entry_id": "1",
+    "int:freeze_id": "1",
     "int:run_id": "1",
 }
 

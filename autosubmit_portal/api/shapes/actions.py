@@ -34,6 +34,13 @@ class ActionItem(serializers.Serializer[Action]):
         help_text="Whether its command saves nothing: `job_changes` are what would change."
     )
     step = serializers.IntegerField(help_text="The step that runs or ran last, from 0.")
+    approval_expires_at = InstantField(
+        allow_null=True, help_text="Until when a second person may approve it; null if nobody must."
+    )
+    approved_by = serializers.CharField(
+        source="approved_by_name", help_text="Who approved it; blank if nobody has or must."
+    )
+    approved_at = InstantField(allow_null=True)
     requested_at = InstantField()
     started_at = InstantField(allow_null=True)
     ended_at = InstantField(allow_null=True)
@@ -60,6 +67,18 @@ class ActionItem(serializers.Serializer[Action]):
         if not written["jobs"]:
             del written["jobs"]
         return written
+
+
+class RejectBody(serializers.Serializer[Any]):
+    """Why an action is rejected."""
+
+    # Not required here: `reject` says so, to whom it may, and records it like every other refusal.
+    reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="Why, for the person who asked; kept in the trail. Required.",
+    )
 
 
 class ActionBrief(ActionItem):
@@ -108,6 +127,9 @@ class DryRun(serializers.Serializer[Any]):
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
+    )
+    needs_approval = serializers.BooleanField(
+        help_text="Whether a second person must approve it before it starts."
     )
     warning = serializers.CharField(help_text="What to know about actions of this kind; may be blank.")
     would_lose = serializers.CharField(

@@ -54,6 +54,7 @@ class Index(serializers.Serializer[Any]):
     experiments = serializers.URLField()
     actions = serializers.URLField()
     sites = serializers.URLField()
+    freezes = serializers.URLField()
     audit = serializers.URLField()
     tokens = serializers.URLField()
     schema = serializers.URLField()

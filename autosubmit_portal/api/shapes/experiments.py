@@ -124,6 +124,9 @@ class SiteItem(serializers.Serializer[Site]):
         help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
     )
     is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    approval_kinds = serializers.ListField(
+        child=serializers.CharField(), help_text="The action kinds that a second person must approve."
+    )
     enabled_kinds = serializers.ListField(
         child=serializers.CharField(), help_text="The action kinds that may be requested there."
     )

@@ -1,0 +1,137 @@
+"""The second person: approving an action that waits for that, rejecting it, and its end when nobody does either.
+
+Whoever may request such an action may approve it: the promise is that two people have looked, and a second person who
+could have asked for the same alone anywhere else needs no higher role for that. Nobody is a second person to a request
+that they made, whichever credential they come with, or that was made in their name.
+"""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions import queue
+from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
+from experiments.actions.request import Request, preview_action
+from experiments.actions.transition import move, on_behalf_of, record
+from experiments.models import Action, State
+
+
+def approve(action: Action, *, actor: User, origin: Origin) -> None:
+    """Queue an action that waits for approval, if everything that was checked when it was asked for still holds.
+
+    Raises Forbidden without the permission of its kind, NotASecondPerson, or Conflict; each is recorded.
+    """
+    try:
+        _require_second_person(action, actor)
+        _require_waiting(action)
+        _require_unchanged(action)
+        _approve(action, actor, origin)
+    except (policy.Forbidden, Refusal) as refusal:
+        record(action, "action.approval_refused", origin=origin, message=str(refusal))
+        raise
+
+
+def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
+    """Cancel an action that waits for approval, and tell who asked for it why.
+
+    Raises as approve does, and InvalidParameters without a reason; each is recorded.
+    """
+    try:
+        _require_second_person(action, actor)
+        if not reason.strip():
+            raise InvalidParameters({"reason": ["Say why, for the person who asked."]})
+        message = f"Rejected by {origin.actor_name}: {reason.strip()}"
+        if not _end(action, message, origin=origin, event="action.rejected", cancelled_by=origin.actor_name):
+            raise _too_late(action)
+    except (policy.Forbidden, Refusal) as refusal:
+        record(action, "action.approval_refused", origin=origin, message=str(refusal))
+        raise
+
+
+def expire(action: Action) -> None:
+    """Cancel an action that nobody has approved in time. Harmless when somebody was faster."""
+    message = f"Nobody approved it until {action.approval_expires_at:%Y-%m-%d %H:%M} UTC."
+    _end(action, message, origin=Origin(door=Door.WORKER), event="action.expired")
+
+
+def may_approve(action: Action, actor: User) -> bool:
+    """Answer whether to offer approving and rejecting; `approve` and `reject` decide."""
+    try:
+        _require_second_person(action, actor)
+    except (policy.Forbidden, Refusal):
+        return False
+    return action.state == State.AWAITING_APPROVAL
+
+
+def _require_second_person(action: Action, actor: User) -> None:
+    policy.require_request(actor, action.catalogue_kind, site=action.site, experiment=action.experiment)
+    if actor.pk == action.actor_id:
+        raise NotASecondPerson(f"{actor} asked for action {action.pk}: another person must approve it.")
+
+
+def _require_waiting(action: Action) -> None:
+    if action.state != State.AWAITING_APPROVAL:
+        raise _too_late(action)
+    if action.approval_expires_at and action.approval_expires_at <= timezone.now():
+        raise Conflict(f"Action {action.pk} has waited too long and is being cancelled.", action.pk)
+
+
+def _require_unchanged(action: Action) -> None:
+    """Check the request again as it was made, and that it still means the same commands."""
+    if action.actor is None or not action.actor.is_active:
+        raise Conflict(f"The account of {action.actor_name}, who asked for it, is closed.", action.pk)
+    request = Request(
+        actor=action.actor,
+        origin=on_behalf_of(action),
+        kind=action.catalogue_kind,
+        site=action.site,
+        experiment=action.experiment,
+        parameters=action.parameters,
+        made=action.pk,
+    )
+    try:
+        commands = preview_action(request)
+    except (policy.Forbidden, InvalidParameters) as refusal:
+        raise Conflict(f"It could not be asked for any more. {refusal}", action.pk) from refusal
+    if commands != action.command:
+        raise Conflict("It would run other commands by now than were asked for. Request it again.", action.pk)
+
+
+def _approve(action: Action, actor: User, origin: Origin) -> None:
+    """Move the action on and send it to its queue, in one transaction."""
+    approved = {"approved_by": actor, "approved_by_name": origin.actor_name, "approved_at": timezone.now()}
+    with transaction.atomic():
+        moved = move(
+            action,
+            frm=State.AWAITING_APPROVAL,
+            to=State.QUEUED,
+            origin=origin,
+            event="action.approved",
+            **approved,
+        )
+        if moved:
+            queue.send(action)
+    if not moved:
+        raise _too_late(action)
+
+
+def _end(action: Action, message: str, *, origin: Origin, event: str, **changes: Any) -> bool:
+    return move(
+        action,
+        frm=State.AWAITING_APPROVAL,
+        to=State.CANCELLED,
+        origin=origin,
+        event=event,
+        ended_at=timezone.now(),
+        message=message,
+        **changes,
+    )
+
+
+def _too_late(action: Action) -> Conflict:
+    action.refresh_from_db()
+    return Conflict(f"Action {action.pk} is {action.state}: it does not wait for approval.", action.pk)

@@ -1,0 +1,172 @@
+"""Freezing a site or a platform: who may, what it refuses, and its end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.access.scope import scope_of
+from autosubmit_portal.access.teams import managed_sites
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.models import Action, Experiment, Freeze, Site
+from experiments.permissions import FREEZE
+
+LONGEST_MESSAGE = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FreezePlan:
+    """What somebody wants frozen: a site, or one platform of it; from now on or a time on, to a time or for good."""
+
+    site: Site
+    platform: str = ""
+    message: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
+    """Make a freeze and return it; what runs goes on.
+
+    Raises Forbidden without the permission to freeze, or InvalidParameters; both are recorded.
+    """
+    try:
+        _require_freeze(actor, plan.site)
+        starts_at = _checked_start(plan)
+    except (policy.Forbidden, Refusal) as refusal:
+        _record_refusal(plan.site, refusal, origin)
+        raise
+    with transaction.atomic():
+        made = Freeze.objects.create(
+            site=plan.site,
+            platform=plan.platform.strip().upper(),
+            message=plan.message.strip(),
+            starts_at=starts_at,
+            ends_at=plan.ends_at,
+            made_by_name=origin.actor_name,
+        )
+        _record(made, "freeze.made", origin)
+    return made
+
+
+def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
+    """End a freeze before its time, or call off a planned one.
+
+    Raises Forbidden, or Conflict when it is over already; both are recorded.
+    """
+    try:
+        _require_freeze(actor, frozen.site)
+        if not _end(frozen, timezone.now(), origin):
+            raise Conflict(f"The freeze of {frozen} is over already.")
+    except (policy.Forbidden, Refusal) as refusal:
+        _record_refusal(frozen.site, refusal, origin)
+        raise
+
+
+def require_freeze_somewhere(actor: User, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, unless there is a site that the actor may freeze."""
+    if not sites_to_freeze(actor).exists():
+        refusal = _forbidden(actor, "any site")
+        _record_refusal(None, refusal, origin)
+        raise refusal
+
+
+def may_freeze(actor: policy.Actor, site: Site) -> bool:
+    """Answer whether the actor may freeze the site and its platforms: its managers may, not those of teams there."""
+    return sites_to_freeze(actor).filter(pk=site.pk).exists()
+
+
+def sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
+    """Return the sites that the actor may freeze."""
+    if policy.may_request_everywhere(actor, FREEZE):
+        return Site.objects.all()
+    is_limited = scope_of(actor).teams is not None or not policy.may_request(actor, FREEZE)
+    return Site.objects.none() if is_limited else Site.objects.filter(pk__in=managed_sites(actor))
+
+
+def end_overdue_freezes(queue_name: str) -> None:
+    """Record the end of each freeze whose time is up, at the sites of a queue; it has ceased to hold by itself."""
+    overdue = Freeze.objects.filter(site__queue=queue_name, ended_at=None, ends_at__lte=timezone.now())
+    for frozen in overdue.select_related("site"):
+        _end(frozen, frozen.ends_at or timezone.now(), Origin(door=Door.WORKER))
+
+
+def frozen_reason(experiment: Experiment | None) -> str:
+    """Return why nothing may submit jobs of the experiment now; blank if it may. One query."""
+    if experiment is None:
+        return ""
+    frozen = Freeze.objects.active().touching(experiment).select_related("site").order_by("pk").first()
+    return frozen.refusal if frozen else ""
+
+
+def frozen_reason_of(action: Action) -> str:
+    """Return why an action that was asked for may not start now; blank if it may."""
+    submits = action.catalogue_kind.submits_jobs(action.parameters)
+    return frozen_reason(action.experiment) if submits else ""
+
+
+def _require_freeze(actor: User, site: Site) -> None:
+    if not may_freeze(actor, site):
+        raise _forbidden(actor, str(site))
+
+
+def _forbidden(actor: User, what: str) -> policy.Forbidden:
+    permission = f"experiments.{FREEZE.permission}"
+    reason = (
+        f"{actor} may not freeze {what}: the role manager at the site is missing, and so is the permission "
+        f"{permission}, which would allow it everywhere. Ask a manager for one of them."
+    )
+    return policy.Forbidden(reason, permission)
+
+
+def _checked_start(plan: FreezePlan) -> datetime:
+    now = timezone.now()
+    starts_at = plan.starts_at or now
+    errors = {}
+    if not plan.message.strip():
+        errors["message"] = ["Say why: everybody who would start something reads it."]
+    if plan.ends_at and plan.ends_at <= max(starts_at, now):
+        errors["ends_at"] = ["It must end in the future, after its start."]
+    if errors:
+        raise InvalidParameters(errors)
+    return starts_at
+
+
+def _end(frozen: Freeze, at: datetime, origin: Origin) -> bool:
+    """End it unless somebody was faster; answer whether this call did."""
+    with transaction.atomic():
+        ended = {"ended_at": at, "ended_by_name": origin.actor_name}
+        if not Freeze.objects.filter(pk=frozen.pk, ended_at=None).update(**ended):
+            return False
+        frozen.refresh_from_db()
+        _record(frozen, "freeze.ended", origin)
+    return True
+
+
+def _record(frozen: Freeze, event: str, origin: Origin) -> None:
+    details = {
+        "freeze": frozen.pk,
+        "platform": frozen.platform,
+        "starts_at": frozen.starts_at.isoformat(),
+        "ends_at": frozen.ends_at.isoformat() if frozen.ends_at else None,
+    }
+    trail.record(
+        event,
+        origin=origin,
+        subject=f"freeze of {frozen}",
+        site=frozen.site.slug,
+        details=details,
+        message=frozen.message,
+    )
+
+
+def _record_refusal(site: Site | None, refusal: Exception, origin: Origin) -> None:
+    slug = site.slug if site else ""
+    subject = f"freeze of {slug}".removesuffix(" of ")
+    trail.record("freeze.refused", origin=origin, subject=subject, site=slug, message=str(refusal))
