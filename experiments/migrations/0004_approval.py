@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0002_attention_and_truth'),
+        ('experiments', '0003_look_twice_a_second'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0003_approval'),
+        ('experiments', '0004_approval'),
     ]
 
     operations = [
