@@ -47,10 +47,11 @@ _LOCK = int.from_bytes(b"audit", "big")
 # Nobody else adds an entry until the transaction ends, so it should end soon. What would make it wait comes first:
 # checks of foreign keys, which wait for rows that others hold, are deferred to its end otherwise. A transaction that
 # its process has forgotten must not hold everybody up; its changes are lost together with their entry.
+# One statement, not several: a statement that comes again and again is prepared.
 _WAIT = {
-    "postgresql": "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
-    "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), "
-    f"pg_advisory_xact_lock({_LOCK})",
+    "postgresql": "DO $$ BEGIN SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
+    "PERFORM set_config('idle_in_transaction_session_timeout', '60s', true); "
+    f"PERFORM pg_advisory_xact_lock({_LOCK}); END $$",
     "sqlite": None,  # its transactions begin with the lock of the only writer
 }
 _NEXT = {
