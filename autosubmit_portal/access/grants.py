@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from django.db import connection
 from django.db.models import F, Q
 
-from autosubmit_portal.access.glob import Glob
+from autosubmit_portal.access.lookups import AnyOf, Glob
 from autosubmit_portal.access.models import Coverage, TeamExperiment
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import scope_of
@@ -73,8 +73,10 @@ class Part:
 
     def condition(self, path: str = "") -> Q:
         """Return the same for the database; `path` leads from the row to its experiment, such as `experiment__`."""
-        given = {"site_id": self.site, "owner": self.owner, "hpc": self.hpc}
+        given = {"owner": self.owner, "hpc": self.hpc}
         wanted = Q(**{f"{path}{column}": value for column, value in given.items() if value})
+        if self.site is not None:
+            wanted &= Q(AnyOf(F(f"{path}site_id"), [self.site]))
         if self.expid_pattern:
             wanted &= Q(Glob(F(f"{path}expid"), self.expid_pattern))
         return wanted
@@ -191,7 +193,7 @@ def condition_of(grants: Sequence[Grant], path: str = "") -> Q | None:
     wanted = Q()
     sites = {grant.part.site for grant in grants if grant.part and grant.part.is_whole_site}
     if sites:
-        wanted |= Q(**{f"{path}site_id__in": sorted(filter(None, sites))})
+        wanted |= Q(AnyOf(F(f"{path}site_id"), sorted(filter(None, sites))))
     for part in dict.fromkeys(grant.part for grant in grants if grant.part and not grant.part.is_whole_site):
         wanted |= part.condition(path)
     teams = {grant.team for grant in grants if grant.team is not None}

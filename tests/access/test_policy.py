@@ -245,6 +245,20 @@ def test_who_has_a_role_everywhere_pays_one_query(operator: User, experiment: Ex
     assert queries(lambda: Experiment.objects.visible_to(user)) == 0
 
 
+@pytest.mark.parametrize("right", [SiteRole, SiteAccount])
+def test_a_page_of_jobs_is_not_made_of_all_jobs_of_the_site(
+    actor: Actor, experiment: Experiment, right: Any
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("other databases have statistics")
+    user, site = actor(), experiment.site
+    values = {"role": Role.VIEWER} if right is SiteRole else {"unix_name": "ana"}
+    right.objects.create(user=user, site=site, **values)
+    SitePolicy.objects.create(site=site, owner_role=Role.VIEWER)
+    page = Job.objects.visible_to(user).select_related("experiment__site").order_by("-pk")[:100]
+    assert "ORDER BY" not in page.explain()
+
+
 def test_decisions_about_many_experiments_read_the_grants_once(actor: Actor, experiment: Experiment) -> None:
     member = actor()
     factories.create_team((member, Role.OPERATOR), covers={"site": experiment.site})

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("access", "0002_teams"),
+        ("access", "0003_roles_that_there_are"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("socialaccount", "0006_alter_socialaccount_extra_data"),
     ]
