@@ -188,6 +188,7 @@ OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="") or text_in
     env.str("PORTAL_OIDC_CLIENT_SECRET_FILE", default="")
 )
 OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
 OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
 OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
 OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])

@@ -142,10 +142,10 @@ class SecondFactorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Serve the request, or send it to where the factor is set up."""
+        if not is_missing(request):
+            return self.get_response(request)
         page = reverse("second_factor")
-        if request.path in (page, reverse("admin:logout"), reverse("admin:jsi18n")) or not is_missing(
-            request
-        ):
+        if request.path in (page, reverse("admin:logout"), reverse("admin:jsi18n")):
             return self.get_response(request)
         if request.path.startswith("/v4"):
             request.user = AnonymousUser()

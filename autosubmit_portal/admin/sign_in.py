@@ -74,8 +74,8 @@ def begin(request: HttpRequest) -> HttpResponse:
     try:
         provider = CodeFlow(request).get_provider()
         answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_next(request))
-    except (requests.RequestException, OAuth2Error):
-        return refused(request, unavailable())
+    except (requests.RequestException, OAuth2Error) as error:
+        return refused(request, unavailable(error))
     return answer
 
 
@@ -89,8 +89,8 @@ def callback(request: HttpRequest) -> HttpResponse:
         answer: HttpResponse = OAuth2CallbackView.adapter_view(CodeFlow(request))(request)
     except SignInRefused as refusal:
         return refused(request, refusal)
-    except (requests.RequestException, OAuth2Error):
-        return refused(request, unavailable())
+    except (requests.RequestException, OAuth2Error) as error:
+        return refused(request, unavailable(error))
     if request.user.is_authenticated:
         request.session.set_expiry(settings.OIDC_SESSION_HOURS * 3600)
     return answer
