@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 from django_q.conf import Conf
 
+SECOND_FACTOR = ("none", "managers", "everyone")
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 
 
@@ -30,6 +31,13 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
         hint = "Set PORTAL_OIDC_ISSUER, or leave PORTAL_PASSWORD_LOGIN out."
         found.append(Error("Nobody can sign in.", hint=hint, id="portal.E005"))
+    if settings.AXES_FAILURE_LIMIT < 1 or settings.AXES_COOLOFF_TIME.total_seconds() < 60:
+        hint = "Choose at least 1 for PORTAL_SIGN_IN_ATTEMPTS and for PORTAL_LOCKOUT_MINUTES."
+        found.append(Error("The lockout of guessed passwords makes no sense.", hint=hint, id="portal.E007"))
+    if settings.REQUIRE_SECOND_FACTOR not in SECOND_FACTOR:
+        hint = f"Choose one of {', '.join(SECOND_FACTOR)}."
+        text = f"PORTAL_REQUIRE_SECOND_FACTOR is “{settings.REQUIRE_SECOND_FACTOR}”."
+        found.append(Error(text, hint=hint, id="portal.E006"))
     address = urlsplit(settings.OIDC_ISSUER)
     if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
         hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."

@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "axes",
     "django_filters",
@@ -116,6 +117,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "autosubmit_portal.access.second_factor.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -207,6 +209,7 @@ OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
 OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
 OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
 OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
@@ -221,6 +224,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_UNIQUE_EMAIL = False  # an e-mail says nothing about who somebody is
 ACCOUNT_RATE_LIMITS = False  # lockout counts in the database, for all processes together
 LOGIN_REDIRECT_URL = "admin:index"
+
+# --- Sign-in: second factor of accounts with a password (access/second_factor.py).
+REQUIRE_SECOND_FACTOR = env.str("PORTAL_REQUIRE_SECOND_FACTOR", default="none")
+MFA_ADAPTER = "autosubmit_portal.access.second_factor.Adapter"
+MFA_TOTP_TOLERANCE = 1  # half a minute, for clocks that differ
+MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 
 LANGUAGE_CODE = "en"
 USE_I18N = True

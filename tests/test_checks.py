@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django_q.conf import Conf
 
-from autosubmit_portal.checks import check_queue
+from autosubmit_portal.checks import check_queue, check_sign_in
 
 
 def complaints(settings: Any, **values: Any) -> list[str]:
@@ -54,3 +54,24 @@ def test_redis_beside_sqlite_is_warned_about(
 def test_each_complaint_says_what_to_do(settings: Any) -> None:
     settings.Q_CLUSTER = settings.Q_CLUSTER | {"poll": 0}
     assert all(message.hint for message in check_queue())
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"OIDC_ISSUER": "https://sso.example.org"}, ["portal.E004"]),
+        ({"OIDC_ISSUER": "https://sso.example.org", "OIDC_CLIENT_ID": "portal"}, []),
+        ({"PASSWORD_LOGIN": False}, ["portal.E005"]),
+        ({"REQUIRE_SECOND_FACTOR": "some"}, ["portal.E006"]),
+        ({"AXES_FAILURE_LIMIT": 0}, ["portal.E007"]),
+        ({"OIDC_ISSUER": "http://sso.example.org", "OIDC_CLIENT_ID": "portal"}, ["portal.W002"]),
+        ({"OIDC_ISSUER": "http://localhost:8080", "OIDC_CLIENT_ID": "portal"}, []),
+    ],
+)
+def test_sign_in_that_cannot_work_is_complained_about(
+    settings: Any, changes: dict[str, Any], found: list[str]
+) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert [message.id for message in check_sign_in()] == found

@@ -21,8 +21,9 @@ class AccountAdapter(DefaultAccountAdapter):
         if not user.is_active:
             raise SignInRefused(f"The account “{user}” is closed.", subject=f"user {user}")
         login = (signal_kwargs or {}).get("sociallogin")
-        if login:
-            provide_at_sign_in(login.account, login.claims)
+        if login is None:
+            return  # the form for name and password has looked at the account
+        provide_at_sign_in(login.account, login.claims)
         if not policy.may_enter(User.objects.get(pk=user.pk)):
             reason = f"{user} may not see anything here yet. Ask a manager for a role."
             raise SignInRefused(reason, subject=f"user {user}")

@@ -5,6 +5,7 @@ The groups of Django hold the roles that somebody has everywhere. `policy.py` de
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
@@ -294,6 +295,18 @@ class SitePolicy(models.Model):
     def __str__(self) -> str:
         role = Role(self.owner_role).name.lower() if self.owner_role else "nothing"
         return f"owners at {self.site} are {role}"
+
+
+class FailedSignIn(AccessAttempt):
+    """Failed sign-ins under one name, from one address and with one browser, as django-axes counts them."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "failed sign-in"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.ip_address}"
 
 
 class Identity(models.Model):

@@ -3,6 +3,7 @@
 An account belongs to a subject of the issuer and to nothing else: never is somebody matched by e-mail or by name.
 """
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from autosubmit_portal.access import tokens
+
+logger = logging.getLogger(__name__)
 
 NEEDED_ADDRESSES = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 LONGEST_NAME = 150
@@ -123,7 +126,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             name=settings.OIDC_NAME,
             client_id=settings.OIDC_CLIENT_ID,
             secret=settings.OIDC_CLIENT_SECRET,
-            settings={"server_url": settings.OIDC_ISSUER.rstrip("/"), "oauth_pkce_enabled": True},
+            settings={
+                "server_url": settings.OIDC_ISSUER.rstrip("/"),
+                "oauth_pkce_enabled": True,
+                "scope": settings.OIDC_SCOPES,
+            },
         )
         return Provider(request, app=app)
 
@@ -148,10 +155,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if "state" not in (extra_context or {}):
             text = "This sign-in has expired or was begun in another browser. Begin again."
             raise SignInRefused(text, status=401)
-        raise unavailable() from exception
+        raise unavailable(exception) from exception
 
 
-def unavailable() -> SignInRefused:
-    """Return the refusal for a provider that does not answer as it should."""
+def unavailable(error: Exception | None) -> SignInRefused:
+    """Return the refusal for a provider that does not answer as it should; what it did is in the log."""
+    logger.warning("The identity provider %s does not answer as it should: %s", settings.OIDC_ISSUER, error)
     text = f"{settings.OIDC_NAME} does not answer as it should. Try again later, or sign in with a password."
     return SignInRefused(text, status=502)

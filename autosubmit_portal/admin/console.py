@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -19,10 +18,9 @@ from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
-from autosubmit_portal.access import lockout, policy
+from autosubmit_portal.access import policy
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.admin import sign_in
-from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import client_address, origin_of
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
@@ -38,30 +36,9 @@ NAVIGATION = (
     "User",
     "Group",
     "ApiToken",
-    "AccessAttempt",
 )
-# The list of teams leads to these.
-OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
-
-
-class SignInForm(AuthenticationForm):
-    """Name and password of somebody who may see something here; `is_staff` of Django means nothing."""
-
-    request: HttpRequest
-
-    def confirm_login_allowed(self, user: User) -> None:
-        """Refuse, and record, an account that may see nothing."""
-        super().confirm_login_allowed(user)
-        if not policy.may_enter(user):
-            reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
-            trail.record(
-                "sign_in.failed", origin=origin_of(self.request), subject=f"user {user}", message=reason
-            )
-            raise ValidationError(reason, code="nothing_to_see")
-
-    def get_invalid_login_error(self) -> ValidationError:
-        """Say that the password was wrong, or how long whoever guesses is locked out."""
-        return _refusal(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
+# The list of teams leads to these, and the menu of the account to the last.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "FailedSignIn")
 
 
 class PasswordForm(AdminPasswordChangeForm):
@@ -78,16 +55,8 @@ class PasswordForm(AdminPasswordChangeForm):
         name, password = self.user.get_username(), self.cleaned_data["old_password"]
         if authenticate(self.request, username=name, password=password) != self.user:
             wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
-            raise _refusal(self.request, name) or wrong
+            raise sign_in.lockout_error(self.request, name) or wrong
         return str(password)
-
-
-def _refusal(request: HttpRequest, name: str) -> ValidationError | None:
-    """Return what to tell somebody who is locked out, None for everybody else."""
-    if not getattr(request, "axes_locked_out", False):
-        return None
-    until = lockout.locked_until(name, client_address(request))
-    return ValidationError(lockout.explanation(until), code="locked_out")
 
 
 class Console(AdminSite):
@@ -99,7 +68,6 @@ class Console(AdminSite):
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "–"
-    login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Let everybody in who may see something, as the policy says."""
@@ -112,6 +80,7 @@ class Console(AdminSite):
             model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
         ]
         context["navigation"] = sorted(models, key=_position)
+        context["may_lift_lockouts"] = request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
         context["may_see_health"] = policy.may_view_all(request.user, Site)
         return context
 
@@ -131,12 +100,18 @@ class Console(AdminSite):
         """Show and take the form for name and password, and offer single sign-on where there is one."""
         if request.method == "POST" and not settings.PASSWORD_LOGIN:
             raise PermissionDenied
-        offered = {
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        context = {
+            **self.each_context(request),
             "title": "Sign in",
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
             "single_sign_on": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
             "password_login": settings.PASSWORD_LOGIN,
         }
-        return super().login(request, offered | (extra_context or {}))
+        view = sign_in.SignInView.as_view(extra_context=context | (extra_context or {}))
+        return cast("HttpResponse", view(request))
 
     def sign_in_page(self, request: HttpRequest, *, refusal: str, status: int) -> HttpResponse:
         """Show the sign-in page with why single sign-on failed; the dashboard to whoever is signed in."""

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import F, Max, QuerySet, Sum, Window
@@ -12,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import lockout
+from autosubmit_portal.access.models import FailedSignIn
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ConsoleAdmin
@@ -19,19 +19,17 @@ from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.origin import origin_of
 
 
-@admin.register(AccessAttempt, site=console)
+@admin.register(FailedSignIn, site=console)
 class LockoutAdmin(ConsoleAdmin):
     """Failed sign-ins that still count, by name, address and browser."""
 
-    list_display = ("username", "ip_address", "failures_since_start", "last_failure", "locked", "lift")
+    list_display = ("username", "address", "failures", "last_failure", "locked", "lift")
     list_display_links = None
     actions = None
     ordering = ("-attempt_time",)
+    search_fields = ("username", "ip_address")
+    search_placeholder = "Name or address"
     delete_confirmation_template = "admin/portal/lift.html"
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show the list under the name that people know it by."""
-        return super().changelist_view(request, {"title": "Failed sign-ins"} | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the failures that count, each with those of its name and of its address in all."""
@@ -69,17 +67,27 @@ class LockoutAdmin(ConsoleAdmin):
         kept = ("_changelist", "_delete")
         return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
 
-    def delete_model(self, request: HttpRequest, obj: AccessAttempt) -> None:
+    def delete_model(self, request: HttpRequest, obj: FailedSignIn) -> None:
         """Lift the lockout of the name and of the address."""
         lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=origin_of(request))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Go back to the list."""
         messages.success(request, "The lockout is lifted.")
-        return HttpResponseRedirect(reverse("admin:axes_accessattempt_changelist"))
+        return HttpResponseRedirect(reverse("admin:access_failedsignin_changelist"))
+
+    @admin.display(description="Address", ordering="ip_address")
+    def address(self, attempt: FailedSignIn) -> str:
+        """Show where they came from."""
+        return attempt.ip_address or ""
+
+    @admin.display(description="Failures", ordering="failures_since_start")
+    def failures(self, attempt: FailedSignIn) -> int:
+        """Show how many they were."""
+        return attempt.failures_since_start
 
     @admin.display(description="Last failure", ordering="attempt_time")
-    def last_failure(self, attempt: AccessAttempt) -> SafeString:
+    def last_failure(self, attempt: FailedSignIn) -> SafeString:
         """Show when it last failed."""
         return presentation.when(attempt.attempt_time)
 
@@ -98,7 +106,7 @@ class LockoutAdmin(ConsoleAdmin):
         return format_html_join(", ", "{} until {}", ((what, presentation.exact(at)) for what, at in locked))
 
     @admin.display(description="")
-    def lift(self, attempt: AccessAttempt) -> SafeString:
+    def lift(self, attempt: FailedSignIn) -> SafeString:
         """Link to the page that asks before it lifts."""
-        address = reverse("admin:axes_accessattempt_delete", args=[attempt.pk])
+        address = reverse("admin:access_failedsignin_delete", args=[attempt.pk])
         return format_html('<a href="{}">Lift</a>', address)

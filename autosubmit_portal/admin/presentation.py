@@ -42,7 +42,7 @@ NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.
 THINNEST_PERCENT = 1.5
 MOST_LISTED = 50
-SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens", "access attempts": "Lockouts"}
+SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens"}
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
 
 

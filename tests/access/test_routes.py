@@ -80,6 +80,8 @@ GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
 GET   login/sso                                   302 302 302 302
 GET   login/sso/callback                          302 302 302 302
+GET   login/code                                  302 302 302 302
+GET   second-factor                               302 200 200 200
 GET   logout                                      302 302 405 405
 GET   password_change                             302 302 200 200
 GET   password_change/done                        302 302 200 200
@@ -140,9 +142,9 @@ GET   access/apitoken                                 302 302 200 200
 GET   access/apitoken/add                             302 302 200 200
 GET   access/apitoken/<path:object_id>/delete         302 302 403 403
 
-GET   axes/accessattempt                              302 302 403 403
-GET   axes/accessattempt/<path:object_id>/delete      302 302 403 403
-POST  axes/accessattempt/<path:object_id>/delete      302 302 403 403
+GET   access/failedsignin                              302 302 403 403
+GET   access/failedsignin/<path:object_id>/delete      302 302 403 403
+POST  access/failedsignin/<path:object_id>/delete      302 302 403 403
 
 GET   access/team                                     302 302 200 200
 GET   access/team/add                                 302 302 403 403

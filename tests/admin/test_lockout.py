@@ -124,11 +124,11 @@ def test_somebody_changes_their_password(signed_in: Callable[[User], Client], an
 
 def test_a_manager_sees_a_lockout_and_lifts_it(as_manager: Client, ana: User) -> None:
     guess("ana", times=LIMIT)
-    page = text_of(as_manager.get(list_of("axes_accessattempt")))
+    page = text_of(as_manager.get(list_of("access_failedsignin")))
     assert page.count("name until") == LIMIT  # a row for each browser
     row = AccessAttempt.objects.first()
     assert row
-    address = f"/axes/accessattempt/{row.pk}/delete/"
+    address = f"/access/failedsignin/{row.pk}/delete/"
     assert "All failed sign-ins as <b>ana</b>" in text_of(as_manager.get(address))
     assert as_manager.post(address, {"post": "yes"}).status_code == 302
     assert guess("ana", password=PASSWORD).status_code == 302
@@ -140,8 +140,8 @@ def test_an_operator_sees_no_lockouts_and_lifts_none(as_operator: Client, ana: U
     guess("ana", times=LIMIT)
     row = AccessAttempt.objects.first()
     assert row
-    assert as_operator.get(list_of("axes_accessattempt")).status_code == 403
-    assert as_operator.post(f"/axes/accessattempt/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert as_operator.get(list_of("access_failedsignin")).status_code == 403
+    assert as_operator.post(f"/access/failedsignin/{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_a_command_lifts_a_lockout(ana: User, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,7 @@ def test_the_browser_is_sent_with_a_challenge_and_a_state(client: Client, provid
     )
     assert len(sent["code_challenge"]) == 43
     assert sent["state"]
+    assert set(sent["scope"].split()) == {"openid", "profile", "email"}
     assert sent["redirect_uri"] == "http://testserver/login/sso/callback/"
 
 
