@@ -25,6 +25,7 @@ NAVIGATION = (
     "Site",
     "Freeze",
     "AuditEntry",
+    "Delegation",
     "Team",
     "User",
     "Group",

@@ -187,6 +187,7 @@ LOG = _path(
     "20261124_093000_run.log",
 )
 ACTION_ID = _path("action_id", "The number of the action.", 17)
+DELEGATION_ID = _path("delegation_id", "The number of the delegation.", 5)
 FREEZE_ID = _path("freeze_id", "The number of the freeze.", 3)
 ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
 SLUG = _path("slug", "The short name of the site.", "local")

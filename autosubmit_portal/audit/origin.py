@@ -1,13 +1,18 @@
 """Where a request comes from: who, from which address, through which door."""
 
+import os
+import pwd
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+
+SESSION = "session"
 
 
 class Door(StrEnum):
@@ -22,17 +27,32 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who did something and from where. `actor_id` is None for people and programs without an account."""
+    """Who did something and from where. `actor_id` is None for people and programs without an account.
+
+    `credential` is what they came in with, such as “API token ab12cd34 nightly”; `on_behalf_of` names whom they acted
+    for, blank for themselves.
+    """
 
     door: Door
     actor_name: str = ""
     actor_id: int | None = None
     address: str | None = None
+    credential: str = ""
+    on_behalf_of: str = ""
 
     @classmethod
     def of(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":
-        """Return the origin of what `actor` (a user, possibly anonymous) does."""
-        return cls(door=door, actor_name=actor.get_username(), actor_id=actor.pk, address=address)
+        """Return the origin of what `actor` (a user, possibly anonymous) does.
+
+        What authenticates a request says with what, in `actor.credential`.
+        """
+        return cls(
+            door=door,
+            actor_name=actor.get_username(),
+            actor_id=actor.pk,
+            address=address,
+            credential=getattr(actor, "credential", ""),
+        )
 
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
@@ -41,7 +61,18 @@ _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 def current_origin() -> Origin:
     """Return the origin of the request that is being served; outside of one, the command line."""
     request = _request.get()
-    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE)
+    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE, credential=_unix_account())
+
+
+@cache
+def _unix_account() -> str:
+    """Name the account that a command runs as, as the system knows it and not as its environment says."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # containers have accounts without a name
+        name = str(number)
+    return f"Unix account {name}"
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -61,7 +92,9 @@ def door_of(request: HttpRequest) -> Door:
 
 def origin_of(request: HttpRequest) -> Origin:
     """Return the origin of an HTTP request. DRF's requests know the bearer of a token, Django's only the session."""
-    return Origin.of(request.user, door=door_of(request), address=client_address(request))
+    origin = Origin.of(request.user, door=door_of(request), address=client_address(request))
+    is_by_session = request.user.is_authenticated and not origin.credential
+    return replace(origin, credential=SESSION) if is_by_session else origin
 
 
 class OriginMiddleware:

@@ -5,7 +5,7 @@ what was approved would not be what is done if others changed the experiment mea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -138,7 +138,7 @@ def record_early_refusal(
 
 
 def _first_or_new(request: Request) -> Action:
-    _require_permission(request)
+    request = _permitted(request)
     first = _first(request)
     if first:
         return first
@@ -157,12 +157,25 @@ def _first(request: Request) -> Action | None:
     return first_action(request.actor, request.key) if request.key else None
 
 
-def _require_permission(request: Request) -> None:
-    policy.require_request(request.actor, request.kind, site=request.site, experiment=request.experiment)
+def _permitted(request: Request) -> Request:
+    """Return the request as from whom it is made for; raise Forbidden if the actor may not make it."""
+    origin = permitted_origin(
+        request.actor, request.kind, request.origin, site=request.site, experiment=request.experiment
+    )
+    return replace(request, origin=origin)
+
+
+def permitted_origin(
+    actor: User, kind: ActionKind, origin: Origin, *, site: Site, experiment: Experiment | None
+) -> Origin:
+    """Return the origin with whom the actor acts for, if somebody has lent them the right; raise Forbidden."""
+    decision = policy.require_request(actor, kind, site=site, experiment=experiment)
+    lender = decision.on_behalf_of
+    return replace(origin, on_behalf_of=lender.get_username() if lender else "")
 
 
 def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
-    _require_permission(request)
+    _permitted(request)
     parameters = validated(request.kind, request.parameters)
     _require_visible_source(request, parameters)
     _require_site(request)
@@ -246,6 +259,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 expid=request.expid,
                 actor=request.actor,
                 actor_name=request.origin.actor_name,
+                on_behalf_of=request.origin.on_behalf_of,
                 door=request.origin.door,
                 address=request.origin.address,
                 reason=request.reason,

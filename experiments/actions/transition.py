@@ -29,7 +29,12 @@ def move(
 
 def on_behalf_of(action: Action) -> Origin:
     """Return the origin of what a worker does for the actor of an action."""
-    return Origin(door=Door.WORKER, actor_name=action.actor_name, actor_id=action.actor_id)
+    return Origin(
+        door=Door.WORKER,
+        actor_name=action.actor_name,
+        actor_id=action.actor_id,
+        on_behalf_of=action.on_behalf_of,
+    )
 
 
 def record(

@@ -23,6 +23,9 @@ class ActionItem(serializers.Serializer[Action]):
         child=serializers.CharField(), required=False, help_text="The jobs that were named, if any were."
     )
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
+    on_behalf_of = serializers.CharField(
+        help_text="Whose rights they were, if lent; blank for the actor's own."
+    )
     door = serializers.CharField(help_text="The way it came in.")
     reason = serializers.CharField()
     parameters = serializers.DictField()
