@@ -177,6 +177,7 @@ QUEUED_ACTION: dict[str, Any] = {
     "reason": "first year",
     "parameters": {},
     "command": [["/opt/autosubmit/bin/autosubmit", "run", "a000"]],
+    "unix_name": "",
     "is_dry_run": False,
     "step": 0,
     "approval_expires_at": None,
@@ -231,6 +232,7 @@ DRY_RUN: dict[str, Any] = {
             "--filter_status=FAILED",
         ]
     ],
+    "unix_name": "",
     "needs_approval": False,
     "warning": "",
     "would_lose": "",
@@ -349,6 +351,7 @@ SITE = {
     "swept_at": "2026-11-24T09:30:11+00:00",
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
+    "run_as": "service",
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }

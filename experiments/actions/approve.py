@@ -14,6 +14,7 @@ from django.utils import timezone
 from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import queue
+from experiments.actions.accounts import account_changed
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
 from experiments.actions.request import Request, permitted_origin, preview_action
 from experiments.actions.transition import move, on_behalf_of, record
@@ -108,6 +109,8 @@ def _require_unchanged(action: Action) -> None:
         commands = preview_action(request)
     except (policy.Forbidden, InvalidParameters) as refusal:
         raise Conflict(f"It could not be asked for any more. {refusal}", action.pk) from refusal
+    if account_changed(action):
+        raise Conflict(account_changed(action), action.pk)
     if commands != action.command:
         raise Conflict("It would run other commands by now than were asked for. Request it again.", action.pk)
 

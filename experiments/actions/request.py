@@ -18,6 +18,7 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
+from experiments.actions.accounts import unix_name_for
 from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import validated
@@ -49,6 +50,10 @@ class Request:
     def needs_approval(self) -> bool:
         """Whether a second person must approve the action before it is queued."""
         return self.site.needs_approval(self.kind)
+
+    def unix_name(self) -> str:
+        """Return the Unix account that it runs as, blank for that of the worker; raise Conflict if there is none."""
+        return unix_name_for(self.actor, self.kind, self.site, self.experiment)
 
     @property
     def expid(self) -> str:
@@ -105,6 +110,7 @@ def obstacle(request: Request) -> Conflict | None:
     try:
         _require_site(request)
         _require_no_freeze(request, request.parameters)
+        request.unix_name()
         if request.experiment:
             _require_experiment(request, request.experiment)
     except Conflict as conflict:
@@ -180,6 +186,7 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     _require_visible_source(request, parameters)
     _require_site(request)
     _require_no_freeze(request, parameters)
+    request.unix_name()
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
@@ -265,6 +272,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 reason=request.reason,
                 parameters=parameters,
                 command=command,
+                unix_name=request.unix_name(),
                 may_overtake=request.kind.may_overtake,
                 is_dry_run=request.kind.is_dry_run,
                 **_waits(request),

@@ -58,6 +58,8 @@ def _details(action: Action) -> dict[str, Any]:
     details: dict[str, Any] = {"parameters": action.parameters, "command": action.command}
     if action.is_dry_run:
         details["is_dry_run"] = True
+    if action.unix_name:
+        details["unix_name"] = action.unix_name
     if action.state == State.AWAITING_APPROVAL:
         details["awaits_approval"] = True
     if action.approved_by_name:

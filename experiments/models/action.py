@@ -66,7 +66,7 @@ class Action(models.Model):
     `idempotency_item` tells apart the actions of one request for many. `is_replay` is never stored: it marks the
     object that answers a repeated request. `on_behalf_of` is who has lent the right to ask for it, blank for nobody. An
     action that a second person must approve waits for that until `approval_expires_at`; `approved_by` is who did, with
-    a copy of the name.
+    a copy of the name. `unix_name` is the Unix account that its commands run as, blank for that of the worker.
     """
 
     is_replay = False
@@ -81,6 +81,7 @@ class Action(models.Model):
     )
     actor_name = models.CharField(max_length=150)
     on_behalf_of = models.CharField(max_length=150, blank=True)
+    unix_name = models.CharField(max_length=32, blank=True)
     door = models.CharField(max_length=20)
     address = models.GenericIPAddressField(null=True)
     reason = models.TextField(blank=True)

@@ -33,6 +33,9 @@ class ActionItem(serializers.Serializer[Action]):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
     )
+    unix_name = serializers.CharField(
+        help_text="The Unix account that the command runs as; blank for the service account."
+    )
     is_dry_run = serializers.BooleanField(
         help_text="Whether its command saves nothing: `job_changes` are what would change."
     )
@@ -130,6 +133,9 @@ class DryRun(serializers.Serializer[Any]):
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
+    )
+    unix_name = serializers.CharField(
+        help_text="The Unix account that the command runs as; blank for the service account."
     )
     needs_approval = serializers.BooleanField(
         help_text="Whether a second person must approve it before it starts."
