@@ -30,6 +30,14 @@ def secret_key(file: Path) -> str:
     return file.read_text().strip()
 
 
+def kept_text(file: Path) -> str:
+    """Return what an administrator keeps in `file`; blank without it."""
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
 # Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
@@ -197,6 +205,25 @@ Q_CLUSTER = {
     "label": "Queue",
     "ALT_CLUSTERS": {},
 }
+
+
+def syslog_address() -> str:
+    """Return the address of PORTAL_AUDIT_SYSLOG, blank if there is none."""
+    url: str = env.str("PORTAL_AUDIT_SYSLOG", default="")
+    parts = urlsplit(url)
+    is_named = parts.path if parts.scheme == "unix" else parts.hostname
+    if url and (parts.scheme not in ("udp", "tcp", "unix") or not is_named):
+        raise ImproperlyConfigured(
+            "PORTAL_AUDIT_SYSLOG is no address such as udp://host:514, tcp://host:514 or unix:///dev/log."
+        )
+    return url
+
+
+# --- The audit trail
+# What signs the chain of the trail. Blank: a key derived from SECRET_KEY.
+AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "audit_key")
+# Where each entry is forwarded to; blank: nowhere.
+AUDIT_SYSLOG = syslog_address()
 
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)

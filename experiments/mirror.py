@@ -137,9 +137,9 @@ def write(
     with transaction.atomic():
         before = _before(experiment)
         guard()
-        outside.folder_changed(experiment, before, absence)
         if content is None:
             _say_absent(experiment, files, absence)
+            outside.folder_changed(experiment, before, absence)
             return
         difference = sync(
             experiment.pk,
@@ -150,7 +150,6 @@ def write(
             and are_edges_same(as_fingerprint(experiment.fingerprint), files),
         )
         _sync_runs(experiment, content.runs)
-        outside.jobs_changed(experiment, store, before, alive, difference)
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
             status_counts=difference.counts,
@@ -161,11 +160,14 @@ def write(
             changed_at=_changed_at(files),
             refreshed_at=timezone.now(),
         )
+        outside.jobs_changed(experiment, store, before, alive, difference)
+        outside.folder_changed(experiment, before, absence)
 
 
 def _before(experiment: Experiment) -> outside.Before:
-    """Lock the row of an experiment and return what is mirrored."""
-    locked = Experiment.objects.select_for_update().values_list("is_running", "is_absent", "refreshed_at")
+    """Lock the row of an experiment, but not against new actions on it, and return what is mirrored."""
+    rows = Experiment.objects.select_for_update(no_key=True)
+    locked = rows.values_list("is_running", "is_absent", "refreshed_at")
     return outside.Before(*locked.get(pk=experiment.pk))
 
 

@@ -88,16 +88,14 @@ def appeared(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody created, or brought back."""
     if _is_busy(site, ""):  # ours have no expid before they are finished
         return
-    for expid in expids:
-        if not _is_busy(site, expid):
-            _record(site, expid, "created")
+    for expid in [expid for expid in expids if not _is_busy(site, expid)]:
+        _record(site, expid, "created")
 
 
 def disappeared(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody deleted."""
-    for expid in expids:
-        if not _is_busy(site, expid):
-            _record(site, expid, "deleted")
+    for expid in [expid for expid in expids if not _is_busy(site, expid)]:
+        _record(site, expid, "deleted")
 
 
 def described(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:

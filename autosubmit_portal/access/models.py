@@ -29,6 +29,11 @@ class ApiToken(AbstractAuthToken):
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
 
+    @property
+    def credential(self) -> str:
+        """What the trail calls it."""
+        return f"API token {self.token_key[:8]} {self.name}"
+
 
 def role_choices() -> list[tuple[int, str]]:
     """The roles as choices; a callable, so that a change of their names needs no migration."""
@@ -292,6 +297,7 @@ class Delegation(models.Model):
 
     class Meta:
         constraints = [
+            is_role("access_role_lent"),
             models.CheckConstraint(
                 condition=Q(ends_at__gt=F("starts_at")), name="access_delegation_has_a_length"
             ),

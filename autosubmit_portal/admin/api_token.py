@@ -1,6 +1,7 @@
 """API tokens: everybody makes and revokes their own; the token itself is shown once."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -12,10 +13,12 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ConsoleAdmin
 from autosubmit_portal.admin.console import console
+from autosubmit_portal.audit.models import AuditEntry
 
 
 class TokenForm(forms.Form):
@@ -99,6 +102,18 @@ class ApiTokenAdmin(ConsoleAdmin):
     def made(self, token: ApiToken) -> SafeString:
         """Show when it was made."""
         return presentation.when(token.created)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Link to the trail for those who may see it."""
+        columns = [*super().get_list_display(request)]
+        return [*columns[:-1], "did", columns[-1]] if policy.may_view(request.user, AuditEntry) else columns
+
+    @admin.display(description="")
+    def did(self, token: ApiToken) -> SafeString:
+        """Link to everything in the trail that was done with it."""
+        address = reverse("admin:audit_auditentry_changelist")
+        query = urlencode({"credential": token.credential})
+        return format_html('<a href="{}?{}">What it did</a>', address, query)
 
     @admin.display(description="")
     def revoke(self, token: ApiToken) -> SafeString:

@@ -1,6 +1,7 @@
 """The audit trail, to read and to search."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -27,15 +28,26 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     long_fields = ("details",)
     list_display_links = ("happened",)
     list_filter = (
+        filters.PeriodFilter,
         filters.EventFilter,
         "door",
         filters.ExpidFilter,
         filters.ActorFilter,
+        filters.OnBehalfOfFilter,
+        filters.CredentialFilter,
         filters.ActionIdFilter,
-        "at",
     )
-    search_fields = ("actor_name", "expid", "subject", "event", "message", "address")
-    search_placeholder = "person, expid, event, address or message"
+    search_fields = (
+        "actor_name",
+        "on_behalf_of",
+        "credential",
+        "expid",
+        "subject",
+        "event",
+        "message",
+        "address",
+    )
+    search_placeholder = "person, expid, event, token, address or message"
     ordering = ("-at",)
 
     @admin.display(description="When", ordering="at")
@@ -50,11 +62,13 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Who", ordering="actor_name")
     def who(self, entry: AuditEntry) -> SafeString:
-        """Link to everything that this person did."""
-        address = reverse("admin:audit_auditentry_changelist")
+        """Link to everything that this person did, and to what was done for the one they acted for."""
         if not entry.actor_name:
             return presentation.NOTHING
-        return format_html('<a href="{}?actor_name={}">{}</a>', address, entry.actor_name, entry.actor_name)
+        actor = _everything("actor_name", entry.actor_name)
+        if not entry.on_behalf_of:
+            return actor
+        return format_html("{} for {}", actor, _everything("on_behalf_of", entry.on_behalf_of))
 
     @admin.display(description="About", ordering="subject")
     def about(self, entry: AuditEntry) -> SafeString:
@@ -82,3 +96,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             rows = Experiment.objects.visible_to(request.user)
             experiment = rows.filter(expid=obj.expid, site__slug=obj.site).first()
         return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
+
+
+def _everything(field: str, value: str) -> SafeString:
+    """Link to the list of all entries with this value."""
+    address = f"{reverse('admin:audit_auditentry_changelist')}?{urlencode({field: value})}"
+    return format_html('<a href="{}">{}</a>', address, value)

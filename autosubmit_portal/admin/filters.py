@@ -9,7 +9,11 @@ from django.http import HttpRequest
 
 from autosubmit_portal.admin.base import whole_number
 from autosubmit_portal.admin.presentation import STATUSES
+from autosubmit_portal.audit.periods import PERIODS, bounds
 from experiments.models import Experiment, Site
+
+# How the events of all requests that were refused end.
+REFUSED = "refused"
 
 
 class ConditionFilter(SimpleListFilter):
@@ -218,6 +222,33 @@ class ActorFilter(LinkedFilter):
     title, parameter_name = "actor", "actor_name"
 
 
+class CredentialFilter(LinkedFilter):
+    """What was done with a credential, such as an API token."""
+
+    title, parameter_name = "credential", "credential"
+
+
+class OnBehalfOfFilter(LinkedFilter):
+    """What was done for somebody."""
+
+    title, parameter_name = "done for", "on_behalf_of"
+
+
+class PeriodFilter(SimpleListFilter):
+    """Audit entries of a time in words."""
+
+    title, parameter_name = "when", "period"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The times."""
+        return [(name, name.replace("_", " ").capitalize()) for name in PERIODS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice; the end is now or earlier, and nothing is newer than now."""
+        period = self.value() or ""
+        return queryset.filter(at__range=bounds(period)) if period in PERIODS else queryset
+
+
 class ActionIdFilter(LinkedFilter):
     """What belongs to an action."""
 
@@ -235,6 +266,7 @@ class EventFilter(SimpleListFilter):
 
     title, parameter_name = "event", "event"
     starts = (
+        (REFUSED, "All refused requests"),
         ("action.", "Actions"),
         ("action.requested", "Actions requested"),
         ("action.refused", "Actions refused"),
@@ -264,4 +296,6 @@ class EventFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
+        if self.value() == REFUSED:
+            return queryset.filter(event__endswith=REFUSED)
         return queryset.filter(event__startswith=self.value()) if self.value() else queryset

@@ -1,4 +1,4 @@
-"""The route of the audit trail."""
+"""The routes of the audit trail, and what `manage.py audit export` shares with them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +19,10 @@ from autosubmit_portal.api.formats import CSVRenderer, JSONLinesRenderer, Portal
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
 from autosubmit_portal.api.shapes.actions import AuditItem, AuditList
+from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Origin, origin_of
+from autosubmit_portal.audit.periods import bounds
 from experiments.entries import entries_visible_to
 
 # The columns of an entry in the order of the answer, and their names in the trail.
@@ -31,6 +34,8 @@ COLUMNS = {
     "actor_id": "actor_id",
     "address": "address",
     "door": "door",
+    "credential": "credential",
+    "on_behalf_of": "on_behalf_of",
     "subject": "subject",
     "site": "site",
     "expid": "expid",
@@ -38,9 +43,13 @@ COLUMNS = {
     "kind": "kind",
     "details": "details",
     "message": "message",
+    "previous": "previous",
+    "digest": "digest",
 }
 CONDITIONS = {
+    "after": "id__gt",
     "actor": "actor_name",
+    "on_behalf_of": "on_behalf_of",
     "expid": "expid",
     "site": "site",
     "kind": "kind",
@@ -49,7 +58,12 @@ CONDITIONS = {
     "since": "at__gte",
     "until": "at__lt",
 }
+PATTERNS = ("event", "credential")
 ROWS_AT_ONCE = 2000
+EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
+    "jsonl": JSONLinesRenderer,
+    "csv": CSVRenderer,
+}
 
 
 class AuditView(PortalView):
@@ -72,18 +86,18 @@ class AuditView(PortalView):
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
 
         JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
-        all entries that match, whole, as a stream. Needs the permission `audit.view_auditentry`; a manager in a team or
-        at a site reads the entries about their experiments.
+        all entries that match, whole, as a stream; that is an export, and recorded itself. Needs the permission
+        `audit.view_auditentry`; a manager in a team or at a site reads the entries about their experiments.
         """
         query = AuditQuery.of(request)
         policy.require_view(request.user, AuditEntry)
-        found = _matching(query, entries_visible_to(request.user))
-        match request.accepted_renderer.format:
-            case "jsonl":
-                return _stream(json_lines(_all(found)), JSONLinesRenderer)
-            case "csv":
-                return _stream(csv_lines(_all(found), list(COLUMNS)), CSVRenderer)
-        page = read_page(request, found, NEWEST_FIRST, query, position=lambda row: [row["id"]])
+        found = matching(entries_visible_to(request.user), query).order_by("-id")
+        format_name = request.accepted_renderer.format
+        if format_name in EXPORTS:
+            record_export(origin_of(request), format_name, query)
+            return _stream(exported(found, format_name), EXPORTS[format_name])
+        rows = found.values(*COLUMNS.values())
+        page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
         return listing(page, [brief(_entry(row)) for row in page.rows])
 
 
@@ -101,27 +115,37 @@ class AuditEntryView(PortalView):
         """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
         policy.require_view(request.user, AuditEntry)
-        row = entries_visible_to(request.user).filter(pk=entry_id).values(*COLUMNS.values()).first()
+        rows = entries_visible_to(request.user).filter(pk=entry_id)
+        row = rows.values(*COLUMNS.values()).first()
         if row is None:
             raise NotFound(f"There is no entry {entry_id}.")
         return Response(_entry(row))
 
 
-def _matching(
-    query: Mapping[str, Any], entries: QuerySet[AuditEntry]
-) -> QuerySet[AuditEntry, dict[str, Any]]:
-    found: QuerySet[AuditEntry] = entries.filter(
-        **{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query}
-    )
-    if "event" in query:
-        found = found.filter(wildcard("event", query["event"]))
-    rows: QuerySet[AuditEntry, dict[str, Any]] = found.order_by("-id").values(*COLUMNS.values())
-    return rows
+def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+    """Return those of the rows that the parameters of an AuditQuery mean."""
+    found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
+    for name in PATTERNS:
+        if name in query:
+            found = found.filter(wildcard(name, query[name]))
+    if "period" in query:
+        since, until = bounds(query["period"])
+        found = found.filter(at__gte=since, at__lt=until)
+    return found
 
 
-def _all(entries: QuerySet[AuditEntry, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield every entry without ever holding all of them."""
-    return (_entry(row) for row in entries.iterator(chunk_size=ROWS_AT_ONCE))
+def exported(entries: QuerySet[AuditEntry], format_name: str) -> Iterator[str]:
+    """Yield all entries as lines of a format in EXPORTS, without ever holding all of them."""
+    rows = entries.values(*COLUMNS.values()).iterator(chunk_size=ROWS_AT_ONCE)
+    shown = (_entry(row) for row in rows)
+    return csv_lines(shown, list(COLUMNS)) if format_name == "csv" else json_lines(shown)
+
+
+def record_export(origin: Origin, format_name: str, query: Mapping[str, Any]) -> None:
+    """Record that somebody takes entries away, and which."""
+    asked = {name: str(value) for name, value in query.items() if name not in ("cursor", "page_size")}
+    details = {"format": format_name, "query": asked}
+    trail.record("audit.exported", origin=origin, subject="audit trail", details=details)
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,9 @@ class BearerAuthentication(KnoxAuthentication):
             message = "Unknown or expired token."
             trail.record("sign_in.failed", origin=current_origin(), subject="API token", message=message)
             raise AuthenticationFailed("This token is unknown or has expired.")
-        return found.user, found
+        user: Any = found.user
+        user.credential = found.credential
+        return user, found
 
 
 class TokenAuthentication(BearerAuthentication):

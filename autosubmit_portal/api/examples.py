@@ -331,6 +331,8 @@ AUDIT_ENTRY: dict[str, Any] = {
     "actor_id": 3,
     "address": "192.0.2.7",
     "door": "api",
+    "credential": "API token ab12cd34 nightly",
+    "on_behalf_of": "",
     "subject": "a000",
     "site": "local",
     "expid": "a000",
@@ -338,6 +340,8 @@ AUDIT_ENTRY: dict[str, Any] = {
     "kind": "run",
     "details": {"parameters": {}, "command": QUEUED_ACTION["command"]},
     "message": "first year",
+    "previous": "01" + "5e" * 32,
+    "digest": "01" + "c4" * 32,
 }
 AUDIT = {"next": None, "previous": None, "results": [AUDIT_ENTRY]}
 SITE = {

@@ -20,6 +20,7 @@ from autosubmit_portal.api.selection import Shape, names_of
 from autosubmit_portal.api.shapes.experiments import ExperimentDetail, ExperimentItem, RunItem
 from autosubmit_portal.api.shapes.jobs import JobDetail, JobItem
 from autosubmit_portal.audit.origin import Door
+from autosubmit_portal.audit.periods import PERIODS
 from experiments.catalogue import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.job_list import STATUSES
@@ -325,12 +326,20 @@ class AuditQuery(NewestFirstQuery):
     """The audit trail."""
 
     actor = text("The name of who did it, exactly.")
-    event = text(f"What happened, such as `action.requested` or `sign_in.*`. {WILDCARDS}")
+    on_behalf_of = text("The name of whom it was done for, exactly.")
+    credential = text(f"What the actor came in with, such as `API token ab12cd34*` or `session`. {WILDCARDS}")
+    event = text(f"What happened, such as `action.requested`, `sign_in.*` or `*refused`. {WILDCARDS}")
     expid = text("The expid, exactly.")
     site = text("The site.")
     kind = text("The action kind.")
     door = choice([door.value for door in Door], required=False, help_text="The way it came in.")
     action = number("The number of the action.", most=2**63 - 1)
+    after = number("Only entries with a higher number.", most=2**63 - 1)
+    period = choice(
+        list(PERIODS),
+        required=False,
+        help_text="A time in words; last_night is from 18:00 to 08:00 in the time zone of the portal.",
+    )
     since = InstantField(
         required=False, help_text="Not before this time (ISO 8601; UTC unless it says otherwise)."
     )

@@ -5,6 +5,8 @@ from typing import Any, NoReturn
 from django.db import models
 from django.utils import timezone
 
+from autosubmit_portal.audit import chain
+
 
 class AppendOnlyError(TypeError):
     """Somebody tried to change or delete an audit entry."""
@@ -18,7 +20,10 @@ def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries, which can be read and added to. The triggers of the database refuse the rest too."""
+    """Entries, which can be read and added to. The triggers of the database refuse the rest too.
+
+    What is added in any other way than by `trail.record` is not in the chain, which `manage.py audit verify` finds.
+    """
 
     update = _refuse
     delete = _refuse
@@ -38,6 +43,8 @@ class AuditEntry(models.Model):
     actor_id = models.BigIntegerField(null=True)
     address = models.GenericIPAddressField(null=True)
     door = models.CharField(max_length=20)
+    credential = models.CharField(max_length=150, blank=True, help_text="What the actor came in with.")
+    on_behalf_of = models.CharField(max_length=150, blank=True, help_text="Whom the actor acted for.")
     subject = models.CharField(max_length=300, blank=True)
     site = models.CharField(max_length=50, blank=True)
     expid = models.CharField(max_length=50, blank=True)
@@ -45,6 +52,14 @@ class AuditEntry(models.Model):
     kind = models.CharField(max_length=50, blank=True)
     details = models.JSONField(default=dict, help_text="Parameters, command, exit status, changed fields.")
     message = models.TextField(blank=True)
+    previous = models.CharField(
+        max_length=chain.DIGEST_LENGTH, blank=True, help_text="The digest of the entry before."
+    )
+    digest = models.CharField(
+        max_length=chain.DIGEST_LENGTH,
+        blank=True,
+        help_text="The keyed digest of all other columns; blank in an entry that was not written by the portal.",
+    )
 
     objects = AuditQuerySet.as_manager()
 
@@ -55,6 +70,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["-at"], name="audit_at"),
             models.Index(fields=["expid", "-at"], name="audit_expid"),
             models.Index(fields=["actor_name", "-at"], name="audit_actor"),
+            models.Index(fields=["credential", "-at"], name="audit_credential"),
         ]
 
     def __str__(self) -> str:

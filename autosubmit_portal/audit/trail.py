@@ -1,7 +1,14 @@
 """The only writer of the audit trail."""
 
+import ipaddress
+import math
+from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
+
+from autosubmit_portal.audit import chain, syslog
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin
 
@@ -20,30 +27,71 @@ def record(
 ) -> AuditEntry:
     """Add one entry. Call it in the transaction of the change that it records, so that neither is without the other.
 
+    Call it last there: entries are chained one after the other, so nobody else can record anything until the
+    transaction ends, and one that then waited for a row of another transaction might wait for ever.
+
     `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON.
     """
-    return AuditEntry.objects.create(
-        event=event,
-        actor_name=origin.actor_name,
-        actor_id=origin.actor_id,
-        address=origin.address,
-        door=origin.door,
-        subject=_storable(subject)[:300],
-        site=_storable(site)[:50],
-        expid=_storable(expid)[:50],
-        action_id=action_id,
-        kind=kind,
-        details=_storable(details or {}),
-        message=_storable(message),
-    )
+    values = {
+        "at": timezone.now(),
+        "event": event,
+        **_of_origin(origin),
+        "subject": _text(subject, 300),
+        "site": _text(site, 50),
+        "expid": _text(expid, 50),
+        "action_id": action_id,
+        "kind": kind,
+        "details": _storable(details or {}),
+        "message": _text(message),
+    }
+    with transaction.atomic(savepoint=False):
+        place = chain.next_place()
+        values["id"] = place.id
+        digest = chain.digest_of(values, place.previous)
+        entry = AuditEntry.objects.create(**values, previous=place.previous, digest=digest)
+        syslog.forward(entry)
+    return entry
+
+
+def _of_origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "actor_name": _text(origin.actor_name, 150),
+        "actor_id": origin.actor_id,
+        "address": _address(origin.address),
+        "door": str(origin.door),
+        "credential": _text(origin.credential, 150),
+        "on_behalf_of": _text(origin.on_behalf_of, 150),
+    }
+
+
+def _address(text: str | None) -> str | None:
+    """Return an address as every database takes it; None for what is none, as a proxy may send it."""
+    try:
+        address = ipaddress.ip_address((text or "").partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _text(value: Any, longest: int | None = None) -> str:
+    return str(_storable(str(value)))[:longest]
 
 
 def _storable(value: Any) -> Any:
-    """Return text and JSON that every database takes: whatever somebody sent, its refusal must be recorded."""
-    if isinstance(value, str):
-        return value.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
+    """Return text and JSON that every database takes and gives back as it was.
+
+    Whatever somebody sent, its refusal must be recorded. PostgreSQL gives the number 1e5 back as 100000, and both must
+    have the same digest.
+    """
+    match value:
+        case str():
+            return value.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
+        case dict():
+            return {_text(name): _storable(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_storable(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case float() if value.is_integer():
+            return int(Decimal(repr(value)))
     return value

@@ -14,21 +14,21 @@ _POSTGRESQL = [
     "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_auditentry "
     "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
 ]
-_REMOVE = {
+REMOVE = {
     "sqlite": ["DROP TRIGGER audit_no_UPDATE", "DROP TRIGGER audit_no_DELETE"],
     "postgresql": ["DROP TRIGGER audit_append_only ON audit_auditentry", "DROP FUNCTION audit_refuse()"],
 }
-_INSTALL = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
+INSTALL = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 
 
 def install(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the triggers; a migration's forward step. Other databases than these two are refused with KeyError."""
-    _run(_INSTALL, schema_editor)
+    _run(INSTALL, schema_editor)
 
 
 def remove(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Drop the triggers; a migration's backward step."""
-    _run(_REMOVE, schema_editor)
+    _run(REMOVE, schema_editor)
 
 
 def _run(statements: dict[str, list[str]], schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -95,11 +95,13 @@ def test_own_rights_come_first(
     assert decide(able, RUN, ready).on_behalf_of is None
 
 
-def test_an_action_says_who_asked_for_whom(
+def test_the_trail_says_who_for_whom(
     lend: Callable[..., Delegation], colleague: User, ready: Experiment
 ) -> None:
     lend()
     action = ask(colleague, "run", ready)
+    entry = AuditEntry.objects.get(event="action.requested")
+    assert (entry.actor_name, entry.on_behalf_of) == ("colleague", "operator")
     assert (action.actor_name, action.on_behalf_of) == ("colleague", "operator")
 
 

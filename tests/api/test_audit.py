@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Experiment
 
@@ -20,8 +21,23 @@ EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 def entries(as_manager: APIClient) -> list[AuditEntry]:
     """Three entries of different people, events and times, and none of anything else."""
     wanted: list[dict[str, Any]] = [
-        {"event": "action.requested", "actor_name": "ana", "expid": "a000", "kind": "run", "action_id": 7},
-        {"event": "action.refused", "actor_name": "ben", "expid": "a000", "kind": "stop", "message": "=1+1"},
+        {
+            "event": "action.requested",
+            "actor_name": "ana",
+            "expid": "a000",
+            "kind": "run",
+            "action_id": 7,
+            "credential": "API token ab12cd34 nightly",
+        },
+        {
+            "event": "action.refused",
+            "actor_name": "ben",
+            "expid": "a000",
+            "kind": "stop",
+            "message": "=1+1",
+            "credential": "session",
+            "on_behalf_of": "eve",
+        },
         {"event": "sign_in.failed", "actor_name": "", "door": "admin", "site": "local"},
     ]
     return [
@@ -57,6 +73,10 @@ def test_entries_come_newest_first(as_manager: APIClient, entries: list[AuditEnt
         ({"site": "local"}, [2]),
         ({"kind": "stop"}, [1]),
         ({"door": "admin"}, [2]),
+        ({"credential": "API token ab12cd34*"}, [0]),
+        ({"credential": "session"}, [1]),
+        ({"on_behalf_of": "eve"}, [1]),
+        ({"event": "*refused"}, [1]),
         ({"action": "7"}, [0]),
         ({"since": "2026-01-02"}, [2, 1]),
         ({"since": "2026-01-02T00:00:00Z"}, [2, 1]),
@@ -87,6 +107,37 @@ def test_an_entry_is_shown_whole(as_manager: APIClient, entries: list[AuditEntry
         "action.requested",
         7,
     )
+
+
+def test_entries_after_one_and_of_a_time_in_words_are_found(
+    as_manager: APIClient, entries: list[AuditEntry]
+) -> None:
+    assert found(as_manager, after=entries[1].pk) == [entries[2].pk]
+    assert found(as_manager, period="last_7_days") == []
+
+
+@pytest.mark.parametrize("format_name", ["jsonl", "csv"])
+def test_an_export_is_recorded_with_what_was_asked_for(as_manager: APIClient, format_name: str) -> None:
+    streamed(as_manager, format=format_name, expid="a000")
+    entry = AuditEntry.objects.get(event="audit.exported")
+    asked = {"expid": "a000", "until": "2026-02-01 00:00:00+00:00"}
+    assert entry.details == {"format": format_name, "query": asked}
+    assert (entry.actor_name, entry.credential[:9]) == ("manager", "API token")
+
+
+def test_looking_is_not_recorded(as_manager: APIClient) -> None:
+    before = AuditEntry.objects.count()
+    found(as_manager)
+    assert AuditEntry.objects.count() == before
+
+
+def test_everything_that_a_token_did_is_found_by_its_name(
+    as_operator: APIClient, as_manager: APIClient, experiment: Experiment
+) -> None:
+    as_operator.post("/v4/experiments/a000?action=stop")
+    credential = ApiToken.objects.get(user__username="operator").credential
+    entry = as_manager.get("/v4/audit", {"credential": credential}).json()["results"][0]
+    assert (entry["actor"], entry["event"]) == ("operator", "action.refused")
 
 
 @pytest.mark.parametrize("role", ["as_viewer", "as_operator"])

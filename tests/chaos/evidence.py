@@ -222,6 +222,14 @@ def refusals_unrecorded(found: Evidence, asked: list[Asked]) -> Iterator[str]:
             yield f"{seen[kind]} refusals of {kind} were answered, {recorded[kind]} are in the trail"
 
 
+def chain_broken(fleet: Fleet) -> Iterator[str]:
+    """Whatever died, the entries are one chain; only the portal knows its key."""
+    try:
+        fleet.portal.manage("audit", "verify")
+    except AssertionError as broken:
+        yield str(broken)
+
+
 def experiments_doubled(fleet: Fleet) -> Iterator[str]:
     """Creations one at a time: two at once would have got the same expid."""
     with closing(sqlite3.connect(fleet.store / "autosubmit" / "autosubmit.db")) as connection:

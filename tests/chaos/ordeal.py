@@ -121,6 +121,7 @@ def _judge(setup: Setup, made: Fleet, clients: list[Client], done: Faults, settl
         "runs lost": list(evidence.runs_lost(found)),
         "actions stuck": list(evidence.actions_stuck(found)),
         "audit lines missing or extra": list(evidence.audit_lines_wrong(found)),
+        "chain of the trail broken": list(evidence.chain_broken(made)),
         "refusals not recorded": list(evidence.refusals_unrecorded(found, asked)),
         "answers that are not true": list(evidence.answers_wrong(found, asked)),
     }

@@ -52,7 +52,15 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize(("name", "text"), [("PORTAL_WORKERS", "many"), ("PORTAL_TRUSTED_PROXIES", "x")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORTAL_WORKERS", "many"),
+        ("PORTAL_TRUSTED_PROXIES", "x"),
+        ("PORTAL_AUDIT_SYSLOG", "http://log.example.org"),
+        ("PORTAL_AUDIT_SYSLOG", "udp://"),
+    ],
+)
 def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
     done = _start(tmp_path, "", **{name: text})
     assert done.returncode != 0
@@ -64,6 +72,14 @@ def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
     assert len(first) > 50
     assert _start(tmp_path, "print(settings.SECRET_KEY)").stdout == first
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_the_key_of_the_trail_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    code = "print(settings.AUDIT_KEY)"
+    assert _start(tmp_path, code).stdout == "\n"
+    (tmp_path / "audit_key").write_text("of the file\n")
+    assert _start(tmp_path, code).stdout == "of the file\n"
+    assert _start(tmp_path, code, PORTAL_AUDIT_KEY="of the environment").stdout == "of the environment\n"
 
 
 def test_https_switches_the_secure_settings_on(tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ class AuditItem(serializers.Serializer[Any]):
     actor_id = serializers.IntegerField(allow_null=True)
     address = serializers.CharField(allow_null=True, help_text="The address that it came from.")
     door = serializers.CharField()
+    credential = serializers.CharField(help_text="What the actor came in with, such as an API token.")
+    on_behalf_of = serializers.CharField(help_text="Whom the actor acted for; blank for themselves.")
     subject = serializers.CharField()
     site = serializers.CharField()
     expid = serializers.CharField()
@@ -212,6 +214,10 @@ class AuditItem(serializers.Serializer[Any]):
         "them, and texts to 1000 characters; the address of the entry has all."
     )
     message = serializers.CharField()
+    previous = serializers.CharField(help_text="The digest of the entry before.")
+    digest = serializers.CharField(
+        help_text="The keyed digest of this entry and `previous`; `manage.py audit verify` checks it."
+    )
 
 
 class AuditList(Listing):

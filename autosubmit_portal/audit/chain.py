@@ -1,0 +1,129 @@
+"""The chain of the trail: each entry has a keyed digest of all that it says and of the digest of the entry before it.
+
+Who can write to the database but does not know the key can neither change an entry nor forge one without being found;
+verify.py looks. docs/audit.md says what this proves and what it cannot.
+"""
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+from django.utils.crypto import salted_hmac
+
+# What a digest covers, by version. A version is never changed: entries that were written with it must stay proven. A
+# new column of the trail needs a new version, which has the columns of the one before and the new one.
+VERSIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        "id",
+        "at",
+        "event",
+        "actor_name",
+        "actor_id",
+        "address",
+        "door",
+        "credential",
+        "on_behalf_of",
+        "subject",
+        "site",
+        "expid",
+        "action_id",
+        "kind",
+        "details",
+        "message",
+    )
+}
+NEWEST = max(VERSIONS)
+DIGEST_LENGTH = 66
+"""Two hexadecimal digits of the version, then 64 of HMAC-SHA256."""
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_LOCK = int.from_bytes(b"audit", "big")
+# Nobody else adds an entry until the transaction ends, so it should end soon. What would make it wait comes first:
+# checks of foreign keys, which wait for rows that others hold, are deferred to its end otherwise. A transaction that
+# its process has forgotten must not hold everybody up; its changes are lost together with their entry.
+_WAIT = {
+    "postgresql": "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
+    "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), "
+    f"pg_advisory_xact_lock({_LOCK})",
+    "sqlite": None,  # its transactions begin with the lock of the only writer
+}
+_NEXT = {
+    "postgresql": "SELECT nextval(pg_get_serial_sequence('audit_auditentry', 'id'))",
+    "sqlite": "SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'audit_auditentry'",
+}
+_WITH_LAST = "SELECT ({}), (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1)"
+
+
+class Place(NamedTuple):
+    """Where the next entry goes: its number, and the digest of the entry before it, blank for the first one."""
+
+    id: int
+    previous: str
+
+
+def next_place() -> Place:
+    """Return where the next entry goes; nobody else gets a place until the transaction, which must be open, ends."""
+    with connection.cursor() as cursor:
+        wait = _WAIT[connection.vendor]
+        if wait:
+            cursor.execute(wait)
+        cursor.execute(_WITH_LAST.format(_NEXT[connection.vendor]))
+        number, previous = cursor.fetchone()
+    return Place(number, previous or "")
+
+
+def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:
+    """Return the digest of an entry, given by its columns, that follows one with the digest `previous`."""
+    said = [version, previous, *(_plain(name, values[name]) for name in VERSIONS[version])]
+    return f"{version:02x}{sign(_ENCODER.encode(said).encode())}"
+
+
+def is_genuine(values: Mapping[str, Any]) -> bool:
+    """Answer whether an entry, with its columns `previous` and `digest`, says what the portal has written."""
+    try:
+        expected = digest_of(values, values["previous"], version=int(values["digest"][:2], 16))
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+    ):  # somebody has put there what no column should hold
+        return False
+    return hmac.compare_digest(expected, values["digest"])
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Return an entry as one line of JSON in ASCII, as archives and syslog have it."""
+    return json.dumps({**values, "at": values["at"].isoformat()})
+
+
+def sign(said: bytes) -> str:
+    """Return the HMAC-SHA256 of `said` with the key of the trail, in 64 hexadecimal digits."""
+    return hmac.digest(_key(settings.AUDIT_KEY or settings.SECRET_KEY), said, "sha256").hex()
+
+
+@cache
+def _key(material: str) -> bytes:
+    return salted_hmac("autosubmit_portal.audit.chain", "key", secret=material, algorithm="sha256").digest()
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a value as it is after every way through a database or a dump; trail.py sees to the rest."""
+    if name == "at":
+        at: datetime = value
+        return at.astimezone(UTC).isoformat(timespec="microseconds")
+    return _packed(value) if name == "address" and value else value
+
+
+def _packed(address: str) -> str:
+    """Return the bits of an address: databases and versions of Python write some in other words than others do."""
+    try:
+        return ipaddress.ip_address(address).packed.hex()
+    except ValueError:  # in SQLite, older entries may hold what a proxy has sent
+        return address

@@ -1,0 +1,31 @@
+"""Times in words, as people ask for them."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, time, timedelta
+
+from django.utils import timezone
+
+Bounds = tuple[datetime, datetime]
+
+EVENING, MORNING = time(18), time(8)
+
+
+def _last_night(now: datetime) -> Bounds:
+    """From yesterday's evening to this morning, or to now before that; by the clock of the portal's time zone."""
+    here = timezone.localtime(now)
+    yesterday = here.date() - timedelta(days=1)
+    evening = datetime.combine(yesterday, EVENING, here.tzinfo)
+    return evening, min(datetime.combine(here.date(), MORNING, here.tzinfo), here)
+
+
+PERIODS: Mapping[str, Callable[[datetime], Bounds]] = {
+    "last_hour": lambda now: (now - timedelta(hours=1), now),
+    "last_24_hours": lambda now: (now - timedelta(hours=24), now),
+    "last_night": _last_night,
+    "last_7_days": lambda now: (now - timedelta(days=7), now),
+}
+
+
+def bounds(period: str, now: datetime | None = None) -> Bounds:
+    """Return from when until when one of PERIODS is."""
+    return PERIODS[period](now or timezone.now())

@@ -1,0 +1,129 @@
+"""Sealing old entries: they are written to an archive that proves itself, and a trail entry says so.
+
+Nothing is deleted. A database administrator may move sealed entries out; verify.py then begins at the seal.
+"""
+
+import gzip
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from django.db.models import Min
+
+from autosubmit_portal.audit import chain, trail
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.audit.verify import COLUMNS, Examination, Row, entries
+
+EVENT = "audit.sealed"
+
+
+class Unsealable(Exception):
+    """The entries are not as the portal has written them; the text says which."""
+
+
+class BrokenArchive(Exception):
+    """An archive that is not as it was sealed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What an archive holds: which entries, the digests before them and of the last one, and the digest of the file."""
+
+    first_id: int
+    last_id: int
+    entries: int
+    previous: str
+    last_digest: str
+    file: str
+    sha256: str
+
+    def signature(self) -> str:
+        """Return what only a holder of the key can write below it."""
+        return chain.sign(json.dumps(asdict(self), sort_keys=True).encode())
+
+
+def seals() -> list[Seal]:
+    """Return the seals of which genuine trail entries tell, oldest first."""
+    rows = AuditEntry.objects.filter(event=EVENT).order_by("id").values(*COLUMNS)
+    names = [field.name for field in fields(Seal)]
+    return [Seal(**{name: row["details"][name] for name in names}) for row in rows if chain.is_genuine(row)]
+
+
+def seal_before(before: datetime, folder: Path, *, origin: Origin) -> Seal | None:
+    """Write the entries before a time that are not sealed yet into `folder`, and record it; None if there are none.
+
+    Makes `audit-<first>-<last>.jsonl.gz` and beside it the signed `.json`. Raises Unsealable when an entry is broken,
+    and OSError.
+    """
+    last = max(seals(), key=lambda seal: seal.last_id, default=None)
+    end = AuditEntry.objects.filter(at__gte=before).aggregate(first=Min("id"))["first"]
+    rows = (row for row in entries(after=last.last_id if last else 0) if end is None or row["id"] < end)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sealed = _written(rows, last.last_digest if last else "", folder)
+    if sealed:
+        trail.record(EVENT, origin=origin, subject=sealed.file, details=asdict(sealed))
+    return sealed
+
+
+def _written(rows: Iterator[Row], previous: str, folder: Path) -> Seal | None:
+    unfinished = folder / "audit.unfinished"
+    seen = Examination(starts={previous})
+    with open(unfinished, "wb", opener=_private) as file:
+        for fault in seen.faults(_archived(rows, file)):
+            raise Unsealable(f"{fault} Run `manage.py audit verify`.")
+    if not seen.entries:
+        unfinished.unlink()
+        return None
+    name = f"audit-{seen.first_id:09}-{seen.last_id:09}.jsonl.gz"
+    seal = Seal(
+        seen.first_id, seen.last_id, seen.entries, previous, seen.last_digest, name, _sha256(unfinished)
+    )
+    unfinished.rename(folder / name)
+    manifest = json.dumps(asdict(seal) | {"signature": seal.signature()}, indent=2)
+    manifest_of(folder / name).write_text(f"{manifest}\n")
+    return seal
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _archived(rows: Iterable[Row], file: IO[bytes]) -> Iterator[Row]:
+    """Yield the rows, each when it is written to `file`, which is whole when they are at their end."""
+    with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as archive:
+        for row in rows:
+            archive.write(f"{chain.as_json(row)}\n".encode())
+            yield row
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(archive: Path) -> Path:
+    """Return where the signed description of an archive is."""
+    return archive.with_name(archive.name.removesuffix(".jsonl.gz") + ".json")
+
+
+def read_seal(archive: Path) -> Seal:
+    """Return the seal of an archive; raise BrokenArchive when it, or the file, is not what was sealed."""
+    try:
+        said: dict[str, Any] = json.loads(manifest_of(archive).read_text())
+        signature = str(said.pop("signature"))
+        seal = Seal(**said)
+        sha256 = _sha256(archive)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenArchive(f"{archive} has no seal that can be read: {error}.") from error
+    if not hmac.compare_digest(seal.signature(), signature):
+        raise BrokenArchive(f"The seal of {archive} was not signed with the key of this trail.")
+    if seal.sha256 != sha256:
+        raise BrokenArchive(f"{archive} was changed after it was sealed.")
+    return seal

@@ -1,0 +1,113 @@
+"""Finding out whether the trail says what the portal has written: entry by entry, in little memory."""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DatabaseError
+
+from autosubmit_portal.audit import chain
+from autosubmit_portal.audit.models import AuditEntry
+
+COLUMNS = (*chain.VERSIONS[chain.NEWEST], "previous", "digest")
+ROWS_AT_ONCE = 2000
+MOST_DOUBTED = 100
+# SQLite keeps anything in any column.
+UNREADABLE = (ValueError, TypeError, AttributeError, DatabaseError)
+
+CHANGED = "was changed after it was written"
+FOREIGN = "does not belong here: it was inserted or moved, or put in the place of another"
+MISSING = "follows an entry that is missing"
+BEHEADED = "is the first one, but follows others, and no seal says that they were moved out"
+CUT = "is missing: the trail was cut or written anew from there on"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An entry that is not as the portal has written it, and what is wrong with it."""
+
+    entry_id: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"Entry {self.entry_id} {self.what}."
+
+
+@dataclass(slots=True)
+class Examination:
+    """One walk along the chain.
+
+    `starts` are the digests that the first entry may follow: blank for the beginning of the trail, else those of
+    entries that were moved out. `heads` are digests by number that somebody has kept: these entries must be there. What
+    was seen so far is in `entries`, `first_id`, `last_id` and `last_digest`.
+    """
+
+    starts: set[str] = field(default_factory=lambda: {""})
+    heads: dict[int, str] = field(default_factory=dict)
+    entries: int = 0
+    first_id: int = 0
+    last_id: int = 0
+    last_digest: str = ""
+
+    def faults(self, rows: Iterable[Row]) -> Iterator[Fault]:
+        """Yield what is wrong with entries that come in the order of their numbers, then heads that were not met."""
+        links = self.starts  # what the next entry may follow
+        doubted: deque[str] = deque(maxlen=MOST_DOUBTED)  # … or one of these, which are told themselves
+        suspect: Row | None = None
+        for row in rows:
+            self._met(row)
+            if suspect:
+                yield _judged(suspect, row, (*links, *doubted))
+                doubted.append(suspect["digest"])
+            suspect = None if chain.is_genuine(row) else row
+            if suspect:
+                continue
+            if row["previous"] not in links and row["previous"] not in doubted:
+                yield Fault(row["id"], BEHEADED if row["id"] == self.first_id else MISSING)
+            links = {row["digest"]}
+            doubted.clear()
+        if suspect:
+            yield _judged(suspect, None, (*links, *doubted))
+        yield from (Fault(number, CUT) for number in sorted(self.heads) if number >= self.first_id)
+
+    def _met(self, row: Row) -> None:
+        self.entries += 1
+        self.first_id = self.first_id or row["id"]
+        self.last_id, self.last_digest = row["id"], row["digest"]
+        if self.heads.get(row["id"]) == row["digest"]:
+            del self.heads[row["id"]]
+
+
+def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Fault:
+    """Say what is wrong with an entry whose digest is not ours: the entry that follows knows who was there before."""
+    is_known = following is not None and suspect["digest"] and following["previous"] == suspect["digest"]
+    is_skipped = following is not None and following["previous"] in links
+    is_foreign = not suspect["digest"] or (is_skipped and not is_known)
+    return Fault(suspect["id"], FOREIGN if is_foreign else CHANGED)
+
+
+def entries(*, after: int = 0) -> Iterator[Row]:
+    """Yield the entries of the table with numbers above `after` in their order, with all columns of the chain."""
+    while batch := _after(after):
+        yield from batch
+        after = batch[-1]["id"]
+
+
+def _after(last: int) -> list[Row]:
+    rows = AuditEntry.objects.filter(id__gt=last).order_by("id")
+    try:
+        return list(rows.values(*COLUMNS)[:ROWS_AT_ONCE])
+    except UNREADABLE:
+        return [_readable(number) for number in rows.values_list("id", flat=True)[:ROWS_AT_ONCE]]
+
+
+def _readable(number: int) -> Row:
+    """Return an entry, or one that is never genuine in the place of one that cannot be read."""
+    rows = AuditEntry.objects.filter(id=number)
+    try:
+        return dict(rows.values(*COLUMNS)[0])
+    except UNREADABLE:
+        return dict(rows.values("id", "previous", "digest")[0])
