@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -9,7 +10,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken, Coverage, Membership, Team
+from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
@@ -77,6 +78,13 @@ def create_action(experiment: Experiment, **values: Any) -> Action:
 def create_freeze(site: Site, **values: Any) -> Freeze:
     """Freeze the site from now on, without an end."""
     return Freeze.objects.create(site=site, **{"message": "Maintenance", "made_by_name": "somebody"} | values)
+
+
+def create_delegation(grantor: User, grantee: User, **values: Any) -> Delegation:
+    """Lend what an operator may to another account, since yesterday until tomorrow."""
+    day, now = timedelta(days=1), timezone.now()
+    defaults = {"role": Role.OPERATOR, "starts_at": now - day, "ends_at": now + day, "reason": "Holidays"}
+    return Delegation.objects.create(grantor=grantor, grantee=grantee, **defaults | values)
 
 
 def create_user(*roles: Role, **values: Any) -> User:

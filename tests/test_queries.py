@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
-from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
@@ -34,6 +34,12 @@ FILLED = {
     "step": "0",
     "log": "a000.out",
     "token_id": "x",
+}
+NUMBERED: dict[str, Any] = {
+    "action_id": Action,
+    "delegation_id": Delegation,
+    "entry_id": AuditEntry,
+    "freeze_id": Freeze,
 }
 # What is asked for in the console, by the folder of its page.
 NAMES = {
@@ -71,15 +77,11 @@ def address_of(route: str) -> str:
 
 def _filled(route: str, variable: str) -> str:
     app, model = [*route.split("/"), ""][:2]
+    if variable in NUMBERED:
+        return str(NUMBERED[variable]._default_manager.order_by("pk")[0].pk)
     match variable:
         case "object_id" | "id":
             return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
-        case "action_id":
-            return str(Action.objects.order_by("pk")[0].pk)
-        case "freeze_id":
-            return str(Freeze.objects.order_by("pk")[0].pk)
-        case "entry_id":
-            return str(AuditEntry.objects.order_by("pk")[0].pk)
         case "name":
             return NAMES["log"] if "/log/" in route else NAMES[f"{app}/{model}"]
     return FILLED[variable]
@@ -94,6 +96,7 @@ def rows(admin_user: User) -> Experiment:
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site, platform="MN5")
+    factories.create_delegation(admin_user, factories.create_user())
     factories.create_token(admin_user)
     factories.create_worker()
     factories.create_failed_sign_in()
@@ -130,6 +133,7 @@ def multiply(experiment: Experiment) -> None:
         factories.create_worker()
         factories.create_failed_sign_in()
         factories.create_freeze(experiment.site, platform=f"HPC{number}")
+        factories.create_delegation(user, factories.create_user(), experiment=other)
         create_rights(user, other)
         SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)

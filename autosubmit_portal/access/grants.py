@@ -11,13 +11,15 @@ from typing import Any, Protocol
 
 from django.db import connection
 from django.db.models import F, Q
+from django.utils import timezone
 
 from autosubmit_portal.access.lookups import AnyOf, Glob
 from autosubmit_portal.access.models import Coverage, TeamExperiment
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import scope_of
 
-# As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions.
+# As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions. A row with the
+# role 0, which is none, says that something was lent to the account: hardly ever is that to be looked up.
 _HELD = """
 SELECT member.role, member.team_id, team.slug, coverage.id, coverage.site_id, coverage.owner, coverage.hpc,
     coverage.expid_pattern
@@ -35,6 +37,9 @@ FROM access_siteaccount account
 JOIN access_sitepolicy policy ON policy.site_id = account.site_id
 JOIN experiments_site site ON site.id = account.site_id
 WHERE account.user_id = %s AND policy.owner_role IS NOT NULL
+UNION ALL
+SELECT 0, NULL, '', NULL, NULL, '', '', ''
+WHERE EXISTS (SELECT 1 FROM access_delegation WHERE grantee_id = %s AND revoked_at IS NULL AND ends_at > %s)
 """
 
 
@@ -109,9 +114,10 @@ class Grant:
 
 @dataclass(slots=True)
 class Grants:
-    """All grants of an account, the highest role first."""
+    """All grants of an account, the highest role first; `has_loans` says that something was lent to it besides."""
 
     held: Sequence[Grant]
+    has_loans: bool = False
     _picked: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def least(self, role: Role) -> list[Grant]:
@@ -168,9 +174,11 @@ def grants_of(actor: Any) -> Grants:
         return Grants(())
     if not hasattr(actor, "_grants"):
         with connection.cursor() as cursor:
-            cursor.execute(_HELD, [actor.pk] * 3)
-            found = [_grant(*row) for row in cursor.fetchall()]
-        actor._grants = Grants(sorted(found, key=lambda grant: -grant.role))
+            now = connection.ops.adapt_datetimefield_value(timezone.now())
+            cursor.execute(_HELD, [*[actor.pk] * 4, now])
+            rows = cursor.fetchall()
+        found = [_grant(*row) for row in rows if row[0]]
+        actor._grants = Grants(sorted(found, key=lambda grant: -grant.role), has_loans=len(found) < len(rows))
     held: Grants = actor._grants
     return held
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
@@ -337,3 +337,81 @@ RIGHTS: tuple[type[models.Model], ...] = (
     SiteAccount,
     SitePolicy,
 )
+
+
+class DelegationQuerySet(models.QuerySet["Delegation"]):
+    """Delegations."""
+
+    def current(self) -> "DelegationQuerySet":
+        """Those that hold, or will."""
+        return self.filter(revoked_at=None, ends_at__gt=timezone.now())
+
+    def active(self) -> "DelegationQuerySet":
+        """Those that hold now."""
+        return self.current().filter(starts_at__lte=timezone.now())
+
+
+class Delegation(models.Model):
+    """What one account lends to another for a time: to act with its rights, up to `role`.
+
+    It holds for one experiment, for those of one team, or for all that the grantor has; and never for more than the
+    grantor has at the moment. It ends by itself, or when it is revoked.
+    """
+
+    grantor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    grantee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    role = role_field("What may be done at most.")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reason = models.TextField()
+    made_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by_name = models.CharField(max_length=150, blank=True)
+
+    objects = DelegationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            is_role("access_role_lent"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="access_delegation_has_a_length"
+            ),
+            models.CheckConstraint(condition=~Q(grantor=F("grantee")), name="access_delegation_to_another"),
+            models.CheckConstraint(
+                condition=Q(team=None) | Q(experiment=None), name="access_delegation_of_one_thing"
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at=None, revoked_by_name="")
+                | Q(~Q(revoked_by_name=""), revoked_at__isnull=False),
+                name="access_delegation_revoked_when_and_by_whom",
+            ),
+        ]
+        indexes = [
+            # What each request of somebody without a role everywhere asks: what was lent to me?
+            models.Index(fields=["grantee", "ends_at"], name="access_lent_to", condition=Q(revoked_at=None)),
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.grantor} to {self.grantee}: {Role(self.role).name.lower()} of {self.about}"
+
+    @property
+    def about(self) -> str:
+        """What it holds for, in words."""
+        if self.experiment:
+            return f"{self.experiment} at {self.experiment.site}"
+        return f"the team {self.team}" if self.team else "everything"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended or was revoked."""
+        return self.revoked_at is not None or self.ends_at <= timezone.now()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it holds now."""
+        return not self.is_over and self.starts_at <= timezone.now()

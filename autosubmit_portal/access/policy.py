@@ -2,17 +2,21 @@
 
 A role on an experiment comes from a permission held everywhere (that of an account or of its groups), from the site,
 from a team that covers the experiment, or from owning it where the site grants owners something; the highest counts.
+An account without such a role may have been lent that of another one for a time (`lending.py`).
 docs/permissions.md has the rules for people.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Protocol, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
 from autosubmit_portal.access.grants import Grant, Part, condition_of, grants_of, limits_of
+from autosubmit_portal.access.lending import Loan, lent_to
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
 from autosubmit_portal.access.scope import scope_of
 
@@ -62,15 +66,22 @@ class Decision:
 
 
 def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> Decision:
-    """Decide whether the actor may request `kind` of the experiment, of the site, or, with neither, somewhere."""
+    """Decide whether the actor may request `kind` of the experiment, of the site, or, with neither, somewhere.
+
+    Who has the right themselves acts for nobody else; what was lent comes after that.
+    """
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
         return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}”: {obstacle}")
-    via = _everywhere(actor, f"experiments.{kind.permission}")
-    if not via:
-        via = next((grant.via for grant in _grants_for(actor, kind, site, experiment)), "")
+    via = _right(actor, kind, site, experiment)
     if via:
         return Decision(allowed=True, reason=f"{actor} may do “{kind.title}”: {via}.", via=via)
+    for loan in lent_to(actor):
+        via = _right(loan.grantor, kind, site, experiment) if _reaches(loan, kind, site, experiment) else ""
+        if via:
+            via = f"delegation {loan.number}, {via}"
+            reason = f"{actor} may do “{kind.title}” for {loan.grantor}: {via}."
+            return Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
     return Decision(allowed=False, reason=_what_is_missing(actor, kind, site, experiment))
 
 
@@ -91,22 +102,42 @@ def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
     return is_free and bool(_everywhere(actor, f"experiments.{kind.permission}"))
 
 
-def require_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> None:
-    """Raise Forbidden unless the actor may request actions of this kind there."""
+def require_request(
+    actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None
+) -> Decision:
+    """Raise Forbidden unless the actor may request actions of this kind there; return the decision."""
     decision = decide(actor, kind, site=site, experiment=experiment)
     if not decision.allowed:
         raise Forbidden(decision.reason, f"experiments.{kind.permission}")
+    return decision
 
 
 def may_enter(actor: Actor) -> bool:
     """Answer whether the actor may use the console: whoever may see anything in it."""
     permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
-    return any(".view_" in permission for permission in permissions()) or bool(grants_of(actor).held)
+    return any(".view_" in permission for permission in permissions()) or bool(
+        grants_of(actor).held or lent_to(actor)
+    )
+
+
+def highest_role(actor: Actor) -> Role | None:
+    """Return the highest role that the actor has anywhere; None if none. Permissions without a group count as such."""
+    if getattr(actor, "is_superuser", False):
+        return Role.MANAGER
+    held: set[str] = getattr(actor, "get_all_permissions", set)()
+    groups: Any = getattr(actor, "groups", None)
+    names = set(groups.values_list("name", flat=True)) if groups else set()
+    roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
+    roles |= {Role.VIEWER for name in held if ".view_" in name}
+    roles |= {Role.OPERATOR for name in held if ".request_" in name}
+    return max(roles, default=None)
 
 
 def may_view(actor: Actor, model: type[Model]) -> bool:
     """Answer whether the actor may see some rows of `model`; which they are is `visible_to` of its QuerySet."""
-    return _has(actor, _to_view(model)) or bool(_grants_to_view(actor, model))
+    if _has(actor, _to_view(model)) or _grants_to_view(actor, model):
+        return True
+    return any(True for _ in _lent_to_view(actor, model))
 
 
 def require_view(actor: Actor, model: type[Model]) -> None:
@@ -140,17 +171,41 @@ def visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | No
 
 def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
     """Return the condition that the actor may see rows of `model` of the experiment at `path`; None if of none."""
-    condition = Q()
-    if not _has(actor, _to_view(model)):
-        held = condition_of(_grants_to_view(actor, model), path)
-        if held is None:
-            return None
-        condition = held
+    condition = _seen_by_right(actor, model, path)
+    if condition is None or condition:
+        lent = _seen_by_loan(actor, model, path)
+        condition = _any_of([*([] if condition is None else [condition]), *lent])
+    if condition is None:
+        return None
     limits = limits_of(actor)
     if limits is None:
         return condition
     within = condition_of(limits.held, path)
     return None if within is None else condition & within
+
+
+def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
+    return Q() if _has(actor, _to_view(model)) else condition_of(_grants_to_view(actor, model), path)
+
+
+def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
+    """Yield what the actor may see because others, who may see it themselves, have lent that."""
+    for loan in _lent_to_view(actor, model):
+        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
+        if theirs is not None and lent is not None:
+            yield theirs & lent
+
+
+def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
+    least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
+    return (loan for loan in lent_to(actor) if least is not None and loan.role >= least)
+
+
+def _any_of(conditions: Sequence[Q]) -> Q | None:
+    """Return the condition that any of these holds; one that says nothing always does. None for none."""
+    if not conditions:
+        return None
+    return reduce(or_, conditions) if all(conditions) else Q()
 
 
 def whole_sites(actor: Actor, model: type[Model]) -> set[int]:
@@ -188,8 +243,9 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any) -> set[int]:
 
     There are none for whoever may create there anyhow, unless the credential is limited to teams.
     """
-    through = {grant.team for grant in _grants_for(actor, kind, site, None)}
-    is_theirs_only = None not in through and not _everywhere(actor, f"experiments.{kind.permission}")
+    holder = decide(actor, kind, site=site).on_behalf_of or actor
+    through = {grant.team for grant in _grants_for(holder, kind, site, None)}
+    is_theirs_only = None not in through and not _everywhere(holder, f"experiments.{kind.permission}")
     limits = limits_of(actor)
     if not is_theirs_only:
         through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
@@ -217,6 +273,16 @@ def _grants_for(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -
     for grant in grants_of(actor).reaching(least=kind.role, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
+
+
+def _right(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
+    """Say where the actor's own right comes from; blank if there is none."""
+    via = _everywhere(actor, f"experiments.{kind.permission}")
+    return via or next((grant.via for grant in _grants_for(actor, kind, site, experiment)), "")
+
+
+def _reaches(loan: Loan, kind: PermittedKind, site: Any, experiment: Any) -> bool:
+    return loan.role >= kind.role and loan.reaches(site, experiment)
 
 
 def _everywhere(actor: Actor, permission: str) -> str:

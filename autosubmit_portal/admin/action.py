@@ -77,7 +77,8 @@ class ActionAdmin(ApprovalPages):
     @admin.display(description="By", ordering="actor_name")
     def by(self, action: Action) -> SafeString:
         """Say who asked, and through which door."""
-        return format_html('{} <span class="quiet">{}</span>', action.actor_name, action.door)
+        whom = f" for {action.on_behalf_of}" if action.on_behalf_of else ""
+        return format_html('{}{} <span class="quiet">{}</span>', action.actor_name, whom, action.door)
 
     @admin.display(description="Requested", ordering="requested_at")
     def requested(self, action: Action) -> SafeString:

@@ -60,6 +60,7 @@ class Forecast:
     commands: Sequence[Sequence[str]] = ()
     effect: Effect | None = None
     loss: str = ""
+    unix_name: str = ""
     needs_approval: bool = False
     refusal: Exception | None = None
 
@@ -186,6 +187,7 @@ def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: Act
             commands=preview_action(wanted),
             effect=effect_of(wanted),
             loss=would_lose(wanted),
+            unix_name=wanted.unix_name(),
             needs_approval=wanted.needs_approval,
         )
     except (policy.Forbidden, Refusal) as refusal:

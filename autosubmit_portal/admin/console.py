@@ -32,6 +32,7 @@ NAVIGATION = (
     "Site",
     "Freeze",
     "AuditEntry",
+    "Delegation",
     "Team",
     "User",
     "Group",

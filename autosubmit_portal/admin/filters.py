@@ -280,6 +280,7 @@ class EventFilter(SimpleListFilter):
         ("group.", "Groups"),
         ("site.", "Sites"),
         ("freeze.", "Freezes"),
+        ("delegation.", "Delegations"),
         ("team.", "Teams"),
         ("membership.", "Members of teams"),
         ("coverage.", "Coverage of teams"),

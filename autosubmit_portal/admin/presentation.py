@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from autosubmit_portal.access.models import Delegation
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.workflow import JobRow
@@ -143,11 +144,19 @@ def event(name: str) -> SafeString:
 @register.filter
 def freeze_state(frozen: Freeze) -> SafeString:
     """Say whether a freeze holds, is planned, or is over."""
-    if frozen.is_over:
+    return _timed(frozen, SafeString('<span class="state state-warned">Frozen</span>'))
+
+
+@register.filter
+def delegation_state(delegation: Delegation) -> SafeString:
+    """Say whether a delegation holds, is planned, or is over."""
+    return _timed(delegation, SafeString('<span class="state state-succeeded">Holds</span>'))
+
+
+def _timed(row: Freeze | Delegation, active: SafeString) -> SafeString:
+    if row.is_over:
         return SafeString('<span class="state state-cancelled">Over</span>')
-    if frozen.is_active:
-        return SafeString('<span class="state state-warned">Frozen</span>')
-    return SafeString('<span class="state state-queued">Planned</span>')
+    return active if row.is_active else SafeString('<span class="state state-queued">Planned</span>')
 
 
 @register.filter

@@ -187,6 +187,7 @@ LOG = _path(
     "20261124_093000_run.log",
 )
 ACTION_ID = _path("action_id", "The number of the action.", 17)
+DELEGATION_ID = _path("delegation_id", "The number of the delegation.", 5)
 FREEZE_ID = _path("freeze_id", "The number of the freeze.", 3)
 ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
 TOKEN_ID = _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063")

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
+from autosubmit_portal.access.delegations import AlreadyOver, Unacceptable
 from autosubmit_portal.access.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
 from experiments.autosubmit.store import BrokenStore
@@ -91,12 +92,14 @@ def _refusal(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ValidationError):
         error = InvalidParameters(by_field(error.detail))
     match error:
-        case InvalidParameters() | WrongToken():
+        case InvalidParameters() | WrongToken() | Unacceptable():
             return problem(400, "invalid-parameters", str(error), errors=error.errors)
         case AmbiguousExpid():
             return problem(409, "ambiguous-expid", str(error), sites=error.sites)
         case Conflict():
             return problem(409, "conflict", str(error), **_action(error.action_id))
+        case AlreadyOver():
+            return problem(409, "conflict", str(error))
         case KeyReused():
             return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
     return None

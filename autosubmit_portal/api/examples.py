@@ -172,10 +172,12 @@ QUEUED_ACTION: dict[str, Any] = {
     "site": "local",
     "expid": "a000",
     "actor": "ana",
+    "on_behalf_of": "",
     "door": "api",
     "reason": "first year",
     "parameters": {},
     "command": [["/opt/autosubmit/bin/autosubmit", "run", "a000"]],
+    "unix_name": "",
     "is_dry_run": False,
     "step": 0,
     "approval_expires_at": None,
@@ -230,6 +232,7 @@ DRY_RUN: dict[str, Any] = {
             "--filter_status=FAILED",
         ]
     ],
+    "unix_name": "",
     "needs_approval": False,
     "warning": "",
     "would_lose": "",
@@ -372,10 +375,40 @@ SITE = {
     "swept_at": "2026-11-24T09:30:11+00:00",
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
+    "run_as": "service",
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }
 SITES = {"next": None, "previous": None, "results": [SITE]}
+DELEGATION: dict[str, Any] = {
+    "id": 5,
+    "grantor": "ana",
+    "grantee": "ben",
+    "role": "operator",
+    "team": "",
+    "expid": "a000",
+    "site": "local",
+    "is_active": True,
+    "starts_at": "2026-11-27T16:00:00+00:00",
+    "ends_at": "2026-11-30T08:00:00+00:00",
+    "reason": "I am away over the weekend.",
+    "revoked_at": None,
+    "revoked_by": "",
+    "url": "/v4/delegations/5",
+}
+REVOKED_DELEGATION = DELEGATION | {
+    "is_active": False,
+    "revoked_at": "2026-11-28T09:00:00+00:00",
+    "revoked_by": "ana",
+}
+DELEGATIONS = {"next": None, "previous": None, "results": [DELEGATION]}
+DELEGATION_BODY = {
+    "grantee": "ben",
+    "role": "operator",
+    "expid": "a000",
+    "ends_at": "2026-11-30T08:00:00+00:00",
+    "reason": "I am away over the weekend.",
+}
 FREEZE: dict[str, Any] = {
     "id": 3,
     "site": "local",

@@ -15,7 +15,18 @@ from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.shapes.common import Index
 
-INDEX = ("experiments", "actions", "sites", "freezes", "audit", "tokens", "schema", "docs", "health")
+INDEX = (
+    "experiments",
+    "actions",
+    "sites",
+    "freezes",
+    "delegations",
+    "audit",
+    "tokens",
+    "schema",
+    "docs",
+    "health",
+)
 
 
 class IndexView(PortalView):

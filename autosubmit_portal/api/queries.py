@@ -260,6 +260,14 @@ class ActionsQuery(NewestFirstQuery):
     approver = text("The name of who approved it, exactly.")
 
 
+class DelegationsQuery(NewestFirstQuery):
+    """The list of delegations."""
+
+    active = flag(required=False, help_text="`true`: only those that hold now.")
+    grantor = text("The name of who has lent it, exactly.")
+    grantee = text("The name of who may act with it, exactly.")
+
+
 class FreezesQuery(NewestFirstQuery):
     """The list of freezes."""
 

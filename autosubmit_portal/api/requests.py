@@ -200,6 +200,7 @@ def preview(request: Request) -> dict[str, Any]:
         "site": request.site.slug,
         "expid": request.expid,
         "command": command,
+        "unix_name": request.unix_name(),
         "needs_approval": request.needs_approval,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),

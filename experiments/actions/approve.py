@@ -14,8 +14,9 @@ from django.utils import timezone
 from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import queue
+from experiments.actions.accounts import account_changed
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
-from experiments.actions.request import Request, preview_action
+from experiments.actions.request import Request, permitted_origin, preview_action
 from experiments.actions.transition import move, on_behalf_of, record
 from experiments.models import Action, State
 
@@ -26,7 +27,7 @@ def approve(action: Action, *, actor: User, origin: Origin) -> None:
     Raises Forbidden without the permission of its kind, NotASecondPerson, or Conflict; each is recorded.
     """
     try:
-        _require_second_person(action, actor)
+        origin = _as_second_person(action, actor, origin)
         _require_waiting(action)
         _require_unchanged(action)
         _approve(action, actor, origin)
@@ -41,7 +42,7 @@ def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
     Raises as approve does, and InvalidParameters without a reason; each is recorded.
     """
     try:
-        _require_second_person(action, actor)
+        origin = _as_second_person(action, actor, origin)
         if not reason.strip():
             raise InvalidParameters({"reason": ["Say why, for the person who asked."]})
         message = f"Rejected by {origin.actor_name}: {reason.strip()}"
@@ -61,16 +62,27 @@ def expire(action: Action) -> None:
 def may_approve(action: Action, actor: User) -> bool:
     """Answer whether to offer approving and rejecting; `approve` and `reject` decide."""
     try:
-        _require_second_person(action, actor)
+        _as_second_person(action, actor, Origin.of(actor, door=Door.ADMIN))
     except (policy.Forbidden, Refusal):
         return False
     return action.state == State.AWAITING_APPROVAL
 
 
-def _require_second_person(action: Action, actor: User) -> None:
-    policy.require_request(actor, action.catalogue_kind, site=action.site, experiment=action.experiment)
-    if actor.pk == action.actor_id:
-        raise NotASecondPerson(f"{actor} asked for action {action.pk}: another person must approve it.")
+def _as_second_person(action: Action, actor: User, origin: Origin) -> Origin:
+    """Return the origin with whom the actor decides for; raise unless all of them are other people than asked for it.
+
+    Two who act for the same person are no two people, and neither is that person a second one.
+    """
+    kind, site, experiment = action.catalogue_kind, action.site, action.experiment
+    origin = permitted_origin(actor, kind, origin, site=site, experiment=experiment)
+    asked = {action.actor_name, action.on_behalf_of} - {""}
+    if actor.pk == action.actor_id or asked & {origin.actor_name, origin.on_behalf_of}:
+        whom = f" for {origin.on_behalf_of}" if origin.on_behalf_of else ""
+        names = " for ".join(filter(None, (action.actor_name, action.on_behalf_of)))
+        raise NotASecondPerson(
+            f"{names} asked for action {action.pk}; {actor}{whom} is no second person. Ask another person."
+        )
+    return origin
 
 
 def _require_waiting(action: Action) -> None:
@@ -97,6 +109,8 @@ def _require_unchanged(action: Action) -> None:
         commands = preview_action(request)
     except (policy.Forbidden, InvalidParameters) as refusal:
         raise Conflict(f"It could not be asked for any more. {refusal}", action.pk) from refusal
+    if account_changed(action):
+        raise Conflict(account_changed(action), action.pk)
     if commands != action.command:
         raise Conflict("It would run other commands by now than were asked for. Request it again.", action.pk)
 

@@ -8,6 +8,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions.queue import ring
 from experiments.actions.refusals import Conflict
+from experiments.actions.request import permitted_origin
 from experiments.actions.transition import move, record
 from experiments.models import Action, State
 
@@ -25,7 +26,9 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
-    policy.require_request(actor, action.catalogue_kind, site=action.site, experiment=action.experiment)
+    origin = permitted_origin(
+        actor, action.catalogue_kind, origin, site=action.site, experiment=action.experiment
+    )
     if action.state == State.RUNNING:
         _cancel_running(action, origin)
     elif not move(

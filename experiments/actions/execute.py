@@ -10,6 +10,7 @@ from django.utils import timezone
 from autosubmit_portal.workers import drain
 from experiments import mirror
 from experiments.actions import queue
+from experiments.actions.accounts import account_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.freeze import frozen_reason_of
@@ -32,7 +33,7 @@ def execute(action_id: int) -> None:
     if frozen:
         call_off(action, frozen)
         return
-    reason = _reason_against(action)
+    reason = account_changed(action) or _reason_against(action)
     if reason:
         fail(action, reason)
         return

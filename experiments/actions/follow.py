@@ -45,7 +45,7 @@ def start_step(action: Action, step: int) -> None:
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=on_behalf_of(action), details=details)
     try:
-        runner_for(action.site).start(action.command[step], action.run_directory(step))
+        runner_for(action.site).start(action.command[step], action.run_directory(step), action.unix_name)
     except OSError as error:
         finish.fail(action, f"The command could not be started: {error}.")
 

@@ -5,7 +5,7 @@ what was approved would not be what is done if others changed the experiment mea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
+from experiments.actions.accounts import unix_name_for
 from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import validated
@@ -49,6 +50,10 @@ class Request:
     def needs_approval(self) -> bool:
         """Whether a second person must approve the action before it is queued."""
         return self.site.needs_approval(self.kind)
+
+    def unix_name(self) -> str:
+        """Return the Unix account that it runs as, blank for that of the worker; raise Conflict if there is none."""
+        return unix_name_for(self.actor, self.kind, self.site, self.experiment)
 
     @property
     def expid(self) -> str:
@@ -105,6 +110,7 @@ def obstacle(request: Request) -> Conflict | None:
     try:
         _require_site(request)
         _require_no_freeze(request, request.parameters)
+        request.unix_name()
         if request.experiment:
             _require_experiment(request, request.experiment)
     except Conflict as conflict:
@@ -138,7 +144,7 @@ def record_early_refusal(
 
 
 def _first_or_new(request: Request) -> Action:
-    _require_permission(request)
+    request = _permitted(request)
     first = _first(request)
     if first:
         return first
@@ -157,16 +163,30 @@ def _first(request: Request) -> Action | None:
     return first_action(request.actor, request.key) if request.key else None
 
 
-def _require_permission(request: Request) -> None:
-    policy.require_request(request.actor, request.kind, site=request.site, experiment=request.experiment)
+def _permitted(request: Request) -> Request:
+    """Return the request as from whom it is made for; raise Forbidden if the actor may not make it."""
+    origin = permitted_origin(
+        request.actor, request.kind, request.origin, site=request.site, experiment=request.experiment
+    )
+    return replace(request, origin=origin)
+
+
+def permitted_origin(
+    actor: User, kind: ActionKind, origin: Origin, *, site: Site, experiment: Experiment | None
+) -> Origin:
+    """Return the origin with whom the actor acts for, if somebody has lent them the right; raise Forbidden."""
+    decision = policy.require_request(actor, kind, site=site, experiment=experiment)
+    lender = decision.on_behalf_of
+    return replace(origin, on_behalf_of=lender.get_username() if lender else "")
 
 
 def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
-    _require_permission(request)
+    _permitted(request)
     parameters = validated(request.kind, request.parameters)
     _require_visible_source(request, parameters)
     _require_site(request)
     _require_no_freeze(request, parameters)
+    request.unix_name()
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
@@ -246,11 +266,13 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 expid=request.expid,
                 actor=request.actor,
                 actor_name=request.origin.actor_name,
+                on_behalf_of=request.origin.on_behalf_of,
                 door=request.origin.door,
                 address=request.origin.address,
                 reason=request.reason,
                 parameters=parameters,
                 command=command,
+                unix_name=request.unix_name(),
                 may_overtake=request.kind.may_overtake,
                 is_dry_run=request.kind.is_dry_run,
                 **_waits(request),

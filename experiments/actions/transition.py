@@ -29,7 +29,12 @@ def move(
 
 def on_behalf_of(action: Action) -> Origin:
     """Return the origin of what a worker does for the actor of an action."""
-    return Origin(door=Door.WORKER, actor_name=action.actor_name, actor_id=action.actor_id)
+    return Origin(
+        door=Door.WORKER,
+        actor_name=action.actor_name,
+        actor_id=action.actor_id,
+        on_behalf_of=action.on_behalf_of,
+    )
 
 
 def record(
@@ -53,6 +58,8 @@ def _details(action: Action) -> dict[str, Any]:
     details: dict[str, Any] = {"parameters": action.parameters, "command": action.command}
     if action.is_dry_run:
         details["is_dry_run"] = True
+    if action.unix_name:
+        details["unix_name"] = action.unix_name
     if action.state == State.AWAITING_APPROVAL:
         details["awaits_approval"] = True
     if action.approved_by_name:

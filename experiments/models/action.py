@@ -64,8 +64,9 @@ class Action(models.Model):
     `step` is the index of the one that runs or ran last. The names of actor and expid are copied: they stay true when
     accounts and experiments are gone. `idempotency_key` is what the actor called the request, blank if nothing;
     `idempotency_item` tells apart the actions of one request for many. `is_replay` is never stored: it marks the
-    object that answers a repeated request. An action that a second person must approve waits for that until
-    `approval_expires_at`; `approved_by` is who did, with a copy of the name.
+    object that answers a repeated request. `on_behalf_of` is who has lent the right to ask for it, blank for nobody. An
+    action that a second person must approve waits for that until `approval_expires_at`; `approved_by` is who did, with
+    a copy of the name. `unix_name` is the Unix account that its commands run as, blank for that of the worker.
     """
 
     is_replay = False
@@ -79,6 +80,8 @@ class Action(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     actor_name = models.CharField(max_length=150)
+    on_behalf_of = models.CharField(max_length=150, blank=True)
+    unix_name = models.CharField(max_length=32, blank=True)
     door = models.CharField(max_length=20)
     address = models.GenericIPAddressField(null=True)
     reason = models.TextField(blank=True)

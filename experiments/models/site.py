@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
+class RunAs(models.TextChoices):
+    """Which Unix account the commands of a site run as."""
+
+    SERVICE = "service", "The service account"
+    ACTOR = "actor", "The Unix account of the person who asks"
+
+
 class SiteQuerySet(models.QuerySet["Site"]):
     """Sites."""
 
@@ -71,6 +78,12 @@ class Site(models.Model):
     )
     disabled_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that nobody may request here."
+    )
+    run_as = models.CharField(
+        max_length=10,
+        choices=RunAs,
+        default=RunAs.SERVICE,
+        help_text="The Unix account that commands run as. Others than the service account need sudo (docs/duty.md).",
     )
     approval_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that a second person must approve here."

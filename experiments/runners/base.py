@@ -19,10 +19,11 @@ class Runner(ABC):
     """Runs commands, each in a run directory that holds `argv`, `pid`, `output` and, at its end, `exit_status`."""
 
     @abstractmethod
-    def start(self, argv: Sequence[str], directory: Path) -> None:
+    def start(self, argv: Sequence[str], directory: Path, unix_name: str = "") -> None:
         """Start `argv` in a session of its own, so that it outlives whoever starts it.
 
-        Before: `directory` does not exist. After: it does, private to the account that runs the command.
+        `unix_name` is the Unix account that it runs as; blank is that of the worker. Before: `directory` does not
+        exist. After: it does, private to the account of the worker, whoever the command runs as.
         Raises FileExistsError when called twice, OSError when the command cannot be started.
         """
 

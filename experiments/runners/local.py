@@ -1,6 +1,7 @@
 """Commands on this host."""
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -18,20 +19,30 @@ KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
 # Autosubmit saves its job list before it ends; that takes seconds on ten thousand jobs.
 PATIENCE_SECONDS = 15.0
 
+# By their full names, as sudoers has them.
+SUDO, ENV, KILL = "/usr/bin/sudo", "/usr/bin/env", "/usr/bin/kill"
+# It answers at once or hangs on a directory service.
+SUDO_SECONDS = 10.0
+
 # Launchers that this process started and that have not been reaped; they outlive us, we need not outlive them.
 _launched: list[subprocess.Popen[bytes]] = []
 
 
 class LocalRunner(Runner):
-    """Runs the commands of a site on this host, as the account of the worker."""
+    """Runs the commands of a site on this host, as the account of the worker or, with sudo, as another one."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    def start(self, argv: Sequence[str], directory: Path) -> None:
+    def start(self, argv: Sequence[str], directory: Path, unix_name: str = "") -> None:
         """Start the launcher in its own session; nothing of ours waits for it or holds its output."""
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
+        if unix_name == pwd.getpwuid(os.getuid()).pw_name:
+            unix_name = ""
+        if unix_name:
+            argv = as_account(unix_name, argv)
+            (directory / "account").write_text(unix_name, encoding="utf-8")
         (directory / "argv").write_text(
             "".join(f"{_escaped(argument)}\n" for argument in argv), encoding="utf-8"
         )
@@ -40,7 +51,9 @@ class LocalRunner(Runner):
         process = subprocess.Popen(
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
-            env=environment(Path(self.site.autosubmit), self.site.home_folder, self.site.configuration),
+            env=environment(
+                Path(self.site.autosubmit), self.site.home_folder, self._configuration(unix_name)
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -49,6 +62,11 @@ class LocalRunner(Runner):
             preexec_fn=_default_signals,  # noqa: PLW1509
         )
         _launched.append(process)
+
+    def _configuration(self, unix_name: str) -> str:
+        """Name the file that says where the store is: whoever has another home would find another store, or none."""
+        own = str(self.site.home_folder / ".autosubmitrc") if unix_name else ""
+        return self.site.configuration or own
 
     def look(self, directory: Path) -> Look:
         """Ask the kernel whether the launcher is still the process that it was, then read the exit status.
@@ -80,9 +98,15 @@ class LocalRunner(Runner):
             self._signal(directory, signal.SIGKILL)
 
     def _signal(self, directory: Path, number: signal.Signals) -> None:
-        if self.look(directory).is_alive:
-            with suppress(ProcessLookupError):
-                os.killpg(int(_read(directory / "pid").split()[0]), number)
+        if not self.look(directory).is_alive:
+            return
+        group = int(_read(directory / "pid").split()[0])
+        unix_name = _read(directory / "account")
+        if unix_name and number is signal.SIGKILL:  # sudo cannot pass this one on
+            _kill_as(unix_name, group)
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
 
     def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Read a part of the output file; an absent file is empty."""
@@ -103,6 +127,32 @@ class LocalRunner(Runner):
         os.truncate(directory / "output", 0)
         with (directory / "output").open("ab") as file:
             file.write(b"[earlier output was dropped]\n" + kept)
+
+
+def as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
+    """Return the argv that runs `argv` as another Unix account.
+
+    sudo gives it an environment of its own and, of ours, only where the configuration of the site is. It starts at the
+    root of the file system, because the run directory is not the account's to see. Raises PermissionError for the
+    superuser, whom no request may become.
+    """
+    if _is_superuser(unix_name):
+        raise PermissionError(f"nothing is ever run as {unix_name}")
+    kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"
+    return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", unix_name, kept, "--", *argv]
+
+
+def _is_superuser(unix_name: str) -> bool:
+    try:
+        return pwd.getpwnam(unix_name).pw_uid == 0
+    except KeyError:
+        return False  # sudo says that there is no such account
+
+
+def _kill_as(unix_name: str, group: int) -> None:
+    """Kill what an account has in a process group; the launcher is not its and goes on to keep the exit status."""
+    command = [SUDO, "-n", "-u", unix_name, "--", KILL, "-KILL", "--", f"-{group}"]
+    subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
 
 
 def _reap() -> None:

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
-from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Freeze, Run, State
@@ -68,6 +68,10 @@ GET   v4/tokens                                   401 200 200 200
 POST  v4/tokens                                   401 400 400 400
 DELETE v4/tokens/<name:token_id>                  401 404 404 404
 GET   v4/auth/verify-token                        401 200 200 200
+GET   v4/delegations                              401 200 200 200
+POST  v4/delegations                              401 400 400 400
+GET   v4/delegations/<int:delegation_id>          401 404 404 404
+DELETE v4/delegations/<int:delegation_id>         401 404 404 404
 GET   v4/freezes                                  401 403 200 200
 POST  v4/freezes                                  401 403 403 403
 GET   v4/freezes/<int:freeze_id>                  401 403 404 200
@@ -145,6 +149,12 @@ GET   access/apitoken/<path:object_id>/delete         302 302 403 403
 GET   access/failedsignin                              302 302 403 403
 GET   access/failedsignin/<path:object_id>/delete      302 302 403 403
 POST  access/failedsignin/<path:object_id>/delete      302 302 403 403
+GET   access/delegation                               302 302 200 200
+GET   access/delegation/add                           302 302 200 200
+POST  access/delegation/add                           302 302 200 200
+GET   access/delegation/<path:object_id>/change       302 302 404 404
+POST  access/delegation/<path:object_id>/change       302 302 404 404
+POST  access/delegation/<int:object_id>/revoke        302 302 404 404
 
 GET   access/team                                     302 302 200 200
 GET   access/team/add                                 302 302 403 403
@@ -210,6 +220,7 @@ def people(db: None) -> dict[str, Client]:
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site)
+    factories.create_delegation(factories.create_user(), factories.create_user())
     elsewhere = factories.create_experiment(expid="b000")
     made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
     factories.create_team((made["viewer"], Role.VIEWER), covers={"site": site})
@@ -258,7 +269,7 @@ def _part_of(route: str) -> str:
 
 
 def test_nothing_was_changed_by_asking(people: dict[str, Client]) -> None:
-    models = (Action, Experiment, Freeze, Job, Run, SiteRole)
+    models = (Action, Delegation, Experiment, Freeze, Job, Run, SiteRole)
     before = [model._default_manager.count() for model in models]
     for method, route, _ in rows():
         if method != "GET":

@@ -116,6 +116,7 @@ VALUES = {
     "int:action_id": "1",
     "int:entry_id": "1",
     "int:freeze_id": "1",
+    "int:delegation_id": "1",
     "int:run_id": "1",
 }
 

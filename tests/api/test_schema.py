@@ -136,6 +136,8 @@ def test_alternatives_may_overlap() -> None:
         ("/v4/audit/ENTRY", "/v4/audit/{entry_id}"),
         ("/v4/tokens", ""),
         ("/v4/auth/verify-token", ""),
+        ("/v4/delegations", ""),
+        ("/v4/delegations/LOAN", "/v4/delegations/{delegation_id}"),
         ("/v4/freezes", ""),
         ("/v4/freezes/FREEZE", "/v4/freezes/{freeze_id}"),
         ("/v4/sites", ""),
@@ -150,7 +152,8 @@ def test_what_is_answered_is_what_is_described(
     action = factories.create_action(experiment, command=[["autosubmit", "run", "a000"]])
     entry = AuditEntry.objects.create(event="x", door="api")
     freeze = factories.create_freeze(experiment.site)
-    made = {"ACTION": action.pk, "ENTRY": entry.pk, "FREEZE": freeze.pk}
+    loan = factories.create_delegation(factories.create_user(), factories.create_user())
+    made = {"LOAN": loan.pk, "ACTION": action.pk, "ENTRY": entry.pk, "FREEZE": freeze.pk}
     for name, number in made.items():
         path = path.replace(name, str(number))
     answer = as_manager.get(path)

@@ -23,12 +23,18 @@ class ActionItem(serializers.Serializer[Action]):
         child=serializers.CharField(), required=False, help_text="The jobs that were named, if any were."
     )
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
+    on_behalf_of = serializers.CharField(
+        help_text="Whose rights they were, if lent; blank for the actor's own."
+    )
     door = serializers.CharField(help_text="The way it came in.")
     reason = serializers.CharField()
     parameters = serializers.DictField()
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
+    )
+    unix_name = serializers.CharField(
+        help_text="The Unix account that the command runs as; blank for the service account."
     )
     is_dry_run = serializers.BooleanField(
         help_text="Whether its command saves nothing: `job_changes` are what would change."
@@ -127,6 +133,9 @@ class DryRun(serializers.Serializer[Any]):
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The argument list of each step.",
+    )
+    unix_name = serializers.CharField(
+        help_text="The Unix account that the command runs as; blank for the service account."
     )
     needs_approval = serializers.BooleanField(
         help_text="Whether a second person must approve it before it starts."

@@ -55,6 +55,7 @@ class Index(serializers.Serializer[Any]):
     actions = serializers.URLField()
     sites = serializers.URLField()
     freezes = serializers.URLField()
+    delegations = serializers.URLField()
     audit = serializers.URLField()
     tokens = serializers.URLField()
     schema = serializers.URLField()

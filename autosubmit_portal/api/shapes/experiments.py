@@ -7,6 +7,7 @@ from rest_framework import serializers
 from autosubmit_portal.api.fields import CountField, InstantField, TextOrNullField
 from autosubmit_portal.api.shapes.common import Listing, PageInfo
 from experiments.models import Experiment, Site
+from experiments.models.site import RunAs
 
 RUN_STATES = ("RUNNING", "NOT RUNNING")
 
@@ -124,6 +125,10 @@ class SiteItem(serializers.Serializer[Site]):
         help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
     )
     is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    run_as = serializers.ChoiceField(
+        choices=RunAs.values,
+        help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",
+    )
     approval_kinds = serializers.ListField(
         child=serializers.CharField(), help_text="The action kinds that a second person must approve."
     )

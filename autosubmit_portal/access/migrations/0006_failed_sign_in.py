@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("access", "0030_identity"),
+        ("access", "0005_apitoken_scope"),
         ("axes", "0010_accessattemptexpiration"),
     ]
 

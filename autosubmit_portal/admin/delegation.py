@@ -1,0 +1,219 @@
+"""Delegations: everybody lends their own rights here, and sees and revokes what they have lent."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.access.delegations import (
+    LONGEST_DAYS,
+    AlreadyOver,
+    Unacceptable,
+    Wanted,
+    delegate,
+    may_revoke,
+    revoke,
+    seen_by,
+)
+from autosubmit_portal.access.models import Delegation, Team, role_choices
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.teams import teams_seen_by
+from autosubmit_portal.admin import presentation
+from autosubmit_portal.admin.base import ReadOnlyAdmin
+from autosubmit_portal.admin.console import console
+from autosubmit_portal.admin.freeze import INSTANT
+from autosubmit_portal.audit.origin import origin_of
+from experiments.models import Experiment
+
+
+class DelegationForm(forms.Form):
+    """What to lend. The rules are those of `access.delegations`; its errors come back here."""
+
+    grantee = forms.CharField(
+        max_length=150,
+        label="To",
+        help_text="The name of the account that may act for you.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    role = forms.TypedChoiceField(
+        choices=role_choices,
+        coerce=lambda value: Role(int(value)),
+        initial=Role.OPERATOR,
+        label="As",
+        help_text="What it may do at most; never more than you may yourself.",
+    )
+    team = forms.ModelChoiceField(
+        Team.objects.none(),
+        required=False,
+        empty_label="–",
+        help_text="Only on the experiments of this team.",
+    )
+    experiment = forms.CharField(
+        max_length=110,
+        required=False,
+        help_text="Only on this experiment: its expid, or `site/expid` where several sites have it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
+    )
+    starts_at = forms.DateTimeField(
+        required=False, label="From (UTC)", help_text="Blank: now.", widget=INSTANT
+    )
+    ends_at = forms.DateTimeField(
+        label="Until (UTC)",
+        help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.",
+        widget=INSTANT,
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        help_text="Why. Kept in the audit trail.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Holidays"}),
+    )
+
+    def __init__(self, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        self.user = user
+        team: Any = self.fields["team"]
+        team.queryset = teams_seen_by(user).order_by("slug")
+
+    def clean_grantee(self) -> User | None:
+        """Return the account of that name, if there is one."""
+        return User.objects.filter(username=self.cleaned_data["grantee"]).first()
+
+    def clean_experiment(self) -> Experiment | None:
+        """Return the experiment that is named, among those that the user may see."""
+        text = self.cleaned_data["experiment"].strip()
+        if not text:
+            return None
+        site, _, expid = text.rpartition("/")
+        rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
+        found = list(rows.filter(site__slug=site) if site else rows)
+        if len(found) != 1:
+            raise ValidationError(
+                "Several sites have it: write site/expid." if found else "There is no such one."
+            )
+        return found[0]
+
+    def show_errors(self, refusal: Unacceptable) -> None:
+        """Put each error at its field."""
+        for name, texts in refusal.errors.items():
+            for text in texts:
+                self.add_error(name, text)
+
+
+@admin.register(Delegation, site=console)
+class DelegationAdmin(ReadOnlyAdmin):
+    """One's own delegations, given and received; everybody's for managers of all teams."""
+
+    page_template = "admin/portal/delegation.html"
+    list_display = ("who", "state", "what", "begins", "ends", "why")
+    list_select_related = ("grantor", "grantee", "team", "experiment__site")
+    search_fields = ("grantor__username", "grantee__username", "reason")
+    search_placeholder = "person or reason"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return what the user has lent and was lent."""
+        return seen_by(request.user).select_related(*self.list_select_related)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Everybody in the console."""
+        return True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Everybody sees their own."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Everybody lends their own."""
+        return True
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form and the end."""
+        view = self.admin_site.admin_view
+        return [
+            path("add/", view(self.delegate_view), name="access_delegation_add"),
+            path(
+                "<int:object_id>/revoke/",
+                view(require_POST(self.revoke_view)),
+                name="access_delegation_revoke",
+            ),
+            *super().get_urls(),
+        ]
+
+    def delegate_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the form, or lend."""
+        form = DelegationForm(request.user, request.POST if request.method == "POST" else None)
+        if form.is_bound and form.is_valid():
+            try:
+                wanted = Wanted(**form.cleaned_data)
+                made = delegate(wanted, grantor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
+                return HttpResponseRedirect(reverse("admin:access_delegation_change", args=[made.pk]))
+            except Unacceptable as refusal:
+                form.show_errors(refusal)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "New delegation",
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/portal/new_delegation.html", context)
+
+    def revoke_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Revoke the delegation and go back to its page."""
+        found = self.seen_object(request, str(object_id))
+        try:
+            revoke(found, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
+            messages.success(request, f"{found.grantee} does not act for {found.grantor} any more.")
+        except (policy.Forbidden, AlreadyOver) as refusal:
+            messages.error(request, str(refusal))
+        return HttpResponseRedirect(reverse("admin:access_delegation_change", args=[object_id]))
+
+    def page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
+        """Return the delegation."""
+        return {
+            "title": f"{obj.grantee} for {obj.grantor}",
+            "delegation": obj,
+            "role": Role(obj.role),
+            "may_revoke": not obj.is_over and may_revoke(request.user, obj),
+        }
+
+    @admin.display(description="Who", ordering="grantee__username")
+    def who(self, delegation: Delegation) -> SafeString:
+        """Say who acts for whom."""
+        return format_html('{} <span class="quiet">for</span> {}', delegation.grantee, delegation.grantor)
+
+    @admin.display(description="State")
+    def state(self, delegation: Delegation) -> SafeString:
+        """Say whether it holds."""
+        return presentation.delegation_state(delegation)
+
+    @admin.display(description="What")
+    def what(self, delegation: Delegation) -> SafeString:
+        """Say what was lent."""
+        return format_html(
+            '{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about
+        )
+
+    @admin.display(description="From", ordering="starts_at")
+    def begins(self, delegation: Delegation) -> SafeString:
+        """Show its start."""
+        return presentation.when(delegation.starts_at)
+
+    @admin.display(description="Until", ordering="ends_at")
+    def ends(self, delegation: Delegation) -> SafeString:
+        """Show its end."""
+        return presentation.when(delegation.revoked_at or delegation.ends_at)
+
+    @admin.display(description="Reason")
+    def why(self, delegation: Delegation) -> SafeString:
+        """Show the beginning of the reason."""
+        return format_html('<span class="about" title="{0}">{0}</span>', delegation.reason[:300])

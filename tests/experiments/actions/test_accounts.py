@@ -1,0 +1,137 @@
+"""Which Unix account an action runs as; that it then does is shown in tests/experiments/runners/test_accounts.py."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from autosubmit_portal.access.models import SiteAccount
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.execute import execute
+from experiments.actions.follow import start_step
+from experiments.actions.refusals import Conflict
+from experiments.actions.request import Request, obstacle, request_action
+from experiments.catalogue import CATALOGUE
+from experiments.models import Action, Experiment, State
+from experiments.models.site import RunAs
+from experiments.runners.local import LocalRunner
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def wish(actor: User, kind: str, experiment: Experiment) -> Request:
+    return Request(
+        actor=actor,
+        origin=Origin.of(actor, door=Door.API),
+        kind=CATALOGUE[kind],
+        site=experiment.site,
+        experiment=experiment,
+        parameters={},
+    )
+
+
+@pytest.fixture
+def ready() -> Experiment:
+    """An experiment with a job list at a site where commands run as the person who asks."""
+    experiment = factories.create_experiment(
+        factories.create_site(slug="local", run_as=RunAs.ACTOR), expid="a000", owner="owner"
+    )
+    factories.create_job(experiment, status="FAILED")
+    return experiment
+
+
+@pytest.fixture
+def mapped(operator: User, ready: Experiment) -> User:
+    """The operator, who is ana at the site."""
+    SiteAccount.objects.create(user=operator, site=ready.site, unix_name="ana")
+    return operator
+
+
+@pytest.fixture
+def started_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The accounts that commands were started as."""
+    names: list[str] = []
+
+    def start(_runner: LocalRunner, _argv: Sequence[str], _directory: Path, unix_name: str = "") -> None:
+        names.append(unix_name)
+
+    monkeypatch.setattr(LocalRunner, "start", start)
+    return names
+
+
+def test_commands_run_as_the_service_account_unless_the_site_says_otherwise(
+    operator: User, ready: Experiment
+) -> None:
+    ready.site.run_as = RunAs.SERVICE
+    assert request_action(wish(operator, "run", ready)).unix_name == ""
+
+
+def test_a_command_runs_as_the_account_of_who_asked(
+    mapped: User, ready: Experiment, started_as: list[str]
+) -> None:
+    action = request_action(wish(mapped, "run", ready))
+    Action.objects.update(state=State.RUNNING)
+    start_step(action, 0)
+    assert (action.unix_name, started_as) == ("ana", ["ana"])
+    assert AuditEntry.objects.get(event="action.requested").details["unix_name"] == "ana"
+
+
+def test_who_has_no_account_there_is_refused_and_told_why(operator: User, ready: Experiment) -> None:
+    with pytest.raises(Conflict, match="operator has no Unix account there"):
+        request_action(wish(operator, "run", ready))
+    assert AuditEntry.objects.filter(event="action.refused").exists()
+
+
+def test_a_button_says_why_it_is_not_possible(operator: User, ready: Experiment) -> None:
+    experiment = Experiment.objects.with_active_action().get()
+    assert "no Unix account" in str(obstacle(wish(operator, "run", experiment)))
+
+
+def test_an_account_elsewhere_counts_for_nothing(operator: User, ready: Experiment) -> None:
+    SiteAccount.objects.create(user=operator, site=factories.create_site(), unix_name="ana")
+    with pytest.raises(Conflict):
+        request_action(wish(operator, "run", ready))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: SiteAccount.objects.update(unix_name="ben"), "It was to run as ana"),
+        (lambda: SiteAccount.objects.all().delete(), "has no Unix account there"),
+    ],
+)
+def test_an_account_that_has_changed_meanwhile_is_not_used(
+    change: Callable[[], Any], message: str, mapped: User, ready: Experiment, started_as: list[str]
+) -> None:
+    action = request_action(wish(mapped, "run", ready))
+    change()
+    execute(action.pk)
+    action.refresh_from_db()
+    assert (action.state, started_as) == (State.FAILED, [])
+    assert message in action.message
+
+
+@pytest.mark.parametrize("started", ["ana", ""])
+def test_a_stop_runs_as_the_account_of_the_run(started: str, operator: User, ready: Experiment) -> None:
+    factories.create_action(ready, kind="run", state=State.RUNNING, unix_name=started)
+    assert request_action(wish(operator, "stop", ready)).unix_name == started
+
+
+def test_a_stop_of_a_run_from_outside_runs_as_the_owner(operator: User, ready: Experiment) -> None:
+    Experiment.objects.update(is_running=True)
+    assert request_action(wish(operator, "stop", ready)).unix_name == "owner"
+
+
+def test_who_acts_for_somebody_acts_as_their_own_account(
+    mapped: User, ready: Experiment, actor: Callable[..., User]
+) -> None:
+    colleague = actor(username="colleague")
+    factories.create_delegation(mapped, colleague, role=Role.OPERATOR)
+    SiteAccount.objects.create(user=colleague, site=ready.site, unix_name="ben")
+    action = request_action(wish(colleague, "run", ready))
+    assert (action.on_behalf_of, action.unix_name) == ("operator", "ben")

@@ -1,0 +1,94 @@
+"""The real Autosubmit as another Unix account: its experiment runs as that account, and is stopped as that account."""
+
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from autosubmit_portal.access.models import SiteAccount
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.management.demo import Autosubmit
+from experiments import mirror
+from experiments.actions.execute import execute
+from experiments.actions.follow import follow
+from experiments.actions.request import Request, request_action
+from experiments.catalogue import CATALOGUE
+from experiments.models import Action, Experiment, Site, State
+from experiments.models.site import RunAs
+from experiments.runners import runner_for
+from tests import factories
+from tests.unix_accounts import Accounts, unix_accounts
+from tests.waiting import wait_for
+from tests.workflows import KINDS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def accounts(autosubmit: Path) -> Iterator[Accounts]:
+    with unix_accounts() as made:
+        tried = ["sudo", "-n", "-u", made.person, "--", str(autosubmit), "--version"]
+        if subprocess.run(tried, capture_output=True, check=False).returncode:
+            pytest.skip(f"other accounts cannot reach {autosubmit}")
+        yield made
+
+
+@pytest.fixture
+def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
+    """An experiment of the person, whose simulation takes long, in a store that is theirs."""
+    home = Path(tempfile.mkdtemp(prefix="store", dir="/tmp"))
+    try:
+        program = Autosubmit(autosubmit, home)
+        program.prepare()
+        expid = KINDS["long"]().make(program)
+        home.chmod(0o755)
+        subprocess.run(["chown", "-R", accounts.person, home], check=True)
+        site = factories.create_site(slug="local", autosubmit=autosubmit, home=home, run_as=RunAs.ACTOR)
+        experiment = mirror.adopt(site, expid)
+        assert experiment
+        yield experiment
+    finally:
+        shutil.rmtree(home)
+
+
+def ask(actor: User, kind: str, experiment: Experiment) -> Action:
+    origin, site = Origin.of(actor, door=Door.API), Site.objects.get()
+    request = Request(
+        actor=actor, origin=origin, kind=CATALOGUE[kind], site=site, experiment=experiment, parameters={}
+    )
+    return request_action(request)
+
+
+def lives(experiment: Experiment) -> bool:
+    mirror.refresh(experiment)
+    experiment.refresh_from_db()
+    return experiment.is_running
+
+
+def ended(action: Action) -> Action:
+    wait_for(lambda: follow(action))
+    action.refresh_from_db()
+    return action
+
+
+def test_a_run_is_the_persons_and_whoever_may_stop_it_stops_it(
+    theirs: Experiment, accounts: Accounts, operator: User, actor: Callable[..., User]
+) -> None:
+    SiteAccount.objects.create(user=operator, site=theirs.site, unix_name=accounts.person)
+    run = ask(operator, "run", theirs)
+    execute(run.pk)
+    wait_for(lambda: lives(theirs) or follow(run))
+    assert theirs.is_running, runner_for(run.site).text(run.run_directory(0))
+    pid = theirs.evidence.split()[1]
+    assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(accounts.person).pw_uid
+
+    stop = ask(actor(Role.OPERATOR), "stop", theirs)
+    execute(stop.pk)
+    assert ended(stop).state == State.SUCCEEDED, stop.message
+    assert (ended(run).state, run.exit_status) == (State.CANCELLED, 88)
