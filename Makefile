@@ -20,14 +20,15 @@ PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
 # Checks touch neither the database nor the home of a portal.
-CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=the-checks-need-a-key-that-is-long-and-has-many-different-letters \
+KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
+CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 	PORTAL_DATABASE_URL=sqlite://:memory:
 # The slow tests mostly wait for processes; four at a time keep two cores busy.
 SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check fix chaos bench peer screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check fix chaos fuzz bench peer screenshots clean needs-git needs-store
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -115,6 +116,11 @@ chaos: install-tests autosubmit ## kill everything at random while it works, and
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
+
+fuzz: install-tests ## ask everything that the OpenAPI document allows, as every role (EXAMPLES= per operation, SEED=)
+	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
+	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
+		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, mirror or reads)
 	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \

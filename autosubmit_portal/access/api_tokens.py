@@ -121,7 +121,9 @@ def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | Non
     possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise WrongToken({"teams": [f"The token that asks is limited; choose among its own: {_slugs(possible)}."]})
+            raise WrongToken(
+                {"teams": [f"The token that asks is limited; choose among its own: {_slugs(possible)}."]}
+            )
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:

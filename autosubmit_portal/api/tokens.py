@@ -34,7 +34,9 @@ class TokensView(PortalView):
     def get(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
         query = NewestFirstQuery.of(request)
-        found = ApiToken.objects.visible_to(actor_of(request)).select_related("user").prefetch_related("teams")
+        found = (
+            ApiToken.objects.visible_to(actor_of(request)).select_related("user").prefetch_related("teams")
+        )
         page = read_page(request, found, LAST_MADE_FIRST, query)
         return listing(page, TokenItem(page.rows, many=True).data)
 
