@@ -15,6 +15,11 @@ TOOLS ?= ../shared/tools
 STORES ?= $(HOME_DIR)/bench
 ONLY ?=
 
+# Makes the requirements: for every Python that we support, with the hashes of all files.
+UV_VERSION := 0.13.8
+LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -28,7 +33,7 @@ SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check fix chaos fuzz bench peer screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check lock fix chaos fuzz bench peer screenshots clean needs-git needs-store
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,12 +56,12 @@ $(PY):
 
 $(VENV)/installed: $(PY) requirements.txt
 	@echo "Installing the portal's requirements …"
-	@$(PY) $(PIP_INSTALL) -r requirements.txt
+	@$(PY) $(PIP_INSTALL) --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
 	@echo "Installing what the tests need …"
-	@$(PY) $(PIP_INSTALL) -r tests/requirements.txt
+	@$(PY) $(PIP_INSTALL) --require-hashes -r tests/requirements.txt
 	@touch $@
 
 autosubmit: $(AUTOSUBMIT) ## Autosubmit itself, in an environment of its own
@@ -107,6 +112,14 @@ check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@$(CHECK) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	@$(CHECK) $(PY) manage.py makemigrations --check --dry-run
 	@$(CHECK) $(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
+
+lock: $(HOME_DIR)/lock-env/bin/uv ## pins and hashes of the requirements anew, from the .in files beside them (UPGRADE=package)
+	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) requirements.in --output-file requirements.txt
+	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) tests/requirements.in --output-file tests/requirements.txt
+
+$(HOME_DIR)/lock-env/bin/uv: | $(PY)
+	@$(PY) -m venv --clear "$(HOME_DIR)/lock-env"
+	@"$(HOME_DIR)/lock-env/bin/python" $(PIP_INSTALL) "uv==$(UV_VERSION)"
 
 fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
