@@ -1,5 +1,7 @@
 """Which format an answer has."""
 
+from collections.abc import Iterable
+
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -8,8 +10,13 @@ from rest_framework.renderers import BaseRenderer
 class FormatNegotiation(DefaultContentNegotiation):
     """What `?format=` and `Accept` ask for; a format that a route does not have is one that is not acceptable."""
 
-    def filter_renderers(self, renderers: list[BaseRenderer], format: str) -> list[BaseRenderer]:  # noqa: A002
+    def filter_renderers(
+        self,
+        renderers: Iterable[BaseRenderer],
+        format: str | None,  # noqa: A002
+    ) -> list[BaseRenderer]:
         """Return the renderers of the format; raise NotAcceptable naming those that there are."""
+        renderers = list(renderers)
         found = [renderer for renderer in renderers if renderer.format == format]
         if not found:
             legal = ", ".join(renderer.format for renderer in renderers)
