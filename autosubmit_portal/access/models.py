@@ -86,6 +86,11 @@ def role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerFi
     return models.PositiveSmallIntegerField(choices=role_choices, help_text=help_text, **options)
 
 
+def is_role(name: str, column: str = "role") -> models.CheckConstraint:
+    """Return the constraint that a column holds a role that there is."""
+    return models.CheckConstraint(condition=Q(**{f"{column}__in": [role.value for role in Role]}), name=name)
+
+
 class Team(models.Model):
     """People who work on the same experiments: those that a coverage describes and those that are added by hand."""
 
@@ -122,7 +127,8 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["team", "user", "source"], name="access_one_membership")
+            models.UniqueConstraint(fields=["team", "user", "source"], name="access_one_membership"),
+            is_role("access_role_in_team"),
         ]
         default_permissions = ()
 
@@ -230,7 +236,10 @@ class SiteRole(models.Model):
 
     class Meta:
         verbose_name_plural = "roles at sites"
-        constraints = [models.UniqueConstraint(fields=["user", "site"], name="access_one_site_role")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "site"], name="access_one_site_role"),
+            is_role("access_role_at_site"),
+        ]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -272,6 +281,7 @@ class SitePolicy(models.Model):
 
     class Meta:
         verbose_name_plural = "rights of owners"
+        constraints = [is_role("access_role_of_owner", "owner_role")]
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access import teams
+from autosubmit_portal.access import policy, teams
 from autosubmit_portal.access.grants import condition_of, grants_covering
 from autosubmit_portal.access.models import (
     Coverage,
@@ -57,7 +58,17 @@ def manages_something(request: HttpRequest) -> bool:
 
 
 class LimitedChoices(AnyAdmin):
-    """Offers, and accepts, only sites and experiments that the user may change the rights at."""
+    """Offers, and accepts, only sites and experiments that the user may change the rights at.
+
+    What is chosen is not changed on the way: there are no links beside the fields.
+    """
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field without the links to add, change and see what is chosen."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Limit what may be chosen; a coverage of all sites is for whoever manages all teams."""
@@ -101,6 +112,8 @@ class MembershipInline(TeamInline):
     """Who is in the team. Its managers change this too."""
 
     model = Membership
+    verbose_name = "member"
+    verbose_name_plural = "members"
     fields = ("user", "role", "source")
     readonly_fields = ("source",)
 
@@ -143,6 +156,8 @@ class ExperimentInline(TeamInline):
     """Which experiments are of the team, one by one."""
 
     model = TeamExperiment
+    verbose_name = "experiment"
+    verbose_name_plural = "experiments added by hand"
     autocomplete_fields = ("experiment",)
 
 
@@ -154,6 +169,7 @@ class TeamAdmin(ConsoleAdmin):
     actions = None
     list_display = ("slug", "name", "people", "described")
     search_fields = ("slug", "name")
+    search_placeholder = "team"
     prepopulated_fields = {"slug": ("name",)}
     fields = ("name", "slug", "description", "covered")
     readonly_fields = ("covered",)
@@ -167,7 +183,7 @@ class TeamAdmin(ConsoleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever is in a team or may make one."""
-        return manages_something(request) or teams.teams_seen_by(request.user).exists()
+        return manages_something(request) or bool(policy.own_teams(request.user))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever manages a site makes teams for it."""
@@ -264,6 +280,7 @@ class SiteRoleAdmin(RightsAdmin):
 
     list_display = ("user", "role", "site")
     search_fields = ("user__username",)
+    search_placeholder = "person"
 
 
 @admin.register(SiteAccount, site=console)
@@ -272,6 +289,7 @@ class SiteAccountAdmin(RightsAdmin):
 
     list_display = ("user", "unix_name", "site")
     search_fields = ("user__username", "unix_name")
+    search_placeholder = "person or Unix user"
 
 
 @admin.register(SitePolicy, site=console)

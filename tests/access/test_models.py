@@ -48,6 +48,11 @@ def test_a_provider_keeps_rows_of_its_own(viewer: User) -> None:
         Membership.objects.create(team=team, user=viewer, role=Role.OPERATOR)
 
 
+def test_there_are_no_other_roles(viewer: User) -> None:
+    with pytest.raises(IntegrityError):
+        Membership.objects.create(team=factories.create_team(), user=viewer, role=4)
+
+
 def test_changes_of_rights_are_in_the_trail(viewer: User) -> None:
     team = factories.create_team((viewer, Role.VIEWER), covers={"owner": "ana"}, slug="ocean")
     SiteRole.objects.create(user=viewer, site=factories.create_site(slug="local"), role=Role.MANAGER)
