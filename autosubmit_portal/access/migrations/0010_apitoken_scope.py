@@ -21,7 +21,7 @@ def let_managers_revoke(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("access", "0002_teams"),
+        ("access", "0003_roles_that_there_are"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
