@@ -15,19 +15,25 @@ TOOLS ?= ../shared/tools
 STORES ?= $(HOME_DIR)/bench
 ONLY ?=
 
+# Makes the requirements: for every Python that we support, with the hashes of all files.
+UV_VERSION := 0.13.8
+LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
 # Checks touch neither the database nor the home of a portal.
-CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=the-checks-need-a-key-that-is-long-and-has-many-different-letters \
+KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
+CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 	PORTAL_DATABASE_URL=sqlite://:memory:
 # The slow tests mostly wait for processes; four at a time keep two cores busy.
 SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check fix chaos bench peer screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check lock fix chaos fuzz bench peer screenshots clean needs-git needs-store
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -50,12 +56,12 @@ $(PY):
 
 $(VENV)/installed: $(PY) requirements.txt
 	@echo "Installing the portal's requirements …"
-	@$(PY) $(PIP_INSTALL) -r requirements.txt
+	@$(PY) $(PIP_INSTALL) --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
 	@echo "Installing what the tests need …"
-	@$(PY) $(PIP_INSTALL) -r tests/requirements.txt
+	@$(PY) $(PIP_INSTALL) --require-hashes -r tests/requirements.txt
 	@touch $@
 
 autosubmit: $(AUTOSUBMIT) ## Autosubmit itself, in an environment of its own
@@ -107,6 +113,14 @@ check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@$(CHECK) $(PY) manage.py makemigrations --check --dry-run
 	@$(CHECK) $(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
 
+lock: $(HOME_DIR)/lock-env/bin/uv ## pins and hashes of the requirements anew, from the .in files beside them (UPGRADE=package)
+	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) requirements.in --output-file requirements.txt
+	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) tests/requirements.in --output-file tests/requirements.txt
+
+$(HOME_DIR)/lock-env/bin/uv: | $(PY)
+	@$(PY) -m venv --clear "$(HOME_DIR)/lock-env"
+	@"$(HOME_DIR)/lock-env/bin/python" $(PIP_INSTALL) "uv==$(UV_VERSION)"
+
 fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
@@ -115,6 +129,11 @@ chaos: install-tests autosubmit ## kill everything at random while it works, and
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
+
+fuzz: install-tests ## ask everything that the OpenAPI document allows, as every role (EXAMPLES= per operation, SEED=)
+	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
+	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
+		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, mirror or reads)
 	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \

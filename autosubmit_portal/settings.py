@@ -365,6 +365,8 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.throttling.RequestThrottle",
         "autosubmit_portal.api.throttling.ChangeThrottle",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.negotiation.FormatNegotiation",
+    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.schema.PortalSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],

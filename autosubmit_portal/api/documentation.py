@@ -57,7 +57,7 @@ def operation(
         (status, "application/problem+json"): OpenApiResponse(
             Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
         )
-        for status in sorted({*errors, *((429,) if is_open else EVERYWHERE)})
+        for status in sorted({*errors, *((406, 429) if is_open else EVERYWHERE)})
     }
     return extend_schema(
         operation_id=operation_id,

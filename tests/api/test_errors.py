@@ -70,7 +70,8 @@ def test_no_such_format(as_viewer: APIClient, site: Site) -> None:
 
 
 def test_an_unknown_format_in_the_address(as_viewer: APIClient, site: Site) -> None:
-    problem(as_viewer.get("/v4/experiments?format=png"), 404)
+    problem(as_viewer.get("/v4/experiments?format=png"), 406)
+    assert "Legal: json" in as_viewer.get("/v4/experiments?format=png").json()["detail"]
 
 
 def test_a_conflict(as_operator: APIClient, experiment: Experiment) -> None:

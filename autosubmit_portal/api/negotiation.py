@@ -1,0 +1,24 @@
+"""Which format an answer has."""
+
+from collections.abc import Iterable
+
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+
+
+class FormatNegotiation(DefaultContentNegotiation):
+    """What `?format=` and `Accept` ask for; a format that a route does not have is one that is not acceptable."""
+
+    def filter_renderers(
+        self,
+        renderers: Iterable[BaseRenderer],
+        format: str | None,  # noqa: A002
+    ) -> list[BaseRenderer]:
+        """Return the renderers of the format; raise NotAcceptable naming those that there are."""
+        renderers = list(renderers)
+        found = [renderer for renderer in renderers if renderer.format == format]
+        if not found:
+            legal = ", ".join(renderer.format for renderer in renderers)
+            raise NotAcceptable(f"“{format}” is not a format of this route. Legal: {legal}.")
+        return found
