@@ -19,6 +19,7 @@ from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
@@ -140,7 +141,8 @@ def multiply(experiment: Experiment) -> None:
 
 
 def cost(client: Client, address: str) -> tuple[int, list[str]]:
-    """Return the status of the answer and the statements that it took, streams to their end."""
+    """Return the status of the answer, made anew, and the statements that it took, streams to their end."""
+    answers.clear()
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(address)
         b"".join(answer) if answer.streaming else answer.content

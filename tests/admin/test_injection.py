@@ -11,9 +11,10 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import models
 from django.test import Client
+from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.models import Experiment
+from experiments.models import Action, Experiment
 from tests.admin.pages import text_of
 from tests.test_queries import address_of, routes, rows  # noqa: F401
 
@@ -36,6 +37,7 @@ def texts_of(model: type[models.Model]) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def hostile(rows: Experiment) -> Experiment:  # noqa: F811
     """One row of everything, with hostile text wherever text fits."""
+    Action.objects.update(approved_at=timezone.now())  # who approved it comes with when
     for model in (model for label in APPS for model in apps.get_app_config(label).get_models()):
         texts = dict(texts_of(model))
         if texts and model._meta.managed:
