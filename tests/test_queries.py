@@ -174,6 +174,25 @@ def test_no_list_asks_more_in_its_other_forms(
     assert len(many) == len(few), "\n".join(sql[:200] for sql in many)
 
 
+@pytest.mark.parametrize(
+    "address", ["/", "/experiments/experiment/", "/jobs/job/", "/v4/experiments", "/v4/actions", "/v4/audit"]
+)
+def test_no_list_asks_more_of_the_database_for_a_member_of_teams(
+    client: Client, rows: Experiment, address: str
+) -> None:
+    member = factories.create_user()
+    for conditions in ({"site": rows.site}, {"owner": "ana"}, {"expid_pattern": "a*"}):
+        factories.create_team((member, Role.MANAGER), covers=conditions).experiments.add(rows)
+    client.force_login(member)
+    cost(client, address)
+    _, few = cost(client, address)
+    multiply(rows)
+    factories.create_team((member, Role.VIEWER), covers={"hpc": "MN5"})
+    status, many = cost(client, address)
+    assert status == 200
+    assert len(many) == len(few), "\n".join(sql[:200] for sql in many)
+
+
 def test_every_list_of_the_console_is_among_the_routes() -> None:
     found = set(routes())
     models = (Experiment, Job, Run, Action, AuditEntry, User, Group)

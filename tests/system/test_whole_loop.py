@@ -178,6 +178,36 @@ def test_a_viewer_may_look_and_not_touch(portal: Portal) -> None:
     assert (refused.status, refused.body["permission"]) == (403, "experiments.request_run")
 
 
+TEAM = """
+import os
+from django.contrib.auth.models import User
+from autosubmit_portal.access.models import Coverage, Membership, Team
+from experiments.models import Site
+user = User.objects.create_user(os.environ["NAME"])
+team = Team.objects.create(slug=user.username, name="A project")
+Membership.objects.create(team=team, user=user, role=3)
+Coverage.objects.create(team=team, site=Site.objects.get(), owner=f"project {user.username}")
+"""
+
+
+def manager_of_a_project(portal: Portal, name: str) -> Http:
+    """Return the API as the manager of a team sees it that has nothing but what it creates."""
+    portal.manage("shell", "--no-imports", "-c", TEAM, NAME=name)
+    return Http(portal.url, portal.manage("create_token", name, "--name=tests").strip())
+
+
+def test_a_project_sees_what_it_creates_and_no_other_does(portal: Portal) -> None:
+    others = mirrored(portal, "small")
+    own, stranger = (manager_of_a_project(portal, name) for name in ("icon", "nemo"))
+    asked = own.post("/v4/experiments", {"description": "Ours", "dummy": True}, **WAIT)
+    made = ended(portal, asked.body)["expid"]
+    seen = [client.get("/v4/experiments").body["experiments"] for client in (own, stranger)]
+    assert [[row["name"] for row in rows] for rows in seen] == [[made], []]
+    assert own.post(f"/v4/experiments/{made}?action=generate&dry_run=true").status == 200
+    assert own.get(f"/v4/experiments/{others}").status == 404
+    assert "team.experiment_added" in events(portal, made)
+
+
 @pytest.mark.parametrize(
     "path", ["/v4/experiments", "/v4/experiments/", "/v4/actions", "/v4/audit", "/v4/schema"]
 )
