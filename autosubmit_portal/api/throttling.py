@@ -1,6 +1,6 @@
 """How much one client may ask of the API in a minute.
 
-Reads are counted in the memory of each web process, which costs a microsecond: each one lets its share of the limit
+Reads are counted in the memory of each web process, which costs some microseconds: each one lets its share of the limit
 through. What asks for changes is counted by the entries that it leaves in the trail, and failed sign-ins by theirs:
 those counts are the same for all processes and hosts, and nothing is written for them.
 """
