@@ -25,14 +25,13 @@ NAVIGATION = (
     "Site",
     "Freeze",
     "AuditEntry",
-    "Delegation",
     "Team",
     "User",
     "Group",
     "ApiToken",
 )
-# The list of teams leads to these.
-OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy")
+# The list of teams leads to these, and the menu of the account to delegations.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "Delegation")
 
 
 class SignInForm(AuthenticationForm):
