@@ -103,9 +103,11 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
 
 def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, list[str]]:
     highest = policy.highest_role(grantor)
+    if highest is None:  # and who has nothing learns nothing, such as the names of accounts
+        return {"role": ["You have no role anywhere that you could lend."]}
     wrong = {
         "grantee": _wrong_grantee(wanted.grantee, grantor),
-        "role": "" if highest and wanted.role <= highest else "You do not have this role anywhere yourself.",
+        "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
         "ends_at": _wrong_end(wanted.ends_at, max(starts_at, timezone.now())),
         "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",

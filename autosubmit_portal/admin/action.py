@@ -177,9 +177,10 @@ def is_over(action: Action, step: int) -> bool:
 
 
 def step_state(action: Action, number: int) -> str:
-    """Return the state of one step: those before the present one succeeded, those after it wait."""
+    """Return the state of one step: those before the present one succeeded; those after it wait, if it is approved."""
     if action.step_started_at is None or number > action.step:
-        return State.QUEUED if action.is_active else "skipped"
+        is_waiting = action.is_active and action.state != State.AWAITING_APPROVAL
+        return State.QUEUED if is_waiting else "skipped"
     return State.SUCCEEDED if number < action.step else action.state
 
 

@@ -32,14 +32,13 @@ NAVIGATION = (
     "Site",
     "Freeze",
     "AuditEntry",
-    "Delegation",
     "Team",
     "User",
     "Group",
     "ApiToken",
 )
-# The list of teams leads to these, and the menu of the account to the last.
-OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "FailedSignIn")
+# The list of teams leads to these, and the menu of the account to the last two.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "Delegation", "FailedSignIn")
 
 
 class PasswordForm(AdminPasswordChangeForm):

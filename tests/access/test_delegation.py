@@ -277,6 +277,12 @@ def test_a_limited_credential_lends_nothing(operator: User, colleague: User) -> 
         delegate(wanted(colleague), grantor=operator, origin=origin(operator))
 
 
+def test_who_has_nothing_lends_nothing_and_learns_no_names(colleague: User) -> None:
+    with pytest.raises(Unacceptable) as refusal:
+        delegate(wanted(colleague, grantee=None), grantor=colleague, origin=origin(colleague))
+    assert refusal.value.errors.keys() == {"role"}
+
+
 def test_nobody_lends_to_themselves(operator: User) -> None:
     with pytest.raises(Unacceptable, match="Somebody else"):
         delegate(wanted(operator), grantor=operator, origin=origin(operator))
