@@ -47,6 +47,21 @@ class _Latin1Bytes:
         raise Refused("refused: the pickle sets the state of a codec")
 
 
+class _Member:
+    """Stands for `getattr`, by which some Pythons, such as 3.11.2, write a member of an enumeration."""
+
+    def __new__(cls, owner: object = None, name: object = "") -> Any:
+        """Return something inert with the name as its state. Nothing is looked up; all other uses are refused."""
+        if not (isinstance(owner, type) and issubclass(owner, Inert) and isinstance(name, str)):
+            raise Refused("refused: the pickle names builtins.getattr")
+        member = Inert()
+        member.state = name
+        return member
+
+    def __setstate__(self, state: object) -> None:
+        raise Refused("refused: the pickle sets the state of a function")
+
+
 class _Text(str):
     """Stands for the kinds of text that the YAML reader makes: scripts in a block and quoted values."""
 
@@ -62,6 +77,7 @@ class _Text(str):
 _ALLOWED: dict[tuple[str, str], type] = {
     ("datetime", "datetime"): datetime,
     ("builtins", "dict"): dict,
+    ("builtins", "getattr"): _Member,
     ("_codecs", "encode"): _Latin1Bytes,
     ("pathlib", "PosixPath"): Inert,
     ("pathlib._local", "PosixPath"): Inert,  # Python 3.13

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.models import Action, Experiment
+from experiments.models import Experiment
 from tests.admin.pages import text_of
 from tests.test_queries import address_of, routes, rows  # noqa: F401
 
@@ -39,8 +39,8 @@ def hostile(rows: Experiment) -> Experiment:  # noqa: F811
     """One row of everything, with hostile text wherever text fits."""
     for model in (model for label in APPS for model in apps.get_app_config(label).get_models()):
         texts: dict[str, Any] = dict(texts_of(model))
-        if model is Action:
-            texts["approved_at"] = timezone.now()  # by whom comes with when
+        for name in [name for name in texts if name.endswith("_by_name")]:
+            texts[name.replace("_by_name", "_at")] = timezone.now()  # by whom comes with when
         if texts and model._meta.managed:
             models.QuerySet(model).update(**texts)
     AuditEntry.objects.create(**dict(texts_of(AuditEntry)), expid="a000", details={TAG: TAG})

@@ -51,6 +51,17 @@ def test_a_chain_of_attributes_is_refused(trace: Path) -> None:
     assert not trace.exists()
 
 
+def test_a_member_of_an_enumeration_is_read_as_python_3_11_2_writes_it() -> None:
+    member = load(b"cbuiltins\ngetattr\n(cautosubmit.job.template\nLanguage\nVPYTHON\ntR.")
+    assert (type(member), member.state) == (Inert, "PYTHON")
+
+
+@pytest.mark.parametrize("owner", [b"}", b"cbuiltins\ndict\n", b"cdatetime\ndatetime\n", INERT + b"(tR"])
+def test_an_attribute_of_anything_else_is_refused(owner: bytes) -> None:
+    with pytest.raises(Refused, match=r"builtins\.getattr"):
+        load(b"cbuiltins\ngetattr\n(" + owner + b"Vtouch\ntR.")
+
+
 @pytest.mark.parametrize(
     "name",
     [
