@@ -102,6 +102,8 @@ class NamesField(serializers.CharField):
     def to_internal_value(self, data: Any) -> Any:
         """Read the names, each once, in the order given."""
         text: str = super().to_internal_value(data)
+        if "\0" in text:  # the validator of texts does not look into lists
+            raise serializers.ValidationError("Null characters are not allowed.")
         names = list(dict.fromkeys(name.strip() for name in text.split(",")))
         unknown = [name for name in names if self.legal and name not in self.legal]
         if unknown:

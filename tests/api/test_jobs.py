@@ -104,7 +104,7 @@ def test_a_pattern_of_many_stars_is_answered_at_once(as_viewer: APIClient, exper
     [
         *("status=completed", "status=FAILED,other", "view=other", "page_size=0", "page_size=1001"),
         *("chunk=x", "chunk=1-", "chunk=99999999999", "date=2000", "order_by=size", "fields=size"),
-        *("submit_after=x", "fail_count_min=x"),
+        *("submit_after=x", "fail_count_min=x", "section=SIM%00", "member=%00,fc0"),
     ],
 )
 def test_a_wrong_parameter_is_named(as_viewer: APIClient, experiment: Experiment, query: str) -> None:
