@@ -22,6 +22,7 @@ class HealthView(PortalView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = ()  # to a load balancer a refusal would mean that the portal is down
     renderer_classes = (JSONRenderer,)
 
     @operation(
