@@ -28,8 +28,9 @@ MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
 KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
 CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 	PORTAL_DATABASE_URL=sqlite://:memory:
-# The slow tests mostly wait for processes; four at a time keep two cores busy.
-SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder
+# The slow tests mostly wait for processes; four at a time keep two cores busy. Those of a file stay together: what they
+# do to an experiment, Autosubmit does to every run of that name on the host.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help

@@ -60,22 +60,13 @@ MARKER_OF_FIXTURE = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the markers of the fixtures that it uses, before `-m` chooses.
 
-    When tests run side by side (`-n`), those of a module on one portal stay together, because the portal is theirs;
-    the slow ones come first, so that no process is left alone with them at the end.
+    When tests run side by side, the slow ones come first, so that no process is left alone with them at the end.
     """
     for item in items:
         for name in getattr(item, "fixturenames", ()):
             if name in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[name])
-        if item.get_closest_marker("system"):
-            item.add_marker(pytest.mark.xdist_group(_portal_of(item)))
     items.sort(key=lambda item: item.get_closest_marker("system") is None)
-
-
-def _portal_of(item: pytest.Item) -> str:
-    """Name the portal that a test shares with others of its module."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    return f"{item.path.stem}-{params.get('portal', '')}"
 
 
 # --- Databases
