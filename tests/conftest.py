@@ -34,7 +34,7 @@ from tests import redis_server as redis
 from tests.identity_provider import Provider
 from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
-from tests.services import Credentials, Portal, kill_processes_of
+from tests.services import Credentials, Portal, kill_processes_of, prepare
 from tests.workflows import KINDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -170,7 +170,7 @@ def autosubmit() -> Path:
 def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of one Autosubmit for all tests: configured, with its database, and with what tests make in it."""
     home = tmp_path_factory.mktemp("autosubmit-home")
-    Autosubmit(program=autosubmit, home=home).prepare()
+    prepare(Autosubmit(program=autosubmit, home=home))
     yield home
     kill_processes_of(home)
 
@@ -291,7 +291,7 @@ def portal(
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     if server:
         made.database_url = server.create_database()
-    made.autosubmit.prepare()
+    prepare(made.autosubmit)
     try:
         made.set_up()
         made.start()
@@ -355,10 +355,15 @@ def page(open_page: Callable[..., Page], portal: Portal) -> Page:
     return opened
 
 
-def sign_in(page: Page, credentials: Credentials) -> None:
-    """Sign in to the console through its own form."""
+def enter(page: Page, credentials: Credentials) -> None:
+    """Send the form to sign in to the console, and wait for nothing."""
     page.goto("/login/")
     page.fill("input[name=username]", credentials.username)
     page.fill("input[name=password]", credentials.password)
     page.click("[type=submit]")
+
+
+def sign_in(page: Page, credentials: Credentials) -> None:
+    """Sign in to the console through its own form."""
+    enter(page, credentials)
     page.wait_for_url(lambda url: "/login/" not in url)

@@ -52,12 +52,12 @@ def operation(
     request: Any = None,
     is_open: bool = False,
 ) -> Callable[[View], View]:
-    """Describe an operation; its description is the docstring of the method. `is_open` says it needs no sign-in."""
+    """Describe an operation; its description is the docstring of the method. `is_open`: without sign-in or limit."""
     problems = {
         (status, "application/problem+json"): OpenApiResponse(
             Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
         )
-        for status in sorted({*errors, *((406, 429) if is_open else EVERYWHERE)})
+        for status in sorted({*errors, *((406,) if is_open else EVERYWHERE)})
     }
     return extend_schema(
         operation_id=operation_id,

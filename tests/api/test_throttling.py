@@ -117,15 +117,18 @@ def test_a_good_token_is_let_in_from_an_address_that_guesses(
     assert codes(as_viewer, 1) == [200]
 
 
-def test_health_is_open_but_not_without_limit(settings: Any, api: Callable[..., APIClient], db: None) -> None:
+def test_a_load_balancer_may_ask_for_the_health_without_limit(
+    settings: Any, api: Callable[..., APIClient], db: None
+) -> None:
     settings.THROTTLE_ANONYMOUS, settings.WEB_PROCESSES = 2, 1
     factories.create_site()
-    assert codes(api(), 3, "/healthz")[-1] == 429
+    assert 429 not in codes(api(), 4, "/healthz")
 
 
-def test_every_route_says_in_the_document_that_it_may_be_asked_too_often() -> None:
-    paths = document()["paths"].values()
-    assert all("429" in described["responses"] for methods in paths for described in methods.values())
+def test_every_route_but_the_health_says_in_the_document_that_it_may_be_asked_too_often() -> None:
+    paths = document()["paths"]
+    told = {path for path, ways in paths.items() if all("429" in way["responses"] for way in ways.values())}
+    assert paths.keys() - told == {"/healthz"}
 
 
 @pytest.mark.parametrize("nest", ['{"a": ' * 40 + "1" + "}" * 40, "[" * 5000 + "]" * 5000])

@@ -10,7 +10,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.services import Http, Portal, free_port, processes_of, processes_with
+from tests.services import Http, Portal, free_port, prepare, processes_of, processes_with
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -58,7 +58,7 @@ def operated(autosubmit: Path, static_files: Path, tmp_path: Path) -> Iterator[P
     """A portal of an Autosubmit home, set up and not started."""
     (tmp_path / "static").symlink_to(static_files)
     portal = Portal(home=tmp_path, autosubmit=Autosubmit(autosubmit, tmp_path / "autosubmit-home"))
-    portal.autosubmit.prepare()
+    prepare(portal.autosubmit)
     portal.set_up()
     yield portal
     portal.tear_down()

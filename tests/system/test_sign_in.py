@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import requests
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.conftest import sign_in
-from tests.services import Http, Portal
+from tests.admin.test_second_factor import code_of
+from tests.conftest import enter, sign_in
+from tests.services import Credentials, Http, Portal
 
 on_sqlite = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
@@ -28,12 +29,33 @@ def test_a_viewer_signs_in_to_the_console(portal: Portal, open_page: Callable[..
 @on_sqlite
 def test_a_wrong_password_stays_outside(portal: Portal, open_page: Callable[..., Page]) -> None:
     page = open_page(portal.url)
-    page.goto("/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", "guessed")
-    page.click("[type=submit]")
+    enter(page, Credentials("admin", "guessed", ""))
     page.locator(".errornote").wait_for()
     assert "/login/" in page.url
+
+
+@on_sqlite
+def test_somebody_sets_up_a_second_factor_and_signs_in_with_it(
+    portal: Portal, open_page: Callable[..., Page]
+) -> None:
+    credentials = portal.create_user("Operator")
+    page = open_page(portal.url)
+    sign_in(page, credentials)
+    page.goto("/second-factor/")
+    expect(page.get_by_role("img", name="The secret as a QR code").locator("svg")).to_be_visible()
+    page.get_by_text("It cannot scan?").click()
+    secret = page.locator("details code").inner_text()
+    page.get_by_label("Code").fill(code_of(secret, -1))
+    page.get_by_role("button", name="Switch it on").click()
+    (recovery, *_) = page.locator("#codes").inner_text().split()
+
+    for code in (code_of(secret), recovery):
+        later = open_page(portal.url)
+        enter(later, credentials)
+        later.get_by_label("Code").fill(code)
+        later.get_by_role("button", name="Sign in").click()
+        later.wait_for_url(lambda url: "/login/" not in url)
+        assert later.locator("#user-tools summary").inner_text() == credentials.username
 
 
 def test_the_processes_of_the_web_server_count_guesses_together(portal: Portal) -> None:

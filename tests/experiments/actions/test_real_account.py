@@ -23,6 +23,7 @@ from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
 from experiments.runners import runner_for
 from tests import factories
+from tests.services import prepare
 from tests.unix_accounts import Accounts, unix_accounts
 from tests.waiting import wait_for
 from tests.workflows import KINDS
@@ -45,7 +46,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
     home = Path(tempfile.mkdtemp(prefix="store", dir="/tmp"))
     try:
         program = Autosubmit(autosubmit, home)
-        program.prepare()
+        prepare(program)
         expid = KINDS["long"]().make(program)
         home.chmod(0o755)
         subprocess.run(["chown", "-R", accounts.person, home], check=True)
