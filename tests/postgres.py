@@ -35,15 +35,16 @@ class Postgres:
     def create_database(self) -> str:
         """Create an empty database and return its address."""
         name = f"portal_{secrets.token_hex(6)}"
-        self._execute(f'CREATE DATABASE "{name}"')
+        self.execute(f'CREATE DATABASE "{name}"')
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def drop_database(self, url: str) -> None:
         """Drop a database that create_database returned, whoever is connected to it."""
         name = urlsplit(url).path.strip("/")
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """Execute one statement, outside of transactions."""
         with psycopg.connect(
             self.url.replace("postgres://", "postgresql://", 1), autocommit=True
         ) as connection:

@@ -1,24 +1,27 @@
-"""Which permissions an account holds, asked for once per request and in one query."""
+"""Which permissions an account holds, asked for once per request: in one query, or with the token of the request."""
 
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models import QuerySet, TextField
+from django.db.models.expressions import RawSQL
 
 # Each request asks this. As SQL it takes a tenth of a millisecond; to build it from a QuerySet takes more than one.
 _HELD = """
-SELECT content_type.app_label, permission.codename
+SELECT {columns}
 FROM auth_permission permission
 JOIN django_content_type content_type ON content_type.id = permission.content_type_id
 WHERE permission.id IN (
-    SELECT permission_id FROM auth_user_user_permissions WHERE user_id = %s
+    SELECT permission_id FROM auth_user_user_permissions WHERE user_id = {user}
     UNION
     SELECT held.permission_id
     FROM auth_group_permissions held JOIN auth_user_groups member ON member.group_id = held.group_id
-    WHERE member.user_id = %s
+    WHERE member.user_id = {user}
 )
 """
+_JOINED = {"postgresql": "string_agg", "sqlite": "group_concat"}
 
 
 class AccountBackend(ModelBackend):
@@ -34,10 +37,23 @@ class AccountBackend(ModelBackend):
         return held
 
 
+def with_permissions(tokens: "QuerySet[Any]", user: str) -> Any:
+    """Return tokens with what the account in their column `user` holds, as `held`: a query less (`remember`)."""
+    columns = f"{_JOINED[connection.vendor]}(app_label || '.' || codename, ' ')"
+    held = RawSQL(_HELD.format(columns=columns, user=user), (), TextField())  # noqa: S611 - no text of others
+    return tokens.annotate(held=held)
+
+
+def remember(token: Any) -> None:
+    """Let the account of a token know what it holds; of an administrator nothing is written down."""
+    if not token.user.is_superuser:
+        token.user._perm_cache = set((token.held or "").split())
+
+
 def _held_by(user: Any) -> list[tuple[str, str]]:
     if user.is_superuser:
         return list(Permission.objects.order_by().values_list("content_type__app_label", "codename"))
     with connection.cursor() as cursor:
-        cursor.execute(_HELD, [user.pk, user.pk])
+        cursor.execute(_HELD.format(columns="app_label, codename", user="%s"), [user.pk, user.pk])
         pairs: list[tuple[str, str]] = cursor.fetchall()
     return pairs

@@ -14,6 +14,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from autosubmit_portal.access import last_use, provision, tokens
+from autosubmit_portal.access.backends import remember, with_permissions
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.single_sign_on import is_offered
 from autosubmit_portal.api.throttling import require_few_failures
@@ -22,7 +23,10 @@ from autosubmit_portal.audit.origin import client_address, current_origin
 from autosubmit_portal.prepared import Prepared
 
 _TOKEN: Prepared[ApiToken] = Prepared(
-    lambda digest: ApiToken.objects.filter(digest=digest).select_related("user"), str
+    lambda digest: with_permissions(
+        ApiToken.objects.filter(digest=digest).select_related("user"), "access_apitoken.user_id"
+    ),
+    str,
 )
 
 
@@ -40,6 +44,7 @@ class BearerAuthentication(KnoxAuthentication):
         found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
         if found is not None:
             user, token = found
+            remember(token)
             user.scope, user.credential = token.scope(), token.credential
             last_use.note(token, client_address(request._request))
         return found

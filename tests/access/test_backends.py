@@ -6,9 +6,12 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
 
-from autosubmit_portal.access.backends import AccountBackend
+from autosubmit_portal.access.backends import AccountBackend, remember, with_permissions
+from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.roles import Role
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 VIEW = "experiments.view_experiment"
@@ -26,6 +29,24 @@ def test_an_account_asks_for_its_permissions_once(operator: User) -> None:
         assert operator.has_perm(VIEW)
         assert not operator.has_perm("audit.view_auditentry")
     assert len(captured) == 1
+
+
+@pytest.mark.parametrize("role", [None, Role.VIEWER, Role.MANAGER])
+def test_a_token_comes_with_what_its_account_holds(actor: Callable[..., User], role: Role | None) -> None:
+    user = actor(*([role] if role else []))
+    user.user_permissions.add(Permission.objects.get(codename="delete_apitoken"))
+    factories.create_token(user)
+    (token,) = with_permissions(ApiToken.objects.select_related("user"), "access_apitoken.user_id")
+    remember(token)
+    with CaptureQueriesContext(connection) as captured:
+        held = token.user.get_all_permissions()
+    assert (held, len(captured)) == (user.get_all_permissions(), 0)
+
+
+def test_the_token_of_an_administrator_holds_everything(
+    api: Callable[..., APIClient], actor: Callable[..., User]
+) -> None:
+    assert api(actor(is_superuser=True)).get("/v4/audit").status_code == 200
 
 
 def test_an_administrator_holds_every_permission(actor: Callable[..., User]) -> None:
