@@ -1,6 +1,7 @@
 """The mirror of one experiment: what its store says, into rows."""
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -195,13 +196,19 @@ class _Content:
 
 
 def _read(store: Store, expid: str) -> _Content:
+    history = store.history_database(expid)
+    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
+        reading = beside.submit(_read_job_list, store, expid)
+        times, runs = read_job_times(history), read_runs(history)
+        return _Content(reading.result(), times, runs)
+
+
+def _read_job_list(store: Store, expid: str) -> JobList:
     try:
         job_list = read_job_list(store.job_list(expid))
     except FileNotFoundError:  # not generated yet
         job_list = JobList()
-    history = store.history_database(expid)
-    jobs = wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid)))
-    return _Content(replace(job_list, jobs=jobs), read_job_times(history), read_runs(history))
+    return replace(job_list, jobs=wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
