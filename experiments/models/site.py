@@ -72,7 +72,7 @@ class Site(models.Model):
         default="portal", help_text="The queue whose workers run the commands of this site."
     )
     refresh_seconds = models.FloatField(
-        default=0.5,
+        default=0.25,
         validators=[MinValueValidator(0.1), MaxValueValidator(3600)],
         help_text="How often the mirror looks, in seconds.",
     )

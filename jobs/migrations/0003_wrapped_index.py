@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0003_look_twice_a_second'),
+        ('experiments', '0003_look_four_times_a_second'),
         ('jobs', '0002_wrapper'),
     ]
 
