@@ -31,8 +31,8 @@ class Selection:
 
         Objects for fifty experiments and their sites cost more than all the rest of a page.
         """
-        needed = [_column(source) for source in self._sources]
-        return rows.values_list(*needed, *(column for column in columns if column not in needed), named=True)
+        needed = dict.fromkeys([*map(_column, self._sources), *columns])  # several fields may tell of one column
+        return rows.values_list(*needed, named=True)
 
     def written(self, row: Any) -> dict[str, Any]:
         """Return one object as the shape describes it, with the wanted fields alone."""
