@@ -27,7 +27,7 @@ from autosubmit_portal.access.models import Coverage, Membership, Team
 from autosubmit_portal.access.roles import Role
 from experiments.models import Site
 team = Team.objects.create(slug="decadal", name="Decadal prediction")
-Coverage.objects.create(team=team, site=Site.objects.get(), expid="b*")
+Coverage.objects.create(team=team, site=Site.objects.get(), expid_pattern="b*")
 for name, role in (("ana", Role.MANAGER), ("bea", Role.OPERATOR), ("carl", Role.VIEWER)):
     Membership.objects.create(team=team, user=User.objects.create_user(name), role=role)
 """
