@@ -21,6 +21,16 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 812}, "device_scale_factor": 2}
 DARK: dict[str, Any] = {"color_scheme": "dark"}
+TEAM = """
+from django.contrib.auth.models import User
+from autosubmit_portal.access.models import Coverage, Membership, Team
+from autosubmit_portal.access.roles import Role
+from experiments.models import Site
+team = Team.objects.create(slug="decadal", name="Decadal prediction")
+Coverage.objects.create(team=team, site=Site.objects.get(), expid_pattern="b*")
+for name, role in (("ana", Role.MANAGER), ("bea", Role.OPERATOR), ("carl", Role.VIEWER)):
+    Membership.objects.create(team=team, user=User.objects.create_user(name), role=role)
+"""
 DESCRIPTIONS = {
     "medium": "Decadal prediction, ten members from 2000",
     "mixed": "Historical run with a perturbed second member",
@@ -78,6 +88,13 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     desk.goto(experiment)
     desk.get_by_role("link", name="Stop…", exact=True).first.click()
     shoot(desk, desk.url, "form")
+    desk.goto(experiment)
+    desk.get_by_role("link", name="Configuration").click()
+    shoot(desk, desk.url, "configuration")
+    portal.manage("shell", "--no-imports", "-c", TEAM)
+    shoot(desk, "/access/team/1/change/", "team")
+    portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system until noon"})
+    shoot(desk, "/experiments/freeze/1/change/", "freeze")
     shoot(desk, "/audit/auditentry/", "audit")
     shoot(desk, "/v4/docs", "api", pause_ms=3000)
     shoot(signed_in(portal, open_page, **DESKTOP, **DARK), "/", "dashboard-dark")

@@ -17,7 +17,7 @@ from autosubmit_portal.admin.approval import ApprovalPages, what_waits
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.experiment import entries_of
 from autosubmit_portal.admin.request_pages import MOST_CHANGES
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.catalogue import CATALOGUE, Target
@@ -131,7 +131,7 @@ class ActionAdmin(ApprovalPages):
         """Cancel the action, or ask its worker to, and go back to its page."""
         action = self.seen_object(request, str(object_id))
         try:
-            cancel_action(action, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
+            cancel_action(action, actor=actor_of(request), origin=origin_of(request))
             ended = (
                 "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
             )

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin.forms import ActionForm
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import effect_of
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
@@ -141,7 +141,7 @@ def asked(
 ) -> Request:
     """Return what the user of this HTTP request asks for, with what the form says."""
     return Request(
-        actor=request.user,  # type: ignore[arg-type]  # pages are for people who signed in
+        actor=actor_of(request),
         origin=origin_of(request),
         kind=kind,
         site=subject.site,

@@ -28,7 +28,7 @@ from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.base import ConsoleAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.catalogue import CATALOGUE
 
 
@@ -136,7 +136,7 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        user = cast(User, request.user)
+        user = actor_of(request)
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         context = {
             **self.admin_site.each_context(request),
@@ -155,7 +155,7 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
         """Revoke the token."""
-        revoke_token(obj, cast(User, request.user), origin=origin_of(request))
+        revoke_token(obj, actor_of(request), origin=origin_of(request))
 
     @admin.display(description="Begins with")
     def beginning(self, token: ApiToken) -> SafeString:

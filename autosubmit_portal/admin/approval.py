@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin.actions import address_of_action, refusal_text
 from autosubmit_portal.admin.base import ReadOnlyAdmin
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.preview import effect_of
 from experiments.actions.refusals import Refusal
@@ -90,7 +90,7 @@ def decision_for(request: HttpRequest) -> Callable[[Action], SafeString | str]:
 
 def may_decide(request: HttpRequest, action: Action) -> bool:
     """Answer whether to offer the decision; `approve` and `reject` decide."""
-    return action.kind in CATALOGUE and may_approve(action, request.user)  # type: ignore[arg-type]
+    return action.kind in CATALOGUE and may_approve(action, actor_of(request))
 
 
 def what_waits(request: HttpRequest, action: Action) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _loss(action: Action) -> str:
 
 def _effect(request: HttpRequest, action: Action) -> Effect | None:
     asked = Request(
-        actor=request.user,  # type: ignore[arg-type]
+        actor=actor_of(request),
         origin=origin_of(request),
         kind=action.catalogue_kind,
         site=action.site,

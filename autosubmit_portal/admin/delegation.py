@@ -3,16 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.delegations import (
@@ -29,14 +26,14 @@ from autosubmit_portal.access.models import Delegation, Team, role_choices
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.teams import teams_seen_by
 from autosubmit_portal.admin import presentation
-from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
-from autosubmit_portal.admin.freeze import INSTANT
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.admin.forms import RuledForm
+from autosubmit_portal.admin.terms import INSTANT, TermAdmin
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.models import Experiment
 
 
-class DelegationForm(forms.Form):
+class DelegationForm(RuledForm):
     """What to lend. The rules are those of `access.delegations`; its errors come back here."""
 
     grantee = forms.CharField(
@@ -102,18 +99,18 @@ class DelegationForm(forms.Form):
             )
         return found[0]
 
-    def show_errors(self, refusal: Unacceptable) -> None:
-        """Put each error at its field."""
-        for name, texts in refusal.errors.items():
-            for text in texts:
-                self.add_error(name, text)
-
 
 @admin.register(Delegation, site=console)
-class DelegationAdmin(ReadOnlyAdmin):
+class DelegationAdmin(TermAdmin):
     """One's own delegations, given and received; everybody's for managers of all teams."""
 
     page_template = "admin/portal/delegation.html"
+    form_class = DelegationForm
+    form_title = "New delegation"
+    form_lead = "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
+    form_button = "Delegate"
+    wrong = Unacceptable
+    refusals = (policy.Forbidden, AlreadyOver)
     list_display = ("who", "state", "what", "begins", "ends", "why")
     list_select_related = ("grantor", "grantee", "team", "experiment__site")
     search_fields = ("grantor__username", "grantee__username", "reason")
@@ -136,46 +133,14 @@ class DelegationAdmin(ReadOnlyAdmin):
         """Everybody lends their own."""
         return True
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the form and the end."""
-        view = self.admin_site.admin_view
-        return [
-            path("add/", view(self.delegate_view), name="access_delegation_add"),
-            path(
-                "<int:object_id>/revoke/",
-                view(require_POST(self.revoke_view)),
-                name="access_delegation_revoke",
-            ),
-            *super().get_urls(),
-        ]
+    def make(self, request: HttpRequest, values: dict[str, Any]) -> Delegation:
+        """Lend."""
+        return delegate(Wanted(**values), grantor=actor_of(request), origin=origin_of(request))
 
-    def delegate_view(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, or lend."""
-        form = DelegationForm(request.user, request.POST if request.method == "POST" else None)
-        if form.is_bound and form.is_valid():
-            try:
-                wanted = Wanted(**form.cleaned_data)
-                made = delegate(wanted, grantor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-                return HttpResponseRedirect(reverse("admin:access_delegation_change", args=[made.pk]))
-            except Unacceptable as refusal:
-                form.show_errors(refusal)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "New delegation",
-            "form": form,
-        }
-        return TemplateResponse(request, "admin/portal/new_delegation.html", context)
-
-    def revoke_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Revoke the delegation and go back to its page."""
-        found = self.seen_object(request, str(object_id))
-        try:
-            revoke(found, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-            messages.success(request, f"{found.grantee} does not act for {found.grantor} any more.")
-        except (policy.Forbidden, AlreadyOver) as refusal:
-            messages.error(request, str(refusal))
-        return HttpResponseRedirect(reverse("admin:access_delegation_change", args=[object_id]))
+    def end(self, request: HttpRequest, row: Delegation) -> str:
+        """Revoke."""
+        revoke(row, actor=actor_of(request), origin=origin_of(request))
+        return f"{row.grantee} does not act for {row.grantor} any more."
 
     def page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
         """Return the delegation."""

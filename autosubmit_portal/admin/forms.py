@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue import ActionKind
 from experiments.models import Experiment
@@ -16,7 +15,17 @@ REASON = "reason"
 KEY = "idempotency_key"
 
 
-class ActionForm(forms.Form):
+class RuledForm(forms.Form):
+    """A form whose rules stand elsewhere, and whose errors come back from there."""
+
+    def show_errors(self, refusal: Any) -> None:
+        """Put each of its `errors` at the field; those of fields that are not shown go above the form."""
+        for name, messages in refusal.errors.items():
+            for message in messages:
+                self.add_error(name if name in self.fields else None, message)
+
+
+class ActionForm(RuledForm):
     """The options of a kind, then the reason that goes into the audit trail, and what the browser calls the request."""
 
     options: tuple[Option, ...] = ()
@@ -40,12 +49,6 @@ class ActionForm(forms.Form):
     def key(self) -> str:
         """Return what the browser calls this request, blank if nothing."""
         return str(self.data.get(KEY, ""))
-
-    def show_errors(self, refusal: InvalidParameters) -> None:
-        """Put each error at its field; errors of fields that are not shown go above the form."""
-        for name, messages in refusal.errors.items():
-            for message in messages:
-                self.add_error(name if name in self.fields else None, message)
 
 
 def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:

@@ -3,21 +3,18 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.admin import presentation
-from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.admin.forms import RuledForm
+from autosubmit_portal.admin.terms import INSTANT, TermAdmin
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import (
     LONGEST_MESSAGE,
     FreezePlan,
@@ -29,10 +26,8 @@ from experiments.actions.freeze import (
 from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.models import Experiment, Freeze, Site
 
-INSTANT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
-
-class FreezeForm(forms.Form):
+class FreezeForm(RuledForm):
     """What to freeze. The rules are those of `experiments.actions.freeze`; its errors come back here."""
 
     site = forms.ModelChoiceField(Site.objects.none(), empty_label=None)
@@ -64,18 +59,18 @@ class FreezeForm(forms.Form):
         site: Any = self.fields["site"]
         site.queryset = sites_to_freeze(user).order_by("-is_default", "slug")
 
-    def show_errors(self, refusal: InvalidParameters) -> None:
-        """Put each error at its field."""
-        for name, texts in refusal.errors.items():
-            for text in texts:
-                self.add_error(name, text)
-
 
 @admin.register(Freeze, site=console)
-class FreezeAdmin(ReadOnlyAdmin):
+class FreezeAdmin(TermAdmin):
     """Freezes; they are made and ended, never changed or deleted."""
 
     page_template = "admin/portal/freeze.html"
+    form_class = FreezeForm
+    form_title = "Freeze"
+    form_lead = "While it holds, nothing that submits jobs starts. What runs goes on, and can be stopped."
+    form_button = "Freeze"
+    wrong = InvalidParameters
+    refusals = (policy.Forbidden, Refusal)
     live_seconds = 5
     list_display = ("what", "state", "said", "begins", "ends", "by")
     list_select_related = ("site",)
@@ -100,44 +95,14 @@ class FreezeAdmin(ReadOnlyAdmin):
         """Whoever may freeze."""
         return sites_to_freeze(request.user).exists()
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the form and the end."""
-        view = self.admin_site.admin_view
-        return [
-            path("add/", view(self.freeze_view), name="experiments_freeze_add"),
-            path("<int:object_id>/end/", view(require_POST(self.end_view)), name="experiments_freeze_end"),
-            *super().get_urls(),
-        ]
+    def make(self, request: HttpRequest, values: dict[str, Any]) -> Freeze:
+        """Freeze."""
+        return freeze(FreezePlan(**values), actor=actor_of(request), origin=origin_of(request))
 
-    def freeze_view(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, or freeze."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied(f"{request.user} may not freeze any site.")
-        form = FreezeForm(request.user, request.POST if request.method == "POST" else None)
-        if form.is_bound and form.is_valid():
-            try:
-                plan = FreezePlan(**form.cleaned_data)
-                made = freeze(plan, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-                return HttpResponseRedirect(reverse("admin:experiments_freeze_change", args=[made.pk]))
-            except InvalidParameters as refusal:
-                form.show_errors(refusal)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Freeze",
-            "form": form,
-        }
-        return TemplateResponse(request, "admin/portal/new_freeze.html", context)
-
-    def end_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """End the freeze and go back to its page."""
-        found = self.seen_object(request, str(object_id))
-        try:
-            end_freeze(found, actor=request.user, origin=origin_of(request))  # type: ignore[arg-type]
-            messages.success(request, f"{found} is frozen no more.")
-        except (policy.Forbidden, Refusal) as refusal:
-            messages.error(request, str(refusal))
-        return HttpResponseRedirect(reverse("admin:experiments_freeze_change", args=[object_id]))
+    def end(self, request: HttpRequest, row: Freeze) -> str:
+        """Thaw."""
+        end_freeze(row, actor=actor_of(request), origin=origin_of(request))
+        return f"{row} is frozen no more."
 
     def page_context(self, request: HttpRequest, obj: Freeze) -> dict[str, Any]:
         """Return the freeze and the experiments that run where it holds."""

@@ -1,6 +1,6 @@
 """The pages of the second factor: to give a code at the sign-in, and to set the factor up, renew it or remove it."""
 
-from typing import Any, cast
+from typing import Any
 
 from allauth.account.internal.decorators import login_stage_required
 from allauth.mfa.models import Authenticator
@@ -22,6 +22,7 @@ from django.views.decorators.http import require_http_methods
 from autosubmit_portal.access import second_factor
 from autosubmit_portal.access.second_factor import Adapter, CodeForm
 from autosubmit_portal.admin.console import console
+from autosubmit_portal.audit.origin import actor_of
 
 both = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -48,7 +49,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
 @login_required
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Show the second factor of one's own account, and what can be done about it."""
-    user = cast("User", request.user)
+    user = actor_of(request)
     if not user.has_usable_password():
         return _page(request, "second_factor", is_elsewhere=True)
     if not second_factor.is_on(user):

@@ -23,7 +23,7 @@ from autosubmit_portal.api.documentation import (
 )
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer, whole_characters
-from autosubmit_portal.api.lookup import actor_of, find_action
+from autosubmit_portal.api.lookup import find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
 from autosubmit_portal.api.requests import checked, json_body
@@ -35,7 +35,7 @@ from autosubmit_portal.api.shapes.actions import (
     Output,
     RejectBody,
 )
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.approve import approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters

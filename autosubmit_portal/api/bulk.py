@@ -16,7 +16,7 @@ from autosubmit_portal.access.policy import Forbidden
 from autosubmit_portal.api.documentation import table
 from autosubmit_portal.api.errors import AmbiguousExpid, problem_of
 from autosubmit_portal.api.fields import choice, flag
-from autosubmit_portal.api.lookup import actor_of, find_experiment_to_change
+from autosubmit_portal.api.lookup import find_experiment_to_change
 from autosubmit_portal.api.requests import (
     Envelope,
     checked,
@@ -28,7 +28,7 @@ from autosubmit_portal.api.requests import (
     preview,
 )
 from autosubmit_portal.api.shapes.actions import ActionItem
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import serializer_for
 from experiments.actions.refusals import Refusal

@@ -18,12 +18,12 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import DELEGATION_ID, answer, operation
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import actor_of, find_experiment
+from autosubmit_portal.api.lookup import find_experiment
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import DelegationsQuery
 from autosubmit_portal.api.requests import checked, json_body
 from autosubmit_portal.api.shapes.delegations import DelegationBody, DelegationItem, DelegationList
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
 
 

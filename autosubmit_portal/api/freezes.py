@@ -12,12 +12,12 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import FREEZE_ID, answer, operation
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import actor_of, find_site_to_change
+from autosubmit_portal.api.lookup import find_site_to_change
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import FreezesQuery
 from autosubmit_portal.api.requests import checked, json_body
 from autosubmit_portal.api.shapes.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import FreezePlan, end_freeze, freeze, require_freeze_somewhere
 from experiments.models import Experiment, Freeze, Site
 from experiments.permissions import FREEZE

@@ -1,8 +1,5 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
-from typing import cast
-
-from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
@@ -21,11 +18,6 @@ from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
 _OF_MIRROR = ("expid", "site__slug", "site__home", "site__configuration", *MARKS)
-
-
-def actor_of(request: HttpRequest) -> User:
-    """Return who asks: the permission classes of the views let nobody through who is not signed in."""
-    return cast(User, request.user)
 
 
 def _called(expid: str) -> ExperimentQuerySet:

@@ -9,9 +9,10 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import actor_of, find_experiment
+from autosubmit_portal.api.lookup import find_experiment
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.shapes.experiments import PermissionList
+from autosubmit_portal.audit.origin import actor_of
 from experiments.catalogue import CATALOGUE, Target
 
 

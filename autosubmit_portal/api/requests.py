@@ -14,9 +14,8 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.errors import by_field
 from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField
-from autosubmit_portal.api.lookup import actor_of
 from autosubmit_portal.api.shapes.actions import ActionItem
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import effect_of
 from experiments.actions.refusals import InvalidParameters, Refusal

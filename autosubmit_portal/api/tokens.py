@@ -11,12 +11,11 @@ from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import TOKEN_ID, answer, operation
 from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import actor_of
 from autosubmit_portal.api.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.queries import NewestFirstQuery
 from autosubmit_portal.api.requests import checked, json_body
 from autosubmit_portal.api.shapes.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import actor_of, origin_of
 
 LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))
 

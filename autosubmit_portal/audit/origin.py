@@ -7,9 +7,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 SESSION = "session"
@@ -88,6 +89,11 @@ def client_address(request: HttpRequest) -> str | None:
 def door_of(request: HttpRequest) -> Door:
     """Return the door that a request came through."""
     return Door.API if request.path.startswith("/v4") else Door.ADMIN
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return who asks, of a request that got past the sign-in."""
+    return cast(User, request.user)
 
 
 def origin_of(request: HttpRequest) -> Origin:

@@ -154,7 +154,7 @@ GET   access/delegation/add                           302 302 200 200
 POST  access/delegation/add                           302 302 200 200
 GET   access/delegation/<path:object_id>/change       302 302 404 404
 POST  access/delegation/<path:object_id>/change       302 302 404 404
-POST  access/delegation/<int:object_id>/revoke        302 302 404 404
+POST  access/delegation/<int:object_id>/end           302 302 404 404
 
 GET   access/team                                     302 302 200 200
 GET   access/team/add                                 302 302 403 403

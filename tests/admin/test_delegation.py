@@ -61,7 +61,7 @@ def test_the_grantor_revokes_and_the_grantee_cannot(
 ) -> None:
     as_operator.post(ADD, filled())
     made = Delegation.objects.get()
-    address = reverse("admin:access_delegation_revoke", args=[made.pk])
+    address = reverse("admin:access_delegation_end", args=[made.pk])
     as_colleague.post(address)
     assert Delegation.objects.get().revoked_at is None
     assert "Revoke it now" in text_of(as_operator.get(page_of("access_delegation", made.pk)))
