@@ -107,7 +107,9 @@ class DelegationAdmin(TermAdmin):
     page_template = "admin/portal/delegation.html"
     form_class = DelegationForm
     form_title = "New delegation"
-    form_lead = "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
+    form_lead = (
+        "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
+    )
     form_button = "Delegate"
     wrong = Unacceptable
     refusals = (policy.Forbidden, AlreadyOver)

@@ -1,5 +1,6 @@
 """Rows that hold for a time, such as freezes: a form makes them, a button ends them, nobody changes them."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -20,7 +21,7 @@ INSTANT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%d
 class TermAdmin(ReadOnlyAdmin):
     """The pages of such a model. The form is made for a user; `make` may raise `wrong`, and `end` the `refusals`."""
 
-    form_class: ClassVar[type[RuledForm]]
+    form_class: ClassVar[Callable[..., RuledForm]]
     form_title = ""
     form_lead = ""
     form_button = ""
