@@ -90,7 +90,8 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     shoot(desk, desk.url, "form")
     desk.goto(experiment)
     desk.get_by_role("link", name="Configuration").click()
-    shoot(desk, desk.url, "configuration")
+    desk.get_by_placeholder("Find a key or a value").fill("chunk")  # and no path of this machine
+    picture(desk, "configuration")
     portal.manage("shell", "--no-imports", "-c", TEAM)
     shoot(desk, "/access/team/1/change/", "team")
     portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system until noon"})
@@ -109,6 +110,10 @@ def signed_in(portal: Portal, open_page: Callable[..., Page], **options: Any) ->
 
 def shoot(page: Page, path: str, name: str, *, pause_ms: int = 1000) -> None:
     page.goto(path)
+    picture(page, name, pause_ms=pause_ms)
+
+
+def picture(page: Page, name: str, *, pause_ms: int = 1000) -> None:
     page.wait_for_timeout(pause_ms)  # fonts, relative times and the first live refresh
     IMAGES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=IMAGES / f"{name}.png")

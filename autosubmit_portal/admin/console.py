@@ -2,6 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
+from itertools import filterfalse
 from typing import Any, cast
 
 from django.conf import settings
@@ -24,21 +25,11 @@ from autosubmit_portal.admin import sign_in
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
-NAVIGATION = (
-    "Experiment",
-    "Job",
-    "Run",
-    "Action",
-    "Site",
-    "Freeze",
-    "AuditEntry",
-    "Team",
-    "User",
-    "Group",
-    "ApiToken",
-)
-# The list of teams leads to these, and the menu of the account to the last two.
-OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "Delegation", "FailedSignIn")
+NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "Freeze", "AuditEntry")
+# A menu of their own: nobody needs them on a night shift.
+PEOPLE = ("Team", "User", "Group")
+# The list of teams leads to the first three, the menu of the account and that of people to the others.
+OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "ApiToken", "Delegation", "FailedSignIn")
 
 
 class PasswordForm(AdminPasswordChangeForm):
@@ -79,7 +70,8 @@ class Console(AdminSite):
         models = [
             model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
         ]
-        context["navigation"] = sorted(models, key=_position)
+        context["navigation"] = sorted(filter(_is_of_the_shift, models), key=_position)
+        context["people"] = sorted(filterfalse(_is_of_the_shift, models), key=_position)
         context["may_lift_lockouts"] = request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
         context["may_see_health"] = policy.may_view_all(request.user, Site)
         return context
@@ -158,9 +150,13 @@ def _is_navigated(model: dict[str, Any]) -> bool:
     return bool(model["admin_url"]) and model["object_name"] not in OFF_NAVIGATION
 
 
+def _is_of_the_shift(model: dict[str, Any]) -> bool:
+    return model["object_name"] not in PEOPLE
+
+
 def _position(model: dict[str, Any]) -> int:
-    name = model["object_name"]
-    return NAVIGATION.index(name) if name in NAVIGATION else len(NAVIGATION)
+    name, order = model["object_name"], NAVIGATION + PEOPLE
+    return order.index(name) if name in order else len(order)
 
 
 console = Console(name="admin")
