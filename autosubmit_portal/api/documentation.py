@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -40,6 +41,12 @@ ERRORS = {
     503: "The store of the site cannot be read now; `detail` says why.",
 }
 EVERYWHERE = (401, 403, 406, 429)
+# The web server answers these itself, to requests that are no more read than that.
+OF_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is too long; ask for less at once."),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are too long, or too many."),
+}
+NOT_MODIFIED = {304: OpenApiResponse(None, "The answer is the one whose `ETag` was sent.")}
 
 
 def operation(
@@ -64,7 +71,7 @@ def operation(
         summary=summary,
         parameters=parameters,
         request=request,
-        responses=answers | problems,
+        responses=answers | (NOT_MODIFIED if ETAG in parameters else {}) | problems | OF_SERVER,
     )
 
 

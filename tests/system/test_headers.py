@@ -111,6 +111,11 @@ def test_every_header_of_an_answer_is_as_it_must_be(scanner: Scanner, path: str,
     assert complaints(answer.headers, cookies=answer.headers.get_all("Set-Cookie", []), is_https=True) == []
 
 
+def test_what_is_too_long_is_refused_by_the_web_server_itself(scanner: Scanner) -> None:
+    assert scanner.ask(f"/v4/experiments?query={'x' * 4094}").status == 414
+    assert scanner.ask("/v4/experiments", **{"X-Long": "x" * 8190}).status == 431
+
+
 def test_who_comes_without_https_is_sent_to_it(server: Portal) -> None:
     answer = Scanner(server).ask("/", **{"X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://portal.example.org/")
