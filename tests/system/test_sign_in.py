@@ -16,7 +16,7 @@ on_sqlite = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 @on_sqlite
 def test_the_first_account_signs_in_to_the_console(page: Page) -> None:
     assert "/login/" not in page.url
-    assert page.locator("#user-tools summary").inner_text() == "admin"
+    assert page.locator("#account summary").inner_text() == "admin"
 
 
 @on_sqlite
@@ -45,17 +45,17 @@ def test_somebody_sets_up_a_second_factor_and_signs_in_with_it(
     expect(page.get_by_role("img", name="The secret as a QR code").locator("svg")).to_be_visible()
     page.get_by_text("It cannot scan?").click()
     secret = page.locator("details code").inner_text()
-    page.get_by_label("Code").fill(code_of(secret, -1))
+    page.locator("input[name=code]").fill(code_of(secret, -1))
     page.get_by_role("button", name="Switch it on").click()
     (recovery, *_) = page.locator("#codes").inner_text().split()
 
     for code in (code_of(secret), recovery):
         later = open_page(portal.url)
         enter(later, credentials)
-        later.get_by_label("Code").fill(code)
+        later.locator("input[name=code]").fill(code)
         later.get_by_role("button", name="Sign in").click()
         later.wait_for_url(lambda url: "/login/" not in url)
-        assert later.locator("#user-tools summary").inner_text() == credentials.username
+        assert later.locator("#account summary").inner_text() == credentials.username
 
 
 def test_the_processes_of_the_web_server_count_guesses_together(portal: Portal) -> None:

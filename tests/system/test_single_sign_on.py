@@ -49,7 +49,7 @@ def test_a_browser_signs_in_and_is_out_when_the_group_is_gone(
     page = open_page(joined.url, also=running_provider.issuer)
     sign_in(page, "ana")
     assert page.url == f"{joined.url}/jobs/job/"
-    assert page.locator("#user-tools summary").inner_text() == "ana"
+    assert page.locator("#account summary").inner_text() == "ana"
     running_provider.know("ana", groups=[])
     later = open_page(joined.url, also=running_provider.issuer)
     sign_in(later, "ana")
