@@ -5,6 +5,7 @@ Whatever uses one of them gets the marker of its kind, so that plain `pytest` ru
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,9 @@ from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
 from tests.services import Credentials, Portal, kill_processes_of, prepare
 from tests.workflows import KINDS
+
+# A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHROMIUM_ARGUMENTS = [

@@ -69,7 +69,7 @@ def test_an_experiment_is_created_generated_and_started_from_the_browser(page: P
     page.get_by_label("Dummy").check()
     confirm(page, "Create experiment")
     expect_end(page, "Succeeded")
-    page.get_by_role("link", name=re.compile(r"^Open a\w{3}$")).click()
+    page.get_by_role("link", name=re.compile(r"^Open \w{4}$")).click()
     expect(page.get_by_text('Made in a browser, <b>not bold</b> & "quoted"').first).to_be_visible()
     press(page, "Generate")
     expect_end(page, "Succeeded")
