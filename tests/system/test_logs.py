@@ -1,6 +1,8 @@
 """Logs of the real Autosubmit and of a gigabyte, through the API and in a real Chromium."""
 
+import os
 import re
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +34,7 @@ def expid(portal: Portal) -> str:
 
 @pytest.fixture(scope="module")
 def long_log(portal: Portal, expid: str) -> Path:
-    """A log of a gigabyte with text at its beginning, around its middle and at its end, and holes between."""
+    """A finished log of a gigabyte with text at its beginning, around its middle and at its end, and holes between."""
     path = portal.autosubmit.home / "autosubmit" / expid / "tmp" / "ASLOGS" / "20261125_100000_long.log"
     with path.open("wb") as file:
         for place, said in ((0, b"begins"), (GIGABYTE // 2, b"in the middle"), (GIGABYTE, b"at the end")):
@@ -40,6 +42,8 @@ def long_log(portal: Portal, expid: str) -> Path:
             file.write(
                 b"\n" + LINE * 2000 + b"An ERROR " + said + b"\n" + LINE * (2000 if place < GIGABYTE else 0)
             )
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
     return path
 
 

@@ -41,8 +41,11 @@ class Output {
     }
 
     async followEnd() {
-        if (this.isAway) this.replace(await this.ask({}));
-        this.isAway = false;
+        if (this.isAway) {
+            const piece = await this.ask({});
+            this.isAway = false;
+            this.replace(piece);
+        }
         this.toEnd();
     }
 
@@ -58,8 +61,10 @@ class Output {
         let wait = FOLLOW_EVERY;
         if (!document.hidden && !this.isAway && this.isShown()) {
             try {
-                const piece = await this.ask(this.end === null ? {} : { after: this.end });
-                if (!this.isAway && this.take(piece)) wait = 50;
+                const end = this.end;
+                const piece = await this.ask(end === null ? {} : { after: end });
+                // Meanwhile the reader may have gone elsewhere, and even come back.
+                if (!this.isAway && this.end === end && this.take(piece)) wait = 50;
             } catch {
                 wait = 5 * FOLLOW_EVERY;
             }
