@@ -3,14 +3,18 @@
 `Authorization: Bearer <JWT>` is an access token of the identity provider.
 """
 
+from copy import copy
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
+from cachetools import TTLCache, cached
 from django.contrib.auth.models import User
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from autosubmit_portal.access import last_use, provision, tokens
@@ -29,9 +33,15 @@ _TOKEN: Prepared[ApiToken] = Prepared(
     str,
 )
 
+READ_AGAIN_SECONDS = 1.0
+"""How long a request that only reads trusts what was read of its token: a burst of them asks the database once."""
+
 
 class BearerAuthentication(KnoxAuthentication):
-    """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one."""
+    """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one.
+
+    A token that was revoked, or whose account may do less now, reads for READ_AGAIN_SECONDS more; it does no more.
+    """
 
     scheme = "Bearer"
 
@@ -41,24 +51,24 @@ class BearerAuthentication(KnoxAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
         """Return the account, with the scope of the token and its name for the trail, and the token."""
+        self.read = read_lately if request.method in SAFE_METHODS else _read
         found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
         if found is not None:
             user, token = found
-            remember(token)
             user.scope, user.credential = token.scope(), token.credential
             last_use.note(token, client_address(request._request))
         return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown, expired or no text."""
-        found = _usable_token(token)
-        if found is None:
+        found = self.read(hash_token(token.decode("ascii"))) if token.isascii() else None
+        if found is None or found.is_expired or not found.user.is_active:
             origin = current_origin()
             require_few_failures(origin.address)
             message = "Unknown or expired token."
             trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
             raise AuthenticationFailed("This token is unknown or has expired.")
-        return found.user, found
+        return copy(found.user), found  # what the request notes in its account is of this request alone
 
 
 class ProviderUnavailable(APIException):
@@ -104,16 +114,19 @@ class TokenAuthentication(BearerAuthentication):
     scheme = "Token"
 
 
-def _usable_token(token: bytes) -> ApiToken | None:
-    """Return the token with its account, or None; one query, for the digest of 512 bits is the key of the row.
+def _read(digest: str) -> ApiToken | None:
+    """Return a token with its account and what that holds, or None; one query, for the digest of 512 bits is its key.
 
     Knox would read every token of the account, to delete the expired ones; ours stay listed until they are revoked.
     """
-    if not token.isascii():
-        return None
-    for found in _TOKEN.rows(hash_token(token.decode("ascii"))):
-        return found if found.user.is_active and not found.is_expired else None
+    for found in _TOKEN.rows(digest):
+        remember(found)
+        return found
     return None
+
+
+read_lately = cached(TTLCache(maxsize=1000, ttl=READ_AGAIN_SECONDS), lock=Lock())(_read)
+"""What `_read` returned within READ_AGAIN_SECONDS; requests share it."""
 
 
 def _jwt_of(request: Request) -> str | None:

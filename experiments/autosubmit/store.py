@@ -10,18 +10,20 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Source, rows, tables
 from jobs.autosubmit.postgres import Changes, Schema
+
+T = TypeVar("T")
 
 _Stamp = tuple[int, int, int]
 Fingerprint = tuple[_Stamp, ...]
@@ -219,30 +221,25 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
 
     Raises BrokenStore when the file is missing, unreadable or incomplete, or when there is no database where it says.
     """
-    rc, settings = _rc_file(home, configuration), read_rc(home, configuration)
-    database = _folder(settings, "database", rc) / settings.get(
-        "database", "filename", fallback="autosubmit.db"
-    )
-    postgres_url = _postgres_url(settings, rc)
-    if not postgres_url and not database.is_file():
+    rc = _rc_file(home, configuration)
+    described = _read(rc, _store_of)
+    if not described.postgres_url and not described.database.is_file():
         raise BrokenStore(
-            f"There is no Autosubmit database {database}. Run `autosubmit install`, or correct {rc}."
+            f"There is no Autosubmit database {described.database}. Run `autosubmit install`, or correct {rc}."
         )
-    return Store(
-        root=_folder(settings, "local", rc),
-        database=database,
-        structures=_folder(settings, "structures", rc),
-        history=_folder(settings, "historicdb", rc),
-        postgres_url=postgres_url,
-    )
+    return replace(described)  # a store remembers what it has asked its database
 
 
 def read_rc(home: Path, configuration: Path | None = None) -> configparser.ConfigParser:
     """Return the rc file that `locate` uses; raise BrokenStore when it is missing or cannot be read."""
-    rc = _rc_file(home, configuration)
+    return _read(_rc_file(home, configuration), _parsed)
+
+
+def _read(rc: Path, read: Callable[..., T]) -> T:
+    """Return what `read`, which keeps its answers, makes of an rc file and its state; BrokenStore if it cannot."""
     try:
         state = rc.stat()
-        return _parsed(rc, state.st_mtime_ns, state.st_size, state.st_ino)
+        return read(rc, state.st_mtime_ns, state.st_size, state.st_ino)
     except FileNotFoundError:
         remedy = "Run `autosubmit configure`, or correct the home folder of the site."
         raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
@@ -258,6 +255,19 @@ def _parsed(rc: Path, *_state: int) -> configparser.ConfigParser:
     settings = configparser.ConfigParser()
     settings.read_string(rc.read_text(encoding="utf-8"))
     return settings
+
+
+@lru_cache(maxsize=64)
+def _store_of(rc: Path, *state: int) -> Store:
+    settings = _parsed(rc, *state)
+    name = settings.get("database", "filename", fallback="autosubmit.db")
+    return Store(
+        root=_folder(settings, "local", rc),
+        database=_folder(settings, "database", rc) / name,
+        structures=_folder(settings, "structures", rc),
+        history=_folder(settings, "historicdb", rc),
+        postgres_url=_postgres_url(settings, rc),
+    )
 
 
 def read_experiments(store: Store) -> list[ExperimentRecord]:
