@@ -21,11 +21,11 @@ from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from rest_framework.test import APIClient
 
+from autosubmit_portal import lately
 from autosubmit_portal.access import last_use
 from autosubmit_portal.access.claims import read_rules
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.tokens import forget_keys
-from autosubmit_portal.api.authentication import read_lately
 from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.demo import Autosubmit
@@ -106,7 +106,7 @@ def _actions_directory(settings: Any, tmp_path: Path) -> None:
 def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
-    read_lately.cache_clear()
+    lately.forget()
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,8 @@
 
 from copy import copy
 from http import HTTPStatus
-from threading import Lock
 from typing import Any
 
-from cachetools import TTLCache, cached
 from django.contrib.auth.models import User
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from knox.crypto import hash_token
@@ -24,6 +22,7 @@ from autosubmit_portal.access.single_sign_on import is_offered
 from autosubmit_portal.api.throttling import require_few_failures
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import client_address, current_origin
+from autosubmit_portal.lately import lately
 from autosubmit_portal.prepared import Prepared
 
 _TOKEN: Prepared[ApiToken] = Prepared(
@@ -33,14 +32,11 @@ _TOKEN: Prepared[ApiToken] = Prepared(
     str,
 )
 
-READ_AGAIN_SECONDS = 1.0
-"""How long a request that only reads trusts what was read of its token: a burst of them asks the database once."""
-
 
 class BearerAuthentication(KnoxAuthentication):
     """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one.
 
-    A token that was revoked, or whose account may do less now, reads for READ_AGAIN_SECONDS more; it does no more.
+    One that was revoked, or whose account may do less now, still reads for a second (`lately`), and does nothing more.
     """
 
     scheme = "Bearer"
@@ -51,7 +47,7 @@ class BearerAuthentication(KnoxAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
         """Return the account, with the scope of the token and its name for the trail, and the token."""
-        self.read = read_lately if request.method in SAFE_METHODS else _read
+        self.read = _read_token_lately if request.method in SAFE_METHODS else _read_token
         found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
         if found is not None:
             user, token = found
@@ -114,7 +110,7 @@ class TokenAuthentication(BearerAuthentication):
     scheme = "Token"
 
 
-def _read(digest: str) -> ApiToken | None:
+def _read_token(digest: str) -> ApiToken | None:
     """Return a token with its account and what that holds, or None; one query, for the digest of 512 bits is its key.
 
     Knox would read every token of the account, to delete the expired ones; ours stay listed until they are revoked.
@@ -125,8 +121,7 @@ def _read(digest: str) -> ApiToken | None:
     return None
 
 
-read_lately = cached(TTLCache(maxsize=1000, ttl=READ_AGAIN_SECONDS), lock=Lock())(_read)
-"""What `_read` returned within READ_AGAIN_SECONDS; requests share it."""
+_read_token_lately = lately(_read_token)
 
 
 def _jwt_of(request: Request) -> str | None:

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_experiment, find_mirrored
+from autosubmit_portal.api.lookup import find_experiment, find_located
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.shapes.configuration import FileSystemConfiguration, RunConfiguration
@@ -35,7 +35,7 @@ class RunConfigurationView(RevalidatedView):
 
         Passwords, tokens and keys are hidden.
         """
-        experiment = find_mirrored(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_located(request, expid, SiteQuery.of(request).get("site"))
         history = history_of(experiment)
         self.revalidate_file(request, experiment, history)
         found = run_configuration(experiment, history, run_id)

@@ -1,5 +1,7 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
+from collections.abc import Callable
+
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
@@ -8,6 +10,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api.errors import AmbiguousExpid
 from autosubmit_portal.api.revalidation import MARKS
 from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.lately import lately
 from autosubmit_portal.prepared import Prepared
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
@@ -48,27 +51,39 @@ def find_experiment(
     `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
     when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
     """
-    return _only(request, _WHOLE, expid, site, showing)
+    return _only(request, _WHOLE.rows, expid, site, showing)
 
 
 def find_mirrored(
     request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
-    return _only(request, _MIRRORED, expid, site, showing)
+    return _only(request, _MIRRORED.rows, expid, site, showing)
+
+
+def find_located(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
+    """Return the experiment as find_experiment does, to read in its store: all else of its row may be a second old."""
+    return _only(request, _mirrored_lately, expid, site, showing)
+
+
+@lately
+def _mirrored_lately(expid: str) -> list[Experiment]:
+    return _MIRRORED.rows(expid)
 
 
 def _only(
     request: HttpRequest,
-    experiments: Prepared[Experiment],
+    called: Callable[[str], list[Experiment]],
     expid: str,
     site: str | None,
     showing: type[Model],
 ) -> Experiment:
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
-    called = [found for found in experiments.rows(expid) if site in (None, found.site.slug)]
-    found = _seen(request.user, called, showing)
+    at_site = [found for found in called(expid) if site in (None, found.site.slug)]
+    found = _seen(request.user, at_site, showing)
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:

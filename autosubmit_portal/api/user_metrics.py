@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
-from autosubmit_portal.api.lookup import find_mirrored
+from autosubmit_portal.api.lookup import find_located
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.shapes.jobs import MetricList, MetricRunList
@@ -21,7 +21,7 @@ class _MetricsView(RevalidatedView):
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
         query = SiteQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = find_located(request, expid, query.get("site"), showing=Job)
         store = locate(experiment.site.home_folder, experiment.site.configuration_file)
         source = store.metrics_database(experiment.expid)
         self.revalidate_file(request, experiment, source)

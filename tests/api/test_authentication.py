@@ -1,14 +1,19 @@
 """Who is let in, and how."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from autosubmit_portal import lately
+from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment
 from tests import factories
@@ -55,6 +60,34 @@ def test_the_token_of_a_closed_account_is_refused(as_viewer: APIClient, viewer: 
     viewer.is_active = False
     viewer.save()
     assert as_viewer.get("/v4/experiments").status_code == 401
+
+
+def test_a_burst_of_reads_asks_once_for_its_token(as_viewer: APIClient) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        answers = [as_viewer.get("/v4/auth/verify-token") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200] * 2
+    assert sum("access_apitoken" in query["sql"] for query in captured) == 1
+
+
+def test_a_revoked_token_changes_nothing_any_more(as_operator: APIClient, experiment: Experiment) -> None:
+    assert as_operator.get("/v4/experiments").status_code == 200
+    ApiToken.objects.all().delete()
+    assert as_operator.post(RUN).status_code == 401
+    assert not Action.objects.exists()
+
+
+def test_a_revoked_token_reads_nothing_after_a_second(as_viewer: APIClient) -> None:
+    assert as_viewer.get("/v4/experiments").status_code == 200
+    ApiToken.objects.all().delete()
+    time.sleep(lately.SECONDS)
+    assert as_viewer.get("/v4/experiments").status_code == 401
+
+
+def test_what_a_request_learns_of_its_account_stays_with_it(as_viewer: APIClient, viewer: User) -> None:
+    first = as_viewer.get("/v4/experiments").wsgi_request.user
+    second = as_viewer.get("/v4/experiments").wsgi_request.user
+    assert first == second == viewer
+    assert first is not second
 
 
 def test_a_session_is_enough_to_read(client: Client, viewer: User, experiment: Experiment) -> None:

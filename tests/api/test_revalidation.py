@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from autosubmit_portal import lately
 from autosubmit_portal.api.revalidation import MOST_BYTES_KEPT, answers
 from experiments.models import Experiment, State
 from jobs.models import Job
@@ -114,8 +115,10 @@ def test_who_may_not_look_any_more_is_refused(api: Callable[..., APIClient], exp
     for path in PATHS[1:]:
         tag = client.get(path)["ETag"]
         user.user_permissions.clear()
+        lately.forget()
         assert client.get(path, HTTP_IF_NONE_MATCH=tag).status_code == 403
         user.user_permissions.set(Permission.objects.filter(codename__in=("view_experiment", "view_job")))
+        lately.forget()
 
 
 def test_an_error_has_no_validator(as_viewer: APIClient, experiment: Experiment) -> None:

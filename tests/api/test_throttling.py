@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from autosubmit_portal import lately
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api import throttling
 from autosubmit_portal.audit.models import AuditEntry
@@ -71,6 +72,7 @@ def test_a_read_is_counted_without_the_database(settings: Any, as_viewer: APICli
     costs = []
     for limit in (1000, None):
         settings.THROTTLE_READS = limit
+        lately.forget()
         with CaptureQueriesContext(connection) as captured:
             as_viewer.get(ACTIONS)
         costs.append(len(captured))

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
@@ -90,6 +92,14 @@ def test_metrics_of_a_file_that_is_the_same_are_read_once(as_viewer: APIClient, 
     metrics.write_bytes(bytes(keep.st_size))  # nobody looks into it
     os.utime(metrics, ns=(0, keep.st_mtime_ns))
     assert as_viewer.get(RUNS).content == first.content
+
+
+def test_a_burst_of_reads_asks_the_database_nothing_more(as_viewer: APIClient, metrics: Path) -> None:
+    _settle(metrics)
+    as_viewer.get(RUNS)
+    with CaptureQueriesContext(connection) as captured:
+        assert as_viewer.get(RUNS).status_code == 200
+    assert len(captured) == 0
 
 
 def test_metrics_of_a_file_that_has_changed_are_read_anew(as_viewer: APIClient, metrics: Path) -> None:

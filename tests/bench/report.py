@@ -39,7 +39,7 @@ READS = """{context}
   PostgreSQL is on the same machine, as installed but without `fsync`.
 - The portal keeps the answers that it made last of what is mirrored of an experiment (jobs, their parents and children,
   runs), so that these figures are mostly of answers that were made once; **none kept** asks for another one each time.
-- Before it answers, the portal asks its database who asks and what they may see, where Autosubmit API compares one
+- Once a second the portal asks its database whose the token is and what they may see, where Autosubmit API compares one
   token for everybody: the shortest answers show that.
 - The experiment asked for has {jobs:,} jobs. {alike}
 """
