@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -147,17 +148,23 @@ def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
 
 
 def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
-    """Return key and values of each job. Django's own conversion of instants takes as long as all the rest."""
-    columns = ", ".join(_columns(Job, ["id", "name", *MIRRORED_FIELDS]))
-    query = f"SELECT {columns} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608 - our columns
+    """Return key and values of each job. Django's own conversion of instants takes as long as all the rest.
+
+    So they are asked for without their zone, which SQLite does not know anyhow.
+    """
+    columns = _columns(Job, MIRRORED_FIELDS)
+    if connection.vendor == "postgresql":
+        for place in _INSTANTS:
+            columns[place] += " AT TIME ZONE 'UTC'"
+    chosen = ", ".join([*_columns(Job, ["id", "name"]), *columns])
+    query = f"SELECT {chosen} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608 - our columns
     with connection.cursor() as cursor:
         cursor.execute(query, [experiment_id])
         existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
-    zone = connection.timezone
     for _, row in existing.values():
         for place in _INSTANTS:
-            if row[place] is not None and row[place].tzinfo is None:  # SQLite has no zones
-                row[place] = row[place].replace(tzinfo=zone)
+            if row[place] is not None:
+                row[place] = row[place].replace(tzinfo=UTC)
     return existing
 
 
