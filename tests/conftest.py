@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -61,17 +61,21 @@ MARKER_OF_FIXTURE = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Give each test the markers of the fixtures that it uses, before `-m` chooses.
 
-    When tests run side by side, the slow ones come first, so that no process is left alone with them at the end.
+    When tests run side by side, the slow ones come first, so that no process is left alone with them at the end. The
+    plugin for Django has an order of its own, which stays among the slow and among the others.
     """
     for item in items:
         for name in getattr(item, "fixturenames", ()):
             if name in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[name])
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    yield
+    items.sort(
+        key=lambda item: [item.get_closest_marker(marker) is None for marker in ("system", "autosubmit")]
+    )
 
 
 # --- Databases
