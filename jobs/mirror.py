@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import connection
-from django.db.models import DateTimeField, Model
+from django.db.models import DateTimeField, Func, Model
 
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
@@ -152,14 +152,13 @@ def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
 
     So they are asked for without their zone, which SQLite does not know anyhow.
     """
-    columns = _columns(Job, MIRRORED_FIELDS)
+    values: list[Any] = [*MIRRORED_FIELDS]
     if connection.vendor == "postgresql":
         for place in _INSTANTS:
-            columns[place] += " AT TIME ZONE 'UTC'"
-    chosen = ", ".join([*_columns(Job, ["id", "name"]), *columns])
-    query = f"SELECT {chosen} FROM {_quoted(Job._meta.db_table)} WHERE experiment_id = %s"  # noqa: S608 - our columns
+            values[place] = Func(values[place], template="%(expressions)s AT TIME ZONE 'UTC'")
+    rows = Job.objects.filter(experiment=experiment_id).order_by().values_list("pk", "name", *values)
     with connection.cursor() as cursor:
-        cursor.execute(query, [experiment_id])
+        cursor.execute(*rows.query.sql_with_params())
         existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
     for _, row in existing.values():
         for place in _INSTANTS:

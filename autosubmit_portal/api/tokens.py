@@ -79,7 +79,8 @@ class TokenView(PortalView):
     def delete(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
-        A token whose scope is limited revokes no token but itself, and one that is only to read none at all.
+        It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
+        token but itself, and one that is only to read none at all.
         """
         Query.of(request)
         actor = actor_of(request)
