@@ -18,7 +18,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 from django_q.brokers import get_broker
 from django_q.conf import Conf
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from rest_framework.test import APIClient
 
 from autosubmit_portal import lately
@@ -37,10 +37,12 @@ from tests.identity_provider import Provider
 from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
 from tests.services import Credentials, Portal, kill_processes_of, prepare
+from tests.waiting import PATIENCE
 from tests.workflows import KINDS
 
 # A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+expect.set_options(timeout=1000 * PATIENCE)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHROMIUM_ARGUMENTS = [
@@ -345,6 +347,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_one(url: str, also: str = "", **options: Any) -> Page:
         context = browser.new_context(base_url=url, **options)
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         hosts = {"", urlsplit(url).netloc, urlsplit(also).netloc}
         context.route("**/*", lambda route: guard(route, hosts))

@@ -24,6 +24,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
 
+from tests.waiting import PATIENCE
+
 REALM = "/realms/climate"
 CLIENT_ID, CLIENT_SECRET = "portal", "the secret of the portal"
 # What the claims of the people here grant in tests: PORTAL_OIDC_TEAMS.
@@ -176,13 +178,13 @@ class Provider:
             f"{self.issuer}/token",
             data={"grant_type": "client_credentials", "scope": "jobs"},
             auth=(ROBOT_ID, ROBOT_SECRET),
-            timeout=10,
+            timeout=PATIENCE,
         )
         return str(answer.json()["access_token"])
 
     def agree(self, address: str, name: str) -> str:
         """Sign in at the provider as a browser would that was sent to `address`; return where it is sent back to."""
-        answer = requests.post(address, data={"username": name}, allow_redirects=False, timeout=10)
+        answer = requests.post(address, data={"username": name}, allow_redirects=False, timeout=PATIENCE)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 

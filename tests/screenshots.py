@@ -49,8 +49,8 @@ def test_pictures_are_taken(portal: Portal, open_page: Callable[..., Page]) -> N
     ask(portal, f"/v4/experiments/{expids['waiting']}?action=run", reason="The review is over.")  # refused
     for kind in ("medium", "mixed", "long"):
         ask(portal, f"/v4/experiments/{expids[kind]}?action=run", reason="Night shift")
-    wait_for(lambda: has_failed_and_running_jobs(portal, expids["mixed"]), seconds=120)
-    wait_for(lambda: state(portal, expids["medium"])["completed"] > 120, seconds=240)
+    wait_for(lambda: has_failed_and_running_jobs(portal, expids["mixed"]))
+    wait_for(lambda: state(portal, expids["medium"])["completed"] > 120)
     shoot_all(portal, open_page, expids)
 
 

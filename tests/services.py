@@ -20,11 +20,9 @@ from typing import Any
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
 from experiments.autosubmit.environment import environment
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 from tests.workflows import KINDS
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
 # Limits that nobody reaches, for whoever measures or floods; what is asked is counted all the same.
 UNBOUNDED = {f"PORTAL_THROTTLE_{name}": "1000000000/min" for name in ("READS", "ACTIONS", "ANONYMOUS")}
 
@@ -248,7 +246,7 @@ class Portal:
         for name in names or tuple(self.commands):
             self.spawn(name)
         if "web" in self.processes:
-            wait_for(self._answers, seconds=START_SECONDS)
+            wait_for(self._answers)
 
     def spawn(self, name: str) -> None:
         """Start one process and wait for nothing."""
@@ -267,7 +265,7 @@ class Portal:
         for name in names or tuple(self.processes):
             self.processes[name].terminate()
         for name in names or tuple(self.processes):
-            self.processes.pop(name).wait(STOP_SECONDS)
+            self.processes.pop(name).wait(PATIENCE)
 
     def kill(self, *names: str) -> None:
         """Kill -9 the processes named, by default all, with all their children but not the experiments."""

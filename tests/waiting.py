@@ -6,8 +6,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Seconds for anything: a busy machine is slower by far than an idle one, and `autosubmit stop` may take 300 by itself.
+PATIENCE = 330.0
 
-def wait_for(look: Callable[[], T], *, seconds: float = 90.0, is_enough: Callable[[T], bool] = bool) -> T:
+
+def wait_for(look: Callable[[], T], *, seconds: float = PATIENCE, is_enough: Callable[[T], bool] = bool) -> T:
     """Call `look` until what it answers is enough, and return that; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_enough(answer := look()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.load import Server
 from tests.bench.stores import Store
-from tests.services import START_SECONDS, Http, free_port
+from tests.services import Http, free_port
 from tests.waiting import wait_for
 
 NAME = "Autosubmit API"
@@ -53,7 +53,7 @@ def serve(program: Path, store: Store, folder: Path) -> Iterator[Server]:
         )
     server = Server(NAME, f"http://127.0.0.1:{port}", token)
     try:
-        wait_for(lambda: _answers(server, process, folder), seconds=START_SECONDS)
+        wait_for(lambda: _answers(server, process, folder))
         yield server
     finally:
         process.terminate()

@@ -26,7 +26,7 @@ from tests.experiments.small_stores import (
     make_store,
     write_pickle,
 )
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
 STATUS = (
@@ -285,7 +285,7 @@ def test_a_real_run_that_ends_by_itself_leaves_no_contradiction(
     site_of_autosubmit: Site, make_experiment: MakeExperiment, kind: str
 ) -> None:
     expid = make_experiment(kind)
-    start_run(site_of_autosubmit, expid).wait(timeout=300)
+    start_run(site_of_autosubmit, expid).wait(PATIENCE)
     experiment = seen(site_of_autosubmit, expid)
     assert (experiment.recorded_status, experiment.disagreement) == ("RUNNING", "")
 
@@ -295,7 +295,7 @@ def test_a_real_run_that_is_killed_leaves_a_contradiction(
 ) -> None:
     expid = make_experiment("long")
     run = start_run(site_of_autosubmit, expid)
-    wait_for(lambda: seen(site_of_autosubmit, expid).count("RUNNING") == 1, seconds=120)
+    wait_for(lambda: seen(site_of_autosubmit, expid).count("RUNNING") == 1)
     assert seen(site_of_autosubmit, expid).disagreement == ""
     run.kill()
     run.wait()

@@ -48,7 +48,7 @@ def test_of_two_hundred_starts_at_once_one_starts(portal: Portal) -> None:
     answers = at_once(200, lambda: portal.http.post(f"/v4/experiments/{expid}?action=run"))
     assert Counter(answer.status for answer in answers) == {202: 1, 409: 199}
     started = next(answer.body for answer in answers if answer.status == 202)
-    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"], seconds=60)
+    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"])
     assert {answer.body["action_id"] for answer in answers if answer.status == 409} == {started["id"]}
     counted = events(portal, expid=expid)
     assert (counted["action.requested"], counted["action.refused"]) == (1, 199)
@@ -79,9 +79,7 @@ def test_of_many_creations_with_one_key_one_is_made(portal: Portal) -> None:
     answers = at_once(30, lambda: portal.http.post("/v4/experiments", body, Idempotency_Key="once"))
     (action_id,) = answered_alike(answers, lambda answer: answer.body)
     made = wait_for(
-        lambda: portal.http.get(f"/v4/actions/{action_id}").body,
-        is_enough=lambda a: a["ended_at"],
-        seconds=60,
+        lambda: portal.http.get(f"/v4/actions/{action_id}").body, is_enough=lambda a: a["ended_at"]
     )
     again = portal.http.post("/v4/experiments", body, Idempotency_Key="once")
     assert (again.status, again.body["expid"]) == (200, made["expid"])

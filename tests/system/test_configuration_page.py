@@ -13,7 +13,6 @@ from tests.waiting import wait_for
 from tests.workflows import KINDS
 
 # A page takes well under a second, unless the machine does much else.
-expect.set_options(timeout=30_000)
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 MORE = "EXPERIMENT:\n  MEMBERS: fc0 fc9\nNEW: {TOKEN: hunter2, PATTERN: '<b>bold</b>'}\n"

@@ -13,12 +13,6 @@ from tests.conftest import sign_in
 from tests.services import Portal
 from tests.waiting import wait_for
 
-# A command of Autosubmit takes 3 s on an idle machine, ten times that on a busy one; nothing here waits for it in vain.
-COMMAND_MS = 180_000
-
-# A page takes well under a second, unless the machine does much else.
-expect.set_options(timeout=30_000)
-
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
 
@@ -59,7 +53,7 @@ def ask_for_chosen_rows(page: Page, entry: str) -> None:
 
 def expect_end(page: Page, state: str) -> None:
     """Wait until the page of an action shows how it ended."""
-    expect(page.get_by_role("heading", level=1)).to_contain_text(state, timeout=COMMAND_MS)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(state)
 
 
 def test_an_experiment_is_created_generated_and_started_from_the_browser(page: Page, portal: Portal) -> None:
@@ -79,7 +73,7 @@ def test_jobs_are_seen_to_change_while_a_run_goes_on(page: Page, portal: Portal)
     expid = mirrored(portal, "small")
     open_experiment(page, expid)
     press(page, "Start")
-    expect(page.locator("pre[role=log]").last).to_contain_text("submitted", timeout=COMMAND_MS)
+    expect(page.locator("pre[role=log]").last).to_contain_text("submitted")
     expect_end(page, "Succeeded")
     open_experiment(page, expid)
     expect(page.get_by_label("Progress")).to_contain_text("COMPLETED 4")
@@ -90,11 +84,11 @@ def test_a_run_is_stopped_from_the_browser(page: Page, portal: Portal) -> None:
     open_experiment(page, expid)
     press(page, "Start")
     open_experiment(page, expid)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Running", timeout=COMMAND_MS)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Running")
     press(page, "Stop")
     expect_end(page, "Succeeded")
     open_experiment(page, expid)
-    expect(page.get_by_role("heading", level=1)).not_to_contain_text("Running", timeout=COMMAND_MS)
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("Running")
 
 
 def test_the_form_shows_the_exact_command_before_anything_happens(page: Page, portal: Portal) -> None:
@@ -117,7 +111,7 @@ def test_the_status_of_selected_jobs_is_set_at_once(page: Page, portal: Portal) 
     confirm(page, "Set status")
     expect_end(page, "Succeeded")
     open_experiment(page, expid)
-    expect(page.get_by_label("Progress")).to_contain_text("SUSPENDED 2", timeout=COMMAND_MS)
+    expect(page.get_by_label("Progress")).to_contain_text("SUSPENDED 2")
 
 
 def actions_of(portal: Portal, expid: str) -> list[dict[str, Any]]:
@@ -166,7 +160,7 @@ def test_a_run_that_was_lost_is_asked_for_again_with_one_click(page: Page, porta
     expid = mirrored(portal, "long")
     open_experiment(page, expid)
     press(page, "Start")
-    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"], seconds=60)
+    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"])
     kill_command(portal, actions_of(portal, expid)[0]["id"])
     expect_end(page, "Lost")
     page.get_by_role("link", name="Request again…").click()
@@ -184,7 +178,7 @@ def kill_command(portal: Portal, action: int) -> None:
 def test_what_destroys_work_asks_why_and_says_what_is_lost(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "small")
     portal.http.post(f"/v4/experiments/{expid}?action=run")
-    wait_for(lambda: actions_of(portal, expid)[0]["state"] == "succeeded", seconds=COMMAND_MS / 1000)
+    wait_for(lambda: actions_of(portal, expid)[0]["state"] == "succeeded")
     open_experiment(page, expid)
     page.get_by_role("link", name="Generate…").first.click()
     expect(page.locator("#preview")).to_contain_text(f"{expid} loses the progress of 4 jobs: 4 COMPLETED.")
@@ -212,7 +206,7 @@ def test_the_run_itself_is_asked_to_set_a_status(page: Page, portal: Portal) -> 
     expid = mirrored(portal, "long")
     open_experiment(page, expid)
     press(page, "Start")
-    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"], seconds=60)
+    wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"])
     page.goto(f"/jobs/job/?q={expid}_AFTER")
     page.get_by_role("link", name=f"{expid}_AFTER").click()
     page.get_by_role("link", name="Set status while running…").click()
@@ -272,4 +266,4 @@ def test_a_page_fits_a_phone_in_the_dark(open_page: Callable[..., Page], portal:
 
 def test_the_api_is_documented_without_an_outside_address(page: Page) -> None:
     page.goto("/v4/docs")
-    expect(page.get_by_text("Act on an experiment").first).to_be_visible(timeout=COMMAND_MS)
+    expect(page.get_by_text("Act on an experiment").first).to_be_visible()

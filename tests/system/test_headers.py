@@ -11,6 +11,7 @@ import pytest
 from tests import web
 from tests.headers import complaints
 from tests.services import Portal
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.system
 
@@ -33,7 +34,7 @@ class Scanner:
 
     def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Any:
         """Return the answer, whose body is in `seen`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.portal.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.portal.port, timeout=PATIENCE)
         jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         connection.request(method, path, body, PROXY | ({"Cookie": jar} if jar else {}) | headers)
         answer = connection.getresponse()

@@ -29,14 +29,14 @@ def change(portal: Portal, expid: str, name: str, status: str) -> Any:
 def test_a_live_change_survives_its_worker_and_one_that_nobody_reads_is_taken_back(portal: Portal) -> None:
     expid = mirrored(portal, "long")
     act(portal, expid, "run", Prefer="wait=0")
-    wait_for(lambda: statuses(portal, expid)[f"{expid}_LONG"] == "RUNNING", seconds=120)
+    wait_for(lambda: statuses(portal, expid)[f"{expid}_LONG"] == "RUNNING")
     wait_for(lambda: experiment(portal, expid)["is_running"])
     os.kill(run_of(portal, expid), signal.SIGSTOP)
     action = change(portal, expid, "AFTER", "SUSPENDED")
-    wait_for(list_of(portal, expid).exists, seconds=180)
+    wait_for(list_of(portal, expid).exists)
     portal.kill("worker")
     os.kill(run_of(portal, expid), signal.SIGCONT)
-    wait_for(lambda: not list_of(portal, expid).exists(), seconds=180)
+    wait_for(lambda: not list_of(portal, expid).exists())
     portal.start("worker")
     found = ended(portal, action)
     assert (found["state"], found["job_changes"]) == ("succeeded", [[f"{expid}_AFTER", "SUSPENDED"]])
@@ -44,7 +44,7 @@ def test_a_live_change_survives_its_worker_and_one_that_nobody_reads_is_taken_ba
 
     os.kill(run_of(portal, expid), signal.SIGSTOP)
     unread = change(portal, expid, "AFTER", "COMPLETED")
-    wait_for(list_of(portal, expid).exists, seconds=180)
+    wait_for(list_of(portal, expid).exists)
     os.kill(run_of(portal, expid), signal.SIGKILL)
     assert ended(portal, unread)["state"] == "failed"
     assert not list_of(portal, expid).exists()

@@ -13,22 +13,21 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import sign_in
 from tests.services import Portal, processes_with
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 GIGABYTE = 1_000_000_000
 LINE = b"2026-11-25 22:14:44,381 [INFO] The simulation goes on and all is well with it\n"
 FLAT_BYTES = 64 * 1024 * 1024
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
 def expid(portal: Portal) -> str:
     """An experiment whose job BAD has failed, as the portal mirrors it."""
     made = portal.make_experiment("failing")
-    portal.start_from_terminal(made).wait(timeout=180)
-    wait_for(lambda: job_of(portal, made)["status"] == "FAILED", seconds=60)
+    portal.start_from_terminal(made).wait(PATIENCE)
+    wait_for(lambda: job_of(portal, made)["status"] == "FAILED")
     return made
 
 

@@ -4,8 +4,6 @@ from experiments.autosubmit.output import changed_jobs
 from tests.services import Portal
 from tests.waiting import wait_for
 
-SECONDS = 300.0  # it takes a tenth of that on an idle machine
-
 
 def suspended(portal: Portal, expid: str) -> set[str]:
     """Return the jobs that Autosubmit's own job list calls SUSPENDED: its dry run names each that would change."""
@@ -16,16 +14,12 @@ def suspended(portal: Portal, expid: str) -> set[str]:
 def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Portal) -> None:
     expid = portal.make_experiment("large")
     path = f"/v4/experiments/{expid}"
-    wait_for(
-        lambda: portal.http.get(path).body.get("total"), is_enough=lambda n: n == 10_001, seconds=SECONDS
-    )
+    wait_for(lambda: portal.http.get(path).body.get("total"), is_enough=lambda n: n == 10_001)
     jobs = portal.http.get(f"{path}/jobs?section=SIM&view=quick").body["jobs"]
     names = {job["name"] for job in jobs}
     asked = portal.http.patch(f"{path}/jobs?status=SUSPENDED", {"jobs": sorted(names)})
     assert (asked.status, len(asked.body["command"])) == (202, 3)
-    action = wait_for(
-        lambda: portal.http.get(asked.body["url"]).body, is_enough=lambda a: a["ended_at"], seconds=SECONDS
-    )
+    action = wait_for(lambda: portal.http.get(asked.body["url"]).body, is_enough=lambda a: a["ended_at"])
     assert (action["state"], action["message"]) == ("succeeded", "Changed: 10000 jobs to SUSPENDED.")
     assert {name for name, _ in action["job_changes"]} == names
     assert suspended(portal, expid) == names

@@ -11,7 +11,7 @@ import pytest
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
 from tests.services import Http, Portal, free_port, prepare, processes_of, processes_with
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
 Supervise = Callable[..., subprocess.Popen[bytes]]
@@ -44,13 +44,13 @@ def supervise(made: Portal) -> Iterator[Supervise]:
                 start_new_session=True,
             )
         started.append(process)
-        wait_for(lambda: made.url in made.log("portal"), seconds=60)
+        wait_for(lambda: made.url in made.log("portal"))
         return process
 
     yield start
     for process in started:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def _refusal(portal: Portal, *arguments: str, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     return done.stderr
@@ -95,7 +95,7 @@ def test_it_stops_all_three_on_ctrl_c_and_when_asked_to(
 ) -> None:
     portal = supervise()
     os.killpg(portal.pid, number)
-    assert portal.wait(60) == 0
+    assert portal.wait(PATIENCE) == 0
     assert processes_with("PORTAL_HOME", made.home) == {}
     assert "is killed" not in made.log("portal")
 
@@ -138,11 +138,11 @@ def test_an_experiment_that_runs_goes_on_when_the_portal_ends(
 ) -> None:
     expid = operated.make_experiment("long")
     portal = supervise(operated)
-    wait_for(lambda: operated.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"), seconds=60)
+    wait_for(lambda: operated.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))
     assert operated.http.post(f"/v4/experiments/{expid}?action=run").status == 202
-    wait_for(lambda: _is_sleeping(operated), seconds=60)
+    wait_for(lambda: _is_sleeping(operated))
     os.kill(portal.pid, number)
-    portal.wait(60)
+    portal.wait(PATIENCE)
     wait_for(lambda: processes_with("PORTAL_HOME", operated.home) == {})
     assert _is_sleeping(operated)
 

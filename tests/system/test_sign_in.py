@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.admin.test_second_factor import code_of
 from tests.conftest import enter, sign_in
 from tests.services import Credentials, Http, Portal
+from tests.waiting import PATIENCE
 
 on_sqlite = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
@@ -67,9 +68,9 @@ def guess(portal: Portal) -> int:
     """Guess a password as a script does, with a connection of its own; return the status of the answer."""
     with requests.Session() as session:
         session.headers["Connection"] = "close"
-        session.get(f"{portal.url}/login/", timeout=30)
+        session.get(f"{portal.url}/login/", timeout=PATIENCE)
         form = {"username": "nobody", "password": "x", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
-        return session.post(f"{portal.url}/login/", form, timeout=30).status_code
+        return session.post(f"{portal.url}/login/", form, timeout=PATIENCE).status_code
 
 
 def test_a_token_opens_the_api_and_nobody_else_does(portal: Portal) -> None:

@@ -54,8 +54,7 @@ def test_a_browser_signs_in_and_is_out_when_the_group_is_gone(
     later = open_page(joined.url, also=running_provider.issuer)
     sign_in(later, "ana")
     assert "Ask a manager for a role" in later.locator(".errornote").inner_text()
-    page.goto("/jobs/job/")
-    assert "/login/" in page.url
+    page.wait_for_url("**/login/**")  # the page that is open asks for news, and is told so
     events = [entry["event"] for entry in joined.http.get("/v4/audit?page_size=50").body["results"]]
     assert {"membership.created", "membership.deleted"} <= set(events)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.services import Http, Portal
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 WAIT = {"Prefer": "wait=30"}
 # Autosubmit's own states, as its `monitor -o txt` writes them beside the name of each job.
@@ -40,7 +40,7 @@ def act(portal: Portal, expid: str, kind: str, body: Any = None, **headers: str)
 
 def ended(portal: Portal, action: Any) -> Any:
     """Wait for the end of an action and return it."""
-    wait_for(lambda: portal.http.get(action["url"]).body["ended_at"], seconds=330)  # a stop may take 300
+    wait_for(lambda: portal.http.get(action["url"]).body["ended_at"])
     return portal.http.get(action["url"]).body
 
 
@@ -74,7 +74,7 @@ def test_an_experiment_is_created_generated_run_and_agrees_with_autosubmits_moni
 def test_a_description_with_everything_in_it_arrives_as_typed(portal: Portal) -> None:
     text = "-x --help \"two\" 'one' $(touch pwned) `id` ; & |\n\tsecond line\n🌍 é \\n"
     body = {"description": text, "dummy": True, "hpc": "LOCAL"}
-    created = portal.http.post("/v4/experiments", body, **WAIT).body
+    created = ended(portal, portal.http.post("/v4/experiments", body, **WAIT).body)
     assert created["state"] == "succeeded"
     assert experiment(portal, created["expid"])["description"] == text
 
@@ -89,7 +89,8 @@ def test_two_creations_at_once_get_two_expids(portal: Portal) -> None:
 def test_the_status_of_a_job_is_set_and_shown(portal: Portal) -> None:
     expid = mirrored(portal, "small")
     job = f"{expid}_SETUP"
-    action = portal.http.patch(f"/v4/experiments/{expid}/jobs/{job}?status=SUSPENDED", **WAIT).body
+    asked = portal.http.patch(f"/v4/experiments/{expid}/jobs/{job}?status=SUSPENDED", **WAIT).body
+    action = ended(portal, asked)
     assert action["job_changes"] == [[job, "SUSPENDED"]]
     assert statuses(portal, expid)[job] == "SUSPENDED"
 
@@ -125,7 +126,7 @@ def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Port
     assert "Stop it first" in refused.body["detail"]
     stopped = act(portal, expid, "stop")
     assert stopped["state"] == "succeeded"
-    terminal.wait(60)
+    terminal.wait(PATIENCE)
     wait_for(lambda: "experiment.run_ended_outside" in events(portal, expid))
     assert "experiment.run_started_outside" in events(portal, expid)
     assert ("action.succeeded", stopped["id"]) in [
@@ -136,9 +137,9 @@ def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Port
 def test_an_experiment_outlives_a_killed_worker_and_its_end_is_found(portal: Portal) -> None:
     expid = mirrored(portal, "long", sleep=12)
     run = act(portal, expid, "run", Prefer="wait=0")
-    wait_for(lambda: "RUNNING" in statuses(portal, expid).values(), seconds=60)
+    wait_for(lambda: "RUNNING" in statuses(portal, expid).values())
     portal.kill("worker")
-    wait_for(lambda: set(statuses(portal, expid).values()) == {"COMPLETED"}, seconds=90)
+    wait_for(lambda: set(statuses(portal, expid).values()) == {"COMPLETED"})
     portal.start("worker")
     found = ended(portal, run)
     assert (found["state"], found["exit_status"]) == ("succeeded", 0)

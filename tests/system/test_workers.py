@@ -63,7 +63,7 @@ def operated(
         made.variables["PORTAL_BROKER_URL"] = request.getfixturevalue("redis_server").url
     made.set_up()
     made.start("web", "mirror")
-    wait_for(lambda: made.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"), seconds=60)
+    wait_for(lambda: made.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))
     yield made
     made.kill()
     if made.database_url:
@@ -93,8 +93,8 @@ def state(portal: Portal, action: Any) -> str:
     return str(portal.http.get(action["url"]).body["state"])
 
 
-def ends_well(portal: Portal, action: Any, seconds: float = 60) -> None:
-    wait_for(lambda: state(portal, action), seconds=seconds, is_enough="succeeded".__eq__)
+def ends_well(portal: Portal, action: Any) -> None:
+    wait_for(lambda: state(portal, action), is_enough="succeeded".__eq__)
 
 
 def has_started(portal: Portal, action: Any) -> bool:
@@ -118,7 +118,7 @@ def test_a_worker_that_was_killed_falls_silent(operated: Portal) -> None:
     operated.start("worker")
     wait_for(lambda: workers(operated), is_enough="ok".__eq__)
     operated.kill("worker")
-    wait_for(lambda: workers(operated), seconds=60, is_enough="missing".__eq__)
+    wait_for(lambda: workers(operated), is_enough="missing".__eq__)
 
 
 def test_an_action_goes_all_the_way(operated: Portal, expid: str) -> None:
@@ -132,7 +132,7 @@ def test_a_worker_ends_soon_though_a_command_does_not_and_the_next_one_sees_its_
     slow(operated).touch()
     operated.start("worker")
     action = ask(operated, expid)
-    wait_for(lambda: has_started(operated, action), seconds=60)
+    wait_for(lambda: has_started(operated, action))
     worker = operated.processes.pop("worker")
     worker.terminate()
     assert worker.wait(10) == 0
@@ -161,7 +161,7 @@ def test_a_request_is_accepted_and_waits_while_redis_is_dead(
     assert state(operated, action) == "queued"
     redis_server.start()
     operated.manage("shell", "--no-imports", "-c", AGE_AND_SUPERVISE)
-    ends_well(operated, action, seconds=120)
+    ends_well(operated, action)
 
 
 def test_a_worker_takes_only_what_is_in_its_own_queue(operated: Portal, expid: str) -> None:

@@ -51,7 +51,7 @@ def executed(action: Action) -> Action:
 
 def followed(action: Action) -> Action:
     """Follow a running action to its end."""
-    wait_for(lambda: follow(action), seconds=60)
+    wait_for(lambda: follow(action))
     action.refresh_from_db()
     return action
 
@@ -217,7 +217,7 @@ def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(mirrored: Callabl
     claimed = claim(action.pk)
     assert claimed is not None
     start_step(claimed, 0)  # and here the worker dies
-    wait_for((action.run_directory(0) / "exit_status").exists, seconds=60)
+    wait_for((action.run_directory(0) / "exit_status").exists)
     supervise(experiment.site.queue)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.SUCCEEDED, 0)

@@ -27,7 +27,7 @@ def running(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]
     experiment = mirror.adopt(site, make_experiment("long"))
     assert experiment is not None
     started(queued(experiment, "run"))
-    wait_for(lambda: status(experiment, "LONG") == "RUNNING", seconds=180)
+    wait_for(lambda: status(experiment, "LONG") == "RUNNING")
     yield experiment
     for pid in processes_of_experiment(experiment):
         os.kill(pid, signal.SIGKILL)
@@ -59,7 +59,7 @@ def ended(action: Action) -> Action:
         action.refresh_from_db()
         return not action.is_active
 
-    wait_for(look, seconds=180)
+    wait_for(look)
     return action
 
 
@@ -102,12 +102,12 @@ def test_the_run_changes_a_job_and_goes_on(running: Experiment, wanted: str) -> 
 def test_a_job_that_is_made_ready_is_submitted(running: Experiment) -> None:
     action = ended(started(queued(running, "set_status_live", "AFTER", status="READY")))
     assert action.state == State.SUCCEEDED, action.message
-    wait_for(lambda: status(running, "AFTER") == "COMPLETED", seconds=180)
+    wait_for(lambda: status(running, "AFTER") == "COMPLETED")
 
 
 def test_a_change_whose_worker_died_is_adopted(running: Experiment) -> None:
     action = started(queued(running, "set_status_live", "AFTER", status="SUSPENDED"))  # and the worker dies
-    wait_for((action.run_directory(0) / "exit_status").exists, seconds=180)
+    wait_for((action.run_directory(0) / "exit_status").exists)
     supervise(running.site.queue)
     action.refresh_from_db()
     assert (action.state, status(running, "AFTER")) == (State.SUCCEEDED, "SUSPENDED")
@@ -117,7 +117,7 @@ def test_a_change_that_the_run_does_not_live_to_read_fails_and_is_taken_back(run
     pid = run_of(running)
     os.kill(pid, signal.SIGSTOP)  # it holds its lock and reads nothing
     action = started(queued(running, "set_status_live", "AFTER", status="SUSPENDED"))
-    wait_for(list_of(running).exists, seconds=60)
+    wait_for(list_of(running).exists)
     assert not follow(action)
     os.kill(pid, signal.SIGKILL)
     ended(action)
@@ -139,7 +139,7 @@ def test_a_change_that_waits_already_is_not_overwritten(running: Experiment) -> 
 def test_a_cancelled_change_is_taken_back(running: Experiment) -> None:
     os.kill(run_of(running), signal.SIGSTOP)
     action = started(queued(running, "set_status_live", "AFTER", status="SUSPENDED"))
-    wait_for(list_of(running).exists, seconds=60)
+    wait_for(list_of(running).exists)
     Action.objects.filter(pk=action.pk).update(cancel_requested_at="2026-11-24T09:00:00Z", cancelled_by="ana")
     ended(action)
     assert (action.state, list_of(running).exists()) == (State.CANCELLED, False)

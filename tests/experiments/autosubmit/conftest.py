@@ -11,7 +11,7 @@ from experiments.autosubmit.liveness import liveness, read_locks
 from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.autosubmit.store import Store, locate
 from tests.conftest import MakeExperiment
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -59,7 +59,7 @@ def call(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Call:
 
     def call_one(*arguments: str) -> Outcome:
         log = tmp_path_factory.mktemp("output") / "log"
-        status = start(*arguments, log=log).wait(timeout=300)
+        status = start(*arguments, log=log).wait(PATIENCE)
         return read_outcome(arguments[0], status, log.read_text())
 
     return call_one
@@ -95,7 +95,7 @@ def long_run(
 ) -> Iterator["subprocess.Popen[str]"]:
     """A run that holds its lock and goes on until the test ends it."""
     run = start("run", long_experiment, log=tmp_path / "run.log")
-    wait_for(lambda: liveness(store.lock_file(long_experiment), read_locks()).is_running, seconds=60)
+    wait_for(lambda: liveness(store.lock_file(long_experiment), read_locks()).is_running)
     yield run
     run.kill()
     run.wait()

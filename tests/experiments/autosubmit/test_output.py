@@ -13,6 +13,7 @@ from experiments.autosubmit.output import (
     read_outcome,
 )
 from tests.experiments.autosubmit.conftest import Call
+from tests.waiting import PATIENCE
 
 TRACEBACK = """\x1b[1m \x1b[31m[CRITICAL] Traceback (most recent call last):
   File "autosubmit.py", line 103, in main
@@ -224,7 +225,7 @@ def test_a_real_run_refuses_others_and_is_stopped(
 ) -> None:
     assert "Another Autosubmit instance" in call("create", "-np", long_experiment).message
     assert call("stop", "-y", long_experiment).message.startswith("The run was stopped.")
-    run = read_outcome("run", long_run.wait(timeout=60), (tmp_path / "run.log").read_text())
+    run = read_outcome("run", long_run.wait(PATIENCE), (tmp_path / "run.log").read_text())
     assert run.stopped
     assert call("stop", "-y", long_experiment).message == "The experiment was not running."
     assert "Use force" in call("recovery", "--all", "-s", long_experiment).message

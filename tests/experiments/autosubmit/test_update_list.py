@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.autosubmit.command import script
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -78,7 +78,7 @@ def test_it_ends_when_the_run_has_read_and_saved(start: Start, waiting: Path, ro
     process = start("a000_1_SIM")
     read(waiting)
     save(root)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert said.startswith(
         "CHANGED: job: a000_1_SIM status to: READY\nupdate_list: The run has read the change"
@@ -93,7 +93,7 @@ def test_a_change_that_was_read_and_not_saved_is_no_success(start: Start, waitin
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(3)
     os.killpg(process.pid, signal.SIGTERM)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6
     assert "was not seen to save" in said
 
@@ -102,7 +102,7 @@ def test_it_takes_the_list_back_when_it_is_ended(start: Start, waiting: Path) ->
     process = start("a000_1_SIM")
     wait_for(waiting.exists)
     os.killpg(process.pid, signal.SIGTERM)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6
     assert "taken back, nothing was changed" in said
     assert list(waiting.parent.iterdir()) == []
@@ -111,7 +111,7 @@ def test_it_takes_the_list_back_when_it_is_ended(start: Start, waiting: Path) ->
 def test_it_never_replaces_a_list_that_waits(start: Start, waiting: Path) -> None:
     waiting.write_text("a000_9_SIM WAITING\n")
     process = start("a000_1_SIM")
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 5
     assert f"A previous change is still waiting to be read: {waiting}." in said
     assert waiting.read_text() == "a000_9_SIM WAITING\n"
@@ -123,14 +123,14 @@ def test_it_leaves_alone_what_somebody_else_puts_there_later(start: Start, waiti
     read(waiting)
     waiting.write_text("a000_9_SIM WAITING\n")
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert waiting.read_text() == "a000_9_SIM WAITING\n"
 
 
 def test_an_autosubmit_without_such_lists_is_named(start: Start, waiting: Path) -> None:
     waiting.parent.rmdir()
     process = start("a000_1_SIM")
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3
     assert f"There is no folder {waiting.parent}" in said
 
