@@ -28,7 +28,6 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.tokens import forget_keys
 from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
-from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
 from experiments.models import Site
 from tests import factories, identity_provider
@@ -36,7 +35,7 @@ from tests import redis_server as redis
 from tests.identity_provider import Provider
 from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
-from tests.services import Credentials, Portal, kill_processes_of, prepare
+from tests.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
 from tests.waiting import PATIENCE
 from tests.workflows import KINDS
 
@@ -182,7 +181,7 @@ def autosubmit() -> Path:
 def autosubmit_home(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of one Autosubmit for all tests: configured, with its database, and with what tests make in it."""
     home = tmp_path_factory.mktemp("autosubmit-home")
-    prepare(Autosubmit(program=autosubmit, home=home))
+    prepare(ForkedAutosubmit(program=autosubmit, home=home))
     yield home
     kill_processes_of(home)
 
@@ -193,7 +192,7 @@ def make_experiment(autosubmit: Path, autosubmit_home: Path) -> MakeExperiment:
 
     def make(kind: str, **options: Any) -> str:
         workflow = KINDS[kind](**options)
-        return workflow.make(Autosubmit(autosubmit, autosubmit_home), generate=kind != "waiting")
+        return workflow.make(ForkedAutosubmit(autosubmit, autosubmit_home), generate=kind != "waiting")
 
     return make
 
@@ -299,7 +298,7 @@ def portal(
     """
     home = tmp_path_factory.mktemp("portal")
     (home / "static").symlink_to(static_files)
-    made = Portal(home=home, autosubmit=Autosubmit(autosubmit, home / "autosubmit-home"))
+    made = Portal(home=home, autosubmit=ForkedAutosubmit(autosubmit, home / "autosubmit-home"))
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     if server:
         made.database_url = server.create_database()

@@ -1,5 +1,6 @@
 """A whole portal as separate processes, and small tools for the tests that talk to one."""
 
+import atexit
 import json
 import os
 import secrets
@@ -8,16 +9,18 @@ import socket
 import sqlite3
 import string
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from autosubmit_portal.management.demo import Autosubmit
+from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
 from experiments.autosubmit.environment import environment
 from tests.waiting import PATIENCE, wait_for
@@ -43,6 +46,48 @@ def prepare(autosubmit: Autosubmit) -> None:
         database.execute(
             "INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, '', '4')", [last]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedAutosubmit(Autosubmit):
+    """The same program and home for what tests need and do not test: imported once, and forked for each command."""
+
+    def _run(self, arguments: tuple[str, ...], folder: str) -> tuple[int, bytes]:
+        output = Path(folder).with_suffix(".output")
+        output.touch()
+        order = {
+            "command": [str(self.program), *arguments],
+            "environment": environment(self.program, self.home),
+            "folder": folder,
+            "output": str(output),
+            "seconds": TIMEOUT_SECONDS,
+        }
+        status = _forks_of(self.program).ask(json.dumps(order))
+        printed = output.read_bytes()
+        output.unlink()
+        return int(status), printed
+
+
+class _Forks:
+    """The process that forks: it answers a line with a line."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen(
+            [str(program.parent / "python"), str(Path(__file__).with_name("autosubmit_forks.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self.process.communicate)  # the end of its input ends it
+
+    def ask(self, line: str) -> str:
+        assert self.process.stdin
+        assert self.process.stdout
+        print(line, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline()
+
+
+_forks_of = cache(_Forks)
 
 
 def free_port() -> int:
@@ -205,9 +250,16 @@ class Portal:
         assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.returncode}\n{done.stdout}"
         return done.stdout
 
+    def make_tables(self) -> None:
+        """Make the tables; on SQLite they are a copy of those that were made first, since that takes 5 s."""
+        if self.database_url:
+            self.manage("migrate", "--verbosity=0")
+        else:
+            (self.home / "portal.sqlite3").write_bytes(_tables())
+
     def set_up(self) -> None:
         """Make the tables, the site and the first account."""
-        self.manage("migrate", "--verbosity=0")
+        self.make_tables()
         self.manage(
             "bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home)
         )
@@ -290,3 +342,12 @@ class Portal:
         except OSError:
             assert self.processes["web"].poll() is None, self.log("web")
             return False
+
+
+@cache
+def _tables() -> bytes:
+    """Return a SQLite database with all tables and no rows but those of migrations."""
+    with tempfile.TemporaryDirectory() as home:
+        made = Portal(home=Path(home), autosubmit=Autosubmit(Path("/nowhere"), Path(home)))
+        made.manage("migrate", "--verbosity=0")
+        return (made.home / "portal.sqlite3").read_bytes()

@@ -15,7 +15,7 @@ def serve(home: Path, static_files: Path, text: str = "Control run", **variables
     """Start a web server on SQLite whose rows and logs say `text`; its credentials are those of a superuser."""
     (home / "static").symlink_to(static_files)
     made = Portal(home=home, autosubmit=Autosubmit(Path("/nowhere"), home / "store"), variables=variables)
-    made.manage("migrate", "--verbosity=0")
+    made.make_tables()
     (home / "store").mkdir()
     filled = made.manage("shell", "--no-imports", "-c", FILL, TEXT=text, STORE=str(home / "store"))
     made.credentials = Credentials("admin", PASSWORD, json.loads(filled.splitlines()[-1])["admin"])

@@ -31,22 +31,24 @@ class Autosubmit:
     def call(self, *arguments: str) -> str:
         """Run one command to its end and return what it printed; raise AutosubmitFailed when it fails."""
         with tempfile.TemporaryDirectory() as empty:  # Autosubmit imports from its working directory first
-            done = subprocess.run(
-                [str(self.program), *arguments],
-                cwd=empty,
-                env=environment(self.program, self.home),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
-        text = done.stdout.decode("utf-8", "replace")
-        if done.returncode:
-            raise AutosubmitFailed(
-                f"autosubmit {' '.join(arguments)}: exit {done.returncode}\n{text[-2000:]}"
-            )
+            status, output = self._run(arguments, empty)
+        text = output.decode("utf-8", "replace")
+        if status:
+            raise AutosubmitFailed(f"autosubmit {' '.join(arguments)}: exit {status}\n{text[-2000:]}")
         return text
+
+    def _run(self, arguments: tuple[str, ...], folder: str) -> tuple[int, bytes]:
+        done = subprocess.run(
+            [str(self.program), *arguments],
+            cwd=folder,
+            env=environment(self.program, self.home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def prepare(self) -> bool:
         """Configure Autosubmit and make its database where they are missing; answer whether anything was."""

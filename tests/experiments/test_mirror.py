@@ -9,13 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autosubmit_portal.management.demo import Autosubmit
 from experiments import mirror
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from jobs.models import JobDependency
 from tests import factories
 from tests.conftest import MakeExperiment
+from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_a_changed_job_list_shows_after_one_pass(site: Site, small: Experiment) 
     watcher = SiteMirror(site.pk)
     watcher.look()
     name = f"{small.expid}_SETUP"
-    autosubmit = Autosubmit(Path(site.autosubmit), Path(site.home))
+    autosubmit = ForkedAutosubmit(Path(site.autosubmit), Path(site.home))
     autosubmit.call("setstatus", "--save", "--status_final=SUSPENDED", f"--list={name}", small.expid)
     watcher.look()
     assert small.jobs.get(name=name).status == "SUSPENDED"

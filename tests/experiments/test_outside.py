@@ -10,7 +10,6 @@ import pytest
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.management.demo import Autosubmit
 from experiments import mirror
 from experiments.autosubmit.store import Store
 from experiments.models import Experiment, Site, State
@@ -27,6 +26,7 @@ from tests.experiments.small_stores import (
     write_jobs,
     write_pickle,
 )
+from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -240,7 +240,7 @@ def test_a_status_set_in_a_terminal_is_in_the_trail(site: Site, make_experiment:
     expid = make_experiment("small")
     watcher = SiteMirror(site.pk)
     watcher.look()
-    autosubmit = Autosubmit(Path(site.autosubmit), Path(site.home))
+    autosubmit = ForkedAutosubmit(Path(site.autosubmit), Path(site.home))
     autosubmit.call("setstatus", "--save", "--status_final=SUSPENDED", f"--list={expid}_SETUP", expid)
     watcher.look()
     entry = AuditEntry.objects.get(expid=expid, event="experiment.jobs_changed_outside")
@@ -253,7 +253,7 @@ def test_an_experiment_generated_in_a_terminal_is_in_the_trail(
     expid = make_experiment("waiting")
     watcher = SiteMirror(site.pk)
     watcher.look()
-    Autosubmit(Path(site.autosubmit), Path(site.home)).call("create", "--noplot", expid)
+    ForkedAutosubmit(Path(site.autosubmit), Path(site.home)).call("create", "--noplot", expid)
     watcher.look()
     entry = AuditEntry.objects.get(expid=expid)
     assert entry.event == "experiment.job_list_changed_outside"

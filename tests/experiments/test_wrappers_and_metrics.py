@@ -14,6 +14,7 @@ from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 from jobs.models import Job
 from tests import factories, stores
 from tests.conftest import MakeExperiment
+from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +79,7 @@ def test_a_broken_file_of_wrappers_is_told_and_harms_no_jobs(packages: Path, tmp
 
 @pytest.fixture
 def commands(autosubmit: Path, autosubmit_home: Path) -> Autosubmit:
-    return Autosubmit(autosubmit, autosubmit_home)
+    return ForkedAutosubmit(autosubmit, autosubmit_home)
 
 
 def configured(commands: Autosubmit, expid: str, text: str) -> str:

@@ -19,7 +19,7 @@ def test_a_web_server_asks_to_be_left_out_when_its_database_is_gone(
     made = Portal(home=tmp_path, autosubmit=Autosubmit(Path("/nowhere"), tmp_path / "autosubmit-home"))
     request.addfinalizer(made.kill)
     made.database_url = postgres.create_database()
-    made.manage("migrate", "--verbosity=0")
+    made.make_tables()
     made.start("web")
     assert made.http.get("/healthz").status == 200
     postgres.drop_database(made.database_url)

@@ -10,7 +10,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.services import Http, Portal, free_port, prepare, processes_of, processes_with
+from tests.services import ForkedAutosubmit, Http, Portal, free_port, prepare, processes_of, processes_with
 from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, static_files: Path) -> Portal
     home = tmp_path_factory.mktemp("portal")
     (home / "static").symlink_to(static_files)
     portal = Portal(home=home, autosubmit=Autosubmit(Path("/nowhere"), home / "autosubmit-home"))
-    portal.manage("migrate", "--verbosity=0")
+    portal.make_tables()
     return portal
 
 
@@ -57,7 +57,7 @@ def supervise(made: Portal) -> Iterator[Supervise]:
 def operated(autosubmit: Path, static_files: Path, tmp_path: Path) -> Iterator[Portal]:
     """A portal of an Autosubmit home, set up and not started."""
     (tmp_path / "static").symlink_to(static_files)
-    portal = Portal(home=tmp_path, autosubmit=Autosubmit(autosubmit, tmp_path / "autosubmit-home"))
+    portal = Portal(home=tmp_path, autosubmit=ForkedAutosubmit(autosubmit, tmp_path / "autosubmit-home"))
     prepare(portal.autosubmit)
     portal.set_up()
     yield portal

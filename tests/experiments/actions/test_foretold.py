@@ -17,6 +17,7 @@ from experiments.actions.request import Request, dry_run_of, request_action
 from experiments.catalogue import CATALOGUE, ActionKind
 from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
+from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 RESTART, SET_STATUS = CATALOGUE["restart"], CATALOGUE["set_status"]
@@ -26,7 +27,7 @@ Statuses = dict[str, str]
 @pytest.fixture(scope="module")
 def cli(autosubmit: Path, autosubmit_home: Path) -> Autosubmit:
     """Autosubmit, as somebody with a terminal uses it."""
-    return Autosubmit(autosubmit, autosubmit_home)
+    return ForkedAutosubmit(autosubmit, autosubmit_home)
 
 
 @pytest.fixture(scope="module")

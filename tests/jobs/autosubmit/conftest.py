@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed
+from autosubmit_portal.management.demo import AutosubmitFailed
 from tests.conftest import MakeExperiment
+from tests.services import ForkedAutosubmit
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 OLD_STORES = ("real-store", "store-4.2")
@@ -30,5 +31,5 @@ def failed(make_experiment: MakeExperiment, autosubmit: Path, autosubmit_home: P
     """An experiment that ran: SETUP and SIDE ended well, BAD failed, AFTER waits for it."""
     expid = make_experiment("failing")
     with pytest.raises(AutosubmitFailed, match="exit 1"):
-        Autosubmit(autosubmit, autosubmit_home).call("run", expid)
+        ForkedAutosubmit(autosubmit, autosubmit_home).call("run", expid)
     return expid

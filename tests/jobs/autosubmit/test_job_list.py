@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from autosubmit_portal.management.demo import Autosubmit
 from jobs.autosubmit import job_list
 from jobs.autosubmit.job_list import (
     STATUS_BY_NUMBER,
@@ -24,6 +23,7 @@ from jobs.autosubmit.job_list import (
     read_job_list,
 )
 from tests.jobs.autosubmit.conftest import shared_files
+from tests.services import ForkedAutosubmit
 
 ASK_STATUSES = (
     "import json; from autosubmit.job.job_common import Status; print(json.dumps(Status.VALUE_TO_KEY))"
@@ -199,7 +199,7 @@ def test_the_numbers_of_the_statuses_are_those_of_the_installed_autosubmit(autos
 def test_a_real_job_list_agrees_with_monitor(
     root: Path, failed: str, autosubmit: Path, autosubmit_home: Path
 ) -> None:
-    Autosubmit(autosubmit, autosubmit_home).call("monitor", "-o", "txt", "--hide", failed)
+    ForkedAutosubmit(autosubmit, autosubmit_home).call("monitor", "-o", "txt", "--hide", failed)
     (listing,) = (root / failed / "status").glob("*.txt")
     told = dict(re.findall(r"(\w+)(?: ~ \[[^]]*])? \[([A-Z]+)]", listing.read_text()))
     records = read_job_list(root / failed / "pkl" / f"job_list_{failed}.pkl").jobs
