@@ -68,12 +68,16 @@ class ForkedAutosubmit(Autosubmit):
         return int(status), printed
 
 
+# An argument that says nothing: the forks write their own command line over that of their parent.
+_ROOM = 4000 * "-"
+
+
 class _Forks:
     """The process that forks: it answers a line with a line."""
 
     def __init__(self, program: Path) -> None:
         self.process = subprocess.Popen(
-            [str(program.parent / "python"), str(Path(__file__).with_name("autosubmit_forks.py"))],
+            [str(program.parent / "python"), str(Path(__file__).with_name("autosubmit_forks.py")), _ROOM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -251,11 +255,12 @@ class Portal:
         return done.stdout
 
     def make_tables(self) -> None:
-        """Make the tables; on SQLite they are a copy of those that were made first, since that takes 5 s."""
-        if self.database_url:
+        """Make the tables; those of a portal without settings of its own are copied, since making them takes 5 s."""
+        if self.database_url or self.variables:
             self.manage("migrate", "--verbosity=0")
-        else:
-            (self.home / "portal.sqlite3").write_bytes(_tables())
+            return
+        for name, content in _first_files().items():
+            (self.home / name).write_bytes(content)
 
     def set_up(self) -> None:
         """Make the tables, the site and the first account."""
@@ -345,9 +350,9 @@ class Portal:
 
 
 @cache
-def _tables() -> bytes:
-    """Return a SQLite database with all tables and no rows but those of migrations."""
+def _first_files() -> dict[str, bytes]:
+    """Return what `migrate` makes in a home: the tables on SQLite, and the key that their first audit entries have."""
     with tempfile.TemporaryDirectory() as home:
         made = Portal(home=Path(home), autosubmit=Autosubmit(Path("/nowhere"), Path(home)))
         made.manage("migrate", "--verbosity=0")
-        return (made.home / "portal.sqlite3").read_bytes()
+        return {name: (made.home / name).read_bytes() for name in ("portal.sqlite3", "secret_key")}

@@ -18,7 +18,7 @@ from typing import Any
 from autosubmit_portal.management.demo import Autosubmit
 from tests import postgres, redis_server
 from tests.bench.page import Section
-from tests.services import UNBOUNDED, Portal, kill_processes_of
+from tests.services import UNBOUNDED, ForkedAutosubmit, Portal, kill_processes_of
 from tests.waiting import wait_for
 from tests.workflows import KINDS
 
@@ -112,7 +112,7 @@ class Result:
 
 def run(folder: Path, program: Path, actions: int, cases: tuple[Case, ...] = CASES) -> Section:
     """Measure every case on one store; `program` is the real Autosubmit, to make the store with."""
-    autosubmit = Autosubmit(program, folder / "autosubmit-home")
+    autosubmit = ForkedAutosubmit(program, folder / "autosubmit-home")
     autosubmit.prepare()
     expid = KINDS["small"]().make(autosubmit)
     stand_in = folder / "autosubmit"
