@@ -4,13 +4,14 @@ from django.apps import AppConfig
 
 
 class WorkersConfig(AppConfig):
-    """Brokers, the pulse of the workers, their drain, and what their processes share."""
+    """Brokers, the pulse of the workers, their start and drain, and what their processes share."""
 
     name = "autosubmit_portal.workers"
     label = "workers"
 
     def ready(self) -> None:
-        """Have the processes of a worker share nothing that a killed one could take along."""
-        from autosubmit_portal.workers import lockless
+        """Have workers share nothing that a killed one could take along, and stop whenever they are asked to."""
+        from autosubmit_portal.workers import cluster, lockless
 
         lockless.install()
+        cluster.install()
