@@ -8,6 +8,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from tests.services import Portal
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.system
 
@@ -36,7 +37,7 @@ def test_a_worker_that_is_asked_to_stop_while_it_starts_ends(tmp_path: Path) -> 
     portal.make_tables()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", ASKED_TOO_EARLY], env=portal.environment, check=False, timeout=60
+            [sys.executable, "-c", ASKED_TOO_EARLY], env=portal.environment, check=False, timeout=PATIENCE
         )
     finally:
         portal.tear_down()
