@@ -22,7 +22,7 @@ from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
 from tests.postgres import Postgres
-from tests.waiting import PATIENCE, wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(minutes=1)
@@ -232,7 +232,7 @@ def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(
     other = pids[fleet.holder()]
     os.kill(fleet.holder(), signal.SIGKILL)
     write_pickle(store, "a000", COMPLETED)
-    wait_for(lambda: fleet.holder() == other.pid)
+    wait_for(lambda: fleet.holder() == other.pid, seconds=60)
     wait_for(lambda: fleet.ask("site.experiments.get(expid='a000').status_counts") == "{'COMPLETED': 1}")
 
 
@@ -240,5 +240,5 @@ def test_a_mirror_that_is_stopped_gives_its_lease_back(fleet: Fleet) -> None:
     first = fleet.start()
     wait_for(lambda: fleet.holder() == first.pid)
     first.terminate()
-    assert first.wait(PATIENCE) == 0
+    assert first.wait(60) == 0
     assert fleet.ask("site.mirror_token") == ""

@@ -50,7 +50,7 @@ def supervise(made: Portal) -> Iterator[Supervise]:
     yield start
     for process in started:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(60)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_it_stops_all_three_on_ctrl_c_and_when_asked_to(
 ) -> None:
     portal = supervise()
     os.killpg(portal.pid, number)
-    assert portal.wait(PATIENCE) == 0
+    assert portal.wait(60) == 0
     assert processes_with("PORTAL_HOME", made.home) == {}
     assert "is killed" not in made.log("portal")
 
@@ -142,7 +142,7 @@ def test_an_experiment_that_runs_goes_on_when_the_portal_ends(
     assert operated.http.post(f"/v4/experiments/{expid}?action=run").status == 202
     wait_for(lambda: _is_sleeping(operated))
     os.kill(portal.pid, number)
-    portal.wait(PATIENCE)
+    portal.wait(60)
     wait_for(lambda: processes_with("PORTAL_HOME", operated.home) == {})
     assert _is_sleeping(operated)
 

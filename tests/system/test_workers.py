@@ -118,7 +118,7 @@ def test_a_worker_that_was_killed_falls_silent(operated: Portal) -> None:
     operated.start("worker")
     wait_for(lambda: workers(operated), is_enough="ok".__eq__)
     operated.kill("worker")
-    wait_for(lambda: workers(operated), is_enough="missing".__eq__)
+    wait_for(lambda: workers(operated), seconds=60, is_enough="missing".__eq__)
 
 
 def test_an_action_goes_all_the_way(operated: Portal, expid: str) -> None:
