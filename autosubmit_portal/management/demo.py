@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.output import created_expid
 
@@ -47,6 +49,7 @@ class Autosubmit:
             stderr=subprocess.STDOUT,
             timeout=TIMEOUT_SECONDS,
             check=False,
+            umask=settings.COMMANDS_UMASK,
         )
         return done.returncode, done.stdout
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
 from experiments.autosubmit.environment import environment
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
@@ -58,6 +60,7 @@ class LocalRunner(Runner):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            umask=settings.COMMANDS_UMASK,
             # Queue workers ignore SIGINT; a run that inherits that cannot be stopped.
             preexec_fn=_default_signals,  # noqa: PLW1509
         )
