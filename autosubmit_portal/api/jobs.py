@@ -6,7 +6,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from django.db.models import Case, DateTimeField, QuerySet, TextField, Value, When
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, Left, NullIf
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,7 +23,7 @@ from autosubmit_portal.api.documentation import (
     option_parameter,
 )
 from autosubmit_portal.api.fields import instant
-from autosubmit_portal.api.filters.jobs import condition_of, order_of
+from autosubmit_portal.api.filters.jobs import TIMES, condition_of, order_of
 from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key
 from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.pagination import Page, page_info, read_page
@@ -39,14 +39,6 @@ from experiments.models import Experiment, Run
 from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
-# In these statuses something has not happened yet: the time that the history still has is of an attempt before.
-_NOT_SENT = ("WAITING", "READY", "PREPARED", "HELD", "DELAYED", "SUSPENDED")
-NOT_YET = {
-    "submit": _NOT_SENT,
-    "start": (*_NOT_SENT, "SUBMITTED", "QUEUING"),
-    "finish": (*_NOT_SENT, "SUBMITTED", "QUEUING", "RUNNING"),
-}
-TIMES = {"submit": "submitted_at", "start": "started_at", "finish": "finished_at"}
 # The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
 # of it: reading ten thousand points in time takes longer than all the rest.
 COLUMNS: dict[str, Any] = {
@@ -55,12 +47,7 @@ COLUMNS: dict[str, Any] = {
     "err_path_local": "err_log",
     "out_path_remote": "out_log_remote",
     "err_path_remote": "err_log_remote",
-    **{
-        name: Case(
-            When(status__in=NOT_YET[name], then=Value(None)), default=column, output_field=DateTimeField()
-        )
-        for name, column in TIMES.items()
-    },
+    **TIMES,
     **{
         name: NullIf(name, Value(""))
         for name in ("section", "member", "platform", "qos", "processors", "wallclock")
@@ -143,7 +130,8 @@ class JobView(MirroredView, RevalidatedView):
     def get(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
 
-        A job that waits has no times, but still the logs of the attempt before, if there was one.
+        A job that waits, for the first time or again, has none of that; the logs of earlier attempts are in the list
+        of its logs.
         """
         query = JobQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
@@ -269,20 +257,13 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "qos": job.qos or None,
         "workflow_commit": job.workflow_commit or None,
         "processors": int(job.processors) if job.processors.isdecimal() else None,
-        **_times(job),
+        **{name: instant(getattr(job, column)) for name, column in TIMES.items()},
         "wallclock": job.wallclock or None,
         "last_wrapper": job.wrapper or None,
         "site": experiment.site.slug,
         "expid": experiment.expid,
         "priority": job.priority,
         "fail_count": job.fail_count,
-    }
-
-
-def _times(job: Job) -> dict[str, str | None]:
-    return {
-        name: None if job.status in NOT_YET[name] else instant(getattr(job, column))
-        for name, column in TIMES.items()
     }
 
 
