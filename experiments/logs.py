@@ -4,6 +4,7 @@ import time
 
 from experiments.autosubmit.store import locate
 from experiments.models import Experiment
+from jobs.autosubmit.attempts import ACTIVE
 from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, Shelf
 from jobs.models import Job
 
@@ -21,9 +22,13 @@ def logs_of(experiment: Experiment, job: Job | None = None) -> Shelf:
 
 
 def is_over(log: Log, experiment: Experiment, job: Job | None = None) -> bool:
-    """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended."""
+    """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended.
+
+    Of a job whose end nobody wrote down, and of an attempt before, that is told by the file.
+    """
     if log.is_compressed:
         return True
-    if job is not None:
-        return job.finished_at is not None
-    return not experiment.is_running and time.time() - log.status.st_mtime > QUIET_SECONDS
+    if job is not None and (job.status in ACTIVE or job.finished_at is not None):
+        return job.status not in ACTIVE
+    is_quiet = time.time() - log.status.st_mtime > QUIET_SECONDS
+    return is_quiet and (job is not None or not experiment.is_running)

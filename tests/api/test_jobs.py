@@ -127,29 +127,6 @@ def test_a_job_is_shown_whole(as_viewer: APIClient, job: Job) -> None:
     assert (shown["processors"], shown["start"]) == (768, "2026-01-01T00:00:00+00:00")
 
 
-@pytest.mark.parametrize(
-    ("status", "times"),
-    [
-        ("WAITING", set()),
-        ("SUSPENDED", set()),
-        ("QUEUING", {"submit"}),
-        ("RUNNING", {"submit", "start"}),
-        ("FAILED", {"submit", "start", "finish"}),
-    ],
-)
-def test_what_has_not_happened_yet_has_no_time_though_it_happened_before(
-    as_viewer: APIClient, job: Job, status: str, times: set[str]
-) -> None:
-    before = dict.fromkeys(("submitted_at", "started_at", "finished_at"), datetime(2026, 1, 1, tzinfo=UTC))
-    Job.objects.filter(pk=job.pk).update(status=status, **before)
-    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
-    assert {name for name in ("submit", "start", "finish") if shown[name]} == times
-    (listed,) = as_viewer.get("/v4/experiments/a000/jobs?job_name=SIM&fields=submit,start,finish").json()[
-        "jobs"
-    ]
-    assert {name for name in listed if listed[name]} == times
-
-
 def test_what_is_not_known_of_a_job_is_null(as_viewer: APIClient, job: Job) -> None:
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
     unknown = (
