@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0007_run_as'),
+        ('experiments', '0008_problem_since'),
     ]
 
     operations = [
