@@ -24,7 +24,8 @@ from autosubmit_portal.api.documentation import (
 )
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import TIMES, condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key, find_mirrored
+from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
 from autosubmit_portal.api.requests import Wish, fulfil
@@ -73,7 +74,7 @@ _LAST_RUN: Prepared[Run] = Prepared(
 )
 
 
-class JobsView(RevalidatedView):
+class JobsView(MirroredView, RevalidatedView):
     """The jobs of an experiment."""
 
     @operation(
@@ -84,15 +85,19 @@ class JobsView(RevalidatedView):
         errors=[400, 404, 409],
     )
     def get(self, request: Request, expid: str) -> Response:
-        """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
+        """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
+
+        While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
+        """
         query = JobsQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
         page, total = _page(request, found, query, names)
         items = _items(names, page.rows)
-        return Response({"jobs": items, "pagination": page_info(query, page, total)})
+        stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
+        return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
 
     @change(
         "set_status_of_jobs",
@@ -112,7 +117,7 @@ class JobsView(RevalidatedView):
         return _set_status(request, experiment, query, {})
 
 
-class JobView(RevalidatedView):
+class JobView(MirroredView, RevalidatedView):
     """One job."""
 
     @operation(
@@ -129,7 +134,7 @@ class JobView(RevalidatedView):
         of its logs.
         """
         query = JobQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         shown = _detail(experiment, find_job(experiment, job))
         return Response(selected(shown, query.get("fields")))
 
@@ -148,13 +153,13 @@ class JobView(RevalidatedView):
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
 
-class RelativesView(RevalidatedView):
+class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
     def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
         """Return the jobs at the other ends of the edges of a job, by name."""
         query = RelativesQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)

@@ -44,6 +44,10 @@ class JobList(serializers.Serializer[Any]):
 
     jobs = JobItem(many=True)
     pagination = PageInfo()
+    stale_since = InstantField(
+        required=False,
+        help_text="Only while the job list cannot be read: since when. The `problem` of the experiment says why.",
+    )
 
 
 class JobDetail(serializers.Serializer[Any]):
