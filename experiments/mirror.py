@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.access.unix import name_of
@@ -14,6 +16,7 @@ from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     NO_OWNER,
+    BrokenStore,
     ExperimentRecord,
     Fingerprint,
     Recorded,
@@ -106,6 +109,12 @@ def owner_in(store: Store, expid: str) -> Owner | None:
     return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
 
 
+def look_whose_folder(experiment: Experiment) -> None:
+    """Write whose folder it is now; where the store is not found, who was seen last stays."""
+    with suppress(BrokenStore):
+        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+
+
 def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
     """Write whose folder was seen, if one was, and record it when it is of another account than before."""
     if owner is None or owner == (experiment.owner_uid, experiment.owner):
@@ -184,6 +193,7 @@ def write(
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
+            problem_since=None,
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
@@ -201,14 +211,21 @@ def _before(experiment: Experiment) -> outside.Before:
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
-    """Tell what could not be read; what was mirrored before stays."""
-    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive), problem=problem)
+    """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
+    )
 
 
 def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
     alive = Liveness(False, None, absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive), problem="", is_absent=True, fingerprint=files, refreshed_at=timezone.now()
+        **_seen_alive(alive),
+        problem="",
+        problem_since=None,
+        is_absent=True,
+        fingerprint=files,
+        refreshed_at=timezone.now(),
     )
 
 

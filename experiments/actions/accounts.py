@@ -10,9 +10,8 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
-from experiments import mirror
 from experiments.actions.refusals import Conflict
-from experiments.autosubmit.store import NO_OWNER, BrokenStore
+from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
@@ -47,8 +46,6 @@ def account_changed(action: Action) -> str:
     if action.actor is None or (kind.is_urgent and _was_run_as(action)):
         return why_unusable(action.unix_name) if action.unix_name else ""
     try:
-        if kind.is_urgent and action.experiment:
-            _look_whose_folder(action.experiment)
         now = unix_name_for(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
@@ -102,15 +99,6 @@ def _was_run_as(action: Action) -> bool:
     """Answer whether the portal has started a run of the experiment as the account of a stop, so that it may end it."""
     runs = Action.objects.filter(experiment=action.experiment_id, kind__in=RUN_KINDS, is_dry_run=False)
     return runs.filter(unix_name=action.unix_name, started_at__isnull=False).exists()
-
-
-def _look_whose_folder(experiment: Experiment) -> None:
-    """Look again whose folder it is; raise Conflict where the store is not found."""
-    try:
-        store = mirror.store_of(experiment.site)
-    except BrokenStore as problem:
-        raise Conflict(str(problem)) from problem
-    mirror.sync_owner(experiment, mirror.owner_in(store, experiment.expid))
 
 
 def _number_of(name: str) -> int | None:

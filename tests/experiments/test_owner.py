@@ -17,9 +17,10 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.audit.models import AuditEntry
 from experiments import mirror
+from experiments.actions.execute import execute
 from experiments.autosubmit.store import NO_OWNER, Store
 from experiments.catalogue import CATALOGUE
-from experiments.models import Experiment
+from experiments.models import Experiment, State
 from experiments.site_mirror import SiteMirror
 from tests import factories
 from tests.experiments.small_stores import create_site, make_store
@@ -179,3 +180,17 @@ def test_an_upgraded_row_takes_its_first_owner_silently(watcher: SiteMirror, sto
     watcher.lease.release()
     experiment = seen(SiteMirror(watcher.site_id))
     assert (experiment.owner_uid, events()) == (os.getuid(), [])
+
+
+@needs_root
+def test_what_an_owner_has_queued_does_not_run_when_the_folder_is_of_another_meanwhile(
+    watcher: SiteMirror, store: Store, actor: Callable[..., User]
+) -> None:
+    give(store, uid_of("ana"))
+    user, experiment = actor(), seen(watcher)
+    assert may_run(user, "ana", experiment)
+    action = factories.create_action(experiment, actor=user)
+    give(store, uid_of("ben"))
+    execute(action.pk)
+    action.refresh_from_db()
+    assert (action.state, action.step_started_at) == (State.CANCELLED, None)

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0007_run_as'),
+        ('experiments', '0009_token_of_the_request'),
     ]
 
     operations = [
