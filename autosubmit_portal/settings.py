@@ -80,6 +80,8 @@ COMMANDS_UMASK = umask(
     "PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}")
 )
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
+# What the libraries of Autosubmit keep and can make again.
+CACHES_DIRECTORY = PORTAL_HOME / "caches"
 # Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
 OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
