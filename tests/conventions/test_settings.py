@@ -40,7 +40,7 @@ def test_the_example_explains_each_setting() -> None:
     assert bare == []
 
 
-def _start(home: Path, code: str, umask: int = -1, **variables: str) -> subprocess.CompletedProcess[str]:
+def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PORTAL_")}
     return subprocess.run(
         [sys.executable, "-c", f"from autosubmit_portal import settings; {code}"],
@@ -49,7 +49,7 @@ def _start(home: Path, code: str, umask: int = -1, **variables: str) -> subproce
         capture_output=True,
         text=True,
         check=False,
-        umask=umask,
+        umask=0o002,
     )
 
 
@@ -103,8 +103,8 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
 
 def test_commands_keep_the_umask_that_the_portal_is_started_with(tmp_path: Path) -> None:
     code = "import os; print(settings.COMMANDS_UMASK, os.umask(0))"
-    assert _start(tmp_path, code, umask=0o002).stdout == f"{0o002} {0o077}\n"
-    assert _start(tmp_path, code, umask=0o002, PORTAL_COMMANDS_UMASK="0027").stdout == f"{0o027} {0o077}\n"
+    assert _start(tmp_path, code).stdout == f"{0o002} {0o077}\n"
+    assert _start(tmp_path, code, PORTAL_COMMANDS_UMASK="0027").stdout == f"{0o027} {0o077}\n"
 
 
 def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path) -> None:
@@ -113,4 +113,4 @@ def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path
         "from autosubmit_portal.management.processes import environment;"
         "print(environment()['PORTAL_COMMANDS_UMASK'])"
     )
-    assert _start(tmp_path, f"import os; {code}", umask=0o002).stdout == "0002\n"
+    assert _start(tmp_path, f"import os; {code}").stdout == "0002\n"
