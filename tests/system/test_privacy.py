@@ -54,7 +54,8 @@ def test_no_other_account_reads_a_file_and_commands_have_the_umask_of_the_accoun
     asked = http.patch("/v4/experiments/a000", {"description": "seen by the group"}, Prefer="wait=60")
     assert asked.body["state"] == "succeeded", asked.body
     store = made.autosubmit.home
-    ours = [path for path in made.home.rglob("*") if not path.is_relative_to(store)]
+    theirs = (store, made.home / "caches")  # what Autosubmit's commands make, below a folder that is closed
+    ours = [path for path in made.home.rglob("*") if not any(map(path.is_relative_to, theirs))]
     assert len([path for path in ours if path.name in ("portal.sqlite3-wal", "portal.lock", "argv")]) == 3
     open_ones = [str(path) for path in (made.home, *ours) if path.lstat().st_mode & 0o077]
     assert open_ones == []
