@@ -94,6 +94,16 @@ class ActionKind:
         """The codename of the permission to request this kind, in the app `experiments`."""
         return f"request_{self.name}"
 
+    @property
+    def covering(self) -> list["ActionKind"]:
+        """The kinds whose rules at a site hold for this one, itself first.
+
+        They are those whose commands are all among its own, and the one that it stands in for.
+        """
+        within = (kind for kind in CATALOGUE.values() if all(step in self.steps for step in kind.steps))
+        others = [kind for kind in within if kind.name != self.name]
+        return [self, *others, *filter(None, [CATALOGUE.get(self.stands_in_for)])]
+
     def command_of(self, step: int, argvs: int) -> Command:
         """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
