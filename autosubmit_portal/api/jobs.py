@@ -33,10 +33,10 @@ from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.selection import selected
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
 from autosubmit_portal.prepared import Prepared
-from experiments.autosubmit.store import BrokenStore, locate
+from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.logs import logs_of_job
 from experiments.models import Experiment, Run
-from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
 # The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
@@ -272,12 +272,11 @@ def _day(date: datetime | None, form: str) -> str | None:
 
 
 def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
-    """Return where the logs are; only their names while the store of the site cannot be found."""
+    """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
     try:
-        folder = locate(experiment.site.home_folder, experiment.site.configuration_file).experiment_folder(
-            experiment.expid
-        )
-        return {key: str(log_path(folder, name)) if name else None for key, name in names.items()}
-    except (BrokenStore, NoSuchLog):
+        logs = logs_of_job(experiment, job)
+    except BrokenStore:
         return {key: name or None for key, name in names.items()}
+    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    return {key: str(path) if path else None for key, path in found.items()}
