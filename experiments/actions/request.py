@@ -226,7 +226,7 @@ def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> 
     ):
         expid = parameters[option.name]
         seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
-        source = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
         absence = in_store(source) if source else ""
         if source is None and expid and not policy.may_view_all(request.actor, Experiment):
             absence = f"There is no experiment {expid} at the site {request.site}."
