@@ -49,15 +49,29 @@ def refresh(experiment: Experiment) -> None:
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
-    """Mirror one experiment with its description and return it; None if the store does not know it."""
+    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+
+    What was mirrored of one that it does not know any more is marked as gone at once.
+    """
     store = store_of(site)
     record = next((record for record in read_experiments(store) if record.expid == expid), None)
     if record is None:
+        present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
+        if present.update(gone_at=timezone.now()):
+            outside.disappeared(site, [expid])
         return None
     sync_experiments(site, [record])
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
     refresh(experiment)
     return experiment
+
+
+def absence(experiment: Experiment) -> str:
+    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    try:
+        return store_of(experiment.site).absence(experiment.expid)
+    except BrokenStore:
+        return ""
 
 
 def store_of(site: Site) -> Store:
