@@ -45,7 +45,8 @@ def test_who_finds_no_place_is_answered_at_once_and_told_when_to_ask_again(as_op
 
 
 def test_a_wait_ends_when_its_client_has_gone() -> None:
-    request = RequestFactory().get("/", **{"waitress.client_disconnected": lambda: True})
+    request = RequestFactory().get("/")
+    request.META["waitress.client_disconnected"] = lambda: True
     request.user = User(pk=1)
     assert waits.wait_until(request, lambda: False, 3600)
 
@@ -69,6 +70,7 @@ def streamed(length: int | None = None) -> HttpResponse:
     return streams.StreamsMiddleware(lambda _: answer)(request)  # type: ignore[return-value]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("length", [None, streams.SHORT_BYTES + 1])
 def test_a_long_answer_has_its_place_until_it_is_closed(length: int | None) -> None:
     first = streamed(length)

@@ -23,7 +23,9 @@ RUNNING = f"/v4/experiments/a000/logs/{web.LOG}?format=json&offset=12"
 LONG_LOG = "20261125_110000_create.log"
 PEOPLE = (
     "import json, uuid; from autosubmit_portal.access.roles import Role; from tests import factories;"
-    "print(json.dumps([factories.create_token(factories.create_user(Role.OPERATOR, username=uuid.uuid4().hex)) for _ in range({})]))"
+    "names = [uuid.uuid4().hex for _ in range({})];"
+    "people = [factories.create_user(Role.OPERATOR, username=name) for name in names];"
+    "print(json.dumps([factories.create_token(person) for person in people]))"
 )
 
 
