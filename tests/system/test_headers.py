@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -123,25 +124,23 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_sent(scanner: Scanner) 
 
 
 def test_a_body_may_come_in_chunks(server: Portal) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     headers = PROXY | {"Authorization": f"Bearer {server.credentials.token}"}
     headers |= {"Content-Type": "application/json"}
-    connection.request("POST", "/v4/tokens", iter([b'{"name": ', b'"in chunks"}']), headers)
-    assert connection.getresponse().status == 201
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
+        connection.request("POST", "/v4/tokens", iter([b'{"name": ', b'"in chunks"}']), headers)
+        assert connection.getresponse().status == 201
 
 
 def test_a_connection_is_kept_after_an_answer_without_a_body(server: Portal) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     headers = PROXY | {"Authorization": f"Bearer {server.credentials.token}"}
-    connection.request("GET", "/v4/experiments/a000/runs", headers=headers)
-    answer = connection.getresponse()
-    answer.read()
-    used = connection.sock
-    connection.request(
-        "GET", "/v4/experiments/a000/runs", headers=headers | {"If-None-Match": answer.headers["ETag"]}
-    )
-    assert connection.getresponse().status == 304
-    assert connection.sock is used
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
+        connection.request("GET", "/v4/experiments/a000/runs", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        used, known = connection.sock, {"If-None-Match": answer.headers["ETag"]}
+        connection.request("GET", "/v4/experiments/a000/runs", headers=headers | known)
+        assert connection.getresponse().status == 304
+        assert connection.sock is used
 
 
 def test_who_comes_without_https_is_sent_to_it(server: Portal) -> None:
