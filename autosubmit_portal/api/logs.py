@@ -165,7 +165,7 @@ class Owner:
         if self.job is None:
             self.experiment.refresh_from_db(fields=["is_running"])
         else:
-            self.job.refresh_from_db(fields=["finished_at"])
+            self.job.refresh_from_db(fields=["status", "finished_at"])
         return is_over(log, self.experiment, self.job)
 
 

@@ -45,6 +45,7 @@ _JOB_COLUMNS = (
     "workflow_commit",
     "ncpus",
     "job_id",
+    "fail_count",
 )
 
 
@@ -72,7 +73,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobTimes:
-    """The newest attempt at a job, a row of `job_data`; `wallclock` is "hh:mm", logs are bare file names."""
+    """The newest attempt at a job, a row of `job_data`; `wallclock` is "hh:mm", logs are bare file names.
+
+    `fail_count` is how often the job had failed before it, None where the version does not say.
+    """
 
     name: str
     run_id: int | None
@@ -88,6 +92,7 @@ class JobTimes:
     workflow_commit: str
     ncpus: int
     remote_id: int | None
+    fail_count: int | None = None
 
 
 def read_runs(source: Source) -> list[RunRecord]:
@@ -156,7 +161,7 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
         submitted_at=_instant(row.get("submit")),
         started_at=_instant(row.get("start")),
         finished_at=_instant(row.get("finish")),
-        platform=text(row.get("platform")),
+        platform=_platform(row.get("platform")),
         qos=text(row.get("qos")),
         wallclock=text(row.get("wallclock")),
         out_log=text(row.get("out")),
@@ -164,7 +169,14 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
         workflow_commit=text(row.get("workflow_commit")),
         ncpus=count(row.get("ncpus")),
         remote_id=identifier(row.get("job_id")),
+        fail_count=None if row.get("fail_count") is None else count(row["fail_count"]),
     )
+
+
+def _platform(value: object) -> str:
+    """Return the name of a platform; Autosubmit writes NA for none."""
+    name = text(value)
+    return "" if name == "NA" else name
 
 
 def _instant(seconds: object) -> datetime | None:
