@@ -1,8 +1,8 @@
 """Schemathesis over the whole OpenAPI document, as accounts of every role: `make fuzz`.
 
 A server alone is asked, so that what an action would do never happens. For each account nothing may fail inside the
-server, answer with a status, a type or a shape that the document does not have, or change what the account may not. To a
-token that is only to read, or limited to a team elsewhere, every change of the document is refused.
+server, answer with a status, a type or a shape that the document does not have, or change what the account may not. A
+token that is only to read, or limited to a team elsewhere, is refused every change that the document has.
 """
 
 import argparse
