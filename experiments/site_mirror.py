@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
@@ -174,7 +175,7 @@ class SiteMirror:
         ):
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
-        version = program_version(Path(site.autosubmit), site.home_folder)
+        version = program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
         Site.objects.filter(pk=site.pk).update(autosubmit_version=version)
         self.program_seen = state
 

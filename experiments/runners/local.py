@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
 from experiments.autosubmit.environment import environment
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
@@ -52,7 +54,10 @@ class LocalRunner(Runner):
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
             env=environment(
-                Path(self.site.autosubmit), self.site.home_folder, self._configuration(unix_name)
+                Path(self.site.autosubmit),
+                self.site.home_folder,
+                settings.CACHES_DIRECTORY,
+                self._configuration(unix_name),
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
