@@ -21,7 +21,7 @@ from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.lookup import find_experiment
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import DelegationsQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
@@ -98,14 +98,14 @@ class DelegationView(PortalView):
         "Revoke a delegation",
         parameters=[DELEGATION_ID],
         answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def delete(self, request: Request, delegation_id: int) -> Response:
         """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.
 
         A token with a limited scope takes nothing back.
         """
-        Query.of(request)
+        require_nothing_said(request)
         found = _find(request, delegation_id)
         revoke(found, actor=actor_of(request), origin=origin_of(request))
         return Response(DelegationItem(found).data)

@@ -261,7 +261,7 @@ UNSAFE = sorted(
 def with_token(kind: str) -> Client:
     """A superuser whose token is only to read, or limited to a team that has nothing to do with a000."""
     admin = factories.create_user(username="root", is_superuser=True)
-    values = {"kinds": []} if kind == "reading" else {"only_teams": True}
+    values: dict[str, Any] = {"kinds": []} if kind == "reading" else {"only_teams": True}
     text = factories.create_token(admin, name=kind, **values)
     if kind == "foreign":
         elsewhere = Team.objects.filter(coverages__site__experiments__expid="b000")
