@@ -51,7 +51,9 @@ class ActionForm(RuledForm):
         Raises InvalidParameters for what is no value of its field at all, or two.
         """
         if not self.is_valid():
-            raise InvalidParameters({name: list(messages) for name, messages in self.errors.items()})
+            raise InvalidParameters(
+                {name: [str(text) for text in texts] for name, texts in self.errors.items()}
+            )
         values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 

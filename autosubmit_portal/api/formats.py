@@ -9,7 +9,7 @@ from typing import IO, Any, NoReturn
 
 import orjson
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser, get_encoding
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
@@ -32,13 +32,13 @@ class JSONBodyParser(JSONParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the parsed body; raise ParseError saying what is wrong with it."""
-        charset = get_encoding(parser_context or {})
+        charset = str((parser_context or {}).get("encoding", "utf-8"))
         try:
             text = stream.read().decode(charset)
             body = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
         except RecursionError as error:
             raise ParseError(TOO_DEEP) from error
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise ParseError(f"JSON parse error - {error}") from error
         if is_too_deep(body):
             raise ParseError(TOO_DEEP)

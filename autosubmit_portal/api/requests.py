@@ -169,7 +169,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
-    said = {name: body[name] for name in Envelope().fields if name in body}
+    said = {name: body[name] for name in body if name in Envelope().fields}
     return merged(checked(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
 
 

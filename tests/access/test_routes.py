@@ -296,7 +296,7 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def status_of(client: Client, method: str, route: str) -> int:
+def ask(client: Client, method: str, route: str) -> Any:
     address = "/r/1/1/" if route.startswith("r/") else address_of(route)
     if route.startswith("jobs/job/request"):
         answer: Any = client.generic(method, address, f"selection={Job.objects.get().pk}", FORM)
@@ -304,7 +304,11 @@ def status_of(client: Client, method: str, route: str) -> int:
         address += QUERIES.get(f"{method} {route}", "")
         answer = client.generic(method, address, "{}", "application/json")
     b"".join(answer) if getattr(answer, "streaming", False) else answer.content
-    return int(answer.status_code)
+    return answer
+
+
+def status_of(client: Client, method: str, route: str) -> int:
+    return int(ask(client, method, route).status_code)
 
 
 @pytest.mark.parametrize("part", ["v4", "experiments", "jobs", "access", "auth", ""])
@@ -321,6 +325,15 @@ def test_everybody_gets_what_the_table_says(people: dict[str, Client], part: str
 def _part_of(route: str) -> str:
     first = route.partition("/")[0]
     return first if first in ("v4", "experiments", "jobs", "access", "auth") else ""
+
+
+@pytest.mark.parametrize("who", ["anonymous", "viewer"])
+def test_no_answer_may_be_kept_for_anybody_else(people: dict[str, Client], who: str) -> None:
+    told = {
+        f"{method} {route}": ask(people[who], method, route)["Cache-Control"] for method, route, _ in rows()
+    }
+    shared = {name: said for name, said in told.items() if said not in ("private, no-cache", "no-store")}
+    assert {said for said in shared.values() if not {"private", "no-store"} <= {*said.split(", ")}} == set()
 
 
 def test_nothing_was_changed_by_asking(people: dict[str, Client]) -> None:
