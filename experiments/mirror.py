@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +11,12 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
+    NO_OWNER,
+    BrokenStore,
     ExperimentRecord,
     Fingerprint,
     Recorded,
@@ -36,6 +40,7 @@ def refresh(experiment: Experiment) -> None:
     in place and is told in `problem`.
     """
     store = store_of(experiment.site)
+    sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
     try:
         write(experiment, store, fingerprint(store, experiment.expid), alive)
@@ -44,15 +49,29 @@ def refresh(experiment: Experiment) -> None:
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
-    """Mirror one experiment with its description and return it; None if the store does not know it."""
+    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+
+    What was mirrored of one that it does not know any more is marked as gone at once.
+    """
     store = store_of(site)
     record = next((record for record in read_experiments(store) if record.expid == expid), None)
     if record is None:
+        present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
+        if present.update(gone_at=timezone.now()):
+            outside.disappeared(site, [expid])
         return None
     sync_experiments(site, [record])
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
     refresh(experiment)
     return experiment
+
+
+def absence(experiment: Experiment) -> str:
+    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    try:
+        return store_of(experiment.site).absence(experiment.expid)
+    except BrokenStore:
+        return ""
 
 
 def store_of(site: Site) -> Store:
@@ -90,6 +109,37 @@ def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[
         synced.new.append(expid)
     elif before["description"] != after["description"]:
         synced.described.append((expid, before["description"], after["description"]))
+
+
+Owner = tuple[int | None, str]
+"""The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
+
+
+def owner_in(store: Store, expid: str) -> Owner | None:
+    """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
+    uid = store.folder_owner(expid)
+    if uid is None:
+        return None
+    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+
+
+def look_whose_folder(experiment: Experiment) -> None:
+    """Write whose folder it is now; where the store is not found, who was seen last stays."""
+    with suppress(BrokenStore):
+        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+
+
+def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
+    """Write whose folder was seen, if one was, and record it when it is of another account than before."""
+    if owner is None or owner == (experiment.owner_uid, experiment.owner):
+        return
+    with transaction.atomic():
+        rows = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment.pk)
+        uid, name = rows.values_list("owner_uid", "owner").get()
+        rows.update(owner_uid=owner[0], owner=owner[1])
+        if uid not in (None, owner[0]):
+            outside.owner_changed(experiment, name, owner[1])
+    experiment.owner_uid, experiment.owner = owner
 
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
