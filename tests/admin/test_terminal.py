@@ -54,7 +54,7 @@ def test_going_back_to_a_colour_from_before_keeps_it() -> None:
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
 def test_whatever_is_printed_is_shown_as_safe_html(seed: int) -> None:
     random = Random(seed)
-    for _ in range(30):
+    for _ in range(10):
         html = to_html(fuzz.printed(random))
         assert SAFE.fullmatch(html)
         assert html.count("<span") == html.count("</span>")
@@ -63,7 +63,7 @@ def test_whatever_is_printed_is_shown_as_safe_html(seed: int) -> None:
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
 def test_whatever_is_printed_is_shown_from_its_beginning_to_its_end(seed: int) -> None:
     random = Random(seed)
-    for _ in range(30):
+    for _ in range(10):
         data = fuzz.printed(random)
         at, first, newest = 0, output.tail(reader(data), is_over=True).start, None
         while newest is None or (newest.shown < len(data) and newest.end > newest.start):
@@ -80,7 +80,7 @@ def test_whatever_is_printed_is_shown_from_its_beginning_to_its_end(seed: int) -
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
 def test_whatever_is_printed_has_lines_around_each_place(seed: int) -> None:
     random = Random(seed)
-    for _ in range(30):
+    for _ in range(10):
         data = fuzz.printed(random)
         offset, length = random.randrange(len(data) + 10), random.randrange(500)
         piece = output.around(reader(data), offset, length)
