@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.grants import condition_of, limits_of
 from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 from autosubmit_portal.access.scope import UNLIMITED, scope_of
@@ -46,10 +47,11 @@ class Wanted:
 
 
 def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
-    """Lend the grantor's rights and return the delegation; raises Unacceptable, which is recorded.
+    """Lend the grantor's rights and return the delegation; raises Forbidden or Unacceptable, both recorded.
 
     Nothing more is checked of the role than that the grantor has it somewhere: each decision asks what they have then.
     """
+    require_lending(grantor, origin)
     starts_at = wanted.starts_at or timezone.now()
     errors = _errors(wanted, grantor, starts_at)
     if errors or wanted.grantee is None:
@@ -71,9 +73,19 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
     return made
 
 
+def require_lending(actor: Any, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, for a credential with limits: it neither lends nor takes back."""
+    try:
+        _require_whole_credential(actor)
+    except policy.Forbidden as refusal:
+        trail.record("delegation.refused", origin=origin, subject=f"user {actor}", message=str(refusal))
+        raise
+
+
 def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
     """End a delegation at once, as its grantor or a manager of all teams; raises Forbidden or AlreadyOver, recorded."""
     try:
+        _require_whole_credential(actor)
         if not may_revoke(actor, delegation):
             reason = f"{actor} may not revoke it: only {delegation.grantor} and managers of all teams may."
             raise policy.Forbidden(reason, f"access.{MANAGE_TEAMS}")
@@ -93,13 +105,25 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
 
 def may_revoke(actor: Any, delegation: Delegation) -> bool:
     """Answer whether the actor may revoke it, while it is not over."""
-    return bool(actor.pk == delegation.grantor_id or manages_all(actor))
+    is_whole = scope_of(actor) == UNLIMITED
+    return is_whole and bool(actor.pk == delegation.grantor_id or manages_all(actor))
 
 
 def seen_by(actor: Any) -> QuerySet[Delegation]:
-    """Return what the actor has lent and was lent; everything to managers of all teams."""
-    rows = Delegation.objects.all()
-    return rows if manages_all(actor) else rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
+    """Return what the actor has lent and was lent; everything to managers of all teams.
+
+    A credential with limits shows one's own at most, and one that is limited to teams what is about these.
+    """
+    scope, rows = scope_of(actor), Delegation.objects.all()
+    if scope == UNLIMITED and manages_all(actor):
+        return rows
+    own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
+    limits = limits_of(actor)
+    if limits is None:
+        return own
+    covered = condition_of(limits.held, "experiment__")
+    about = Q(team__in=scope.teams or ())
+    return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 
 def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, list[str]]:
@@ -116,9 +140,13 @@ def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, lis
     return {field: [text] for field, text in wrong.items() if text}
 
 
+def _require_whole_credential(actor: Any) -> None:
+    if scope_of(actor) != UNLIMITED:
+        reason = "A credential that is limited lends nothing and takes nothing back: use one with all rights."
+        raise policy.Forbidden(reason, "")
+
+
 def _wrong_grantee(grantee: User | None, grantor: User) -> str:
-    if scope_of(grantor) != UNLIMITED:
-        return "A credential that is limited lends nothing: use one with all rights of the account."
     if grantee is None or not grantee.is_active:
         return "There is no such account, or it is closed."
     return "Somebody else: you have these rights." if grantee == grantor else ""

@@ -26,7 +26,7 @@ from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRend
 from autosubmit_portal.api.lookup import find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.actions import (
     ActionBrief,
     ActionItem,
@@ -121,14 +121,14 @@ class CancelView(PortalView):
         "Cancel an action that has not started",
         parameters=[ACTION_ID],
         answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def post(self, request: Request, action_id: int) -> Response:
         """Cancel an action that is still queued or waits for approval.
 
         One that has started cannot be cancelled: stop the experiment.
         """
-        Query.of(request)
+        require_nothing_said(request)
         action = find_action(request, action_id)
         cancel_action(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
@@ -142,7 +142,7 @@ class ApproveView(PortalView):
         "Approve an action",
         parameters=[ACTION_ID],
         answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def post(self, request: Request, action_id: int) -> Response:
         """Approve an action that another person has asked for, with the permission to ask for it yourself.
@@ -150,7 +150,7 @@ class ApproveView(PortalView):
         Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
         run other commands, `409` says why and the action goes on waiting.
         """
-        Query.of(request)
+        require_nothing_said(request)
         action = find_action(request, action_id)
         approve(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
