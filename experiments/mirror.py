@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -29,6 +29,7 @@ from experiments.autosubmit.store import (
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import BATCH, fitted, sync
 
@@ -297,4 +298,4 @@ def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 def _changed_at(files: Fingerprint) -> datetime | None:
     newest = max((mtime for mtime, _, _ in files), default=0)
-    return datetime.fromtimestamp(newest / 1e9, UTC) if newest else None
+    return moment(newest / 1e9) if newest > 0 else None
