@@ -31,7 +31,7 @@ from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from jobs.mirror import BATCH, fitted, sync
+from jobs.mirror import BATCH, Difference, fitted, sync
 
 
 def refresh(experiment: Experiment) -> None:
@@ -205,6 +205,7 @@ def write(
         _sync_runs(experiment, content.runs)
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
+            **_seen_edges(difference),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -242,6 +243,11 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
         fingerprint=files,
         refreshed_at=timezone.now(),
     )
+
+
+def _seen_edges(difference: Difference) -> dict[str, Any]:
+    edges = difference.edges
+    return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import cache
 from operator import attrgetter
@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
 from jobs.autosubmit.attempts import RESET, attempt_of
+from jobs.autosubmit.edges import Edges, edges_between
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.models import Job, JobDependency
@@ -52,12 +53,14 @@ class Difference:
     """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.
 
     `counts` is the number of jobs per status afterwards. It is false if no job came, went or got another status.
+    `edges` are None where they were not read again.
     """
 
     counts: dict[str, int]
     added: list[str]
     removed: list[str]
     moved: dict[tuple[str, str], list[str]]
+    edges: Edges | None = None
 
     def __bool__(self) -> bool:
         """Answer whether anything of that has changed."""
@@ -88,13 +91,14 @@ def sync(
     experiment_id: int,
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
-    dependencies: Callable[[], Iterable[tuple[str, str]]],
+    dependencies: Callable[[], Iterable[tuple[str, str]] | None],
     *,
     are_edges_known: bool = False,
 ) -> Difference:
     """Make the rows of one experiment equal to its job list; return what was different.
 
-    `dependencies` returns (parent, child) names; edges of unknown jobs are left out. With `are_edges_known` it is
+    `dependencies` returns (parent, child) names, None where the store has none; edges of unknown jobs are left out and
+    told of. With `are_edges_known` it is
     called only if jobs came or went. Call this in a transaction that holds the row of the experiment, so that two
     mirrors do not add the same job.
     """
@@ -102,8 +106,8 @@ def sync(
     before = _sync_jobs(experiment_id, wanted)
     difference = _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
     if not are_edges_known or difference.added or difference.removed:
-        edges = {edge for edge in dependencies() if edge[0] in wanted and edge[1] in wanted}
-        _sync_dependencies(experiment_id, edges)
+        difference = replace(difference, edges=edges_between(dependencies(), wanted))
+        _sync_dependencies(experiment_id, difference.edges.between)
     return difference
 
 
@@ -190,7 +194,7 @@ def _differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
     }
 
 
-def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None:
+def _sync_dependencies(experiment_id: int, wanted: frozenset[tuple[str, str]]) -> None:
     rows = JobDependency.objects.filter(parent__experiment_id=experiment_id)
     existing = {
         (parent, child): pk

@@ -105,8 +105,8 @@ def read_job_list(source: Source) -> JobList:
         raise UnreadableJobList(f"The job list {source} cannot be read: {error}.") from error
 
 
-def read_dependencies(source: Source) -> list[tuple[str, str]]:
-    """Return the edges between jobs as (parent, child); none if there is no such file or table.
+def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
+    """Return the edges between jobs as (parent, child); None if there is no such file or table, or nothing in it.
 
     A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
     database is broken, or locked for long.
@@ -114,11 +114,11 @@ def read_dependencies(source: Source) -> list[tuple[str, str]]:
     try:
         found = rows(source, "experiment_structure", ("e_from", "e_to"))
     except FileNotFoundError:
-        return []
+        return None
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
     edges = ((text(row.get("e_from")), text(row.get("e_to"))) for row in found)
-    return [(parent, child) for parent, child in edges if parent != child]
+    return [(parent, child) for parent, child in edges if parent != child] if found else None
 
 
 def _is_database(path: Path) -> bool:
