@@ -11,6 +11,7 @@ from autosubmit_portal.workers import drain
 from experiments import mirror
 from experiments.actions import queue
 from experiments.actions.accounts import account_changed
+from experiments.actions.choice import choice_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.recheck import may_not_start
@@ -64,7 +65,7 @@ def _reason_against(action: Action) -> str | None:
     mirror.refresh(action.experiment)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
     reasons = (precondition(experiment) for precondition in action.catalogue_kind.requires)
-    return next((reason for reason in reasons if reason), None)
+    return next((reason for reason in reasons if reason), None) or choice_changed(action, experiment)
 
 
 def _look_on(action: Action) -> None:
