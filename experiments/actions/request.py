@@ -161,7 +161,7 @@ def _first_or_new(request: Request) -> Action:
 
 
 def _first(request: Request) -> Action | None:
-    return first_action(request.actor, request.key) if request.key else None
+    return first_action(request.actor, request.key, request.experiment) if request.key else None
 
 
 def _permitted(request: Request) -> Request:
@@ -221,7 +221,7 @@ def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> 
         if not expid or policy.may_view_all(request.actor, Experiment):
             continue
         seen = Experiment.objects.visible_to(request.actor)
-        if not seen.filter(site=request.site, expid=expid).exists():
+        if not seen.filter(site=request.site, expid=expid, gone_at=None).exists():
             text = f"There is no experiment {expid} at the site {request.site}."
             raise InvalidParameters({option.name: [text]})
 
