@@ -1,9 +1,11 @@
 """The logs of an experiment or of one of its jobs, and whether more is still written to one."""
 
 import time
+from pathlib import Path
 
 from experiments.autosubmit.store import locate
 from experiments.models import Experiment
+from jobs.autosubmit.attempts import ACTIVE
 from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, Shelf
 from jobs.models import Job
 
@@ -13,17 +15,27 @@ QUIET_SECONDS = 60.0
 
 def logs_of(experiment: Experiment, job: Job | None = None) -> Shelf:
     """Return the logs of an experiment, or of one of its jobs. Raises BrokenStore when its site has no store."""
+    return ExperimentLogs(_folder(experiment)) if job is None else logs_of_job(experiment, job)
+
+
+def logs_of_job(experiment: Experiment, job: Job) -> JobLogs:
+    """Return the logs of one of the jobs. Raises BrokenStore when its site has no store."""
+    return JobLogs(_folder(experiment), job.name, [name for name in (job.out_log, job.err_log) if name])
+
+
+def _folder(experiment: Experiment) -> Path:
     site = experiment.site
-    folder = locate(site.home_folder, site.configuration_file).experiment_folder(experiment.expid)
-    if job is None:
-        return ExperimentLogs(folder)
-    return JobLogs(folder, job.name, [name for name in (job.out_log, job.err_log) if name])
+    return locate(site.home_folder, site.configuration_file).experiment_folder(experiment.expid)
 
 
 def is_over(log: Log, experiment: Experiment, job: Job | None = None) -> bool:
-    """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended."""
+    """Answer whether nothing more will be written to a log: the job, or the run and any other command, has ended.
+
+    Of a job whose end nobody wrote down, and of an attempt before, that is told by the file.
+    """
     if log.is_compressed:
         return True
-    if job is not None:
-        return job.finished_at is not None
-    return not experiment.is_running and time.time() - log.status.st_mtime > QUIET_SECONDS
+    if job is not None and (job.status in ACTIVE or job.finished_at is not None):
+        return job.status not in ACTIVE
+    is_quiet = time.time() - log.status.st_mtime > QUIET_SECONDS
+    return is_quiet and (job is not None or not experiment.is_running)

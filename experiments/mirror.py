@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
+    NO_OWNER,
+    BrokenStore,
     ExperimentRecord,
     Fingerprint,
     Recorded,
@@ -24,6 +29,7 @@ from experiments.autosubmit.store import (
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import BATCH, fitted, sync
 
@@ -35,6 +41,7 @@ def refresh(experiment: Experiment) -> None:
     in place and is told in `problem`.
     """
     store = store_of(experiment.site)
+    sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
     try:
         write(experiment, store, fingerprint(store, experiment.expid), alive)
@@ -43,15 +50,29 @@ def refresh(experiment: Experiment) -> None:
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
-    """Mirror one experiment with its description and return it; None if the store does not know it."""
+    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+
+    What was mirrored of one that it does not know any more is marked as gone at once.
+    """
     store = store_of(site)
     record = next((record for record in read_experiments(store) if record.expid == expid), None)
     if record is None:
+        present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
+        if present.update(gone_at=timezone.now()):
+            outside.disappeared(site, [expid])
         return None
     sync_experiments(site, [record])
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
     refresh(experiment)
     return experiment
+
+
+def absence(experiment: Experiment) -> str:
+    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    try:
+        return store_of(experiment.site).absence(experiment.expid)
+    except BrokenStore:
+        return ""
 
 
 def store_of(site: Site) -> Store:
@@ -89,6 +110,37 @@ def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[
         synced.new.append(expid)
     elif before["description"] != after["description"]:
         synced.described.append((expid, before["description"], after["description"]))
+
+
+Owner = tuple[int | None, str]
+"""The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
+
+
+def owner_in(store: Store, expid: str) -> Owner | None:
+    """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
+    uid = store.folder_owner(expid)
+    if uid is None:
+        return None
+    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+
+
+def look_whose_folder(experiment: Experiment) -> None:
+    """Write whose folder it is now; where the store is not found, who was seen last stays."""
+    with suppress(BrokenStore):
+        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+
+
+def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
+    """Write whose folder was seen, if one was, and record it when it is of another account than before."""
+    if owner is None or owner == (experiment.owner_uid, experiment.owner):
+        return
+    with transaction.atomic():
+        rows = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment.pk)
+        uid, name = rows.values_list("owner_uid", "owner").get()
+        rows.update(owner_uid=owner[0], owner=owner[1])
+        if uid not in (None, owner[0]):
+            outside.owner_changed(experiment, name, owner[1])
+    experiment.owner_uid, experiment.owner = owner
 
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
@@ -156,6 +208,7 @@ def write(
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
+            problem_since=None,
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
@@ -173,14 +226,21 @@ def _before(experiment: Experiment) -> outside.Before:
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
-    """Tell what could not be read; what was mirrored before stays."""
-    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive), problem=problem)
+    """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
+    )
 
 
 def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
     alive = Liveness(False, None, absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive), problem="", is_absent=True, fingerprint=files, refreshed_at=timezone.now()
+        **_seen_alive(alive),
+        problem="",
+        problem_since=None,
+        is_absent=True,
+        fingerprint=files,
+        refreshed_at=timezone.now(),
     )
 
 
@@ -238,4 +298,4 @@ def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 def _changed_at(files: Fingerprint) -> datetime | None:
     newest = max((mtime for mtime, _, _ in files), default=0)
-    return datetime.fromtimestamp(newest / 1e9, UTC) if newest else None
+    return moment(newest / 1e9) if newest > 0 else None

@@ -8,10 +8,13 @@ class ExperimentState(Protocol):
     """What a precondition may look at."""
 
     expid: str
+    gone_at: Any
+    is_absent: bool
     is_running: bool
     is_starting: bool
     evidence: str
     has_job_list: bool
+    problem: str
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that are on a platform according to the job list."""
@@ -20,6 +23,18 @@ class ExperimentState(Protocol):
     def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist."""
         ...
+
+
+def in_store(experiment: ExperimentState) -> str | None:
+    """Refuse whatever is done to an experiment that is archived, or is not in the store any more."""
+    if experiment.gone_at:
+        return f"{experiment.expid} is gone from the store."
+    return absent(experiment.expid, experiment.evidence) if experiment.is_absent else None
+
+
+def absent(expid: str, absence: str) -> str:
+    """Say that nothing can be done to an experiment without a folder; `absence` says where that is, and the way out."""
+    return f"{expid} has no folder in the store: {absence}. Nothing can be done to it until it is back."
 
 
 def not_running(experiment: ExperimentState) -> str | None:
@@ -58,6 +73,8 @@ def run_is_gone(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> 
 
 def jobs_left_active(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
     """Tell which jobs go on after their run has gone: neither the run nor the portal watches them any more."""
+    if experiment.problem:
+        return f"Which jobs are left active is not known: {experiment.problem}"
     jobs = experiment.active_jobs()
     if not jobs:
         return "No job is left active."
@@ -71,9 +88,12 @@ _PASSING = ("READY", "WAITING")
 
 
 def jobs_were_changed(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str | None:
-    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on."""
+    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on.
+
+    A job list that cannot be read shows nothing.
+    """
     wanted = parameters["status"]
-    if wanted in _PASSING:
+    if wanted in _PASSING or experiment.problem:
         return None
     others = {name: now for name, now in experiment.statuses_of(parameters["jobs"]).items() if now != wanted}
     return f"The run has read the change, but {_shown(others)}. Look at its log." if others else None
@@ -81,6 +101,8 @@ def jobs_were_changed(experiment: ExperimentState, parameters: Mapping[str, Any]
 
 def jobs_are_now(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str:
     """Tell the status of the jobs: the run may have taken them on already."""
+    if experiment.problem:
+        return f"What the jobs are now is not known: {experiment.problem}"
     return f"Now {_shown(experiment.statuses_of(parameters['jobs']))}."
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
@@ -28,11 +29,14 @@ from experiments.autosubmit.store import (
 from experiments.disagreement import Doubts
 from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import (
+    Owner,
     as_fingerprint,
     mark_gone,
+    owner_in,
     say_unreadable,
     store_of,
     sync_experiments,
+    sync_owner,
     sync_statuses,
     write,
 )
@@ -70,6 +74,11 @@ class Unreadable:
     again_at: float = 0.0
     wait_seconds: float = RETRY_SECONDS
 
+    @property
+    def is_told(self) -> bool:
+        """Whether that was seen often enough to be told."""
+        return self.again_at > 0
+
     def later(self) -> "Unreadable":
         """Return the same files with the next try, and a longer wait for the one after it."""
         longer = min(2 * self.wait_seconds, LONGEST_RETRY_SECONDS)
@@ -89,6 +98,7 @@ class SiteMirror:
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
     looks: Turns = field(default_factory=Turns)
@@ -169,7 +179,7 @@ class SiteMirror:
         ):
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
-        version = program_version(Path(site.autosubmit), site.home_folder)
+        version = program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
         Site.objects.filter(pk=site.pk).update(autosubmit_version=version)
         self.program_seen = state
 
@@ -213,8 +223,10 @@ class SiteMirror:
         known = set(rows.values_list("expid", flat=True))
         new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
-        for expid, files, is_running in new.values_list("expid", "fingerprint", "is_running").iterator():
+        columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
+        for expid, files, is_running, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
+            self.owners[expid] = (owner[0], owner[1])
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
@@ -260,6 +272,7 @@ class SiteMirror:
         """Look at one experiment and read it if it has changed; return it if its run was seen to end."""
         if expid not in self.seen:  # it left the store since its turn was planned
             return None
+        self._look_at_owner(expid, site, store)
         files, was_running = self.seen[expid]
         now = fingerprint(store, expid)
         if now == files and not was_running and not locks.may_hold(store.lock_name(expid)):
@@ -273,10 +286,24 @@ class SiteMirror:
         experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
         is_read = self._refreshed(experiment, store, now, alive)
         self.seen[expid] = (now if is_read else files, alive.is_running)
-        self.doubts.touch([expid])
+        if is_read or self.unreadable[expid].is_told:
+            self.doubts.touch([expid])
+        else:
+            self.doubts.withhold(expid)
         if not is_same_run:
             self._notice(experiment, alive)
         return experiment if was_running and not alive.is_running else None
+
+    def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
+        """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it."""
+        owner = owner_in(store, expid)
+        if owner is None or owner == self.owners.get(expid):
+            return
+        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        with transaction.atomic():
+            self.lease.guard()
+            sync_owner(experiment, owner)
+        self.owners[expid] = owner
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""

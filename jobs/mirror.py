@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
+from jobs.autosubmit.attempts import RESET, attempt_of
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.models import Job, JobDependency
@@ -23,18 +24,24 @@ _OF_RECORD = [name for name in MIRRORED_FIELDS if name in JobRecord.__dataclass_
 _OF_HISTORY = {
     "qos": "",
     "workflow_commit": "",
+    "remote_id": None,
     "submitted_at": None,
     "started_at": None,
     "finished_at": None,
 }
-_OF_EITHER = ("platform", "remote_id", "wallclock", "out_log", "err_log")
+_OF_EITHER = ("platform", "out_log", "err_log")  # the history's, where it has them
 
 _of_record, _of_either, _of_history = (attrgetter(*names) for names in (_OF_RECORD, _OF_EITHER, _OF_HISTORY))
 _RECORD_PLACES, _EITHER_PLACES, _HISTORY_PLACES = (
     [MIRRORED_FIELDS.index(name) for name in names] for names in (_OF_RECORD, _OF_EITHER, _OF_HISTORY)
 )
 _BLANK = [_OF_HISTORY.get(name) for name in MIRRORED_FIELDS]
-_STATUS, _PROCESSORS = MIRRORED_FIELDS.index("status"), MIRRORED_FIELDS.index("processors")
+_STATUS, _PROCESSORS, _WALLCLOCK = map(MIRRORED_FIELDS.index, ("status", "processors", "wallclock"))
+# What the job list still says of the attempt before when it has reset a job.
+_STALE_PLACES = [
+    (MIRRORED_FIELDS.index(name), blank)
+    for name, blank in (("remote_id", None), ("out_log", ""), ("err_log", ""))
+]
 
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
@@ -111,23 +118,31 @@ def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Differen
 
 
 def _row(record: JobRecord, times: JobTimes | None) -> Row:
-    """Return the fields of one job: what the job list says, then what only the history knows.
+    """Return the fields of one job: what the job list says, then what the history knows of the same attempt.
 
     Each job of each changed list comes this way, hence no dictionaries.
     """
     row: list[Any] = [*_BLANK]
     for place, value in zip(_RECORD_PLACES, _of_record(record), strict=True):
         row[place] = value
-    if times is not None:
-        for place, value in zip(_EITHER_PLACES, _of_either(times), strict=True):
-            row[place] = row[place] or value
-        for place, value in zip(_HISTORY_PLACES, _of_history(times), strict=True):
-            row[place] = value
-        row[_PROCESSORS] = row[_PROCESSORS] or str(times.ncpus or "")
+    if record.status in RESET:
+        for place, blank in _STALE_PLACES:
+            row[place] = blank
+    elif (attempt := attempt_of(record, times)) is not None:
+        _add_attempt(row, attempt)
     for place, longest in _LONGEST_PLACES:
         if len(row[place]) > longest:
             row[place] = row[place][:longest]
     return tuple(row)
+
+
+def _add_attempt(row: list[Any], attempt: JobTimes) -> None:
+    for place, value in zip(_EITHER_PLACES, _of_either(attempt), strict=True):
+        row[place] = value or row[place]
+    for place, value in zip(_HISTORY_PLACES, _of_history(attempt), strict=True):
+        row[place] = value
+    row[_WALLCLOCK] = row[_WALLCLOCK] or attempt.wallclock
+    row[_PROCESSORS] = row[_PROCESSORS] or str(attempt.ncpus or "")
 
 
 def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
 from experiments.catalogue import CATALOGUE
@@ -34,8 +35,10 @@ def create_site(**values: Any) -> Site:
 
 
 def create_experiment(site: Site | None = None, **values: Any) -> Experiment:
-    """Create an experiment at `site`, or at a site of its own."""
-    defaults = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
+    """Create an experiment at `site`, or at a site of its own. Its folder is of the owner that is recorded."""
+    defaults: dict[str, Any] = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
+    owner = values.get("owner", "")
+    defaults |= {"recorded_owner": owner, "owner_uid": uid_of(owner)}
     return Experiment.objects.create(site=site or create_site(), **defaults | values)
 
 
@@ -61,18 +64,24 @@ def create_dependency(parent: Job, child: Job) -> JobDependency:
 
 
 def create_action(experiment: Experiment, **values: Any) -> Action:
-    """Create an action on the experiment; by default a queued run that somebody asked for through the API."""
+    """Create an action on the experiment; by default a queued run that an administrator asked for through the API."""
     kind = CATALOGUE[values.get("kind", "run")]
     command = [["/opt/autosubmit/bin/autosubmit", *words] for words in kind.commands(experiment.expid, {})]
     defaults = {
         "kind": kind.name,
         "expid": experiment.expid,
         "command": command,
+        "actor": values.get("actor") or create_administrator(),
         "actor_name": "somebody",
         "door": "api",
         "may_overtake": kind.may_overtake,
     }
     return Action.objects.create(site=experiment.site, experiment=experiment, **defaults | values)
+
+
+def create_administrator() -> User:
+    """Return the administrator called somebody, made if there is none."""
+    return User.objects.get_or_create(username="somebody", defaults={"is_superuser": True})[0]
 
 
 def create_freeze(site: Site, **values: Any) -> Freeze:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from django.db.models import Case, DateTimeField, QuerySet, TextField, Value, When
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, Left, NullIf
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,8 +23,9 @@ from autosubmit_portal.api.documentation import (
     option_parameter,
 )
 from autosubmit_portal.api.fields import instant
-from autosubmit_portal.api.filters.jobs import condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key, find_mirrored
+from autosubmit_portal.api.filters.jobs import TIMES, condition_of, order_of
+from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
 from autosubmit_portal.api.requests import Wish, fulfil
@@ -32,20 +33,12 @@ from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.selection import selected
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
 from autosubmit_portal.prepared import Prepared
-from experiments.autosubmit.store import BrokenStore, locate
+from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.logs import logs_of_job
 from experiments.models import Experiment, Run
-from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
-# In these statuses something has not happened yet: the time that the history still has is of an attempt before.
-_NOT_SENT = ("WAITING", "READY", "PREPARED", "HELD", "DELAYED", "SUSPENDED")
-NOT_YET = {
-    "submit": _NOT_SENT,
-    "start": (*_NOT_SENT, "SUBMITTED", "QUEUING"),
-    "finish": (*_NOT_SENT, "SUBMITTED", "QUEUING", "RUNNING"),
-}
-TIMES = {"submit": "submitted_at", "start": "started_at", "finish": "finished_at"}
 # The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
 # of it: reading ten thousand points in time takes longer than all the rest.
 COLUMNS: dict[str, Any] = {
@@ -54,12 +47,7 @@ COLUMNS: dict[str, Any] = {
     "err_path_local": "err_log",
     "out_path_remote": "out_log_remote",
     "err_path_remote": "err_log_remote",
-    **{
-        name: Case(
-            When(status__in=NOT_YET[name], then=Value(None)), default=column, output_field=DateTimeField()
-        )
-        for name, column in TIMES.items()
-    },
+    **TIMES,
     **{
         name: NullIf(name, Value(""))
         for name in ("section", "member", "platform", "qos", "processors", "wallclock")
@@ -86,7 +74,7 @@ _LAST_RUN: Prepared[Run] = Prepared(
 )
 
 
-class JobsView(RevalidatedView):
+class JobsView(MirroredView, RevalidatedView):
     """The jobs of an experiment."""
 
     @operation(
@@ -97,15 +85,19 @@ class JobsView(RevalidatedView):
         errors=[400, 404, 409],
     )
     def get(self, request: Request, expid: str) -> Response:
-        """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
+        """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
+
+        While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
+        """
         query = JobsQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
         page, total = _page(request, found, query, names)
         items = _items(names, page.rows)
-        return Response({"jobs": items, "pagination": page_info(query, page, total)})
+        stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
+        return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
 
     @change(
         "set_status_of_jobs",
@@ -125,7 +117,7 @@ class JobsView(RevalidatedView):
         return _set_status(request, experiment, query, {})
 
 
-class JobView(RevalidatedView):
+class JobView(MirroredView, RevalidatedView):
     """One job."""
 
     @operation(
@@ -138,10 +130,11 @@ class JobView(RevalidatedView):
     def get(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
 
-        A job that waits has no times, but still the logs of the attempt before, if there was one.
+        A job that waits, for the first time or again, has none of that; the logs of earlier attempts are in the list
+        of its logs.
         """
         query = JobQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         shown = _detail(experiment, find_job(experiment, job))
         return Response(selected(shown, query.get("fields")))
 
@@ -160,13 +153,13 @@ class JobView(RevalidatedView):
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
 
-class RelativesView(RevalidatedView):
+class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
     def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
         """Return the jobs at the other ends of the edges of a job, by name."""
         query = RelativesQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
@@ -264,7 +257,7 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "qos": job.qos or None,
         "workflow_commit": job.workflow_commit or None,
         "processors": int(job.processors) if job.processors.isdecimal() else None,
-        **_times(job),
+        **{name: instant(getattr(job, column)) for name, column in TIMES.items()},
         "wallclock": job.wallclock or None,
         "last_wrapper": job.wrapper or None,
         "site": experiment.site.slug,
@@ -274,24 +267,16 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     }
 
 
-def _times(job: Job) -> dict[str, str | None]:
-    return {
-        name: None if job.status in NOT_YET[name] else instant(getattr(job, column))
-        for name, column in TIMES.items()
-    }
-
-
 def _day(date: datetime | None, form: str) -> str | None:
     return date.strftime(form) if date else None
 
 
 def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
-    """Return where the logs are; only their names while the store of the site cannot be found."""
+    """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
     try:
-        folder = locate(experiment.site.home_folder, experiment.site.configuration_file).experiment_folder(
-            experiment.expid
-        )
-        return {key: str(log_path(folder, name)) if name else None for key, name in names.items()}
-    except (BrokenStore, NoSuchLog):
+        logs = logs_of_job(experiment, job)
+    except BrokenStore:
         return {key: name or None for key, name in names.items()}
+    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    return {key: str(path) if path else None for key, path in found.items()}

@@ -29,10 +29,12 @@ from experiments.autosubmit.store import settled_fingerprint
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
 
-CACHE_CONTROL = "private, no-cache"
 VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
-MARKS = ("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs")
+MARKS = (
+    *("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
+    *("problem", "problem_since"),
+)
 
 
 MOST_BYTES_KEPT = 32 * 1024 * 1024
@@ -130,7 +132,6 @@ class RevalidatedView(PortalView):
         is_read = request.method in ("GET", "HEAD") and response.status_code in (200, 304)
         if not is_read or request.accepted_renderer.format != "json":
             return response
-        response["Cache-Control"] = CACHE_CONTROL
         patch_vary_headers(response, VARY)
         if self.validator:
             response["ETag"] = self.validator
@@ -147,7 +148,7 @@ def _compared(request: Request, response: Response) -> Any:
     response["ETag"] = _validator(response.content)
     if not _is_known(request, response["ETag"]):
         return response
-    headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary")}
+    headers = {name: response[name] for name in ("ETag", "Vary")}
     return HttpResponseNotModified(headers=headers)
 
 

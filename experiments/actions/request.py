@@ -11,10 +11,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -26,6 +28,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site, State
+from experiments.preconditions import in_store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,8 +203,9 @@ def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
 
 
 def _require_site(request: Request) -> None:
-    if request.kind.name in request.site.disabled_kinds:
-        raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
+    switched_off = request.site.switched_off(request.kind)
+    if switched_off:
+        raise Conflict(switched_off)
     if request.site.problem:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
 
@@ -213,15 +217,21 @@ def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
 
 
 def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> None:
-    """Refuse to copy an experiment that the actor may not see; whoever sees all may copy what is not mirrored yet."""
-    for option in (option for option in request.kind.options if option.is_expid):
-        expid = parameters.get(option.name)
-        if not expid or policy.may_view_all(request.actor, Experiment):
-            continue
-        seen = Experiment.objects.visible_to(request.actor)
-        if not seen.filter(site=request.site, expid=expid).exists():
-            text = f"There is no experiment {expid} at the site {request.site}."
-            raise InvalidParameters({option.name: [text]})
+    """Refuse to copy an experiment that the actor may not see, or that is not in the store.
+
+    Whoever sees all may copy what is not mirrored yet.
+    """
+    for option in (
+        option for option in request.kind.options if option.is_expid and option.name in parameters
+    ):
+        expid = parameters[option.name]
+        seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
+        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+        absence = in_store(source) if source else ""
+        if source is None and expid and not policy.may_view_all(request.actor, Experiment):
+            absence = f"There is no experiment {expid} at the site {request.site}."
+        if absence:
+            raise InvalidParameters({option.name: [absence]})
 
 
 def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
@@ -237,14 +247,14 @@ def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
 
 
 def _require_experiment(request: Request, experiment: Any) -> None:
-    if experiment.gone_at:
-        raise Conflict(f"{experiment.expid} is gone from the store of {request.site}.")
+    absence = in_store(experiment)
+    if absence:
+        raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise _in_the_way(experiment, experiment.active_action_id)
-    for precondition in request.kind.requires:
-        reason = precondition(experiment)
-        if reason:
-            raise Conflict(reason)
+    reason = request.kind.obstacle(experiment)
+    if reason:
+        raise Conflict(reason)
 
 
 def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
@@ -268,6 +278,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 actor_name=request.origin.actor_name,
                 on_behalf_of=request.origin.on_behalf_of,
                 door=request.origin.door,
+                token_digest=token_of(request.actor),
                 address=request.origin.address,
                 reason=request.reason,
                 parameters=parameters,

@@ -9,6 +9,7 @@ import configparser
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +23,7 @@ from urllib.parse import quote
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Source, rows, tables
 from jobs.autosubmit.postgres import Changes, Schema
+from jobs.autosubmit.values import moment, number
 
 T = TypeVar("T")
 
@@ -37,6 +39,8 @@ _LOCK_WAIT_SECONDS = 2.0
 # characters, and longer ones than this are no folder.
 _EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
+NO_OWNER = -1
+"""Who owns an experiment in whose place is a link or a file: nobody."""
 _SETTLED_NS = 2_000_000_000
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
@@ -68,6 +72,17 @@ class Store:
         """Return the folder of an experiment, whether it exists or not."""
         return self.root / expid
 
+    def folder_owner(self, expid: str) -> int | None:
+        """Return the uid of the folder of an experiment, whose it is to Autosubmit; None where nothing is.
+
+        A link is not followed: where it leads is chosen by who made it. It has NO_OWNER, and so has a file.
+        """
+        try:
+            status = os.lstat(f"{self._root}/{expid}")
+        except OSError:
+            return None
+        return status.st_uid if stat.S_ISDIR(status.st_mode) else NO_OWNER
+
     def job_list(self, expid: str) -> Path | Schema:
         """Return where the job list is, chosen by what is found, or where it will be.
 
@@ -84,7 +99,7 @@ class Store:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
         time_ns = 0 if isinstance(source, Schema) else _stamp(str(source))[0]
-        return datetime.fromtimestamp(time_ns / 1e9, UTC) if time_ns else None
+        return moment(time_ns / 1e9) if time_ns > 0 else None
 
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
@@ -192,12 +207,15 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:
-    """An experiment as `autosubmit.db` knows it; texts are empty and `created_at` is None where it does not."""
+    """An experiment as `autosubmit.db` knows it; texts are empty and `created_at` is None where it does not.
+
+    `recorded_owner` is a text that whoever may write the database chooses: no right follows from it.
+    """
 
     autosubmit_id: int
     expid: str
     description: str
-    owner: str
+    recorded_owner: str
     hpc: str
     version: str
     model: str
@@ -428,7 +446,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
 
 
 def _number(row: dict[str, Any]) -> int:
-    return int(row["id"])
+    return number(row["id"])
 
 
 def _is_expid(name: object) -> bool:
@@ -440,7 +458,7 @@ def _record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
         autosubmit_id=_number(row),
         expid=row["name"],
         description=_text(row.get("description")),
-        owner=_text(details.get("user")),
+        recorded_owner=_text(details.get("user")),
         hpc=_text(details.get("hpc")),
         version=_text(row.get("autosubmit_version")),
         model=_text(details.get("model")),

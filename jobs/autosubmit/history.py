@@ -6,15 +6,14 @@ differ by version; those that exist are read. Times there are seconds since 1970
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
-from jobs.autosubmit.values import count, identifier, number, text
+from jobs.autosubmit.values import YEAR_9999, count, identifier, moment, number, text
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
-_YEAR_9999 = 253_402_300_799
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 _RUN_COLUMNS = (
     "run_id",
@@ -45,6 +44,7 @@ _JOB_COLUMNS = (
     "workflow_commit",
     "ncpus",
     "job_id",
+    "fail_count",
 )
 
 
@@ -72,7 +72,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobTimes:
-    """The newest attempt at a job, a row of `job_data`; `wallclock` is "hh:mm", logs are bare file names."""
+    """The newest attempt at a job, a row of `job_data`; `wallclock` is "hh:mm", logs are bare file names.
+
+    `fail_count` is how often the job had failed before it, None where the version does not say.
+    """
 
     name: str
     run_id: int | None
@@ -88,6 +91,7 @@ class JobTimes:
     workflow_commit: str
     ncpus: int
     remote_id: int | None
+    fail_count: int | None = None
 
 
 def read_runs(source: Source) -> list[RunRecord]:
@@ -156,7 +160,7 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
         submitted_at=_instant(row.get("submit")),
         started_at=_instant(row.get("start")),
         finished_at=_instant(row.get("finish")),
-        platform=text(row.get("platform")),
+        platform=_platform(row.get("platform")),
         qos=text(row.get("qos")),
         wallclock=text(row.get("wallclock")),
         out_log=text(row.get("out")),
@@ -164,9 +168,16 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
         workflow_commit=text(row.get("workflow_commit")),
         ncpus=count(row.get("ncpus")),
         remote_id=identifier(row.get("job_id")),
+        fail_count=None if row.get("fail_count") is None else count(row["fail_count"]),
     )
 
 
+def _platform(value: object) -> str:
+    """Return the name of a platform; Autosubmit writes NA for none."""
+    name = text(value)
+    return "" if name == "NA" else name
+
+
 def _instant(seconds: object) -> datetime | None:
-    since_1970 = number(seconds, _YEAR_9999)
-    return datetime.fromtimestamp(since_1970, UTC) if since_1970 > 0 else None
+    since_1970 = number(seconds, YEAR_9999)
+    return moment(since_1970) if since_1970 > 0 else None

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests import factories
+from tests.stores.written import write_store
 
 SIM = "a000_20000101_fc0_1_SIM"
 JOBS = "/v4/experiments/a000/jobs"
@@ -127,29 +128,6 @@ def test_a_job_is_shown_whole(as_viewer: APIClient, job: Job) -> None:
     assert (shown["processors"], shown["start"]) == (768, "2026-01-01T00:00:00+00:00")
 
 
-@pytest.mark.parametrize(
-    ("status", "times"),
-    [
-        ("WAITING", set()),
-        ("SUSPENDED", set()),
-        ("QUEUING", {"submit"}),
-        ("RUNNING", {"submit", "start"}),
-        ("FAILED", {"submit", "start", "finish"}),
-    ],
-)
-def test_what_has_not_happened_yet_has_no_time_though_it_happened_before(
-    as_viewer: APIClient, job: Job, status: str, times: set[str]
-) -> None:
-    before = dict.fromkeys(("submitted_at", "started_at", "finished_at"), datetime(2026, 1, 1, tzinfo=UTC))
-    Job.objects.filter(pk=job.pk).update(status=status, **before)
-    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
-    assert {name for name in ("submit", "start", "finish") if shown[name]} == times
-    (listed,) = as_viewer.get("/v4/experiments/a000/jobs?job_name=SIM&fields=submit,start,finish").json()[
-        "jobs"
-    ]
-    assert {name for name in listed if listed[name]} == times
-
-
 def test_what_is_not_known_of_a_job_is_null(as_viewer: APIClient, job: Job) -> None:
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
     unknown = (
@@ -182,15 +160,15 @@ def test_a_log_without_a_store_is_shown_by_its_name(as_viewer: APIClient, job: J
     assert (shown["out_path_local"], shown["err_path_local"]) == ("sim.out", None)
 
 
-def test_a_log_is_shown_by_its_path(as_viewer: APIClient, job: Job, tmp_path: Path) -> None:
-    sections = ("database", "local", "structures", "historicdb")
-    rc = "\n".join(f"[{section}]\npath = {tmp_path}" for section in sections)
-    (tmp_path / ".autosubmitrc").write_text(rc)
-    (tmp_path / "autosubmit.db").touch()
+def test_a_log_is_shown_by_the_path_of_what_exists(as_viewer: APIClient, job: Job, tmp_path: Path) -> None:
+    logs = write_store(tmp_path, "a000") / "tmp" / "LOG_a000"
+    (logs / f"{SIM}.20261128173232.out_attempt_1").touch()
     Site.objects.update(home=str(tmp_path))
-    Job.objects.filter(pk=job.pk).update(out_log="sim.out")
+    names = {f"{kind}_log": f"{SIM}.20261128173227.{kind}_attempt_1" for kind in ("out", "err")}
+    Job.objects.filter(pk=job.pk).update(**names)
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
-    assert shown["out_path_local"] == f"{tmp_path}/a000/tmp/LOG_a000/sim.out"
+    assert shown["out_path_local"] == f"{logs}/{SIM}.20261128173232.out_attempt_1"
+    assert shown["err_path_local"] is None
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd"])

@@ -245,8 +245,31 @@ def test_the_log_of_a_quiet_experiment_is_over_at_its_end(as_viewer: APIClient, 
 def test_the_log_of_a_job_is_over_when_the_job_is(as_viewer: APIClient, folder: Path, job: Job) -> None:
     address = f"/v4/experiments/a000/jobs/{job.name}/logs/{job.name}.1.out"
     assert not part(as_viewer, address)["is_over"]
-    Job.objects.update(finished_at=timezone.now())
+    Job.objects.update(status="COMPLETED", finished_at=timezone.now())
     assert part(as_viewer, address)["is_over"]
+
+
+def test_the_log_of_a_job_that_runs_again_is_not_over(as_viewer: APIClient, folder: Path, job: Job) -> None:
+    Job.objects.update(status="RUNNING", finished_at=timezone.now())
+    assert not part(as_viewer, f"/v4/experiments/a000/jobs/{job.name}/logs/{job.name}.1.out")["is_over"]
+
+
+def test_a_quiet_log_of_a_job_without_an_end_is_over(as_viewer: APIClient, folder: Path, job: Job) -> None:
+    os.utime(folder / "tmp" / "LOG_a000" / f"{job.name}.1.out", (1_000_000_000, 1_000_000_000))
+    Job.objects.update(status="FAILED", finished_at=None)
+    assert part(as_viewer, f"/v4/experiments/a000/jobs/{job.name}/logs/{job.name}.1.out")["is_over"]
+
+
+@pytest.mark.parametrize("seconds", [2**38, -(2**38)])
+def test_a_log_of_an_impossible_time_is_read(as_viewer: APIClient, run_log: Path, seconds: int) -> None:
+    os.utime(run_log, (seconds, seconds))
+    assert body(as_viewer.get(f"/v4/experiments/a000/logs/{RUN}")) == BYTES
+
+
+def test_a_part_from_the_end_begins_with_a_whole_character(as_viewer: APIClient, run_log: Path) -> None:
+    run_log.write_bytes("aéü".encode())
+    shown = part(as_viewer, offset=-3)
+    assert (shown["text"], shown["offset"], shown["next_offset"]) == ("ü", 3, 5)
 
 
 def test_a_compressed_log_is_over(as_viewer: APIClient, run_log: Path) -> None:

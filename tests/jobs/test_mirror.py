@@ -103,26 +103,51 @@ def test_texts_that_are_too_long_are_cut(experiment: Experiment) -> None:
     assert (job.section, job.err_log_remote) == ("S" * 100, "e" * 500)
 
 
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+ATTEMPT = JobTimes(
+    name="a000_0_SIM",
+    run_id=1,
+    status="COMPLETED",
+    submitted_at=AT,
+    started_at=AT,
+    finished_at=AT,
+    platform="MARENOSTRUM",
+    qos="debug",
+    wallclock="01:00",
+    out_log="x.out",
+    err_log="x.err",
+    workflow_commit="abc",
+    ncpus=16,
+    remote_id=7,
+)
+
+
+def mirrored(experiment: Experiment, record: JobRecord) -> Job:
+    """Return the row of a job whose newest attempt in the history is ATTEMPT."""
+    sync(experiment.pk, [record], {record.name: ATTEMPT}, list)
+    return Job.objects.get(experiment=experiment)
+
+
 def test_what_the_job_list_does_not_say_comes_from_the_history(experiment: Experiment) -> None:
-    at = datetime(2026, 11, 24, tzinfo=UTC)
-    record = replace(records("COMPLETED")[0], platform="", processors="")
-    times = JobTimes(
-        name=record.name,
-        run_id=1,
-        status="COMPLETED",
-        submitted_at=at,
-        started_at=at,
-        finished_at=at,
-        platform="MARENOSTRUM",
-        qos="debug",
-        wallclock="01:00",
-        out_log="x.out",
-        err_log="x.err",
-        workflow_commit="abc",
-        ncpus=16,
-        remote_id=7,
-    )
-    sync(experiment.pk, [record], {record.name: times}, list)
-    job = Job.objects.get(experiment=experiment)
+    job = mirrored(experiment, replace(records("COMPLETED")[0], platform="", processors=""))
     assert (job.platform, job.processors, job.wallclock) == ("MARENOSTRUM", "16", "00:05")
-    assert (job.qos, job.finished_at, job.out_log, job.remote_id) == ("debug", at, "x.out", 7)
+    assert (job.qos, job.finished_at, job.out_log, job.remote_id) == ("debug", AT, "x.out", 7)
+
+
+def test_the_number_of_the_job_list_never_stands_beside_the_times_of_the_history(
+    experiment: Experiment,
+) -> None:
+    record = replace(records("COMPLETED")[0], remote_id=6, out_log="w.out")
+    job = mirrored(experiment, record)
+    assert (job.remote_id, job.platform, job.out_log) == (7, "MARENOSTRUM", "x.out")
+
+
+def test_a_job_that_runs_again_has_nothing_of_the_attempt_before(experiment: Experiment) -> None:
+    job = mirrored(experiment, replace(records("RUNNING")[0], remote_id=8, out_log="y.out"))
+    assert (job.submitted_at, job.started_at, job.finished_at, job.qos) == (None, None, None, "")
+    assert (job.remote_id, job.platform, job.out_log) == (8, "LOCAL", "y.out")
+
+
+def test_a_job_that_was_reset_has_no_number_and_no_logs_of_its_own(experiment: Experiment) -> None:
+    job = mirrored(experiment, replace(records("WAITING")[0], remote_id=7, out_log="x.out"))
+    assert (job.remote_id, job.out_log, job.finished_at, job.platform) == (None, "", None, "LOCAL")

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner
+from tests.conftest import MakeExperiment
 from tests.waiting import wait_for
 
 SHOW_ARGUMENTS = "import sys; print(ascii(sys.argv[1:]))"
@@ -83,6 +85,25 @@ def test_a_missing_program_ends_with_127(runner: LocalRunner, directory: Path) -
 def test_the_run_directory_is_private(runner: LocalRunner, directory: Path) -> None:
     runner.start(["true"], directory)
     assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_libraries_keep_their_caches_out_of_the_home_of_the_store(
+    runner: LocalRunner, directory: Path, tmp_path: Path
+) -> None:
+    shown = "import os; print(os.environ['XDG_CACHE_HOME'], os.environ['MPLCONFIGDIR'])"
+    runner.start([sys.executable, "-c", shown], directory)
+    ended(runner, directory)
+    folders = [Path(folder) for folder in runner.text(directory).split()]
+    assert [folder.is_relative_to(tmp_path) for folder in folders] == [False, False]
+
+
+def test_a_real_command_leaves_nothing_but_experiments_in_the_home(
+    autosubmit: Path, autosubmit_home: Path, make_experiment: MakeExperiment, directory: Path
+) -> None:
+    runner = LocalRunner(Site(autosubmit=str(autosubmit), home=str(autosubmit_home)))
+    runner.start([str(autosubmit), "create", "--noplot", make_experiment("small")], directory)
+    assert ended(runner, directory) == 0
+    assert sorted(path.name for path in autosubmit_home.iterdir()) == [".autosubmitrc", "autosubmit"]
 
 
 def test_the_command_has_a_session_of_its_own(runner: LocalRunner, directory: Path) -> None:
@@ -209,3 +230,14 @@ def test_too_much_output_loses_its_oldest_part(
     (directory / "output").write_text("old" * 100 + "the newest")
     runner.bound_output(directory)
     assert (directory / "output").read_text() == "[earlier output was dropped]\nthe newest"
+
+
+def test_a_command_has_the_umask_of_the_account_and_what_we_keep_of_it_is_private(
+    runner: LocalRunner, directory: Path, tmp_path: Path, settings: Any, private_umask: None
+) -> None:
+    settings.COMMANDS_UMASK = 0o002
+    runner.start(["/bin/sh", "-c", f"umask; echo >{tmp_path}/of-the-group; exit 3"], directory)
+    assert ended(runner, directory) == 3
+    assert runner.text(directory) == "0002\n"
+    assert (tmp_path / "of-the-group").stat().st_mode & 0o777 == 0o664
+    assert {file.stat().st_mode & 0o077 for file in (directory, *directory.iterdir())} == {0}
