@@ -62,7 +62,7 @@ BEGIN
     number := nextval(pg_get_serial_sequence('audit_auditentry', 'id'));
     last_digest := (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1);
 END $$
-"""
+"""  # noqa: S608 # a number of ours
 _NEXT = {
     "postgresql": "SELECT number, last_digest FROM audit_next_place()",
     # Its transactions begin with the lock of the only writer.
