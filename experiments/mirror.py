@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -25,9 +25,10 @@ from experiments.autosubmit.store import (
     read_experiments,
 )
 from experiments.models import Experiment, Run, Site
-from experiments.registry import is_in, numbers_at, sync_experiments
+from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import sync
 
@@ -54,16 +55,29 @@ def _refresh(experiment: Experiment, store: Store) -> None:
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
-    """Mirror one experiment with its description and return it; None if the store does not know it."""
+    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+
+    What was mirrored of one that it does not know any more is marked as gone at once.
+    """
     store = store_of(site)
     records = read_experiments(store, numbers_at(site, expid), only=expid)
     if not records:
+        if mark_gone(site, expid):
+            outside.disappeared(site, [expid])
         return None
     with transaction.atomic():
         outside.disappeared(site, sync_experiments(site, records).replaced)
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
     _refresh(experiment, store)
     return experiment
+
+
+def absence(experiment: Experiment) -> str:
+    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    try:
+        return store_of(experiment.site).absence(experiment.expid)
+    except BrokenStore:
+        return ""
 
 
 def store_of(site: Site) -> Store:
@@ -251,4 +265,4 @@ def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 def _changed_at(files: Fingerprint) -> datetime | None:
     newest = max((mtime for mtime, _, _ in files), default=0)
-    return datetime.fromtimestamp(newest / 1e9, UTC) if newest else None
+    return moment(newest / 1e9) if newest > 0 else None

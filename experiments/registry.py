@@ -62,7 +62,13 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
     return synced
 
 
-def mark_gone(site: Site, expids: set[str]) -> list[str]:
+def mark_gone(site: Site, expid: str) -> bool:
+    """Mark an experiment as gone from the store; answer whether it was there. Nothing is deleted."""
+    present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
+    return present.update(gone_at=timezone.now(), **_LIFELESS) > 0
+
+
+def mark_all_gone_but(site: Site, expids: set[str]) -> list[str]:
     """Mark the experiments that are not among `expids` as gone from the store and return them; nothing is deleted."""
     present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
     gone = {expid: pk for expid, pk in present if expid not in expids}

@@ -39,7 +39,7 @@ from experiments.mirror import (
     write,
 )
 from experiments.models import Action, Experiment, Site
-from experiments.registry import mark_gone, numbers_at, sync_experiments
+from experiments.registry import mark_all_gone_but, numbers_at, sync_experiments
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
@@ -191,7 +191,7 @@ class SiteMirror:
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
-            gone = mark_gone(site, {record.expid for record in records})
+            gone = mark_all_gone_but(site, {record.expid for record in records})
             if site.swept_at:  # what is mirrored for the first time has not changed
                 outside.disappeared(site, [*gone, *synced.replaced])
                 outside.appeared(site, synced.new)

@@ -23,6 +23,7 @@ from urllib.parse import quote
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Source, rows, tables
 from jobs.autosubmit.postgres import Changes, Schema
+from jobs.autosubmit.values import moment, number
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ class Store:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
         time_ns = 0 if isinstance(source, Schema) else _stamp(str(source))[0]
-        return datetime.fromtimestamp(time_ns / 1e9, UTC) if time_ns else None
+        return moment(time_ns / 1e9) if time_ns > 0 else None
 
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
@@ -456,7 +457,7 @@ def _rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> 
 
 
 def _number(row: dict[str, Any]) -> int:
-    return int(row["id"])
+    return number(row["id"])
 
 
 def _is_expid(name: object) -> bool:

@@ -16,8 +16,9 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments import mirror
 from experiments.actions.execute import execute
 from experiments.actions.finish import fail
+from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import KeyReused
-from experiments.actions.request import IdempotencyKey, Request, request_action
+from experiments.actions.request import Request, request_action
 from experiments.autosubmit.store import Store, read_experiments
 from experiments.catalogue import CATALOGUE
 from experiments.entries import entries_about, entries_visible_to, experiment_of
