@@ -95,7 +95,7 @@ def test_jobs_that_have_changed_since_are_not_changed(
 ) -> None:
     action = request_action(ask(filter_status=["WAITING"]))
     changed = Job.objects.filter(name="a000_SIM_1")
-    monkeypatch.setattr("experiments.mirror.refresh", lambda _experiment: changed.update(status="COMPLETED"))
+    monkeypatch.setattr("experiments.mirror.adopt", lambda *_: changed.update(status="COMPLETED"))
     execute(action.pk)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.FAILED, None)
