@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0010_owner_of_the_folder'),
+        ('experiments', '0011_an_expid_is_given_again'),
     ]
 
     operations = [
