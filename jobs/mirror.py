@@ -106,8 +106,9 @@ def sync(
     before = _sync_jobs(experiment_id, wanted)
     difference = _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
     if not are_edges_known or difference.added or difference.removed:
-        difference = replace(difference, edges=edges_between(dependencies(), wanted))
-        _sync_dependencies(experiment_id, difference.edges.between)
+        edges = edges_between(dependencies(), wanted)
+        _sync_dependencies(experiment_id, edges.between)
+        difference = replace(difference, edges=edges)
     return difference
 
 
