@@ -10,10 +10,14 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        """Have the audit trail watch sites, API tokens and rights; register the checks of the settings."""
+        """Have the audit trail watch sites, API tokens and rights; register the checks of the settings.
+
+        A change of them calls off what waits for somebody who has lost the right to it.
+        """
         from autosubmit_portal import checks  # noqa: F401
         from autosubmit_portal.access import models as access
         from autosubmit_portal.audit import watch
+        from experiments.actions.recheck import call_off_unpermitted
         from experiments.models import Site
 
         kept_by_the_mirror = {field.name for field in Site._meta.fields if not field.editable}
@@ -21,3 +25,4 @@ class PortalConfig(AppConfig):
         watch.watch(access.ApiToken)
         for model in access.RIGHTS:
             watch.watch(model)
+        watch.listen(call_off_unpermitted)

@@ -29,11 +29,14 @@ _MANY = 500
 def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
-    `finished_at` is the latest end of a run in its history.
+    `finished_at` is the latest end of a run in its history. Nothing is concluded from a job list or a history that
+    could not be read since.
     """
     if experiment.is_absent:
         return ""
-    return _unrecorded(experiment) if experiment.is_running else _unfounded(experiment, finished_at)
+    if experiment.is_running:
+        return _unrecorded(experiment)
+    return "" if experiment.problem else _unfounded(experiment, finished_at)
 
 
 def _unrecorded(experiment: Experiment) -> str:
@@ -96,6 +99,11 @@ class Doubts:
     def touch(self, expids: Iterable[str]) -> None:
         """Have these judged next time, because something about them has changed."""
         self._touched.update(expids)
+
+    def withhold(self, expid: str) -> None:
+        """Have one not judged before it is touched again, because its files could not be read this time."""
+        self._touched.discard(expid)
+        self._doubts.pop(expid, None)
 
     def judge(self) -> None:
         """Judge what has changed, and again what is in doubt for long enough; write what differs from what was told."""

@@ -1,6 +1,7 @@
 """The logs of an experiment or of one of its jobs, and whether more is still written to one."""
 
 import time
+from pathlib import Path
 
 from experiments.autosubmit.store import locate
 from experiments.models import Experiment
@@ -14,11 +15,17 @@ QUIET_SECONDS = 60.0
 
 def logs_of(experiment: Experiment, job: Job | None = None) -> Shelf:
     """Return the logs of an experiment, or of one of its jobs. Raises BrokenStore when its site has no store."""
+    return ExperimentLogs(_folder(experiment)) if job is None else logs_of_job(experiment, job)
+
+
+def logs_of_job(experiment: Experiment, job: Job) -> JobLogs:
+    """Return the logs of one of the jobs. Raises BrokenStore when its site has no store."""
+    return JobLogs(_folder(experiment), job.name, [name for name in (job.out_log, job.err_log) if name])
+
+
+def _folder(experiment: Experiment) -> Path:
     site = experiment.site
-    folder = locate(site.home_folder, site.configuration_file).experiment_folder(experiment.expid)
-    if job is None:
-        return ExperimentLogs(folder)
-    return JobLogs(folder, job.name, [name for name in (job.out_log, job.err_log) if name])
+    return locate(site.home_folder, site.configuration_file).experiment_folder(experiment.expid)
 
 
 def is_over(log: Log, experiment: Experiment, job: Job | None = None) -> bool:

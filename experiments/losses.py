@@ -5,10 +5,11 @@ from typing import Any, Protocol
 
 
 class Counted(Protocol):
-    """What a loss may look at: the number of jobs per status."""
+    """What a loss may look at: the number of jobs per status, and why that is not known now."""
 
     expid: str
     status_counts: Any
+    problem: str
 
 
 Loss = Callable[[Counted, Mapping[str, Any]], str]
@@ -28,6 +29,8 @@ def when(option: str, loss: Loss) -> Loss:
 
 def progress(experiment: Counted, parameters: Mapping[str, Any]) -> str:
     """Say which jobs go back to the beginning when the job list is generated anew."""
+    if experiment.problem:
+        return f"What {experiment.expid} loses is not known: {experiment.problem}"
     touched = {
         status: count
         for status, count in experiment.status_counts.items()
@@ -53,6 +56,8 @@ def active_jobs(experiment: Counted, parameters: Mapping[str, Any]) -> str:
 
 
 def _active(experiment: Counted) -> str:
+    if experiment.problem:
+        return f"not known, {experiment.problem.rstrip('.')}"
     counts = {status: experiment.status_counts.get(status, 0) for status in ACTIVE_STATUSES}
     return _listed(counts) or "none that is known"
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from experiments import outside
@@ -156,6 +157,7 @@ def write(
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
+            problem_since=None,
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
@@ -173,14 +175,21 @@ def _before(experiment: Experiment) -> outside.Before:
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
-    """Tell what could not be read; what was mirrored before stays."""
-    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive), problem=problem)
+    """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
+    )
 
 
 def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
     alive = Liveness(False, None, absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive), problem="", is_absent=True, fingerprint=files, refreshed_at=timezone.now()
+        **_seen_alive(alive),
+        problem="",
+        problem_since=None,
+        is_absent=True,
+        fingerprint=files,
+        refreshed_at=timezone.now(),
     )
 
 

@@ -12,6 +12,7 @@ class ExperimentState(Protocol):
     is_starting: bool
     evidence: str
     has_job_list: bool
+    problem: str
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that are on a platform according to the job list."""
@@ -58,6 +59,8 @@ def run_is_gone(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> 
 
 def jobs_left_active(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
     """Tell which jobs go on after their run has gone: neither the run nor the portal watches them any more."""
+    if experiment.problem:
+        return f"Which jobs are left active is not known: {experiment.problem}"
     jobs = experiment.active_jobs()
     if not jobs:
         return "No job is left active."
@@ -71,9 +74,12 @@ _PASSING = ("READY", "WAITING")
 
 
 def jobs_were_changed(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str | None:
-    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on."""
+    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on.
+
+    A job list that cannot be read shows nothing.
+    """
     wanted = parameters["status"]
-    if wanted in _PASSING:
+    if wanted in _PASSING or experiment.problem:
         return None
     others = {name: now for name, now in experiment.statuses_of(parameters["jobs"]).items() if now != wanted}
     return f"The run has read the change, but {_shown(others)}. Look at its log." if others else None
@@ -81,6 +87,8 @@ def jobs_were_changed(experiment: ExperimentState, parameters: Mapping[str, Any]
 
 def jobs_are_now(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str:
     """Tell the status of the jobs: the run may have taken them on already."""
+    if experiment.problem:
+        return f"What the jobs are now is not known: {experiment.problem}"
     return f"Now {_shown(experiment.statuses_of(parameters['jobs']))}."
 
 

@@ -70,6 +70,11 @@ class Unreadable:
     again_at: float = 0.0
     wait_seconds: float = RETRY_SECONDS
 
+    @property
+    def is_told(self) -> bool:
+        """Whether that was seen often enough to be told."""
+        return self.again_at > 0
+
     def later(self) -> "Unreadable":
         """Return the same files with the next try, and a longer wait for the one after it."""
         longer = min(2 * self.wait_seconds, LONGEST_RETRY_SECONDS)
@@ -273,7 +278,10 @@ class SiteMirror:
         experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
         is_read = self._refreshed(experiment, store, now, alive)
         self.seen[expid] = (now if is_read else files, alive.is_running)
-        self.doubts.touch([expid])
+        if is_read or self.unreadable[expid].is_told:
+            self.doubts.touch([expid])
+        else:
+            self.doubts.withhold(expid)
         if not is_same_run:
             self._notice(experiment, alive)
         return experiment if was_running and not alive.is_running else None

@@ -14,7 +14,7 @@ from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.access.teams import manages_all
-from autosubmit_portal.audit import trail
+from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
 
 LONGEST_DAYS = 90
@@ -83,6 +83,7 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
                 raise AlreadyOver(f"The delegation {delegation.pk} is over already.")
             delegation.refresh_from_db()
             _record(delegation, "delegation.revoked", origin)
+            watch.announce()
     except (policy.Forbidden, AlreadyOver) as refusal:
         trail.record(
             "delegation.refused", origin=origin, subject=f"delegation {delegation.pk}", message=str(refusal)

@@ -73,16 +73,42 @@ def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: A
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
         return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}”: {obstacle}")
+    right = next(_rights(actor, kind, site, experiment), None)
+    return right or Decision(allowed=False, reason=_what_is_missing(actor, kind, site, experiment))
+
+
+def decide_again(
+    actor: Actor, kind: PermittedKind, *, lender: str, site: Any = None, experiment: Any = None
+) -> Decision:
+    """Decide whether the actor still has the right by which they have requested it.
+
+    It was their own, or, where `lender` is not blank, that of the account of this name: nobody else's takes its place.
+    """
+    obstacle = _obstacle(actor, kind, site, experiment)
+    if obstacle:
+        return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
+    for decision in _rights(actor, kind, site, experiment):
+        if lender == (decision.on_behalf_of.get_username() if decision.on_behalf_of else ""):
+            return decision
+    missing = _what_is_missing(actor, kind, site, experiment)
+    if lender:
+        missing = (
+            f"{actor} may not do “{kind.title}” for {lender} any more: nothing that {lender} lends allows it."
+        )
+    return Decision(allowed=False, reason=missing)
+
+
+def _rights(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> Iterator[Decision]:
+    """Yield each right to request it: the actor's own, then what others have lent."""
     via = _right(actor, kind, site, experiment)
     if via:
-        return Decision(allowed=True, reason=f"{actor} may do “{kind.title}”: {via}.", via=via)
+        yield Decision(allowed=True, reason=f"{actor} may do “{kind.title}”: {via}.", via=via)
     for loan in lent_to(actor):
         via = _right(loan.grantor, kind, site, experiment) if _reaches(loan, kind, site, experiment) else ""
         if via:
             via = f"delegation {loan.number}, {via}"
             reason = f"{actor} may do “{kind.title}” for {loan.grantor}: {via}."
-            return Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
-    return Decision(allowed=False, reason=_what_is_missing(actor, kind, site, experiment))
+            yield Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
 
 
 def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> bool:

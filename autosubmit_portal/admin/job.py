@@ -66,9 +66,12 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
-        """Link to the experiment."""
+        """Link to the experiment, and say whether what is shown of its jobs is stale."""
         address = reverse("admin:experiments_experiment_change", args=[job.experiment_id])
-        return format_html('<a href="{}">{}</a>', address, job.experiment)
+        flag = format_html(' <span class="flag" title="{}">Stale</span>', job.experiment.problem)
+        return format_html(
+            '<a href="{}">{}</a>{}', address, job.experiment, flag if job.experiment.problem else ""
+        )
 
     @admin.display(description="Submitted", ordering="submitted_at")
     def submitted(self, job: Job) -> SafeString:

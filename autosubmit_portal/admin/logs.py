@@ -1,5 +1,6 @@
 """The logs on the pages of experiments and jobs: a list, and one that is open, to read, to follow and to search."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
@@ -56,27 +57,41 @@ class LogPages(ConsoleAdmin):
             raise Http404(f"The log cannot be read: {reason(error)}") from error
 
     def logs_context(self, request: HttpRequest, obj: Any, default: str = "") -> dict[str, Any]:
-        """Return the list of logs, and the one that is open: the one that `?log=` names, or `default`."""
+        """Return the list of logs, and the one that is open.
+
+        That is the one that `?log=` names, else `default` or, where that cannot be read, the newest output.
+        """
         try:
             shelf = logs_of(*self.owner(obj))
         except BrokenStore as error:
             return {"problem": str(error)}
         files = shelf.files()
-        name = (
-            request.GET.get("log") or default or next((file.name for file in files if file.kind == "out"), "")
-        )
+        newest = next((file.name for file in files if file.kind == "out"), "")
+        asked = request.GET.get("log", "")
+        names = [asked] if asked else [name for name in dict.fromkeys((default, newest)) if name]
         return {
             "files": [(file, f"?{urlencode({'log': file.name})}#log") for file in files[:MOST_FILES]],
             "left_out": len(files[MOST_FILES:]),
-            "opened": self._opened(request, obj, shelf, name) if name else None,
+            "opened": self._first_opened(request, obj, shelf, names),
         }
 
+    def _first_opened(
+        self, request: HttpRequest, obj: Any, shelf: Shelf, names: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """Return the first log that can be read; what is wrong with the last one when none can; None of no names."""
+        shown = None
+        for name in names:
+            shown = self._opened(request, obj, shelf, name)
+            if "problem" not in shown:
+                break
+        return shown
+
     def _opened(self, request: HttpRequest, obj: Any, shelf: Shelf, name: str) -> dict[str, Any]:
-        shown: dict[str, Any] = {"name": name}
+        shown: dict[str, Any] = {"name": name, "title": name}
         try:
             with shelf.open(name) as log:
                 shown |= {"address": reverse(f"admin:{self.log_route}", args=[obj.pk, name])}
-                shown |= {"names": (name, log.name, log.plain_name), "file": log.identity}
+                shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
                 if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
                     shown["piece"] = output.tail(reader(log), is_over=is_over(log, *self.owner(obj)))
         except BROKEN as error:

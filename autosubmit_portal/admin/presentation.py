@@ -201,7 +201,9 @@ def _segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[
 def progress(experiment: Experiment) -> SafeString:
     """Show how far an experiment is: the bar, how many jobs are done, and in words what fails and what runs."""
     if not experiment.total_jobs:
-        return SafeString('<span class="quiet">no job list</span>')
+        return format_html(
+            '<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list"
+        )
     done = experiment.count(*DONE_STATUSES)
     return format_html(
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'

@@ -52,6 +52,7 @@ class BearerAuthentication(KnoxAuthentication):
         if found is not None:
             user, token = found
             user.scope, user.credential = token.scope(), token.credential
+            user.token_digest = token.pk
             last_use.note(token, client_address(request._request))
         return found
 

@@ -42,6 +42,10 @@ class AmbiguousExpid(Exception):
         self.sites = sites
 
 
+class NeverRead(Exception):
+    """The files of an experiment could never be read, so that there is nothing to show; the text says why."""
+
+
 class ProblemRenderer(JSONRenderer):
     """Problem details."""
 
@@ -120,6 +124,8 @@ def _unread(error: Exception) -> dict[str, Any] | None:
     match error:
         case MissingConfiguration():
             return problem(404, "no-configuration", str(error))
+        case NeverRead():
+            return problem(409, "unreadable-job-list", str(error))
         case UnreadableConfiguration():
             return problem(409, "unreadable-configuration", str(error))
     return None

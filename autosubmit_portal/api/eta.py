@@ -7,8 +7,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
-from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_experiment
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.queries import EtaQuery
 from autosubmit_portal.api.shapes.jobs import EtaItem
 from experiments.actions.refusals import InvalidParameters
@@ -17,7 +16,7 @@ from jobs.eta import ChunkJob, estimate
 from jobs.models import Job
 
 
-class EtaView(PortalView):
+class EtaView(MirroredView):
     """How long a section still takes."""
 
     @operation(
@@ -34,7 +33,7 @@ class EtaView(PortalView):
         last end. Chunks that run at the same time are not taken into account.
         """
         query = EtaQuery.of(request)
-        experiment = find_experiment(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         return Response(asdict(estimate(_chunk_jobs(experiment, query["section"]))))
 
 

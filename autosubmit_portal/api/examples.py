@@ -29,6 +29,7 @@ EXPERIMENT_ITEM: dict[str, Any] = {
     "evidence": "process 4711 holds the lock",
     "status_counts": {"COMPLETED": 40, "QUEUING": 2, "RUNNING": 1, "WAITING": 21},
     "problem": "",
+    "problem_since": None,
     "disagreement": "",
     "disagrees_since": None,
     "refreshed_at": "2026-11-24T09:30:13+00:00",

@@ -21,9 +21,9 @@ from autosubmit_portal.api.filters.experiments import annotations_of, condition_
 from autosubmit_portal.api.lookup import (
     find_experiment,
     find_experiment_to_change,
-    find_mirrored,
     find_site_to_change,
 )
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.pagination import page_info, read_page
 from autosubmit_portal.api.queries import (
     ActQuery,
@@ -152,7 +152,7 @@ class ExperimentView(RevalidatedView):
         return fulfil(request, wish)
 
 
-class RunsView(RevalidatedView):
+class RunsView(MirroredView, RevalidatedView):
     """The runs of an experiment."""
 
     @operation(
@@ -165,7 +165,7 @@ class RunsView(RevalidatedView):
     def get(self, request: Request, expid: str) -> Response:
         """List the runs in Autosubmit's history of the experiment, oldest first."""
         query = RunsQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"))
+        experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
         return Response({"runs": chosen.written_all(_RUNS.rows(experiment.pk))})

@@ -24,7 +24,8 @@ from autosubmit_portal.api.documentation import (
 )
 from autosubmit_portal.api.fields import instant
 from autosubmit_portal.api.filters.jobs import TIMES, condition_of, order_of
-from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key, find_mirrored
+from autosubmit_portal.api.lookup import find_experiment_to_change, find_job, find_job_key
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.pagination import Page, page_info, read_page
 from autosubmit_portal.api.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
 from autosubmit_portal.api.requests import Wish, fulfil
@@ -32,10 +33,10 @@ from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.selection import selected
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
 from autosubmit_portal.prepared import Prepared
-from experiments.autosubmit.store import BrokenStore, locate
+from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.logs import logs_of_job
 from experiments.models import Experiment, Run
-from jobs.autosubmit.logs import NoSuchLog, log_path
 from jobs.models import Job
 
 # The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
@@ -73,7 +74,7 @@ _LAST_RUN: Prepared[Run] = Prepared(
 )
 
 
-class JobsView(RevalidatedView):
+class JobsView(MirroredView, RevalidatedView):
     """The jobs of an experiment."""
 
     @operation(
@@ -84,15 +85,19 @@ class JobsView(RevalidatedView):
         errors=[400, 404, 409],
     )
     def get(self, request: Request, expid: str) -> Response:
-        """List the jobs of an experiment by name: all at once, or in pages if page_size is given."""
+        """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
+
+        While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
+        """
         query = JobsQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
         page, total = _page(request, found, query, names)
         items = _items(names, page.rows)
-        return Response({"jobs": items, "pagination": page_info(query, page, total)})
+        stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
+        return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
 
     @change(
         "set_status_of_jobs",
@@ -112,7 +117,7 @@ class JobsView(RevalidatedView):
         return _set_status(request, experiment, query, {})
 
 
-class JobView(RevalidatedView):
+class JobView(MirroredView, RevalidatedView):
     """One job."""
 
     @operation(
@@ -129,7 +134,7 @@ class JobView(RevalidatedView):
         of its logs.
         """
         query = JobQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         shown = _detail(experiment, find_job(experiment, job))
         return Response(selected(shown, query.get("fields")))
 
@@ -148,13 +153,13 @@ class JobView(RevalidatedView):
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
 
-class RelativesView(RevalidatedView):
+class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
     def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
         """Return the jobs at the other ends of the edges of a job, by name."""
         query = RelativesQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
@@ -267,12 +272,11 @@ def _day(date: datetime | None, form: str) -> str | None:
 
 
 def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
-    """Return where the logs are; only their names while the store of the site cannot be found."""
+    """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
     try:
-        folder = locate(experiment.site.home_folder, experiment.site.configuration_file).experiment_folder(
-            experiment.expid
-        )
-        return {key: str(log_path(folder, name)) if name else None for key, name in names.items()}
-    except (BrokenStore, NoSuchLog):
+        logs = logs_of_job(experiment, job)
+    except BrokenStore:
         return {key: name or None for key, name in names.items()}
+    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    return {key: str(path) if path else None for key, path in found.items()}

@@ -32,7 +32,10 @@ from jobs.autosubmit.database import Source
 CACHE_CONTROL = "private, no-cache"
 VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
-MARKS = ("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs")
+MARKS = (
+    *("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
+    *("problem", "problem_since"),
+)
 
 
 MOST_BYTES_KEPT = 32 * 1024 * 1024

@@ -9,15 +9,14 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
-from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_mirrored
+from autosubmit_portal.api.mirrored import MirroredView
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.shapes.jobs import WrapperList
 from experiments.models import Experiment
 from jobs.models import Job
 
 
-class WrappersView(PortalView):
+class WrappersView(MirroredView):
     """The wrappers of an experiment."""
 
     @operation(
@@ -33,7 +32,7 @@ class WrappersView(PortalView):
         Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.
         """
         query = SiteQuery.of(request)
-        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         return Response({"wrappers": _wrappers(experiment)})
 
 

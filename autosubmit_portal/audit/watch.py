@@ -3,12 +3,14 @@
 Signals are used here and nowhere else: an account may be changed by a page, a command or a shell, and each counts.
 """
 
+from collections.abc import Callable
+from threading import local
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.db import models
+from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_init, post_save
 from django.http import HttpRequest
 from django.utils.encoding import force_str
@@ -18,6 +20,28 @@ from autosubmit_portal.audit.origin import Origin, client_address, current_origi
 
 _SECRET_FIELDS = frozenset({"password", "digest"})
 _UNWATCHED_FIELDS = frozenset({"last_login"})
+
+_listeners: list[Callable[[], None]] = []
+_thread = local()
+
+
+def listen(listener: Callable[[], None]) -> None:
+    """Call `listener` after each commit of changes of what is watched."""
+    _listeners.append(listener)
+
+
+def announce() -> None:
+    """Have the listeners called once the transaction commits: who may do what may have changed."""
+    _thread.is_changed = True
+    transaction.on_commit(_tell_listeners, robust=True)
+
+
+def _tell_listeners() -> None:
+    """Call the listeners once, however many changes the transaction made."""
+    if _thread.is_changed:
+        _thread.is_changed = False
+        for listener in _listeners:
+            listener()
 
 
 def watch_sign_ins() -> None:
@@ -76,6 +100,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[st
 def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -> None:
     name = str(instance._meta.verbose_name).replace(" ", "_").lower()
     trail.record(f"{name}.{what}", origin=current_origin(), subject=f"{name} {instance}", details=details)
+    announce()
 
 
 def _relation_changed(

@@ -15,6 +15,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import queue
 from experiments.actions.accounts import account_changed
+from experiments.actions.recheck import Accounts, lost_right
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
 from experiments.actions.request import Request, permitted_origin, preview_action
 from experiments.actions.transition import move, on_behalf_of, record
@@ -94,10 +95,12 @@ def _require_waiting(action: Action) -> None:
 
 def _require_unchanged(action: Action) -> None:
     """Check the request again as it was made, and that it still means the same commands."""
-    if action.actor is None or not action.actor.is_active:
-        raise Conflict(f"The account of {action.actor_name}, who asked for it, is closed.", action.pk)
+    accounts = Accounts()
+    lost = lost_right(action, accounts)
+    if lost:
+        raise Conflict(f"It could not be asked for any more. {lost}", action.pk)
     request = Request(
-        actor=action.actor,
+        actor=accounts.asker(action),
         origin=on_behalf_of(action),
         kind=action.catalogue_kind,
         site=action.site,

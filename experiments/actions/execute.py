@@ -13,7 +13,7 @@ from experiments.actions import queue
 from experiments.actions.accounts import account_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
-from experiments.actions.freeze import frozen_reason_of
+from experiments.actions.recheck import may_not_start
 from experiments.actions.transition import move
 from experiments.models import Action, Experiment, State
 
@@ -29,9 +29,9 @@ def execute(action_id: int) -> None:
     action = claim(action_id)
     if action is None:
         return
-    frozen = frozen_reason_of(action)
-    if frozen:
-        call_off(action, frozen)
+    obstacle = may_not_start(action)
+    if obstacle:
+        call_off(action, obstacle)
         return
     reason = account_changed(action) or _reason_against(action)
     if reason:

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from experiments.actions import finish
-from experiments.actions.freeze import frozen_reason_of
+from experiments.actions.accounts import account_changed
+from experiments.actions.recheck import may_not_start
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.models import Action, Experiment, State
@@ -82,10 +83,11 @@ def _ended(action: Action, exit_status: int) -> bool:
 
 
 def _gone_on(action: Action) -> bool:
-    """Start the next step, unless a freeze began meanwhile; answer whether the action is over."""
-    frozen = frozen_reason_of(action)
-    if frozen:
-        finish.call_off(action, frozen)
+    """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
+    fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
+    obstacle = may_not_start(fresh) or account_changed(fresh)
+    if obstacle:
+        finish.call_off(action, obstacle)
         return True
     start_step(action, action.step + 1)
     return False

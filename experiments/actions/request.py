@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -200,8 +201,9 @@ def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
 
 
 def _require_site(request: Request) -> None:
-    if request.kind.name in request.site.disabled_kinds:
-        raise Conflict(f"“{request.kind.title}” is switched off at the site {request.site}.")
+    switched_off = request.site.switched_off(request.kind)
+    if switched_off:
+        raise Conflict(switched_off)
     if request.site.problem:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
 
@@ -268,6 +270,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 actor_name=request.origin.actor_name,
                 on_behalf_of=request.origin.on_behalf_of,
                 door=request.origin.door,
+                token_digest=token_of(request.actor),
                 address=request.origin.address,
                 reason=request.reason,
                 parameters=parameters,

@@ -11,6 +11,7 @@ from experiments.actions import queue
 from experiments.actions.approve import expire
 from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
+from experiments.actions.recheck import call_off_unpermitted
 from experiments.models import Action, Site, State
 from experiments.runners import runner_for
 
@@ -30,6 +31,7 @@ def supervise(queue_name: str) -> None:
             logger.exception("Action %s could not be followed", action.pk)
     for action in actions.awaiting_approval().filter(approval_expires_at__lt=timezone.now()):
         expire(action)
+    call_off_unpermitted(site__queue=queue_name)
     end_overdue_freezes(queue_name)
     for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
         queue.send(action)

@@ -35,6 +35,10 @@ class ActionQuerySet(models.QuerySet["Action"]):
         """Those that have not ended."""
         return self.filter(state__in=ACTIVE_STATES)
 
+    def waiting(self) -> "ActionQuerySet":
+        """Those that have not started."""
+        return self.filter(state__in=(State.QUEUED, State.AWAITING_APPROVAL))
+
     def awaiting_approval(self) -> "ActionQuerySet":
         """Those that a second person must approve first."""
         return self.filter(state=State.AWAITING_APPROVAL)
@@ -67,6 +71,7 @@ class Action(models.Model):
     object that answers a repeated request. `on_behalf_of` is who has lent the right to ask for it, blank for nobody. An
     action that a second person must approve waits for that until `approval_expires_at`; `approved_by` is who did, with
     a copy of the name. `unix_name` is the Unix account that its commands run as, blank for that of the worker.
+    `token_digest` is the key of the API token that asked for it, blank for other credentials.
     """
 
     is_replay = False
@@ -83,6 +88,7 @@ class Action(models.Model):
     on_behalf_of = models.CharField(max_length=150, blank=True)
     unix_name = models.CharField(max_length=32, blank=True)
     door = models.CharField(max_length=20)
+    token_digest = models.CharField(max_length=128, blank=True)
     address = models.GenericIPAddressField(null=True)
     reason = models.TextField(blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True)

@@ -54,7 +54,8 @@ class Experiment(models.Model):
 
     `status_counts` holds the number of jobs per status name (zeros left out). `is_running` is decided by `evidence`,
     never by Autosubmit's own status table. `fingerprint` says which version of the store's files is mirrored.
-    `problem` is blank unless a file could not be read; the last good mirror stays. `is_absent` means that it has no
+    `problem` is blank unless a file could not be read; the last good mirror stays, is stale since `problem_since`, and
+    nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
     `experiments.disagreement`.
@@ -78,6 +79,7 @@ class Experiment(models.Model):
     refreshed_at = models.DateTimeField(null=True, help_text="When its files were last read.")
     fingerprint = models.JSONField(default=list)
     problem = models.TextField(blank=True)
+    problem_since = models.DateTimeField(null=True, help_text="When its files could first not be read.")
     is_absent = models.BooleanField(default=False)
     recorded_status = models.CharField(max_length=20, blank=True)
     recorded_at = models.DateTimeField(null=True)
@@ -115,8 +117,13 @@ class Experiment(models.Model):
 
     @property
     def has_job_list(self) -> bool:
-        """Whether there are jobs to run."""
-        return self.total_jobs > 0
+        """Whether there are jobs to run, as far as is known: one that cannot be read is there."""
+        return self.total_jobs > 0 or bool(self.problem)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether its files could never be read, so that nothing is known of its jobs."""
+        return bool(self.problem) and self.refreshed_at is None
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""

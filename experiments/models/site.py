@@ -129,6 +129,12 @@ class Site(models.Model):
         """Names of the action kinds that may be requested here."""
         return [name for name in CATALOGUE if name not in self.disabled_kinds]
 
+    def switched_off(self, kind: ActionKind) -> str:
+        """Return why nobody may request actions of this kind here; blank if that is not so."""
+        return (
+            f"“{kind.title}” is switched off at the site {self}." if kind.name in self.disabled_kinds else ""
+        )
+
     def needs_approval(self, kind: ActionKind) -> bool:
         """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops."""
         return kind.name in self.approval_kinds and not (kind.is_urgent or kind.is_dry_run)

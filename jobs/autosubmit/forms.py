@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobs.autosubmit.pickled import Inert, Refused
+from jobs.autosubmit.pickled import Boolean, Inert, Refused, TaggedScalar
 from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, text
 
 COLUMNS = (
@@ -155,7 +155,9 @@ def _name(value: object) -> str:
 
 def _scalar(value: object) -> Scalar:
     """Return a short text or a number of 64 bits as it is, a date as ISO text, and None for all else."""
-    if value is None or isinstance(value, bool):
+    if isinstance(value, TaggedScalar):
+        value = value.text
+    if value is None or isinstance(value, bool | Boolean):
         return None
     if isinstance(value, str):
         return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]

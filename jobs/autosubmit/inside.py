@@ -12,9 +12,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 MOST_LINKS = 40  # as many as the kernel follows
+MOST_NAMES = 1_000_000  # of a folder are read, in about a second
+MOST_FILES = 20_000  # of them are listed
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -52,12 +55,15 @@ def _require_file(status: os.stat_result, name: str) -> None:
 def files_inside(folder: Path, name: str, is_wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
     """Return the regular files in the folder `name` (relative to `folder`) that can be opened, by their bare names.
 
-    Only names that `is_wanted` are looked at closer, since there may be tens of thousands. Raises LeadsOutside and
-    OSError about the folder itself; what leads outside of it or is no file is left out.
+    Only names that `is_wanted` are looked at closer, since there may be tens of thousands. Of more than MOST_NAMES, or
+    more than MOST_FILES that are wanted, the rest is left out. Raises LeadsOutside and OSError about the folder itself;
+    what leads outside of it or is no file is left out.
     """
     with _walked(folder, f"{name}/.") as (parent, _), _opened_folder(parent) as opened:
-        names = filter(is_wanted, os.listdir(opened))
-        looked = {file: status for file in names if (status := _look_at(file, opened))}
+        with os.scandir(opened) as entries:
+            names = (entry.name for entry in islice(entries, MOST_NAMES))
+            wanted = [*islice(filter(is_wanted, names), MOST_FILES)]
+        looked = {file: status for file in wanted if (status := _look_at(file, opened))}
     found = {}
     for file, status in looked.items():
         seen = _behind(folder, f"{name}/{file}") if stat.S_ISLNK(status.st_mode) else status

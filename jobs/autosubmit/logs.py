@@ -1,9 +1,17 @@
 """The logs of an experiment and of its jobs, as they lie in its folder: which there are, and reading one by parts.
 
 Autosubmit 4.1.17 writes `tmp/ASLOGS/<stamp>_<command>[_err].log` for each of its commands, and for each attempt at a
-job `tmp/LOG_<expid>/<job>.<stamp>.out` and `.err`; the script of a job is `tmp/<job>.cmd`. With
-`COMPRESS_REMOTE_LOGS` it compresses logs of jobs (`.gz`, `.xz`); they are read as if it had not. Other local users may
-write in the folder, so it is left to `inside` what a name leads to.
+job in `tmp/LOG_<expid>`
+
+| file | of |
+| --- | --- |
+| `<job>.<stamp>.out`, `.err` | the first attempt |
+| `<job>.<stamp>.out_attempt_N`, `.err_attempt_N` | the attempt after the N-th failure |
+| `<job>.cmd.out.N`, `.err.N` | an attempt that has not ended, on the platform local |
+
+The script of a job is `tmp/<job>.cmd`. With `COMPRESS_REMOTE_LOGS` it compresses logs of jobs (`.gz`, `.xz`); they are
+read as if it had not. The name that it records for an attempt may have another stamp than the file. Other local users
+may write in the folder, so it is left to `inside` what a name leads to.
 """
 
 import os
@@ -20,11 +28,18 @@ from jobs.autosubmit.inside import LeadsOutside, files_inside, open_inside
 BLOCK_BYTES = 256 * 1024
 _YEAR_9999 = 253_402_300_799
 _STAMP = re.compile(r"^\d{8}_\d{6}_")
-_KINDS = {".out": "out", ".err": "err", ".cmd": "script"}
+_OUTPUT_WORDS = r"(?P<kind>out|err)(?:(?:_attempt_|\.)(?P<attempt>[0-9]{1,9}))?"
+_OUTPUT = re.compile(rf"(?:^|\.)(?:(?P<stamp>[0-9]{{14}})\.)?{_OUTPUT_WORDS}$")
+# What follows the name of a job and a dot. Another job may have a name that begins with both.
+_OF_JOB = re.compile(rf"cmd|(?:(?:cmd|[0-9]+|None)\.)?{_OUTPUT_WORDS}")
 
 
 class NoSuchLog(Exception):
     """There is no log of this name that can be read; the text says why."""
+
+
+class AbsentLog(NoSuchLog):
+    """There is no file of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +183,42 @@ class JobLogs:
         )
 
     def open(self, name: str) -> Log:
-        """Open a log by its bare name, compressed or not. Raises NoSuchLog."""
+        """Open a log by its bare name, compressed or not; by one that is recorded what stands for it.
+
+        Raises NoSuchLog.
+        """
         if not self._is_own(name):
             raise NoSuchLog(f"{self.job} has no log {name!r}.")
-        return _opened(
-            self.folder, ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place], name
-        )
+        places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
+        try:
+            return _opened(self.folder, places, name)
+        except AbsentLog:
+            substitute = self._newest_like(name) if name in self.named else None
+            if substitute is None:
+                raise
+            return _opened(self.folder, places, substitute)
+
+    def path(self, name: str) -> Path | None:
+        """Return where the log is that a recorded name stands for; None if there is none that can be read."""
+        try:
+            with self.open(name) as log:
+                return self.folder / self._place / log.name
+        except NoSuchLog:
+            return None
 
     @property
     def _place(self) -> str:
         return f"tmp/LOG_{self.folder.name}"
 
+    def _newest_like(self, recorded: str) -> str | None:
+        """Return the newest log of the kind and the attempt that a recorded name says, if it is no older one."""
+        wanted = _output_of(recorded)
+        return next((file.name for file in self.files() if wanted and wanted.may_be(file.name)), None)
+
     def _is_own(self, name: str) -> bool:
-        is_named = _plain(name) in map(_plain, self.named)
-        return name.isprintable() and (name.startswith(f"{self.job}.") or is_named)
-
-
-def log_path(experiment_folder: Path, name: str) -> Path:
-    """Return where the log of a job is by its bare name, whether it exists or not. Raises NoSuchLog for other names."""
-    _require_bare(name)
-    return experiment_folder / "tmp" / f"LOG_{experiment_folder.name}" / name
+        plain, prefix = _plain(name), f"{self.job}."
+        is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
+        return (is_of_job or plain in map(_plain, self.named)) and name.isprintable()
 
 
 def _require_bare(name: str) -> None:
@@ -208,7 +239,7 @@ def _opened(folder: Path, places: Sequence[str], name: str) -> Log:
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its name cannot be written"
             raise NoSuchLog(f"The log {name!r} cannot be read: {reason}.") from error
-    raise NoSuchLog(f"There is no log {name!r} any more, or not yet.")
+    raise AbsentLog(f"There is no log {name!r} any more, or not yet.")
 
 
 def _files(
@@ -245,7 +276,31 @@ def _plain(name: str) -> str:
 
 
 def _kind_of(name: str) -> str:
-    return _KINDS.get(PurePath(name).suffix, "other")
+    output = _output_of(name)
+    return output.kind if output else "script" if name.endswith(".cmd") else "other"
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What the name of an output says: `out` or `err`, of which attempt, and when it was sent, if it says so."""
+
+    kind: str
+    attempt: int
+    stamp: str
+
+    def may_be(self, name: str) -> bool:
+        """Answer whether a file is the one that was recorded as this: the stamp may be that of an earlier try."""
+        file = _output_of(name)
+        return (
+            file is not None
+            and (file.kind, file.attempt) == (self.kind, self.attempt)
+            and not (file.stamp and file.stamp < self.stamp)
+        )
+
+
+def _output_of(name: str) -> _Output | None:
+    found = _OUTPUT.search(_plain(name))
+    return _Output(found["kind"], int(found["attempt"] or 0), found["stamp"] or "") if found else None
 
 
 def _command_of(name: str) -> str:

@@ -142,7 +142,24 @@ def test_a_name_that_leads_out_of_the_logs_is_not_followed(
 ) -> None:
     Job.objects.filter(pk=job.pk).update(out_log=name)
     assert as_viewer.get(log(job, quote(name, safe=""))).status_code == 404
-    assert "is not the bare name of a log" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    page = as_viewer.get(page_of("jobs_job", job.pk), {"log": name})
+    assert "is not the bare name of a log" in text_of(page)
+
+
+def test_the_page_of_a_job_opens_the_log_that_stands_for_the_recorded_one(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.20261128173232.out_attempt_1").write_bytes(b"ERROR out of memory\n")
+    Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.20261128173227.out_attempt_1")
+    assert "ERROR out of memory" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+def test_the_page_of_a_job_opens_the_newest_output_when_the_recorded_one_is_lost(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.cmd.out.7").write_bytes(b"the seventh\n")
+    Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.20261128173227.out_attempt_9")
+    assert "the seventh" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
 
 
 @pytest.mark.parametrize("name", ["out", "a000_SIM.2.out", "a000_POST.1.out"])

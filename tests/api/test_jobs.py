@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests import factories
+from tests.stores.written import write_store
 
 SIM = "a000_20000101_fc0_1_SIM"
 JOBS = "/v4/experiments/a000/jobs"
@@ -159,15 +160,15 @@ def test_a_log_without_a_store_is_shown_by_its_name(as_viewer: APIClient, job: J
     assert (shown["out_path_local"], shown["err_path_local"]) == ("sim.out", None)
 
 
-def test_a_log_is_shown_by_its_path(as_viewer: APIClient, job: Job, tmp_path: Path) -> None:
-    sections = ("database", "local", "structures", "historicdb")
-    rc = "\n".join(f"[{section}]\npath = {tmp_path}" for section in sections)
-    (tmp_path / ".autosubmitrc").write_text(rc)
-    (tmp_path / "autosubmit.db").touch()
+def test_a_log_is_shown_by_the_path_of_what_exists(as_viewer: APIClient, job: Job, tmp_path: Path) -> None:
+    logs = write_store(tmp_path, "a000") / "tmp" / "LOG_a000"
+    (logs / f"{SIM}.20261128173232.out_attempt_1").touch()
     Site.objects.update(home=str(tmp_path))
-    Job.objects.filter(pk=job.pk).update(out_log="sim.out")
+    names = {f"{kind}_log": f"{SIM}.20261128173227.{kind}_attempt_1" for kind in ("out", "err")}
+    Job.objects.filter(pk=job.pk).update(**names)
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
-    assert shown["out_path_local"] == f"{tmp_path}/a000/tmp/LOG_a000/sim.out"
+    assert shown["out_path_local"] == f"{logs}/{SIM}.20261128173232.out_attempt_1"
+    assert shown["err_path_local"] is None
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd"])

@@ -37,6 +37,7 @@ COLUMNS = {
     "site": "site__slug",
     "is_running": "is_running",
     "problem": "problem",
+    "problem_since": "problem_since",
     "disagreement": "disagreement",
     "disagrees_since": "disagrees_since",
     "refreshed_at": "refreshed_at",
@@ -48,7 +49,7 @@ COLUMNS = {
 ORDERS = (*COLUMNS, *COUNTED)
 # Times that may be asked for as `<name>_after` and `<name>_before`.
 TIMES = {"created": "created_at", "changed": "changed_at", "refreshed": "refreshed_at"}
-NULLABLE = frozenset((*TIMES.values(), "disagrees_since"))
+NULLABLE = frozenset((*TIMES.values(), "problem_since", "disagrees_since"))
 # Orders by a count sort by this annotation.
 COUNT = "ordered_count"
 

@@ -50,6 +50,9 @@ class ExperimentItem(serializers.Serializer[Experiment]):
         child=serializers.IntegerField(), help_text="Number of jobs per status; zeros are left out."
     )
     problem = serializers.CharField(help_text="What the mirror could not read; blank if all is well.")
+    problem_since = InstantField(
+        allow_null=True, help_text="Since when it cannot: the jobs are those that were read before."
+    )
     disagreement = serializers.CharField(
         help_text="Where Autosubmit's database, the process and the job list contradict each other, and what to do; "
         "blank if they agree."

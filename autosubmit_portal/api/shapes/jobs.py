@@ -22,7 +22,9 @@ class JobItem(serializers.Serializer[Any]):
     chunk = serializers.IntegerField(required=False, allow_null=True)
     split = serializers.IntegerField(required=False, allow_null=True)
     splits = serializers.IntegerField(required=False, allow_null=True)
-    out_path_local = serializers.CharField(required=False, help_text="The file name of its output.")
+    out_path_local = serializers.CharField(
+        required=False, help_text="The file name of its output, as Autosubmit recorded it."
+    )
     err_path_local = serializers.CharField(required=False)
     out_path_remote = serializers.CharField(required=False)
     err_path_remote = serializers.CharField(required=False)
@@ -42,6 +44,10 @@ class JobList(serializers.Serializer[Any]):
 
     jobs = JobItem(many=True)
     pagination = PageInfo()
+    stale_since = InstantField(
+        required=False,
+        help_text="Only while the job list cannot be read: since when. The `problem` of the experiment says why.",
+    )
 
 
 class JobDetail(serializers.Serializer[Any]):
@@ -55,8 +61,10 @@ class JobDetail(serializers.Serializer[Any]):
     chunk = serializers.IntegerField(allow_null=True)
     split = serializers.IntegerField(allow_null=True)
     splits = serializers.IntegerField(allow_null=True)
-    out_path_local = TextOrNullField(help_text="The file with its output, on the host of the site.")
-    err_path_local = TextOrNullField(help_text="The file with its error output, on the host of the site.")
+    out_path_local = TextOrNullField(
+        help_text="The file with its output that is there, on the host of the site."
+    )
+    err_path_local = TextOrNullField(help_text="The same of its error output.")
     chunk_size = serializers.IntegerField(allow_null=True, help_text="Of the newest run.")
     chunk_unit = TextOrNullField(help_text="Of the newest run.")
     platform = TextOrNullField()

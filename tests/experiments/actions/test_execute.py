@@ -140,7 +140,11 @@ def test_a_created_experiment_is_mirrored_with_its_description(site: Site) -> No
     text = "-x 'new' \"one\" $(touch x)\n🌍"
     words = CATALOGUE["create"].commands("", {"description": text, "dummy": True})
     action = Action.objects.create(
-        kind="create", site=site, actor_name="somebody", command=[[site.autosubmit, *words[0]]]
+        kind="create",
+        site=site,
+        actor=factories.create_administrator(),
+        actor_name="somebody",
+        command=[[site.autosubmit, *words[0]]],
     )
     executed(action)
     assert action.state == State.SUCCEEDED

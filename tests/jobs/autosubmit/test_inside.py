@@ -126,6 +126,15 @@ def test_only_files_that_can_be_opened_are_listed(folder: Path) -> None:
     assert {name: status.st_size for name, status in found.items()} == {"log": 4, "same": 4}
 
 
+def test_of_too_many_files_some_are_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        (folder / "in" / f"wanted{number}").touch()
+    monkeypatch.setattr(inside, "MOST_FILES", 3)
+    assert len(files_inside(folder, "in", lambda name: name.startswith("wanted"))) == 3
+    monkeypatch.setattr(inside, "MOST_NAMES", 5)
+    assert len(files_inside(folder, "in", lambda name: name == "log")) <= 1
+
+
 def test_nothing_stays_open(folder: Path) -> None:
     (folder / "link").symlink_to("/etc/passwd")
     before = descriptors()

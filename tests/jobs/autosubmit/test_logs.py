@@ -10,7 +10,7 @@ import pytest
 
 from jobs.autosubmit import compressed, logs
 from jobs.autosubmit.history import read_job_times
-from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, NoSuchLog, Part, log_path
+from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, NoSuchLog, Part
 
 HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
 
@@ -104,21 +104,84 @@ def test_the_log_of_another_job_is_none_of_this_one(of_job: JobLogs, name: str) 
 
 def test_a_log_that_cannot_be_read_says_why(experiment: Path, of_job: JobLogs) -> None:
     folder = experiment / "tmp" / "LOG_a000"
-    (folder / "a000_SIM.link").symlink_to("/etc/passwd")
-    os.mkfifo(folder / "a000_SIM.pipe")
-    for name, why in (
-        ("link", "leads out of the folder of a000"),
-        ("pipe", "Not a regular file"),
-        ("no", "any more"),
-    ):
+    (folder / "a000_SIM.7.out").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "a000_SIM.8.out")
+    for attempt, why in ((7, "leads out of the folder of a000"), (8, "Not a regular file"), (9, "any more")):
         with pytest.raises(NoSuchLog, match=why):
-            of_job.open(f"a000_SIM.{name}")
+            of_job.open(f"a000_SIM.{attempt}.out")
 
 
-def test_the_path_of_a_log_is_told_for_bare_names_only(experiment: Path) -> None:
-    assert log_path(experiment, "x.out") == experiment / "tmp" / "LOG_a000" / "x.out"
+RECORDED = "a000_SIM.20261128173227.out_attempt_1"
+
+
+def write_logs(experiment: Path, *names: str) -> None:
+    """Write logs, each after the one before, that hold their own names."""
+    for age, name in enumerate(names, 100):
+        path = experiment / "tmp" / "LOG_a000" / name
+        path.write_text(name)
+        os.utime(path, (age, age))
+
+
+def test_a_recorded_name_opens_the_newest_log_of_its_kind_and_attempt(experiment: Path) -> None:
+    first, newest = "a000_SIM.20261128173230.out_attempt_1", "a000_SIM.20261128173232.out_attempt_1"
+    write_logs(experiment, first, newest, newest.replace("1732", "1733").replace("_1", "_2"))
+    shelf = JobLogs(experiment, "a000_SIM", [RECORDED])
+    assert content(shelf.open(RECORDED)) == newest.encode()
+    assert shelf.path(RECORDED) == experiment / "tmp" / "LOG_a000" / newest
+
+
+def test_a_recorded_name_opens_the_log_of_that_name_where_there_is_one(experiment: Path) -> None:
+    write_logs(experiment, RECORDED, "a000_SIM.20261128173232.out_attempt_1")
+    assert content(JobLogs(experiment, "a000_SIM", [RECORDED]).open(RECORDED)) == RECORDED.encode()
+
+
+def test_a_recorded_name_opens_no_log_of_another_kind_attempt_or_job(experiment: Path) -> None:
+    others = (
+        "SIM.2.out_attempt_2",
+        "SIM.2.err_attempt_1",
+        "SIMPLE.2.out_attempt_1",
+        "SIM.POST.2.out_attempt_1",
+    )
+    write_logs(experiment, *(f"a000_{other}" for other in others))
+    shelf = JobLogs(experiment, "a000_SIM", [RECORDED])
+    assert shelf.path(RECORDED) is None
+    with pytest.raises(NoSuchLog, match="any more"):
+        shelf.open(RECORDED)
+
+
+def test_a_name_that_is_not_recorded_opens_no_other_log(experiment: Path) -> None:
+    write_logs(experiment, "a000_SIM.2.out_attempt_1")
     with pytest.raises(NoSuchLog):
-        log_path(experiment, "../x.out")
+        JobLogs(experiment, "a000_SIM").open(RECORDED)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("20261128173232.out_attempt_12", "out"),
+        ("20261128173232.err_attempt_1", "err"),
+        ("cmd.out.0", "out"),
+        ("cmd.err.3", "err"),
+        ("20261128173232.out.xz", "out"),
+        ("20261128173232.err_attempt_1.gz", "err"),
+        ("None.out", "out"),
+        ("cmd", "script"),
+    ],
+)
+def test_each_name_of_a_log_says_its_kind(experiment: Path, name: str, kind: str) -> None:
+    write_logs(experiment, f"a000_POST.{name}")
+    assert [file.kind for file in JobLogs(experiment, "a000_POST").files()] == [kind]
+
+
+@pytest.mark.parametrize(
+    "name", ["a000_SIM.POST.1.out", "a000_SIM.POST.cmd", "a000_SIM.POST.cmd.out.1", "a000_SIM.²"]
+)
+def test_a_job_whose_name_goes_on_after_a_dot_keeps_its_logs(experiment: Path, name: str) -> None:
+    write_logs(experiment, name)
+    shelf = JobLogs(experiment, "a000_SIM")
+    assert name not in [file.name for file in shelf.files()]
+    with pytest.raises(NoSuchLog, match="has no log"):
+        shelf.open(name)
 
 
 @pytest.mark.parametrize(

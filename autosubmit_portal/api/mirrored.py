@@ -1,0 +1,45 @@
+"""What the views of mirrored rows have in common: they say when what they show is stale, and since when."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model
+from rest_framework.request import Request
+
+from autosubmit_portal.api.errors import NeverRead
+from autosubmit_portal.api.fields import instant
+from autosubmit_portal.api.formats import PortalView
+from autosubmit_portal.api.lookup import find_mirrored
+from experiments.models import Experiment
+
+HEADER = "Portal-Stale-Since"
+
+
+class MirroredView(PortalView):
+    """A view of what the mirror knows of an experiment; one view serves one request.
+
+    While the files cannot be read, it shows what was read last, with the header Portal-Stale-Since.
+    """
+
+    stale_since: datetime | None = None
+
+    def find_mirrored(
+        self, request: Request, expid: str, site: str | None, *, showing: type[Model] = Experiment
+    ) -> Experiment:
+        """Return the experiment as `lookup.find_mirrored` does; raise NeverRead when nothing is known of it."""
+        experiment = find_mirrored(request, expid, site, showing=showing)
+        self.require_read(experiment)
+        return experiment
+
+    def require_read(self, experiment: Experiment) -> None:
+        """Note since when the rows of an experiment are stale; raise NeverRead when there are none to show."""
+        if experiment.is_unread:
+            raise NeverRead(f"Nothing is known of the jobs of {experiment.expid}. {experiment.problem}")
+        self.stale_since = experiment.problem_since
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add the header, also to an answer that the client has already."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.stale_since:
+            response[HEADER] = instant(self.stale_since)
+        return response

@@ -1,0 +1,100 @@
+"""What was right when an action was asked for, looked at again before each of its commands, and while it waits.
+
+The look before a command decides. Calling off what waits, when rights have changed, only tells people sooner.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from autosubmit_portal.access import policy
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.freeze import frozen_reason_of
+from experiments.actions.transition import move
+from experiments.models import Action, State
+
+
+class RightLost(Exception):
+    """Who asked for an action cannot ask for anything any more; the text says why."""
+
+
+class Accounts:
+    """The accounts that have asked for actions, as they are now; each is read once, with what it holds.
+
+    `experiments` are those that will be asked about.
+    """
+
+    def __init__(self, experiments: Iterable[int] = ()) -> None:
+        self._experiments = set(experiments)
+        self._read: dict[tuple[int | None, str], User] = {}
+
+    def asker(self, action: Action) -> User:
+        """Return who asked for an action, limited as the token is that they came with; raise RightLost."""
+        return self._account(action.actor_id, action.actor_name, action.token_digest)
+
+    def approver(self, action: Action) -> User:
+        """Return who approved an action; raise RightLost."""
+        return self._account(action.approved_by_id, action.approved_by_name)
+
+    def _account(self, number: int | None, name: str, token: str = "") -> User:
+        if (number, token) not in self._read:
+            account: Any = User.objects.filter(pk=number or 0).first()
+            if account is None:
+                raise RightLost(f"The account of {name} is gone.")
+            if token:
+                account.scope = _living(token, name).scope()
+            policy.look_ahead(account, self._experiments)
+            self._read[number, token] = account
+        return self._read[number, token]
+
+
+def _living(digest: str, name: str) -> ApiToken:
+    token: ApiToken | None = ApiToken.objects.filter(pk=digest).first()
+    if token is None or token.is_expired:
+        what = "has expired" if token else "was revoked"
+        raise RightLost(f"The API token of {name} that asked for it {what}.")
+    return token
+
+
+def lost_right(action: Action, accounts: Accounts | None = None) -> str:
+    """Return why an action could not be asked for, or approved, any more by those who did; blank if it could.
+
+    Its site and its experiment must have been read just now.
+    """
+    accounts = accounts or Accounts()
+    about = {"site": action.site, "experiment": action.experiment}
+    kind, lender = action.catalogue_kind, action.on_behalf_of
+    try:
+        decision = policy.decide_again(accounts.asker(action), kind, lender=lender, **about)
+        if decision.allowed and action.approved_by_name:
+            decision = policy.decide(accounts.approver(action), kind, **about)
+    except RightLost as lost:
+        return str(lost)
+    return "" if decision.allowed else decision.reason
+
+
+def may_not_start(action: Action) -> str:
+    """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
+    return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
+
+
+def call_off_unpermitted(**among: Any) -> None:
+    """Cancel each waiting action, of those that `among` chooses, whose people have lost the right to it."""
+    waiting = list(
+        Action.objects.waiting().filter(**among).listed().select_related("site", "experiment").order_by("pk")
+    )
+    accounts = Accounts(action.experiment_id for action in waiting if action.experiment_id)
+    for action in waiting:
+        lost = lost_right(action, accounts)
+        if lost:
+            move(
+                action,
+                frm=State(action.state),
+                to=State.CANCELLED,
+                origin=Origin(door=Door.WORKER),
+                ended_at=timezone.now(),
+                message=f"Called off: {lost}",
+            )
