@@ -4,7 +4,7 @@ A pickle of a few bytes can ask for more memory than there is, for minutes of co
 deeply that the interpreter dies of it. Here that costs a process which is started again, and never the one that asked.
 `jobs.autosubmit.decoding` starts it as `python -m jobs.autosubmit.decoder`. It reads the length of a pickle (8 bytes)
 and the pickle, and writes lines of JSON: one list for each job, `{"edges": […]}` for some edges at a time, and in the
-end `{"jobs": <how many>}` or `{"refused": why}`. Nothing is gathered for the answer: a long list leaves line by line.
+end `{"is_whole": true}` or `{"refused": why}`. Nothing is gathered for the answer: a long list leaves line by line.
 It knows nothing that is worth stealing: no environment, no file but its pipes.
 """
 
@@ -14,7 +14,6 @@ import resource
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import IO
 
 from jobs.autosubmit import pickled
 from jobs.autosubmit.forms import rows_of
@@ -29,7 +28,7 @@ _EDGES_A_LINE = 1000
 
 def main() -> None:
     """Answer until the pipe is closed."""
-    gc.disable()  # a pickle is loaded by making objects, of which none can go: looking for cycles is a third of the time
+    gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     while head := sys.stdin.buffer.read(LENGTH):
@@ -75,12 +74,11 @@ def _answer(data: bytes) -> Iterator[bytes]:
 
 def _lines(data: bytes) -> Iterator[bytes]:
     jobs, edges = rows_of(pickled.load(data))
-    count = 0
-    for count, row in enumerate(jobs, start=1):
+    for row in jobs:
         yield _line(row)
     while some := list(islice(edges, _EDGES_A_LINE)):
         yield _line({"edges": some})
-    yield _line({"jobs": count})
+    yield _line({"is_whole": True})
 
 
 def _line(value: object) -> bytes:

@@ -108,7 +108,7 @@ def _exchange(process: "subprocess.Popen[bytes]", pickle: IO[bytes], length: int
         line = reply.readline(_LONGEST_LINE)
         if not line.endswith(b"\n"):
             raise EOFError
-        if line.startswith(b'{"jobs"'):
+        if line.startswith(b'{"is_whole"'):
             return
         if line.startswith(b'{"refused"'):
             raise Refused(json.loads(line)["refused"])

@@ -104,8 +104,9 @@ class JobList:
 def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
     """Return the job list that a file or a schema of PostgreSQL holds.
 
-    With `known`, what was decoded before, a job of which a pickle says the same again is the same record. Raises FileNotFoundError when there is no job list yet, UnreadableJobList for everything else that can go wrong:
-    no right to read, a file cut short, a locked database, an unknown form, a pickle that names anything but data.
+    With `known`, what was decoded before, a job of which a pickle says the same again is the same record. Raises
+    FileNotFoundError when there is no job list yet, UnreadableJobList for everything else that can go wrong: no right
+    to read, a file cut short, a locked database, an unknown form, a pickle that names anything but data.
     """
     try:
         if isinstance(source, Path) and not _is_database(source):
