@@ -66,6 +66,8 @@ def rules(name: str, text: str) -> claims.Rules:
 
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
+# What the libraries of Autosubmit keep and can make again.
+CACHES_DIRECTORY = PORTAL_HOME / "caches"
 # Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
 OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)

@@ -12,9 +12,12 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
+    NO_OWNER,
+    BrokenStore,
     ExperimentRecord,
     Fingerprint,
     Recorded,
@@ -30,7 +33,6 @@ from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read
 from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import BATCH, Difference, Snapshot, fitted, sync
-
 
 _TRIES = 3
 
@@ -76,6 +78,7 @@ def refresh(experiment: Experiment) -> None:
 
 def _refresh(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
     experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
+    sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
     files = fingerprint(store, experiment.expid)
     try:
@@ -131,6 +134,37 @@ def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[
         synced.new.append(expid)
     elif before["description"] != after["description"]:
         synced.described.append((expid, before["description"], after["description"]))
+
+
+Owner = tuple[int | None, str]
+"""The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
+
+
+def owner_in(store: Store, expid: str) -> Owner | None:
+    """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
+    uid = store.folder_owner(expid)
+    if uid is None:
+        return None
+    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+
+
+def look_whose_folder(experiment: Experiment) -> None:
+    """Write whose folder it is now; where the store is not found, who was seen last stays."""
+    with suppress(BrokenStore):
+        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+
+
+def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
+    """Write whose folder was seen, if one was, and record it when it is of another account than before."""
+    if owner is None or owner == (experiment.owner_uid, experiment.owner):
+        return
+    with transaction.atomic():
+        rows = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment.pk)
+        uid, name = rows.values_list("owner_uid", "owner").get()
+        rows.update(owner_uid=owner[0], owner=owner[1])
+        if uid not in (None, owner[0]):
+            outside.owner_changed(experiment, name, owner[1])
+    experiment.owner_uid, experiment.owner = owner
 
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:

@@ -84,6 +84,18 @@ def folder_changed(experiment: Experiment, before: Before, absence: str) -> None
         _record(experiment.site, experiment.expid, event, absence)
 
 
+def owner_changed(experiment: Experiment, before: str, after: str) -> None:
+    """Record that the folder of an experiment belongs to another account; rights of owners have gone with it."""
+    details = {"changes": {"owner": [before, after]}}
+    _record(
+        experiment.site,
+        experiment.expid,
+        "owner_changed",
+        f"{before or 'nobody'} → {after or 'nobody'}",
+        details,
+    )
+
+
 def appeared(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody created, or brought back."""
     if _is_busy(site, ""):  # ours have no expid before they are finished

@@ -10,6 +10,7 @@ from itertools import chain
 from math import inf
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
@@ -33,12 +34,15 @@ from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import (
     Content,
     Overtaken,
+    Owner,
     as_fingerprint,
     mark_gone,
+    owner_in,
     read,
     say_unreadable,
     store_of,
     sync_experiments,
+    sync_owner,
     sync_statuses,
     write,
 )
@@ -127,6 +131,7 @@ class SiteMirror:
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
     looks: Turns = field(default_factory=Turns)
@@ -218,7 +223,7 @@ class SiteMirror:
         ):
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
-        version = program_version(Path(site.autosubmit), site.home_folder)
+        version = program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
         Site.objects.filter(pk=site.pk).update(autosubmit_version=version)
         self.program_seen = state
 
@@ -253,6 +258,9 @@ class SiteMirror:
 
     def _recall(self, site: Site) -> None:
         """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
+        if self.reading:  # perhaps as another experiment of the same name than there is now
+            self.backlog.add(self.reading.expid, self.reading.size)
+            self.reading = None
         rows = Experiment.objects.filter(site=site, gone_at=None)
         if not self.seen:
             running = rows.filter(is_running=True)
@@ -262,8 +270,10 @@ class SiteMirror:
         known = set(rows.values_list("expid", flat=True))
         new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
-        for expid, files, is_running in new.values_list("expid", "fingerprint", "is_running").iterator():
+        columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
+        for expid, files, is_running, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
+            self.owners[expid] = (owner[0], owner[1])
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
@@ -276,7 +286,7 @@ class SiteMirror:
         chosen = set(self.seen) if is_whole else self._attended(site, locks)
         quiet = iter(()) if is_whole else self._in_turn(site, store, chosen)
         for expid in chain(chosen, quiet):
-            self._look_at(expid, store, locks)
+            self._look_at(expid, site, store, locks)
         took = time.monotonic() - looked_since
         ended = self._catch_up(site, store, locks, inf if is_whole else max(took, site.refresh_seconds))
         if is_whole:
@@ -310,10 +320,11 @@ class SiteMirror:
         )
         yield from (expid for expid in looks if expid not in chosen)
 
-    def _look_at(self, expid: str, store: Store, locks: Locks) -> None:
+    def _look_at(self, expid: str, site: Site, store: Store, locks: Locks) -> None:
         """Look at one experiment, and let it wait to be read if it has changed."""
         if expid not in self.seen or (self.reading and self.reading.expid == expid):
             return  # it left the store since its turn was planned, or is looked at when that is written
+        self._look_at_owner(expid, site, store)
         found = self._changed(expid, store, locks)
         if found:
             files, alive = found
@@ -398,6 +409,17 @@ class SiteMirror:
         if alive.is_running != was_running:
             self._notice(experiment, alive)
         return experiment if was_running and not alive.is_running else None
+
+    def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
+        """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it."""
+        owner = owner_in(store, expid)
+        if owner is None or owner == self.owners.get(expid):
+            return
+        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        with transaction.atomic():
+            self.lease.guard()
+            sync_owner(experiment, owner)
+        self.owners[expid] = owner
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""

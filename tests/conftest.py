@@ -4,6 +4,7 @@ Whatever uses one of them gets the marker of its kind, so that plain `pytest` ru
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,9 @@ from tests.workflows import KINDS
 # A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 expect.set_options(timeout=1000 * PATIENCE)
+
+# Unix accounts that tests may name as if this host had them.
+PEOPLE = ("ana", "ben", "bea", "owner", "autosubmit", "stan")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHROMIUM_ARGUMENTS = [
@@ -105,6 +109,19 @@ def _flush_without_triggers() -> Iterator[None]:
 def _actions_directory(settings: Any, tmp_path: Path) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
     settings.ACTIONS_DIRECTORY = tmp_path / "actions"
+
+
+@pytest.fixture(autouse=True)
+def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process know Unix accounts for those whom tests call owners, besides the ones that there are."""
+    numbers = {name: 20_000 + number for number, name in enumerate(PEOPLE)}
+    entries = {
+        name: pwd.struct_passwd((name, "x", uid, uid, "", "/", "/bin/sh")) for name, uid in numbers.items()
+    }
+    by_number = {entry.pw_uid: entry for entry in entries.values()}
+    of_name, of_number = pwd.getpwnam, pwd.getpwuid
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: entries.get(name) or of_name(name))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: by_number.get(uid) or of_number(uid))
 
 
 @pytest.fixture(autouse=True)

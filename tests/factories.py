@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
 from experiments.catalogue import CATALOGUE
@@ -34,8 +35,10 @@ def create_site(**values: Any) -> Site:
 
 
 def create_experiment(site: Site | None = None, **values: Any) -> Experiment:
-    """Create an experiment at `site`, or at a site of its own."""
-    defaults = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
+    """Create an experiment at `site`, or at a site of its own. Its folder is of the owner that is recorded."""
+    defaults: dict[str, Any] = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
+    owner = values.get("owner", "")
+    defaults |= {"recorded_owner": owner, "owner_uid": uid_of(owner)}
     return Experiment.objects.create(site=site or create_site(), **defaults | values)
 
 

@@ -22,7 +22,6 @@ from typing import Any
 
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
-from experiments.autosubmit.environment import environment
 from tests.waiting import wait_for
 from tests.workflows import KINDS
 
@@ -58,7 +57,7 @@ class ForkedAutosubmit(Autosubmit):
         output.touch()
         order = {
             "command": [str(self.program), *arguments],
-            "environment": environment(self.program, self.home),
+            "environment": self.environment,
             "folder": folder,
             "output": str(output),
             "seconds": TIMEOUT_SECONDS,
@@ -291,7 +290,7 @@ class Portal:
         """Start `autosubmit run` as a user with a terminal would, without the portal."""
         return subprocess.Popen(
             [str(self.autosubmit.program), "run", expid],
-            env=environment(self.autosubmit.program, self.autosubmit.home),
+            env=self.autosubmit.environment,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

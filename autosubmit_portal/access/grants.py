@@ -17,6 +17,7 @@ from autosubmit_portal.access.lookups import AnyOf, Glob
 from autosubmit_portal.access.models import Coverage, TeamExperiment
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import scope_of
+from autosubmit_portal.access.unix import uid_of
 
 # As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions. A row with the
 # role 0, which is none, says that something was lent to the account: hardly ever is that to be looked up.
@@ -48,19 +49,27 @@ class Placed(Protocol):
 
     pk: Any
     site_id: int
-    owner: str
+    owner_uid: int | None
     hpc: str
     expid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some experiments: those that meet every condition that is given."""
+    """Some experiments: those that meet every condition that is given.
+
+    An owner is given by name and compared by uid; a name that the host does not know owns nothing.
+    """
 
     site: int | None = None
     owner: str = ""
     hpc: str = ""
     expid_pattern: str = ""
+    owner_uid: int | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look up whom the name means, once for all experiments that are compared."""
+        object.__setattr__(self, "owner_uid", uid_of(self.owner) if self.owner else None)
 
     @property
     def is_whole_site(self) -> bool:
@@ -71,15 +80,17 @@ class Part:
         """Answer whether the experiment belongs to it."""
         return (
             self.site in (None, experiment.site_id)
-            and self.owner in ("", experiment.owner)
+            and (not self.owner or (self.owner_uid is not None and self.owner_uid == experiment.owner_uid))
             and self.hpc in ("", experiment.hpc)
             and (not self.expid_pattern or fnmatchcase(experiment.expid, self.expid_pattern))
         )
 
     def condition(self, path: str = "") -> Q:
         """Return the same for the database; `path` leads from the row to its experiment, such as `experiment__`."""
-        given = {"owner": self.owner, "hpc": self.hpc}
-        wanted = Q(**{f"{path}{column}": value for column, value in given.items() if value})
+        if self.owner and self.owner_uid is None:
+            return Q(**{f"{path}pk__in": []})
+        given = {"owner_uid": self.owner_uid, "hpc": self.hpc or None}
+        wanted = Q(**{f"{path}{column}": value for column, value in given.items() if value is not None})
         if self.site is not None:
             wanted &= Q(AnyOf(F(f"{path}site_id"), [self.site]))
         if self.expid_pattern:

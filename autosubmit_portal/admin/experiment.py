@@ -33,7 +33,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     request_targets = (Target.EXPERIMENT, Target.JOBS)
     page_template = "admin/portal/experiment.html"
     live_seconds = 4
-    search_fields = ("expid", "description", "owner")
+    search_fields = ("expid", "description", "owner", "recorded_owner")
     search_placeholder = "expid, description or owner"
     list_select_related = ("site",)
     list_filter = (

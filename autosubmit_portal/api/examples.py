@@ -25,6 +25,7 @@ EXPERIMENT_ITEM: dict[str, Any] = {
     "suspended": 0,
     "site": "local",
     "expid": "a000",
+    "owner": "ana",
     "is_running": True,
     "evidence": "process 4711 holds the lock",
     "status_counts": {"COMPLETED": 40, "QUEUING": 2, "RUNNING": 1, "WAITING": 21},
@@ -39,6 +40,7 @@ EXPERIMENT_ITEM: dict[str, Any] = {
 EXPERIMENT = EXPERIMENT_ITEM | {
     "autosubmit_version": "4.1.17",
     "model": None,
+    "owner_note": "",
     "branch": "main",
     "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",

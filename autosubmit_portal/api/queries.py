@@ -136,7 +136,7 @@ class ExperimentsQuery(SelectiveQuery):
         default=False,
         help_text="Only experiments that run. (Autosubmit API: true by default; its clients send it.)",
     )
-    owner = text(f"The owner. {WILDCARDS}")
+    owner = text(f"The owner, by the folder or as recorded. {WILDCARDS}")
     exp_type = choice(
         ("test", "operational", "experiment"),
         required=False,

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.output import created_expid
 
@@ -28,6 +30,11 @@ class Autosubmit:
     program: Path
     home: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that its commands run in."""
+        return environment(self.program, self.home, settings.CACHES_DIRECTORY)
+
     def call(self, *arguments: str) -> str:
         """Run one command to its end and return what it printed; raise AutosubmitFailed when it fails."""
         with tempfile.TemporaryDirectory() as empty:  # Autosubmit imports from its working directory first
@@ -41,7 +48,7 @@ class Autosubmit:
         done = subprocess.run(
             [str(self.program), *arguments],
             cwd=folder,
-            env=environment(self.program, self.home),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,9 +1,17 @@
-"""Which Unix account the commands of an action run as."""
+"""Which Unix account the commands of an action run as.
+
+None is ever taken from what a store says in words: it is entered at the site by who may, or it is the account whose
+folder the experiment is, if that is entered there too.
+"""
+
+import os
 
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
+from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
 from experiments.actions.refusals import Conflict
+from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
@@ -15,7 +23,7 @@ def unix_name_for(actor: User, kind: ActionKind, site: Site, experiment: Experim
 
     It is the actor's own at the site, also when they act for somebody else: the processes of a host say who acted.
     A stop runs as whoever the run belongs to, because Autosubmit lets nobody else stop it. Raises Conflict for an actor
-    without an account.
+    without an account, and for an account that nothing may run as.
     """
     if site.run_as == RunAs.SERVICE:
         return ""
@@ -27,18 +35,21 @@ def unix_name_for(actor: User, kind: ActionKind, site: Site, experiment: Experim
             f"Commands run as the person who asks at the site {site}, and {actor} has no Unix account there. "
             "Ask a manager of the site for one."
         )
-    return own
+    return _usable(own)
 
 
 def account_changed(action: Action) -> str:
     """Return why an action may not start as the account that it was asked for with; blank if it may."""
-    if action.actor is None or action.catalogue_kind.is_urgent:
+    kind = action.catalogue_kind
+    if action.site.run_as == RunAs.SERVICE and not action.unix_name:
         return ""
+    if action.actor is None or (kind.is_urgent and _was_run_as(action)):
+        return why_unusable(action.unix_name) if action.unix_name else ""
     try:
-        now = unix_name_for(action.actor, action.catalogue_kind, action.site, action.experiment)
+        now = unix_name_for(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
-    if now == action.unix_name:
+    if _number_of(now) == _number_of(action.unix_name):
         return ""
     return (
         f"It was to run as {action.unix_name or 'the service account'}, which has changed. Request it again."
@@ -49,4 +60,47 @@ def _account_of_run(experiment: Experiment) -> str:
     """Return the account of the run that the portal has started, or else the owner, who alone can have started one."""
     runs = Action.objects.filter(experiment=experiment, state=State.RUNNING, kind__in=RUN_KINDS)
     started_as = runs.filter(is_dry_run=False).values_list("unix_name", flat=True).first()
-    return experiment.owner if started_as is None else started_as
+    if started_as is None:
+        return _account_of_owner(experiment)
+    return _usable(started_as) if started_as else ""
+
+
+def _account_of_owner(experiment: Experiment) -> str:
+    """Return the account whose folder the experiment is, by a name that is entered at the site for its uid."""
+    uid = experiment.owner_uid
+    if uid is None or uid == NO_OWNER:
+        raise Conflict(f"It is not known whose {experiment} is. {experiment.owner_note}")
+    if uid == SUPERUSER:
+        raise Conflict(
+            f"The folder of {experiment} belongs to the superuser, as whom nothing is ever run. "
+            "Give it to the account that runs it (chown), or stop it on its host."
+        )
+    if uid == os.getuid():
+        return ""
+    entered = SiteAccount.objects.filter(site=experiment.site_id).order_by("unix_name")
+    for name in entered.values_list("unix_name", flat=True).distinct():
+        if uid_of(name) == uid:
+            return name
+    raise Conflict(
+        f"The folder of {experiment} belongs to {experiment.owner}, which is none of the Unix accounts that are known "
+        f"at the site {experiment.site}. Have a manager of the site enter it under “Accounts at sites”, or stop "
+        f"{experiment} as {experiment.owner} on its host."
+    )
+
+
+def _usable(name: str) -> str:
+    reason = why_unusable(name)
+    if reason:
+        raise Conflict(reason)
+    return name
+
+
+def _was_run_as(action: Action) -> bool:
+    """Answer whether the portal has started a run of the experiment as the account of a stop, so that it may end it."""
+    runs = Action.objects.filter(experiment=action.experiment_id, kind__in=RUN_KINDS, is_dry_run=False)
+    return runs.filter(unix_name=action.unix_name, started_at__isnull=False).exists()
+
+
+def _number_of(name: str) -> int | None:
+    """Return the uid of an account, blank for that of the worker: two names of one uid are the same account."""
+    return uid_of(name) if name else os.getuid()

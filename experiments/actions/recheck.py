@@ -12,6 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments import mirror
 from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.models import Action, State
@@ -78,6 +79,8 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
+    if action.experiment:
+        mirror.look_whose_folder(action.experiment)
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
 
 

@@ -7,12 +7,12 @@ from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import BrokenStore
 
 
-def program_version(program: Path, home: Path) -> str:
+def program_version(program: Path, home: Path, caches: Path) -> str:
     """Return what `autosubmit --version` says; raise BrokenStore with the reason and the remedy when it cannot run."""
     try:
         done = subprocess.run(
             [str(program), "--version"],
-            env=environment(program, home),
+            env=environment(program, home, caches),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -9,6 +9,7 @@ import configparser
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -37,6 +38,8 @@ _LOCK_WAIT_SECONDS = 2.0
 # characters, and longer ones than this are no folder.
 _EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
+NO_OWNER = -1
+"""Who owns an experiment in whose place is a link or a file: nobody."""
 _SETTLED_NS = 2_000_000_000
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
@@ -67,6 +70,17 @@ class Store:
     def experiment_folder(self, expid: str) -> Path:
         """Return the folder of an experiment, whether it exists or not."""
         return self.root / expid
+
+    def folder_owner(self, expid: str) -> int | None:
+        """Return the uid of the folder of an experiment, whose it is to Autosubmit; None where nothing is.
+
+        A link is not followed: where it leads is chosen by who made it. It has NO_OWNER, and so has a file.
+        """
+        try:
+            status = os.lstat(f"{self._root}/{expid}")
+        except OSError:
+            return None
+        return status.st_uid if stat.S_ISDIR(status.st_mode) else NO_OWNER
 
     def job_list(self, expid: str) -> Path | Schema:
         """Return where the job list is, chosen by what is found, or where it will be.
@@ -192,12 +206,15 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:
-    """An experiment as `autosubmit.db` knows it; texts are empty and `created_at` is None where it does not."""
+    """An experiment as `autosubmit.db` knows it; texts are empty and `created_at` is None where it does not.
+
+    `recorded_owner` is a text that whoever may write the database chooses: no right follows from it.
+    """
 
     autosubmit_id: int
     expid: str
     description: str
-    owner: str
+    recorded_owner: str
     hpc: str
     version: str
     model: str
@@ -440,7 +457,7 @@ def _record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
         autosubmit_id=_number(row),
         expid=row["name"],
         description=_text(row.get("description")),
-        owner=_text(details.get("user")),
+        recorded_owner=_text(details.get("user")),
         hpc=_text(details.get("hpc")),
         version=_text(row.get("autosubmit_version")),
         model=_text(details.get("model")),

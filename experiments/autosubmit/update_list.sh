@@ -2,6 +2,8 @@
 #
 # The loop of a run reads status/updated_list_EXPID.txt, one "name STATUS" a line, renames it, then saves its job list.
 # The file gets its name by a link: whole, and never over one that waits. If no run reads it, it is taken back.
+# Others may write in the folder, so nothing is written through a link: the folder is entered, then looked at, and the
+# file is made anew (O_EXCL), whatever lies there.
 # The command line that runs this has no comments; see `command.py`.
 
 set -u -f
@@ -21,12 +23,15 @@ lines() {
 is_waiting() {
     [ "$list" -ef "$new" ]
 }
+exists() {
+    [ -e "$1" ] || [ -L "$1" ]
+}
 # The run has renamed the file, which is when its inode changed; a job list that is newer was saved after that.
 is_saved() {
-    [ -n "$(find "$root/$expid/pkl/job_list_$expid.pkl" "$root/$expid/db/job_list.db" -newermc "$new" 2>/dev/null)" ]
+    [ -n "$(find "../pkl/job_list_$expid.pkl" ../db/job_list.db -newermc "$new" 2>/dev/null)" ]
 }
 give_up() {
-    if is_waiting && mv "$list" "$new.back"; then
+    if is_waiting && mv -T "$list" "$new.back"; then
         say "No run has read the change. It was taken back, nothing was changed."
     else
         say "The run has read the change, but was not seen to save its job list. Look at its log."
@@ -43,22 +48,30 @@ root=$(awk '/^[ \t]*\[/ { here = ($1 == "[local]") }
     here && tolower($0) ~ /^[ \t]*path[ \t]*[=:]/ { sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+$/, ""); print; exit }
 ' "${AUTOSUBMIT_CONFIGURATION:-$HOME/.autosubmitrc}")
 folder=$root/$expid/status
-list=$folder/updated_list_$expid.txt
-new=$folder/.updated_list_$expid.$$
 if [ -z "$root" ] || [ ! -d "$folder" ]; then
     say "There is no folder $folder: this Autosubmit takes no changes while it runs."
     exit 3
 fi
+if ! cd -P "$folder" || [ "$(pwd -P)" != "$(cd -P "$root" && pwd -P)/$expid/status" ]; then
+    say "$folder is a link, or below one: nothing is written there. Nothing was changed."
+    exit 4
+fi
 
-trap 'rm -f "$new" "$new.back"' EXIT
+list=updated_list_$expid.txt
+new=.updated_list_$expid.$$
 umask 022
-if ! lines '%s %s\n' "$*" >"$new"; then
+if exists "$new"; then
+    say "$folder/$new is in the way. Remove it. Nothing was changed."
+    exit 4
+fi
+trap 'rm -f "$new" "$new.back"' EXIT
+if ! lines '%s %s\n' "$*" | dd of="$new" conv=excl status=none; then
     say "The change could not be written into $folder."
     exit 4
 fi
 trap give_up HUP INT TERM
-if ! ln "$new" "$list"; then
-    [ -e "$list" ] && why="A previous change is still waiting to be read: $list." || why="$list cannot be written."
+if ! ln -T "$new" "$list"; then
+    exists "$list" && why="A previous change is still waiting to be read: $folder/$list." || why="$folder/$list cannot be written."
     say "$why Nothing was changed."
     exit 5
 fi

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.unix import uid_of
+from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import CATALOGUE
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
@@ -54,6 +56,10 @@ class Experiment(models.Model):
 
     `status_counts` holds the number of jobs per status name (zeros left out). `is_running` is decided by `evidence`,
     never by Autosubmit's own status table. `fingerprint` says which version of the store's files is mirrored.
+    `owner_uid` is the uid of its folder when that was last seen, which is how Autosubmit decides whose it is: rights
+    and accounts follow from it and from nothing else. None where no folder was seen yet, NO_OWNER where a link or a
+    file is in its place; of an archived experiment the last owner stays. `owner` is what the host calls that uid, and
+    `recorded_owner` the text in Autosubmit's database, which whoever may write that chooses.
     `problem` is blank unless a file could not be read; the last good mirror stays, is stale since `problem_since`, and
     nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
@@ -66,6 +72,8 @@ class Experiment(models.Model):
     autosubmit_id = models.BigIntegerField(default=0)
     description = models.TextField(blank=True)
     owner = models.CharField(max_length=100, blank=True)
+    owner_uid = models.BigIntegerField(null=True)
+    recorded_owner = models.CharField(max_length=100, blank=True)
     hpc = models.CharField("HPC", max_length=100, blank=True)
     version = models.CharField(max_length=50, blank=True)
     model = models.CharField(max_length=500, blank=True)
@@ -114,6 +122,19 @@ class Experiment(models.Model):
             return self.refreshed_at
         of_site = self.site.mirrored_at if self.is_running else self.site.swept_at
         return max((at for at in (of_site, self.refreshed_at) if at), default=None)
+
+    @property
+    def owner_note(self) -> str:
+        """What to know of the owner: where the folder is not whose Autosubmit's database says; blank if all is well."""
+        if self.owner_uid is None:
+            return "No folder was seen yet, so that nobody has the rights of its owner."
+        if self.owner_uid == NO_OWNER:
+            return (
+                "A link or a file is where its folder should be, so that nobody has the rights of its owner."
+            )
+        if self.recorded_owner in ("", self.owner) or uid_of(self.recorded_owner) == self.owner_uid:
+            return ""
+        return f"Autosubmit's database says {self.recorded_owner}. The folder counts, which belongs to {self.owner}."
 
     @property
     def has_job_list(self) -> bool:

@@ -1,7 +1,6 @@
 """Commands on this host."""
 
 import os
-import pwd
 import signal
 import subprocess
 import time
@@ -9,6 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
+from autosubmit_portal.access.unix import uid_of, why_unusable
 from experiments.autosubmit.environment import environment
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
@@ -38,7 +40,7 @@ class LocalRunner(Runner):
         """Start the launcher in its own session; nothing of ours waits for it or holds its output."""
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
-        if unix_name == pwd.getpwuid(os.getuid()).pw_name:
+        if unix_name and uid_of(unix_name) == os.getuid():
             unix_name = ""
         if unix_name:
             argv = as_account(unix_name, argv)
@@ -52,7 +54,10 @@ class LocalRunner(Runner):
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
             env=environment(
-                Path(self.site.autosubmit), self.site.home_folder, self._configuration(unix_name)
+                Path(self.site.autosubmit),
+                self.site.home_folder,
+                settings.CACHES_DIRECTORY,
+                self._configuration(unix_name),
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -133,20 +138,14 @@ def as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     """Return the argv that runs `argv` as another Unix account.
 
     sudo gives it an environment of its own and, of ours, only where the configuration of the site is. It starts at the
-    root of the file system, because the run directory is not the account's to see. Raises PermissionError for the
-    superuser, whom no request may become.
+    root of the file system, because the run directory is not the account's to see. Raises PermissionError for what is
+    no account of this host, and for the superuser, whom no request may become: to sudo `#0` is a name too.
     """
-    if _is_superuser(unix_name):
-        raise PermissionError(f"nothing is ever run as {unix_name}")
+    reason = why_unusable(unix_name)
+    if reason:
+        raise PermissionError(reason)
     kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"
     return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", unix_name, kept, "--", *argv]
-
-
-def _is_superuser(unix_name: str) -> bool:
-    try:
-        return pwd.getpwnam(unix_name).pw_uid == 0
-    except KeyError:
-        return False  # sudo says that there is no such account
 
 
 def _kill_as(unix_name: str, group: int) -> None:

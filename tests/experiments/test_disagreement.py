@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import Store
@@ -267,7 +268,7 @@ def test_an_experiment_says_when_it_was_looked_at_without_being_written(site: Si
 def start_run(site: Site, expid: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [site.autosubmit, "run", expid],
-        env=environment(Path(site.autosubmit), Path(site.home)),
+        env=environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

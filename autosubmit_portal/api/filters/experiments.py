@@ -1,6 +1,8 @@
 """Which experiments a query means, and in which order."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import IntegerField, Q
@@ -28,7 +30,8 @@ COLUMNS = {
     "description": "description",
     "id": "autosubmit_id",
     "name": "expid",
-    "user": "owner",
+    "user": "recorded_owner",
+    "owner": "owner",
     "hpc": "hpc",
     "version": "version",
     "modified": "changed_at",
@@ -101,7 +104,14 @@ def _has_jobs(status: str) -> Q:
 
 
 def _text(text: str) -> Q:
-    return Q(expid__icontains=text) | Q(description__icontains=text) | Q(owner__icontains=text)
+    columns = ("expid", "description", "owner", "recorded_owner")
+    return reduce(or_, (Q(**{f"{column}__icontains": text}) for column in columns))
+
+
+def _owner(text: str) -> Q:
+    """Mean whose folder it is and what is recorded alike; of a name that is negated neither."""
+    by_folder, as_recorded = wildcard("owner", text), wildcard("recorded_owner", text)
+    return by_folder & as_recorded if text.startswith("!") else by_folder | as_recorded
 
 
 def _type(name: str) -> Q:
@@ -117,7 +127,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "query": _text,
     "exp_type": _type,
     "expid": _matches("expid"),
-    "owner": _matches("owner"),
+    "owner": _owner,
     "hpc": _matches("hpc"),
     "autosubmit_version": _matches("version"),
     "model": _matches("model"),

@@ -28,7 +28,7 @@ class ExperimentItem(serializers.Serializer[Experiment]):
 
     id = serializers.IntegerField(source="autosubmit_id", help_text="Its number in Autosubmit's database.")
     name = serializers.CharField(source="expid")
-    user = TextOrNullField(source="owner")
+    user = TextOrNullField(source="recorded_owner", help_text="The owner that Autosubmit's database names.")
     description = serializers.CharField()
     hpc = TextOrNullField()
     version = TextOrNullField()
@@ -44,6 +44,10 @@ class ExperimentItem(serializers.Serializer[Experiment]):
     suspended = CountField("SUSPENDED")
     site = serializers.CharField(source="site.slug")
     expid = serializers.CharField()
+    owner = TextOrNullField(
+        help_text="The account that the folder of the experiment belongs to, which is who counts; a number where the "
+        "host has no name for it."
+    )
     is_running = serializers.BooleanField()
     evidence = serializers.CharField(help_text="What shows that it runs, or that it does not.")
     status_counts = serializers.DictField(
@@ -73,6 +77,9 @@ class ExperimentDetail(ExperimentItem):
     branch = TextOrNullField(help_text="The branch of the project.")
     looked_at = InstantField(
         allow_null=True, help_text="When the mirror last looked whether its files have changed, or later."
+    )
+    owner_note = serializers.CharField(
+        help_text="What to know of the owner: that the folder is not of the `user`, say; blank if all is well."
     )
     recorded_status = TextOrNullField(
         help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."

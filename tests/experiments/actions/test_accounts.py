@@ -1,5 +1,7 @@
 """Which Unix account an action runs as; that it then does is shown in tests/experiments/runners/test_accounts.py."""
 
+import os
+import pwd
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from experiments.actions.execute import execute
 from experiments.actions.follow import start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, obstacle, request_action
+from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, State
 from experiments.models.site import RunAs
 from experiments.runners.local import LocalRunner
 from tests import factories
+from tests.experiments.small_stores import create_site, make_store
 
 pytestmark = pytest.mark.django_db
 
@@ -122,9 +126,88 @@ def test_a_stop_runs_as_the_account_of_the_run(started: str, operator: User, rea
     assert request_action(wish(operator, "stop", ready)).unix_name == started
 
 
-def test_a_stop_of_a_run_from_outside_runs_as_the_owner(operator: User, ready: Experiment) -> None:
+@pytest.fixture
+def from_outside(ready: Experiment) -> Experiment:
+    """The experiment, run by its owner without the portal."""
     Experiment.objects.update(is_running=True)
-    assert request_action(wish(operator, "stop", ready)).unix_name == "owner"
+    ready.refresh_from_db()
+    return ready
+
+
+def enter(experiment: Experiment, unix_name: str) -> None:
+    """Enter a Unix account at the site, as that of somebody else."""
+    SiteAccount.objects.create(user=factories.create_user(), site=experiment.site, unix_name=unix_name)
+
+
+def test_a_stop_of_a_run_from_outside_runs_as_the_owner(operator: User, from_outside: Experiment) -> None:
+    enter(from_outside, "owner")
+    assert request_action(wish(operator, "stop", from_outside)).unix_name == "owner"
+
+
+def test_a_stop_does_not_run_as_an_owner_who_is_not_entered_at_the_site(
+    operator: User, from_outside: Experiment
+) -> None:
+    enter(from_outside, "ana")
+    with pytest.raises(Conflict, match="belongs to owner, which is none of"):
+        request_action(wish(operator, "stop", from_outside))
+    assert not Action.objects.exists()
+
+
+@pytest.mark.parametrize("recorded", ["#0", "root", "daemon", "ana", "-u root"])
+def test_a_stop_does_not_run_as_whom_the_database_of_the_store_names(
+    recorded: str, operator: User, from_outside: Experiment
+) -> None:
+    enter(from_outside, "owner")
+    Experiment.objects.update(recorded_owner=recorded)
+    assert request_action(wish(operator, "stop", from_outside)).unix_name == "owner"
+
+
+@pytest.mark.parametrize(
+    ("uid", "reason"), [(0, "superuser"), (None, "No folder was seen"), (NO_OWNER, "A link or a file")]
+)
+def test_a_stop_is_refused_where_the_folder_is_of_nobody(
+    uid: int | None, reason: str, operator: User, from_outside: Experiment
+) -> None:
+    Experiment.objects.update(owner_uid=uid)
+    from_outside.refresh_from_db()
+    with pytest.raises(Conflict, match=reason):
+        request_action(wish(operator, "stop", from_outside))
+
+
+def test_a_stop_runs_as_the_account_of_the_worker_where_the_folder_is_its(
+    operator: User, from_outside: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: from_outside.owner_uid)
+    assert request_action(wish(operator, "stop", from_outside)).unix_name == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_that_was_given_away_meanwhile_is_not_acted_on_as_who_had_it(
+    operator: User, tmp_path: Path, started_as: list[str]
+) -> None:
+    store = make_store(tmp_path, ["a000"])
+    site = create_site(store, run_as=RunAs.ACTOR)
+    values = {"expid": "a000", "owner": "owner", "is_running": True}
+    experiment = factories.create_experiment(site, **values)
+    enter(experiment, "owner")
+    enter(experiment, "ana")
+    action = request_action(wish(operator, "stop", experiment))
+    os.chown(store.experiment_folder("a000"), pwd.getpwnam("ana").pw_uid, -1)
+    execute(action.pk)
+    action.refresh_from_db()
+    assert (action.state, started_as) == (State.FAILED, [])
+    assert "It was to run as owner, which has changed" in action.message
+
+
+@pytest.mark.parametrize("name", ["#0", "root", "toor", "no-such-account", "Ana"])
+def test_an_account_that_is_none_is_refused_with_the_remedy(
+    name: str, operator: User, ready: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = pwd.getpwnam
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: known("root" if name == "toor" else name))
+    SiteAccount.objects.create(user=operator, site=ready.site, unix_name=name)
+    with pytest.raises(Conflict, match="Correct it under “Accounts at sites”"):
+        request_action(wish(operator, "run", ready))
 
 
 def test_who_acts_for_somebody_acts_as_their_own_account(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.liveness import liveness, read_locks
@@ -41,7 +42,7 @@ def start(autosubmit: Path, autosubmit_home: Path, tmp_path_factory: pytest.Temp
         with log.open("w") as output:
             return subprocess.Popen(
                 [str(autosubmit), *arguments],
-                env=environment(autosubmit, autosubmit_home),
+                env=environment(autosubmit, autosubmit_home, settings.CACHES_DIRECTORY),
                 cwd=tmp_path_factory.mktemp("empty"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

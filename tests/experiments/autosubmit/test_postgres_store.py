@@ -79,7 +79,7 @@ def add_4_2(url: str, expid: str) -> None:
 def test_the_recorded_experiment_is_read_with_details(store: Store) -> None:
     (record,) = [record for record in read_experiments(store) if record.expid == "a001"]
     assert (record.description, record.hpc, record.version) == ("fixture small", "LOCAL", "4.1.17.1")
-    assert (record.owner, record.created_at is not None) == ("operator", True)
+    assert (record.recorded_owner, record.created_at is not None) == ("operator", True)
 
 
 def test_the_recorded_pickle_is_read_whole(store: Store) -> None:

@@ -126,7 +126,7 @@ def test_names_that_would_be_other_paths_are_left_out(made: Store) -> None:
 def test_an_experiment_without_details_has_empty_texts(made: Store) -> None:
     add(made, "a000")
     (record,) = read_experiments(made)
-    assert (record.owner, record.hpc, record.branch, record.created_at) == ("", "", "", None)
+    assert (record.recorded_owner, record.hpc, record.branch, record.created_at) == ("", "", "", None)
 
 
 def test_times_are_utc_and_those_without_a_zone_are_taken_as_utc(made: Store) -> None:

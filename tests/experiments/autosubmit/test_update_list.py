@@ -27,14 +27,16 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(root: Path, tmp_path: Path) -> Iterator[Start]:
-    """Start the script in a group of its own, as the launcher does."""
+    """Start the script in a group of its own, as the launcher does; one that is held begins when it reads a line."""
     started = []
 
-    def begin(*names: str, status: str = "READY") -> subprocess.Popen[str]:
+    def begin(*names: str, status: str = "READY", is_held: bool = False) -> subprocess.Popen[str]:
+        text = f"read -r _\n{script('update_list.sh')}" if is_held else script("update_list.sh")
         process = subprocess.Popen(
-            ["/bin/sh", "-c", script("update_list.sh"), "update_list", "a000", status, " ".join(names)],
+            ["/bin/sh", "-c", text, "update_list", "a000", status, " ".join(names)],
             cwd=tmp_path,
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,6 +127,54 @@ def test_it_leaves_alone_what_somebody_else_puts_there_later(start: Start, waiti
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert waiting.read_text() == "a000_9_SIM WAITING\n"
+
+
+def test_it_writes_through_no_link_that_has_its_name(start: Start, waiting: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    process = start("a000_1_SIM", is_held=True)
+    link = waiting.parent / f".updated_list_a000.{process.pid}"
+    link.symlink_to(victim)
+    said, _ = process.communicate("go\n", timeout=PATIENCE)
+    assert process.returncode == 4
+    assert f"{link} is in the way" in said
+    assert (victim.read_text(), link.is_symlink(), waiting.exists()) == ("precious", True, False)
+
+
+def test_it_makes_no_file_where_a_dangling_link_leads(start: Start, waiting: Path, tmp_path: Path) -> None:
+    process = start("a000_1_SIM", is_held=True)
+    (waiting.parent / f".updated_list_a000.{process.pid}").symlink_to(tmp_path / "new")
+    process.communicate("go\n", timeout=PATIENCE)
+    assert process.returncode == 4
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("linked", ["status", ""])
+def test_it_writes_into_no_folder_behind_a_link(
+    start: Start, root: Path, tmp_path: Path, linked: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    folder = root / "a000" / linked
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    process = start("a000_1_SIM")
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 4
+    assert "is a link, or below one" in said
+    assert [path.name for path in elsewhere.iterdir() if "updated" in path.name] == []
+
+
+def test_it_puts_nothing_into_a_folder_that_has_the_name_of_the_list(
+    start: Start, waiting: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    waiting.symlink_to(elsewhere)
+    process = start("a000_1_SIM")
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 5
+    assert "is still waiting to be read" in said
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_an_autosubmit_without_such_lists_is_named(start: Start, waiting: Path) -> None:

@@ -106,9 +106,10 @@ def test_sudo_says_whom_the_service_account_may_not_become(runner: LocalRunner, 
     assert "sudo" in runner.text(directory)
 
 
-def test_nothing_is_ever_run_as_the_superuser() -> None:
-    with pytest.raises(PermissionError, match="nothing is ever run as root"):
-        as_account("root", ["true"])
+@pytest.mark.parametrize("name", ["root", "#0", "#1", "no-such-account", "", "-s"])
+def test_nothing_is_ever_run_as_the_superuser_or_as_what_is_no_account(name: str) -> None:
+    with pytest.raises(PermissionError):
+        as_account(name, ["true"])
 
 
 def test_the_account_is_one_argument_and_ends_the_options_of_sudo() -> None:

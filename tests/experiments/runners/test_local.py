@@ -11,6 +11,7 @@ import pytest
 from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner
+from tests.conftest import MakeExperiment
 from tests.waiting import wait_for
 
 SHOW_ARGUMENTS = "import sys; print(ascii(sys.argv[1:]))"
@@ -83,6 +84,25 @@ def test_a_missing_program_ends_with_127(runner: LocalRunner, directory: Path) -
 def test_the_run_directory_is_private(runner: LocalRunner, directory: Path) -> None:
     runner.start(["true"], directory)
     assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_libraries_keep_their_caches_out_of_the_home_of_the_store(
+    runner: LocalRunner, directory: Path, tmp_path: Path
+) -> None:
+    shown = "import os; print(os.environ['XDG_CACHE_HOME'], os.environ['MPLCONFIGDIR'])"
+    runner.start([sys.executable, "-c", shown], directory)
+    ended(runner, directory)
+    folders = [Path(folder) for folder in runner.text(directory).split()]
+    assert [folder.is_relative_to(tmp_path) for folder in folders] == [False, False]
+
+
+def test_a_real_command_leaves_nothing_but_experiments_in_the_home(
+    autosubmit: Path, autosubmit_home: Path, make_experiment: MakeExperiment, directory: Path
+) -> None:
+    runner = LocalRunner(Site(autosubmit=str(autosubmit), home=str(autosubmit_home)))
+    runner.start([str(autosubmit), "create", "--noplot", make_experiment("small")], directory)
+    assert ended(runner, directory) == 0
+    assert sorted(path.name for path in autosubmit_home.iterdir()) == [".autosubmitrc", "autosubmit"]
 
 
 def test_the_command_has_a_session_of_its_own(runner: LocalRunner, directory: Path) -> None:
