@@ -1,7 +1,7 @@
 """The experiments that have changed and wait to be read: the smallest first, and none for ever."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # About what is read, compared and written in a second; a guess is enough to put them in order.
 _BYTES_A_SECOND = 15_000_000
@@ -14,8 +14,8 @@ _LONGEST_PATIENCE = 60.0
 class Waiting:
     """Since when one waits (monotonic clock), and how many seconds it will take."""
 
+    began: float
     seconds: float
-    began: float = field(default_factory=time.monotonic)
 
     @property
     def turn(self) -> float:
@@ -34,7 +34,7 @@ class Backlog:
 
     def add(self, expid: str, size: int) -> None:
         """Let one wait whose files have so many bytes; one that waits already keeps its place."""
-        self._waiting.setdefault(expid, Waiting(size / _BYTES_A_SECOND))
+        self._waiting.setdefault(expid, Waiting(time.monotonic(), size / _BYTES_A_SECOND))
 
     def take(self) -> str | None:
         """Return the next one, which waits no longer; None if there is none."""
