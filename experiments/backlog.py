@@ -33,8 +33,10 @@ class Backlog:
         return len(self._waiting)
 
     def add(self, expid: str, size: int) -> None:
-        """Let one wait whose files have so many bytes; one that waits already keeps its place."""
-        self._waiting.setdefault(expid, Waiting(time.monotonic(), size / _BYTES_A_SECOND))
+        """Let one wait whose files have so many bytes; one that waits already keeps its place, if that is better."""
+        new = Waiting(time.monotonic(), size / _BYTES_A_SECOND)
+        known = self._waiting.get(expid, new)
+        self._waiting[expid] = min(new, known, key=lambda each: each.turn)
 
     def take(self) -> str | None:
         """Return the next one, which waits no longer; None if there is none."""

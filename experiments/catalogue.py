@@ -48,7 +48,8 @@ def _always(_parameters: Mapping[str, Any]) -> bool:
 class ActionKind:
     """One kind of action; there is one object of each.
 
-    `requires` are checked when the action is requested and again right before its command starts. `check` looks at
+    `requires` are checked when the action is requested and again right before its command starts, after what all kinds
+    require: that the experiment is in the store. `check` looks at
     the validated parameters together and answers errors by field. `ensures` are checked on fresh evidence when its last
     command has succeeded: the action fails with the first reason that is answered. `tells` adds what the operator must
     know afterwards. `preview` works out beforehand what would change. `may_overtake` lets it start while another action
@@ -93,9 +94,24 @@ class ActionKind:
         """The codename of the permission to request this kind, in the app `experiments`."""
         return f"request_{self.name}"
 
+    @property
+    def covering(self) -> list["ActionKind"]:
+        """The kinds whose rules at a site hold for this one, itself first.
+
+        They are those whose commands are all among its own, and the one that it stands in for.
+        """
+        within = (kind for kind in CATALOGUE.values() if all(step in self.steps for step in kind.steps))
+        others = [kind for kind in within if kind.name != self.name]
+        return [self, *others, *filter(None, [CATALOGUE.get(self.stands_in_for)])]
+
     def command_of(self, step: int, argvs: int) -> Command:
         """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
+
+    def obstacle(self, experiment: ExperimentState) -> str | None:
+        """Return why it cannot be done to the experiment now, whatever its parameters are; None if it can."""
+        reasons = (required(experiment) for required in (preconditions.in_store, *self.requires))
+        return next((reason for reason in reasons if reason), None)
 
     def would_lose(self, experiment: Counted, parameters: Mapping[str, Any]) -> str:
         """Say what the action would destroy, with numbers; blank if nothing, and then it needs no reason."""

@@ -8,6 +8,8 @@ class ExperimentState(Protocol):
     """What a precondition may look at."""
 
     expid: str
+    gone_at: Any
+    is_absent: bool
     is_running: bool
     is_starting: bool
     evidence: str
@@ -21,6 +23,18 @@ class ExperimentState(Protocol):
     def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist."""
         ...
+
+
+def in_store(experiment: ExperimentState) -> str | None:
+    """Refuse whatever is done to an experiment that is archived, or is not in the store any more."""
+    if experiment.gone_at:
+        return f"{experiment.expid} is gone from the store."
+    return absent(experiment.expid, experiment.evidence) if experiment.is_absent else None
+
+
+def absent(expid: str, absence: str) -> str:
+    """Say that nothing can be done to an experiment without a folder; `absence` says where that is, and the way out."""
+    return f"{expid} has no folder in the store: {absence}. Nothing can be done to it until it is back."
 
 
 def not_running(experiment: ExperimentState) -> str | None:

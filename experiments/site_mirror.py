@@ -36,17 +36,16 @@ from experiments.mirror import (
     Overtaken,
     Owner,
     as_fingerprint,
-    mark_gone,
     owner_in,
     read,
     say_unreadable,
     store_of,
-    sync_experiments,
     sync_owner,
     sync_statuses,
     write,
 )
 from experiments.models import Action, Experiment, Site
+from experiments.registry import mark_all_gone_but, numbers_at, sync_experiments
 from experiments.row_cache import Cached, RowCache
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
@@ -131,6 +130,7 @@ class SiteMirror:
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
@@ -231,15 +231,15 @@ class SiteMirror:
         now = database_fingerprint(store)
         if now == self.database_seen:
             return
-        records = read_experiments(store)
+        records = read_experiments(store, numbers_at(site))
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
-            gone = mark_gone(site, {record.expid for record in records})
+            gone = mark_all_gone_but(site, {record.expid for record in records})
             if site.swept_at:  # what is mirrored for the first time has not changed
+                outside.disappeared(site, [*gone, *synced.replaced])
                 outside.appeared(site, synced.new)
                 outside.described(site, synced.described)
-                outside.disappeared(site, gone)
         self._recall(site)
         self.database_seen = now
 
@@ -262,14 +262,17 @@ class SiteMirror:
             self.backlog.add(self.reading.expid, self.reading.size)
             self.reading = None
         rows = Experiment.objects.filter(site=site, gone_at=None)
+        known = dict(rows.values_list("expid", "pk"))
+        kept = {expid for expid, pk in known.items() if expid in self.seen and self.rows.get(expid) == pk}
+        new = rows if not self.seen else rows.filter(expid__in=known.keys() - kept)
+        self.foreign &= kept
         if not self.seen:
             running = rows.filter(is_running=True)
             self.foreign = {
                 experiment.expid for experiment in running if not outside.is_run_of_ours(experiment)
             }
-        known = set(rows.values_list("expid", flat=True))
-        new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
-        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
+        self.rows = known
+        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
         columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
         for expid, files, is_running, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
@@ -328,13 +331,16 @@ class SiteMirror:
         found = self._changed(expid, store, locks)
         if found:
             files, alive = found
-            is_same_run = alive.is_running == self.seen[expid][1]
+            is_same_run = alive.is_running == self._seen_of(expid)[1]
             # The end or the beginning of a run is what people wait for.
             self.backlog.add(expid, sum(size for _, size, _ in files) if is_same_run else 0)
 
+    def _seen_of(self, expid: str) -> Seen:
+        return self.seen.get(expid, ((), False))
+
     def _changed(self, expid: str, store: Store, locks: Locks) -> tuple[Fingerprint, Liveness] | None:
         """Return files and run of an experiment that must be read; None if it need not be."""
-        files, was_running = self.seen[expid]
+        files, was_running = self._seen_of(expid)
         now = fingerprint(store, expid)
         is_due = self.due.get(expid, inf) <= time.monotonic()
         if now == files and not (was_running or is_due or locks.may_hold(store.lock_name(expid))):
@@ -352,19 +358,19 @@ class SiteMirror:
         """
         ended: list[Experiment] = []
         until = time.monotonic() + seconds
-        while self._begin_reading(site, store, locks) and self._await_reading(until):
+        while self._begin_reading(store, locks) and self._await_reading(until):
             done, self.reading = self.reading, None
-            self._begin_reading(site, store, locks)
-            if done and (experiment := self._written(done, store)):
+            self._begin_reading(store, locks)
+            if done and (experiment := self._written(done, site, store)):
                 ended.append(experiment)
         return ended
 
-    def _begin_reading(self, site: Site, store: Store, locks: Locks) -> bool:
+    def _begin_reading(self, store: Store, locks: Locks) -> bool:
         """Begin to read the next that has changed, unless one is being read; answer whether any is."""
         while self.reading is None and (expid := self.backlog.take()) is not None:
             found = self._changed(expid, store, locks) if expid in self.seen else None
             if found:
-                experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+                experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
                 self.reading = self._reading(experiment, store, *found)
         return self.reading is not None
 
@@ -390,10 +396,10 @@ class SiteMirror:
             self.lease.hold()
         return future.done()
 
-    def _written(self, reading: Reading, store: Store) -> Experiment | None:
+    def _written(self, reading: Reading, site: Site, store: Store) -> Experiment | None:
         """Write what was read of an experiment; return it if its run was seen to end."""
         experiment, expid, alive = reading.experiment, reading.expid, reading.alive
-        if expid not in self.seen:
+        if not self._is_still_its_own(expid, site, store) or self.rows[expid] != experiment.pk:
             return None
         files, was_running = self.seen[expid]
         try:
@@ -415,11 +421,25 @@ class SiteMirror:
         owner = owner_in(store, expid)
         if owner is None or owner == self.owners.get(expid):
             return
-        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        if not self._is_still_its_own(expid, site, store):
+            return
+        experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
         with transaction.atomic():
             self.lease.guard()
             sync_owner(experiment, owner)
         self.owners[expid] = owner
+
+    def _is_still_its_own(self, expid: str, site: Site, store: Store) -> bool:
+        """Answer whether what lies under an expid is of the row that is remembered for it, and not of a later one.
+
+        The list of experiments is read again if it has changed since the pass began, which may be seconds ago.
+        """
+        row = self.rows.get(expid)
+        try:
+            self._read_experiments(site, store)
+        except BrokenStore:  # the next pass says so
+            return False
+        return expid in self.seen and self.rows.get(expid) == row
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""

@@ -34,7 +34,7 @@ class SiteForm(ModelForm):
         ],
         widget=forms.CheckboxSelectMultiple,
         label="Switched off",
-        help_text="Actions that nobody may request at this site.",
+        help_text="Actions that nobody may request at this site, nor those that contain them: Restart contains Start.",
     )
 
     approval_kinds = forms.MultipleChoiceField(
@@ -42,7 +42,8 @@ class SiteForm(ModelForm):
         choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.is_urgent],
         widget=forms.CheckboxSelectMultiple,
         label="Second person",
-        help_text="Actions that somebody else than who asks for them must approve. What stops a run never waits.",
+        help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "
+        "Restart contains Start. What stops a run never waits.",
     )
 
 

@@ -13,7 +13,7 @@ from experiments.actions import queue
 from experiments.actions.accounts import account_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
-from experiments.actions.recheck import may_not_start
+from experiments.actions.recheck import absence_of, may_not_start
 from experiments.actions.transition import move
 from experiments.models import Action, Experiment, State
 
@@ -59,12 +59,14 @@ def claim(action_id: int) -> Action | None:
 
 def _reason_against(action: Action) -> str | None:
     """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
-    if action.experiment is None or action.catalogue_kind.may_be_late:
+    if action.experiment is None:
         return None
-    mirror.refresh(action.experiment)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    reasons = (precondition(experiment) for precondition in action.catalogue_kind.requires)
-    return next((reason for reason in reasons if reason), None)
+    if action.catalogue_kind.may_be_late:
+        return absence_of(action)
+    mirror.adopt(action.site, action.expid)
+    return action.catalogue_kind.obstacle(
+        Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    )
 
 
 def _look_on(action: Action) -> None:

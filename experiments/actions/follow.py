@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from experiments.actions import finish
 from experiments.actions.accounts import account_changed
-from experiments.actions.recheck import may_not_start
+from experiments.actions.recheck import absence_of, may_not_start
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.models import Action, Experiment, State
@@ -85,7 +85,7 @@ def _ended(action: Action, exit_status: int) -> bool:
 def _gone_on(action: Action) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
-    obstacle = may_not_start(fresh) or account_changed(fresh)
+    obstacle = may_not_start(fresh) or account_changed(fresh) or absence_of(fresh)
     if obstacle:
         finish.call_off(action, obstacle)
         return True

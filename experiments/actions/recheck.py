@@ -12,7 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments import mirror
+from experiments import mirror, preconditions
 from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.models import Action, State
@@ -79,9 +79,18 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
-    if action.experiment:
-        mirror.look_whose_folder(action.experiment)
+    if action.experiment and not mirror.recognise(action.experiment):
+        return (
+            f"The experiment that was called {action.expid} is gone from the store of {action.site}. "
+            "Whatever has its name now is another one: ask anew if that is meant."
+        )
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
+
+
+def absence_of(action: Action) -> str:
+    """Return why the experiment of an action has no folder in its store, by a fresh look; blank if it has one."""
+    absence = mirror.absence(action.experiment) if action.experiment else ""
+    return preconditions.absent(action.expid, absence) if absence else ""
 
 
 def call_off_unpermitted(**among: Any) -> None:

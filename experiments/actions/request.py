@@ -11,6 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
@@ -27,6 +28,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site, State
+from experiments.preconditions import in_store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +163,7 @@ def _first_or_new(request: Request) -> Action:
 
 
 def _first(request: Request) -> Action | None:
-    return first_action(request.actor, request.key) if request.key else None
+    return first_action(request.actor, request.key, request.experiment) if request.key else None
 
 
 def _permitted(request: Request) -> Request:
@@ -215,15 +217,21 @@ def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
 
 
 def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> None:
-    """Refuse to copy an experiment that the actor may not see; whoever sees all may copy what is not mirrored yet."""
-    for option in (option for option in request.kind.options if option.is_expid):
-        expid = parameters.get(option.name)
-        if not expid or policy.may_view_all(request.actor, Experiment):
-            continue
-        seen = Experiment.objects.visible_to(request.actor)
-        if not seen.filter(site=request.site, expid=expid).exists():
-            text = f"There is no experiment {expid} at the site {request.site}."
-            raise InvalidParameters({option.name: [text]})
+    """Refuse to copy an experiment that the actor may not see, or that is not in the store.
+
+    Whoever sees all may copy what is not mirrored yet.
+    """
+    for option in (
+        option for option in request.kind.options if option.is_expid and option.name in parameters
+    ):
+        expid = parameters[option.name]
+        seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
+        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+        absence = in_store(source) if source else ""
+        if source is None and expid and not policy.may_view_all(request.actor, Experiment):
+            absence = f"There is no experiment {expid} at the site {request.site}."
+        if absence:
+            raise InvalidParameters({option.name: [absence]})
 
 
 def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
@@ -239,14 +247,14 @@ def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
 
 
 def _require_experiment(request: Request, experiment: Any) -> None:
-    if experiment.gone_at:
-        raise Conflict(f"{experiment.expid} is gone from the store of {request.site}.")
+    absence = in_store(experiment)
+    if absence:
+        raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise _in_the_way(experiment, experiment.active_action_id)
-    for precondition in request.kind.requires:
-        reason = precondition(experiment)
-        if reason:
-            raise Conflict(reason)
+    reason = request.kind.obstacle(experiment)
+    if reason:
+        raise Conflict(reason)
 
 
 def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:

@@ -77,7 +77,9 @@ class Site(models.Model):
         help_text="How often the mirror looks, in seconds.",
     )
     disabled_kinds = models.JSONField(
-        default=list, blank=True, help_text="Action kinds that nobody may request here."
+        default=list,
+        blank=True,
+        help_text="Action kinds that nobody may request here.",
     )
     run_as = models.CharField(
         max_length=10,
@@ -86,7 +88,9 @@ class Site(models.Model):
         help_text="The Unix account that commands run as. Others than the service account need sudo (docs/duty.md).",
     )
     approval_kinds = models.JSONField(
-        default=list, blank=True, help_text="Action kinds that a second person must approve here."
+        default=list,
+        blank=True,
+        help_text="Action kinds that a second person must approve here.",
     )
     approval_hours = models.PositiveSmallIntegerField(
         default=24,
@@ -127,17 +131,23 @@ class Site(models.Model):
     @property
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
-        return [name for name in CATALOGUE if name not in self.disabled_kinds]
+        return [kind.name for kind in CATALOGUE.values() if not self.switched_off(kind)]
 
     def switched_off(self, kind: ActionKind) -> str:
         """Return why nobody may request actions of this kind here; blank if that is not so."""
-        return (
-            f"“{kind.title}” is switched off at the site {self}." if kind.name in self.disabled_kinds else ""
-        )
+        off = next((other for other in kind.covering if other.name in self.disabled_kinds), kind)
+        if off.name not in self.disabled_kinds:
+            return ""
+        why = "" if off.name == kind.name else f", and “{kind.title}” does the same"
+        return f"“{off.title}” is switched off at the site {self}{why}."
 
     def needs_approval(self, kind: ActionKind) -> bool:
-        """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops."""
-        return kind.name in self.approval_kinds and not (kind.is_urgent or kind.is_dry_run)
+        """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops.
+
+        What contains an action that needs approval needs it as well: a restart ends in a run.
+        """
+        is_covered = any(other.name in self.approval_kinds for other in kind.covering)
+        return is_covered and not (kind.is_urgent or kind.is_dry_run)
 
     @property
     def mirrored_by(self) -> str:

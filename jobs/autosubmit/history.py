@@ -12,11 +12,10 @@ from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
 from jobs.autosubmit.postgres import Schema
-from jobs.autosubmit.values import LARGEST_ID, count, identifier, number, text
+from jobs.autosubmit.values import LARGEST_ID, YEAR_9999, count, identifier, moment, number, text
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
-_YEAR_9999 = 253_402_300_799
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 _RUN_COLUMNS = (
     "run_id",
@@ -239,5 +238,5 @@ def _platform(value: object) -> str:
 
 
 def _instant(seconds: object) -> datetime | None:
-    since_1970 = number(seconds, _YEAR_9999)
-    return datetime.fromtimestamp(since_1970, UTC) if since_1970 > 0 else None
+    since_1970 = number(seconds, YEAR_9999)
+    return moment(since_1970) if since_1970 > 0 else None

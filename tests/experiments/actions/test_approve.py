@@ -76,7 +76,34 @@ def test_an_action_waits_where_a_second_person_is_wanted(waiting: Action) -> Non
 
 
 def test_a_kind_that_needs_no_approval_is_queued(operator: User, ready: Experiment) -> None:
-    assert ask(operator, "restart", ready).state == State.QUEUED
+    assert ask(operator, "update_description", ready, description="x").state == State.QUEUED
+
+
+def test_a_restart_waits_where_a_start_does(operator: User, ready: Experiment) -> None:
+    Site.objects.update(approval_kinds=["run"])
+    ready.site.refresh_from_db()
+    assert ask(operator, "restart", ready).state == State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind", "is_covered"),
+    [
+        ("run", "restart", True),
+        ("restart", "run", False),
+        ("set_status", "set_status_live", True),
+        ("set_status_live", "set_status", False),
+        ("run", "generate", False),
+    ],
+)
+def test_a_kind_that_contains_a_chosen_one_is_covered(chosen: str, kind: str, is_covered: bool) -> None:
+    site = Site(slug="local", approval_kinds=[chosen], disabled_kinds=[chosen])
+    assert site.needs_approval(CATALOGUE[kind]) == is_covered
+    assert bool(site.switched_off(CATALOGUE[kind])) == is_covered
+    assert (kind not in site.enabled_kinds) == is_covered
+
+
+def test_a_dry_run_of_a_restart_starts_nothing_and_is_not_switched_off_with_start() -> None:
+    assert not Site(slug="local", disabled_kinds=["run"]).switched_off(CATALOGUE["restart"].as_dry_run)
 
 
 def test_a_stop_never_waits_for_approval(operator: User, ready: Experiment, waiting: Action) -> None:
