@@ -107,7 +107,9 @@ def adopt(site: Site, expid: str) -> Experiment | None:
             outside.disappeared(site, [expid])
         return None
     with transaction.atomic():
-        outside.disappeared(site, sync_experiments(site, records).replaced)
+        replaced = sync_experiments(site, records).replaced
+        outside.disappeared(site, replaced)
+        outside.appeared(site, replaced)
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
     _refresh(experiment.pk, store)
     return experiment
