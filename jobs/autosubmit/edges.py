@@ -19,7 +19,7 @@ class Edges:
     edges stands there, too.
     """
 
-    between: frozenset[Edge]
+    between: set[Edge]
     are_known: bool
     note: str
 
@@ -28,10 +28,12 @@ def edges_between(edges: Iterable[Edge] | None, names: Collection[str]) -> Edges
     """Return the edges between the jobs of these names; `edges` is None where the store has none."""
     if edges is None:
         is_clear = len(names) < 2
-        return Edges(frozenset(), is_clear, "" if is_clear else UNKNOWN)
-    found = frozenset(edges)
-    between = frozenset(edge for edge in found if edge[0] in names and edge[1] in names)
-    return Edges(between, are_known=True, note=_note_on(found - between, names))
+        return Edges(set(), is_clear, "" if is_clear else UNKNOWN)
+    between: set[Edge] = set()
+    strays: set[Edge] = set()
+    for edge in edges:
+        (between if edge[0] in names and edge[1] in names else strays).add(edge)
+    return Edges(between, are_known=True, note=_note_on(strays, names))
 
 
 def _note_on(strays: Collection[Edge], names: Collection[str]) -> str:
