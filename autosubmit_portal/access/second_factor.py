@@ -159,7 +159,10 @@ def switch_off(request: HttpRequest, totp: Authenticator) -> None:
 
 
 def reset(user: User) -> bool:
-    """Take the second factor of an account and its recovery codes away, and end its sessions; answer whether it had any."""
+    """Take the second factor of an account away with its recovery codes and end its sessions.
+
+    Answers whether it had any.
+    """
     with transaction.atomic():
         sessions.end_sessions(user)
         return bool(Authenticator.objects.filter(user=user).delete()[0])
