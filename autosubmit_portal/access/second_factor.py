@@ -140,7 +140,7 @@ def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None
         _use(totp, form.cleaned_data["code"])
         sessions.end_other_sessions(request, user)
     record_authentication(request, user, "mfa")
-    return recovery  # type: ignore[no-any-return] # allauth has no types
+    return recovery
 
 
 def renew_recovery_codes(request: HttpRequest) -> Authenticator:
@@ -148,7 +148,7 @@ def renew_recovery_codes(request: HttpRequest) -> Authenticator:
     with transaction.atomic():
         recovery = generate_recovery_codes(request)
         sessions.end_other_sessions(request, actor_of(request))
-    return recovery  # type: ignore[no-any-return] # allauth has no types
+    return recovery
 
 
 def switch_off(request: HttpRequest, totp: Authenticator) -> None:
