@@ -102,8 +102,9 @@ def test_the_console_is_for_its_own_pages_alone(with_cors: None, as_viewer: APIC
 
 
 def test_a_preflight_is_answered_without_a_token(with_cors: None, db: None) -> None:
-    wanted = {"HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PATCH", "HTTP_ORIGIN": GUI}
-    answer = APIClient().options("/v4/experiments/a000", **wanted)
+    answer = APIClient().options(
+        "/v4/experiments/a000", HTTP_ORIGIN=GUI, HTTP_ACCESS_CONTROL_REQUEST_METHOD="PATCH"
+    )
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (200, GUI)
     allowed = answer["Access-Control-Allow-Headers"].lower()
     assert all(name in allowed for name in ("authorization", "content-type", "idempotency-key", "prefer"))
