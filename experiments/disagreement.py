@@ -36,7 +36,18 @@ def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
         return ""
     if experiment.is_running:
         return _unrecorded(experiment)
-    return "" if experiment.problem else _unfounded(experiment, finished_at)
+    unfounded = "" if experiment.problem else _unfounded(experiment, finished_at)
+    return f"{_locked(experiment)} {unfounded}".strip()
+
+
+def _locked(experiment: Experiment) -> str:
+    """Say that somebody holds the lock who is no run, which is all that the lock tells Autosubmit."""
+    if not experiment.locked_by:
+        return ""
+    return (
+        f"It is not running, but {experiment.locked_by} holds its lock without being a run of it: Autosubmit refuses "
+        "to start it until that process ends. Ask whose it is."
+    )
 
 
 def _unrecorded(experiment: Experiment) -> str:
