@@ -34,10 +34,11 @@ def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
     """
     if experiment.is_absent:
         return ""
-    if experiment.is_running:
-        return _unrecorded(experiment)
-    unfounded = "" if experiment.problem else _unfounded(experiment, finished_at)
-    return f"{_locked(experiment)} {unfounded}".strip()
+    found = [_unrecorded(experiment) if experiment.is_running else _locked(experiment)]
+    if not experiment.problem:
+        found.append("" if experiment.is_running else _unfounded(experiment, finished_at))
+        found.append(experiment.edges_note if experiment.are_edges_known else "")
+    return " ".join(filter(None, found))
 
 
 def _locked(experiment: Experiment) -> str:

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0011_an_expid_is_given_again'),
+        ('experiments', '0012_known_edges'),
     ]
 
     operations = [
