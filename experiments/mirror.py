@@ -275,6 +275,11 @@ def _before(experiment: Experiment) -> outside.Before:
     return outside.Before(*locked.get(pk=experiment.pk))
 
 
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
@@ -300,7 +305,7 @@ def _seen_edges(difference: Difference) -> dict[str, Any]:
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
-    return {"is_running": alive.is_running, "evidence": alive.evidence}
+    return {"is_running": alive.is_running, "evidence": alive.evidence[:300], "locked_by": alive.locked_by}
 
 
 def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
