@@ -3,6 +3,7 @@
 import signal
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils import timezone
 from experiments.actions import finish
 from experiments.actions.accounts import account_changed
 from experiments.actions.recheck import absence_of, may_not_start
+from experiments.actions.slots import slot_until
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, read_outcome
 from experiments.models import Action, Experiment, State
@@ -38,11 +40,10 @@ def start_step(action: Action, step: int) -> None:
     now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
-        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(
-            step=step, step_started_at=now
-        ):
+        new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": slot_until(action, step)}
+        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
-        action.step, action.step_started_at = step, now
+        action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=on_behalf_of(action), details=details)
     try:
