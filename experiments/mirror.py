@@ -74,6 +74,16 @@ def absence(experiment: Experiment) -> str:
         return ""
 
 
+def look_alive(experiment: Experiment) -> None:
+    """Look only whether the run of an experiment lives; nothing is changed if nobody can tell."""
+    try:
+        store = store_of(experiment.site)
+    except BrokenStore:
+        return
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def store_of(site: Site) -> Store:
     """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
     return locate(site.home_folder, site.configuration_file)
@@ -244,7 +254,11 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
-    return {"is_running": alive.is_running, "evidence": alive.evidence}
+    return {
+        "is_running": alive.is_running,
+        "evidence": alive.evidence,
+        "ignores_interrupt": alive.ignores_interrupt,
+    }
 
 
 @dataclass(frozen=True, slots=True)

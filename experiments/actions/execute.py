@@ -14,7 +14,7 @@ from experiments.actions import queue, slots
 from experiments.actions.accounts import account_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
-from experiments.actions.recheck import absence_of, may_not_start
+from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Action, Experiment, Site, State
@@ -94,7 +94,7 @@ def _reason_against(action: Action) -> str | None:
     if action.experiment is None:
         return None
     if action.catalogue_kind.may_be_late:
-        return absence_of(action)
+        return absence_of(action) or foreseen_now(action)
     try:
         mirror.adopt(action.site, action.expid)
     except BrokenStore as problem:

@@ -9,6 +9,7 @@ Holders in another PID namespace (another container) or on another host of a net
 
 import os
 import platform
+import signal
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,11 @@ class Liveness:
     is_running: bool
     pid: int | None
     evidence: str
+
+    @property
+    def ignores_interrupt(self) -> bool:
+        """Whether the run ignores SIGINT, by which `autosubmit stop` ends it, as what a shell started with `&` does."""
+        return self.is_running and self.pid is not None and _ignores(self.pid, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,16 @@ def autosubmit_words(pid: int) -> list[str]:
     words = line.rstrip("\0").split("\0")
     programs = [place for place, word in enumerate(words[:3]) if os.path.basename(word) == "autosubmit"]
     return words[programs[0] + 1 :] if programs else []
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Answer whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:")]
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _holders(table: str) -> list[tuple[Device, int]]:

@@ -50,8 +50,8 @@ class ActionQuerySet(models.QuerySet["Action"]):
         return self.filter(state=State.QUEUED).order_by("pk")
 
     def urgent(self) -> "ActionQuerySet":
-        """Those that wait for nothing."""
-        return self.filter(kind__in=URGENT_KINDS, is_dry_run=False)
+        """Those that wait for nothing, with force first."""
+        return self.filter(kind__in=URGENT_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
 
     def in_slots(self) -> "ActionQuerySet":
         """Those whose commands count among the ones that a site runs at the same time."""
@@ -111,6 +111,9 @@ class Action(models.Model):
     parameters = models.JSONField(default=dict)
     command = models.JSONField(default=list)
     may_overtake = models.BooleanField(default=False)
+    is_forced = models.BooleanField(
+        default=False, help_text="Whether it goes past one of its kind that waits."
+    )
     is_dry_run = models.BooleanField(
         default=False, help_text="Whether the command only tells what it would change."
     )
@@ -149,9 +152,9 @@ class Action(models.Model):
                 condition=Q(state__in=ACTIVE_STATES, may_overtake=False),
                 name="experiments_one_active_action",
             ),
-            # Two stops at once, say: a double click makes one action.
+            # Two stops at once, say: a double click makes one action. A stop with force goes past one without.
             models.UniqueConstraint(
-                fields=["experiment", "kind"],
+                fields=["experiment", "kind", "is_forced"],
                 condition=Q(state__in=ACTIVE_STATES),
                 name="experiments_one_active_action_of_a_kind",
             ),
