@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments import mirror
 from experiments.actions.execute import claim, execute
+from experiments.actions.follow import follow, start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, foreseen, request_action
+from experiments.autosubmit.environment import environment
 from experiments.autosubmit.output import dry_run_refused, read_outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue import CATALOGUE
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, Site, State
 from tests import factories
+from tests.conftest import MakeExperiment
 from tests.experiments import small_stores
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +138,39 @@ def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:
     told = dry_run_refused(outcome).message
     assert "dry_run=true" in told
     assert "flag -f" not in told
+
+
+@pytest.fixture
+def background_run(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]:
+    """A real experiment that somebody runs in the background of a shell."""
+    experiment = mirror.adopt(site, make_experiment("long"))
+    assert experiment is not None
+    shell = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", site.autosubmit, "run", experiment.expid]
+    variables = environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
+    # What it prints goes nowhere: it would wait for a reader.
+    with subprocess.Popen(
+        shell, env=variables, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        yield experiment
+        process.kill()
+
+
+def is_deaf(experiment: Experiment) -> bool:
+    mirror.look_alive(experiment)
+    return Experiment.objects.get(pk=experiment.pk).ignores_interrupt
+
+
+def test_force_ends_a_run_in_the_background_and_the_stop_that_waits_for_it(
+    background_run: Experiment,
+) -> None:
+    wait_for(lambda: is_deaf(background_run))
+    words = [[background_run.site.autosubmit, "stop", "--yes", background_run.expid]]
+    waiting = claim(factories.create_action(background_run, kind="stop", command=words).pk)
+    assert waiting is not None
+    start_step(waiting, 0)
+    command, parameters = [[*words[0], "--force"]], {"force": True}
+    values = {"kind": "stop", "command": command, "parameters": parameters, "is_forced": True}
+    forced = factories.create_action(background_run, **values)
+    execute(forced.pk)
+    wait_for(lambda: follow(waiting))
+    assert [Action.objects.get(pk=action.pk).state for action in (waiting, forced)] == [State.SUCCEEDED] * 2
