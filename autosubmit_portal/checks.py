@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 from django_q.conf import Conf
 
+from autosubmit_portal import privacy
+
 SECOND_FACTOR = ("none", "managers", "everyone")
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 
@@ -43,6 +45,13 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
         found.append(Warning("Anybody on the way can speak as the issuer.", hint=hint, id="portal.W002"))
     return found
+
+
+@register()
+def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check that no other account of this host reads what the portal keeps."""
+    found = privacy.open_files(settings.PRIVATE_FILES)
+    return [Warning(privacy.told(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
 
 
 def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:

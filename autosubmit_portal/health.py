@@ -19,6 +19,7 @@ from django.db.models import Min
 from django.utils import timezone
 from django_q.brokers import get_broker
 
+from autosubmit_portal import privacy
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
 from experiments.models import Action, Site, State
@@ -233,9 +234,18 @@ def disk(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(level, "low" if level is Level.WARN else "full", text, "Make room on that disk.")
 
 
+def files(evidence: Evidence) -> Iterator[Finding]:
+    """Look for what other accounts of this host can read."""
+    found = privacy.open_files(settings.PRIVATE_FILES)
+    if found:
+        yield Finding(Level.WARN, "open", privacy.told(found), privacy.REMEDY)
+    else:
+        yield _ok("No other account of this host reads what the portal keeps.")
+
+
 CHECKS: dict[str, Check] = {
     check.__name__: check
-    for check in (database, migrations, broker, workers, queue, mirror, sites, program, disk)
+    for check in (database, migrations, broker, workers, queue, mirror, sites, program, disk, files)
 }
 
 

@@ -3,6 +3,7 @@
 The defaults are safe and need no environment: a laptop gets SQLite and a secret key of its own under PORTAL_HOME.
 """
 
+import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+from autosubmit_portal import privacy
 from autosubmit_portal.access import claims
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -39,7 +41,7 @@ def secret_key(file: Path) -> str:
     try:
         return file.read_text().strip()
     except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        pass
     try:
         file.touch(mode=0o600, exist_ok=False)
     except FileExistsError:  # another process of the portal was faster
@@ -64,7 +66,19 @@ def rules(name: str, text: str) -> claims.Rules:
         raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
+def umask(name: str, text: str) -> int:
+    """Return the umask that a setting says; raise ImproperlyConfigured for what is none."""
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ImproperlyConfigured(f"{name}={text} is no umask. Write it like 0022.")
+    return int(text, 8)
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
+FOUND_UMASK = privacy.close(PORTAL_HOME)  # before anything is opened
+# A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
+COMMANDS_UMASK = umask(
+    "PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}")
+)
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
 # What the libraries of Autosubmit keep and can make again.
 CACHES_DIRECTORY = PORTAL_HOME / "caches"
@@ -175,6 +189,10 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
+# What no other account of the host may read. The database need not be in the home.
+PRIVATE_FILES = [PORTAL_HOME, BASE_DIR / ".env"]
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    PRIVATE_FILES += [Path(f"{DATABASES['default']['NAME']}{suffix}") for suffix in ("", "-wal", "-shm")]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
@@ -245,6 +263,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+FILE_UPLOAD_PERMISSIONS = 0o600  # of static files, which only the portal reads
 
 # WhiteNoise would let the pages of every other site read them.
 WHITENOISE_ALLOW_ALL_ORIGINS = False

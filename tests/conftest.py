@@ -30,6 +30,7 @@ from autosubmit_portal.access.tokens import forget_keys
 from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.processes import MANAGE
+from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.models import Site
 from tests import factories, identity_provider
 from tests import redis_server as redis
@@ -109,6 +110,14 @@ def _flush_without_triggers() -> Iterator[None]:
 def _actions_directory(settings: Any, tmp_path: Path) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
     settings.ACTIONS_DIRECTORY = tmp_path / "actions"
+
+
+@pytest.fixture
+def private_umask() -> Iterator[None]:
+    """Have the umask that the settings give to each process of the portal."""
+    before = os.umask(PRIVATE_UMASK)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)

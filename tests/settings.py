@@ -12,6 +12,9 @@ os.environ["PORTAL_THROTTLE_READS"] = "off"  # all tests of a minute are one pro
 atexit.register(shutil.rmtree, os.environ["PORTAL_HOME"], ignore_errors=True)
 
 from autosubmit_portal.settings import *  # noqa: E402, F403
+from autosubmit_portal.settings import FOUND_UMASK  # noqa: E402
+
+os.umask(FOUND_UMASK)  # tests make files for other accounts too
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
@@ -27,9 +27,18 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Tokens, those that one may see."""
 
     def visible_to(self, actor: "User | AnonymousUser") -> "ApiTokenQuerySet":
-        """Return one's own, or everybody's with the permission to see tokens and a credential without limits."""
-        is_free = scope_of(actor) == UNLIMITED
-        return self if is_free and actor.has_perm("access.view_apitoken") else self.filter(user=actor.pk)
+        """Return one's own, or everybody's with the permission to see tokens and a credential without limits.
+
+        A credential that is limited to teams shows those of one's own that are limited to these.
+        """
+        scope = scope_of(actor)
+        if scope == UNLIMITED and actor.has_perm("access.view_apitoken"):
+            return self
+        own = self.filter(user=actor.pk)
+        if scope.teams is None:
+            return own
+        wider = Team.objects.exclude(pk__in=scope.teams).filter(tokens=OuterRef("pk"))
+        return own.filter(~Exists(wider), only_teams=True)
 
 
 class ApiToken(AbstractAuthToken):

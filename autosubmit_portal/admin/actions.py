@@ -188,8 +188,8 @@ def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: Act
     refusal: Exception | None = obstacle(asked(request, kind, subject))
     if refusal:
         return Forecast(subject=subject, refusal=refusal)
-    wanted = asked(request, kind, subject, form)
     try:
+        wanted = asked(request, kind, subject, form)
         return Forecast(
             subject=subject,
             commands=preview_action(wanted),

@@ -24,6 +24,7 @@ TITLES = {
     "sites": "Sites",
     "program": "Autosubmit",
     "disk": "Disk",
+    "files": "Files",
 }
 LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
 # The dashboard says itself which sites are unhealthy or stale, and what has waited for long, with links.

@@ -151,7 +151,7 @@ def _limit(error: Exception) -> dict[str, Any] | None:
 
 
 def _permission(error: Exception) -> dict[str, Any]:
-    return {"permission": error.permission} if isinstance(error, Forbidden) else {}
+    return {"permission": error.permission} if isinstance(error, Forbidden) and error.permission else {}
 
 
 def _action(action_id: int | None) -> dict[str, Any]:

@@ -441,7 +441,8 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk"), "ok"
+    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}
 

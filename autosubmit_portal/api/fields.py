@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import F, Lookup, Q
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
@@ -147,26 +148,38 @@ class RangesField(serializers.CharField):
 
 
 class Query(serializers.Serializer[Any]):
-    """Query parameters. A blank one counts as not given; an unknown one is refused: it would be silently ignored."""
+    """Query parameters: an unknown one is refused, as it would be ignored, and one that says two things.
+
+    A blank one counts as not given where somebody only reads, as clients of Autosubmit API send it.
+    """
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
-        given = {name: value for name, value in request.query_params.items() if value != ""}
-        query = _made(cls)
-        errors: dict[str, list[str]] = {}
+        query, is_change = _made(cls), request.method not in SAFE_METHODS
+        given = {name: value for name, value in request.query_params.items() if value or is_change}
+        errors = _contradictions(request)
         values: dict[str, Any] = {}
         try:
             values = dict(query.run_validation(given))
         except serializers.ValidationError as wrong:
             told: Any = wrong.detail
-            errors = {name: [str(message) for message in messages] for name, messages in told.items()}
+            errors |= {name: [str(message) for message in messages] for name, messages in told.items()}
         unknown = sorted(given.keys() - query.fields.keys() - {"format"})
         legal = ", ".join(query.fields) or "none"
         errors.update({name: [f"Unknown query parameter. Legal: {legal}."] for name in unknown})
         if errors:
             raise InvalidParameters(errors)
         return values
+
+
+def _contradictions(request: Request) -> dict[str, list[str]]:
+    said = {name: list(dict.fromkeys(values)) for name, values in request.query_params.lists()}
+    return {
+        name: [f"Given more than once: {', '.join(f'“{value:.100}”' for value in values)}. Give it once."]
+        for name, values in said.items()
+        if len(values) > 1
+    }
 
 
 @cache

@@ -13,7 +13,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from autosubmit_portal.api.errors import by_field
-from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField
+from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
@@ -89,9 +89,12 @@ def fulfil(http: HttpRequest, wish: Wish) -> Response:
 
 def key_of(http: HttpRequest, body: Any) -> IdempotencyKey | None:
     """Return the Idempotency-Key of a request, None without one; raise InvalidParameters for one that is no key."""
-    text = http.headers.get("Idempotency-Key")
-    if text is None:
+    header = http.headers.get("Idempotency-Key")
+    if header is None:
         return None
+    text, *others = dict.fromkeys(part.strip() for part in header.split(","))
+    if others:  # so arrives a header that is sent twice
+        raise InvalidParameters({"Idempotency-Key": ["Give one key; a key has no comma."]})
     query = sorted(http.query_params.lists())
     return IdempotencyKey.of(text, [http.method, http.path.rstrip("/"), query, body])
 
@@ -167,15 +170,30 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
-    return merged(checked(Envelope, body), {} if dry_run is None else {"dry_run": dry_run})
+    said = {name: body[name] for name in body if name in Envelope().fields}
+    return merged(checked(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
 
 
 def checked(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a body says, as `shape` describes it; raise InvalidParameters naming each field that is wrong."""
+    """Return what a body says, as `shape` describes it.
+
+    Raises InvalidParameters naming each field that is wrong, or unknown: it would be ignored.
+    """
     serializer = shape(data=dict(body))
-    if not serializer.is_valid():
-        raise InvalidParameters(by_field(serializer.errors))
+    errors = {} if serializer.is_valid() else by_field(serializer.errors)
+    legal = ", ".join(serializer.fields) or "none"
+    errors.update(
+        {name: [f"Unknown field. Legal: {legal}."] for name in body if name not in serializer.fields}
+    )
+    if errors:
+        raise InvalidParameters(errors)
     return dict(serializer.validated_data)
+
+
+def require_nothing_said(http: HttpRequest) -> None:
+    """Raise InvalidParameters for a request whose address or body says more than that it wants the one thing."""
+    Query.of(http)
+    checked(serializers.Serializer, json_body(http))
 
 
 def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:

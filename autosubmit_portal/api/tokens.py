@@ -13,7 +13,7 @@ from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.queries import NewestFirstQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
 from autosubmit_portal.audit.origin import actor_of, origin_of
 
@@ -74,7 +74,7 @@ class TokenView(PortalView):
         "Revoke an API token",
         parameters=[TOKEN_ID],
         answers={204: OpenApiResponse(description="It is revoked.")},
-        errors=[400, 404],
+        errors=[400, 404, 413, 415],
     )
     def delete(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
@@ -82,7 +82,7 @@ class TokenView(PortalView):
         It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
         token but itself, and one that is only to read none at all.
         """
-        Query.of(request)
+        require_nothing_said(request)
         actor = actor_of(request)
         token = ApiToken.objects.visible_to(actor).filter(token_key=token_id).first()
         if token is None:

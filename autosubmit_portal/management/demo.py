@@ -54,6 +54,7 @@ class Autosubmit:
             stderr=subprocess.STDOUT,
             timeout=TIMEOUT_SECONDS,
             check=False,
+            umask=settings.COMMANDS_UMASK,
         )
         return done.returncode, done.stdout
 

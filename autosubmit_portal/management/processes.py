@@ -42,9 +42,13 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the processes: this one's, for the default queue, with terse logs unless asked."""
+    """Return the environment of the processes: this one's, for the default queue, with terse logs unless asked.
+
+    They inherit our umask, so that they would not know the one for Autosubmit's commands.
+    """
     inherited = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
-    return {"PORTAL_LOG_LEVEL": "WARNING"} | inherited
+    ours = {"PORTAL_LOG_LEVEL": "WARNING", "PORTAL_COMMANDS_UMASK": f"{settings.COMMANDS_UMASK:04o}"}
+    return ours | inherited
 
 
 @dataclass(slots=True)

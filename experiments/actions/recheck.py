@@ -79,8 +79,11 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
-    if action.experiment:
-        mirror.look_whose_folder(action.experiment)
+    if action.experiment and not mirror.recognise(action.experiment):
+        return (
+            f"The experiment that was called {action.expid} is gone from the store of {action.site}. "
+            "Whatever has its name now is another one: ask anew if that is meant."
+        )
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
 
 

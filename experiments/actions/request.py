@@ -170,7 +170,7 @@ def _first_or_new(request: Request) -> Action:
 
 
 def _first(request: Request) -> Action | None:
-    return first_action(request.actor, request.key) if request.key else None
+    return first_action(request.actor, request.key, request.experiment) if request.key else None
 
 
 def _permitted(request: Request) -> Request:

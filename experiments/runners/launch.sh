@@ -7,6 +7,10 @@
 #
 # Leaves: pid ("pid start-time", the start time in clock ticks since boot where /proc has it), output, exit_status.
 
+# Only the command has the umask that we were given.
+mask=$(umask)
+umask 077
+
 # Signals are for the command; being caught here and not ignored, they have their default effect there.
 trap : HUP INT TERM
 
@@ -22,8 +26,10 @@ while IFS= read -r line; do
     set -- "$@" "${argument%x}"
 done <argv
 
+umask "$mask"
 "$@" </dev/null >>output 2>&1
 status=$?
+umask 077
 
 # A disk that is full must not lose it: wait for room, for as long as somebody may still ask.
 until printf '%s\n' "$status" >exit_status.new && mv exit_status.new exit_status; do

@@ -63,6 +63,7 @@ class LocalRunner(Runner):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            umask=settings.COMMANDS_UMASK,
             # Queue workers ignore SIGINT; a run that inherits that cannot be stopped.
             preexec_fn=_default_signals,  # noqa: PLW1509
         )

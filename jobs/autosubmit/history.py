@@ -6,15 +6,14 @@ differ by version; those that exist are read. Times there are seconds since 1970
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
-from jobs.autosubmit.values import count, identifier, number, text
+from jobs.autosubmit.values import YEAR_9999, count, identifier, moment, number, text
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
-_YEAR_9999 = 253_402_300_799
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 _RUN_COLUMNS = (
     "run_id",
@@ -180,5 +179,5 @@ def _platform(value: object) -> str:
 
 
 def _instant(seconds: object) -> datetime | None:
-    since_1970 = number(seconds, _YEAR_9999)
-    return datetime.fromtimestamp(since_1970, UTC) if since_1970 > 0 else None
+    since_1970 = number(seconds, YEAR_9999)
+    return moment(since_1970) if since_1970 > 0 else None

@@ -49,6 +49,7 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
+        umask=0o002,
     )
 
 
@@ -59,6 +60,7 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         ("PORTAL_TRUSTED_PROXIES", "x"),
         ("PORTAL_AUDIT_SYSLOG", "http://log.example.org"),
         ("PORTAL_AUDIT_SYSLOG", "udp://"),
+        ("PORTAL_COMMANDS_UMASK", "22"),
         ("PORTAL_THROTTLE_READS", "10/s"),
         ("PORTAL_THROTTLE_ACTIONS", "0/min"),
         ("PORTAL_SECRET_KEY_FILE", "/nowhere/key"),
@@ -97,3 +99,18 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
     code = "print(settings.SECRET_KEY, settings.DATABASES['default']['PASSWORD'])"
     files = {"PORTAL_SECRET_KEY_FILE": f"{tmp_path}/key", "PORTAL_DATABASE_URL_FILE": f"{tmp_path}/url"}
     assert _start(tmp_path, code, **files).stdout == "of a file of-a-file\n"
+
+
+def test_commands_keep_the_umask_that_the_portal_is_started_with(tmp_path: Path) -> None:
+    code = "import os; print(settings.COMMANDS_UMASK, os.umask(0))"
+    assert _start(tmp_path, code).stdout == f"{0o002} {0o077}\n"
+    assert _start(tmp_path, code, PORTAL_COMMANDS_UMASK="0027").stdout == f"{0o027} {0o077}\n"
+
+
+def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path) -> None:
+    code = (
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'autosubmit_portal.settings';"
+        "from autosubmit_portal.management.processes import environment;"
+        "print(environment()['PORTAL_COMMANDS_UMASK'])"
+    )
+    assert _start(tmp_path, f"import os; {code}").stdout == "0002\n"

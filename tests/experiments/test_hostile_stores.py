@@ -201,6 +201,27 @@ def test_hostile_names_of_experiments_are_left_out(site: Site, store: Store) -> 
     assert set(Experiment.objects.values_list("expid", flat=True)) == {*GOOD, "A000"}
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "x", 2**62, None, b"1"], ids=range(6))
+def test_a_number_of_an_experiment_that_is_none_does_not_stop_the_mirror(
+    site: Site, store: Store, number: object
+) -> None:
+    script = """DROP TABLE experiment; CREATE TABLE experiment (id, name, description, autosubmit_version)"""
+    with closing(sqlite3.connect(store.database)) as connection:
+        connection.executescript(script)
+        connection.executemany(
+            "INSERT INTO experiment VALUES (?, ?, 'x', '4.1.17')", [(number, expid) for expid in GOOD]
+        )
+        connection.commit()
+    look_and_finish_the_good(site, store)
+    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+
+
+def test_a_job_list_of_an_impossible_time_is_mirrored(site: Site, store: Store) -> None:
+    os.utime(job_list_files(store, "g000")[0], (2**38, 2**38))
+    SiteMirror(site.pk).look()
+    assert counts()["g000"]
+
+
 def test_hostile_names_of_jobs_are_kept_as_texts(site: Site, store: Store) -> None:
     names = [
         "../../x",

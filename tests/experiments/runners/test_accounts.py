@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,13 @@ def test_the_account_is_one_argument_and_ends_the_options_of_sudo() -> None:
     argv = as_account("ana", ["/opt/autosubmit/bin/autosubmit", "run", "a000"])
     assert argv[argv.index("-u") + 1] == "ana"
     assert argv[argv.index("--") + 1 :] == ["/opt/autosubmit/bin/autosubmit", "run", "a000"]
+
+
+def test_what_a_person_makes_is_for_the_group_as_the_account_has_it(
+    runner: LocalRunner, accounts: Accounts, settings: Any, private_umask: None
+) -> None:
+    settings.COMMANDS_UMASK = 0o022
+    directory = start(runner, accounts, "umask")
+    assert status(runner, directory) == 0
+    assert runner.text(directory) == "0022\n"
+    assert {file.stat().st_mode & 0o077 for file in directory.iterdir()} == {0}

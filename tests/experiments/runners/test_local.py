@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -229,3 +230,14 @@ def test_too_much_output_loses_its_oldest_part(
     (directory / "output").write_text("old" * 100 + "the newest")
     runner.bound_output(directory)
     assert (directory / "output").read_text() == "[earlier output was dropped]\nthe newest"
+
+
+def test_a_command_has_the_umask_of_the_account_and_what_we_keep_of_it_is_private(
+    runner: LocalRunner, directory: Path, tmp_path: Path, settings: Any, private_umask: None
+) -> None:
+    settings.COMMANDS_UMASK = 0o002
+    runner.start(["/bin/sh", "-c", f"umask; echo >{tmp_path}/of-the-group; exit 3"], directory)
+    assert ended(runner, directory) == 3
+    assert runner.text(directory) == "0002\n"
+    assert (tmp_path / "of-the-group").stat().st_mode & 0o777 == 0o664
+    assert {file.stat().st_mode & 0o077 for file in (directory, *directory.iterdir())} == {0}

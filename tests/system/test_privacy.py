@@ -1,0 +1,62 @@
+"""What `make up` makes: no other account of the host reads any of it."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autosubmit_portal.management.demo import Autosubmit
+from autosubmit_portal.management.processes import MANAGE
+from tests.services import Http, Portal, kill_processes_of
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def made(autosubmit: Path, tmp_path: Path) -> Iterator[Portal]:
+    """What `make up` makes in a home that an older portal left open, and the portal that it starts."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    (home / "portal.sqlite3").touch(mode=0o644)
+    portal = Portal(home, Autosubmit(autosubmit, home / "autosubmit-home"))
+    portal.manage("migrate", "--verbosity=0")
+    portal.manage("collectstatic", "--no-input", "--verbosity=0")
+    portal.manage("bootstrap", f"--autosubmit={autosubmit}")
+    started = subprocess.Popen(
+        [*MANAGE, "portal", f"--port={portal.port}"],
+        env=portal.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield portal
+    started.terminate()
+    started.wait(60)
+    kill_processes_of(portal.autosubmit.home)
+
+
+def token_of(portal: Portal) -> str:
+    return (portal.home / "credentials").read_text().rpartition("token=")[2].strip()
+
+
+def answers(http: Http) -> bool:
+    try:
+        return http.get("/v4/experiments/a000").status == 200
+    except OSError:
+        return False
+
+
+def test_no_other_account_reads_a_file_and_commands_have_the_umask_of_the_account(made: Portal) -> None:
+    http = Http(made.url, token_of(made))
+    wait_for(lambda: answers(http))
+    asked = http.patch("/v4/experiments/a000", {"description": "seen by the group"}, Prefer="wait=60")
+    assert asked.body["state"] == "succeeded", asked.body
+    store = made.autosubmit.home
+    theirs = (store, made.home / "caches")  # what Autosubmit's commands make, below a folder that is closed
+    ours = [path for path in made.home.rglob("*") if not any(map(path.is_relative_to, theirs))]
+    assert len([path for path in ours if path.name in ("portal.sqlite3-wal", "portal.lock", "argv")]) == 3
+    open_ones = [str(path) for path in (made.home, *ours) if path.lstat().st_mode & 0o077]
+    assert open_ones == []
+    assert (store / "autosubmit" / "a000" / "conf" / "expdef_a000.yml").stat().st_mode & 0o044 == 0o044
