@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0011_slots'),
+        ('experiments', '0012_slots'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
