@@ -12,6 +12,7 @@ from autosubmit_portal.workers import drain
 from experiments import mirror
 from experiments.actions import queue, slots
 from experiments.actions.accounts import account_changed
+from experiments.actions.choice import choice_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
@@ -99,9 +100,8 @@ def _reason_against(action: Action) -> str | None:
         mirror.adopt(action.site, action.expid)
     except BrokenStore as problem:
         return str(problem)
-    return action.catalogue_kind.obstacle(
-        Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    )
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.obstacle(experiment) or choice_changed(action, experiment)
 
 
 def _look_on(action: Action) -> None:

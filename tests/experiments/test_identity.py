@@ -112,15 +112,16 @@ def test_old_actions_stay_with_the_old_one_also_when_they_end_later(
     assert (action.experiment_id, new.actions.count()) == (old.pk, 0)
 
 
-def test_what_was_queued_for_the_old_one_does_not_run_on_the_new_one(
-    watcher: SiteMirror, store: Store, old: Experiment, operator: User
+@pytest.mark.parametrize("kind", ["run", "stop"])
+def test_what_was_queued_for_the_old_one_is_not_done_to_the_new_one(
+    kind: str, watcher: SiteMirror, store: Store, old: Experiment, operator: User
 ) -> None:
-    action = factories.create_action(old, actor=operator)
+    action = factories.create_action(old, kind=kind, actor=operator)
     register(store, (2, SECOND))
     execute(action.pk)
     action.refresh_from_db()
-    assert (action.state, action.step_started_at) == (State.CANCELLED, None)
-    assert "a000 is gone from the store" in action.message
+    assert (action.state, action.step_started_at) == (State.FAILED, None)
+    assert "gone from the store" in action.message
 
 
 def test_a_key_of_the_old_one_is_refused_for_the_new_one(
