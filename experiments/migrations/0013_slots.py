@@ -15,7 +15,7 @@ def free_slots(apps: Any, _editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0011_an_expid_is_given_again'),
+        ('experiments', '0012_known_edges'),
     ]
 
     operations = [
