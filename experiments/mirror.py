@@ -282,6 +282,11 @@ def _before(experiment: Experiment) -> outside.Before:
     return outside.Before(*locked.get(pk=experiment.pk))
 
 
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
@@ -309,8 +314,9 @@ def _seen_edges(difference: Difference) -> dict[str, Any]:
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
     return {
         "is_running": alive.is_running,
-        "evidence": alive.evidence,
+        "evidence": alive.evidence[:300],
         "ignores_interrupt": alive.ignores_interrupt,
+        "locked_by": alive.locked_by,
     }
 
 

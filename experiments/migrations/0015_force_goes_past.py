@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0013_slots'),
+        ('experiments', '0014_slots'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

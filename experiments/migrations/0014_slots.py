@@ -15,7 +15,7 @@ def free_slots(apps: Any, _editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0012_known_edges'),
+        ('experiments', '0013_locked_by'),
     ]
 
     operations = [
