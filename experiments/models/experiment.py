@@ -101,6 +101,7 @@ class Experiment(models.Model):
     total_jobs = models.PositiveIntegerField(default=0)
     is_running = models.BooleanField(default=False)
     evidence = models.CharField(max_length=300, blank=True)
+    ignores_interrupt = models.BooleanField(default=False, help_text="Whether its run ignores SIGINT.")
     locked_by = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(null=True, help_text="When its files in the store last changed.")
     refreshed_at = models.DateTimeField(null=True, help_text="When its files were last read.")
