@@ -11,7 +11,7 @@ def forget_what_was_seen(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0013_locked_by'),
+        ('experiments', '0015_force_goes_past'),
     ]
 
     operations = [
