@@ -440,7 +440,19 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    (
+        "database",
+        "migrations",
+        "trail",
+        "broker",
+        "workers",
+        "queue",
+        "mirror",
+        "sites",
+        "program",
+        "disk",
+        "files",
+    ),
     "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}
