@@ -1,8 +1,7 @@
 """The mirror of one experiment: what its store says, into rows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,6 @@ from experiments.autosubmit.liveness import Liveness, liveness, read_locks
 from experiments.autosubmit.store import (
     NO_OWNER,
     BrokenStore,
-    ExperimentRecord,
     Fingerprint,
     Recorded,
     Store,
@@ -27,20 +25,27 @@ from experiments.autosubmit.store import (
     read_experiments,
 )
 from experiments.models import Experiment, Run, Site
+from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from jobs.mirror import BATCH, fitted, sync
+from jobs.mirror import sync
 
 
 def refresh(experiment: Experiment) -> None:
     """Read one experiment anew, whatever was seen before.
 
     Raises BrokenStore when the site's store cannot be found. A file that cannot be read leaves the last good mirror
-    in place and is told in `problem`.
+    in place and is told in `problem`. What lies under the expid of an experiment that is gone is of another one, and
+    is not read into it.
     """
     store = store_of(experiment.site)
+    if is_in(store, experiment):
+        _refresh(experiment, store)
+
+
+def _refresh(experiment: Experiment, store: Store) -> None:
     sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
     try:
@@ -55,15 +60,17 @@ def adopt(site: Site, expid: str) -> Experiment | None:
     What was mirrored of one that it does not know any more is marked as gone at once.
     """
     store = store_of(site)
-    record = next((record for record in read_experiments(store) if record.expid == expid), None)
-    if record is None:
-        present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
-        if present.update(gone_at=timezone.now()):
+    records = read_experiments(store, numbers_at(site, expid), only=expid)
+    if not records:
+        if mark_gone(site, expid):
             outside.disappeared(site, [expid])
         return None
-    sync_experiments(site, [record])
-    experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
-    refresh(experiment)
+    with transaction.atomic():
+        replaced = sync_experiments(site, records).replaced
+        outside.disappeared(site, replaced)
+        outside.appeared(site, replaced)
+    experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
+    _refresh(experiment, store)
     return experiment
 
 
@@ -80,38 +87,6 @@ def store_of(site: Site) -> Store:
     return locate(site.home_folder, site.configuration_file)
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What differed in the list of experiments: expids that are new, and (expid, old, new) of descriptions."""
-
-    new: list[str]
-    described: list[tuple[str, str, str]]
-
-
-def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
-    """Create the experiments that are new and update those that differ from their records, with one query for each."""
-    wanted = {record.expid: _values(record) for record in records}
-    fields = [*next(iter(wanted.values()), {})]
-    rows = Experiment.objects.filter(site=site).values("expid", "pk", *fields)
-    known = {row.pop("expid"): row for row in rows.iterator()}
-    new = [Experiment(site=site, expid=expid, **wanted[expid]) for expid in wanted if expid not in known]
-    Experiment.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH)
-    synced = Synced([experiment.expid for experiment in new], [])
-    for expid, row in known.items():
-        values = wanted.get(expid)
-        if values and row != {"pk": row["pk"], **values}:
-            Experiment.objects.filter(pk=row["pk"]).update(**values)
-            _note(synced, expid, row, values)
-    return synced
-
-
-def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    if before["gone_at"] is not None:
-        synced.new.append(expid)
-    elif before["description"] != after["description"]:
-        synced.described.append((expid, before["description"], after["description"]))
-
-
 Owner = tuple[int | None, str]
 """The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
 
@@ -124,10 +99,19 @@ def owner_in(store: Store, expid: str) -> Owner | None:
     return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
 
 
-def look_whose_folder(experiment: Experiment) -> None:
-    """Write whose folder it is now; where the store is not found, who was seen last stays."""
-    with suppress(BrokenStore):
-        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+def recognise(experiment: Experiment) -> bool:
+    """Answer whether the store still has this very experiment, and write whose folder it is now.
+
+    Where the store is not found nothing new is known, and what was seen last stays.
+    """
+    try:
+        store = store_of(experiment.site)
+        is_there = is_in(store, experiment)
+    except BrokenStore:
+        return True
+    if is_there:
+        sync_owner(experiment, owner_in(store, experiment.expid))
+    return is_there
 
 
 def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
@@ -155,21 +139,6 @@ def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
             rows.filter(expid=expid).update(recorded_status=recorded.status, recorded_at=recorded.at)
             differing.append(expid)
     return differing
-
-
-def mark_gone(site: Site, expids: set[str]) -> list[str]:
-    """Mark the experiments that are not among `expids` as gone from the store and return them; nothing is deleted."""
-    present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
-    gone = {expid: pk for expid, pk in present if expid not in expids}
-    for start in range(0, len(gone), BATCH):
-        pks = [*gone.values()][start : start + BATCH]
-        Experiment.objects.filter(pk__in=pks).update(gone_at=timezone.now())
-    return [*gone]
-
-
-def _values(record: ExperimentRecord) -> dict[str, Any]:
-    fields = (name for name in record.__dataclass_fields__ if name != "expid")
-    return fitted(Experiment, {name: getattr(record, name) for name in fields} | {"gone_at": None})
 
 
 def write(

@@ -31,16 +31,15 @@ from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import (
     Owner,
     as_fingerprint,
-    mark_gone,
     owner_in,
     say_unreadable,
     store_of,
-    sync_experiments,
     sync_owner,
     sync_statuses,
     write,
 )
 from experiments.models import Action, Experiment, Site
+from experiments.registry import mark_all_gone_but, numbers_at, sync_experiments
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
@@ -98,6 +97,7 @@ class SiteMirror:
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
@@ -187,15 +187,15 @@ class SiteMirror:
         now = database_fingerprint(store)
         if now == self.database_seen:
             return
-        records = read_experiments(store)
+        records = read_experiments(store, numbers_at(site))
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
-            gone = mark_gone(site, {record.expid for record in records})
+            gone = mark_all_gone_but(site, {record.expid for record in records})
             if site.swept_at:  # what is mirrored for the first time has not changed
+                outside.disappeared(site, [*gone, *synced.replaced])
                 outside.appeared(site, synced.new)
                 outside.described(site, synced.described)
-                outside.disappeared(site, gone)
         self._recall(site)
         self.database_seen = now
 
@@ -215,14 +215,17 @@ class SiteMirror:
     def _recall(self, site: Site) -> None:
         """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
         rows = Experiment.objects.filter(site=site, gone_at=None)
+        known = dict(rows.values_list("expid", "pk"))
+        kept = {expid for expid, pk in known.items() if expid in self.seen and self.rows.get(expid) == pk}
+        new = rows if not self.seen else rows.filter(expid__in=known.keys() - kept)
+        self.foreign &= kept
         if not self.seen:
             running = rows.filter(is_running=True)
             self.foreign = {
                 experiment.expid for experiment in running if not outside.is_run_of_ours(experiment)
             }
-        known = set(rows.values_list("expid", flat=True))
-        new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
-        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
+        self.rows = known
+        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
         columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
         for expid, files, is_running, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
@@ -273,7 +276,7 @@ class SiteMirror:
         if expid not in self.seen:  # it left the store since its turn was planned
             return None
         self._look_at_owner(expid, site, store)
-        files, was_running = self.seen[expid]
+        files, was_running = self.seen.get(expid, ((), False))
         now = fingerprint(store, expid)
         if now == files and not was_running and not locks.may_hold(store.lock_name(expid)):
             return None
@@ -281,9 +284,11 @@ class SiteMirror:
         is_same_run = alive.is_running == was_running
         if is_same_run and (now == files or self._is_too_soon(expid, now)):
             return None
+        if not self._is_still_its_own(expid, site, store):
+            return None
         if files:
             self.recent[expid] = time.monotonic() + RECENT_SECONDS
-        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
         is_read = self._refreshed(experiment, store, now, alive)
         self.seen[expid] = (now if is_read else files, alive.is_running)
         if is_read or self.unreadable[expid].is_told:
@@ -299,11 +304,25 @@ class SiteMirror:
         owner = owner_in(store, expid)
         if owner is None or owner == self.owners.get(expid):
             return
-        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        if not self._is_still_its_own(expid, site, store):
+            return
+        experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
         with transaction.atomic():
             self.lease.guard()
             sync_owner(experiment, owner)
         self.owners[expid] = owner
+
+    def _is_still_its_own(self, expid: str, site: Site, store: Store) -> bool:
+        """Answer whether what lies under an expid is of the row that is remembered for it, and not of a later one.
+
+        The list of experiments is read again if it has changed since the pass began, which may be seconds ago.
+        """
+        row = self.rows.get(expid)
+        try:
+            self._read_experiments(site, store)
+        except BrokenStore:  # the next pass says so
+            return False
+        return expid in self.seen and self.rows.get(expid) == row
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""

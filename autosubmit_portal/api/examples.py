@@ -232,7 +232,7 @@ DRY_RUN: dict[str, Any] = {
             "--noplot",
             "a000",
             "--status_final=READY",
-            "--filter_status=FAILED",
+            "--list=a000_20000101_fc0_2_SIM",
         ]
     ],
     "unix_name": "",
