@@ -1,8 +1,10 @@
 """The mirror of one experiment: what its store says, into rows."""
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,11 +28,39 @@ from experiments.autosubmit.store import (
 )
 from experiments.models import Experiment, Run, Site
 from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
-from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from experiments.row_cache import Cached
+from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read_attempts, read_runs
+from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from jobs.mirror import sync
+from jobs.mirror import Difference, Snapshot, sync
+
+_TRIES = 3
+
+
+class Overtaken(Exception):
+    """Somebody else has written an experiment while its files were read, so that what was read may be older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the store says of one experiment: why it has no folder, or its jobs, their attempts and its runs.
+
+    `cached` is what it was read with.
+    """
+
+    absence: str
+    job_list: JobList = field(default_factory=JobList)
+    attempts: Attempts = field(default_factory=lambda: Attempts({}))
+    runs: list[RunRecord] = field(default_factory=list)
+    cached: Cached | None = None
+
+    def cached_with(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
+        """Return what may be cached when the rows of the snapshot are written; None if it is not to be."""
+        if self.job_list.decoded is None:
+            return None
+        checked_at = self.cached.checked_at if self.cached else time.monotonic()
+        return Cached(self.job_list.decoded, self.attempts, snapshot, written_at, checked_at)
 
 
 def refresh(experiment: Experiment) -> None:
@@ -42,14 +72,25 @@ def refresh(experiment: Experiment) -> None:
     """
     store = store_of(experiment.site)
     if is_in(store, experiment):
-        _refresh(experiment, store)
+        _refresh(experiment.pk, store)
 
 
-def _refresh(experiment: Experiment, store: Store) -> None:
+def _refresh(experiment_id: int, store: Store) -> None:
+    """Read one experiment; begin again when another process has written it meanwhile, but not for ever."""
+    for _ in range(_TRIES):
+        with suppress(Overtaken):
+            _read_and_write(experiment_id, store, may_overtake=False)
+            return
+    _read_and_write(experiment_id, store, may_overtake=True)
+
+
+def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
+    experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
     sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
+    files = fingerprint(store, experiment.expid)
     try:
-        write(experiment, store, fingerprint(store, experiment.expid), alive)
+        write(experiment, store, files, alive, read(store, experiment.expid), may_overtake=may_overtake)
     except (UnreadableJobList, UnreadableHistory) as problem:
         say_unreadable(experiment, alive, str(problem))
 
@@ -70,7 +111,7 @@ def adopt(site: Site, expid: str) -> Experiment | None:
         outside.disappeared(site, replaced)
         outside.appeared(site, replaced)
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
-    _refresh(experiment, store)
+    _refresh(experiment.pk, store)
     return experiment
 
 
@@ -141,37 +182,51 @@ def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
     return differing
 
 
+def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool = False) -> Content:
+    """Return what the store says of one experiment; raise UnreadableJobList or UnreadableHistory.
+
+    With `cached`, what was read of it before, only what may be new is made anew. With `keeps` what is read can be
+    cached in its turn.
+    """
+    absence = store.absence(expid)
+    if absence:
+        return Content(absence)
+    history, known = store.history_database(expid), cached.decoded if cached else {}
+    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
+        reading = beside.submit(_read_job_list, store, expid, known if keeps else None)
+        attempts, runs = read_attempts(history, cached.attempts if cached else None), read_runs(history)
+        return Content("", reading.result(), attempts, runs, cached)
+
+
 def write(
     experiment: Experiment,
     store: Store,
     files: Fingerprint,
     alive: Liveness,
+    content: Content,
     *,
+    may_overtake: bool = False,
     guard: Callable[[], None] = lambda: None,
-) -> None:
-    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing.
+) -> Cached | None:
+    """Write what was read of one experiment; return what may be cached of it.
 
     Of an experiment that has no folder, because it is archived, what was mirrored before stays. `guard` is called
-    in the transaction and may raise to keep anything from being written.
+    in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
+    read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
     """
-    absence = store.absence(experiment.expid)
-    content = None if absence else _read(store, experiment.expid)
     with transaction.atomic():
         before = _before(experiment)
         guard()
-        if content is None:
-            _say_absent(experiment, files, absence)
-            outside.folder_changed(experiment, before, absence)
-            return
-        difference = sync(
-            experiment.pk,
-            content.job_list.jobs,
-            content.times,
-            lambda: content.job_list.edges or read_dependencies(store.structure_database(experiment.expid)),
-            are_edges_known=not content.job_list.edges
-            and are_edges_same(as_fingerprint(experiment.fingerprint), files),
-        )
-        _sync_runs(experiment, content.runs)
+        is_overtaken = before.refreshed_at != experiment.refreshed_at
+        if is_overtaken and not may_overtake:
+            raise Overtaken
+        if content.absence:
+            _say_absent(experiment, files, content.absence)
+            outside.folder_changed(experiment, before, content.absence)
+            return None
+        known = () if is_overtaken else as_fingerprint(experiment.fingerprint)
+        difference = _sync(experiment, store, content, before, are_edges_known=are_edges_same(known, files))
+        refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
             status_counts=difference.counts,
@@ -181,10 +236,32 @@ def write(
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
-            refreshed_at=timezone.now(),
+            refreshed_at=refreshed_at,
         )
         outside.jobs_changed(experiment, store, before, alive, difference)
-        outside.folder_changed(experiment, before, absence)
+        outside.folder_changed(experiment, before, "")
+    return content.cached_with(difference.snapshot, refreshed_at)
+
+
+def _sync(
+    experiment: Experiment,
+    store: Store,
+    content: Content,
+    before: outside.Before,
+    *,
+    are_edges_known: bool,
+) -> Difference:
+    edges, cached = content.job_list.edges, content.cached
+    _sync_runs(experiment, content.runs)
+    return sync(
+        experiment.pk,
+        content.job_list.jobs,
+        content.attempts.newest,
+        lambda: edges or read_dependencies(store.structure_database(experiment.expid)),
+        are_edges_known=are_edges_known and not edges,
+        before=cached.snapshot if cached else None,
+        is_before_written=cached is not None and cached.written_at == before.refreshed_at,
+    )
 
 
 def _before(experiment: Experiment) -> outside.Before:
@@ -217,24 +294,9 @@ def _seen_alive(alive: Liveness) -> dict[str, Any]:
     return {"is_running": alive.is_running, "evidence": alive.evidence}
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    job_list: JobList
-    times: dict[str, Any]
-    runs: list[RunRecord]
-
-
-def _read(store: Store, expid: str) -> _Content:
-    history = store.history_database(expid)
-    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
-        reading = beside.submit(_read_job_list, store, expid)
-        times, runs = read_job_times(history), read_runs(history)
-        return _Content(reading.result(), times, runs)
-
-
-def _read_job_list(store: Store, expid: str) -> JobList:
+def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
     try:
-        job_list = read_job_list(store.job_list(expid))
+        job_list = read_job_list(store.job_list(expid), known)
     except FileNotFoundError:  # not generated yet
         job_list = JobList()
     return replace(job_list, jobs=wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid))))

@@ -115,7 +115,7 @@ def test_a_file_cut_short_is_unreadable(path: Path, data: bytes) -> None:
 
 def test_a_file_that_is_too_large_is_not_loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_list, "MAX_BYTES", 100)
-    with pytest.raises(UnreadableJobList, match="larger than 100 bytes"):
+    with pytest.raises(UnreadableJobList, match="bytes, and the portal reads at most 100"):
         read(path, job(_script="x" * 100))
 
 
