@@ -47,7 +47,7 @@ def test_the_database_refuses_changes_through_sql(sql: str, entry: AuditEntry) -
         connection.cursor().execute(sql)
 
 
-COLUMNS = ", ".join(field.column for field in AuditEntry._meta.concrete_fields)
+COLUMNS = ", ".join(field.attname for field in AuditEntry._meta.concrete_fields)
 COPY = f"SELECT {COLUMNS.replace('message', chr(39) + 'x' + chr(39))} FROM audit_auditentry"
 REWRITES = {
     "sqlite": [
