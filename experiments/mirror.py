@@ -229,6 +229,7 @@ def write(
         refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
+            **_seen_edges(difference),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -288,6 +289,11 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
         fingerprint=files,
         refreshed_at=timezone.now(),
     )
+
+
+def _seen_edges(difference: Difference) -> dict[str, Any]:
+    edges = difference.edges
+    return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:

@@ -79,7 +79,8 @@ class Experiment(models.Model):
     nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
-    `experiments.disagreement`.
+    `experiments.disagreement`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
+    `are_edges_known` is False where nothing is.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
@@ -108,6 +109,8 @@ class Experiment(models.Model):
     recorded_at = models.DateTimeField(null=True)
     disagreement = models.TextField(blank=True)
     disagrees_since = models.DateTimeField(null=True)
+    are_edges_known = models.BooleanField(default=True)
+    edges_note = models.TextField(blank=True)
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
     expid_since = models.DateTimeField(
         null=True, help_text="Since when the expid is its own, where another experiment had it before."
