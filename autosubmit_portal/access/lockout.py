@@ -18,7 +18,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from autosubmit_portal.audit import trail
+from autosubmit_portal.audit import tally, trail
 from autosubmit_portal.audit.origin import Origin, current_origin
 
 # A whole institute may stand behind one address.
@@ -78,6 +78,8 @@ def lift(*, name: str = "", address: str = "", origin: Origin) -> int:
     for field, value in (("username", name), ("ip_address", address)):
         if value:
             count += AccessAttempt.objects.filter(**{field: value}).delete()[0]
+            tally.end(tally.LOCKED_OUT)
+            trail.tell_counts()
             trail.record("lockout.lifted", origin=origin, subject=f"{_NOUNS[field]} {value}")
     return count
 
@@ -98,7 +100,7 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
 def _record(username: str | None = None, ip_address: str | None = None, **_: Any) -> None:
     message = explanation(locked_until(username, ip_address))
     subject = f"user {username or ''}"[:150]
-    trail.record("sign_in.locked_out", origin=current_origin(), subject=subject, message=message)
+    trail.record(tally.LOCKED_OUT, origin=current_origin(), subject=subject, message=message)
 
 
 def _failures(rows: QuerySet[AccessAttempt]) -> int:

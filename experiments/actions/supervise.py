@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from django_q.models import Schedule
 
+from autosubmit_portal.audit import trail
 from experiments.actions import queue
 from experiments.actions.approve import expire
 from experiments.actions.follow import follow
@@ -33,6 +34,7 @@ def supervise(queue_name: str) -> None:
         expire(action)
     call_off_unpermitted(site__queue=queue_name)
     end_overdue_freezes(queue_name)
+    trail.tell_counts()
     for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
         queue.send(action)
 
