@@ -97,6 +97,7 @@ JOB = {
     "start": "2026-11-24T09:30:00+00:00",
     "finish": None,
     "wallclock": "01:30",
+    "planned": [],
     "last_wrapper": None,
     "site": "local",
     "expid": "a000",
