@@ -44,6 +44,8 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "branch": "main",
     "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",
+    "are_edges_known": True,
+    "edges_note": "",
     "gone_at": None,
 }
 PAGE = {
@@ -381,6 +383,7 @@ SITE = {
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
     "run_as": "service",
+    "most_commands": None,
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }

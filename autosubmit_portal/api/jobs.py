@@ -161,14 +161,16 @@ class JobView(MirroredView, RevalidatedView):
 class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
-    def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
-        """Return the jobs at the other ends of the edges of a job, by name."""
+    def relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+        """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
-        return [dict(zip(names, row, strict=False)) for row in found]
+        jobs = [dict(zip(names, row, strict=False)) for row in found]
+        note = {"note": experiment.edges_note} if experiment.edges_note else {}
+        return Response({title: jobs if experiment.are_edges_known else None, **note})
 
 
 class ParentsView(RelativesView):
@@ -183,7 +185,7 @@ class ParentsView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that this one waits for."""
-        return Response({"parents": self.relatives(request, expid, job, "child_edges__child")})
+        return self.relatives(request, expid, job, "child_edges__child", "parents")
 
 
 class ChildrenView(RelativesView):
@@ -198,7 +200,7 @@ class ChildrenView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that wait for this one."""
-        return Response({"children": self.relatives(request, expid, job, "parent_edges__parent")})
+        return self.relatives(request, expid, job, "parent_edges__parent", "children")
 
 
 def _kind(query: Mapping[str, Any]) -> ActionKind:

@@ -22,6 +22,7 @@ from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.actions.request import (
     Request,
     dry_run_of,
+    foreseen,
     preview_action,
     record_refusal,
     request_action,
@@ -232,5 +233,5 @@ def preview(request: Request, *, is_whole: bool = False) -> dict[str, Any]:
         "changes_total": len(effect.changes) if effect else None,
         "children": [{"job": row.name, "status": row.status} for row in children[:most]],
         "children_total": len(children),
-        "warnings": list(effect.warnings) if effect else [],
+        "warnings": [*filter(None, [foreseen(request)]), *(effect.warnings if effect else [])],
     }

@@ -118,25 +118,25 @@ def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
         raise UnreadableJobList(f"The job list {source} cannot be read: {error}.") from error
 
 
-def read_dependencies(source: Source) -> list[tuple[str, str]]:
-    """Return the edges between jobs as (parent, child); none if there is no such file or table.
+def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
+    """Return the edges between jobs as (parent, child); None if there is no such file or table, or nothing in it.
 
     A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
     database is broken, or locked for long.
     """
     names: dict[str, str] = {}  # each is said for every edge that it has
+    edges, has_rows = [], False
     try:
-        found = each_row(source, "experiment_structure", ("e_from", "e_to"))
-        pairs = ((text(row.get("e_from")), text(row.get("e_to"))) for row in found)
-        return [
-            (names.setdefault(parent, parent), names.setdefault(child, child))
-            for parent, child in pairs
-            if parent != child
-        ]
+        for row in each_row(source, "experiment_structure", ("e_from", "e_to")):
+            has_rows = True
+            parent, child = text(row.get("e_from")), text(row.get("e_to"))
+            if parent != child:
+                edges.append((names.setdefault(parent, parent), names.setdefault(child, child)))
     except FileNotFoundError:
-        return []
+        return None
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
+    return edges if has_rows else None
 
 
 def _is_database(path: Path) -> bool:

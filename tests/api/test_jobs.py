@@ -273,3 +273,12 @@ def test_all_jobs_are_written_as_those_of_a_page(as_viewer: APIClient, experimen
 def test_all_jobs_are_shown_as_a_page_for_browsers(as_viewer: APIClient, experiment: Experiment) -> None:
     answer = as_viewer.get(JOBS, HTTP_ACCEPT="text/html")
     assert (answer.status_code, "a000_POST" in answer.content.decode()) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["parents", "children"])
+def test_relatives_that_the_store_does_not_tell_are_null_with_the_reason(
+    as_viewer: APIClient, job: Job, name: str
+) -> None:
+    Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
+    answer = as_viewer.get(f"{JOBS}/{SIM}/{name}").json()
+    assert answer == {name: None, "note": "Which jobs wait for which is not known."}

@@ -95,16 +95,24 @@ class Relative(serializers.Serializer[Any]):
     status = serializers.CharField(required=False, help_text="With include_status=true.")
 
 
-class Parents(serializers.Serializer[Any]):
-    """The jobs that a job waits for."""
+class Relatives(serializers.Serializer[Any]):
+    """What parents and children have in common."""
 
-    parents = Relative(many=True)
+    note = serializers.CharField(
+        required=False, help_text="What is not known of the dependencies in this experiment, if anything."
+    )
 
 
-class Children(serializers.Serializer[Any]):
-    """The jobs that wait for a job."""
+class Parents(Relatives):
+    """The jobs that a job waits for; null where the store does not tell."""
 
-    children = Relative(many=True)
+    parents = Relative(many=True, allow_null=True)
+
+
+class Children(Relatives):
+    """The jobs that wait for a job; null where the store does not tell."""
+
+    children = Relative(many=True, allow_null=True)
 
 
 class EtaItem(serializers.Serializer[Any]):
