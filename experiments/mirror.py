@@ -29,6 +29,7 @@ from experiments.autosubmit.store import (
 from experiments.models import Experiment, Run, Site
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
 from jobs.mirror import BATCH, fitted, sync
 
@@ -107,8 +108,8 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
 def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     if before["gone_at"] is not None:
         synced.new.append(expid)
-    elif before["description"] != after["description"]:
-        synced.described.append((expid, before["description"], after["description"]))
+    elif (old := mask_text(before["description"])) != after["description"]:
+        synced.described.append((expid, old, after["description"]))
 
 
 Owner = tuple[int | None, str]
@@ -168,7 +169,9 @@ def mark_gone(site: Site, expids: set[str]) -> list[str]:
 
 def _values(record: ExperimentRecord) -> dict[str, Any]:
     fields = (name for name in record.__dataclass_fields__ if name != "expid")
-    return fitted(Experiment, {name: getattr(record, name) for name in fields} | {"gone_at": None})
+    values = {name: getattr(record, name) for name in fields} | {"gone_at": None}
+    # An address of git in `model` may hold a password, and so may whatever somebody has typed.
+    return fitted(Experiment, {name: mask_text(v) if isinstance(v, str) else v for name, v in values.items()})
 
 
 def write(
