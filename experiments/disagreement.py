@@ -34,9 +34,11 @@ def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
     """
     if experiment.is_absent:
         return ""
-    if experiment.is_running:
-        return _unrecorded(experiment)
-    return "" if experiment.problem else _unfounded(experiment, finished_at)
+    found = [_unrecorded(experiment) if experiment.is_running else ""]
+    if not experiment.problem:
+        found.append("" if experiment.is_running else _unfounded(experiment, finished_at))
+        found.append(experiment.edges_note if experiment.are_edges_known else "")
+    return " ".join(filter(None, found))
 
 
 def _unrecorded(experiment: Experiment) -> str:

@@ -15,6 +15,7 @@ from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.access.teams import manages_all
+from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
 
@@ -52,8 +53,8 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
     Nothing more is checked of the role than that the grantor has it somewhere: each decision asks what they have then.
     """
     require_lending(grantor, origin)
-    starts_at = wanted.starts_at or timezone.now()
-    errors = _errors(wanted, grantor, starts_at)
+    starts_at, wrong_times = begin_and_errors(wanted.starts_at, wanted.ends_at)
+    errors = _errors(wanted, grantor, wrong_times, starts_at)
     if errors or wanted.grantee is None:
         refusal = Unacceptable(errors)
         trail.record("delegation.refused", origin=origin, subject=f"user {grantor}", message=str(refusal))
@@ -126,7 +127,9 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
     return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 
-def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, list[str]]:
+def _errors(
+    wanted: Wanted, grantor: User, wrong_times: dict[str, str], starts_at: datetime
+) -> dict[str, list[str]]:
     highest = policy.highest_role(grantor)
     if highest is None:  # and who has nothing learns nothing, such as the names of accounts
         return {"role": ["You have no role anywhere that you could lend."]}
@@ -134,7 +137,8 @@ def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, lis
         "grantee": _wrong_grantee(wanted.grantee, grantor),
         "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
-        "ends_at": _wrong_end(wanted.ends_at, max(starts_at, timezone.now())),
+        "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
+        **wrong_times,
         "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",
     }
     return {field: [text] for field, text in wrong.items() if text}
@@ -152,10 +156,8 @@ def _wrong_grantee(grantee: User | None, grantor: User) -> str:
     return "Somebody else: you have these rights." if grantee == grantor else ""
 
 
-def _wrong_end(ends_at: datetime, starts_at: datetime) -> str:
-    if ends_at <= starts_at:
-        return "It must end in the future, after its start."
-    is_too_long = ends_at > starts_at + timedelta(days=LONGEST_DAYS)
+def _too_long(length: timedelta) -> str:
+    is_too_long = length > timedelta(days=LONGEST_DAYS)
     return f"At most {LONGEST_DAYS} days. Lend again then, if that is still wanted." if is_too_long else ""
 
 

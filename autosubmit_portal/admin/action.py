@@ -15,12 +15,13 @@ from autosubmit_portal.admin import filters, output, presentation
 from autosubmit_portal.admin.actions import address_of_action, refusal_text
 from autosubmit_portal.admin.approval import ApprovalPages, what_waits
 from autosubmit_portal.admin.console import console
-from autosubmit_portal.admin.experiment import entries_of
+from autosubmit_portal.admin.experiment import newest_entries
 from autosubmit_portal.admin.request_pages import MOST_CHANGES
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.catalogue import CATALOGUE, Target
+from experiments.entries import entries_visible_to
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
 from experiments.runners import runner_for
@@ -110,7 +111,7 @@ class ActionAdmin(ApprovalPages):
             "most_changes": MOST_CHANGES,
             "again": again_address(request, obj),
             "forced": forced_address(request, obj),
-            "entries": entries_of(request, action_id=obj.pk),
+            "entries": newest_entries(request, entries_visible_to(request.user).filter(action_id=obj.pk)),
         }
 
     def get_urls(self) -> list[URLPattern]:

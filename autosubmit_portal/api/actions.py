@@ -22,7 +22,7 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.fields import Query
-from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer, whole_characters
+from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer
 from autosubmit_portal.api.lookup import find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
@@ -41,6 +41,7 @@ from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import ACTIVE_STATES, Action
 from experiments.runners import Runner, runner_for
+from jobs.autosubmit.characters import first_character, whole_characters
 
 PIECE_BYTES = 65_536
 
@@ -219,6 +220,7 @@ class OutputPart:
         if self.step >= len(action.command):
             raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
         offset: int = query["offset"]
+        self.is_from_end = offset < 0
         size = self._read(0, 0)[1]
         self.offset = max(0, size + offset) if offset < 0 else offset
 
@@ -227,12 +229,13 @@ class OutputPart:
         ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
         is_last = self.offset + len(found) >= size
-        text, length = whole_characters(found, is_final=ended and is_last)
-        next_offset = self.offset + length
+        skipped = first_character(found) if self.is_from_end else 0  # it may point into a character
+        text, length = whole_characters(found[skipped:], is_final=ended and is_last)
+        next_offset = self.offset + skipped + length
         return {
             "step": self.step,
             "steps": len(self.action.command),
-            "offset": self.offset,
+            "offset": self.offset + skipped,
             "next_offset": next_offset,
             "size": size,
             "text": text,

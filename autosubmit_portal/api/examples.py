@@ -44,6 +44,8 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "branch": "main",
     "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",
+    "are_edges_known": True,
+    "edges_note": "",
     "gone_at": None,
 }
 PAGE = {
@@ -232,7 +234,7 @@ DRY_RUN: dict[str, Any] = {
             "--noplot",
             "a000",
             "--status_final=READY",
-            "--filter_status=FAILED",
+            "--list=a000_20000101_fc0_2_SIM",
         ]
     ],
     "unix_name": "",

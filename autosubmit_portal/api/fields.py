@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,10 +13,15 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
+from jobs.autosubmit.start_dates import period_of
 
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
-RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
+INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
 LONGEST_LIST = 2000
 
 
@@ -26,6 +31,10 @@ class InstantField(serializers.DateTimeField):
     def to_internal_value(self, value: Any) -> Any:
         """Read a time; the `+` of an offset that was not encoded arrives as a blank."""
         read = BLANK_BEFORE_OFFSET.sub(r"+\1", value) if isinstance(value, str) else value
+        if isinstance(read, str) and not INSTANT.fullmatch(
+            read
+        ):  # the parser behind also takes weeks, and digits alone
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+hh:mm|-hh:mm|Z]")
         return super().to_internal_value(read)
 
     def to_representation(self, value: datetime) -> str:
@@ -114,15 +123,15 @@ class NamesField(serializers.CharField):
         return names
 
 
-class DaysField(NamesField):
-    """Days separated by commas, as YYYYMMDD or YYYY-MM-DD."""
+class StartDatesField(NamesField):
+    """Start dates separated by commas, as YYYYMMDD or YYYY-MM-DD, with an hour or a minute where they have one."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Read the days."""
+        """Read each as the period that it means."""
         try:
-            return [date.fromisoformat(name) for name in super().to_internal_value(data)]
-        except ValueError:
-            raise serializers.ValidationError("Write days as YYYYMMDD or YYYY-MM-DD.") from None
+            return [period_of(name) for name in super().to_internal_value(data)]
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
 
 class RangesField(serializers.CharField):

@@ -1,6 +1,5 @@
 """What the API reads and writes: JSON by default, pages for browsers, and text, JSON lines and CSV where they help."""
 
-import codecs
 import csv
 import io
 import json
@@ -150,13 +149,6 @@ class PortalView(APIView):
 
     renderer_classes: tuple[type[BaseRenderer], ...] = (FastJSONRenderer, PageRenderer)
     parser_classes = (JSONBodyParser,)
-
-
-def whole_characters(data: bytes, *, is_final: bool) -> tuple[str, int]:
-    """Return the whole characters at the beginning of `data` and how many bytes they are."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(data, final=is_final)
-    return text, len(data) - len(decoder.getstate()[0])
 
 
 def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

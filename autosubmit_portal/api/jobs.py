@@ -1,13 +1,13 @@
 """Routes of jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from itertools import repeat
 from typing import Any
 
-from django.db.models import QuerySet, TextField, Value
-from django.db.models.functions import Cast, Left, NullIf
+from django.db.models import Case, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left, NullIf, Replace, Substr
+from django.db.models.lookups import Exact
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -37,12 +37,17 @@ from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
 from experiments.logs import logs_of_job
 from experiments.models import Experiment, Run
+from jobs.autosubmit.start_dates import written
 from jobs.models import Job
 
-# The fields of a job in a list that are no columns as they are. The day is cut out of the text that the database makes
-# of it: reading ten thousand points in time takes longer than all the rest.
+# The fields of a job in a list that are no columns as they are. The date is cut out of the text that the database makes
+# of it, its hour only where it has one: reading ten thousand points in time takes longer than all the rest.
+_DATE = Cast("date", TextField())
 COLUMNS: dict[str, Any] = {
-    "date": Left(Cast("date", TextField()), len("2000-01-01")),
+    "date": Case(
+        When(Exact(Substr(_DATE, 12, 5), Value("00:00")), then=Left(_DATE, len("2000-01-01"))),
+        default=Replace(Left(_DATE, len("2000-01-01 12:00")), Value(" "), Value("T")),
+    ),
     "out_path_local": "out_log",
     "err_path_local": "err_log",
     "out_path_remote": "out_log_remote",
@@ -156,14 +161,16 @@ class JobView(MirroredView, RevalidatedView):
 class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
-    def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
-        """Return the jobs at the other ends of the edges of a job, by name."""
+    def relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+        """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
-        return [dict(zip(names, row, strict=False)) for row in found]
+        jobs = [dict(zip(names, row, strict=False)) for row in found]
+        note = {"note": experiment.edges_note} if experiment.edges_note else {}
+        return Response({title: jobs if experiment.are_edges_known else None, **note})
 
 
 class ParentsView(RelativesView):
@@ -178,7 +185,7 @@ class ParentsView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that this one waits for."""
-        return Response({"parents": self.relatives(request, expid, job, "child_edges__child")})
+        return self.relatives(request, expid, job, "child_edges__child", "parents")
 
 
 class ChildrenView(RelativesView):
@@ -193,7 +200,7 @@ class ChildrenView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that wait for this one."""
-        return Response({"children": self.relatives(request, expid, job, "parent_edges__parent")})
+        return self.relatives(request, expid, job, "parent_edges__parent", "children")
 
 
 def _kind(query: Mapping[str, Any]) -> ActionKind:
@@ -244,7 +251,7 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "name": job.name,
         "status": job.status,
         "section": job.section or None,
-        "date": _day(job.date, "%Y%m%d"),
+        "date": written(job.date) if job.date else None,
         "member": job.member or None,
         "chunk": job.chunk,
         "split": job.split,
@@ -265,10 +272,6 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "fail_count": job.fail_count,
     }
-
-
-def _day(date: datetime | None, form: str) -> str | None:
-    return date.strftime(form) if date else None
 
 
 def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:

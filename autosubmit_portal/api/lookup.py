@@ -18,11 +18,14 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
-from experiments.models.experiment import ExperimentQuerySet
+from experiments.models.experiment import ExperimentQuerySet, meant_by_name
 from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
-_OF_MIRROR = ("expid", "site__slug", "site__home", "site__configuration", *MARKS)
+_OF_MIRROR = (
+    *("expid", "gone_at", "site__slug", "site__home", "site__configuration"),
+    *("are_edges_known", "edges_note", *MARKS),
+)
 
 
 def _called(expid: str) -> ExperimentQuerySet:
@@ -49,6 +52,8 @@ def find_experiment(
     request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment; at the only site that has it when none is named.
+
+    Where an expid was given again it is the one that is present; one that is gone is found while no other has its name.
 
     `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
     when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
@@ -85,7 +90,7 @@ def _only(
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
     at_site = [found for found in called(expid) if site in (None, found.site.slug)]
-    found = _seen(request.user, at_site, showing)
+    found = meant_by_name(_seen(request.user, at_site, showing))
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:

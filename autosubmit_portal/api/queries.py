@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from autosubmit_portal.api.fields import (
-    DaysField,
     DryRunField,
     InstantField,
     NamesField,
     Query,
     RangesField,
+    StartDatesField,
     choice,
     flag,
 )
@@ -202,7 +202,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     status = NamesField("The status.", sorted(STATUSES))
     section = NamesField("The section, exactly.")
     member = NamesField("The member, exactly.")
-    date = DaysField("The start date, as YYYYMMDD or YYYY-MM-DD.")
+    date = StartDatesField("The start date, as YYYYMMDD or YYYY-MM-DD.")
     chunk = RangesField("The chunk.")
     split = RangesField("The split.")
     platform = text(f"The platform. {WILDCARDS}")

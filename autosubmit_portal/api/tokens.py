@@ -1,5 +1,7 @@
 """Routes of API tokens."""
 
+from http import HTTPStatus
+
 from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -101,9 +103,19 @@ class VerifyTokenView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """Answer who the token or the session acts as, as Autosubmit API does; a token that is not good gets a 401."""
+        """Answer who the token or the session acts as, as Autosubmit API does.
+
+        A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
+        """
         Query.of(request)
         return Response({"authenticated": True, "user": actor_of(request).get_username()})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Say who it is not, where clients of Autosubmit API look for that."""
+        response = super().handle_exception(exc)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.data |= {"authenticated": False, "user": None}
+        return response
 
 
 def _token_of(request: Request) -> ApiToken | None:

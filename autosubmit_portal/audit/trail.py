@@ -3,9 +3,11 @@
 import ipaddress
 import math
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Field
 from django.utils import timezone
 
 from autosubmit_portal.audit import chain, syslog
@@ -48,9 +50,33 @@ def record(
         place = chain.next_place()
         values["id"] = place.id
         digest = chain.digest_of(values, place.previous)
-        entry = AuditEntry.objects.create(**values, previous=place.previous, digest=digest)
+        entry = AuditEntry(**values, previous=place.previous, digest=digest)
+        _insert(entry)
+        entry._state.adding, entry._state.db = False, connection.alias
         syslog.forward(entry)
     return entry
+
+
+def _insert(entry: AuditEntry) -> None:
+    """Insert an entry; on PostgreSQL together with the COMMIT, if that comes next: nobody waits for two answers."""
+    sql, columns = _statement()
+    params = [column.get_db_prep_save(getattr(entry, column.attname), connection) for column in columns]
+    execute_last = getattr(connection, "execute_last", None)
+    if execute_last:
+        execute_last(sql, params)
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+@cache
+def _statement() -> tuple[str, tuple["Field[Any, Any]", ...]]:
+    """Return what inserts an entry, and its columns in the order of the values."""
+    columns = AuditEntry._meta.concrete_fields
+    names = ", ".join(f'"{column.column}"' for column in columns)
+    values = ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO {AuditEntry._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608 # our own names
+    return sql, tuple(columns)
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

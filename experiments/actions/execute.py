@@ -11,6 +11,7 @@ from autosubmit_portal.workers import drain
 from experiments import mirror
 from experiments.actions import queue
 from experiments.actions.accounts import account_changed
+from experiments.actions.choice import choice_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.recheck import absence_of, may_not_start
@@ -64,9 +65,8 @@ def _reason_against(action: Action) -> str | None:
     if action.catalogue_kind.may_be_late:
         return absence_of(action)
     mirror.adopt(action.site, action.expid)
-    return action.catalogue_kind.obstacle(
-        Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    )
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.obstacle(experiment) or choice_changed(action, experiment)
 
 
 def _look_on(action: Action) -> None:

@@ -133,10 +133,14 @@ def _give_to_teams(action: Action, experiment: Experiment) -> None:
 
 
 def _mirrored(action: Action, expid: str) -> Experiment | None:
-    """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending."""
+    """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending.
+
+    An action stays with its experiment, also when another one has the expid meanwhile.
+    """
     try:
         if expid:
-            return mirror.adopt(action.site, expid) or action.experiment
+            adopted = mirror.adopt(action.site, expid)
+            return action.experiment or adopted
     except Exception:
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment

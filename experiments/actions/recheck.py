@@ -80,12 +80,20 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
-        mirror.look_whose_folder(action.experiment)
+        mirror.recognise(action.experiment)  # the right may be that of the owner
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
 
 
 def absence_of(action: Action) -> str:
-    """Return why the experiment of an action has no folder in its store, by a fresh look; blank if it has one."""
+    """Return why the experiment of an action is not there to be acted on, by a fresh look; blank if it is.
+
+    It may have no folder, or be gone, and another one may have its name.
+    """
+    if action.experiment and not mirror.recognise(action.experiment):
+        return (
+            f"The experiment that was called {action.expid} is gone from the store. "
+            "Whatever has its name now is another one: ask anew if that is meant."
+        )
     absence = mirror.absence(action.experiment) if action.experiment else ""
     return preconditions.absent(action.expid, absence) if absence else ""
 

@@ -21,6 +21,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
 from experiments.actions.accounts import unix_name_for
+from experiments.actions.choice import written_out
 from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
 from experiments.actions.parameters import CREDENTIALS, validated
@@ -164,7 +165,7 @@ def _first_or_new(request: Request) -> Action:
 
 
 def _first(request: Request) -> Action | None:
-    return first_action(request.actor, request.key) if request.key else None
+    return first_action(request.actor, request.key, request.experiment) if request.key else None
 
 
 def _permitted(request: Request) -> Request:
@@ -194,7 +195,8 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
-    return request.kind.command_lines(request.site.autosubmit, request.expid, parameters), parameters
+    told = written_out(request.kind, request.experiment, parameters)
+    return request.kind.command_lines(request.site.autosubmit, request.expid, told), parameters
 
 
 def _require_reason(request: Request, parameters: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def _holders(table: str) -> list[tuple[Device, int]]:
     return [
         (_device(words[5]), int(words[4]))
         for words in fields
-        if len(words) >= 6 and words[1] == "FLOCK" and words[3] == "WRITE" and words[4].isdigit()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[3] == "WRITE" and words[4].isdecimal()
     ]
 
 

@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 _CREATED = re.compile(r"^Experiment ([a-z0-9]{4,}) created$", re.MULTILINE)
 _CHANGED = re.compile(r"CHANGED:? job:? '?([^\s']+)'? status to:? (\w+)")
 _HEADER = re.compile(r"^ *\[(CRITICAL|ERROR|WARNING)\] ?", re.MULTILINE)
-_CODE = re.compile(r"\[eCode=(\d+)\]")
+_CODE = re.compile(r"\[eCode=([0-9]{1,9})\]")
 _ARGUMENT_ERROR = re.compile(r"^(?:[\w ]+: )?error: (.+)$", re.MULTILINE)
 _USAGE = "usage: autosubmit"
 _MORE_INFO = "More info at https://"

@@ -17,6 +17,10 @@ MAX_DEPTH = 50
 MAX_VALUES = 200_000
 
 
+MOST_DIGITS = 1000
+"""Of a number. Python itself writes none of more than 4,300 digits."""
+
+
 class BadData(Exception):
     """A text is not YAML or JSON that is read here; the text says why and, where it can, in which line."""
 
@@ -29,6 +33,8 @@ class _Loader(yaml.CSafeLoader):
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node)).replace("_", "").lower()
+    if len(text) > MOST_DIGITS:
+        raise ValueError(text)
     base = {"0b": 2, "0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10)
     return int(text, base)
 

@@ -18,16 +18,16 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePath
 from typing import IO, Protocol
 
 from jobs.autosubmit.compressed import SUFFIXES, unpacked, unpacked_size
 from jobs.autosubmit.inside import LeadsOutside, files_inside, open_inside
 from jobs.autosubmit.secrets import covered
+from jobs.autosubmit.values import moment
 
 BLOCK_BYTES = 256 * 1024
-_YEAR_9999 = 253_402_300_799
 _STAMP = re.compile(r"^\d{8}_\d{6}_")
 _OUTPUT_WORDS = r"(?P<kind>out|err)(?:(?:_attempt_|\.)(?P<attempt>[0-9]{1,9}))?"
 _OUTPUT = re.compile(rf"(?:^|\.)(?:(?P<stamp>[0-9]{{14}})\.)?{_OUTPUT_WORDS}$")
@@ -259,7 +259,7 @@ def _files(
             name=name,
             kind=kind_of(_plain(name)),
             size=status.st_size,
-            modified_at=datetime.fromtimestamp(min(max(0, status.st_mtime), _YEAR_9999), UTC),
+            modified_at=moment(status.st_mtime),
             is_compressed=_plain(name) != name,
         )
         for name, status in found.items()

@@ -1,8 +1,11 @@
 """Single values out of a store, where anything may stand: made into text and numbers that every database takes."""
 
+from datetime import UTC, datetime
+
 LONGEST_TEXT = 1000
 LARGEST_NUMBER = 2**31 - 1
 LARGEST_ID = 2**63 - 1
+YEAR_9999 = 253_402_300_799
 
 
 def text(value: object, longest: int = LONGEST_TEXT) -> str:
@@ -43,3 +46,8 @@ def count(value: object) -> int:
 def identifier(value: object) -> int | None:
     """Return the number that a platform gave a job; None for 0, by which Autosubmit says that it has none yet."""
     return number(value, LARGEST_ID) or None
+
+
+def moment(seconds: float) -> datetime:
+    """Return a number of seconds since 1970 as a moment; the first or the last one there is for what is beyond."""
+    return datetime.fromtimestamp(min(max(0.0, seconds), YEAR_9999), UTC)

@@ -1,7 +1,7 @@
 """Rights that are lent: what a colleague may do with them, what they may not, and how they end."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -259,6 +259,8 @@ def test_who_lends_is_in_the_trail(operator: User, colleague: User, ready: Exper
         ({"ends_at": timezone.now() + 91 * DAY}, "ends_at"),
         ({"ends_at": timezone.now() - DAY}, "ends_at"),
         ({"starts_at": timezone.now() + 2 * DAY}, "ends_at"),
+        ({"starts_at": timezone.now() - timedelta(hours=1)}, "starts_at"),
+        ({"starts_at": timezone.now() - 100 * DAY}, "starts_at"),
         ({"reason": " "}, "reason"),
     ],
 )
@@ -269,6 +271,19 @@ def test_what_may_not_be_lent_is_refused_and_recorded(
         delegate(wanted(colleague, **wrong), grantor=operator, origin=origin(operator))
     assert refusal.value.errors.keys() == {field}
     assert AuditEntry.objects.filter(event="delegation.refused").exists()
+
+
+def test_what_began_a_moment_ago_begins_now(operator: User, colleague: User) -> None:
+    asked = timezone.now() - timedelta(seconds=70)
+    made = delegate(wanted(colleague, starts_at=asked), grantor=operator, origin=origin(operator))
+    assert made.starts_at > asked + timedelta(seconds=60)
+
+
+def test_the_last_hour_of_all_is_no_failure(operator: User, colleague: User) -> None:
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    times = {"starts_at": last, "ends_at": last + timedelta(minutes=1)}
+    made = delegate(wanted(colleague, **times), grantor=operator, origin=origin(operator))
+    assert made.starts_at == last
 
 
 def test_a_limited_credential_lends_nothing(operator: User, colleague: User) -> None:

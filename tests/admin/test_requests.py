@@ -71,7 +71,7 @@ def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, 
 def test_an_address_fills_the_form(as_operator: Client, job: Job) -> None:
     address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
     shown = commands_in(as_operator.get(address, {"status": "READY", "filter_status": ["FAILED", "WAITING"]}))
-    assert shown[0].endswith("--status_final=READY '--filter_status=FAILED WAITING'")
+    assert shown[0].endswith("--status_final=READY '--list=a000_SIM a000_POST'")
     assert Action.objects.count() == 0
 
 

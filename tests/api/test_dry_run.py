@@ -59,6 +59,8 @@ def test_every_kind_answers_its_commands_and_changes_nothing(
     site = chain.site.autosubmit
     expid = "" if kind == "create" else "a000"
     parameters = BODIES.get(kind, {})
+    if kind == "set_status":  # a filter is told by names
+        parameters = {"status": "READY", "jobs": ["a000_A"]}
     assert answer.json()["command"] == CATALOGUE[kind].command_lines(site, expid, parameters)
     assert list(Job.objects.values_list("name", "status")) == before
     assert not Action.objects.exists()
@@ -93,7 +95,7 @@ def test_a_kind_whose_changes_nobody_can_foretell_says_null(
     ("body", "warning"),
     [
         ({"filter_section": ["NOPE"]}, "filter_section: no job is of section NOPE."),
-        ({"filter_status": ["UNKNOWN"]}, "filter_status: no job is loaded as UNKNOWN."),
+        ({"filter_status": ["UNKNOWN"]}, "filter_status: no job is UNKNOWN."),
         (
             {"filter_chunks": "[ 19990101 [ fc0 [1] ] ]"},
             "filter_chunks: no job has date 19990101, member FC0",
@@ -101,12 +103,13 @@ def test_a_kind_whose_changes_nobody_can_foretell_says_null(
     ],
     ids=str,
 )
-def test_a_filter_that_matches_nothing_is_warned_about(
+def test_a_filter_that_means_no_job_is_refused_with_what_is_unknown(
     as_operator: APIClient, chain: Experiment, body: dict[str, Any], warning: str
 ) -> None:
     answer = as_operator.patch(f"{JOBS}?status=READY&dry_run=true", body, format="json")
-    assert (answer.status_code, answer.json()["changes"]) == (200, [])
-    assert answer.json()["warnings"][0].startswith(warning)
+    ((field, (told,)),) = answer.json()["errors"].items()
+    assert (answer.status_code, field) == (400, *body)
+    assert told.startswith(warning)
 
 
 @pytest.mark.parametrize("text", ["[ 20000101 ]", "[[[[[[[[1]]]]]]]]", "[ 20000101 [ fc0 [a-b] ] ]"])

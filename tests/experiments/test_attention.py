@@ -14,7 +14,7 @@ from experiments import site_mirror
 from experiments.autosubmit import store as store_module
 from experiments.autosubmit.liveness import Locks
 from experiments.autosubmit.store import Store
-from experiments.mirror import write
+from experiments.mirror import Content, read
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories
@@ -170,11 +170,11 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The experiments in the order in which the mirror tried to read them."""
     tried: list[str] = []
 
-    def counting(experiment: Experiment, *details: Any, **guard: Any) -> None:
-        tried.append(experiment.expid)
-        write(experiment, *details, **guard)
+    def counting(store: Store, expid: str, *cached: Any, **keeps: Any) -> Content:
+        tried.append(expid)
+        return read(store, expid, *cached, **keeps)
 
-    monkeypatch.setattr(site_mirror, "write", counting)
+    monkeypatch.setattr(site_mirror, "read", counting)
     return tried
 
 

@@ -81,6 +81,10 @@ class ExperimentDetail(ExperimentItem):
     owner_note = serializers.CharField(
         help_text="What to know of the owner: that the folder is not of the `user`, say; blank if all is well."
     )
+    are_edges_known = serializers.BooleanField(help_text="Whether the store tells which jobs wait for which.")
+    edges_note = serializers.CharField(
+        help_text="What is not known of the dependencies between its jobs; blank if all is well."
+    )
     recorded_status = TextOrNullField(
         help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."
     )

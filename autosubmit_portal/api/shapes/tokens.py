@@ -70,5 +70,5 @@ class TokenBody(serializers.Serializer[Any]):
 class Identity(serializers.Serializer[Any]):
     """Who asks."""
 
-    authenticated = serializers.BooleanField(help_text="Always true: everybody else gets a 401.")
+    authenticated = serializers.BooleanField(help_text="True; the 401 of everybody else says false.")
     user = serializers.CharField(help_text="The name of the account.")

@@ -136,6 +136,7 @@ def test_what_the_last_command_was_is_no_configuration(folder: Path) -> None:
         "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{LAUGHS.replace('_', a)}]\n" for a, b in PAIRS),
         "a: &a {k: 1}\n" + "".join(f"{b}: &{b} {{<<: [{LAUGHS.replace('_', a)}]}}\n" for a, b in PAIRS),
         "a: " + "1" * 5000,
+        "a: 0x" + "f" * 5000,
         "a: \x00",
         "JOBS: {SIM: {FOR: {}}}\nA: {FOR: {NAME: []}}",
         "JOBS: {SIM: {FOR: {NAME: [a, b], X: [1]}}}",
