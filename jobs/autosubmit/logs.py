@@ -112,7 +112,8 @@ class Log:
 
         Secrets are covered, with as many `*`.
         """
-        return covered(self._unpacked_blocks if self._suffix else self._plain_blocks, start, end)
+        read = self._unpacked_blocks if self._suffix else self._plain_blocks
+        return covered(read, start, min(end, self.size))
 
     def _plain_blocks(self, start: int, end: int) -> Iterator[bytes]:
         while start < end and (block := os.pread(self._file.fileno(), min(BLOCK_BYTES, end - start), start)):

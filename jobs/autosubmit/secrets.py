@@ -133,6 +133,8 @@ def covered(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -
 
     A part of a secret is hidden as well: what stands up to CONTEXT_BYTES before and after is looked at, too.
     """
+    if start >= end:
+        return
     window, position = b"", max(0, start - CONTEXT_BYTES)
     for block in chain(read(position, end + CONTEXT_BYTES), [b""]):
         window += block
