@@ -179,8 +179,8 @@ def queue(evidence: Evidence) -> Iterator[Finding]:
 
 
 def oldest_queued() -> dict[str, datetime]:
-    """Return since when the oldest queued action of each queue waits."""
-    queued = Action.objects.with_queued_at().filter(state=State.QUEUED).values_list("site__queue")
+    """Return since when the oldest queued action of each queue waits that was not told what it waits for."""
+    queued = Action.objects.with_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 

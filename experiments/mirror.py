@@ -123,6 +123,16 @@ def absence(experiment: Experiment) -> str:
         return ""
 
 
+def look_alive(experiment: Experiment) -> None:
+    """Look only whether the run of an experiment lives; nothing is changed if nobody can tell."""
+    try:
+        store = store_of(experiment.site)
+    except BrokenStore:
+        return
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def store_of(site: Site) -> Store:
     """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
     return locate(site.home_folder, site.configuration_file)
@@ -272,6 +282,11 @@ def _before(experiment: Experiment) -> outside.Before:
     return outside.Before(*locked.get(pk=experiment.pk))
 
 
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
@@ -297,7 +312,12 @@ def _seen_edges(difference: Difference) -> dict[str, Any]:
 
 
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
-    return {"is_running": alive.is_running, "evidence": alive.evidence}
+    return {
+        "is_running": alive.is_running,
+        "evidence": alive.evidence[:300],
+        "ignores_interrupt": alive.ignores_interrupt,
+        "locked_by": alive.locked_by,
+    }
 
 
 def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:

@@ -381,6 +381,7 @@ SITE = {
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
     "run_as": "service",
+    "most_commands": None,
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }

@@ -11,8 +11,8 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.teams import add_experiment
 from autosubmit_portal.audit import trail
 from experiments import mirror
-from experiments.actions import queue
 from experiments.actions.preview import would_be_changes
+from experiments.actions.slots import send_next
 from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue import Target
@@ -113,8 +113,8 @@ def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
         )
         if ended and experiment and action.catalogue_kind.target is Target.SITE:
             _give_to_teams(action, experiment)
-    if ended and action.catalogue_kind.target is Target.SITE:
-        _send_next_creation(action)
+    if ended:
+        send_next(action.site)
 
 
 def _give_to_teams(action: Action, experiment: Experiment) -> None:
@@ -144,11 +144,3 @@ def _mirrored(action: Action, expid: str) -> Experiment | None:
     except Exception:
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment
-
-
-def _send_next_creation(action: Action) -> None:
-    waiting = (
-        Action.objects.filter(site=action.site, experiment=None, state=State.QUEUED).order_by("pk").first()
-    )
-    if waiting:
-        queue.send(waiting)

@@ -123,6 +123,13 @@ def obstacle(request: Request) -> Conflict | None:
     return None
 
 
+def foreseen(request: Request) -> str:
+    """Say why the action will not do what it is for, as far as the mirror knows; raises InvalidParameters."""
+    parameters = validated(request.kind, request.parameters)
+    experiment: Any = request.experiment
+    return request.kind.foresees(experiment, parameters) if experiment else ""
+
+
 def record_refusal(request: Request, refusal: Exception) -> None:
     """Record that a request was refused, and why."""
     trail.record(
@@ -290,6 +297,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 command=command,
                 unix_name=request.unix_name(),
                 may_overtake=request.kind.may_overtake,
+                is_forced=request.kind.forces(parameters),
                 is_dry_run=request.kind.is_dry_run,
                 **_waits(request),
             )
@@ -300,7 +308,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
         if request.experiment is None and request.key is None:
             raise
-        raise _beaten(request) from error
+        raise _beaten(request, parameters) from error
     return action
 
 
@@ -331,11 +339,13 @@ def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:
     }
 
 
-def _beaten(request: Request) -> Conflict:
+def _beaten(request: Request, parameters: Mapping[str, Any]) -> Conflict:
     """Say what was faster: another action on the experiment, or the same request."""
     if request.experiment is None:
         return Conflict("The same request is being answered at this moment. Ask again.")
     active = Action.objects.active().filter(
         experiment=request.experiment, may_overtake=request.kind.may_overtake
     )
+    if request.kind.may_overtake:
+        active = active.filter(kind=request.kind.name, is_forced=request.kind.forces(parameters))
     return _in_the_way(request.experiment, active.values_list("pk", flat=True).first())

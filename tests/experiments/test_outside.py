@@ -1,6 +1,5 @@
 """What somebody does outside of the portal stands in the trail, once, and nothing else does."""
 
-import fcntl
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.experiments.small_stores import (
     write_jobs,
     write_pickle,
 )
+from tests.lock_holders import running
 from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
@@ -124,8 +124,7 @@ def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(
 
 
 def test_what_a_run_changes_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         watcher.look()
         write_pickle(store, "a000", RUNNING)
         watcher.look()

@@ -52,7 +52,7 @@ class ActionItem(serializers.Serializer[Action]):
     started_at = InstantField(allow_null=True)
     ended_at = InstantField(allow_null=True)
     exit_status = serializers.IntegerField(allow_null=True)
-    message = serializers.CharField(help_text="What came of it, in one sentence.")
+    message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The jobs that the command changed, each as [name, new status].",
