@@ -61,7 +61,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_default")}),
         ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
-        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "disabled_kinds")}),
+        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "disabled_kinds")}),
         ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}

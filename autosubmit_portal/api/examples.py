@@ -97,6 +97,7 @@ JOB = {
     "start": "2026-11-24T09:30:00+00:00",
     "finish": None,
     "wallclock": "01:30",
+    "planned": [],
     "last_wrapper": None,
     "site": "local",
     "expid": "a000",
@@ -381,6 +382,7 @@ SITE = {
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
     "run_as": "service",
+    "most_commands": None,
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }
@@ -442,7 +444,19 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    (
+        "database",
+        "migrations",
+        "trail",
+        "broker",
+        "workers",
+        "queue",
+        "mirror",
+        "sites",
+        "program",
+        "disk",
+        "files",
+    ),
     "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}

@@ -22,6 +22,7 @@ from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.actions.request import (
     Request,
     dry_run_of,
+    foreseen,
     preview_action,
     record_refusal,
     request_action,
@@ -223,5 +224,5 @@ def preview(request: Request) -> dict[str, Any]:
         "would_lose": would_lose(request),
         "changes": [asdict(change) for change in effect.changes] if effect else None,
         "children": [{"job": row.name, "status": row.status} for row in effect.children] if effect else [],
-        "warnings": list(effect.warnings) if effect else [],
+        "warnings": [*filter(None, [foreseen(request)]), *(effect.warnings if effect else [])],
     }

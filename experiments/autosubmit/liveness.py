@@ -14,6 +14,7 @@ import os
 import platform
 import pwd
 import re
+import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ _PAGE_BYTES = 4000
 # `python -E -s -m autosubmit.scripts.autosubmit`: the program is among the first words.
 _PROGRAM_WITHIN, _MODULE = 6, "autosubmit.scripts.autosubmit"
 _REAL_UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
+_IGNORED = re.compile(r"^SigIgn:\s*([0-9a-f]+)", re.MULTILINE)
 # To Autosubmit the account of this name owns everything.
 _SUPERUSER, _ADMINISTRATOR = 0, "eadmin"
 
@@ -43,6 +45,11 @@ class Liveness:
     pid: int | None
     evidence: str
     locked_by: str = ""
+
+    @property
+    def ignores_interrupt(self) -> bool:
+        """Whether the run ignores SIGINT, by which `autosubmit stop` ends it, as what a shell started with `&` does."""
+        return self.is_running and self.pid is not None and _ignores(self.pid, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -138,11 +145,7 @@ def _uid_of(pid: int) -> int | None:
     Not the owner of `/proc/<pid>`, which is root for a process that forbids to be dumped, nor the effective uid, which
     is that of the owner of a program that is setuid, with any command line.
     """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    found = _REAL_UID.search(status)
+    found = _REAL_UID.search(_status_of(pid))
     return int(found[1]) if found else None
 
 
@@ -161,6 +164,20 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _status_of(pid: int) -> str:
+    """Return what the kernel tells of a process; blank if it cannot be seen."""
+    try:
+        return Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Answer whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
+    masks = [int(mask, 16) for mask in _IGNORED.findall(_status_of(pid))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _holders(table: str) -> list[tuple[Device, int]]:

@@ -9,7 +9,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import dropwhile, takewhile
 
 MAX_MESSAGE = 1000
@@ -42,12 +42,18 @@ _NO_REASON = ("This file and the correctness", "[SQL:", "[parameters:", "(Backgr
 _IN_USE = "Another Autosubmit instance using the experiment"
 _INTERRUPTED = ("Interrupt signal received", "will interrupt at the next safe occasion")
 
+_ACTIVE = "active jobs"
+_NOT_FORETOLD = (
+    "Autosubmit tells nothing in advance while jobs are active on their platform, also with force. "
+    "The preview of the portal does (dry_run=true)."
+)
+
 # What to do about it, by a piece of the reason that Autosubmit gives.
 _REMEDIES = {
     _IN_USE: "Wait until the other command has ended, or stop the run, then try again.",
     "couldn't load the workflow graph": "There is no job list that can be read. Generate it first.",
     "job_list, backup couldn't be restored": "There is no job list that can be read. Generate it first.",
-    "active jobs": "Some jobs are still active on their platform. Use force to cancel them first.",
+    _ACTIVE: "Some jobs are still active on their platform. Use force to cancel them first.",
     "Experiment does not exist": "Check the name, and that its folder was not removed.",
     "do not own": "Only the owner of the experiment's folder may do this. Run the portal's worker as that account.",
     "argument list": "Check the command in the action, and the version of Autosubmit.",
@@ -117,6 +123,12 @@ def read_outcome(command: str, exit_status: int, text: str) -> Outcome:
     if exit_status == 0:
         return _SUCCESSES.get(command, _done)(text)
     return Outcome(False, _failure(command, exit_status, text))
+
+
+def dry_run_refused(outcome: Outcome) -> Outcome:
+    """Return the outcome of a dry run without the advice that helps only who saves: force does nothing here."""
+    is_advised = not outcome.succeeded and _ACTIVE in outcome.message
+    return replace(outcome, message=_NOT_FORETOLD) if is_advised else outcome
 
 
 def _blocks(text: str) -> list[str]:

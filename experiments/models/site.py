@@ -107,6 +107,14 @@ class Site(models.Model):
         blank=True,
         help_text="Action kinds that nobody may request here.",
     )
+    most_commands = models.PositiveSmallIntegerField(
+        "commands at a time",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many commands run here at the same time; blank: as many as the host of the workers has "
+        "processors. Runs count while they start. Stops wait for none.",
+    )
     run_as = models.CharField(
         max_length=10,
         choices=RunAs,

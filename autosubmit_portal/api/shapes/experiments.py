@@ -139,6 +139,10 @@ class SiteItem(serializers.Serializer[Site]):
         help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
     )
     is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    most_commands = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many commands run there at the same time; null: as many as its workers have processors.",
+    )
     run_as = serializers.ChoiceField(
         choices=RunAs.values,
         help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",
