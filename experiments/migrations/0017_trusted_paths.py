@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0013_locked_by'),
+        ('experiments', '0016_plans_of_jobs'),
     ]
 
     operations = [
