@@ -20,6 +20,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
+from autosubmit_portal.audit import triggers
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
 from experiments.models import Action, Site, State
@@ -131,6 +132,13 @@ def _is_migrated() -> bool:
     """Answer whether no migration is missing; true once is true for the life of a process."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def trail(evidence: Evidence) -> Iterator[Finding]:
+    """Look whether the database itself still refuses changes of the audit trail."""
+    for name in triggers.missing():
+        text = f"The trigger {name} of the audit trail is missing, switched off or another one."
+        yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
@@ -245,7 +253,7 @@ def files(evidence: Evidence) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     check.__name__: check
-    for check in (database, migrations, broker, workers, queue, mirror, sites, program, disk, files)
+    for check in (database, migrations, trail, broker, workers, queue, mirror, sites, program, disk, files)
 }
 
 

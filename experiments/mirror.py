@@ -15,6 +15,7 @@ from django.utils import timezone
 from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
     NO_OWNER,
     BrokenStore,
@@ -224,6 +225,7 @@ def write(
     in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
     read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
     """
+    plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
     with transaction.atomic():
         before = _before(experiment)
         guard()
@@ -240,6 +242,7 @@ def write(
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
             **_seen_edges(difference),
+            **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",

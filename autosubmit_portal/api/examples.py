@@ -97,6 +97,7 @@ JOB = {
     "start": "2026-11-24T09:30:00+00:00",
     "finish": None,
     "wallclock": "01:30",
+    "planned": [],
     "last_wrapper": None,
     "site": "local",
     "expid": "a000",
@@ -443,7 +444,19 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    (
+        "database",
+        "migrations",
+        "trail",
+        "broker",
+        "workers",
+        "queue",
+        "mirror",
+        "sites",
+        "program",
+        "disk",
+        "files",
+    ),
     "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}

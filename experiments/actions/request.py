@@ -24,12 +24,13 @@ from experiments.actions.accounts import unix_name_for
 from experiments.actions.choice import written_out
 from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
-from experiments.actions.parameters import validated
+from experiments.actions.parameters import CREDENTIALS, validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site, State
 from experiments.preconditions import in_store
+from jobs.autosubmit.secrets import has_credentials, masked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +139,7 @@ def record_refusal(request: Request, refusal: Exception) -> None:
         site=request.site.slug,
         expid=request.expid,
         kind=request.kind.name,
-        details={"parameters": dict(request.parameters)}
+        details=masked({"parameters": dict(request.parameters)})[0]
         | ({"is_dry_run": True} if request.kind.is_dry_run else {}),
         message=str(refusal),
     )
@@ -206,6 +207,8 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
 
 
 def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
+    if has_credentials(request.reason):
+        raise InvalidParameters({"reason": [CREDENTIALS]})
     lost = request.kind.would_lose(request.experiment, parameters) if request.experiment else ""
     if lost and not request.reason.strip():
         raise InvalidParameters({"reason": [f"Say why: {lost}"]})

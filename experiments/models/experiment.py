@@ -81,7 +81,8 @@ class Experiment(models.Model):
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
     `experiments.disagreement`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
-    `are_edges_known` is False where nothing is.
+    `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to be sent with, by the
+    configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
@@ -114,6 +115,8 @@ class Experiment(models.Model):
     disagrees_since = models.DateTimeField(null=True)
     are_edges_known = models.BooleanField(default=True)
     edges_note = models.TextField(blank=True)
+    plans = models.JSONField(default=dict)
+    plans_source = models.CharField(max_length=60, blank=True)
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
     expid_since = models.DateTimeField(
         null=True, help_text="Since when the expid is its own, where another experiment had it before."

@@ -185,3 +185,9 @@ def test_the_page_of_a_job_says_that_its_dependencies_are_not_known(as_viewer: C
     page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
     assert "Which jobs wait for which is not known." in page
     assert "It waits for no job." not in page
+
+
+def test_the_page_of_a_job_that_was_not_sent_says_what_is_planned(as_viewer: Client, job: Job) -> None:
+    Experiment.objects.update(plans={"SIM": {"platform": "MN5"}})
+    Job.objects.filter(pk=job.pk).update(status="WAITING", section="SIM", platform="")
+    assert 'MN5 <span class="quiet">planned</span>' in text_of(as_viewer.get(page_of("jobs_job", job.pk)))

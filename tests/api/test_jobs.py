@@ -282,3 +282,31 @@ def test_relatives_that_the_store_does_not_tell_are_null_with_the_reason(
     Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
     answer = as_viewer.get(f"{JOBS}/{SIM}/{name}").json()
     assert answer == {name: None, "note": "Which jobs wait for which is not known."}
+
+
+PLANS = {"SIM": {"platform": "MN5", "processors": "768", "wallclock": "01:30", "qos": "gp_debug"}}
+
+
+def test_a_job_that_was_not_sent_shows_what_is_planned(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING", wallclock="02:00")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["platform"], shown["processors"], shown["wallclock"]) == ("MN5", 768, "02:00")
+    assert shown["planned"] == ["platform", "processors", "wallclock", "qos"]
+
+
+def test_nothing_is_planned_of_a_job_that_has_ended(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["status"], shown["qos"], shown["planned"]) == ("FAILED", None, [])
+
+
+def test_a_list_shows_what_is_planned_if_it_is_asked_for(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING")
+    for size in ("", "&page_size=10"):
+        listed = as_viewer.get(f"{JOBS}?section=SIM&fields=qos,planned{size}").json()["jobs"]
+        assert listed == [{"qos": "gp_debug", "planned": ["platform", "processors", "wallclock", "qos"]}]
+        assert as_viewer.get(f"{JOBS}?section=SIM&fields=platform{size}").json()["jobs"] == [
+            {"platform": "MN5"}
+        ]

@@ -9,6 +9,7 @@ from autosubmit_portal.api.fields import InstantField
 from autosubmit_portal.api.shapes.common import Listing, Problem
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, State
+from jobs.autosubmit.secrets import masked
 
 
 class ActionItem(serializers.Serializer[Action]):
@@ -68,7 +69,11 @@ class ActionItem(serializers.Serializer[Action]):
         return f"/v4/actions/{action.pk}/output"
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
-        """Write the action; without `jobs` where none were named."""
+        """Write the action without its secrets; without `jobs` where none were named."""
+        return _masked(self.whole(instance))
+
+    def whole(self, instance: Action) -> dict[str, Any]:
+        """Write the action as it is kept."""
         written: dict[str, Any] = super().to_representation(instance)
         if not written["jobs"]:
             del written["jobs"]
@@ -99,7 +104,12 @@ class ActionBrief(ActionItem):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action with what is long cut."""
-        return brief(super().to_representation(instance))
+        return _masked(brief(self.whole(instance)))
+
+
+def _masked(written: dict[str, Any]) -> dict[str, Any]:
+    names = ("parameters", "command", "reason", "message")
+    return written | masked({name: written[name] for name in names})[0]
 
 
 class ActionList(Listing):

@@ -34,6 +34,12 @@ class JobItem(serializers.Serializer[Any]):
     qos = TextOrNullField(required=False)
     processors = TextOrNullField(required=False)
     wallclock = TextOrNullField(required=False)
+    planned = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
+        "was not sent yet. Filters and orders do not know them.",
+    )
     submit = InstantField(required=False, allow_null=True)
     start = InstantField(required=False, allow_null=True)
     finish = InstantField(required=False, allow_null=True)
@@ -81,6 +87,11 @@ class JobDetail(serializers.Serializer[Any]):
     start = InstantField(allow_null=True)
     finish = InstantField(allow_null=True)
     wallclock = TextOrNullField(help_text="The limit asked for, as hh:mm.")
+    planned = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
+        "was not sent yet.",
+    )
     last_wrapper = TextOrNullField(help_text="The wrapper that it was last submitted in.")
     site = serializers.CharField()
     expid = serializers.CharField()
