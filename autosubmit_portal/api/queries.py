@@ -91,6 +91,16 @@ class ChangeQuery(SiteQuery):
     dry_run = DryRunField("May also stand in the body.")
 
 
+class ForeseenQuery(ChangeQuery):
+    """What every route takes that requests an action which changes jobs."""
+
+    all_changes = flag(
+        default=False,
+        help_text="With `dry_run=true`: answer all jobs that would change and that would follow, not the first 100 of "
+        "each, and the whole commands, however long their lists of names are.",
+    )
+
+
 class BulkQuery(Query):
     """Acting on many experiments."""
 
@@ -105,14 +115,14 @@ class CreateQuery(ChangeQuery):
     site = serializers.CharField(required=False, help_text="The site; by default the default site.")
 
 
-class ActQuery(ChangeQuery):
+class ActQuery(ForeseenQuery):
     """Acting on an experiment."""
 
     # Not a choice field: the catalogue's own check answers, and documentation.py describes it.
     action = serializers.CharField(default="", help_text="The action.")
 
 
-class SetStatusQuery(ChangeQuery):
+class SetStatusQuery(ForeseenQuery):
     """Setting the status of jobs."""
 
     # Not a choice field: the kind validates it, so that a refusal is recorded like every other.
