@@ -243,7 +243,9 @@ DRY_RUN: dict[str, Any] = {
     "warning": "",
     "would_lose": "",
     "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
+    "changes_total": 1,
     "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
+    "children_total": 1,
     "warnings": [
         "a000_20000101_fc0_2_SIM: READY does not let it start before its parents have completed, "
         "a000_20000101_fc0_1_SIM (FAILED)."
@@ -444,7 +446,19 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    (
+        "database",
+        "migrations",
+        "trail",
+        "broker",
+        "workers",
+        "queue",
+        "mirror",
+        "sites",
+        "program",
+        "disk",
+        "files",
+    ),
     "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}

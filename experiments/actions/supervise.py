@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from django_q.models import Schedule
 
+from autosubmit_portal.audit import trail
 from experiments.actions import queue, slots
 from experiments.actions.approve import expire
 from experiments.actions.execute import run_urgent
@@ -34,6 +35,7 @@ def supervise(queue_name: str) -> None:
         expire(action)
     call_off_unpermitted(site__queue=queue_name)
     end_overdue_freezes(queue_name)
+    trail.tell_counts()
     _send_lost(queue_name)
     run_urgent(queue_name)
 

@@ -24,6 +24,7 @@ from typing import IO, Protocol
 
 from jobs.autosubmit.compressed import SUFFIXES, unpacked, unpacked_size
 from jobs.autosubmit.inside import LeadsOutside, files_inside, open_inside
+from jobs.autosubmit.secrets import covered
 from jobs.autosubmit.values import moment
 
 BLOCK_BYTES = 256 * 1024
@@ -107,8 +108,12 @@ class Log:
         return b"".join(self.blocks(offset, offset + limit))
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield the bytes from `start` up to `end`, or to where it ends now, in blocks of bounded size."""
-        return self._unpacked_blocks(start, end) if self._suffix else self._plain_blocks(start, end)
+        """Yield the bytes from `start` up to `end`, or to where it ends now, in blocks of bounded size.
+
+        Secrets are covered, with as many `*`.
+        """
+        read = self._unpacked_blocks if self._suffix else self._plain_blocks
+        return covered(read, start, min(end, self.size))
 
     def _plain_blocks(self, start: int, end: int) -> Iterator[bytes]:
         while start < end and (block := os.pread(self._file.fileno(), min(BLOCK_BYTES, end - start), start)):
