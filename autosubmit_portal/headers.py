@@ -37,6 +37,8 @@ DATA_POLICY = _policy(
         "sandbox": "",
     }
 )
+# An answer is for who asked, and asked for again before it is shown again. Static files and secrets say so themselves.
+CACHE_CONTROL = "private, no-cache"
 NEVER_NEEDED = ("camera", "geolocation", "microphone", "payment", "usb")
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NEVER_NEEDED)
 
@@ -52,6 +54,7 @@ class HeadersMiddleware:
         response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
         response.headers["Content-Security-Policy"] = PAGE_POLICY if is_page else DATA_POLICY
+        response.headers.setdefault("Cache-Control", CACHE_CONTROL)
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response

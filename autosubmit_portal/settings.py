@@ -91,6 +91,20 @@ SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or secret_key(PORTAL_HOME 
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
 
+# Origins of other sites whose pages may use the API, with a token: never with the session of the console.
+CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(v4(/|$)|healthz/?$)"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "if-none-match", "if-range", "range"),
+    *("idempotency-key", "prefer"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Location", "Link", "Retry-After", "Preference-Applied", "Idempotent-Replayed"),
+    *("Content-Range", "WWW-Authenticate"),
+]
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -104,6 +118,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "axes",
+    "corsheaders",
     "django_filters",
     "django_htmx",
     "drf_spectacular",
@@ -123,6 +138,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "autosubmit_portal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
+    "autosubmit_portal.api.outside.OutsideMiddleware",
     "autosubmit_portal.api.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -217,6 +234,7 @@ AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.lockout.locked_out"
+AXES_USERNAME_CALLABLE = "autosubmit_portal.access.lockout.name_of"
 AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (

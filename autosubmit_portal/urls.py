@@ -13,4 +13,5 @@ urlpatterns = [
     path("", console.urls),
 ]
 
-handler500 = "autosubmit_portal.api.errors.server_error"
+handler400 = "autosubmit_portal.api.outside.bad_request"
+handler500 = "autosubmit_portal.api.outside.server_error"

@@ -14,12 +14,12 @@ from experiments import losses, preconditions, previews
 from experiments.autosubmit.command import Command, Option, OptionType, Word, script
 from experiments.losses import Counted, Loss
 from experiments.preconditions import ExperimentState
-from experiments.previews import Preview
+from experiments.previews import Choose, Preview
 from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
 
 EXPID = Word.EXPID
 EXPID_PATTERN = r"[a-z0-9]{4,}"
-JOB_NAME_PATTERN = r"[A-Za-z0-9_.-]+"
+JOB_NAME_PATTERN = r"[A-Za-z0-9_.+/-]+"
 # Autosubmit accepts these as targets; it refuses FAILED, RUNNING and the others.
 SETTABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "UNKNOWN", "HELD")
 # A run takes UNKNOWN and HELD for jobs on a platform, asks that about them, and ends with an error (4.1.17).
@@ -40,6 +40,14 @@ def _never(_parameters: Mapping[str, Any]) -> bool:
     return False
 
 
+def _nothing(_experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
+    return ""
+
+
+def _forced(parameters: Mapping[str, Any]) -> bool:
+    return bool(parameters.get("force"))
+
+
 def _always(_parameters: Mapping[str, Any]) -> bool:
     return True
 
@@ -52,14 +60,16 @@ class ActionKind:
     require: that the experiment is in the store. `check` looks at
     the validated parameters together and answers errors by field. `ensures` are checked on fresh evidence when its last
     command has succeeded: the action fails with the first reason that is answered. `tells` adds what the operator must
-    know afterwards. `preview` works out beforehand what would change. `may_overtake` lets it start while another action
-    is active on the experiment. `may_be_late` says that it is harmless when what it requires has ceased to hold while
-    it waited; `ends_with_run` that it waits for a run to do it, and is pointless when that is gone. `warning` tells a
-    person what is lost in general; `loses` tell it of one experiment and need a reason. `is_edit` puts it on PATCH
-    instead of `POST ?action=`. `stands_in_for` names the kind whose place it takes on pages while only this one is
-    possible. `submits_jobs` answers whether, with these parameters, jobs are sent to a platform: a freeze refuses
-    that. `is_urgent` kinds wait for nobody's approval. `is_dry_run` marks the twin of a kind that Autosubmit
-    carries out without saving.
+    know afterwards. `choose` finds the jobs that a filter means. `preview` works out beforehand what would change.
+    `may_overtake` lets it start while another action is active on the experiment. `may_be_late` says that it is
+    harmless when what it requires has ceased to hold while it waited; `ends_with_run` that it waits for a run to do it,
+    and is pointless when that is gone. `warning` tells a person what is lost in general; `loses` tell it of one
+    experiment and need a reason. `is_edit` puts it on PATCH instead of `POST ?action=`. `stands_in_for` names the kind
+    whose place it takes on pages while only this one is possible. `submits_jobs` answers whether, with these
+    parameters, jobs are sent to a platform: a freeze refuses that. `is_urgent` kinds wait for nobody's approval.
+    `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving. `foresees` tells why, with these
+    parameters, it will not do what it is for: previews warn of that, and the action fails with it right before its
+    command, if it is still so. `forces` answers whether it goes past an action of its own kind that waits.
     """
 
     name: str
@@ -71,6 +81,7 @@ class ActionKind:
     requires: tuple[Callable[[ExperimentState], str | None], ...] = ()
     ensures: tuple[Callable[[ExperimentState, Mapping[str, Any]], str | None], ...] = ()
     tells: Callable[[ExperimentState, Mapping[str, Any]], str] | None = None
+    choose: Choose | None = None
     preview: Preview | None = None
     check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
     may_overtake: bool = False
@@ -83,6 +94,8 @@ class ActionKind:
     is_urgent: bool = False
     submits_jobs: Callable[[Mapping[str, Any]], bool] = _never
     is_dry_run: bool = False
+    foresees: Callable[[ExperimentState, Mapping[str, Any]], str] = _nothing
+    forces: Callable[[Mapping[str, Any]], bool] = _never
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -215,6 +228,8 @@ STOP = ActionKind(
     may_overtake=True,
     may_be_late=True,  # Autosubmit answers that nothing was running
     is_urgent=True,
+    foresees=preconditions.ignores_stop,
+    forces=_forced,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
     loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),
@@ -283,7 +298,7 @@ def _one_readable_choice(parameters: Mapping[str, Any]) -> dict[str, str]:
         try:
             read_chunk_filter(parameters["filter_chunks"])
         except UnreadableFilter as error:
-            return {"filter_chunks": f"Autosubmit cannot read this. {error}"}
+            return {"filter_chunks": f"This cannot be read. {error}"}
     return {}
 
 
@@ -301,7 +316,7 @@ JOBS = Option(
     flag="--list",
     type=OptionType.LIST,
     pattern=JOB_NAME_PATTERN,
-    pattern_help="letters, digits, `_`, `.` and `-`",
+    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
     help="Names of jobs.",
     example=["a000_20000101_fc0_1_SIM"],
     selects_jobs=True,
@@ -322,39 +337,40 @@ SET_STATUS = ActionKind(
                 JOBS,
                 Option(
                     name="filter_status",
-                    flag="--filter_status",
                     type=OptionType.LIST,
                     choices=FILTERABLE_STATUSES,
                     help="All jobs that have one of these statuses.",
                     example=["FAILED"],
                     selects_jobs=True,
+                    is_filter=True,
                 ),
                 Option(
                     name="filter_section",
-                    flag="--filter_type",
                     type=OptionType.LIST,
-                    separator=",",
-                    pattern=r"[A-Za-z0-9_-]+",
-                    pattern_help="letters, digits, `_` and `-`",
-                    help="All jobs of these sections.",
+                    pattern=r"[A-Za-z0-9_.+/-]+",
+                    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+                    help="All jobs of these sections; `Any` stands for all.",
                     example=["SIM"],
                     selects_jobs=True,
+                    is_filter=True,
                 ),
                 Option(
                     name="filter_chunks",
-                    flag="--filter_chunks",
                     max_bytes=10_240,
-                    pattern=r"\[[A-Za-z0-9_ \[\]-]+\]",
+                    pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
                     pattern_help="dates, members and chunks in brackets",
-                    help="All jobs of these dates, members and chunks, in Autosubmit's notation.",
+                    help="All jobs of these dates, members and chunks, in Autosubmit's notation. A date is a day or, "
+                    "with two or four more digits, an hour or a minute of it.",
                     example="[ 20000101 [ fc0 [1-4] ] ]",
                     selects_jobs=True,
+                    is_filter=True,
                 ),
             ),
         ),
     ),
     requires=(preconditions.has_job_list, preconditions.not_running_or_live),
     check=_one_readable_choice,
+    choose=previews.choose,
     preview=previews.set_status,
 )
 
@@ -448,9 +464,9 @@ CREATE = ActionKind(
                     flag="--git_repo",
                     max_bytes=1000,
                     # Autosubmit hands this to a shell: nothing but plain addresses gets through.
-                    pattern=r"(?!.*[/@:]-)(https://|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
+                    pattern=r"(?!.*[/@:]-)(https://(?![^/]*@)|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
                     pattern_help="an https://, ssh:// or git@host:path address without blanks or quotes, "
-                    "in which no part begins with `-`",
+                    "in which no part begins with `-`; https:// without a user",
                     help="Git repository with the configuration.",
                     example="https://git.example.org/project/workflow.git",
                 ),

@@ -1,10 +1,11 @@
 """The mirror of one experiment: what its store says, into rows."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -14,10 +15,10 @@ from django.utils import timezone
 from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
     NO_OWNER,
     BrokenStore,
-    ExperimentRecord,
     Fingerprint,
     Recorded,
     Store,
@@ -27,23 +28,70 @@ from experiments.autosubmit.store import (
     read_experiments,
 )
 from experiments.models import Experiment, Run, Site
-from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_job_times, read_runs
-from jobs.autosubmit.job_list import JobList, UnreadableJobList, read_dependencies, read_job_list
+from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
+from experiments.row_cache import Cached
+from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read_attempts, read_runs
+from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.values import moment
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from jobs.mirror import BATCH, fitted, sync
+from jobs.mirror import Difference, Snapshot, sync
+
+_TRIES = 3
+
+
+class Overtaken(Exception):
+    """Somebody else has written an experiment while its files were read, so that what was read may be older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the store says of one experiment: why it has no folder, or its jobs, their attempts and its runs.
+
+    `cached` is what it was read with.
+    """
+
+    absence: str
+    job_list: JobList = field(default_factory=JobList)
+    attempts: Attempts = field(default_factory=lambda: Attempts({}))
+    runs: list[RunRecord] = field(default_factory=list)
+    cached: Cached | None = None
+
+    def cached_with(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
+        """Return what may be cached when the rows of the snapshot are written; None if it is not to be."""
+        if self.job_list.decoded is None:
+            return None
+        checked_at = self.cached.checked_at if self.cached else time.monotonic()
+        return Cached(self.job_list.decoded, self.attempts, snapshot, written_at, checked_at)
 
 
 def refresh(experiment: Experiment) -> None:
     """Read one experiment anew, whatever was seen before.
 
     Raises BrokenStore when the site's store cannot be found. A file that cannot be read leaves the last good mirror
-    in place and is told in `problem`.
+    in place and is told in `problem`. What lies under the expid of an experiment that is gone is of another one, and
+    is not read into it.
     """
     store = store_of(experiment.site)
+    if is_in(store, experiment):
+        _refresh(experiment.pk, store)
+
+
+def _refresh(experiment_id: int, store: Store) -> None:
+    """Read one experiment; begin again when another process has written it meanwhile, but not for ever."""
+    for _ in range(_TRIES):
+        with suppress(Overtaken):
+            _read_and_write(experiment_id, store, may_overtake=False)
+            return
+    _read_and_write(experiment_id, store, may_overtake=True)
+
+
+def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
+    experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
     sync_owner(experiment, owner_in(store, experiment.expid))
     alive = liveness(store.lock_file(experiment.expid), read_locks())
+    files = fingerprint(store, experiment.expid)
     try:
-        write(experiment, store, fingerprint(store, experiment.expid), alive)
+        write(experiment, store, files, alive, read(store, experiment.expid), may_overtake=may_overtake)
     except (UnreadableJobList, UnreadableHistory) as problem:
         say_unreadable(experiment, alive, str(problem))
 
@@ -54,15 +102,17 @@ def adopt(site: Site, expid: str) -> Experiment | None:
     What was mirrored of one that it does not know any more is marked as gone at once.
     """
     store = store_of(site)
-    record = next((record for record in read_experiments(store) if record.expid == expid), None)
-    if record is None:
-        present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
-        if present.update(gone_at=timezone.now()):
+    records = read_experiments(store, numbers_at(site, expid), only=expid)
+    if not records:
+        if mark_gone(site, expid):
             outside.disappeared(site, [expid])
         return None
-    sync_experiments(site, [record])
-    experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
-    refresh(experiment)
+    with transaction.atomic():
+        replaced = sync_experiments(site, records).replaced
+        outside.disappeared(site, replaced)
+        outside.appeared(site, replaced)
+    experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
+    _refresh(experiment.pk, store)
     return experiment
 
 
@@ -74,41 +124,19 @@ def absence(experiment: Experiment) -> str:
         return ""
 
 
+def look_alive(experiment: Experiment) -> None:
+    """Look only whether the run of an experiment lives; nothing is changed if nobody can tell."""
+    try:
+        store = store_of(experiment.site)
+    except BrokenStore:
+        return
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def store_of(site: Site) -> Store:
     """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
     return locate(site.home_folder, site.configuration_file)
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What differed in the list of experiments: expids that are new, and (expid, old, new) of descriptions."""
-
-    new: list[str]
-    described: list[tuple[str, str, str]]
-
-
-def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
-    """Create the experiments that are new and update those that differ from their records, with one query for each."""
-    wanted = {record.expid: _values(record) for record in records}
-    fields = [*next(iter(wanted.values()), {})]
-    rows = Experiment.objects.filter(site=site).values("expid", "pk", *fields)
-    known = {row.pop("expid"): row for row in rows.iterator()}
-    new = [Experiment(site=site, expid=expid, **wanted[expid]) for expid in wanted if expid not in known]
-    Experiment.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH)
-    synced = Synced([experiment.expid for experiment in new], [])
-    for expid, row in known.items():
-        values = wanted.get(expid)
-        if values and row != {"pk": row["pk"], **values}:
-            Experiment.objects.filter(pk=row["pk"]).update(**values)
-            _note(synced, expid, row, values)
-    return synced
-
-
-def _note(synced: Synced, expid: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    if before["gone_at"] is not None:
-        synced.new.append(expid)
-    elif before["description"] != after["description"]:
-        synced.described.append((expid, before["description"], after["description"]))
 
 
 Owner = tuple[int | None, str]
@@ -123,10 +151,19 @@ def owner_in(store: Store, expid: str) -> Owner | None:
     return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
 
 
-def look_whose_folder(experiment: Experiment) -> None:
-    """Write whose folder it is now; where the store is not found, who was seen last stays."""
-    with suppress(BrokenStore):
-        sync_owner(experiment, owner_in(store_of(experiment.site), experiment.expid))
+def recognise(experiment: Experiment) -> bool:
+    """Answer whether the store still has this very experiment, and write whose folder it is now.
+
+    Where the store is not found nothing new is known, and what was seen last stays.
+    """
+    try:
+        store = store_of(experiment.site)
+        is_there = is_in(store, experiment)
+    except BrokenStore:
+        return True
+    if is_there:
+        sync_owner(experiment, owner_in(store, experiment.expid))
+    return is_there
 
 
 def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
@@ -156,19 +193,20 @@ def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
     return differing
 
 
-def mark_gone(site: Site, expids: set[str]) -> list[str]:
-    """Mark the experiments that are not among `expids` as gone from the store and return them; nothing is deleted."""
-    present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
-    gone = {expid: pk for expid, pk in present if expid not in expids}
-    for start in range(0, len(gone), BATCH):
-        pks = [*gone.values()][start : start + BATCH]
-        Experiment.objects.filter(pk__in=pks).update(gone_at=timezone.now())
-    return [*gone]
+def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool = False) -> Content:
+    """Return what the store says of one experiment; raise UnreadableJobList or UnreadableHistory.
 
-
-def _values(record: ExperimentRecord) -> dict[str, Any]:
-    fields = (name for name in record.__dataclass_fields__ if name != "expid")
-    return fitted(Experiment, {name: getattr(record, name) for name in fields} | {"gone_at": None})
+    With `cached`, what was read of it before, only what may be new is made anew. With `keeps` what is read can be
+    cached in its turn.
+    """
+    absence = store.absence(expid)
+    if absence:
+        return Content(absence)
+    history, known = store.history_database(expid), cached.decoded if cached else {}
+    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
+        reading = beside.submit(_read_job_list, store, expid, known if keeps else None)
+        attempts, runs = read_attempts(history, cached.attempts if cached else None), read_runs(history)
+        return Content("", reading.result(), attempts, runs, cached)
 
 
 def write(
@@ -176,34 +214,35 @@ def write(
     store: Store,
     files: Fingerprint,
     alive: Liveness,
+    content: Content,
     *,
+    may_overtake: bool = False,
     guard: Callable[[], None] = lambda: None,
-) -> None:
-    """Write what the store says of one experiment; raise UnreadableJobList or UnreadableHistory, changing nothing.
+) -> Cached | None:
+    """Write what was read of one experiment; return what may be cached of it.
 
     Of an experiment that has no folder, because it is archived, what was mirrored before stays. `guard` is called
-    in the transaction and may raise to keep anything from being written.
+    in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
+    read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
     """
-    absence = store.absence(experiment.expid)
-    content = None if absence else _read(store, experiment.expid)
+    plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
     with transaction.atomic():
         before = _before(experiment)
         guard()
-        if content is None:
-            _say_absent(experiment, files, absence)
-            outside.folder_changed(experiment, before, absence)
-            return
-        difference = sync(
-            experiment.pk,
-            content.job_list.jobs,
-            content.times,
-            lambda: content.job_list.edges or read_dependencies(store.structure_database(experiment.expid)),
-            are_edges_known=not content.job_list.edges
-            and are_edges_same(as_fingerprint(experiment.fingerprint), files),
-        )
-        _sync_runs(experiment, content.runs)
+        is_overtaken = before.refreshed_at != experiment.refreshed_at
+        if is_overtaken and not may_overtake:
+            raise Overtaken
+        if content.absence:
+            _say_absent(experiment, files, content.absence)
+            outside.folder_changed(experiment, before, content.absence)
+            return None
+        known = () if is_overtaken else as_fingerprint(experiment.fingerprint)
+        difference = _sync(experiment, store, content, before, are_edges_known=are_edges_same(known, files))
+        refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
+            **_seen_edges(difference),
+            **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -211,10 +250,32 @@ def write(
             is_absent=False,
             fingerprint=files,
             changed_at=_changed_at(files),
-            refreshed_at=timezone.now(),
+            refreshed_at=refreshed_at,
         )
         outside.jobs_changed(experiment, store, before, alive, difference)
-        outside.folder_changed(experiment, before, absence)
+        outside.folder_changed(experiment, before, "")
+    return content.cached_with(difference.snapshot, refreshed_at)
+
+
+def _sync(
+    experiment: Experiment,
+    store: Store,
+    content: Content,
+    before: outside.Before,
+    *,
+    are_edges_known: bool,
+) -> Difference:
+    edges, cached = content.job_list.edges, content.cached
+    _sync_runs(experiment, content.runs)
+    return sync(
+        experiment.pk,
+        content.job_list.jobs,
+        content.attempts.newest,
+        lambda: edges or read_dependencies(store.structure_database(experiment.expid)),
+        are_edges_known=are_edges_known and not edges,
+        before=cached.snapshot if cached else None,
+        is_before_written=cached is not None and cached.written_at == before.refreshed_at,
+    )
 
 
 def _before(experiment: Experiment) -> outside.Before:
@@ -222,6 +283,11 @@ def _before(experiment: Experiment) -> outside.Before:
     rows = Experiment.objects.select_for_update(no_key=True)
     locked = rows.values_list("is_running", "is_absent", "refreshed_at")
     return outside.Before(*locked.get(pk=experiment.pk))
+
+
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
@@ -243,28 +309,23 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
     )
 
 
+def _seen_edges(difference: Difference) -> dict[str, Any]:
+    edges = difference.edges
+    return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
+
+
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
-    return {"is_running": alive.is_running, "evidence": alive.evidence}
+    return {
+        "is_running": alive.is_running,
+        "evidence": alive.evidence[:300],
+        "ignores_interrupt": alive.ignores_interrupt,
+        "locked_by": alive.locked_by,
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    job_list: JobList
-    times: dict[str, Any]
-    runs: list[RunRecord]
-
-
-def _read(store: Store, expid: str) -> _Content:
-    history = store.history_database(expid)
-    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
-        reading = beside.submit(_read_job_list, store, expid)
-        times, runs = read_job_times(history), read_runs(history)
-        return _Content(reading.result(), times, runs)
-
-
-def _read_job_list(store: Store, expid: str) -> JobList:
+def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
     try:
-        job_list = read_job_list(store.job_list(expid))
+        job_list = read_job_list(store.job_list(expid), known)
     except FileNotFoundError:  # not generated yet
         job_list = JobList()
     return replace(job_list, jobs=wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
@@ -297,4 +358,4 @@ def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
 
 def _changed_at(files: Fingerprint) -> datetime | None:
     newest = max((mtime for mtime, _, _ in files), default=0)
-    return datetime.fromtimestamp(newest / 1e9, UTC) if newest else None
+    return moment(newest / 1e9) if newest > 0 else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.autosubmit.command import parts
 from jobs.autosubmit.chunk_filter import read_chunk_filter
 from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
 
@@ -49,23 +50,36 @@ class Effect:
 Parameters = Mapping[str, Any]
 Reported = Mapping[str, str] | None
 Preview = Callable[[Workflow, Parameters, Reported], Effect]
+Choice = tuple[list[str], list[str]]
+"""The names of the jobs, and doubts about the choice."""
+
+Choose = Callable[[Workflow, Parameters], Choice]
 
 
 def set_status(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
     """Preview `setstatus`: the chosen jobs that have another status, and those that loading the job list resets."""
-    way = next(way for way in _WAYS if parameters.get(way))
     new: str = parameters["status"]
-    chosen, doubts = _WAYS[way](workflow, parameters[way])
-    loaded = {row.name: _loaded(row) for row in workflow.rows}
-    told = dict.fromkeys(chosen, new) if reported is None else reported
+    chosen, doubts = choose(workflow, parameters)
+    loaded = {row.name: _loaded(row.status) for row in workflow.rows}
+    told = _told(dict.fromkeys(chosen, new) if reported is None else reported)
     changes = _differing(workflow, {**loaded, **told})
     wanted = set(chosen)
     own = [change for change in changes if change.job in wanted]
     reset = [change.job for change in changes if change.job not in wanted]
     if reset:
         doubts.append(f"{_named(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
+    if new in RESET and list(told.values()).count(new) < len(told):
+        doubts.append(
+            f"The names need several commands, and each loads those that are {new} already as WAITING."
+        )
     early = _too_early(workflow, own, "READY does not let it start before its parents have completed")
     return _effect(workflow, own, doubts + _none_of(chosen, own, new) + early, changes)
+
+
+def choose(workflow: Workflow, parameters: Parameters) -> Choice:
+    """Return the jobs that the parameters mean, by name or by a filter."""
+    way = next(way for way in _WAYS if parameters.get(way))
+    return _WAYS[way](workflow, parameters[way])
 
 
 def set_status_live(workflow: Workflow, parameters: Parameters, _reported: Reported = None) -> Effect:
@@ -98,9 +112,15 @@ def restart(workflow: Workflow, parameters: Parameters, reported: Reported = Non
     return Effect(changes, workflow.descendants(ready), warnings + ([_UNSURE] if reported is None else []))
 
 
-def _loaded(row: JobRow) -> str:
+def _loaded(status: str) -> str:
     """Return the status of a job in the eyes of a command."""
-    return "WAITING" if row.status in RESET else row.status
+    return "WAITING" if status in RESET else status
+
+
+def _told(said: Mapping[str, str]) -> dict[str, str]:
+    """Return the statuses that the commands leave: a long list needs several, and each loads what others have set."""
+    (*_, last) = parts(list(said))
+    return {name: _loaded(status) for name, status in said.items()} | {name: said[name] for name in last}
 
 
 def _differing(workflow: Workflow, after: Mapping[str, str]) -> list[Change]:
@@ -131,35 +151,27 @@ def _of_parents(workflow: Workflow, name: str, statuses: Mapping[str, str]) -> l
 
 # --- Which jobs are chosen
 
-_Choice = tuple[list[str], list[str]]
-"""The names of the jobs, and doubts about the choice."""
 
-
-def _by_name(workflow: Workflow, names: Sequence[str]) -> _Choice:
+def _by_name(workflow: Workflow, names: Sequence[str]) -> Choice:
     return [name for name in names if name in workflow.jobs], []
 
 
-def _by_status(workflow: Workflow, statuses: Sequence[str]) -> _Choice:
-    absent = sorted(set(statuses) - set(map(_loaded, workflow.rows)))
-    doubts = [f"filter_status: no job is loaded as {status}. Autosubmit refuses that." for status in absent]
-    if "READY" in absent:
-        doubts.append("filter_status: Autosubmit loads READY jobs as WAITING. Choose WAITING, or name them.")
-    return [row.name for row in workflow.rows if _loaded(row) in statuses], doubts
+def _by_status(workflow: Workflow, statuses: Sequence[str]) -> Choice:
+    absent = sorted(set(statuses) - {row.status for row in workflow.rows})
+    doubts = [f"filter_status: no job is {status}." for status in absent]
+    return [row.name for row in workflow.rows if row.status in statuses], doubts
 
 
-def _by_section(workflow: Workflow, sections: Sequence[str]) -> _Choice:
+def _by_section(workflow: Workflow, sections: Sequence[str]) -> Choice:
     wanted = {section.upper() for section in sections}
     if "ANY" in wanted:
         return list(workflow.jobs), []
     absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
-    doubts = [
-        f"filter_section: no job is of section {section}. Autosubmit refuses one that is not configured."
-        for section in absent
-    ]
+    doubts = [f"filter_section: no job is of section {section}." for section in absent]
     return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
 
 
-def _by_chunks(workflow: Workflow, text: str) -> _Choice:
+def _by_chunks(workflow: Workflow, text: str) -> Choice:
     wanted = read_chunk_filter(text)
     chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
     unknown = wanted.unknown((row.date, row.member, row.chunk) for row in workflow.rows)
@@ -169,7 +181,7 @@ def _by_chunks(workflow: Workflow, text: str) -> _Choice:
     return chosen, doubts
 
 
-_WAYS: dict[str, Callable[[Workflow, Any], _Choice]] = {
+_WAYS: dict[str, Callable[[Workflow, Any], Choice]] = {
     "jobs": _by_name,
     "filter_status": _by_status,
     "filter_section": _by_section,

@@ -4,8 +4,10 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from pathlib import Path
 
 from django.conf import settings
@@ -26,21 +28,26 @@ from experiments.autosubmit.store import (
     read_statuses,
     status_fingerprint,
 )
+from experiments.backlog import Backlog
 from experiments.disagreement import Doubts
 from experiments.lease import Lease, LostLease, holder
 from experiments.mirror import (
+    Content,
+    Overtaken,
     Owner,
     as_fingerprint,
-    mark_gone,
     owner_in,
+    read,
+    say_locked,
     say_unreadable,
     store_of,
-    sync_experiments,
     sync_owner,
     sync_statuses,
     write,
 )
 from experiments.models import Action, Experiment, Site
+from experiments.registry import mark_all_gone_but, numbers_at, sync_experiments
+from experiments.row_cache import Cached, RowCache
 from experiments.turns import Turns
 from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
@@ -64,6 +71,11 @@ RECENT_SECONDS = 60.0
 GLANCE_SHARE, GLANCE_TURN_SECONDS = 0.25, 30.0
 LOOK_SHARE, LOOK_TURN_SECONDS = 0.05, 60.0
 LEAST_LOOKS = 100
+# A list that is read in a moment is waited for; a larger one is written in the pass in which it is read.
+SMALL_BYTES, PATIENCE_SECONDS = 1_000_000, 5.0
+HOLD_SECONDS = 1.0
+# Of a list that changes again and again only new rows are read, and after so many seconds all of it once more.
+CHECK_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,27 @@ class Unreadable:
         return Unreadable(self.files, time.monotonic() + self.wait_seconds, longer)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An experiment that is being read beside what the mirror does else, as it was when that began."""
+
+    experiment: Experiment
+    files: Fingerprint
+    alive: Liveness
+    future: Future[Content]
+    size: int
+
+    @property
+    def expid(self) -> str:
+        """The expid of the experiment."""
+        return self.experiment.expid
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds more it is waited for when the time of a pass is over."""
+        return PATIENCE_SECONDS if self.size < SMALL_BYTES else 0.0
+
+
 @dataclass(slots=True)
 class SiteMirror:
     """What the mirror process remembers of one site between its passes.
@@ -98,6 +131,8 @@ class SiteMirror:
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
@@ -109,6 +144,11 @@ class SiteMirror:
     beaten: float = 0.0
     statuses_seen: Fingerprint | None = None
     doubts: Doubts = field(init=False)
+    backlog: Backlog = field(default_factory=Backlog)
+    reading: Reading | None = None
+    reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    cache: RowCache = field(default_factory=RowCache)
+    due: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
@@ -131,11 +171,17 @@ class SiteMirror:
         if is_ours and self.is_standing_by:
             self.is_standing_by, self.database_seen, self.seen = False, None, {}
             self.statuses_seen = None
+            self.backlog, self.reading, self.cache, self.due = Backlog(), None, RowCache(), {}
             self.looks, self.glances = Turns(), Turns()
             logger.info("%s mirrors site %s", holder(), self.site_id)
         elif not is_ours and not self.is_standing_by:
             self._stand_by()
         return is_ours
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that has changed is not written yet."""
+        return self.reading is not None or len(self.backlog) > 0
 
     def _stand_by(self) -> None:
         self.is_standing_by = True
@@ -187,15 +233,15 @@ class SiteMirror:
         now = database_fingerprint(store)
         if now == self.database_seen:
             return
-        records = read_experiments(store)
+        records = read_experiments(store, numbers_at(site))
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
-            gone = mark_gone(site, {record.expid for record in records})
+            gone = mark_all_gone_but(site, {record.expid for record in records})
             if site.swept_at:  # what is mirrored for the first time has not changed
+                outside.disappeared(site, [*gone, *synced.replaced])
                 outside.appeared(site, synced.new)
                 outside.described(site, synced.described)
-                outside.disappeared(site, gone)
         self._recall(site)
         self.database_seen = now
 
@@ -214,29 +260,42 @@ class SiteMirror:
 
     def _recall(self, site: Site) -> None:
         """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
+        if self.reading:  # perhaps as another experiment of the same name than there is now
+            self.backlog.add(self.reading.expid, self.reading.size)
+            self.reading = None
         rows = Experiment.objects.filter(site=site, gone_at=None)
+        known = dict(rows.values_list("expid", "pk"))
+        kept = {expid for expid, pk in known.items() if expid in self.seen and self.rows.get(expid) == pk}
+        new = rows if not self.seen else rows.filter(expid__in=known.keys() - kept)
+        self.foreign &= kept
         if not self.seen:
             running = rows.filter(is_running=True)
             self.foreign = {
                 experiment.expid for experiment in running if not outside.is_run_of_ours(experiment)
             }
-        known = set(rows.values_list("expid", flat=True))
-        new = rows if not self.seen else rows.filter(expid__in=known - self.seen.keys())
-        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in known}
-        columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
-        for expid, files, is_running, *owner in new.values_list(*columns).iterator():
+        self.rows = known
+        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
+        self.locked = {expid: holder for expid, holder in self.locked.items() if expid in kept}
+        columns = ("expid", "fingerprint", "is_running", "locked_by", "owner_uid", "owner")
+        for expid, files, is_running, locked_by, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
             self.owners[expid] = (owner[0], owner[1])
+            self.locked |= {expid: locked_by} if locked_by else {}
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
-        """Look at all files of those that need attention and of some others, and at the job lists of the rest."""
-        began = timezone.now()
+        """Look at all files of those that need attention and of some others, and at the job lists of the rest.
+
+        Then read what has changed: in a whole round all of it, else for a while, so that the next look is not late.
+        """
+        began, looked_since = timezone.now(), time.monotonic()
         is_whole = not self.is_patient or self.looks.complete_since is None
         chosen = set(self.seen) if is_whole else self._attended(site, locks)
         quiet = iter(()) if is_whole else self._in_turn(site, store, chosen)
-        looked = (self._looked_at(expid, site, store, locks) for expid in chain(chosen, quiet))
-        ended = [experiment for experiment in looked if experiment]
+        for expid in chain(chosen, quiet):
+            self._look_at(expid, site, store, locks)
+        took = time.monotonic() - looked_since
+        ended = self._catch_up(site, store, locks, inf if is_whole else max(took, site.refresh_seconds))
         if is_whole:
             self.looks.complete(began)
         return ended
@@ -247,7 +306,7 @@ class SiteMirror:
         self.recent = {expid: until for expid, until in self.recent.items() if until > now}
         acted_on = Action.objects.active().filter(site=site).exclude(expid="").values_list("expid", flat=True)
         fresh = {expid for expid, (files, is_running) in self.seen.items() if is_running or not files}
-        return fresh | ({*self.recent, *acted_on, *locks.words} & self.seen.keys())
+        return fresh | ({*self.recent, *self.locked, *acted_on, *locks.words} & self.seen.keys())
 
     def _in_turn(self, site: Site, store: Store, chosen: set[str]) -> Iterator[str]:
         """Yield those whose job list has changed, then those whose turn it is, without the ones chosen already."""
@@ -268,29 +327,98 @@ class SiteMirror:
         )
         yield from (expid for expid in looks if expid not in chosen)
 
-    def _looked_at(self, expid: str, site: Site, store: Store, locks: Locks) -> Experiment | None:
-        """Look at one experiment and read it if it has changed; return it if its run was seen to end."""
-        if expid not in self.seen:  # it left the store since its turn was planned
-            return None
+    def _look_at(self, expid: str, site: Site, store: Store, locks: Locks) -> None:
+        """Look at one experiment, and let it wait to be read if it has changed."""
+        if expid not in self.seen or (self.reading and self.reading.expid == expid):
+            return  # it left the store since its turn was planned, or is looked at when that is written
         self._look_at_owner(expid, site, store)
-        files, was_running = self.seen[expid]
+        found = self._changed(expid, store, locks)
+        if found:
+            files, alive = found
+            is_same_run = alive.is_running == self._seen_of(expid)[1]
+            # The end or the beginning of a run is what people wait for.
+            self.backlog.add(expid, sum(size for _, size, _ in files) if is_same_run else 0)
+
+    def _seen_of(self, expid: str) -> Seen:
+        return self.seen.get(expid, ((), False))
+
+    def _changed(self, expid: str, store: Store, locks: Locks) -> tuple[Fingerprint, Liveness] | None:
+        """Return files and run of an experiment that must be read; None if it need not be."""
+        files, was_running = self._seen_of(expid)
         now = fingerprint(store, expid)
-        if now == files and not was_running and not locks.may_hold(store.lock_name(expid)):
+        is_due = self.due.get(expid, inf) <= time.monotonic()
+        is_free = expid not in self.locked and not locks.may_hold(store.lock_name(expid))
+        if now == files and not (was_running or is_due) and is_free:
             return None
         alive = liveness(store.lock_file(expid), locks)
+        self._look_who_locks(expid, alive)
         is_same_run = alive.is_running == was_running
-        if is_same_run and (now == files or self._is_too_soon(expid, now)):
+        if is_same_run and ((now == files and not is_due) or self._is_too_soon(expid, now)):
             return None
-        if files:
-            self.recent[expid] = time.monotonic() + RECENT_SECONDS
-        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
-        is_read = self._refreshed(experiment, store, now, alive)
-        self.seen[expid] = (now if is_read else files, alive.is_running)
+        return now, alive
+
+    def _catch_up(self, site: Site, store: Store, locks: Locks, seconds: float) -> list[Experiment]:
+        """Read what has changed for so many seconds, small ones for longer; return those whose run was seen to end.
+
+        While one is written the next is read. One that is not read when the time is over is written in the next pass.
+        """
+        ended: list[Experiment] = []
+        until = time.monotonic() + seconds
+        while self._begin_reading(store, locks) and self._await_reading(until):
+            done, self.reading = self.reading, None
+            self._begin_reading(store, locks)
+            if done and (experiment := self._written(done, site, store)):
+                ended.append(experiment)
+        return ended
+
+    def _begin_reading(self, store: Store, locks: Locks) -> bool:
+        """Begin to read the next that has changed, unless one is being read; answer whether any is."""
+        while self.reading is None and (expid := self.backlog.take()) is not None:
+            found = self._changed(expid, store, locks) if expid in self.seen else None
+            if found:
+                experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
+                self.reading = self._reading(experiment, store, *found)
+        return self.reading is not None
+
+    def _reading(self, experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> Reading:
+        """Begin to read an experiment, with what is cached of it unless all of it is to be read."""
+        expid, now = experiment.expid, time.monotonic()
+        keeps = alive.is_running or self.recent.get(expid, 0) > now
+        if self.seen[expid][0]:
+            self.recent[expid] = now + RECENT_SECONDS
+        is_whole = self.due.get(expid, inf) <= now or alive.is_running != self.seen[expid][1]
+        cached = self.cache.get(experiment.pk) if keeps and not is_whole else None
+        future = self.reader.submit(read, store, expid, cached, keeps=keeps)
+        size = sum(size for _, size, _ in files)
+        return Reading(experiment, files, alive, future, size)
+
+    def _await_reading(self, until: float) -> bool:
+        """Wait until a list is read, but for a large one not longer than that; answer whether it is."""
+        if self.reading is None:
+            return False
+        future, latest = self.reading.future, until + self.reading.patience
+        while not future.done() and (left := latest - time.monotonic()) > 0:
+            wait([future], timeout=min(left, HOLD_SECONDS))
+            self.lease.hold()
+        return future.done()
+
+    def _written(self, reading: Reading, site: Site, store: Store) -> Experiment | None:
+        """Write what was read of an experiment; return it if its run was seen to end."""
+        experiment, expid, alive = reading.experiment, reading.expid, reading.alive
+        if not self._is_still_its_own(expid, site, store) or self.rows[expid] != experiment.pk:
+            return None
+        files, was_running = self.seen[expid]
+        try:
+            is_read = self._refreshed(reading, store)
+        except Overtaken:
+            self.backlog.add(expid, reading.size)
+            return None
+        self.seen[expid] = (reading.files if is_read else files, alive.is_running)
         if is_read or self.unreadable[expid].is_told:
             self.doubts.touch([expid])
         else:
             self.doubts.withhold(expid)
-        if not is_same_run:
+        if alive.is_running != was_running:
             self._notice(experiment, alive)
         return experiment if was_running and not alive.is_running else None
 
@@ -299,11 +427,36 @@ class SiteMirror:
         owner = owner_in(store, expid)
         if owner is None or owner == self.owners.get(expid):
             return
-        experiment = Experiment.objects.select_related("site").get(site=site, expid=expid)
+        if not self._is_still_its_own(expid, site, store):
+            return
+        experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
         with transaction.atomic():
             self.lease.guard()
             sync_owner(experiment, owner)
         self.owners[expid] = owner
+
+    def _look_who_locks(self, expid: str, alive: Liveness) -> None:
+        """Write who holds the lock without being a run, if that has changed."""
+        if alive.locked_by == self.locked.get(expid, ""):
+            return
+        with transaction.atomic():
+            self.lease.guard()
+            say_locked(Experiment(pk=self.rows[expid]), alive)
+        self.locked.pop(expid, None)
+        self.locked |= {expid: alive.locked_by} if alive.locked_by else {}
+        self.doubts.touch([expid])
+
+    def _is_still_its_own(self, expid: str, site: Site, store: Store) -> bool:
+        """Answer whether what lies under an expid is of the row that is remembered for it, and not of a later one.
+
+        The list of experiments is read again if it has changed since the pass began, which may be seconds ago.
+        """
+        row = self.rows.get(expid)
+        try:
+            self._read_experiments(site, store)
+        except BrokenStore:  # the next pass says so
+            return False
+        return expid in self.seen and self.rows.get(expid) == row
 
     def _notice(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
@@ -319,15 +472,20 @@ class SiteMirror:
         known = self.unreadable.get(expid)
         return known is not None and known.files == now and time.monotonic() < known.again_at
 
-    def _refreshed(self, experiment: Experiment, store: Store, now: Fingerprint, alive: Liveness) -> bool:
-        """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others."""
+    def _refreshed(self, reading: Reading, store: Store) -> bool:
+        """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others.
+
+        Raises Overtaken when another process has written meanwhile.
+        """
+        experiment, now, alive = reading.experiment, reading.files, reading.alive
         self.lease.hold()
         try:
-            write(experiment, store, now, alive, guard=self.lease.guard)
+            content = reading.future.result()
+            cached = write(experiment, store, now, alive, content, guard=self.lease.guard)
         except (DataError, IntegrityError) as error:  # a value that no column takes
             self._tell(experiment, now, alive, f"The store holds a value that cannot be kept: {error}.")
             return False
-        except (DatabaseError, LostLease):
+        except (DatabaseError, LostLease, Overtaken):
             raise
         except (UnreadableJobList, UnreadableHistory) as problem:
             self._tell(experiment, now, alive, str(problem))
@@ -336,8 +494,17 @@ class SiteMirror:
             logger.exception("%s could not be mirrored", experiment)
             self._tell(experiment, now, alive, f"The store could not be read: {error!r}.")
             return False
-        self.unreadable.pop(experiment.expid, None)
+        self._remember(experiment, content, cached)
         return True
+
+    def _remember(self, experiment: Experiment, content: Content, cached: Cached | None) -> None:
+        """Cache what was read, and note when all of its history is to be read again."""
+        self.unreadable.pop(experiment.expid, None)
+        self.cache.put(experiment.pk, cached)
+        if cached and content.cached:
+            self.due[experiment.expid] = cached.checked_at + CHECK_SECONDS
+        else:
+            self.due.pop(experiment.expid, None)
 
     def _tell(self, experiment: Experiment, now: Fingerprint, alive: Liveness, problem: str) -> None:
         """Tell a problem the second time that it is seen: a file that is just being written reads well soon."""

@@ -1,17 +1,20 @@
 """The job list of an experiment into rows, by difference."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import cache
+from hashlib import blake2b
+from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
 from jobs.autosubmit.attempts import RESET, attempt_of
+from jobs.autosubmit.edges import Edges, edges_between
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.models import Job, JobDependency
@@ -43,21 +46,36 @@ _STALE_PLACES = [
     for name, blank in (("remote_id", None), ("out_log", ""), ("err_log", ""))
 ]
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
+
+Made = tuple[JobRecord, JobTimes | None, Row]
+"""A row, and what it was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the rows of an experiment hold: its jobs by name, and a digest of its edges where they were read."""
+
+    jobs: Mapping[str, Made]
+    edges: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.
 
-    `counts` is the number of jobs per status afterwards. It is false if no job came, went or got another status.
+    `counts` is the number of jobs per status afterwards, `snapshot` what the rows hold then. It is false if no job
+    came, went or got another status. `edges` are None where they were not read again.
     """
 
     counts: dict[str, int]
     added: list[str]
     removed: list[str]
     moved: dict[tuple[str, str], list[str]]
+    snapshot: Snapshot
+    edges: Edges | None = None
 
     def __bool__(self) -> bool:
         """Answer whether anything of that has changed."""
@@ -88,23 +106,50 @@ def sync(
     experiment_id: int,
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
-    dependencies: Callable[[], Iterable[tuple[str, str]]],
+    dependencies: Callable[[], Iterable[tuple[str, str]] | None],
     *,
     are_edges_known: bool = False,
+    before: Snapshot | None = None,
+    is_before_written: bool = False,
 ) -> Difference:
     """Make the rows of one experiment equal to its job list; return what was different.
 
-    `dependencies` returns (parent, child) names; edges of unknown jobs are left out. With `are_edges_known` it is
-    called only if jobs came or went. Call this in a transaction that holds the row of the experiment, so that two
-    mirrors do not add the same job.
+    `dependencies` returns (parent, child) names, None where the store has none; edges of unknown jobs are left out and
+    told of. With `are_edges_known` it is called only if jobs came or went. `before` is the snapshot of an earlier call:
+    what a job is made of tells whether its row is the same. It says what is in the database only with
+    `is_before_written`, when nobody has written since. Call this in a transaction that holds the row of the experiment,
+    so that two mirrors do not add the same job.
     """
-    wanted = {record.name: _row(record, times.get(record.name)) for record in records}
-    before = _sync_jobs(experiment_id, wanted)
-    difference = _difference(before, {name: row[_STATUS] for name, row in wanted.items()})
+    made = make_rows(records, times, before.jobs if before else {})
+    known = before if is_before_written else None
+    statuses = _sync_jobs(experiment_id, made, known)
+    difference = _difference(statuses, {name: row[_STATUS] for name, (_, _, row) in made.items()})
+    digest = known.edges if known else None
+    edges = None
     if not are_edges_known or difference.added or difference.removed:
-        edges = {edge for edge in dependencies() if edge[0] in wanted and edge[1] in wanted}
-        _sync_dependencies(experiment_id, edges)
-    return difference
+        edges = edges_between(dependencies(), made)
+        wanted = _digest(edges.between) if before else None  # only who reads again and again has use for it
+        if wanted is None or wanted != digest or difference.added or difference.removed:
+            _sync_dependencies(experiment_id, edges.between)
+        digest = wanted
+    return replace(difference, snapshot=Snapshot(made, digest), edges=edges)
+
+
+def make_rows(
+    records: Iterable[JobRecord], times: Mapping[str, JobTimes], before: Mapping[str, Made]
+) -> dict[str, Made]:
+    """Return the row of each job by its name; of one that is made of the same as before, the same row."""
+    made = {}
+    for record in records:
+        attempt, known = times.get(record.name), before.get(record.name)
+        if known is None or not (_is_same(known[0], record) and _is_same(known[1], attempt)):
+            known = record, attempt, _row(record, attempt)
+        made[record.name] = known
+    return made
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or one == other
 
 
 def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
@@ -114,7 +159,7 @@ def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Differen
             moved.setdefault((before[name], status), []).append(name)
     added = [name for name in after if name not in before]
     removed = [name for name in before if name not in after]
-    return Difference(dict(Counter(after.values())), added, removed, moved)
+    return Difference(dict(Counter(after.values())), added, removed, moved, Snapshot({}))
 
 
 def _row(record: JobRecord, times: JobTimes | None) -> Row:
@@ -145,25 +190,34 @@ def _add_attempt(row: list[Any], attempt: JobTimes) -> None:
     row[_PROCESSORS] = row[_PROCESSORS] or str(attempt.ncpus or "")
 
 
-def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row]) -> dict[str, str]:
+def _sync_jobs(experiment_id: int, made: Mapping[str, Made], known: Snapshot | None) -> dict[str, str]:
     """Write what differs and return the status that each job had."""
-    existing = _existing(experiment_id)
-    changed: dict[tuple[str, ...], list[Job]] = {}  # by the fields that differ: mostly the status alone
-    for name in existing.keys() & wanted.keys():
-        pk, row = existing[name]
-        if row != [*wanted[name]]:
-            values = _differing(row, wanted[name])
-            changed.setdefault(tuple(values), []).append(Job(pk=pk, **values))
-    Job.objects.filter(pk__in=[pk for name, (pk, _) in existing.items() if name not in wanted]).delete()
-    new = [(experiment_id, name, *row) for name, row in wanted.items() if name not in existing]
+    before: dict[str, str] = {}
+    changed: dict[
+        tuple[str, ...], dict[str, tuple[Any, ...]]
+    ] = {}  # by the fields that differ: mostly the status alone
+    for name, row in _known(known) if known else _existing(experiment_id):
+        before[name] = row[_STATUS]
+        wanted = made[name][2] if name in made else row
+        if row is not wanted and row != wanted:
+            values = _differing(row, wanted)
+            changed.setdefault(tuple(values), {})[name] = tuple(values.values())
+    gone = [name for name in before if name not in made]
+    for some in batches(gone):
+        Job.objects.filter(experiment=experiment_id, name__in=some).delete()
+    new = ((experiment_id, name, *row) for name, (_, _, row) in made.items() if name not in before)
     _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
-    for fields, jobs in changed.items():
-        Job.objects.bulk_update(jobs, fields, batch_size=BATCH)
-    return {name: row[_STATUS] for name, (_, row) in existing.items()}
+    for fields, rows in changed.items():
+        _update(experiment_id, fields, rows)
+    return before
 
 
-def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
-    """Return key and values of each job. Django's own conversion of instants takes as long as all the rest.
+def _known(snapshot: Snapshot) -> Iterator[tuple[str, Row]]:
+    return ((name, row) for name, (_, _, row) in snapshot.jobs.items())
+
+
+def _existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
+    """Yield the name and the values of each job. Django's own conversion of instants takes as long as all the rest.
 
     So they are asked for without their zone, which SQLite does not know anyhow.
     """
@@ -171,15 +225,15 @@ def _existing(experiment_id: int) -> dict[str, tuple[int, list[Any]]]:
     if connection.vendor == "postgresql":
         for place in _INSTANTS:
             values[place] = Func(values[place], template="%(expressions)s AT TIME ZONE 'UTC'")
-    rows = Job.objects.filter(experiment=experiment_id).order_by().values_list("pk", "name", *values)
-    with connection.cursor() as cursor:
+    rows = Job.objects.filter(experiment=experiment_id).order_by().values_list("name", *values)
+    with connection.chunked_cursor() as cursor:
         cursor.execute(*rows.query.sql_with_params())
-        existing = {name: (pk, row) for pk, name, *row in cursor.fetchall()}
-    for _, row in existing.values():
-        for place in _INSTANTS:
-            if row[place] is not None:
-                row[place] = row[place].replace(tzinfo=UTC)
-    return existing
+        while found := cursor.fetchmany(BATCH):
+            for name, *row in found:
+                for place in _INSTANTS:
+                    if row[place] is not None:
+                        row[place] = row[place].replace(tzinfo=UTC)
+                yield name, tuple(row)
 
 
 def _differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
@@ -191,38 +245,59 @@ def _differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
 
 
 def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None:
+    pks = dict(Job.objects.filter(experiment_id=experiment_id).values_list("name", "pk").iterator())
+    new = {(pks[parent], pks[child]) for parent, child in wanted}
     rows = JobDependency.objects.filter(parent__experiment_id=experiment_id)
-    existing = {
-        (parent, child): pk
-        for pk, parent, child in rows.values_list("pk", "parent__name", "child__name").iterator()
-    }
-    stale = [pk for edge, pk in existing.items() if edge not in wanted]
-    new = wanted - existing.keys()
-    for start in range(0, len(stale), BATCH):
-        JobDependency.objects.filter(pk__in=stale[start : start + BATCH]).delete()
-    if new:
-        pks = dict(Job.objects.filter(experiment_id=experiment_id).values_list("name", "pk"))
-        _insert(
-            JobDependency,
-            ["parent", "child"],
-            [(pks[parent], pks[child]) for parent, child in sorted(new)],
+    stale = []
+    for pk, parent, child in rows.values_list("pk", "parent_id", "child_id").iterator():
+        if (parent, child) in new:
+            new.remove((parent, child))
+        else:
+            stale.append(pk)
+    for some in batches(stale):
+        JobDependency.objects.filter(pk__in=some).delete()
+    _insert(JobDependency, ["parent", "child"], sorted(new))
+
+
+def _digest(edges: Iterable[tuple[str, str]]) -> bytes:
+    digest = blake2b()
+    for parent, child in sorted(edges):
+        digest.update(f"{parent}\0{child}\n".encode())
+    return digest.digest()
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the items, so many at a time as go into one query."""
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _update(experiment_id: int, fields: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:
+    """Update these fields of jobs by their name. Django's bulk_update writes a long case for each row and field."""
+    places = ", ".join(f"{column} = %s" for column in _columns(Job, fields))
+    where = f"{' = %s AND '.join(_columns(Job, ['experiment', 'name']))} = %s"
+    query = f"UPDATE {_quoted(Job._meta.db_table)} SET {places} WHERE {where}"  # noqa: S608 - our columns
+    instants = _instants(Job, fields)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            query, [(*_adapted(row, instants), experiment_id, name) for name, row in rows.items()]
         )
 
 
-def _insert(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows. Django's bulk_create spends four times as long, on SQL text and on objects for each of them."""
-    if not rows:
-        return
     table = f"{_quoted(model._meta.db_table)} ({', '.join(_columns(model, names))})"
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            with connection.wrap_database_errors, cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return
-        instants = _instants(model, names)
-        query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608 - our columns
-        cursor.executemany(query, [_adapted(row, instants) for row in rows])
+    waiting = iter(rows)
+    while some := list(islice(waiting, BATCH)):
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                with connection.wrap_database_errors, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                    for row in some:
+                        copy.write_row(row)
+            else:
+                instants = _instants(model, names)
+                query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608 - our columns
+                cursor.executemany(query, [_adapted(row, instants) for row in some])
 
 
 def _quoted(name: str) -> str:
@@ -240,8 +315,10 @@ def _instants(model: type[Model], names: Sequence[str]) -> list[int]:
     return [place for place, name in enumerate(names) if isinstance(kinds[name], DateTimeField)]
 
 
-def _adapted(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
+def _adapted(row: Sequence[Any], instants: Sequence[int]) -> Sequence[Any]:
     """Return a row as the database takes it: SQLite has no type for instants."""
+    if connection.vendor == "postgresql":
+        return row
     values = list(row)
     for place in instants:
         if values[place] is not None:

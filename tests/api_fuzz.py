@@ -1,22 +1,28 @@
 """Schemathesis over the whole OpenAPI document, as accounts of every role: `make fuzz`.
 
 A server alone is asked, so that what an action would do never happens. For each account nothing may fail inside the
-server, answer with a status, a type or a shape that the document does not have, or change what the account may not.
+server, answer with a status, a type or a shape that the document does not have, or change what the account may not. A
+token that is only to read, or limited to a team elsewhere, is refused every change that the document has.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 
 from tests import web
-from tests.services import UNBOUNDED, Portal
+from tests.services import UNBOUNDED, Http, Portal
+from tests.web import TEAM_ELSEWHERE
 
 # A 503 says what cannot be reached; where the document has it, it is an answer like any other.
 CONFIGURATION = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 503]\n'
@@ -34,28 +40,35 @@ UNCOMPARED_COLUMNS = {"last_used_at", "last_used_address"}
 SNAPSHOT = "from tests.api_fuzz import tables; print(tables())"
 
 
+# The rows of tests/web_rows.py, for the variable parts of addresses and for queries.
+ROWS = {"expid": "a000", "job": "a000_SIM", "action_id": "1", "delegation_id": "1", "freeze_id": "1"}
+SAID = {"action": "run", "status": "READY", "site": "local"}
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who asks: an account, whether its token is only to read, and which tables it may change."""
+    """Who asks: an account, how its token is limited in words of `create_token`, and which tables it may change."""
 
     name: str
-    is_reading: bool = False
+    limit: str = ""
     may_change: frozenset[str] | None = frozenset()
 
     @property
     def title(self) -> str:
         """What the report calls it."""
-        return f"{self.name}, only to read" if self.is_reading else self.name
+        return f"{self.name} {self.limit}".strip()
 
     def token(self, portal: Portal) -> str:
         """Make a token of it."""
-        words = ["--read-only"] if self.is_reading else []
+        words = [self.limit] if self.limit else []
         return portal.manage("create_token", self.name, "--name=fuzz", *words).strip()
 
 
 ACCOUNTS = (
     Account("viewer", may_change=frozenset({"access.ApiToken of viewer"})),
-    Account("admin", is_reading=True),
+    Account("admin", "--read-only"),
+    # It may make tokens that can do no more than itself.
+    Account("admin", f"--team={TEAM_ELSEWHERE}", frozenset({"access.ApiToken of admin"})),
     Account("operator", may_change=None),
     Account("manager", may_change=None),
 )
@@ -96,10 +109,38 @@ def fuzz(portal: Portal, account: Account, *, examples: int, seed: int, phases: 
     """Ask as one account and return what was found."""
     token = account.token(portal)
     before = json.loads(portal.manage("shell", "--no-imports", "-c", SNAPSHOT))
-    complaint = ask(portal, token, examples=examples, seed=seed, phases=phases)
+    complaint = "".join(f"{deed}\n" for deed in done(portal, token)) if account.limit else ""
+    complaint += ask(portal, token, examples=examples, seed=seed, phases=phases)
     after = json.loads(portal.manage("shell", "--no-imports", "-c", SNAPSHOT))
     changed = {label for label in before.keys() | after.keys() if before.get(label) != after.get(label)}
     return Finding(account, complaint, frozenset(changed))
+
+
+def done(portal: Portal, token: str) -> Iterator[str]:
+    """Ask for every change that the document has, with its own examples, and yield what was not refused."""
+    http = Http(portal.url, token)
+    for path, operations in http.get("/v4/schema").body["paths"].items():
+        for method, operation in operations.items():
+            if method in ("post", "put", "patch", "delete"):
+                answer = http.call(method.upper(), address(path, operation), first_example(operation))
+                told = answer.body.get("results", [{"status": answer.status}])
+                if not {result["status"] for result in told} <= {403, 404}:
+                    yield f"{method.upper()} {path} is not refused: {answer.status} {answer.body}"
+
+
+def address(path: str, operation: dict[str, Any]) -> str:
+    """Return an address of an operation that means rows that there are."""
+    names = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+    query = urlencode({name: SAID[name] for name in names if name in SAID})
+    return re.sub(r"{(\w+)}", lambda part: ROWS.get(part[1], "x"), path) + (f"?{query}" if query else "")
+
+
+def first_example(operation: dict[str, Any]) -> Any:
+    """Return the first example of its body, None without one."""
+    examples = (
+        operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
+    )
+    return next((example["value"] for example in examples.values()), None)
 
 
 def ask(portal: Portal, token: str, *, examples: int, seed: int, phases: str) -> str:

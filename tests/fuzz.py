@@ -15,6 +15,7 @@ from tests import stores
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "1"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
+SEEDS = range(SEED, SEED + ROUNDS)
 PICKLE_2 = b"\x80\x02"
 TUPLE = b"(" + b"U\x01aK\x01K\x01K\x01" + b"N" * 8 + b"t"
 
@@ -49,7 +50,7 @@ def payload(trace: Path) -> bytes:
 
 def pickles(random: Random, trace: Path) -> Iterator[bytes]:
     """Yield mutations of the recorded job lists: cut, flipped, spliced, and with code to run inside."""
-    wholes = [path.read_bytes() for path in stores.PICKLES]
+    wholes = [path.read_bytes() for path in (*stores.PICKLES, *stores.YAML_PICKLES)]
     for whole in wholes:
         for mutate in (cut, flipped, spliced):
             yield mutate(random, whole, random.choice(wholes))
@@ -90,6 +91,57 @@ def _with_payload(random: Random, whole: bytes, code: bytes) -> bytes:
         places += (place for _, _, place in pickletools.genops(whole) if place)
     place = random.choice(places[2:])
     return whole[:place] + code + whole[place:]
+
+
+# --- What jobs and commands print
+
+
+_PRINTED = (
+    *(
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\x1b[",
+        b"\x1b",
+        b"m",
+        b"K",
+        b";",
+        b"31",
+        b"\x1b[0m",
+        b"\x1b[1;31m",
+        b"\x1b[2K",
+        b"\x1b]0;t\x07",
+    ),
+    *(
+        b"<script>",
+        b"&amp;",
+        b'"',
+        "é".encode(),
+        "😀".encode(),
+        "²".encode(),
+        b"\xff",
+        b"\xe2\x82",
+        b"\0",
+        b"\x08",
+        b"9" * 5000,
+    ),
+    *(
+        b"[CRITICAL] ",
+        b"[eCode=",
+        b"7000]",
+        b"Trace: ",
+        b"CHANGED: job: a status to: READY\n",
+        b"word ",
+        b"x" * 3000,
+    ),
+)
+
+
+def printed(random: Random) -> bytes:
+    """Return what a program might print that prints anything: whole and cut sequences, long lines, half characters."""
+    wild = random.randbytes(random.randrange(2000))
+    parts = [random.choice((*_PRINTED, wild)) for _ in range(random.randrange(1, 120))]
+    return b"".join(parts) * random.choice((1, 1, 30))
 
 
 # --- Files that are no files, and databases that compute

@@ -1,9 +1,10 @@
-"""Our backend for PostgreSQL: whether a connection that was kept is alive, on a real server."""
+"""Our backend for PostgreSQL, on a real server: is a kept connection alive; what goes along with the COMMIT."""
 
 from collections.abc import Iterator
 
 import environ
 import pytest
+from django.db import IntegrityError
 from django.db.utils import ConnectionHandler
 from django.test.utils import CaptureQueriesContext
 
@@ -52,3 +53,55 @@ def test_a_message_of_the_server_is_no_end(kept: DatabaseWrapper, postgres: Post
         cursor.execute("LISTEN news")
     postgres.execute("NOTIFY news")
     assert kept.is_usable()
+
+
+@pytest.fixture
+def names(kept: DatabaseWrapper) -> Iterator[str]:
+    """A table of names, which must differ."""
+    with kept.cursor() as cursor:
+        cursor.execute("CREATE TABLE names (name text UNIQUE)")
+    yield "INSERT INTO names VALUES (%s)"
+    with kept.cursor() as cursor:
+        cursor.execute("DROP TABLE names")
+
+
+def count_names(connection: DatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM names")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_last_statement_is_committed_with_what_was_before_it(kept: DatabaseWrapper, names: str) -> None:
+    kept.set_autocommit(False)
+    kept.cursor().execute(names, ["first"])
+    kept.execute_last(names, ["last"])
+    kept.commit()
+    kept.set_autocommit(True)
+    assert count_names(kept) == 2
+
+
+def test_a_last_statement_is_done_before_whatever_comes_after_it(kept: DatabaseWrapper, names: str) -> None:
+    kept.set_autocommit(False)
+    kept.execute_last(names, ["last"])
+    assert count_names(kept) == 1
+    kept.rollback()
+    kept.set_autocommit(True)
+
+
+def test_a_last_statement_is_forgotten_when_the_transaction_fails(kept: DatabaseWrapper, names: str) -> None:
+    kept.set_autocommit(False)
+    kept.execute_last(names, ["last"])
+    kept.rollback()
+    kept.set_autocommit(True)
+    assert count_names(kept) == 0
+
+
+def test_a_last_statement_that_fails_takes_the_transaction_with_it(kept: DatabaseWrapper, names: str) -> None:
+    kept.set_autocommit(False)
+    kept.cursor().execute(names, ["twice"])
+    kept.execute_last(names, ["twice"])
+    with pytest.raises(IntegrityError):
+        kept.commit()
+    kept.rollback()
+    kept.set_autocommit(True)
+    assert count_names(kept) == 0

@@ -7,6 +7,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from tests.services import Credentials, Portal
 
 PASSWORD = "a password of the tests"
+TEAM_ELSEWHERE = "elsewhere"
 LOG = "20261125_100000_run.log"
 FILL = "import os; from tests.web_rows import fill; print(fill(os.environ['TEXT'], os.environ['STORE']))"
 

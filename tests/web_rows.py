@@ -13,7 +13,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import Experiment, State
 from tests import factories
 from tests.stores.written import write_store
-from tests.web import LOG, PASSWORD
+from tests.web import LOG, PASSWORD, TEAM_ELSEWHERE
 
 ROLES = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "manager": Role.MANAGER}
 
@@ -29,8 +29,12 @@ def fill(text: str, store: str) -> str:
     _fill_jobs(experiment, text)
     _fill_actions(experiment, text)
     admin = User.objects.create_superuser("admin", password=PASSWORD)
-    for name, role in ROLES.items():
-        factories.create_user(role, username=name, password=PASSWORD)
+    made = {
+        name: factories.create_user(role, username=name, password=PASSWORD) for name, role in ROLES.items()
+    }
+    factories.create_delegation(made["manager"], made["viewer"], role=Role.VIEWER)
+    factories.create_freeze(site, platform="ELSEWHERE")
+    factories.create_team(covers={"expid_pattern": "z*"}, slug=TEAM_ELSEWHERE)
     return json.dumps({"admin": factories.create_token(admin, name=text[:100])})
 
 

@@ -113,16 +113,19 @@ def _require_writing(by: ApiToken | None) -> None:
 def _require_kinds(wanted: Wanted, by: ApiToken | None) -> None:
     if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
         legal = ", ".join(by.kinds)
-        raise WrongToken({"kinds": [f"The token that asks is limited; choose among its own: {legal}."]})
+        raise TokenRefused(f"The token that asks is limited: choose `kinds` among its own: {legal}.")
 
 
 def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | None:
-    """Return the teams that the token is limited to, None for none; raise WrongToken for others than may be named."""
+    """Return the teams that the token is limited to, None for none.
+
+    Raises TokenRefused where the token that asks would have to name some, WrongToken for others than may be named.
+    """
     possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise WrongToken(
-                {"teams": [f"The token that asks is limited; choose among its own: {_slugs(possible)}."]}
+            raise TokenRefused(
+                f"The token that asks is limited: choose `teams` among its own: {_slugs(possible)}."
             )
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})

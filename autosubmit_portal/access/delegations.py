@@ -10,10 +10,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.grants import condition_of, limits_of
 from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.access.teams import manages_all
+from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
 
@@ -46,12 +48,13 @@ class Wanted:
 
 
 def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
-    """Lend the grantor's rights and return the delegation; raises Unacceptable, which is recorded.
+    """Lend the grantor's rights and return the delegation; raises Forbidden or Unacceptable, both recorded.
 
     Nothing more is checked of the role than that the grantor has it somewhere: each decision asks what they have then.
     """
-    starts_at = wanted.starts_at or timezone.now()
-    errors = _errors(wanted, grantor, starts_at)
+    require_lending(grantor, origin)
+    starts_at, wrong_times = begin_and_errors(wanted.starts_at, wanted.ends_at)
+    errors = _errors(wanted, grantor, wrong_times, starts_at)
     if errors or wanted.grantee is None:
         refusal = Unacceptable(errors)
         trail.record("delegation.refused", origin=origin, subject=f"user {grantor}", message=str(refusal))
@@ -71,9 +74,19 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
     return made
 
 
+def require_lending(actor: Any, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, for a credential with limits: it neither lends nor takes back."""
+    try:
+        _require_whole_credential(actor)
+    except policy.Forbidden as refusal:
+        trail.record("delegation.refused", origin=origin, subject=f"user {actor}", message=str(refusal))
+        raise
+
+
 def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
     """End a delegation at once, as its grantor or a manager of all teams; raises Forbidden or AlreadyOver, recorded."""
     try:
+        _require_whole_credential(actor)
         if not may_revoke(actor, delegation):
             reason = f"{actor} may not revoke it: only {delegation.grantor} and managers of all teams may."
             raise policy.Forbidden(reason, f"access.{MANAGE_TEAMS}")
@@ -93,16 +106,30 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
 
 def may_revoke(actor: Any, delegation: Delegation) -> bool:
     """Answer whether the actor may revoke it, while it is not over."""
-    return bool(actor.pk == delegation.grantor_id or manages_all(actor))
+    is_whole = scope_of(actor) == UNLIMITED
+    return is_whole and bool(actor.pk == delegation.grantor_id or manages_all(actor))
 
 
 def seen_by(actor: Any) -> QuerySet[Delegation]:
-    """Return what the actor has lent and was lent; everything to managers of all teams."""
-    rows = Delegation.objects.all()
-    return rows if manages_all(actor) else rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
+    """Return what the actor has lent and was lent; everything to managers of all teams.
+
+    A credential with limits shows one's own at most, and one that is limited to teams what is about these.
+    """
+    scope, rows = scope_of(actor), Delegation.objects.all()
+    if scope == UNLIMITED and manages_all(actor):
+        return rows
+    own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
+    limits = limits_of(actor)
+    if limits is None:
+        return own
+    covered = condition_of(limits.held, "experiment__")
+    about = Q(team__in=scope.teams or ())
+    return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 
-def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, list[str]]:
+def _errors(
+    wanted: Wanted, grantor: User, wrong_times: dict[str, str], starts_at: datetime
+) -> dict[str, list[str]]:
     highest = policy.highest_role(grantor)
     if highest is None:  # and who has nothing learns nothing, such as the names of accounts
         return {"role": ["You have no role anywhere that you could lend."]}
@@ -110,24 +137,27 @@ def _errors(wanted: Wanted, grantor: User, starts_at: datetime) -> dict[str, lis
         "grantee": _wrong_grantee(wanted.grantee, grantor),
         "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
-        "ends_at": _wrong_end(wanted.ends_at, max(starts_at, timezone.now())),
+        "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
+        **wrong_times,
         "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",
     }
     return {field: [text] for field, text in wrong.items() if text}
 
 
+def _require_whole_credential(actor: Any) -> None:
+    if scope_of(actor) != UNLIMITED:
+        reason = "A credential that is limited lends nothing and takes nothing back: use one with all rights."
+        raise policy.Forbidden(reason, "")
+
+
 def _wrong_grantee(grantee: User | None, grantor: User) -> str:
-    if scope_of(grantor) != UNLIMITED:
-        return "A credential that is limited lends nothing: use one with all rights of the account."
     if grantee is None or not grantee.is_active:
         return "There is no such account, or it is closed."
     return "Somebody else: you have these rights." if grantee == grantor else ""
 
 
-def _wrong_end(ends_at: datetime, starts_at: datetime) -> str:
-    if ends_at <= starts_at:
-        return "It must end in the future, after its start."
-    is_too_long = ends_at > starts_at + timedelta(days=LONGEST_DAYS)
+def _too_long(length: timedelta) -> str:
+    is_too_long = length > timedelta(days=LONGEST_DAYS)
     return f"At most {LONGEST_DAYS} days. Lend again then, if that is still wanted." if is_too_long else ""
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import UNLIMITED, Scope, scope_of
+from autosubmit_portal.access.unix import why_unusable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -27,9 +29,18 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Tokens, those that one may see."""
 
     def visible_to(self, actor: "User | AnonymousUser") -> "ApiTokenQuerySet":
-        """Return one's own, or everybody's with the permission to see tokens and a credential without limits."""
-        is_free = scope_of(actor) == UNLIMITED
-        return self if is_free and actor.has_perm("access.view_apitoken") else self.filter(user=actor.pk)
+        """Return one's own, or everybody's with the permission to see tokens and a credential without limits.
+
+        A credential that is limited to teams shows those of one's own that are limited to these.
+        """
+        scope = scope_of(actor)
+        if scope == UNLIMITED and actor.has_perm("access.view_apitoken"):
+            return self
+        own = self.filter(user=actor.pk)
+        if scope.teams is None:
+            return own
+        wider = Team.objects.exclude(pk__in=scope.teams).filter(tokens=OuterRef("pk"))
+        return own.filter(~Exists(wider), only_teams=True)
 
 
 class ApiToken(AbstractAuthToken):
@@ -254,6 +265,13 @@ class SiteRole(models.Model):
         return f"{self.user} as {Role(self.role).name.lower()} at {self.site}"
 
 
+def require_usable_account(name: str) -> None:
+    """Raise ValidationError for a text that is no Unix account of this host that commands may run as."""
+    reason = why_unusable(name)
+    if reason:
+        raise ValidationError(reason)
+
+
 class SiteAccount(models.Model):
     """The Unix user of somebody at a site. Several people may share one."""
 
@@ -262,12 +280,9 @@ class SiteAccount(models.Model):
     unix_name = models.CharField(
         "Unix user",
         max_length=32,
-        validators=[
-            RegexValidator(
-                r"^[A-Za-z_][A-Za-z0-9_.-]*\Z", "The name of a Unix user: letters, digits, `_`, `.` and `-`."
-            )
-        ],
-        help_text="Autosubmit names this user as the owner of what the person creates there.",
+        validators=[require_usable_account],
+        help_text="What the person owns there are the experiments whose folders belong to this user; commands may run "
+        "as it. Neither root nor another account of the system.",
     )
 
     class Meta:

@@ -45,7 +45,10 @@ class PermittedKind(Protocol):
 
 
 class Forbidden(Exception):
-    """The actor may see the thing but not do this; `permission` would allow it everywhere. The text says what else."""
+    """The actor may see the thing but not do this. The text says why.
+
+    `permission` would allow it everywhere; blank where none would.
+    """
 
     def __init__(self, reason: str, permission: str) -> None:
         super().__init__(reason)

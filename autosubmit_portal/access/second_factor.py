@@ -11,10 +11,14 @@ from typing import Any
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa import signals
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.flows import generate_recovery_codes
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.flows import activate_totp, deactivate_totp
 from axes.handlers.proxy import AxesProxyHandler
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
@@ -27,11 +31,11 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from autosubmit_portal.access import lockout, teams
+from autosubmit_portal.access import lockout, sessions, teams
 from autosubmit_portal.access.grants import grants_of
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import client_address, current_origin
+from autosubmit_portal.audit.origin import actor_of, client_address, current_origin
 
 # A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
 REMEMBERED_CODES = 3
@@ -90,7 +94,8 @@ class CodeForm(AuthenticateForm):
 
 
 def _use(authenticator: Authenticator, code: str) -> bool:
-    """Remember the code as used; False if it is already, on whichever host."""
+    """Remember the code as used; False if it is already, on whichever host. Blanks in it make no other code."""
+    code = normalize_user_code(code)
     with transaction.atomic():
         row = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
         used = row.data.get("used", [])
@@ -124,14 +129,43 @@ def is_missing(request: HttpRequest) -> bool:
     return not methods & SUFFICIENT and is_required(request.user)
 
 
-def note_as_given(request: HttpRequest, user: User) -> None:
-    """Note that the session of `user` has a second factor, which they have just set up."""
+def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None:
+    """Switch the second factor of whoever asks on, with a form that is valid, and return the recovery codes if new.
+
+    The code is used by that, this session has a second factor from then on, and every other one ends.
+    """
+    user = actor_of(request)
+    with transaction.atomic():
+        totp, recovery = activate_totp(request, form)
+        _use(totp, form.cleaned_data["code"])
+        sessions.end_other_sessions(request, user)
     record_authentication(request, user, "mfa")
+    return recovery
+
+
+def renew_recovery_codes(request: HttpRequest) -> Authenticator:
+    """Replace the recovery codes of whoever asks; every other session ends."""
+    with transaction.atomic():
+        recovery = generate_recovery_codes(request)
+        sessions.end_other_sessions(request, actor_of(request))
+    return recovery
+
+
+def switch_off(request: HttpRequest, totp: Authenticator) -> None:
+    """Take the second factor of whoever asks away; every other session ends."""
+    with transaction.atomic():
+        deactivate_totp(request, totp)
+        sessions.end_other_sessions(request, actor_of(request))
 
 
 def reset(user: User) -> bool:
-    """Take the second factor and the recovery codes of an account away; answer whether it had any."""
-    return bool(Authenticator.objects.filter(user=user).delete()[0])
+    """Take the second factor of an account away with its recovery codes and end its sessions.
+
+    Answers whether it had any.
+    """
+    with transaction.atomic():
+        sessions.end_sessions(user)
+        return bool(Authenticator.objects.filter(user=user).delete()[0])
 
 
 class SecondFactorMiddleware:

@@ -4,6 +4,8 @@ An account belongs to a subject of the issuer and to nothing else: never is some
 """
 
 import logging
+import re
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,11 +45,13 @@ def is_offered() -> bool:
 
 
 def provider_id() -> str:
-    """Return under which name accounts and memberships of the issuer are kept: another issuer knows other people."""
+    """Return under which name accounts and memberships of the issuer are kept: another issuer knows other people.
+
+    The first half is for people to read. The digest makes it the name of this issuer alone, to the last character.
+    """
     address = urlsplit(settings.OIDC_ISSUER)
-    return slugify(f"{address.netloc}{address.path}".replace("/", "-").replace(".", "-").replace(":", "-"))[
-        :50
-    ]
+    readable = slugify(re.sub(r"[/.:]", "-", f"{address.netloc}{address.path}"))[:25]
+    return f"{readable}-{sha256(settings.OIDC_ISSUER.encode()).hexdigest()[:24]}"
 
 
 class Provider(OpenIDConnectProvider):

@@ -15,15 +15,17 @@ from autosubmit_portal.admin import filters, output, presentation
 from autosubmit_portal.admin.actions import address_of_action, refusal_text
 from autosubmit_portal.admin.approval import ApprovalPages, what_waits
 from autosubmit_portal.admin.console import console
-from autosubmit_portal.admin.experiment import entries_of
+from autosubmit_portal.admin.experiment import newest_entries
 from autosubmit_portal.admin.request_pages import MOST_CHANGES
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.catalogue import CATALOGUE, Target
+from experiments.entries import entries_visible_to
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
 from experiments.runners import runner_for
+from jobs.autosubmit.secrets import mask_text
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
 EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
@@ -94,7 +96,7 @@ class ActionAdmin(ApprovalPages):
     def result(self, action: Action) -> SafeString:
         """Show the beginning of the message."""
         return format_html(
-            '<span class="about" title="{0}">{0}</span>', (action.message or action.reason)[:300]
+            '<span class="about" title="{0}">{0}</span>', mask_text(action.message or action.reason)[:300]
         )
 
     def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
@@ -109,7 +111,7 @@ class ActionAdmin(ApprovalPages):
             "most_changes": MOST_CHANGES,
             "again": again_address(request, obj),
             "forced": forced_address(request, obj),
-            "entries": entries_of(request, action_id=obj.pk),
+            "entries": newest_entries(request, entries_visible_to(request.user).filter(action_id=obj.pk)),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -168,7 +170,7 @@ class ActionAdmin(ApprovalPages):
 def reader(action: Action, step: int) -> output.Read:
     """Return what reads the output of one step."""
     runner, directory = runner_for(action.site), action.run_directory(step)
-    return lambda offset, limit: runner.output(directory, offset, limit)
+    return lambda offset, limit: runner.shown(directory, offset, limit)
 
 
 def is_over(action: Action, step: int) -> bool:

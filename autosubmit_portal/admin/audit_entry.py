@@ -14,8 +14,8 @@ from autosubmit_portal.admin import filters, presentation
 from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.entries import entries_visible_to
-from experiments.models import Experiment
+from experiments.entries import entries_visible_to, experiment_of
+from jobs.autosubmit.secrets import mask_text
 
 
 @admin.register(AuditEntry, site=console)
@@ -83,7 +83,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Message")
     def said(self, entry: AuditEntry) -> SafeString:
         """Show the beginning of the message."""
-        return format_html('<span class="about" title="{0}">{0}</span>', entry.message[:300])
+        return format_html('<span class="about" title="{0}">{0}</span>', mask_text(entry.message)[:300])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""
@@ -91,10 +91,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""
-        experiment = None
-        if obj.expid:
-            rows = Experiment.objects.visible_to(request.user)
-            experiment = rows.filter(expid=obj.expid, site__slug=obj.site).first()
+        experiment = experiment_of(request.user, obj) if obj.expid else None
         return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
 
 

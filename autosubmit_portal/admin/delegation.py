@@ -31,6 +31,7 @@ from autosubmit_portal.admin.forms import RuledForm
 from autosubmit_portal.admin.terms import INSTANT, TermAdmin
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.models import Experiment
+from experiments.models.experiment import meant_by_name
 
 
 class DelegationForm(RuledForm):
@@ -92,7 +93,7 @@ class DelegationForm(RuledForm):
             return None
         site, _, expid = text.rpartition("/")
         rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
-        found = list(rows.filter(site__slug=site) if site else rows)
+        found = meant_by_name(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
             raise ValidationError(
                 "Several sites have it: write site/expid." if found else "There is no such one."

@@ -18,7 +18,7 @@ from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import RequestPages
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import Target
-from experiments.entries import entries_visible_to
+from experiments.entries import entries_about
 from experiments.models import Action, Experiment, Freeze, Site
 from jobs.models import Job
 
@@ -126,7 +126,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-requested_at")[:SHOWN_ROWS]
             ),
             "logs": self.logs_context(request, obj),
-            "entries": entries_of(request, expid=obj.expid, site=obj.site.slug),
+            "entries": newest_entries(request, entries_about(request.user, obj)),
         }
 
 
@@ -139,11 +139,10 @@ def site_buttons(request: HttpRequest, site: Site | None) -> list[actions.Button
     return actions.buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def entries_of(request: HttpRequest, **about: Any) -> list[AuditEntry] | None:
-    """Return the newest audit entries about something; None when the user may not see the trail."""
+def newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
+    """Return the newest of some audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    entries = entries_visible_to(request.user).filter(**about)
     return list(entries.defer("details").order_by("-at")[:SHOWN_ROWS])
 
 

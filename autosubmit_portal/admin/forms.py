@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue import ActionKind
 from experiments.models import Experiment
@@ -18,11 +19,25 @@ KEY = "idempotency_key"
 class RuledForm(forms.Form):
     """A form whose rules stand elsewhere, and whose errors come back from there."""
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse a field that says two things, which no browser sends: Django would take the last one."""
+        for name in self.fields:
+            if name in self.cleaned_data and self._is_contradictory(name):
+                self.add_error(name, "Given more than once. Give it once.")
+        return self.cleaned_data
+
     def show_errors(self, refusal: Any) -> None:
         """Put each of its `errors` at the field; those of fields that are not shown go above the form."""
         for name, messages in refusal.errors.items():
+            field = name if name in self.fields else None
             for message in messages:
-                self.add_error(name if name in self.fields else None, message)
+                if message not in self.errors.get(name, ()):
+                    self.add_error(field, message)
+
+    def _is_contradictory(self, name: str) -> bool:
+        if isinstance(self.cleaned_data[name], list) or not isinstance(self.data, QueryDict):
+            return False
+        return len(set(self.data.getlist(self.add_prefix(name)))) > 1
 
 
 class ActionForm(RuledForm):
@@ -31,8 +46,14 @@ class ActionForm(RuledForm):
     options: tuple[Option, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
-        """Return what was filled in, as the parameters of a request; what was left blank is left out."""
-        self.is_valid()
+        """Return what was filled in, as the parameters of a request; what was left blank is left out.
+
+        Raises InvalidParameters for what is no value of its field at all, or two.
+        """
+        if not self.is_valid():
+            raise InvalidParameters(
+                {name: [str(text) for text in texts] for name, texts in self.errors.items()}
+            )
         values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 

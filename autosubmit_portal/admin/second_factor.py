@@ -4,10 +4,8 @@ from typing import Any
 
 from allauth.account.internal.decorators import login_stage_required
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.flows import generate_recovery_codes
 from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.totp.internal.flows import activate_totp, deactivate_totp
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -63,9 +61,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 def _set_up(request: HttpRequest, user: User) -> HttpResponse:
     form = ActivateTOTPForm(request.POST if request.method == "POST" else None, user=user)
     if form.is_bound and form.is_valid():
-        _, recovery = activate_totp(request, form)
-        second_factor.note_as_given(request, user)
-        return _codes(request, recovery)
+        return _codes(request, second_factor.set_up(request, form))
     adapter = Adapter()
     drawing = adapter.build_totp_svg(adapter.build_totp_url(user, form.secret))
     is_required = second_factor.is_required(user)
@@ -79,8 +75,8 @@ def _manage(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         form.save()
         if "renew" in request.POST:
-            return _codes(request, generate_recovery_codes(request))
-        deactivate_totp(request, rows[Authenticator.Type.TOTP])
+            return _codes(request, second_factor.renew_recovery_codes(request))
+        second_factor.switch_off(request, rows[Authenticator.Type.TOTP])
         return HttpResponseRedirect(reverse("second_factor"))
     recovery = rows.get(Authenticator.Type.RECOVERY_CODES)
     left = len(recovery.wrap().get_unused_codes()) if recovery else 0

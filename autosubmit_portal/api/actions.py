@@ -22,11 +22,11 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.fields import Query
-from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer, whole_characters
+from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer
 from autosubmit_portal.api.lookup import find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import ActionsQuery, BulkQuery, OutputQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.actions import (
     ActionBrief,
     ActionItem,
@@ -41,6 +41,7 @@ from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import ACTIVE_STATES, Action
 from experiments.runners import Runner, runner_for
+from jobs.autosubmit.characters import first_character, whole_characters
 
 PIECE_BYTES = 65_536
 
@@ -120,14 +121,14 @@ class CancelView(PortalView):
         "Cancel an action that has not started",
         parameters=[ACTION_ID],
         answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def post(self, request: Request, action_id: int) -> Response:
         """Cancel an action that is still queued or waits for approval.
 
         One that has started cannot be cancelled: stop the experiment.
         """
-        Query.of(request)
+        require_nothing_said(request)
         action = find_action(request, action_id)
         cancel_action(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
@@ -141,7 +142,7 @@ class ApproveView(PortalView):
         "Approve an action",
         parameters=[ACTION_ID],
         answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def post(self, request: Request, action_id: int) -> Response:
         """Approve an action that another person has asked for, with the permission to ask for it yourself.
@@ -149,7 +150,7 @@ class ApproveView(PortalView):
         Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
         run other commands, `409` says why and the action goes on waiting.
         """
-        Query.of(request)
+        require_nothing_said(request)
         action = find_action(request, action_id)
         approve(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
@@ -219,6 +220,7 @@ class OutputPart:
         if self.step >= len(action.command):
             raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
         offset: int = query["offset"]
+        self.is_from_end = offset < 0
         size = self._read(0, 0)[1]
         self.offset = max(0, size + offset) if offset < 0 else offset
 
@@ -227,12 +229,13 @@ class OutputPart:
         ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
         is_last = self.offset + len(found) >= size
-        text, length = whole_characters(found, is_final=ended and is_last)
-        next_offset = self.offset + length
+        skipped = first_character(found) if self.is_from_end else 0  # it may point into a character
+        text, length = whole_characters(found[skipped:], is_final=ended and is_last)
+        next_offset = self.offset + skipped + length
         return {
             "step": self.step,
             "steps": len(self.action.command),
-            "offset": self.offset,
+            "offset": self.offset + skipped,
             "next_offset": next_offset,
             "size": size,
             "text": text,
@@ -252,7 +255,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = runner_for(self.action.site)
-        return runner.output(self.action.run_directory(self.step), offset, limit)
+        return runner.shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -79,7 +79,7 @@ class ParametersField(serializers.DictField):
     """The parameters of any kind; each target's are validated with its request."""
 
 
-class BulkBody(Strict, Envelope):
+class BulkBody(Envelope):
     """What is asked for, of which experiments."""
 
     dry_run = flag(required=False, help_text="Answer what each action would do and change nothing.")

@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access.delegations import Wanted, delegate, revoke, seen_by
+from autosubmit_portal.access.delegations import Wanted, delegate, require_lending, revoke, seen_by
 from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.teams import teams_seen_by
@@ -21,7 +21,7 @@ from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.lookup import find_experiment
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import DelegationsQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
@@ -38,7 +38,10 @@ class DelegationsView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """List the rights that you have lent and that were lent to you; managers of all teams see everybody's."""
+        """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
+
+        A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
+        """
         query = DelegationsQuery.of(request)
         rows = _rows(request)
         if query.get("active"):
@@ -63,11 +66,14 @@ class DelegationsView(PortalView):
         """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
 
         They can never do more than you can at that moment, cannot lend it on, and what they do stands in the trail as
-        theirs for you. It ends by itself, or when you revoke it.
+        theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
         Query.of(request)
-        wanted = _wanted(request, checked(DelegationBody, json_body(request)))
-        made = delegate(wanted, grantor=actor_of(request), origin=origin_of(request))
+        actor, origin = actor_of(request), origin_of(request)
+        require_lending(actor, origin)
+        made = delegate(
+            _wanted(request, checked(DelegationBody, json_body(request))), grantor=actor, origin=origin
+        )
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
@@ -92,11 +98,14 @@ class DelegationView(PortalView):
         "Revoke a delegation",
         parameters=[DELEGATION_ID],
         answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def delete(self, request: Request, delegation_id: int) -> Response:
-        """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list."""
-        Query.of(request)
+        """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.
+
+        A token with a limited scope takes nothing back.
+        """
+        require_nothing_said(request)
         found = _find(request, delegation_id)
         revoke(found, actor=actor_of(request), origin=origin_of(request))
         return Response(DelegationItem(found).data)

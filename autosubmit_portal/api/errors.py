@@ -8,8 +8,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.views.defaults import server_error as html_server_error
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
@@ -151,7 +149,7 @@ def _limit(error: Exception) -> dict[str, Any] | None:
 
 
 def _permission(error: Exception) -> dict[str, Any]:
-    return {"permission": error.permission} if isinstance(error, Forbidden) else {}
+    return {"permission": error.permission} if isinstance(error, Forbidden) and error.permission else {}
 
 
 def _action(action_id: int | None) -> dict[str, Any]:
@@ -183,15 +181,3 @@ def _http_error(error: Exception, response: Response) -> dict[str, Any]:
         kind = "malformed-body"
     code = error.default_code if isinstance(error, APIException) else ""
     return problem(response.status_code, code.replace("_", "-") if code == "throttled" else kind, detail)
-
-
-def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer a 500: problem details to the API's clients, Django's page to everybody else."""
-    if not request.path.startswith("/v4"):
-        return html_server_error(request)
-    detail = (
-        "The portal failed to answer. The reason is in its log; nothing says that the request had no effect."
-    )
-    body = problem(500, "internal-error", detail)
-    answer: HttpResponse = JsonResponse(body, status=500, content_type=ProblemRenderer.media_type)
-    return answer

@@ -2,20 +2,27 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from django.db.models import F, Lookup, Q
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
+from jobs.autosubmit.start_dates import period_of
 
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
-RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
+WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
 LONGEST_LIST = 2000
 
 
@@ -25,6 +32,10 @@ class InstantField(serializers.DateTimeField):
     def to_internal_value(self, value: Any) -> Any:
         """Read a time; the `+` of an offset that was not encoded arrives as a blank."""
         read = BLANK_BEFORE_OFFSET.sub(r"+\1", value) if isinstance(value, str) else value
+        if isinstance(read, str) and not INSTANT.fullmatch(
+            read
+        ):  # the parser behind also takes weeks, and digits alone
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+hh:mm|-hh:mm|Z]")
         return super().to_internal_value(read)
 
     def to_representation(self, value: datetime) -> str:
@@ -35,6 +46,16 @@ class InstantField(serializers.DateTimeField):
 def instant(value: datetime | None) -> str | None:
     """Return a time as the API writes it, without building a field."""
     return value.astimezone(UTC).isoformat() if value else None
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number in plain digits. What Python or JSON would also take for one, `1_0` or `1.0`, is refused."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Read a number."""
+        if type(data) is not int and not (isinstance(data, str) and WHOLE.fullmatch(data)):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
 
 
 class TextOrNullField(serializers.CharField):
@@ -113,15 +134,15 @@ class NamesField(serializers.CharField):
         return names
 
 
-class DaysField(NamesField):
-    """Days separated by commas, as YYYYMMDD or YYYY-MM-DD."""
+class StartDatesField(NamesField):
+    """Start dates separated by commas, as YYYYMMDD or YYYY-MM-DD, with an hour or a minute where they have one."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Read the days."""
+        """Read each as the period that it means."""
         try:
-            return [date.fromisoformat(name) for name in super().to_internal_value(data)]
-        except ValueError:
-            raise serializers.ValidationError("Write days as YYYYMMDD or YYYY-MM-DD.") from None
+            return [period_of(name) for name in super().to_internal_value(data)]
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
 
 class RangesField(serializers.CharField):
@@ -147,26 +168,38 @@ class RangesField(serializers.CharField):
 
 
 class Query(serializers.Serializer[Any]):
-    """Query parameters. A blank one counts as not given; an unknown one is refused: it would be silently ignored."""
+    """Query parameters: an unknown one is refused, as it would be ignored, and one that says two things.
+
+    A blank one counts as not given where somebody only reads, as clients of Autosubmit API send it.
+    """
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
-        given = {name: value for name, value in request.query_params.items() if value != ""}
-        query = _made(cls)
-        errors: dict[str, list[str]] = {}
+        query, is_change = _made(cls), request.method not in SAFE_METHODS
+        given = {name: value for name, value in request.query_params.items() if value or is_change}
+        errors = _contradictions(request)
         values: dict[str, Any] = {}
         try:
             values = dict(query.run_validation(given))
         except serializers.ValidationError as wrong:
             told: Any = wrong.detail
-            errors = {name: [str(message) for message in messages] for name, messages in told.items()}
+            errors |= {name: [str(message) for message in messages] for name, messages in told.items()}
         unknown = sorted(given.keys() - query.fields.keys() - {"format"})
         legal = ", ".join(query.fields) or "none"
         errors.update({name: [f"Unknown query parameter. Legal: {legal}."] for name in unknown})
         if errors:
             raise InvalidParameters(errors)
         return values
+
+
+def _contradictions(request: Request) -> dict[str, list[str]]:
+    said = {name: list(dict.fromkeys(values)) for name, values in request.query_params.lists()}
+    return {
+        name: [f"Given more than once: {', '.join(f'“{value:.100}”' for value in values)}. Give it once."]
+        for name, values in said.items()
+        if len(values) > 1
+    }
 
 
 @cache

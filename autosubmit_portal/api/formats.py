@@ -1,11 +1,10 @@
 """What the API reads and writes: JSON by default, pages for browsers, and text, JSON lines and CSV where they help."""
 
-import codecs
 import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import orjson
 from rest_framework.exceptions import ParseError
@@ -14,6 +13,8 @@ from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRen
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
+from experiments.actions.refusals import InvalidParameters
+
 ENCODER = JSONEncoder()
 # What the API takes is four levels deep at most.
 MOST_LEVELS = 32
@@ -21,19 +22,44 @@ TOO_DEEP = f"The body is nested more than {MOST_LEVELS} levels deep."
 
 
 class JSONBodyParser(JSONParser):
-    """JSON of a bounded depth: a bottomless body is refused instead of failing. Django bounds its size."""
+    """JSON that says one thing: no name stands twice in an object. A bottomless body is refused instead of failing.
+
+    Django bounds its size.
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the parsed body; raise ParseError saying what is wrong with it."""
+        charset = str((parser_context or {}).get("encoding", "utf-8"))
         try:
-            body = super().parse(stream, media_type, parser_context)
+            text = stream.read().decode(charset)
+            body = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
         except RecursionError as error:
             raise ParseError(TOO_DEEP) from error
+        except (ValueError, LookupError) as error:
+            raise ParseError(f"JSON parse error - {error}") from error
         if is_too_deep(body):
             raise ParseError(TOO_DEEP)
         return body
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise InvalidParameters for a name that stands in it twice: readers differ in which counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})[:10]
+        raise InvalidParameters({_printable(name): ["This stands twice in one object."] for name in twice})
+    return found
+
+
+def _printable(name: str) -> str:
+    return name[:100].encode("ascii", "backslashreplace").decode()
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def is_too_deep(body: Any) -> bool:
@@ -123,13 +149,6 @@ class PortalView(APIView):
 
     renderer_classes: tuple[type[BaseRenderer], ...] = (FastJSONRenderer, PageRenderer)
     parser_classes = (JSONBodyParser,)
-
-
-def whole_characters(data: bytes, *, is_final: bool) -> tuple[str, int]:
-    """Return the whole characters at the beginning of `data` and how many bytes they are."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(data, final=is_final)
-    return text, len(data) - len(decoder.getstate()[0])
 
 
 def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

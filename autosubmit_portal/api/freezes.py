@@ -15,7 +15,7 @@ from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.lookup import find_site_to_change
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import FreezesQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import FreezePlan, end_freeze, freeze, require_freeze_somewhere
@@ -98,14 +98,14 @@ class FreezeView(PortalView):
         "End a freeze",
         parameters=[FREEZE_ID],
         answers={200: answer(FreezeDetail, "The freeze, which is over.", examples.ENDED_FREEZE)},
-        errors=[400, 404, 409],
+        errors=[400, 404, 409, 413, 415],
     )
     def delete(self, request: Request, freeze_id: int) -> Response:
         """End a freeze before its time, or call off a planned one; it stays in the list.
 
         Needs the permission `experiments.freeze_site`.
         """
-        Query.of(request)
+        require_nothing_said(request)
         found = find_freeze(request, freeze_id)
         end_freeze(found, actor=actor_of(request), origin=origin_of(request))
         return Response(detail(request, found))

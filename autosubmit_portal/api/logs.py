@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
 from autosubmit_portal.api.errors import ProblemRenderer, problem
-from autosubmit_portal.api.formats import PortalView, TextRenderer, whole_characters
+from autosubmit_portal.api.formats import PortalView, TextRenderer
 from autosubmit_portal.api.lookup import find_experiment, find_job
 from autosubmit_portal.api.pagination import numbered_page, page_info
 from autosubmit_portal.api.queries import LogQuery, LogsQuery
@@ -31,6 +31,7 @@ from autosubmit_portal.api.shapes.logs import LogItem, LogList, LogMatches, LogP
 from autosubmit_portal.waits import applied, wait_until
 from experiments.logs import is_over, logs_of
 from experiments.models import Experiment
+from jobs.autosubmit.characters import first_character, whole_characters
 from jobs.autosubmit.log_search import search
 from jobs.autosubmit.logs import Log, NoSuchLog
 from jobs.models import Job
@@ -256,6 +257,8 @@ def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, An
     is_reset = start > size or query.get("file", log.identity) != log.identity
     start = 0 if is_reset else start
     data = log.read(start, query.get("limit", PIECE_BYTES))
+    if query.get("offset", 0) < 0:  # it may point into a character
+        start, data = start + first_character(data), data[first_character(data) :]
     text, length = whole_characters(data, is_final=is_ended and start + len(data) >= size)
     return {
         "name": log.name,

@@ -1,12 +1,14 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
 from autosubmit_portal.access import policy
+from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.errors import AmbiguousExpid
 from autosubmit_portal.api.revalidation import MARKS
 from autosubmit_portal.audit.origin import origin_of
@@ -16,11 +18,14 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue import ActionKind
 from experiments.models import Action, Experiment, Site
-from experiments.models.experiment import ExperimentQuerySet
+from experiments.models.experiment import ExperimentQuerySet, meant_by_name
 from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
-_OF_MIRROR = ("expid", "site__slug", "site__home", "site__configuration", *MARKS)
+_OF_MIRROR = (
+    *("expid", "gone_at", "site__slug", "site__home", "site__configuration"),
+    *("are_edges_known", "edges_note", *MARKS),
+)
 
 
 def _called(expid: str) -> ExperimentQuerySet:
@@ -47,6 +52,8 @@ def find_experiment(
     request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment; at the only site that has it when none is named.
+
+    Where an expid was given again it is the one that is present; one that is gone is found while no other has its name.
 
     `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
     when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
@@ -83,7 +90,7 @@ def _only(
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
     at_site = [found for found in called(expid) if site in (None, found.site.slug)]
-    found = _seen(request.user, at_site, showing)
+    found = meant_by_name(_seen(request.user, at_site, showing))
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:
@@ -146,7 +153,8 @@ def find_action(request: HttpRequest, action_id: int) -> Action:
 def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: str | None) -> Site:
     """Return the site called `slug`, or the default one, among those that whoever asks may see or may act on.
 
-    Raises Forbidden, which is recorded, to whom there is no site; InvalidParameters naming the sites there are.
+    Raises Forbidden, which is recorded, to whom there is no site, and to a credential that is limited to teams for any
+    site but theirs; InvalidParameters naming the sites there are.
     """
     is_free = policy.may_request_everywhere(request.user, kind)
     sites = Site.objects.all() if is_free else Site.objects.visible_to(request.user)
@@ -156,6 +164,9 @@ def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: 
     legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))
     if not legal:
         _require_somewhere(request, kind, slug or "")
+    if scope_of(request.user).teams is not None:
+        outside = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
+        _refuse(request, kind, slug or "", policy.Forbidden(outside, ""))
     if slug is None:
         raise Conflict("There is no site yet. Add one in the console.")
     raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})
@@ -166,5 +177,11 @@ def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: s
     try:
         policy.require_request(request.user, kind)
     except policy.Forbidden as refusal:
-        record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
-        raise
+        _refuse(request, kind, site, refusal)
+
+
+def _refuse(
+    request: HttpRequest, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden
+) -> NoReturn:
+    record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+    raise refusal

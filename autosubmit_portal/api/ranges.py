@@ -8,6 +8,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 
 from jobs.autosubmit.logs import Log, Part
+from jobs.autosubmit.values import moment
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
@@ -30,7 +31,7 @@ def text_of(
     """
     status, size = log.status, log.size
     etag = f'"{log.identity}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-    modified = max(0, int(status.st_mtime))
+    modified = int(moment(status.st_mtime).timestamp())
     unchanged = get_conditional_response(request, etag=etag, last_modified=modified)
     if unchanged is not None:
         log.close()

@@ -29,7 +29,6 @@ from experiments.autosubmit.store import settled_fingerprint
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
 
-CACHE_CONTROL = "private, no-cache"
 VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
 MARKS = (
@@ -133,7 +132,6 @@ class RevalidatedView(PortalView):
         is_read = request.method in ("GET", "HEAD") and response.status_code in (200, 304)
         if not is_read or request.accepted_renderer.format != "json":
             return response
-        response["Cache-Control"] = CACHE_CONTROL
         patch_vary_headers(response, VARY)
         if self.validator:
             response["ETag"] = self.validator
@@ -150,7 +148,7 @@ def _compared(request: Request, response: Response) -> Any:
     response["ETag"] = _validator(response.content)
     if not _is_known(request, response["ETag"]):
         return response
-    headers = {name: response[name] for name in ("ETag", "Cache-Control", "Vary")}
+    headers = {name: response[name] for name in ("ETag", "Vary")}
     return HttpResponseNotModified(headers=headers)
 
 

@@ -1,5 +1,7 @@
 """Routes of API tokens."""
 
+from http import HTTPStatus
+
 from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -13,7 +15,7 @@ from autosubmit_portal.api.fields import Query
 from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.queries import NewestFirstQuery
-from autosubmit_portal.api.requests import checked, json_body
+from autosubmit_portal.api.requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.shapes.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
 from autosubmit_portal.audit.origin import actor_of, origin_of
 
@@ -74,7 +76,7 @@ class TokenView(PortalView):
         "Revoke an API token",
         parameters=[TOKEN_ID],
         answers={204: OpenApiResponse(description="It is revoked.")},
-        errors=[400, 404],
+        errors=[400, 404, 413, 415],
     )
     def delete(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
@@ -82,7 +84,7 @@ class TokenView(PortalView):
         It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
         token but itself, and one that is only to read none at all.
         """
-        Query.of(request)
+        require_nothing_said(request)
         actor = actor_of(request)
         token = ApiToken.objects.visible_to(actor).filter(token_key=token_id).first()
         if token is None:
@@ -101,9 +103,19 @@ class VerifyTokenView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """Answer who the token or the session acts as, as Autosubmit API does; a token that is not good gets a 401."""
+        """Answer who the token or the session acts as, as Autosubmit API does.
+
+        A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
+        """
         Query.of(request)
         return Response({"authenticated": True, "user": actor_of(request).get_username()})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Say who it is not, where clients of Autosubmit API look for that."""
+        response = super().handle_exception(exc)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.data |= {"authenticated": False, "user": None}
+        return response
 
 
 def _token_of(request: Request) -> ApiToken | None:

@@ -31,7 +31,14 @@ class NameConverter(StringConverter):
     regex = r"[^/\x00]+"
 
 
+class JobConverter(StringConverter):
+    """The name of a job, in which Autosubmit accepts slashes. Servers decode `%2F`, so that it arrives as one."""
+
+    regex = r"[^/\x00]+(?:/[^/\x00]+)*"
+
+
 register_converter(NameConverter, "name")
+register_converter(JobConverter, "job")
 
 ROUTES: dict[str, tuple[type[APIView], str]] = {
     "healthz": (health.HealthView, "api-health"),
@@ -59,13 +66,13 @@ ROUTES: dict[str, tuple[type[APIView], str]] = {
     "v4/experiments/<name:expid>/wrappers": (wrappers.WrappersView, "api-wrappers"),
     "v4/experiments/<name:expid>/eta": (eta.EtaView, "api-eta"),
     "v4/experiments/<name:expid>/jobs": (jobs.JobsView, "api-jobs"),
-    "v4/experiments/<name:expid>/jobs/<name:job>": (jobs.JobView, "api-job"),
-    "v4/experiments/<name:expid>/jobs/<name:job>/parents": (jobs.ParentsView, "api-parents"),
-    "v4/experiments/<name:expid>/jobs/<name:job>/children": (jobs.ChildrenView, "api-children"),
+    "v4/experiments/<name:expid>/jobs/<job:job>/parents": (jobs.ParentsView, "api-parents"),
+    "v4/experiments/<name:expid>/jobs/<job:job>/children": (jobs.ChildrenView, "api-children"),
     "v4/experiments/<name:expid>/logs": (logs.LogsOfExperimentView, "api-logs"),
     "v4/experiments/<name:expid>/logs/<name:log>": (logs.LogOfExperimentView, "api-log"),
-    "v4/experiments/<name:expid>/jobs/<name:job>/logs": (logs.LogsOfJobView, "api-job-logs"),
-    "v4/experiments/<name:expid>/jobs/<name:job>/logs/<name:log>": (logs.LogOfJobView, "api-job-log"),
+    "v4/experiments/<name:expid>/jobs/<job:job>/logs": (logs.LogsOfJobView, "api-job-logs"),
+    "v4/experiments/<name:expid>/jobs/<job:job>/logs/<name:log>": (logs.LogOfJobView, "api-job-log"),
+    "v4/experiments/<name:expid>/jobs/<job:job>": (jobs.JobView, "api-job"),
     "v4/actions": (actions.ActionsView, "api-actions"),
     "v4/actions/<int:action_id>": (actions.ActionView, "api-action"),
     "v4/actions/<int:action_id>/output": (actions.OutputView, "api-output"),

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 from django.utils.crypto import salted_hmac
 
 # What a digest covers, by version. A version is never changed: entries that were written with it must stay proven. A
@@ -46,19 +48,29 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _LOCK = int.from_bytes(b"audit", "big")
 # Nobody else adds an entry until the transaction ends, so it should end soon. What would make it wait comes first:
 # checks of foreign keys, which wait for rows that others hold, are deferred to its end otherwise. A transaction that
-# its process has forgotten must not hold everybody up; its changes are lost together with their entry.
-# One statement, not several: a statement that comes again and again is prepared.
-_WAIT = {
-    "postgresql": "DO $$ BEGIN SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
-    "PERFORM set_config('idle_in_transaction_session_timeout', '60s', true); "
-    f"PERFORM pg_advisory_xact_lock({_LOCK}); END $$",
-    "sqlite": None,  # its transactions begin with the lock of the only writer
-}
+# its process has forgotten must not hold everybody up; its changes are lost together with their entry. Its commit lets
+# go of the lock before it waits for the disk, which the backend does then (postgresql/base.py).
+# One function, so that the digest comes with the lock: its second statement sees what was committed while it waited.
+_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION audit_next_place(OUT number bigint, OUT last_digest text) LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    PERFORM set_config('idle_in_transaction_session_timeout', '60s', true);
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pg_advisory_xact_lock({_LOCK});
+    number := nextval(pg_get_serial_sequence('audit_auditentry', 'id'));
+    last_digest := (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1);
+END $$
+"""  # noqa: S608 # a number of ours
 _NEXT = {
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('audit_auditentry', 'id'))",
-    "sqlite": "SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'audit_auditentry'",
+    "postgresql": "SELECT number, last_digest FROM audit_next_place()",
+    # Its transactions begin with the lock of the only writer.
+    "sqlite": "SELECT 1 + MAX("
+    "COALESCE((SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'audit_auditentry'), 0), "
+    "COALESCE((SELECT MAX(id) FROM audit_auditentry), 0)), "
+    "(SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1)",
 }
-_WITH_LAST = "SELECT ({}), (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1)"
 
 
 class Place(NamedTuple):
@@ -71,12 +83,15 @@ class Place(NamedTuple):
 def next_place() -> Place:
     """Return where the next entry goes; nobody else gets a place until the transaction, which must be open, ends."""
     with connection.cursor() as cursor:
-        wait = _WAIT[connection.vendor]
-        if wait:
-            cursor.execute(wait)
-        cursor.execute(_WITH_LAST.format(_NEXT[connection.vendor]))
+        cursor.execute(_NEXT[connection.vendor])
         number, previous = cursor.fetchone()
     return Place(number, previous or "")
+
+
+def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Make what `next_place` calls in the database, if that is a PostgreSQL; a migration's forward step."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(_FUNCTION)
 
 
 def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:

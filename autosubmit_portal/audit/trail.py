@@ -3,13 +3,15 @@
 import ipaddress
 import math
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Field
 from django.utils import timezone
 
-from autosubmit_portal.audit import chain, syslog
-from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit import chain, syslog, tally
+from autosubmit_portal.audit.models import AuditEntry, Tally
 from autosubmit_portal.audit.origin import Origin
 
 
@@ -30,7 +32,8 @@ def record(
     Call it last there: entries are chained one after the other, so nobody else can record anything until the
     transaction ends, and one that then waited for a row of another transaction might wait for ever.
 
-    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON.
+    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON. Refusals and failed
+    sign-ins that come too often are only counted (tally.py): what is returned then has no number.
     """
     values = {
         "at": timezone.now(),
@@ -44,13 +47,72 @@ def record(
         "details": _storable(details or {}),
         "message": _text(message),
     }
+    if event in (tally.FAILED, tally.LOCKED_OUT) or event.endswith("refused"):
+        tell_counts()
+        if tally.is_over(values):
+            return AuditEntry(**values)
+    return _append(values)
+
+
+def tell_counts() -> None:
+    """Add an entry for each count whose time is over: how many there were besides those that were recorded.
+
+    The supervisor calls this, and whoever records something that is counted.
+    """
+    for count in tally.ended():
+        with transaction.atomic():
+            is_mine = Tally.objects.filter(pk=count.pk, held=count.held).delete()[0]
+            if is_mine and count.held:
+                _append(_summary(count))
+
+
+def _summary(count: Tally) -> dict[str, Any]:
+    since, until = (at.isoformat(timespec="seconds") for at in (count.began_at, count.last_at))
+    return {
+        "at": timezone.now(),
+        "event": count.event,
+        **count.first,
+        "site": "",
+        "expid": "",
+        "action_id": None,
+        "kind": "",
+        "details": {"more": count.held, "since": since, "until": until},
+        "message": f"And {count.held:,} more from {since} to {until}, which were counted and not recorded one by one.",
+    }
+
+
+def _append(values: dict[str, Any]) -> AuditEntry:
     with transaction.atomic(savepoint=False):
         place = chain.next_place()
         values["id"] = place.id
         digest = chain.digest_of(values, place.previous)
-        entry = AuditEntry.objects.create(**values, previous=place.previous, digest=digest)
+        entry = AuditEntry(**values, previous=place.previous, digest=digest)
+        _insert(entry)
+        entry._state.adding, entry._state.db = False, connection.alias
         syslog.forward(entry)
     return entry
+
+
+def _insert(entry: AuditEntry) -> None:
+    """Insert an entry; on PostgreSQL together with the COMMIT, if that comes next: nobody waits for two answers."""
+    sql, columns = _statement()
+    params = [column.get_db_prep_save(getattr(entry, column.attname), connection) for column in columns]
+    execute_last = getattr(connection, "execute_last", None)
+    if execute_last:
+        execute_last(sql, params)
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+@cache
+def _statement() -> tuple[str, tuple["Field[Any, Any]", ...]]:
+    """Return what inserts an entry, and its columns in the order of the values."""
+    columns = AuditEntry._meta.concrete_fields
+    names = ", ".join(f'"{column.column}"' for column in columns)
+    values = ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO {AuditEntry._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608 # our own names
+    return sql, tuple(columns)
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

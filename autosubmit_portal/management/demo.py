@@ -119,14 +119,15 @@ class Workflow:
         jobs = "".join(section.yaml() for section in self.sections)
         (folder / f"jobs_{expid}.yml").write_text(f"JOBS:\n{jobs}")
         members = " ".join(f"fc{number}" for number in range(self.members))
-        _set(folder / f"expdef_{expid}.yml", "MEMBERS", f"'{members}'")
-        _set(folder / f"expdef_{expid}.yml", "NUMCHUNKS", f"'{self.chunks}'")
-        _set(folder / f"expdef_{expid}.yml", "CHUNKSIZE", "'1'")
-        _set(folder / f"autosubmit_{expid}.yml", "SAFETYSLEEPTIME", str(self.sleep_seconds))
-        _set(folder / f"autosubmit_{expid}.yml", "RETRIALS", "0")
+        set_value(folder / f"expdef_{expid}.yml", "MEMBERS", f"'{members}'")
+        set_value(folder / f"expdef_{expid}.yml", "NUMCHUNKS", f"'{self.chunks}'")
+        set_value(folder / f"expdef_{expid}.yml", "CHUNKSIZE", "'1'")
+        set_value(folder / f"autosubmit_{expid}.yml", "SAFETYSLEEPTIME", str(self.sleep_seconds))
+        set_value(folder / f"autosubmit_{expid}.yml", "RETRIALS", "0")
 
 
-def _set(file: Path, key: str, value: str) -> None:
+def set_value(file: Path, key: str, value: str) -> None:
+    """Set a value of a configuration that Autosubmit has made; raise AutosubmitFailed where it has no such line."""
     text, count = re.subn(
         rf"^  {key}:.*$", f"  {key}: {value}", file.read_text(), count=1, flags=re.MULTILINE
     )

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, Site
+from experiments.models.experiment import meant_by_name
 
 
 def add_subject(parser: ArgumentParser) -> None:
@@ -30,7 +31,8 @@ def subject_of(options: dict[str, Any]) -> tuple[ActionKind, dict[str, Any]]:
 
 def _experiment(expid: str, site: str | None) -> Experiment:
     at = {"site__slug": site} if site else {}
-    found = list(Experiment.objects.filter(expid=expid, **at).select_related("site").order_by("site__slug"))
+    named = Experiment.objects.filter(expid=expid, **at).select_related("site").order_by("site__slug")
+    found = meant_by_name(list(named))
     if not found:
         raise CommandError(f"There is no experiment {expid}" + (f" at the site {site}." if site else "."))
     if len(found) > 1:

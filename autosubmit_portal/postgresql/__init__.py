@@ -1,1 +1,1 @@
-"""Django's backend for PostgreSQL, with a health check that costs no question to the server."""
+"""Django's backend for PostgreSQL: kept connections are checked without a question, last words go with the COMMIT."""

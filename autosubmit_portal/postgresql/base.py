@@ -1,12 +1,21 @@
 """The backend itself; Django looks for `DatabaseWrapper` in the module `base` of what ENGINE names."""
 
 import select
+from collections.abc import Sequence
+from typing import Any
 
 from django.db.backends.postgresql import base
 
+# A transaction of its own that changes nothing: its commit waits until all commits before it are on the disk.
+_FLUSH = "SELECT pg_logical_emit_message(true, 'autosubmit_portal', '')"
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection that each request looks at instead of asking the server whether it is there."""
+    """A connection that looks whether it is alive without asking, and can send a statement along with its COMMIT."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last: tuple[str, Sequence[Any]] | None = None
 
     def is_usable(self) -> bool:
         """Answer whether the connection is alive. The server sends nothing unasked until it ends one."""
@@ -16,3 +25,41 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except self.Database.Error:
             return False
         return not poll.poll(0) or super().is_usable()
+
+    def execute_last(self, sql: str, params: Sequence[Any]) -> None:
+        """Execute a statement without an answer together with the COMMIT that comes, or before any other statement.
+
+        For what must not take time while a lock is held. The commit itself waits for the disk after it has let go of
+        its locks, if the transaction has set `synchronous_commit` to off, so that many commits wait for one write.
+        """
+        self._execute_last()
+        self._last = sql, params
+
+    def _execute_last(self) -> None:
+        if self._last:
+            last, self._last = self._last, None
+            with self.cursor() as cursor:
+                cursor.execute(*last)
+
+    def _cursor(self, name: str | None = None) -> Any:
+        self._execute_last()  # what comes now must find it done
+        return super()._cursor(name)  # type: ignore[misc] # not in the stubs
+
+    def _commit(self) -> None:
+        last, self._last = self._last, None
+        if last is None or self.connection is None:
+            super()._commit()  # type: ignore[misc]
+            return
+        with self.wrap_database_errors, self.connection.pipeline():
+            self.connection.execute(*last)
+            self.connection.execute("COMMIT", prepare=False)  # psycopg's own waits for its answer
+            self.connection.execute(_FLUSH)
+
+    def _rollback(self) -> None:
+        self._last = None
+        super()._rollback()  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close the connection; what was not committed is gone."""
+        self._last = None
+        super().close()

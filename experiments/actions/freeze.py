@@ -11,6 +11,7 @@ from django.utils import timezone
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.access.teams import managed_sites
+from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -126,15 +127,11 @@ def _forbidden(actor: User, what: str) -> policy.Forbidden:
 
 
 def _checked_start(plan: FreezePlan) -> datetime:
-    now = timezone.now()
-    starts_at = plan.starts_at or now
-    errors = {}
+    starts_at, errors = begin_and_errors(plan.starts_at, plan.ends_at)
     if not plan.message.strip():
-        errors["message"] = ["Say why: everybody who would start something reads it."]
-    if plan.ends_at and plan.ends_at <= max(starts_at, now):
-        errors["ends_at"] = ["It must end in the future, after its start."]
+        errors["message"] = "Say why: everybody who would start something reads it."
     if errors:
-        raise InvalidParameters(errors)
+        raise InvalidParameters({field: [text] for field, text in errors.items()})
     return starts_at
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from experiments.actions.refusals import InvalidParameters, KeyReused
-from experiments.models import Action
+from experiments.models import Action, Experiment
 
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -37,17 +37,19 @@ class IdempotencyKey:
         return cls(text=text, digest=hashlib.sha256(said.encode()).hexdigest())
 
 
-def first_action(actor: User, key: IdempotencyKey) -> Action | None:
+def first_action(actor: User, key: IdempotencyKey, experiment: Experiment | None = None) -> Action | None:
     """Return the action that the same request has made before, marked as replay; None if there is none.
 
-    Raises KeyReused when the key has named a request that says something else.
+    Raises KeyReused when the key has named a request that says something else, or the same of an experiment that had
+    the expid before this one.
     """
     named = Action.objects.filter(actor=actor, idempotency_key=key.text)
     matching = named.filter(~Q(idempotency_digest=key.digest) | Q(idempotency_item=key.item))
     action = matching.select_related("site").order_by("pk").first()
     if action is None:
         return None
-    if action.idempotency_digest != key.digest:
+    is_of_another = experiment is not None and action.experiment_id != experiment.pk
+    if action.idempotency_digest != key.digest or is_of_another:
         raise KeyReused(key.text, action.pk)
     action.is_replay = True
     return action

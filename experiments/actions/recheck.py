@@ -15,7 +15,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments import mirror, preconditions
 from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
-from experiments.models import Action, State
+from experiments.models import Action, Experiment, State
 
 
 class RightLost(Exception):
@@ -80,14 +80,31 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
-        mirror.look_whose_folder(action.experiment)
+        mirror.recognise(action.experiment)  # the right may be that of the owner
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
 
 
 def absence_of(action: Action) -> str:
-    """Return why the experiment of an action has no folder in its store, by a fresh look; blank if it has one."""
+    """Return why the experiment of an action is not there to be acted on, by a fresh look; blank if it is.
+
+    It may have no folder, or be gone, and another one may have its name.
+    """
+    if action.experiment and not mirror.recognise(action.experiment):
+        return (
+            f"The experiment that was called {action.expid} is gone from the store. "
+            "Whatever has its name now is another one: ask anew if that is meant."
+        )
     absence = mirror.absence(action.experiment) if action.experiment else ""
     return preconditions.absent(action.expid, absence) if absence else ""
+
+
+def foreseen_now(action: Action) -> str:
+    """Return why an action will not do what it is for, by a fresh look at its run; blank otherwise."""
+    if action.experiment is None:
+        return ""
+    mirror.look_alive(action.experiment)
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.foresees(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:

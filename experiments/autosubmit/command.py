@@ -37,8 +37,9 @@ class Option:
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
-    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant, `is_expid` the name of
-    another experiment.
+    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant, `is_filter` those that the
+    portal itself replaces by the names of the jobs, which therefore never stand on a command line. `is_expid` marks the
+    name of another experiment.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Option:
     separator: str = " "
     example: Any = None
     selects_jobs: bool = False
+    is_filter: bool = False
     is_expid: bool = False
 
     def elements(self, value: Any) -> list[str]:
@@ -109,24 +111,25 @@ class Command:
         return [words + self._elements(batch) for batch in _batches(self.options, parameters)]
 
     def _elements(self, parameters: Mapping[str, Any]) -> list[str]:
-        given = [option for option in self.options if parameters.get(option.name) not in (None, "", [])]
+        said = (option for option in self.options if not option.is_filter)
+        given = [option for option in said if parameters.get(option.name) not in (None, "", [])]
         ordered = sorted(given, key=lambda option: not option.flag)  # positional arguments come last
         return [element for option in ordered for element in option.elements(parameters[option.name])]
 
 
 def _batches(options: Sequence[Option], parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    lists = [
-        option.name for option in options if option.type is OptionType.LIST and parameters.get(option.name)
-    ]
+    said = (option for option in options if option.type is OptionType.LIST and not option.is_filter)
+    lists = [option.name for option in said if parameters.get(option.name)]
     if not lists:
         yield parameters
         return
     name = lists[0]
-    for part in _parts(parameters[name]):
+    for part in parts(parameters[name]):
         yield {**parameters, name: part}
 
 
-def _parts(items: Sequence[str]) -> Iterator[list[str]]:
+def parts(items: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the items in as many lists as it takes for each to fit into one argument; an empty one for none."""
     part: list[str] = []
     size = 0
     for item in items:

@@ -3,6 +3,7 @@
 Source: the rc file, and `BasicConfig` of Autosubmit 4.1.17 for the names and for what is not in the file.
 """
 
+import re
 from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def parameters(rc: RawConfigParser) -> dict[str, Any]:
         | values
         | {
             "DB_PATH": str(Path(values["DB_DIR"]) / values["DB_FILE"]),
-            "LOG_RECOVERY_TIMEOUT": int(timeout) if timeout.isdecimal() else _LOG_RECOVERY_TIMEOUT_SECONDS,
+            "LOG_RECOVERY_TIMEOUT": int(timeout)
+            if re.fullmatch("[0-9]{1,9}", timeout)
+            else _LOG_RECOVERY_TIMEOUT_SECONDS,
         }
     )
+
+
+def _seconds(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else _LOG_RECOVERY_TIMEOUT_SECONDS

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from urllib.parse import quote
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Source, rows, tables
 from jobs.autosubmit.postgres import Changes, Schema
+from jobs.autosubmit.values import moment, number
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ _EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _ABSENT = (0, 0, 0)
 NO_OWNER = -1
 """Who owns an experiment in whose place is a link or a file: nobody."""
+NOTHING_KNOWN: Mapping[str, int] = {}
 _SETTLED_NS = 2_000_000_000
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
@@ -98,7 +100,7 @@ class Store:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
         time_ns = 0 if isinstance(source, Schema) else _stamp(str(source))[0]
-        return datetime.fromtimestamp(time_ns / 1e9, UTC) if time_ns else None
+        return moment(time_ns / 1e9) if time_ns > 0 else None
 
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
@@ -287,16 +289,22 @@ def _store_of(rc: Path, *state: int) -> Store:
     )
 
 
-def read_experiments(store: Store) -> list[ExperimentRecord]:
-    """Return the experiments that the store's database lists, ordered by their number there.
+def read_experiments(
+    store: Store, known: Mapping[str, int] = NOTHING_KNOWN, *, only: str = ""
+) -> list[ExperimentRecord]:
+    """Return the experiments that the store's database lists, ordered by their number there; or the `only` one.
 
-    Of experiments registered twice the newer counts. Names that cannot be an expid are left out. Raises BrokenStore
-    when the database is missing, locked for long, or broken.
+    Of experiments registered twice the one counts whose number is `known`, or else the newer. Names that cannot be an
+    expid are left out. Raises BrokenStore when the database is missing, locked for long, or broken.
     """
-    experiments, details = _tables(store)
+    experiments, details = _tables(store, only)
     details_of = {row["exp_id"]: row for row in details}
-    newest = {row["name"]: row for row in sorted(experiments, key=_number) if _is_expid(row["name"])}
-    records = (_record(row, details_of.get(row["id"], {})) for row in newest.values())
+    counting: dict[str, dict[str, Any]] = {}
+    for row in sorted(experiments, key=_number):
+        name = row["name"]
+        if _is_expid(name) and (name not in counting or _number(counting[name]) != known.get(name)):
+            counting[name] = row
+    records = (_record(row, details_of.get(row["id"], {})) for row in counting.values())
     return sorted(records, key=lambda record: record.autosubmit_id)
 
 
@@ -407,13 +415,17 @@ def _postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
     return url
 
 
-def _tables(store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the rows of `experiment` and `details`."""
+def _tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of `experiment` and `details`, of all experiments or of those of one name."""
     if store.postgres_url:
         with _told(f"The PostgreSQL database of {store.root}"):
-            return postgres.experiments(store.postgres_url)
+            experiments, details = postgres.experiments(store.postgres_url)
+            return [row for row in experiments if only in ("", row["name"])], details
+    named = "WHERE name = ?" if only else ""
     with _told(f"The Autosubmit database {store.database}"), closing(_connect(store.database)) as connection:
-        return _rows(connection, "experiment"), _rows(connection, "details")
+        experiments = _rows(connection, "experiment", named, only)
+        of_them = "WHERE exp_id IN (SELECT id FROM experiment WHERE name = ?)" if only else ""
+        return experiments, _rows(connection, "details", of_them, only)
 
 
 @contextmanager
@@ -435,17 +447,17 @@ def _connect(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows with the columns that this version has; none of `details` where it never existed."""
+def _rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> list[dict[str, Any]]:
+    """Return rows of a table with the columns that this version has; none of `details` where it never existed."""
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     if table == "details" and not known:
         return []
-    query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608 - one of the tables that are named above
-    return [dict(row) for row in connection.execute(query)]
+    query = f"SELECT * FROM {table} {where} ORDER BY rowid"  # noqa: S608 - both are constants of ours
+    return [dict(row) for row in connection.execute(query, [only] if only else [])]
 
 
 def _number(row: dict[str, Any]) -> int:
-    return int(row["id"])
+    return number(row["id"])
 
 
 def _is_expid(name: object) -> bool:

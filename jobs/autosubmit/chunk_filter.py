@@ -1,24 +1,31 @@
 """Autosubmit's notation for dates, members and chunks: `[ 20000101 [ fc0 [1-4 7] fc1 [Any] ] Any [ Any [1] ] ]`.
 
-It is read as 4.1.17 reads it (`Autosubmit._filter_chunks`): upper and lower case are alike, `Any` stands for anything,
-jobs that lack a date, a member or a chunk never match, and what follows the first bracket's end is ignored.
+It means what it means to 4.1.17 (`Autosubmit._filter_chunks`): upper and lower case are alike, `Any` stands for
+anything, and jobs that lack a date, a member or a chunk never match. But 4.1.17 fails on members with a hyphen, ignores
+what follows the end of the first bracket, and cannot tell two start dates of one day apart. Here a date with an hour
+(`2000010112`) or a minute is that one, a day stands for all of it, and what is no date is refused.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobs.autosubmit.start_dates import EXPECTED, period_of
+
 Values = tuple[str | range, ...] | None
 """Words and ranges of numbers; None stands for all there are."""
+
+_Words = tuple[str, str, str]
+"""The same in upper case, the date as YYYYMMDDHHMM."""
 
 Place = tuple[datetime | None, str, int | None]
 """The date, member and chunk of a job, as far as it has them."""
 
 _TOKEN = re.compile(r"[\[\]]|[^\s\[\]]+")
 _DEPTH = 3  # dates, members, chunks
-_LONGEST_NUMBER = 9
+_LONGEST_NUMBER = 12
 _NAMES = ("date", "member", "chunk")
 
 
@@ -32,9 +39,11 @@ class Clause:
 
     values: tuple[Values, Values, Values]
 
-    def matches(self, words: tuple[str, str, str]) -> bool:
+    def matches(self, words: _Words) -> bool:
         """Answer whether a job with these is meant."""
-        return all(_has(wanted, word) for wanted, word in zip(self.values, words, strict=True))
+        dates, members, chunks = self.values
+        date, member, chunk = words
+        return _has_date(dates, date) and _has(members, member) and _has(chunks, chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,9 @@ class ChunkFilter:
         found = (
             f"{name} {_shown(item)}"
             for clause in self.clauses
-            for name, values, there in zip(_NAMES, clause.values, known, strict=True)
+            for name, has, values, there in zip(_NAMES, _HAS, clause.values, known, strict=True)
             for item in values or ()
-            if not any(_has((item,), word) for word in there)
+            if not any(has((item,), word) for word in there)
         )
         return list(dict.fromkeys(found))
 
@@ -68,7 +77,11 @@ def read_chunk_filter(text: str) -> ChunkFilter:
     tokens = iter(_TOKEN.findall(text.upper()))
     if next(tokens, "") != "[":
         raise UnreadableFilter("It must begin with “[”.")
-    return ChunkFilter(tuple(_clauses(_nested(tokens, _DEPTH))))
+    clauses = tuple(_clauses(_nested(tokens, _DEPTH)))
+    rest = next(tokens, "")
+    if rest:
+        raise UnreadableFilter(f"“{rest}” follows after its end.")
+    return ChunkFilter(clauses)
 
 
 def _nested(tokens: Iterator[str], depth: int) -> list[Any]:
@@ -87,8 +100,8 @@ def _clauses(items: list[Any]) -> Iterator[Clause]:
     for date, members in _pairs(items, "a date and its members"):
         for member, chunks in _pairs(members, "a member and its chunks"):
             anything = "ANY" in chunks
-            expanded = None if anything else tuple(_expanded(chunk) for chunk in chunks)
-            yield Clause((_one(date), _one(member), expanded))
+            expanded = None if anything else tuple(_numbers(chunk) for chunk in chunks)
+            yield Clause((_one(date, _dates), _one(member, _member), expanded))
 
 
 def _pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
@@ -101,34 +114,73 @@ def _pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
         yield name, inner
 
 
-def _one(word: str) -> Values:
-    return None if word == "ANY" else (_expanded(word),)
+def _one(word: str, meaning: Callable[[str], str | range]) -> Values:
+    return None if word == "ANY" else (meaning(word),)
 
 
-def _expanded(word: str) -> str | range:
-    """Return what one word means; Autosubmit takes a hyphen for a range of numbers, everywhere."""
-    if "-" not in word:
-        return word
+def _member(word: str) -> str | range:
+    """Return what a word means: a range where it can be one, since Autosubmit takes a hyphen for that everywhere."""
+    return _range(word) or word
+
+
+def _numbers(word: str) -> str | range:
+    found = word if _is_number(word) else _range(word)
+    if found is None:
+        raise UnreadableFilter(f"“{word}” is neither a number nor a range of numbers.")
+    return found
+
+
+def _dates(word: str) -> str | range:
+    ends = word.split("-")
+    if len(ends) > 2 or len(set(map(len, ends))) > 1 or not all(map(_is_date, ends)):
+        raise UnreadableFilter(f"“{word}” is no date: expected {EXPECTED}.")
+    return _range(word) or word
+
+
+def _is_date(word: str) -> bool:
+    try:
+        period_of(word)
+    except ValueError:
+        return False
+    return _is_number(word)
+
+
+def _range(word: str) -> range | None:
     first, _, last = word.partition("-")
-    if not all(end.isdecimal() and len(end) <= _LONGEST_NUMBER for end in (first, last)):
-        raise UnreadableFilter(f"“{word}” is not a range of numbers.")
-    return range(int(first), int(last) + 1)
+    return range(int(first), int(last) + 1) if _is_number(first) and _is_number(last) else None
 
 
-def _words(place: Place) -> tuple[str, str, str] | None:
-    """Return the date, member and chunk of a job as Autosubmit compares them; None if it lacks one."""
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) <= _LONGEST_NUMBER
+
+
+def _words(place: Place) -> _Words | None:
+    """Return the date, member and chunk of a job as they are compared; None if it lacks one."""
     date, member, chunk = place
     if date is None or not member or chunk is None:
         return None
-    return f"{date.year:04}{date.month:02}{date.day:02}", member.upper(), str(chunk)
+    day = f"{date.year:04}{date.month:02}{date.day:02}{date.hour:02}{date.minute:02}"
+    return day, member.upper(), str(chunk)
 
 
 def _has(values: Values, word: str) -> bool:
     """Answer whether a word is among the values; a range has its numbers as they are written, without zeros before."""
     if values is None or word in values:
         return True
-    number = int(word) if word.isdecimal() and len(word) <= _LONGEST_NUMBER else -1
+    number = int(word) if _is_number(word) else -1
     return str(number) == word and any(number in item for item in values if isinstance(item, range))
+
+
+def _has_date(values: Values, date: str) -> bool:
+    """Answer whether a date, to the minute, is among the values, each of which is as long as it is exact."""
+    return values is None or any(_has((item,), date[: _length(item)]) for item in values)
+
+
+def _length(item: str | range) -> int:
+    return len(item if isinstance(item, str) else str(item.start))
+
+
+_HAS = (_has_date, _has, _has)
 
 
 def _shown(item: str | range) -> str:

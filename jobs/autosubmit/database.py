@@ -24,6 +24,8 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 MAX_ROWS = 2_000_000
 MAX_BYTES = 512 * 1024 * 1024
 MAX_SECONDS = 10.0
+"""Of computing; a busy machine may take longer for it."""
+MAX_WAIT_SECONDS = 60.0
 # Autosubmit holds an exclusive lock for milliseconds; whoever holds it longer does not keep the others waiting.
 _LOCK_WAIT_SECONDS = 0.5
 _STEPS_BETWEEN_LOOKS = 100_000
@@ -42,13 +44,24 @@ def rows(
     `most_bytes` in a file are refused. Raises FileNotFoundError when there is no such file, or no such table in
     PostgreSQL, OSError and UnreadableDatabase for all else.
     """
+    return list(each_row(source, table, columns, clause, most_bytes=most_bytes))
+
+
+def each_row(
+    source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
+) -> Iterator[dict[str, Any]]:
+    """Yield what `rows` returns, one by one, for a table that is too long to be held. Raises as it does.
+
+    Autosubmit cannot write meanwhile: do not do much between two rows.
+    """
     if isinstance(source, Schema):
         with _told(postgres.Error):
-            return postgres.rows(source, table, columns, clause)
+            yield from postgres.rows(source, table, columns, clause)
+        return
     with _connected(source) as connection:
         if table not in _tables(connection):
             raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
-        return _rows(connection, table, columns, clause, most_bytes)
+        yield from _rows(connection, table, columns, clause, most_bytes)
 
 
 def rows_of_tables(
@@ -62,7 +75,9 @@ def rows_of_tables(
         return {name: rows(source, name, columns) for name in tables(source).intersection(names)}
     with _connected(source) as connection:
         present = _tables(connection)
-        return {name: _rows(connection, name, columns, "", MAX_BYTES) for name in names if name in present}
+        return {
+            name: list(_rows(connection, name, columns, "", MAX_BYTES)) for name in names if name in present
+        }
 
 
 def tables(source: Source) -> set[str]:
@@ -97,8 +112,10 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
         for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
             connection.execute(f"PRAGMA {pragma}")
-        end = time.monotonic() + MAX_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
+        end, latest = time.thread_time() + MAX_SECONDS, time.monotonic() + MAX_WAIT_SECONDS
+        connection.set_progress_handler(
+            lambda: time.thread_time() > end or time.monotonic() > latest, _STEPS_BETWEEN_LOOKS
+        )
         yield connection
 
 
@@ -118,13 +135,13 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
 
 def _rows(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], clause: str, most_bytes: int
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
     chosen = ", ".join(column for column in columns if column in known)
     if not chosen:
         raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
     query = f"SELECT {chosen} FROM {table} {clause}"  # noqa: S608 - constants of the caller
-    return list(_bounded(connection.execute(query), most_bytes))
+    return _bounded(connection.execute(query), most_bytes)
 
 
 def _bounded(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:

@@ -9,16 +9,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-from jobs.autosubmit.decoder import LENGTH, MAX_ANSWER, seconds_for
+from jobs.autosubmit.decoder import LENGTH, seconds_for
+from jobs.autosubmit.forms import COLUMNS, MAX_EDGES, MAX_JOBS
 from jobs.autosubmit.pickled import Refused
+from jobs.autosubmit.values import LONGEST_TEXT
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Beyond its time of computing it may wait for a busy processor, and for itself to start.
 _PATIENCE = 60
 # The most that Linux gives anybody: every time that a pipe is full, or empty, two processes wait for each other.
 _PIPE_BYTES = 1024 * 1024
+# A process that has decoded more than this is not kept: it may hold a GB that nobody needs any more.
+_KEPT_BYTES = 32 * 1024 * 1024
+# In JSON a character takes six bytes at most; of edges there are a thousand in a line.
+_LONGEST_LINE = 6 * LONGEST_TEXT * max(len(COLUMNS), 2000) + 64 * 1024
+_MOST_LINES = MAX_JOBS + MAX_EDGES + 1
 
 
 class Decoder:
@@ -31,14 +38,19 @@ class Decoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
-    def decode(self, data: bytes) -> dict[str, Any]:
-        """Return `{"jobs": rows, "edges": pairs}` of a pickled job list; see `forms.COLUMNS`. Raises Refused."""
+    def decode(self, pickle: IO[bytes], length: int) -> Iterator[bytes]:
+        """Yield a line of JSON for each job, then for its edges, of a job list of `length` bytes: see `decoder`.
+
+        Raises Refused, perhaps after some lines: only a list that has been read to its end counts.
+        """
         with self._turn:
-            answer = self._ask(data)
-            if "refused" in answer:
-                self.close()
-                raise Refused(answer["refused"])
-            return answer
+            is_whole = False
+            try:
+                yield from self._ask(pickle, length)
+                is_whole = length <= _KEPT_BYTES
+            finally:
+                if not is_whole:
+                    self.close()
 
     def close(self) -> None:
         """End the process; the next call starts another."""
@@ -51,11 +63,11 @@ class Decoder:
         """Leave the process to the parent that this one was forked from, which may be talking to it right now."""
         self.__init__()  # type: ignore[misc]
 
-    def _ask(self, data: bytes) -> dict[str, Any]:
+    def _ask(self, pickle: IO[bytes], length: int) -> Iterator[bytes]:
         process = self._started()
         try:
-            with _deadline(process, seconds_for(len(data)) + _PATIENCE):
-                return _exchanged(process, data)
+            with _deadline(process, seconds_for(length) + _PATIENCE):
+                yield from _exchange(process, pickle, length)
         except (OSError, EOFError, ValueError) as error:
             self.close()
             reason = f"the decoder ended with {process.returncode}"
@@ -89,24 +101,32 @@ def _deadline(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[No
         timer.cancel()
 
 
-def _exchanged(process: "subprocess.Popen[bytes]", data: bytes) -> dict[str, Any]:
+def _exchange(process: "subprocess.Popen[bytes]", pickle: IO[bytes], length: int) -> Iterator[bytes]:
     request, reply = cast("tuple[IO[bytes], IO[bytes]]", (process.stdin, process.stdout))
-    request.write(len(data).to_bytes(LENGTH) + data)
+    _send(request, pickle, length)
+    for _ in range(_MOST_LINES):
+        line = reply.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        if line.startswith(b'{"is_whole"'):
+            return
+        if line.startswith(b'{"refused"'):
+            raise Refused(json.loads(line)["refused"])
+        yield line
+    raise ValueError("an answer of too many lines")
+
+
+def _send(request: IO[bytes], pickle: IO[bytes], length: int) -> None:
+    """Hand a pickle on, which may be larger than anybody wants to hold."""
+    request.write(length.to_bytes(LENGTH))
+    left = length
+    while left:
+        part = pickle.read(min(left, _PIPE_BYTES))
+        if not part:
+            raise Refused("truncated: it became shorter while it was read")
+        request.write(part)
+        left -= len(part)
     request.flush()
-    length = int.from_bytes(_read(reply, LENGTH))
-    if length > MAX_ANSWER:
-        raise ValueError(f"an answer of {length} bytes")
-    answer = json.loads(_read(reply, length))
-    if not isinstance(answer, dict):
-        raise ValueError("an answer of another form")
-    return answer
-
-
-def _read(pipe: IO[bytes], length: int) -> bytes:
-    data = pipe.read(length)
-    if len(data) < length:
-        raise EOFError
-    return data
 
 
 decoder = Decoder()

@@ -11,7 +11,7 @@ written. What comes out are lists of short texts, numbers and None, so that it c
 | 4.1.12 to 4.1.17 | dict: job name to dict of attributes |
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,20 +56,22 @@ _ATTRIBUTES = {
 }
 """The attributes of a Job that stand in a row as they are."""
 
-MAX_JOBS = 200_000
-"""Ten times the largest workflows. A few bytes of a pickle are enough to repeat a job, so the bytes do not limit it."""
+MAX_JOBS = 500_000
+"""More than the largest workflows. A few bytes of a pickle are enough to repeat a job, so the bytes do not limit it."""
 
 MAX_EDGES = 2_000_000
 
 Scalar = str | int | float | None
 Row = list[Scalar]
 Edge = tuple[str, str]
+Rows = tuple[Iterator[Row], Iterator[Edge]]
 
 
-def rows_of(data: object) -> tuple[list[Row], list[Edge]]:
+def rows_of(data: object) -> Rows:
     """Return the jobs that an unpickled job list holds, and the edges (parent, child) where it has them.
 
-    Raises Refused when it is no form that Autosubmit has ever written.
+    Both are made while they are asked for. Raises Refused, also then, when it is no form that Autosubmit has ever
+    written, or more than is mirrored.
     """
     for form, read in _FORMS.items():
         if isinstance(data, form):
@@ -77,40 +79,41 @@ def rows_of(data: object) -> tuple[list[Row], list[Edge]]:
     raise Refused(f"unknown form of job list: {type(data).__name__}")
 
 
-def _dict(data: Mapping[object, object]) -> tuple[list[Row], list[Edge]]:
-    return _rows(_row_of_attributes, data.values()), []
+def require_mirrored(jobs: int) -> None:
+    """Raise Refused for more jobs than are mirrored."""
+    if jobs > MAX_JOBS:
+        raise Refused(f"refused: it has {jobs:,} jobs, and the portal mirrors at most {MAX_JOBS:,}")
 
 
-def _graph(graph: Inert) -> tuple[list[Row], list[Edge]]:
+def _dict(data: Mapping[object, object]) -> Rows:
+    require_mirrored(len(data))
+    return map(_row_of_attributes, data.values()), iter(())
+
+
+def _graph(graph: Inert) -> Rows:
     state = _mapping(graph.state)
-    jobs = (_mapping(node).get("job") for node in _mapping(state.get("_node")).values())
+    nodes = _mapping(state.get("_node"))
+    require_mirrored(len(nodes))
+    jobs = (_mapping(node).get("job") for node in nodes.values())
     states = (job.state if isinstance(job, Inert) else job for job in jobs)
-    return _rows(_row_of_attributes, states), _edges(_mapping(state.get("_adj")))
+    return map(_row_of_attributes, states), _edges(_mapping(state.get("_adj")))
 
 
-def _list(data: Iterable[object]) -> tuple[list[Row], list[Edge]]:
-    return _rows(_row_of_tuple, data), []
+def _list(data: Sequence[object]) -> Rows:
+    require_mirrored(len(data))
+    return map(_row_of_tuple, data), iter(())
 
 
-_FORMS: dict[type, Callable[[Any], tuple[list[Row], list[Edge]]]] = {dict: _dict, Inert: _graph, list: _list}
+_FORMS: dict[type, Callable[[Any], Rows]] = {dict: _dict, Inert: _graph, list: _list}
 
 
-def _rows(read: Callable[[object], Row], jobs: Iterable[object]) -> list[Row]:
-    rows: list[Row] = []
-    for job in jobs:
-        if len(rows) == MAX_JOBS:
-            raise Refused(f"refused: it has more than {MAX_JOBS} jobs")
-        rows.append(read(job))
-    return rows
-
-
-def _edges(adjacency: Mapping[object, object]) -> list[Edge]:
-    edges: list[Edge] = []
+def _edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
+    count = 0
     for parent, children in adjacency.items():
-        edges += ((_name(parent), _name(child)) for child in _mapping(children))
-        if len(edges) > MAX_EDGES:
-            raise Refused(f"refused: it has more than {MAX_EDGES} edges")
-    return edges
+        count += len(_mapping(children))
+        if count > MAX_EDGES:
+            raise Refused(f"refused: it has more than {MAX_EDGES:,} edges, which is what the portal mirrors")
+        yield from ((_name(parent), _name(child)) for child in _mapping(children))
 
 
 def _row_of_attributes(value: object) -> Row:

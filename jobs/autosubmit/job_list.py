@@ -11,16 +11,20 @@ Which one there is is seen from what is found. A pickle is read as data, by a pr
 `jobs.autosubmit.decoding`. Since other local users may write the files, every value is checked for its type.
 """
 
+import io
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
-from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, opened, rows, tables
+from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, each_row, opened, rows, tables
 from jobs.autosubmit.decoding import decoder
-from jobs.autosubmit.forms import COLUMNS
+from jobs.autosubmit.forms import COLUMNS, require_mirrored
 from jobs.autosubmit.pickled import Refused
-from jobs.autosubmit.values import count, identifier, number, text
+from jobs.autosubmit.values import count, identifier, number, text, word
 
 # The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.
 STATUS_BY_NUMBER: dict[int, str] = {
@@ -43,8 +47,8 @@ STATUSES: tuple[str, ...] = tuple(STATUS_BY_NUMBER.values())
 LONGEST_NAME = 250
 """A name cut short could be that of another job; Autosubmit makes files of names, which cannot be longer."""
 
-MAX_BYTES = 64 * 1024 * 1024
-"""10,000 jobs take about 6 MB; a larger file than this is no job list."""
+MAX_BYTES = 384 * 1024 * 1024
+"""500,000 jobs take about 290 MB; a larger file than this is not loaded."""
 
 
 class UnreadableJobList(Exception):
@@ -81,44 +85,58 @@ class JobRecord:
     wrapper: str = ""
 
 
+Decoded = dict[bytes, JobRecord]
+"""The jobs of a pickle by what the decoder said of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """The jobs in the order of the file, and as (parent, child) those edges that stand in the list itself."""
+    """The jobs in the order of the file, and as (parent, child) those edges that stand in the list itself.
+
+    `decoded` is of use when the list is read again, where it was asked for.
+    """
 
     jobs: list[JobRecord] = field(default_factory=list)
     edges: list[tuple[str, str]] = field(default_factory=list)
+    decoded: Decoded | None = field(default=None, compare=False)
 
 
-def read_job_list(source: Source) -> JobList:
+def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
     """Return the job list that a file or a schema of PostgreSQL holds.
 
-    Raises FileNotFoundError when there is no job list yet, UnreadableJobList for everything else that can go wrong:
-    no right to read, a file cut short, a locked database, an unknown form, a pickle that names anything but data.
+    With `known`, what was decoded before, a job of which a pickle says the same again is the same record. Raises
+    FileNotFoundError when there is no job list yet, UnreadableJobList for everything else that can go wrong: no right
+    to read, a file cut short, a locked database, an unknown form, a pickle that names anything but data.
     """
     try:
         if isinstance(source, Path) and not _is_database(source):
-            return _decoded(_read_bytes(source))
-        return _in_database(source)
+            return _in_file(source, known)
+        return _in_database(source, known)
     except FileNotFoundError:
         raise
     except (Refused, UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The job list {source} cannot be read: {error}.") from error
 
 
-def read_dependencies(source: Source) -> list[tuple[str, str]]:
-    """Return the edges between jobs as (parent, child); none if there is no such file or table.
+def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
+    """Return the edges between jobs as (parent, child); None if there is no such file or table, or nothing in it.
 
     A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
     database is broken, or locked for long.
     """
+    names: dict[str, str] = {}  # each is said for every edge that it has
+    edges, has_rows = [], False
     try:
-        found = rows(source, "experiment_structure", ("e_from", "e_to"))
+        for row in each_row(source, "experiment_structure", ("e_from", "e_to")):
+            has_rows = True
+            parent, child = text(row.get("e_from")), text(row.get("e_to"))
+            if parent != child:
+                edges.append((names.setdefault(parent, parent), names.setdefault(child, child)))
     except FileNotFoundError:
-        return []
+        return None
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
-    edges = ((text(row.get("e_from")), text(row.get("e_to"))) for row in found)
-    return [(parent, child) for parent, child in edges if parent != child]
+    return edges if has_rows else None
 
 
 def _is_database(path: Path) -> bool:
@@ -126,49 +144,57 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _read_bytes(path: Path) -> bytes:
+def _in_file(path: Path, known: Decoded | None) -> JobList:
     with opened(path) as file:
-        return _of_bounded_size(file.read(MAX_BYTES + 1))
+        return _decoded(file, os.fstat(file.fileno()).st_size, known)
 
 
-def _of_bounded_size(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise Refused(f"it is larger than {MAX_BYTES} bytes")
-    return data
-
-
-def _in_database(source: Source) -> JobList:
+def _in_database(source: Source, known: Decoded | None) -> JobList:
     """4.2: a row for each job, its status by name. 4.1 with `STORAGE.TYPE: db`: the pickle in a row."""
     if "jobs" in tables(source):
-        return JobList([_job_of_row(row) for row in rows(source, "jobs", COLUMNS)])
+        found = rows(source, "jobs", COLUMNS)
+        require_mirrored(len(found))
+        return JobList([_job_of_row(row) for row in found])
     (row, *_) = rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
         raise FileNotFoundError(f"There is no job list in {source} yet.")
-    return _decoded(_of_bounded_size(data))
+    return _decoded(io.BytesIO(data), len(data), known)
 
 
-def _decoded(data: bytes) -> JobList:
-    answer = decoder.decode(data)
-    jobs = [_job_of_row(dict(zip(COLUMNS, row, strict=True))) for row in answer["jobs"]]
-    return JobList(jobs, [(text(parent), text(child)) for parent, child in answer["edges"]])
+def _decoded(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
+    if length > MAX_BYTES:
+        raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
+    job_list = JobList(decoded=None if known is None else {})
+    for line in decoder.decode(pickle, length):
+        record = known.get(line) if known else None
+        if record is None:
+            value = json.loads(line)
+            if isinstance(value, dict):
+                job_list.edges.extend((text(parent), text(child)) for parent, child in value["edges"])
+                continue
+            record = _job_of_row(dict(zip(COLUMNS, value, strict=True)))
+        job_list.jobs.append(record)
+        if job_list.decoded is not None:
+            job_list.decoded[line] = record
+    return job_list
 
 
 def _job_of_row(row: Mapping[str, object]) -> JobRecord:
     return JobRecord(
         name=_name(row.get("name")),
         status=_status(row.get("status")),
-        section=text(row.get("section")),
+        section=word(row.get("section")),
         date=_date(row.get("date")),
-        member=text(row.get("member")),
+        member=word(row.get("member")),
         chunk=_ordinal(row.get("chunk")),
         split=_ordinal(row.get("split")),
         splits=_ordinal(row.get("splits")),
         priority=number(row.get("priority")),
-        platform=text(row.get("platform_name")),
+        platform=word(row.get("platform_name")),
         remote_id=identifier(row.get("id")),
-        wallclock=text(row.get("wallclock")),
-        processors=text(row.get("processors")),
+        wallclock=word(row.get("wallclock")),
+        processors=word(row.get("processors")),
         out_log=text(row.get("local_logs_out")),
         err_log=text(row.get("local_logs_err")),
         out_log_remote=text(row.get("remote_logs_out")),

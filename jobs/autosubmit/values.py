@@ -1,8 +1,12 @@
 """Single values out of a store, where anything may stand: made into text and numbers that every database takes."""
 
+from datetime import UTC, datetime
+from sys import intern
+
 LONGEST_TEXT = 1000
 LARGEST_NUMBER = 2**31 - 1
 LARGEST_ID = 2**63 - 1
+YEAR_9999 = 253_402_300_799
 
 
 def text(value: object, longest: int = LONGEST_TEXT) -> str:
@@ -24,6 +28,11 @@ def text(value: object, longest: int = LONGEST_TEXT) -> str:
     return plain.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
 
 
+def word(value: object) -> str:
+    """Return the same for a text that many jobs have, such as a section: one object for all of them."""
+    return intern(text(value))
+
+
 def number(value: object, largest: int = LARGEST_NUMBER) -> int:
     """Return a whole number, given as number or text; 0 for all else and for one beyond `largest`."""
     if not isinstance(value, str | int | float):
@@ -43,3 +52,8 @@ def count(value: object) -> int:
 def identifier(value: object) -> int | None:
     """Return the number that a platform gave a job; None for 0, by which Autosubmit says that it has none yet."""
     return number(value, LARGEST_ID) or None
+
+
+def moment(seconds: float) -> datetime:
+    """Return a number of seconds since 1970 as a moment; the first or the last one there is for what is beyond."""
+    return datetime.fromtimestamp(min(max(0.0, seconds), YEAR_9999), UTC)

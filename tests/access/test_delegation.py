@@ -1,7 +1,7 @@
 """Rights that are lent: what a colleague may do with them, what they may not, and how they end."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
-from autosubmit_portal.access.delegations import AlreadyOver, Unacceptable, Wanted, delegate, revoke
+from autosubmit_portal.access.delegations import AlreadyOver, Unacceptable, Wanted, delegate, revoke, seen_by
 from autosubmit_portal.access.models import Delegation, Membership, Team, TeamExperiment
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import Scope
@@ -259,6 +259,8 @@ def test_who_lends_is_in_the_trail(operator: User, colleague: User, ready: Exper
         ({"ends_at": timezone.now() + 91 * DAY}, "ends_at"),
         ({"ends_at": timezone.now() - DAY}, "ends_at"),
         ({"starts_at": timezone.now() + 2 * DAY}, "ends_at"),
+        ({"starts_at": timezone.now() - timedelta(hours=1)}, "starts_at"),
+        ({"starts_at": timezone.now() - 100 * DAY}, "starts_at"),
         ({"reason": " "}, "reason"),
     ],
 )
@@ -271,10 +273,58 @@ def test_what_may_not_be_lent_is_refused_and_recorded(
     assert AuditEntry.objects.filter(event="delegation.refused").exists()
 
 
+def test_what_began_a_moment_ago_begins_now(operator: User, colleague: User) -> None:
+    asked = timezone.now() - timedelta(seconds=70)
+    made = delegate(wanted(colleague, starts_at=asked), grantor=operator, origin=origin(operator))
+    assert made.starts_at > asked + timedelta(seconds=60)
+
+
+def test_the_last_hour_of_all_is_no_failure(operator: User, colleague: User) -> None:
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    times = {"starts_at": last, "ends_at": last + timedelta(minutes=1)}
+    made = delegate(wanted(colleague, **times), grantor=operator, origin=origin(operator))
+    assert made.starts_at == last
+
+
 def test_a_limited_credential_lends_nothing(operator: User, colleague: User) -> None:
     operator.scope = Scope(kinds=frozenset())  # type: ignore[attr-defined]
-    with pytest.raises(Unacceptable, match="limited"):
+    with pytest.raises(policy.Forbidden, match="limited"):
         delegate(wanted(colleague), grantor=operator, origin=origin(operator))
+
+
+@pytest.mark.parametrize(
+    "scope", [Scope(kinds=frozenset()), Scope(kinds=frozenset(["run"])), Scope(teams=frozenset())]
+)
+def test_a_limited_credential_takes_nothing_back(
+    scope: Scope, operator: User, lend: Callable[..., Delegation]
+) -> None:
+    made = lend()
+    operator.scope = scope  # type: ignore[attr-defined]
+    with pytest.raises(policy.Forbidden, match="limited"):
+        revoke(made, actor=operator, origin=origin(operator))
+    assert AuditEntry.objects.filter(event="delegation.refused").exists()
+
+
+def test_a_credential_that_is_only_to_read_shows_a_manager_their_own(
+    manager: User, lend: Callable[..., Delegation]
+) -> None:
+    lend()
+    assert seen_by(manager).count() == 1
+    manager.scope = Scope(kinds=frozenset())  # type: ignore[attr-defined]
+    assert not seen_by(manager).exists()
+
+
+def test_a_credential_of_a_team_shows_what_is_about_the_team(operator: User, colleague: User) -> None:
+    experiment = factories.create_experiment(expid="b000")
+    team = factories.create_team(covers={"expid_pattern": "b*"})
+    theirs = [
+        factories.create_delegation(operator, colleague, team=team),
+        factories.create_delegation(operator, colleague, experiment=experiment),
+    ]
+    factories.create_delegation(operator, colleague)
+    factories.create_delegation(operator, colleague, experiment=factories.create_experiment(expid="a001"))
+    operator.scope = Scope(teams=frozenset([team.pk]))  # type: ignore[attr-defined]
+    assert set(seen_by(operator)) == set(theirs)
 
 
 def test_who_has_nothing_lends_nothing_and_learns_no_names(colleague: User) -> None:

@@ -5,7 +5,9 @@ that covers other experiments (`stranger`), and a viewer in the team that covers
 sign-in for the first two, and elsewhere a redirect inside of the console.
 """
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,15 +15,18 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
+from django.utils import timezone
 
-from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
 from tests import factories
+from tests.api_fuzz import tables
 from tests.test_queries import address_of
 
+TOMORROW = (timezone.now() + timedelta(days=1)).isoformat()
 FORM = "application/x-www-form-urlencoded"
 PEOPLE = ("anonymous", "bare", "stranger", "viewer")
 API = "v4/experiments/<name:expid>"
@@ -47,12 +52,12 @@ GET   {API}/wrappers                              401 403 404 200
 GET   {API}/eta                                   401 403 404 400
 GET   {API}/jobs                                  401 403 404 200
 PATCH {API}/jobs                                  401 403 404 403
-GET   {API}/jobs/<name:job>                       401 403 404 200
-PATCH {API}/jobs/<name:job>                       401 403 404 403
-GET   {API}/jobs/<name:job>/parents               401 403 404 200
-GET   {API}/jobs/<name:job>/children              401 403 404 200
-GET   {API}/jobs/<name:job>/logs                  401 403 404 503
-GET   {API}/jobs/<name:job>/logs/<name:log>       401 403 404 503
+GET   {API}/jobs/<job:job>                       401 403 404 200
+PATCH {API}/jobs/<job:job>                       401 403 404 403
+GET   {API}/jobs/<job:job>/parents               401 403 404 200
+GET   {API}/jobs/<job:job>/children              401 403 404 200
+GET   {API}/jobs/<job:job>/logs                  401 403 404 503
+GET   {API}/jobs/<job:job>/logs/<name:log>       401 403 404 503
 GET   {API}/logs                                  401 403 404 503
 GET   {API}/logs/<name:log>                       401 403 404 503
 GET   v4/actions                                  401 403 200 200
@@ -235,13 +240,63 @@ def people(db: None) -> dict[str, Client]:
     return {"anonymous": Client()} | {name: signed_in(user) for name, user in made.items()}
 
 
+# Whole bodies, so that nothing but the credential is against them.
+BODIES = {
+    "POST v4/experiments": {"description": "x"},
+    "POST v4/actions": {"kind": "run", "targets": [{"expid": "a000"}]},
+    "POST v4/tokens": {"name": "child"},
+    "POST v4/delegations": {"grantee": "bare", "role": "viewer", "reason": "x", "ends_at": TOMORROW},
+    "POST v4/freezes": {"site": "local", "message": "x"},
+    "POST v4/actions/<int:action_id>/reject": {"reason": "x"},
+}
+UNSAFE = sorted(
+    {
+        f"{method} {route}"
+        for method, route in walked(get_resolver().url_patterns)
+        if route.startswith("v4") and method not in ("GET", "ANY")
+    }
+)
+
+
+def with_token(kind: str) -> Client:
+    """A superuser whose token is only to read, or limited to a team that has nothing to do with a000."""
+    admin = factories.create_user(username="root", is_superuser=True)
+    values: dict[str, Any] = {"kinds": []} if kind == "reading" else {"only_teams": True}
+    text = factories.create_token(admin, name=kind, **values)
+    if kind == "foreign":
+        elsewhere = Team.objects.filter(coverages__site__experiments__expid="b000")
+        ApiToken.objects.get(name=kind).teams.set(elsewhere)
+    return Client(headers={"authorization": f"Bearer {text}"})
+
+
+def refusals(answer: Any) -> set[int]:
+    """Return the statuses of an answer: a request for many experiments has one for each."""
+    told = answer.json()
+    return {result["status"] for result in told.get("results", [{"status": answer.status_code}])}
+
+
+@pytest.mark.parametrize("kind", ["reading", "foreign"])
+@pytest.mark.parametrize("address", UNSAFE)
+def test_a_limited_token_changes_nothing_by_any_route(
+    people: dict[str, Client], address: str, kind: str
+) -> None:
+    client = with_token(kind)
+    method, route = address.split()
+    before = tables()
+    query = QUERIES.get(address, "?site=local" if address == "POST v4/experiments" else "")
+    path, body = address_of(route) + query, json.dumps(BODIES.get(address, {}))
+    answer = client.generic(method, path, body, "application/json")
+    assert refusals(answer) <= {403, 404}, answer.content
+    assert tables() == before
+
+
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
 
 
-def status_of(client: Client, method: str, route: str) -> int:
+def ask(client: Client, method: str, route: str) -> Any:
     address = "/r/1/1/" if route.startswith("r/") else address_of(route)
     if route.startswith("jobs/job/request"):
         answer: Any = client.generic(method, address, f"selection={Job.objects.get().pk}", FORM)
@@ -249,7 +304,11 @@ def status_of(client: Client, method: str, route: str) -> int:
         address += QUERIES.get(f"{method} {route}", "")
         answer = client.generic(method, address, "{}", "application/json")
     b"".join(answer) if getattr(answer, "streaming", False) else answer.content
-    return int(answer.status_code)
+    return answer
+
+
+def status_of(client: Client, method: str, route: str) -> int:
+    return int(ask(client, method, route).status_code)
 
 
 @pytest.mark.parametrize("part", ["v4", "experiments", "jobs", "access", "auth", ""])
@@ -266,6 +325,15 @@ def test_everybody_gets_what_the_table_says(people: dict[str, Client], part: str
 def _part_of(route: str) -> str:
     first = route.partition("/")[0]
     return first if first in ("v4", "experiments", "jobs", "access", "auth") else ""
+
+
+@pytest.mark.parametrize("who", ["anonymous", "viewer"])
+def test_no_answer_may_be_kept_for_anybody_else(people: dict[str, Client], who: str) -> None:
+    told = {
+        f"{method} {route}": ask(people[who], method, route)["Cache-Control"] for method, route, _ in rows()
+    }
+    shared = {name: said for name, said in told.items() if said not in ("private, no-cache", "no-store")}
+    assert {said for said in shared.values() if not {"private", "no-store"} <= {*said.split(", ")}} == set()
 
 
 def test_nothing_was_changed_by_asking(people: dict[str, Client]) -> None:

@@ -64,11 +64,86 @@ def test_the_output_ends_with_the_action(as_viewer: Client, experiment: Experime
     assert piece(as_viewer, action, after=4)["is_over"] is True
 
 
-def test_a_line_is_shown_once_it_is_whole(as_viewer: Client, experiment: Experiment) -> None:
+def unfinished(text: str) -> str:
+    return f"<span data-output-unfinished>{text}</span>"
+
+
+def test_a_line_that_goes_on_replaces_its_beginning(as_viewer: Client, experiment: Experiment) -> None:
     action = running(experiment, b"one\nhal")
-    assert piece(as_viewer, action, after=0)["html"] == "one\n"
+    first = piece(as_viewer, action, after=0)
+    assert (first["html"], first["end"], first["shown"]) == (f"one\n{unfinished('hal')}", 4, 7)
     write(action, b"f\n")
     assert piece(as_viewer, action, after=4)["html"] == "half\n"
+
+
+def test_what_is_there_is_shown_though_its_line_has_no_end(as_viewer: Client, experiment: Experiment) -> None:
+    assert unfinished("FATAL") in page(as_viewer, running(experiment, b"FATAL"))
+
+
+def test_a_character_that_is_not_whole_yet_waits_for_its_rest(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    action = running(experiment, "é".encode()[:1])
+    assert piece(as_viewer, action, after=0)["html"] == ""
+    write(action, "é".encode()[1:])
+    assert piece(as_viewer, action, after=0)["html"] == unfinished("é")
+
+
+LONG = [
+    b"E\n" + b"x" * 70_000 + b"\n",
+    b"x" * 200_000,
+    b"a" + "é".encode() * 100_000,
+    b"\x1b[31m" * 30_000,
+    b"\xbf" * 200_000,
+    b"10 %\r" * 30_000,
+]
+
+
+@pytest.mark.parametrize("output", LONG, ids=range(len(LONG)))
+def test_going_back_always_comes_to_the_beginning(
+    as_viewer: Client, experiment: Experiment, output: bytes
+) -> None:
+    action = running(experiment, output)
+    start = piece(as_viewer, action)["start"]
+    while start:
+        earlier = piece(as_viewer, action, before=start)
+        assert earlier["start"] < start == earlier["end"]
+        start = earlier["start"]
+
+
+@pytest.mark.parametrize("output", LONG, ids=range(len(LONG)))
+def test_going_on_always_comes_to_the_end(as_viewer: Client, experiment: Experiment, output: bytes) -> None:
+    action = running(experiment, output)
+    at = shown = 0
+    while shown < len(output):
+        later = piece(as_viewer, action, after=at)
+        assert later["start"] == at < later["shown"]
+        at, shown = later["end"], later["shown"]
+
+
+def test_a_long_line_is_shown_in_parts_that_begin_with_something(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    newest = piece(as_viewer, running(experiment, LONG[0]))
+    assert newest["html"] == "x" * (newest["end"] - newest["start"] - 1) + "\n"
+    assert newest["start"] == len(LONG[0]) - 65_536
+
+
+def test_a_part_never_begins_within_a_character(as_viewer: Client, experiment: Experiment) -> None:
+    action = running(experiment, LONG[2])
+    newest = piece(as_viewer, action)
+    assert set(newest["html"]) == {"é"}
+    earlier = piece(as_viewer, action, before=newest["start"])
+    assert set(earlier["html"]) == {"é"}
+
+
+def test_a_progress_bar_of_any_length_is_shown_as_it_stands(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    bar = b"".join(b"\rloaded %05d" % number for number in range(10_000))
+    newest = piece(as_viewer, running(experiment, b"begin\n" + bar))
+    assert newest["html"].endswith(unfinished("loaded 09999"))
+    assert newest["shown"] - newest["end"] == len("loaded 09999")
 
 
 def test_the_output_is_shown_as_text(as_viewer: Client, experiment: Experiment) -> None:

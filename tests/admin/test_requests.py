@@ -71,7 +71,7 @@ def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, 
 def test_an_address_fills_the_form(as_operator: Client, job: Job) -> None:
     address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
     shown = commands_in(as_operator.get(address, {"status": "READY", "filter_status": ["FAILED", "WAITING"]}))
-    assert shown[0].endswith("--status_final=READY '--filter_status=FAILED WAITING'")
+    assert shown[0].endswith("--status_final=READY '--list=a000_SIM a000_POST'")
     assert Action.objects.count() == 0
 
 
@@ -323,3 +323,12 @@ def test_a_preview_of_very_many_jobs_names_some_and_counts_all(as_operator: Clie
 
 def test_a_preview_says_nothing_of_jobs_for_other_kinds(as_operator: Client, job: Job) -> None:
     assert "change" not in preview(as_operator, RUN, job)
+
+
+@pytest.mark.parametrize("values", [["on", ""], ["", "on"], ["on", "false"]])
+def test_a_flag_that_says_two_things_is_refused(as_operator: Client, job: Job, values: list[str]) -> None:
+    Experiment.objects.update(is_running=True)
+    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/stop")
+    answer = as_operator.post(address, {"force": values, "reason": "x"})
+    assert (answer.status_code, Action.objects.count()) == (400, 0)
+    assert "Given more than once" in answer.content.decode()

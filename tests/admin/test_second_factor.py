@@ -36,10 +36,10 @@ def code_of(secret: str, step: int = 0) -> str:
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + step))
 
 
-def set_up(client: Client) -> tuple[str, list[str]]:
-    """Switch the second factor on; return the secret and the recovery codes."""
+def set_up(client: Client, step: int = -1) -> tuple[str, list[str]]:
+    """Switch the second factor on with the code of `step`; return the secret and the recovery codes."""
     secret = re.findall(r"this secret: <code>(\w+)</code>", text_of(client.get(PAGE)))[0]
-    page = text_of(client.post(PAGE, {"code": code_of(secret, -1)}))
+    page = text_of(client.post(PAGE, {"code": code_of(secret, step)}))
     shown = re.findall(r'id="codes"[^>]*>(.*?)</pre>', page, re.DOTALL)[0]
     return secret, shown.split()
 
@@ -88,6 +88,24 @@ def test_a_code_counts_once(factor: tuple[str, list[str]]) -> None:
     client = sign_in()
     assert "has been used" in text_of(client.post(CODE, {"code": code}))
     assert not is_in(client)
+
+
+@pytest.mark.parametrize("form", ["{}", "{:.3} {:.3}"])
+def test_the_code_that_switched_it_on_signs_nobody_in(
+    ana: User, signed_in: Callable[[User], Client], form: str
+) -> None:
+    secret, _ = set_up(signed_in(ana), 1)
+    code = code_of(secret, 1)
+    client = sign_in()
+    assert "has been used" in text_of(client.post(CODE, {"code": form.format(code, code[3:])}))
+    assert not is_in(client)
+
+
+def test_two_who_have_read_the_same_recovery_code_are_not_both_let_in(
+    factor: tuple[str, list[str]], ana: User
+) -> None:
+    read = [ana.authenticator_set.get(type="recovery_codes").wrap() for _ in range(2)]
+    assert [codes.validate_code(factor[1][0]) for codes in read] == [True, False]
 
 
 def test_a_recovery_code_signs_in_once(factor: tuple[str, list[str]]) -> None:
@@ -210,9 +228,55 @@ def test_api_tokens_need_none(api: Callable[..., Any], ana: User, settings: Any)
 def test_a_session_that_is_older_than_the_factor_signs_in_anew(
     ana: User, signed_in: Callable[[User], Client], settings: Any
 ) -> None:
-    old = signed_in(ana)
-    set_up(signed_in(ana))
-    settings.REQUIRE_SECOND_FACTOR = "everyone"
-    assert old.get("/")["Location"] == PAGE
-    assert old.get(PAGE)["Location"] == LOGIN
+    old, this = sign_in(), signed_in(ana)
+    set_up(this)
+    assert old.get("/")["Location"].startswith(LOGIN)
     assert not is_in(old)
+    assert this.get("/").status_code == 200
+
+
+def others_after(client: Client, deed: Callable[[], Any]) -> list[bool]:
+    """Return whether ana's two other sessions, and one of somebody else, are in after a deed of hers."""
+    others = [Client(), Client(), Client()]
+    for other, user in zip(
+        others, [*[User.objects.get(username="ana")] * 2, factories.create_user()], strict=True
+    ):
+        other.force_login(user)
+    deed()
+    assert is_in(client)
+    return [is_in(other) for other in others]
+
+
+@pytest.mark.parametrize("what", ["renew", "remove"])
+def test_a_change_of_the_factor_ends_the_other_sessions_of_the_account(
+    ana: User, signed_in: Callable[[User], Client], what: str
+) -> None:
+    client = signed_in(ana)
+    _, recovery = set_up(client)
+    found = others_after(client, lambda: client.post(PAGE, {what: "yes", "code": recovery[0]}))
+    assert found == [False, False, True]
+
+
+def test_a_reset_of_the_factor_ends_all_sessions(factor: tuple[str, list[str]], ana: User) -> None:
+    client = Client()
+    client.force_login(ana)
+    call_command("reset_second_factor", "ana")
+    assert not is_in(client)
+
+
+def test_a_change_of_the_password_ends_the_other_sessions(
+    ana: User, signed_in: Callable[[User], Client]
+) -> None:
+    client, old = signed_in(ana), sign_in()
+    new = "staple battery 17"
+    form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/password_change/", form).status_code == 302
+    assert [one.get("/").status_code for one in (client, old)] == [200, 302]
+
+
+def test_the_sessions_of_a_closed_account_are_not_opened_again_with_it(ana: User) -> None:
+    client = sign_in()
+    for is_active in (False, True):
+        ana.is_active = is_active
+        ana.save()
+    assert not is_in(client)

@@ -266,3 +266,45 @@ def test_a_row_explains_only_its_values() -> None:
     assert row.explains(Difference("", "/v4/experiments/{expid}/jobs", "b", None, 3))
     assert not row.explains(Difference("", "/v4/experiments/{expid}/jobs", "b", None, "3"))
     assert not row.explains(Difference("", "/v4/experiments/{expid}/runs", "b", None, 3))
+
+
+# --- What the page says of wrong and odd requests
+
+
+@pytest.mark.parametrize("query", ["page=x", "page=0", "page_size=501", "exp_type=other", "order_by=colour"])
+def test_a_wrong_value_of_a_list_is_a_400(as_viewer: APIClient, experiment: Experiment, query: str) -> None:
+    assert as_viewer.get(f"/v4/experiments?{query}").status_code == 400
+
+
+ROUTES_OF_ONE = [
+    route for method, route, here in ROUTES if "{expid}" in route and here == "yes" and method == "GET"
+]
+
+
+@pytest.mark.parametrize("route", ROUTES_OF_ONE)
+def test_an_experiment_that_does_not_exist_is_a_404(
+    as_viewer: APIClient, experiment: Experiment, route: str
+) -> None:
+    path = route.format(expid="a0zz", job_name="a0zz_SIM", run_id=1)
+    assert as_viewer.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("text", "found"), [("100%", ["a001"]), ("%25", []), ("a_1", [])])
+def test_a_text_is_searched_for_as_it_is(
+    as_viewer: APIClient, experiment: Experiment, text: str, found: list[str]
+) -> None:
+    factories.create_experiment(experiment.site, expid="a001", description="100% ocean")
+    answer = as_viewer.get("/v4/experiments", {"query": text, "only_active": "false"}).json()
+    assert [row["name"] for row in answer["experiments"]] == found
+
+
+@pytest.mark.parametrize("descending", ["true", "false"])
+def test_an_experiment_without_a_date_comes_last(
+    as_viewer: APIClient, experiment: Experiment, descending: str
+) -> None:
+    Experiment.objects.update(created_at=None)
+    dated = factories.create_experiment(experiment.site, expid="a001", created_at="2026-01-01T00:00:00Z")
+    answer = as_viewer.get("/v4/experiments", {"order_by": "created", "order_desc": descending}).json()
+    told = {row["name"]: row["created"] for row in answer["experiments"]}
+    assert list(told) == [dated.expid, experiment.expid]
+    assert told[experiment.expid] is None

@@ -47,6 +47,80 @@ def test_the_base_view_has_the_day_and_null_for_what_is_not_said(as_viewer: APIC
     assert (shown["date"], shown["member"], shown["split"]) == ("2000-01-01", None, None)
 
 
+@pytest.fixture
+def two_starts(experiment: Experiment) -> list[str]:
+    """Jobs of two start dates on one day, the second at noon."""
+    for hour in (0, 12):
+        start = datetime(2000, 1, 1, hour, tzinfo=UTC)
+        factories.create_job(experiment, f"a000_20000101{hour:02}_fc0_2_SIM", date=start, chunk=2)
+    return ["2000010100_fc0_2_SIM", "2000010112_fc0_2_SIM"]
+
+
+@pytest.mark.parametrize(
+    ("date", "hours"),
+    [
+        ("20000101", [0, 1]),
+        ("2000-01-01", [0, 1]),
+        ("2000010112", [1]),
+        ("2000-01-01T12:00", [1]),
+        ("200001010000", [0]),
+        ("2000010113", []),
+        ("2000010100,2000010112", [0, 1]),
+    ],
+)
+def test_an_hour_is_a_part_of_a_start_date(
+    as_viewer: APIClient, two_starts: list[str], date: str, hours: list[int]
+) -> None:
+    assert names(as_viewer, date=date) == [two_starts[number] for number in hours]
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["2000010199", "20000132", "2000", "200001", "2000-W01-1", "2000-0101", "20000101x", "２００００１０１"],
+)
+def test_what_is_no_date_is_refused_and_says_what_is(
+    as_viewer: APIClient, experiment: Experiment, date: str
+) -> None:
+    answer = as_viewer.get(JOBS, {"date": date})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["date"])
+    assert "is no date" in answer.json()["detail"]
+
+
+def test_the_hour_of_a_start_date_is_shown(as_viewer: APIClient, two_starts: list[str]) -> None:
+    listed = as_viewer.get(JOBS, {"date": "20000101"}).json()["jobs"]
+    assert [job["date"] for job in listed] == ["2000-01-01", "2000-01-01T12:00"]
+    assert as_viewer.get(f"{JOBS}/a000_{two_starts[1]}").json()["date"] == "2000010112"
+
+
+@pytest.mark.parametrize("time", ["2000-W01-1", "20000101", "2000010112", "2000-01-01T25:00", "2000-01-01T1"])
+def test_what_is_no_time_is_refused(as_viewer: APIClient, experiment: Experiment, time: str) -> None:
+    assert as_viewer.get(JOBS, {"submit_after": time}).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["1_0", "１", "1.0", "1e0", "0x1", "true"])
+@pytest.mark.parametrize("name", ["page", "page_size", "fail_count_min", "chunk"])
+def test_what_is_no_number_in_plain_digits_is_refused(
+    as_viewer: APIClient, experiment: Experiment, name: str, number: str
+) -> None:
+    answer = as_viewer.get(JOBS, {name: number})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+
+
+SLASH = "a000_UP/LOAD.x+1"
+
+
+@pytest.mark.parametrize("name", [SLASH, SLASH.replace("/", "%2F"), f"{SLASH}/"])
+def test_a_job_with_a_slash_in_its_name_has_its_routes(
+    as_viewer: APIClient, experiment: Experiment, name: str
+) -> None:
+    factories.create_dependency(
+        factories.create_job(experiment, SLASH), experiment.jobs.get(name="a000_POST")
+    )
+    assert as_viewer.get(f"{JOBS}/{name}").json()["name"] == SLASH
+    (child,) = as_viewer.get(f"{JOBS}/{name.strip('/')}/children").json()["children"]
+    assert child["job_name"] == "a000_POST"
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -208,3 +282,40 @@ def test_all_jobs_are_written_as_those_of_a_page(as_viewer: APIClient, experimen
 def test_all_jobs_are_shown_as_a_page_for_browsers(as_viewer: APIClient, experiment: Experiment) -> None:
     answer = as_viewer.get(JOBS, HTTP_ACCEPT="text/html")
     assert (answer.status_code, "a000_POST" in answer.content.decode()) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["parents", "children"])
+def test_relatives_that_the_store_does_not_tell_are_null_with_the_reason(
+    as_viewer: APIClient, job: Job, name: str
+) -> None:
+    Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
+    answer = as_viewer.get(f"{JOBS}/{SIM}/{name}").json()
+    assert answer == {name: None, "note": "Which jobs wait for which is not known."}
+
+
+PLANS = {"SIM": {"platform": "MN5", "processors": "768", "wallclock": "01:30", "qos": "gp_debug"}}
+
+
+def test_a_job_that_was_not_sent_shows_what_is_planned(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING", wallclock="02:00")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["platform"], shown["processors"], shown["wallclock"]) == ("MN5", 768, "02:00")
+    assert shown["planned"] == ["platform", "processors", "wallclock", "qos"]
+
+
+def test_nothing_is_planned_of_a_job_that_has_ended(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["status"], shown["qos"], shown["planned"]) == ("FAILED", None, [])
+
+
+def test_a_list_shows_what_is_planned_if_it_is_asked_for(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING")
+    for size in ("", "&page_size=10"):
+        listed = as_viewer.get(f"{JOBS}?section=SIM&fields=qos,planned{size}").json()["jobs"]
+        assert listed == [{"qos": "gp_debug", "planned": ["platform", "processors", "wallclock", "qos"]}]
+        assert as_viewer.get(f"{JOBS}?section=SIM&fields=platform{size}").json()["jobs"] == [
+            {"platform": "MN5"}
+        ]

@@ -260,6 +260,18 @@ def test_a_quiet_log_of_a_job_without_an_end_is_over(as_viewer: APIClient, folde
     assert part(as_viewer, f"/v4/experiments/a000/jobs/{job.name}/logs/{job.name}.1.out")["is_over"]
 
 
+@pytest.mark.parametrize("seconds", [2**38, -(2**38)])
+def test_a_log_of_an_impossible_time_is_read(as_viewer: APIClient, run_log: Path, seconds: int) -> None:
+    os.utime(run_log, (seconds, seconds))
+    assert body(as_viewer.get(f"/v4/experiments/a000/logs/{RUN}")) == BYTES
+
+
+def test_a_part_from_the_end_begins_with_a_whole_character(as_viewer: APIClient, run_log: Path) -> None:
+    run_log.write_bytes("aéü".encode())
+    shown = part(as_viewer, offset=-3)
+    assert (shown["text"], shown["offset"], shown["next_offset"]) == ("ü", 3, 5)
+
+
 def test_a_compressed_log_is_over(as_viewer: APIClient, run_log: Path) -> None:
     Experiment.objects.update(is_running=True)
     run_log.with_name("packed.log.gz").write_bytes(gzip.compress(b"all"))

@@ -88,7 +88,7 @@ def test_a_token_that_is_only_to_read_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("kinds", "status"), [(["run"], 201), ([], 201), (["run", "stop"], 400), (["create"], 400), (None, 400)]
+    ("kinds", "status"), [(["run"], 201), ([], 201), (["run", "stop"], 403), (["create"], 403), (None, 403)]
 )
 def test_a_token_makes_none_with_more_than_itself_has(
     with_token: Callable[..., APIClient], operator: User, kinds: list[str] | None, status: int
@@ -209,7 +209,15 @@ def test_a_token_is_limited_to_ones_own_teams_only(as_operator: APIClient, team:
 def test_a_token_of_a_team_makes_none_without_that_limit(as_operator: APIClient, team: Team) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {limited(as_operator, ['ours']).json()['token']}")
-    assert [limited(client, teams).status_code for teams in (None, ["ours"], [])] == [400, 201, 201]
+    assert [limited(client, teams).status_code for teams in (None, ["ours"], [])] == [403, 201, 201]
+
+
+def test_a_token_of_a_team_shows_no_wider_ones(as_operator: APIClient, team: Team) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {limited(as_operator, ['ours']).json()['token']}")
+    assert [row["name"] for row in client.get(TOKENS).json()["results"]] == ["limited"]
+    wider = ApiToken.objects.exclude(name="limited").get()
+    assert client.delete(f"{TOKENS}/{wider.token_key}").status_code == 404
 
 
 def test_the_teams_of_a_token_are_in_the_trail(as_operator: APIClient, team: Team) -> None:

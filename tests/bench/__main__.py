@@ -1,23 +1,25 @@
 """`make bench`: measures the portal on this machine and writes docs/performance.md.
 
-Three parts, each a section of the page: how soon actions start, what the mirror costs, how fast reads are. With --only
-the sections of the other parts stay as they were.
+Each part is a section of the page. With --only the sections of the other parts stay as they were.
 """
 
 import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from django.conf import settings
 
-from tests.bench import actions, page, peer
+from tests.bench import actions, changes, page, peer
 from tests.bench.page import Section
 from tests.bench.service import Extent, measure
 from tests.bench.stores import NoTools, Plan
 
-PARTS = ("actions", "mirror", "reads")
+# Parts that make all that they need: each is given an empty folder and the real Autosubmit, and returns its section.
+ALONE: Mapping[str, Callable[[Path, Path], Section]] = {"actions": actions.run, "changes": changes.run}
+ON_STORES = ("mirror", "reads")
 # In all 100,000 jobs.
 SMALL = Plan(1_000, (10_000, 10_000, *[7_000] * 8))
 LARGE = Plan(10_000, (10_000, 10_000))
@@ -42,8 +44,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--autosubmit", type=Path, required=True, help="the real program, to make stores with"
     )
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part; may be repeated")
-    parser.add_argument("--actions", type=int, default=60, help="how many actions to time in each case")
+    parser.add_argument(
+        "--only", choices=(*ALONE, *ON_STORES), action="append", help="measure this part; may be repeated"
+    )
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="how long to ask each server for each figure"
     )
@@ -59,10 +62,10 @@ def _options() -> argparse.Namespace:
 
 
 def _sections(folder: Path, options: argparse.Namespace) -> list[Section]:
-    parts = set(options.only or PARTS)
+    parts = set(options.only or (*ALONE, *ON_STORES))
     program: Path = options.autosubmit.absolute()
-    sections = [actions.run(folder, program, options.actions)] if "actions" in parts else []
-    if parts == {"actions"}:
+    sections = [run(_emptied(folder / part), program) for part, run in ALONE.items() if part in parts]
+    if not parts.intersection(ON_STORES):
         return sections
     try:
         stores = [plan.made(options.stores.absolute(), options.tools, program) for plan in (SMALL, LARGE)]
@@ -70,7 +73,14 @@ def _sections(folder: Path, options: argparse.Namespace) -> list[Section]:
         print(f"{missing} The parts mirror and reads are left out.", file=sys.stderr)
         return sections
     extent = Extent(parts=frozenset(parts), seconds=options.seconds)
-    return sections + measure(folder, stores, extent, python=_python_of(program), rival=_rival(options.peer))
+    return sections + measure(
+        _emptied(folder / "stores"), stores, extent, python=_python_of(program), rival=_rival(options.peer)
+    )
+
+
+def _emptied(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _python_of(program: Path) -> Path:

@@ -110,7 +110,7 @@ class Result:
         return f"| {self.case.title} | {poll} | {figures} | {cpu} | {self.drain:.1f} | {self.load:.1f} |"
 
 
-def run(folder: Path, program: Path, actions: int, cases: tuple[Case, ...] = CASES) -> Section:
+def run(folder: Path, program: Path, actions: int = 60, cases: tuple[Case, ...] = CASES) -> Section:
     """Measure every case on one store; `program` is the real Autosubmit, to make the store with."""
     autosubmit = ForkedAutosubmit(program, folder / "autosubmit-home")
     autosubmit.prepare()

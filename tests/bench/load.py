@@ -84,15 +84,17 @@ class Connection:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
 
-    def request(self, path: str) -> bytes:
-        """Return what GET of a path sends."""
-        lines = (
-            f"GET {path} HTTP/1.1",
+    def request(self, path: str, method: str = "GET", body: str = "") -> bytes:
+        """Return what a request for a path sends; `body` is JSON."""
+        lines = [
+            f"{method} {path} HTTP/1.1",
             f"Host: {self.address}",
             "Accept: application/json",
             f"Authorization: Bearer {self.token}",
-        )
-        return "\r\n".join((*lines, "", "")).encode()
+        ]
+        if method != "GET":
+            lines += ["Content-Type: application/json", f"Content-Length: {len(body.encode())}"]
+        return "\r\n".join((*lines, "", body)).encode()
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send a request; return the status and the body, chunks and all. Raises OSError when it breaks off."""

@@ -5,6 +5,7 @@ import platform
 import sqlite3
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +15,7 @@ HEAD = """# Performance
 
 What `make bench` measured; it writes this page. Read the figures as orders of magnitude: they are of one machine.
 """
-TITLES = ("Reads", "The mirror", "From request to command", "The machine")
+TITLES = ("Reads", "Changes", "Lists", "Load", "The mirror", "From request to command", "The machine")
 _MARK = "\n## "
 
 
@@ -33,6 +34,12 @@ def renewed(page: str, sections: list[Section]) -> str:
     texts |= {section.title: section.text.strip() for section in sections}
     written = [f"## {title}\n\n{texts[title]}\n" for title in TITLES if title in texts]
     return "\n".join([HEAD, *written])
+
+
+def context() -> str:
+    """Say when a section was begun and what else the machine did."""
+    now = datetime.now(UTC)
+    return f"Measured on {now:%Y-%m-%d at %H:%M} UTC; the load average was {os.getloadavg()[0]:.1f} then."
 
 
 def machine() -> Section:

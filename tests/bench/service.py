@@ -1,17 +1,15 @@
 """The parts of the bench that need stores of thousands of experiments and portals that serve them."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench import mirror, peer, reads
 from tests.bench.fleet import DATABASES, Member, fleet
 from tests.bench.load import Server
 from tests.bench.memory import held
-from tests.bench.page import Section
+from tests.bench.page import Section, context
 from tests.bench.report import mirror_section, reads_section
 from tests.bench.stores import Store
 
@@ -43,28 +41,28 @@ def measure(
 
 
 def _mirror(members: list[Member], extent: Extent, python: Path) -> Section:
-    context = _context()
+    begun = context()
     large = _of_store(members, -1)
     unchanged = {member.database: mirror.unchanged(member, extent.rounds) for member in large}
     print(unchanged, flush=True)
     changes = {member.database: mirror.change(member, python, extent.changes) for member in large}
     print(changes, flush=True)
-    return mirror_section(context, members, unchanged, changes, extent.rounds)
+    return mirror_section(begun, members, unchanged, changes, extent.rounds)
 
 
 def _reads(folder: Path, members: list[Member], extent: Extent, rival: Path | None) -> Section:
-    context = _context()
+    begun = context()
     small = _of_store(members, 0)
     with _mirroring(small), ExitStack() as stack:
         servers = [member.server for member in small]
         if rival:
-            context += f" Compared with {peer.NAME} {peer.version_of(rival)}."
+            begun += f" Compared with {peer.NAME} {peer.version_of(rival)}."
             servers.insert(0, stack.enter_context(peer.serve(rival, small[0].store, folder / "peer")))
         rows = _asked(reads.QUESTIONS, servers, small[0].store, extent.seconds)
         web = max(max(held(member.portal.processes["web"].pid)) for member in small)
     with _mirroring(members):
         sizes = _asked((reads.PAGE, reads.SEARCH), _told_apart(members), small[0].store, extent.seconds)
-    return reads_section(context, small=rows, sizes=sizes, members=members, seconds=extent.seconds, web=web)
+    return reads_section(begun, small=rows, sizes=sizes, members=members, seconds=extent.seconds, web=web)
 
 
 def _asked(
@@ -102,9 +100,3 @@ def _mirroring(members: list[Member]) -> Iterator[None]:
     yield
     for member in members:
         member.portal.stop("mirror")
-
-
-def _context() -> str:
-    """Say when a section was begun and what else the machine did."""
-    now = datetime.now(UTC)
-    return f"Measured on {now:%Y-%m-%d at %H:%M} UTC; the load average was {os.getloadavg()[0]:.1f} then."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import actions, page
+from tests.bench import actions, changes, page
 from tests.bench.service import Extent, measure
 from tests.bench.stores import Store
 from tests.conftest import MakeExperiment
@@ -28,3 +28,9 @@ def test_actions_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(actions, "IDLE_SECONDS", 0.5)
     section = actions.run(tmp_path, autosubmit, 2, cases=actions.CASES[:1])
     assert "| SQLite | 0.05 s |" in section.text
+
+
+def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
+    section = changes.run(tmp_path, autosubmit, seconds=0.1, experiments=32)
+    for start in ("| SQLite | 16 |", "| PostgreSQL | 16 |"):
+        assert start in section.text

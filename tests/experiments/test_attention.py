@@ -1,6 +1,5 @@
 """Which experiments a pass looks at, how often, and how little it looks at where nothing has changed."""
 
-import fcntl
 import os
 import pickle
 import time
@@ -14,11 +13,12 @@ from experiments import site_mirror
 from experiments.autosubmit import store as store_module
 from experiments.autosubmit.liveness import Locks
 from experiments.autosubmit.store import Store
-from experiments.mirror import write
+from experiments.mirror import Content, read
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories
 from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests.lock_holders import running
 
 pytestmark = pytest.mark.django_db
 EXPIDS = [f"a{number:03d}" for number in range(20)]
@@ -86,8 +86,7 @@ def test_every_quiet_experiment_has_its_turn(mirror: SiteMirror, store: Store, s
 def test_a_running_experiment_is_looked_at_in_every_pass(
     mirror: SiteMirror, store: Store, stats: Counter[str]
 ) -> None:
-    with open(store.lock_file("a007"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a007")):
         for _ in EXPIDS:
             mirror.look()
         stats.clear()
@@ -170,11 +169,11 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The experiments in the order in which the mirror tried to read them."""
     tried: list[str] = []
 
-    def counting(experiment: Experiment, *details: Any, **guard: Any) -> None:
-        tried.append(experiment.expid)
-        write(experiment, *details, **guard)
+    def counting(store: Store, expid: str, *cached: Any, **keeps: Any) -> Content:
+        tried.append(expid)
+        return read(store, expid, *cached, **keeps)
 
-    monkeypatch.setattr(site_mirror, "write", counting)
+    monkeypatch.setattr(site_mirror, "read", counting)
     return tried
 
 
@@ -214,8 +213,7 @@ def test_a_run_shows_though_the_job_list_cannot_be_read(site: Site, store: Store
     Path(store.lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         mirror.look()
         assert Experiment.objects.get(expid="a000").is_running
     mirror.look()

@@ -92,11 +92,18 @@ def test_a_run_resets_nothing() -> None:
     assert [change.job for change in found.changes] == ["D"]
 
 
-def test_ready_jobs_are_chosen_as_waiting_ones() -> None:
-    found = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["WAITING"]})
-    assert changed(found) == ["A", "B", "C"]
-    refused = previews.set_status(LOADED, {"status": "SUSPENDED", "filter_status": ["READY"]})
-    assert "Choose WAITING" in refused.warnings[1]
+@pytest.mark.parametrize(("status", "job"), [("READY", "A"), ("WAITING", "C")])
+def test_jobs_are_chosen_by_the_status_that_is_shown(status: str, job: str) -> None:
+    assert previews.choose(LOADED, {"filter_status": [status]}) == ([job], [])
+
+
+def test_of_a_list_for_several_commands_only_the_last_keeps_what_the_next_would_reset() -> None:
+    names = [f"a000_{'x' * 90}_{number}" for number in range(1500)]
+    workflow = Workflow([JobRow(name, "FAILED") for name in names])
+    found = previews.set_status(workflow, {"status": "READY", "jobs": names})
+    news = [change.new for change in found.changes]
+    assert (news[0], news[-1], len(news)) == ("WAITING", "READY", 1500)
+    assert "need several commands" in found.warnings[0]
 
 
 def test_an_active_job_is_said_to_be_cancelled() -> None:
@@ -114,17 +121,13 @@ def test_a_choice_that_changes_nothing_says_so() -> None:
     assert (found.changes, found.warnings) == ([], ["No job would change: 1 job chosen, all FAILED already."])
 
 
-def test_a_status_that_no_job_has_is_said_to_be_refused() -> None:
-    assert effect(status="READY", filter_status=["UNKNOWN"]).warnings == [
-        "filter_status: no job is loaded as UNKNOWN. Autosubmit refuses that."
-    ]
+def test_a_status_that_no_job_has_is_named() -> None:
+    assert effect(status="READY", filter_status=["UNKNOWN"]).warnings == ["filter_status: no job is UNKNOWN."]
 
 
 def test_a_section_that_no_job_has_is_named() -> None:
     warnings = effect(status="READY", filter_section=["SIMM"]).warnings
-    assert warnings == [
-        "filter_section: no job is of section SIMM. Autosubmit refuses one that is not configured."
-    ]
+    assert warnings == ["filter_section: no job is of section SIMM."]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def records(status: str) -> list[JobRecord]:
 def test_only_what_differs_is_written(experiment: Experiment) -> None:
     with CaptureQueriesContext(connection) as captured:
         sync(experiment.pk, records("SUSPENDED"), {}, list)
-    updates = [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
+    updates = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
     assert updates
     assert not [sql for sql in updates if '"section"' in sql]
     assert Job.objects.filter(status="SUSPENDED", section="SIM").count() == 1000
@@ -93,7 +93,7 @@ def test_times_that_have_not_changed_are_not_written_again(experiment: Experimen
     sync(experiment.pk, some, {}, list)
     with CaptureQueriesContext(connection) as captured:
         sync(experiment.pk, some, {}, list)
-    assert not [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
+    assert not [query["sql"] for query in captured if "UPDATE" in query["sql"]]
 
 
 def test_texts_that_are_too_long_are_cut(experiment: Experiment) -> None:

@@ -1,7 +1,6 @@
 """Which jobs a query means, and in which order."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.db.models import Q
@@ -9,6 +8,7 @@ from django.db.models import Q
 from autosubmit_portal.api.fields import wildcard
 from autosubmit_portal.api.filters.common import compared, given, within
 from autosubmit_portal.api.pagination import Key, Order
+from jobs.autosubmit.start_dates import Period
 from jobs.models import Job
 
 # What the list is ordered by, and the column; the names are those of the answer.
@@ -50,10 +50,9 @@ def condition_of(query: Mapping[str, Any]) -> Q:
     return given(query, CONDITIONS)
 
 
-def _on(days: Iterable[date]) -> Q:
+def _on(periods: Iterable[Period]) -> Q:
     together = Q(pk__in=[])
-    for day in days:
-        ends = datetime.combine(day, time.min, UTC), datetime.combine(day, time.max, UTC)
+    for ends in periods:
         together |= Q(date__range=ends)
     return together
 

@@ -29,7 +29,9 @@ class DelegationBody(serializers.Serializer[Any]):
     site = serializers.CharField(
         required=False, help_text="The site of the experiment; needed only where several have the expid."
     )
-    starts_at = InstantField(required=False, help_text="From when on; by default now (ISO 8601).")
+    starts_at = InstantField(
+        required=False, help_text="From when on, not in the past; by default now (ISO 8601)."
+    )
     ends_at = InstantField(help_text=f"When it ends by itself, at most {LONGEST_DAYS} days on (ISO 8601).")
     reason = serializers.CharField(max_length=2000, help_text="Why; it stands in the trail.")
 

@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
             model_name='auditentry',
             index=models.Index(fields=['credential', '-at'], name='audit_credential'),
         ),
+        migrations.RunPython(chain.make_function, migrations.RunPython.noop),
         migrations.RunPython(chain_existing, migrations.RunPython.noop),
         migrations.RunPython(triggers.install, triggers.remove),
     ]

@@ -16,6 +16,7 @@ class Output {
         this.later = box.querySelector("[data-output-later]");
         this.start = "start" in box.dataset ? Number(box.dataset.start) : null;
         this.end = "end" in box.dataset ? Number(box.dataset.end) : null;
+        this.html = null; // of the last piece
         this.isOver = box.dataset.over === "true";
         this.isAtEnd = true;
         this.isAway = false; // shows a place before the end, which it does not follow then
@@ -77,19 +78,30 @@ class Output {
         return !details || details.open;
     }
 
-    // Adds a piece; answers whether there is more to fetch at once.
+    // Adds a piece; answers whether there is more to fetch at once. The beginning of a line that was shown for now is
+    // replaced by the line.
     take(piece) {
         if (piece.is_reset) this.screen.replaceChildren();
         if (piece.is_reset || this.start === null) this.start = piece.start;
-        const hasNews = piece.html !== "";
-        if (hasNews) this.screen.insertAdjacentHTML("beforeend", piece.html);
-        this.trim();
+        const hasMoved = piece.end !== this.end;
+        const hasNews = hasMoved || piece.is_reset || piece.html !== this.html;
+        if (hasNews) {
+            this.unfinished()?.remove();
+            this.screen.insertAdjacentHTML("beforeend", piece.html);
+            this.trim();
+        }
+        this.html = piece.html;
         this.end = piece.end;
         this.file = piece.file ?? "";
         this.isOver ||= piece.is_over && piece.end >= piece.size;
         this.describe(piece.size);
         if (hasNews && this.isAtEnd) this.toEnd();
-        return hasNews && piece.end < piece.size;
+        return hasMoved && piece.shown < piece.size;
+    }
+
+    // The beginning of a line that may go on.
+    unfinished() {
+        return this.screen.querySelector("[data-output-unfinished]");
     }
 
     // Shows a piece instead of what is there.
@@ -100,8 +112,11 @@ class Output {
     // A page that follows for days must not grow without bound.
     trim() {
         if (this.screen.textContent.length < SHOWN_CHARACTERS) return;
+        const unfinished = this.unfinished();
+        unfinished?.remove();
         const kept = this.screen.textContent.slice(-SHOWN_CHARACTERS / 2);
         this.screen.textContent = kept.slice(kept.indexOf("\n") + 1);
+        if (unfinished) this.screen.append(unfinished);
         this.start = null;
     }
 
@@ -120,7 +135,7 @@ class Output {
         const piece = await this.ask({ beyond: this.end });
         this.take(piece);
         if (!piece.is_reset) this.screen.scrollTop = place;
-        this.isAway = piece.end < piece.size;
+        this.isAway = piece.shown < piece.size;
         this.describe(piece.size);
         this.scrolled();
     }
@@ -130,7 +145,7 @@ class Output {
         this.isAway = true;
         const piece = await this.ask({ at: offset, length });
         this.replace(piece);
-        this.isAway = piece.end < piece.size;
+        this.isAway = piece.shown < piece.size;
         this.describe(piece.size);
         const mark = this.screen.querySelector("mark");
         if (mark) this.screen.scrollTop += mark.getBoundingClientRect().top - this.screen.getBoundingClientRect().top - this.screen.clientHeight / 3;

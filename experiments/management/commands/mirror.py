@@ -107,12 +107,18 @@ class Command(BaseCommand):
         return self.mirrors[site.pk]
 
     def _look(self, site: Site) -> float:
-        """Make a pass over a site and return how long to wait for the next: a long one is followed by a long rest."""
+        """Make a pass over a site and return how long to wait for the next: a long one is followed by a long rest.
+
+        While something waits to be written there is none.
+        """
         began = time.monotonic()
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
-        if self._mirror_of(site).look():
+        mirror = self._mirror_of(site)
+        if mirror.look():
             ring(site)  # a run that ended: its action ends now and not within the minute
+        if mirror.is_behind:
+            return 0.0
         took = time.monotonic() - began
         return max(site.refresh_seconds - took, site.refresh_seconds * LEAST_REST)

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.audit.origin import Door, Origin
-from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed
+from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, set_value
 from experiments import mirror
 from experiments.actions.execute import execute
 from experiments.actions.preview import effect_of
@@ -140,6 +140,85 @@ def test_a_set_status_changes_what_was_foretold_by_the_portal_and_by_autosubmit(
     assert dry.message.startswith("Dry run, nothing was saved. It would change: ")
 
 
+SECTION = """
+  {name}:
+    SCRIPT: "true"
+    PLATFORM: LOCAL
+    RUNNING: {running}
+    WALLCLOCK: '00:05'
+    {more}
+"""
+EDGES = {
+    "hours": (
+        {
+            "DATELIST": "'2000010100 2000010112'",
+            "MEMBERS": "'fc-0 fc+1'",
+            "NUMCHUNKS": "'2'",
+            "CHUNKSIZE": "'6'",
+            "CHUNKSIZEUNIT": "hour",
+        },
+        [
+            ("SIM", "chunk", ""),
+            ("POST.A", "chunk", "SPLITS: 2"),
+            ("ONE", "member", "SPLITS: 1"),
+            ("UP/LOAD", "once", ""),
+        ],
+    ),
+    "months": (
+        {"DATELIST": "'19900101'", "MEMBERS": "'fc0'", "NUMCHUNKS": "'3'", "CHUNKSIZE": "'1'"},
+        [("SIM", "chunk", ""), ("TRANSFER", "chunk", "SPLITS: auto\n    SPLITSIZE: 28")],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def of_edges(make_experiment: MakeExperiment, cli: Autosubmit) -> dict[str, tuple[str, Path, bytes]]:
+    """Workflows with splits, hours, hyphens, a dot, a plus and a slash, with their new job lists."""
+    made = {}
+    for name, (settings, sections) in EDGES.items():
+        expid = make_experiment("waiting")
+        conf = cli.home / "autosubmit" / expid / "conf"
+        texts = (
+            SECTION.format(name=section, running=running, more=more) for section, running, more in sections
+        )
+        (conf / f"jobs_{expid}.yml").write_text("JOBS:" + "".join(texts))
+        for key, value in settings.items():
+            set_value(conf / f"expdef_{expid}.yml", key, value)
+        cli.call("create", "--noplot", expid)
+        made[name] = with_job_list(expid, cli)
+    return made
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("months", {"filter_section": ["TRANSFER"]}, 5),
+        ("months", {"filter_section": ["SIM"]}, 3),
+        ("months", {"filter_chunks": "[ 19900101 [ fc0 [2-3] ] ]"}, 5),
+        ("hours", {"filter_section": ["POST.A", "ONE", "UP/LOAD"]}, 21),
+        ("hours", {"filter_chunks": "[ 2000010112 [ fc-0 [1] fc+1 [Any] ] ]"}, 10),
+        ("hours", {"filter_status": ["WAITING", "READY"]}, 29),
+    ],
+    ids=str,
+)
+def test_what_a_filter_means_changes_whatever_autosubmits_own_filters_would_choose(
+    site: Site,
+    of_edges: dict[str, tuple[str, Path, bytes]],
+    asked: Callable[..., Request],
+    case: tuple[str, dict[str, Any], int],
+) -> None:
+    workflow, choice, number = case
+    expid, job_list, content = of_edges[workflow]
+    job_list.write_bytes(content)
+    experiment = adopted(site, expid)
+    request = asked(experiment, SET_STATUS, status="SUSPENDED", **choice)
+    before, told = statuses(experiment), foretold(request)
+    dry = done(asked(experiment, dry_run_of(SET_STATUS), status="SUSPENDED", **choice))
+    done(request)
+    assert differences(before, statuses(experiment)) == told == dict(dry.job_changes)
+    assert list(told.values()).count("SUSPENDED") == number
+
+
 def test_a_set_status_by_status_changes_what_was_foretold_after_a_run(
     failed: Experiment, asked: Callable[..., Request]
 ) -> None:
@@ -147,20 +226,6 @@ def test_a_set_status_by_status_changes_what_was_foretold_after_a_run(
     before, told = statuses(failed), foretold(request)
     done(request)
     assert differences(before, statuses(failed)) == told == {f"{failed.expid}_BAD": "WAITING"}
-
-
-def test_what_the_preview_says_is_refused_is_refused(
-    failed: Experiment, asked: Callable[..., Request]
-) -> None:
-    for choice in ({"filter_status": ["UNKNOWN"]}, {"filter_section": ["NOPE"]}):
-        request = asked(failed, SET_STATUS, status="READY", **choice)
-        effect = effect_of(request)
-        assert effect is not None
-        assert "Autosubmit refuses" in effect.warnings[0]
-        action = request_action(request)
-        execute(action.pk)
-        action.refresh_from_db()
-        assert (action.state, action.exit_status) == (State.FAILED, 99)
 
 
 def test_a_recovery_after_failures_changes_what_was_foretold(

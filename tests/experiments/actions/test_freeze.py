@@ -188,6 +188,7 @@ def test_an_operator_does_not_freeze_and_the_attempt_is_recorded(operator: User,
     [
         ({"message": "  "}, "message"),
         ({"ends_at": timezone.now() - HOUR}, "ends_at"),
+        ({"starts_at": timezone.now() - HOUR}, "starts_at"),
         ({"starts_at": timezone.now() + 2 * HOUR, "ends_at": timezone.now() + HOUR}, "ends_at"),
     ],
 )

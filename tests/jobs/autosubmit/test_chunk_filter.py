@@ -41,16 +41,46 @@ def test_a_job_without_a_chunk_never_matches() -> None:
         "[ 20000101 [ fc0 [1] ]",
         "[ 20000101 ]",
         "[ 20000101 fc0 [1] ]",
-        "[ a [ fc-0 [1] ] ]",
-        "[ a [ b [ [1] ] ] ]",
+        "[ 20000101 [ b [ [1] ] ] ]",
         "[" * 5000,
-        "[ a [ b [1-] ] ]",
-        "[ a [ b [1-99999999999999999999] ] ]",
+        "[ Any [ b [1-] ] ]",
+        "[ Any [ b [1-99999999999999999999] ] ]",
+        "[ Any [ b [x] ] ]",
+        "[ a [ b [1] ] ]",
+        "[ 20000199 [ b [1] ] ]",
+        "[ 2000010199 [ b [1] ] ]",
+        "[ 200001 [ b [1] ] ]",
+        "[ 20000101-2000010212 [ b [1] ] ]",
+        "[ Any [ b [1] ] ] [ Any [ c [1] ] ]",
     ],
 )
-def test_what_autosubmit_would_not_read_is_refused(text: str) -> None:
+def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(UnreadableFilter):
         read_chunk_filter(text)
+
+
+@pytest.mark.parametrize(
+    ("date", "hours"),
+    [
+        ("20000101", [0, 6, 12]),
+        ("2000010106", [6]),
+        ("200001010600", [6]),
+        ("2000010107", []),
+        ("2000010100-2000010106", [0, 6]),
+        ("19991231-20000102", [0, 6, 12]),
+    ],
+)
+def test_a_date_is_a_day_or_an_hour_or_a_minute_of_it(date: str, hours: list[int]) -> None:
+    wanted = read_chunk_filter(f"[ {date} [ Any [1] ] ]")
+    dates = {hour: datetime(2000, 1, 1, hour, tzinfo=UTC) for hour in (0, 6, 12)}
+    assert [hour for hour, start in dates.items() if wanted.matches(start, "fc0", 1)] == hours
+
+
+@pytest.mark.parametrize("member", ["fc-0", "fc+1", "r1i1p1f1.a", "a/b"])
+def test_a_member_is_what_autosubmit_accepts_as_one(member: str) -> None:
+    wanted = read_chunk_filter(f"[ 20000101 [ {member} [1] ] ]")
+    assert wanted.matches(FIRST, member, 1)
+    assert not wanted.matches(FIRST, "fc", 1)
 
 
 def test_a_range_of_a_thousand_million_numbers_costs_nothing() -> None:

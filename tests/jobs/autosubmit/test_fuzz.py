@@ -1,5 +1,6 @@
 """Whatever stands in the place of a job list, its reader answers or says why not, in bounded time, and runs nothing."""
 
+import io
 import os
 import resource
 import sqlite3
@@ -20,6 +21,12 @@ from jobs.autosubmit.pickled import Refused
 from tests import fuzz, stores
 
 GOOD = stores.FOLDER / "4.1.17.1.pkl"
+
+
+def decoded(path: Path, by: Decoder = decoder) -> list[bytes]:
+    """What a decoder says of a pickle."""
+    with path.open("rb") as file:
+        return list(by.decode(file, path.stat().st_size))
 
 
 def outcome(path: Path) -> str:
@@ -84,32 +91,32 @@ def test_a_locked_database_is_unreadable_and_waits_little(tmp_path: Path) -> Non
 
 def test_a_decoder_that_died_is_started_again() -> None:
     own = Decoder()
-    first = own.decode(GOOD.read_bytes())
+    first = decoded(GOOD, own)
     process = own._started()
     process.kill()
     process.wait()
-    assert own.decode(GOOD.read_bytes()) == first
+    assert decoded(GOOD, own) == first
     own.close()
 
 
 def test_a_decoder_is_kept_while_it_behaves_and_ended_after_a_refusal() -> None:
     own = Decoder()
-    own.decode(GOOD.read_bytes())
+    decoded(GOOD, own)
     process = own._started()
-    own.decode(GOOD.read_bytes())
+    decoded(GOOD, own)
     assert own._started() is process
     with pytest.raises(Refused):
-        own.decode(b"\x80\x05N.")
+        list(own.decode(io.BytesIO(b"\x80\x05N."), 4))
     assert process.returncode is not None
     own.close()
 
 
 def test_threads_that_decode_at_once_each_get_their_own_answer() -> None:
-    wanted = {path.stem: decoder.decode(path.read_bytes()) for path in stores.PICKLES}
+    wanted = {path.stem: decoded(path) for path in stores.PICKLES}
     found: dict[str, object] = {}
 
     def decode(path: Path) -> None:
-        found[path.stem] = decoder.decode(path.read_bytes())
+        found[path.stem] = decoded(path)
 
     threads = [threading.Thread(target=decode, args=[path]) for path in stores.PICKLES]
     for thread in threads:
@@ -120,21 +127,21 @@ def test_threads_that_decode_at_once_each_get_their_own_answer() -> None:
 
 
 def test_a_forked_process_has_a_decoder_of_its_own() -> None:
-    wanted = decoder.decode(GOOD.read_bytes())
+    wanted = decoded(GOOD)
     child = os.fork()
     if child == 0:  # pragma: no cover - the parent is what is measured
-        os._exit(0 if decoder.decode(GOOD.read_bytes()) == wanted else 1)
+        os._exit(0 if decoded(GOOD) == wanted else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert decoder.decode(GOOD.read_bytes()) == wanted
+    assert decoded(GOOD) == wanted
 
 
 def test_the_decoder_has_neither_environment_nor_more_memory_than_it_may() -> None:
     own = Decoder()
     pid = own._started().pid
-    own.decode(GOOD.read_bytes())
+    decoded(GOOD, own)
     names = {line.split("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
     assert names <= {"LC_CTYPE"}
-    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == limits.MAX_MEMORY
+    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == limits.memory_for(GOOD.stat().st_size)
     own.close()
 
 
@@ -143,7 +150,7 @@ def test_the_decoder_computes_no_longer_than_it_may() -> None:
     own = Decoder()
     endless = fuzz.PICKLE_2 + b"](" + fuzz.TUPLE + b"q\x00" + b"h\x00" * 2_000_000 + b"e."
     with pytest.raises(Refused):
-        own.decode(endless)
+        list(own.decode(io.BytesIO(endless), len(endless)))
     own.close()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ended.ru_utime - begun.ru_utime < limits.seconds_for(len(endless)) + 2

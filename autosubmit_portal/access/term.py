@@ -1,0 +1,21 @@
+"""When something that holds for a time, such as a delegation or a freeze, may begin and end: never in the past."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+# Clocks differ, and forms send whole minutes: what began a moment ago begins now.
+TOLERANCE = timedelta(minutes=2)
+
+
+def begin_and_errors(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, dict[str, str]]:
+    """Return when it begins, by default now, and what is wrong with either time by its field."""
+    now = timezone.now()
+    if starts_at is None or now - TOLERANCE <= starts_at <= now:
+        starts_at = now
+    errors = {}
+    if starts_at < now:
+        errors["starts_at"] = "It cannot begin in the past. Leave it out to begin now."
+    if ends_at is not None and ends_at <= max(starts_at, now):
+        errors["ends_at"] = "It must end in the future, after its start."
+    return starts_at, errors

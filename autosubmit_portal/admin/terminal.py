@@ -1,0 +1,75 @@
+"""What a command or a job printed, as a terminal would show it: as HTML, with colours as classes."""
+
+import re
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+_COLOUR = re.compile(r"\x1b\[([0-9;]*)m")
+_ERASE = re.compile(r"\x1b\[([02]?)K")
+_OTHER_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+_LINE_END = re.compile(r"(?<!\r)\r++\n")  # each run of returns is looked at once
+# What moves in a line that is written again: the cursor, the colour, and what is erased.
+_MOVES = re.compile(r"(\r|\x1b\[[0-9;]*m|\x1b\[[02]?K)")
+_BLANK = ("", " ")
+_SHOWN_CODES = frozenset(map(str, {1, *range(30, 38), *range(90, 98)}))
+
+
+def to_html(data: bytes) -> SafeString:
+    """Return terminal output as HTML: escaped, colours as classes, every other control sequence dropped.
+
+    A carriage return goes back to the beginning of its line, which is then written over.
+    """
+    text = _LINE_END.sub("\n", data.decode("utf-8", "replace"))
+    if "\r" in text:
+        text = _with_lines_rewritten(text)
+    text = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", text))
+    parts = _COLOUR.split(text)
+    html: list[str] = [escape(parts[0])]
+    for codes, part in zip(parts[1::2], parts[2::2], strict=True):
+        classes = " ".join(f"ansi-{code}" for code in _shown(codes))
+        html.append(f'<span class="{classes}">{escape(part)}</span>' if classes and part else escape(part))
+    return mark_safe("".join(html).replace("\x1b", ""))  # noqa: S308  # every part is escaped or a number of ours
+
+
+def _shown(codes: str) -> list[str]:
+    """Return which of the codes have a class, without the zeros before them. There may be thousands of digits."""
+    return [code for given in codes.split(";") if (code := given.lstrip("0")) in _SHOWN_CODES]
+
+
+def _with_lines_rewritten(text: str) -> str:
+    lines, colour = [], ""
+    for line in text.split("\n"):
+        lines.append(_rewritten(line, colour) if "\r" in line else line)
+        colour = next((found[0] for found in [*_COLOUR.finditer(line)][-1:]), colour)
+    return "\n".join(lines)
+
+
+def _rewritten(line: str, colour: str) -> str:
+    """Return what a line shows at last, which begins in a colour: each character with the colour that it got."""
+    cells: list[tuple[str, str]] = []
+    inherited, place = colour, 0
+    for part in _MOVES.split(line):
+        if part == "\r":
+            place = 0
+        elif _COLOUR.fullmatch(part):
+            colour = part
+        elif erased := _ERASE.fullmatch(part):
+            del cells[0 if erased[1] == "2" else place :]
+        else:
+            shown = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", part))
+            cells += [_BLANK] * (place - len(cells) if shown else 0)
+            cells[place : place + len(shown)] = [(colour, character) for character in shown]
+            place += len(shown)
+    return _joined(cells, inherited) + (colour if colour != (cells[-1][0] if cells else inherited) else "")
+
+
+def _joined(cells: list[tuple[str, str]], colour: str) -> str:
+    parts = []
+    for own, character in cells:
+        if own != colour:
+            parts.append(own or "\x1b[0m")
+            colour = own
+        parts.append(character)
+    return "".join(parts)

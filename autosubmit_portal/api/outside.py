@@ -1,0 +1,62 @@
+"""Programs that come to an address that is none of the API's: they are told so, and never led to a page."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views.defaults import bad_request as html_bad_request
+from django.views.defaults import server_error as html_server_error
+
+from autosubmit_portal.api.errors import ProblemRenderer, problem
+
+OF_THE_API = ("v4", "healthz", "metrics")
+# Of the console, and in JSON: what its own scripts ask for.
+IN_JSON = ("/autocomplete/",)
+
+
+class OutsideMiddleware:
+    """Answers 404 as problem details to a client that asks for JSON outside of the API."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve the request, or say where the API is."""
+        if is_of_the_api(request) or request.path in IN_JSON or not asks_for_json(request):
+            return self.get_response(request)
+        detail = f"There is nothing for programs at {request.path}. The API begins at /v4, which shows where to go."
+        return problem_answer(404, "not-found", detail)
+
+
+def is_of_the_api(request: HttpRequest) -> bool:
+    """Answer whether the address is one of the API, be there such a route or not."""
+    return request.path[1:].partition("/")[0] in OF_THE_API
+
+
+def asks_for_json(request: HttpRequest) -> bool:
+    """Answer whether `Accept` names JSON and no page."""
+    named = {f"{accepted.main_type}/{accepted.sub_type}" for accepted in request.accepted_types}
+    has_json = any(name == "application/json" or name.endswith("+json") for name in named)
+    return has_json and not named & {"text/html", "application/xhtml+xml"}
+
+
+def problem_answer(status: int, kind: str, detail: str) -> HttpResponse:
+    """Return problem details outside of DRF."""
+    return JsonResponse(problem(status, kind, detail), status=status, content_type=ProblemRenderer.media_type)
+
+
+def bad_request(request: HttpRequest, exception: Exception, *args: Any) -> HttpResponseBase:
+    """Answer a 400 that Django itself raises, such as of an unknown host: problem details to programs."""
+    if is_of_the_api(request) or asks_for_json(request):
+        return problem_answer(400, "bad-request", "The request is not one that the portal can read.")
+    return html_bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer a 500: problem details to programs, Django's page to everybody else."""
+    if not is_of_the_api(request) and not asks_for_json(request):
+        return html_server_error(request)
+    detail = (
+        "The portal failed to answer. The reason is in its log; nothing says that the request had no effect."
+    )
+    return problem_answer(500, "internal-error", detail)

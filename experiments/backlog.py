@@ -1,0 +1,47 @@
+"""The experiments that have changed and wait to be read: the smallest first, and none for ever."""
+
+import time
+from dataclasses import dataclass
+
+# About what is read, compared and written in a second; a guess is enough to put them in order.
+_BYTES_A_SECOND = 15_000_000
+# One that takes a second to read lets those that take nothing pass for so many seconds, and the longest for a minute.
+_PATIENCE = 10.0
+_LONGEST_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Since when one waits (monotonic clock), and how many seconds it will take."""
+
+    began: float
+    seconds: float
+
+    @property
+    def turn(self) -> float:
+        """When it may be its turn: what comes later is passed by what is due before."""
+        return self.began + min(self.seconds * _PATIENCE, _LONGEST_PATIENCE)
+
+
+class Backlog:
+    """Experiments by their expid."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, expid: str, size: int) -> None:
+        """Let one wait whose files have so many bytes; one that waits already keeps its place, if that is better."""
+        new = Waiting(time.monotonic(), size / _BYTES_A_SECOND)
+        known = self._waiting.get(expid, new)
+        self._waiting[expid] = min(new, known, key=lambda each: each.turn)
+
+    def take(self) -> str | None:
+        """Return the next one, which waits no longer; None if there is none."""
+        if not self._waiting:
+            return None
+        expid = min(self._waiting, key=lambda name: self._waiting[name].turn)
+        del self._waiting[expid]
+        return expid

@@ -1,0 +1,140 @@
+"""Which experiments a store has: what its database lists, into rows.
+
+An experiment is its site with Autosubmit's number of it and its time of creation. Its expid is only a name: Autosubmit
+gives that of a deleted experiment to the next one. Another experiment under the same expid is another row, and the row
+before is gone, with its actions and whatever teams it was added to.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from experiments.autosubmit.store import ExperimentRecord, Store, read_experiments
+from experiments.models import Experiment, Site
+from jobs.autosubmit.secrets import mask_text
+from jobs.mirror import BATCH, fitted
+
+FIELDS = [name for name in ExperimentRecord.__dataclass_fields__ if name != "expid"]
+# More names than this are not named in a query.
+_MANY = 500
+_LIFELESS = {"is_running": False, "evidence": "it is gone from the store"}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What differed in the list of experiments.
+
+    Expids that are new or are back, (expid, old, new) of descriptions, and expids whose experiment is gone because
+    another one has them now.
+    """
+
+    new: list[str] = field(default_factory=list)
+    described: list[tuple[str, str, str]] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+
+def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
+    """Create the experiments that are new and update those that differ from their records, with one query for each.
+
+    One that comes back, as from a backup of the store, has its old row again. Call it in a transaction.
+    """
+    wanted = {record.expid: record for record in records}
+    named, synced, new = _rows_named(site, wanted), Synced(), []
+    for expid, record in wanted.items():
+        row = next((row for row in named[expid] if _is_row_of(row, record)), None)
+        values = _values(record, row)
+        if row is None or row["gone_at"] is not None:
+            synced.new.append(expid)
+            values |= _taken_over(synced, expid, [other for other in named[expid] if other is not row])
+        elif (before := mask_text(row["description"])) != values["description"]:
+            synced.described.append((expid, before, values["description"]))
+        if row is None:
+            new.append(Experiment(site=site, expid=expid, **values))
+        elif any(row.get(name) != value for name, value in values.items()):
+            Experiment.objects.filter(pk=row["pk"]).update(**values)
+    Experiment.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH)
+    return synced
+
+
+def mark_gone(site: Site, expid: str) -> bool:
+    """Mark an experiment as gone from the store; answer whether it was there. Nothing is deleted."""
+    present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
+    return present.update(gone_at=timezone.now(), **_LIFELESS) > 0
+
+
+def mark_all_gone_but(site: Site, expids: set[str]) -> list[str]:
+    """Mark the experiments that are not among `expids` as gone from the store and return them; nothing is deleted."""
+    present = Experiment.objects.filter(site=site, gone_at=None).values_list("expid", "pk")
+    gone = {expid: pk for expid, pk in present if expid not in expids}
+    for start in range(0, len(gone), BATCH):
+        pks = [*gone.values()][start : start + BATCH]
+        Experiment.objects.filter(pk__in=pks).update(gone_at=timezone.now(), **_LIFELESS)
+    return [*gone]
+
+
+def numbers_at(site: Site, expid: str = "") -> dict[str, int]:
+    """Return Autosubmit's numbers of the experiments that a site has, or of one: of doubled rows these count."""
+    rows = Experiment.objects.filter(site=site, gone_at=None)
+    rows = rows.filter(expid=expid) if expid else rows
+    return dict(rows.values_list("expid", "autosubmit_id"))
+
+
+def is_in(store: Store, experiment: Experiment) -> bool:
+    """Answer whether a store has this very experiment, and not another one under its expid. Raises BrokenStore."""
+    known = {experiment.expid: experiment.autosubmit_id}
+    records = read_experiments(store, known, only=experiment.expid)
+    return any(is_same(experiment.autosubmit_id, experiment.created_at, record) for record in records)
+
+
+def is_same(number: int, created_at: datetime | None, record: ExperimentRecord) -> bool:
+    """Answer whether a record is of the experiment that had this number and this time of creation.
+
+    What is not known, a number of zero or no time, is no difference. SQLite may give the number of a deleted row again.
+    """
+    is_numbered_alike = number in (0, record.autosubmit_id)
+    return is_numbered_alike and (None in (created_at, record.created_at) or created_at == record.created_at)
+
+
+def _rows_named(site: Site, expids: Mapping[str, Any]) -> defaultdict[str, list[Row]]:
+    """Return the rows of each expid: the present one first, then those that are gone, the latest first."""
+    rows = Experiment.objects.filter(site=site).order_by(F("gone_at").desc(nulls_first=True))
+    if len(expids) <= _MANY:
+        rows = rows.filter(expid__in=expids)
+    named: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows.values("pk", "expid", "gone_at", *FIELDS).iterator():
+        named[row["expid"]].append(row)
+    return named
+
+
+def _is_row_of(row: Row, record: ExperimentRecord) -> bool:
+    return is_same(row["autosubmit_id"], row["created_at"], record)
+
+
+def _values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
+    """Return what a row says of a record; a time of creation that was known stays known.
+
+    The address of git in `model` may hold a password, and so may whatever somebody has typed.
+    """
+    told = {name: getattr(record, name) for name in FIELDS}
+    shown = {name: mask_text(value) if isinstance(value, str) else value for name, value in told.items()}
+    values = fitted(Experiment, shown | {"gone_at": None})
+    if row and values["created_at"] is None:
+        values["created_at"] = row["created_at"]
+    return values
+
+
+def _taken_over(synced: Synced, expid: str, others: list[Row]) -> dict[str, Any]:
+    """Mark whoever has the expid as gone; return since when it is of the one that has it now, if others had it."""
+    now = timezone.now()
+    for other in others:
+        if other["gone_at"] is None:
+            Experiment.objects.filter(pk=other["pk"]).update(gone_at=now, **_LIFELESS)
+            synced.replaced.append(expid)
+    return {"expid_since": now} if others else {}
