@@ -142,7 +142,8 @@ class DryRun(serializers.Serializer[Any]):
     expid = serializers.CharField()
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
-        help_text="The argument list of each step.",
+        help_text="The argument list of each step. Of a word of more than 4,000 characters, such as a list of names, "
+        "it is the beginning, unless `all_changes` is asked for.",
     )
     unix_name = serializers.CharField(
         help_text="The Unix account that the command runs as; blank for the service account."
@@ -158,9 +159,14 @@ class DryRun(serializers.Serializer[Any]):
         many=True,
         allow_null=True,
         help_text="The jobs that would change, worked out from the mirror; null for kinds other than set status and "
-        "restart. What its run does after a restart is not foretold.",
+        "restart. What its run does after a restart is not foretold. The first 100, unless `all_changes` is asked for.",
     )
-    children = FollowingJob(many=True, help_text="The jobs that would follow, the nearest first.")
+    changes_total = serializers.IntegerField(allow_null=True, help_text="How many jobs would change.")
+    children = FollowingJob(
+        many=True,
+        help_text="The jobs that would follow, the nearest first: 100 of them, unless `all_changes` is asked for.",
+    )
+    children_total = serializers.IntegerField(help_text="How many jobs would follow.")
     warnings = serializers.ListField(
         child=serializers.CharField(),
         help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter that "
