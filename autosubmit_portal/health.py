@@ -24,6 +24,7 @@ from autosubmit_portal.audit import triggers
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
 from experiments.models import Action, Site, State
+from jobs import trigrams
 
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
 WAITING_LONG = timedelta(seconds=20)
@@ -141,6 +142,13 @@ def trail(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 
 
+def search(evidence: Evidence) -> Iterator[Finding]:
+    """Look whether jobs are found by a part of their name without reading all of them."""
+    if trigrams.is_missing():
+        text = "Every search for names of jobs reads all jobs: the index for it is missing."
+        yield Finding(Level.WARN, "slow", text, trigrams.REMEDY)
+
+
 def broker(evidence: Evidence) -> Iterator[Finding]:
     """Ask the broker of the queue whether it is there."""
     try:
@@ -253,7 +261,20 @@ def files(evidence: Evidence) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     check.__name__: check
-    for check in (database, migrations, trail, broker, workers, queue, mirror, sites, program, disk, files)
+    for check in (
+        database,
+        migrations,
+        trail,
+        search,
+        broker,
+        workers,
+        queue,
+        mirror,
+        sites,
+        program,
+        disk,
+        files,
+    )
 }
 
 

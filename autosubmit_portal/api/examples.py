@@ -448,6 +448,7 @@ HEALTH = dict.fromkeys(
         "database",
         "migrations",
         "trail",
+        "search",
         "broker",
         "workers",
         "queue",

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.bench import actions, changes, page, peer
+from tests.bench import actions, changes, lists, page, peer
 from tests.bench.page import Section
 from tests.bench.service import Extent, measure
 from tests.bench.stores import NoTools, Plan
 
 # Parts that make all that they need: each is given an empty folder and the real Autosubmit, and returns its section.
-ALONE: Mapping[str, Callable[[Path, Path], Section]] = {"actions": actions.run, "changes": changes.run}
+ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
+    "actions": actions.run,
+    "changes": changes.run,
+    "lists": lists.run,
+}
 ON_STORES = ("mirror", "reads")
 # In all 100,000 jobs.
 SMALL = Plan(1_000, (10_000, 10_000, *[7_000] * 8))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import actions, changes, page
+from tests.bench import actions, changes, lists, page
 from tests.bench.service import Extent, measure
 from tests.bench.stores import Store
 from tests.conftest import MakeExperiment
@@ -33,4 +33,10 @@ def test_actions_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pyt
 def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = changes.run(tmp_path, autosubmit, seconds=0.1, experiments=32)
     for start in ("| SQLite | 16 |", "| PostgreSQL | 16 |"):
+        assert start in section.text
+
+
+def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
+    section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
+    for start in ("| all jobs, SQLite |", "| all jobs, PostgreSQL |"):
         assert start in section.text
