@@ -12,6 +12,7 @@ from autosubmit_portal.api.fields import (
     Query,
     RangesField,
     StartDatesField,
+    WholeNumberField,
     choice,
     flag,
 )
@@ -41,13 +42,9 @@ def text(help_text: str, **kwargs: Any) -> serializers.CharField:
     return serializers.CharField(required=False, max_length=500, help_text=help_text, **kwargs)
 
 
-def number(
-    help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any
-) -> serializers.IntegerField:
+def number(help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any) -> WholeNumberField:
     """Return an optional whole number."""
-    return serializers.IntegerField(
-        required=False, min_value=least, max_value=most, help_text=help_text, **kwargs
-    )
+    return WholeNumberField(required=False, min_value=least, max_value=most, help_text=help_text, **kwargs)
 
 
 def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -289,7 +286,7 @@ class OutputQuery(Query):
     """A part of the output of an action."""
 
     step = number("The step, from 0; by default the one that runs or ran last.", most=1000)
-    offset = serializers.IntegerField(
+    offset = WholeNumberField(
         default=0,
         min_value=-LARGEST_NUMBER,
         max_value=LARGEST_NUMBER,
@@ -308,7 +305,7 @@ class LogsQuery(SiteQuery):
 class LogQuery(SiteQuery):
     """Reading a log, or searching in it."""
 
-    offset = serializers.IntegerField(
+    offset = WholeNumberField(
         required=False,
         min_value=-LARGEST_SIZE,
         max_value=LARGEST_SIZE,
