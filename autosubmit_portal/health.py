@@ -23,6 +23,7 @@ from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
+from experiments.autosubmit.trusted import why_untrusted
 from experiments.models import Action, Site, State
 from jobs import trigrams
 
@@ -227,9 +228,14 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
 
 
 def program(evidence: Evidence) -> Iterator[Finding]:
-    """Look for the program of each site on this host, which need not be the one where its commands run."""
+    """Look for the program of each site, and whose it is, on this host, which need not be that of its commands."""
     for site in evidence.sites:
-        if os.access(site.autosubmit, os.X_OK):
+        untrusted = why_untrusted(Path(site.autosubmit))
+        if untrusted:
+            text = f"Others choose what is run as the portal's account at {site}: {untrusted}."
+            remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."
+            yield Finding(Level.WARN, "open", text, remedy)
+        elif os.access(site.autosubmit, os.X_OK):
             yield _ok(f"{site.autosubmit} of {site} is on this host.")
         else:
             text = f"{site.autosubmit} of {site} is not on this host."

@@ -464,9 +464,9 @@ CREATE = ActionKind(
                     flag="--git_repo",
                     max_bytes=1000,
                     # Autosubmit hands this to a shell: nothing but plain addresses gets through.
-                    pattern=r"(?!.*[/@:]-)(https://|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
+                    pattern=r"(?!.*[/@:]-)(https://(?![^/]*@)|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
                     pattern_help="an https://, ssh:// or git@host:path address without blanks or quotes, "
-                    "in which no part begins with `-`",
+                    "in which no part begins with `-`; https:// without a user",
                     help="Git repository with the configuration.",
                     example="https://git.example.org/project/workflow.git",
                 ),

@@ -18,7 +18,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin.forms import ActionForm
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.preview import effect_of
+from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
 from experiments.actions.request import (
     Request,
@@ -192,7 +192,7 @@ def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: Act
         wanted = asked(request, kind, subject, form)
         return Forecast(
             subject=subject,
-            commands=preview_action(wanted),
+            commands=shortened(preview_action(wanted)),
             effect=effect_of(wanted),
             loss=would_lose(wanted),
             unix_name=wanted.unix_name(),

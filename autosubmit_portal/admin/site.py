@@ -70,6 +70,14 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         """Return the sites that the user may see or change."""
         return Site.objects.all() if self.has_change_permission(request) else super().get_queryset(request)
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only superusers: a site names a program, which the workers run."""
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Leave what is executed, where and as whom, to superusers."""
+        return () if self.has_add_permission(request) else Site.EXECUTION
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: experiments, actions and audit entries refer to it."""
         return False

@@ -243,7 +243,9 @@ DRY_RUN: dict[str, Any] = {
     "warning": "",
     "would_lose": "",
     "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
+    "changes_total": 1,
     "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
+    "children_total": 1,
     "warnings": [
         "a000_20000101_fc0_2_SIM: READY does not let it start before its parents have completed, "
         "a000_20000101_fc0_1_SIM (FAILED)."

@@ -223,6 +223,7 @@ def _set_status(
         experiment=experiment,
         given={**given, **status},
         dry_run=query.get("dry_run"),
+        all_changes=query["all_changes"],
     )
     return fulfil(request, wish)
 

@@ -1,7 +1,6 @@
 """From an HTTP request to an action request, and from the action to the answer."""
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -16,8 +15,9 @@ from autosubmit_portal.api.errors import by_field
 from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.waits import applied, wait_until
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.preview import effect_of
+from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.actions.request import (
     Request,
@@ -49,15 +49,20 @@ class Envelope(serializers.Serializer[Any]):
     dry_run: serializers.BooleanField = DryRunField()
 
 
+MOST_NAMED = 100
+"""How many jobs that change, and that follow, a preview names unless all are asked for."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What somebody wants done. `given` and `dry_run` are what the address says."""
+    """What somebody wants done. `given`, `dry_run` and `all_changes` are what the address says."""
 
     kind: ActionKind
     site: Site
     experiment: Experiment | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool | str | None = None
+    all_changes: bool = False
 
 
 def fulfil(http: HttpRequest, wish: Wish) -> Response:
@@ -83,7 +88,7 @@ def fulfil(http: HttpRequest, wish: Wish) -> Response:
     reason = envelope.get("reason", "")
     request = replace(request, kind=kind, parameters=parameters, reason=reason, key=key)
     if is_preview:
-        return Response(preview(request))
+        return Response(preview(request, is_whole=wish.all_changes))
     return answer(http, request_action(request))
 
 
@@ -104,8 +109,7 @@ def answer(http: HttpRequest, action: Action) -> Response:
     seconds = preferred_wait(http.headers.get("Prefer", ""))
     headers = {"Location": f"/v4/actions/{action.pk}"}
     if seconds is not None:
-        end_within([action], seconds)
-        headers["Preference-Applied"] = f"wait={seconds}"
+        headers |= end_within(http, [action], seconds)
         action.refresh_from_db()
     if action.is_replay:
         headers["Idempotent-Replayed"] = "true"
@@ -123,24 +127,12 @@ def preferred_wait(header: str) -> int | None:
     return None
 
 
-def end_within(actions: Sequence[Action], seconds: float) -> None:
-    """Look at the rows, ever less often, until all have ended or the time is up. Between looks nothing is held."""
-    deadline = time.monotonic() + seconds
+def end_within(http: HttpRequest, actions: Sequence[Action], seconds: int) -> dict[str, str]:
+    """Wait until all have ended or the time is up, if there is a place to; return the headers that say so."""
     # Nobody knows when a second person comes: what waits for approval is not waited for.
     waiting = Action.objects.active().exclude(state=State.AWAITING_APPROVAL)
     waiting = waiting.filter(pk__in=[action.pk for action in actions])
-    for pause in _pauses():
-        remaining = deadline - time.monotonic()
-        if not waiting.exists() or remaining <= 0:
-            return
-        time.sleep(min(pause, remaining))
-
-
-def _pauses() -> Iterator[float]:
-    pause = 0.05
-    while True:
-        yield pause
-        pause = min(pause * 1.5, 1.0)
+    return applied(seconds, has_waited=wait_until(http, lambda: not waiting.exists(), seconds))
 
 
 def json_body(http: HttpRequest) -> dict[str, Any]:
@@ -208,21 +200,25 @@ def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any
     return {**body, **address}
 
 
-def preview(request: Request) -> dict[str, Any]:
-    """Return what the action would do, as DryRun describes it."""
-    command = preview_action(request)
+def preview(request: Request, *, is_whole: bool = False) -> dict[str, Any]:
+    """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are."""
+    commands = preview_action(request)
     effect = effect_of(request)
+    most = None if is_whole else MOST_NAMED
+    children = effect.children if effect else []
     return {
         "dry_run": True,
         "kind": request.kind.name,
         "site": request.site.slug,
         "expid": request.expid,
-        "command": command,
+        "command": commands if is_whole else shortened(commands),
         "unix_name": request.unix_name(),
         "needs_approval": request.needs_approval,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),
-        "changes": [asdict(change) for change in effect.changes] if effect else None,
-        "children": [{"job": row.name, "status": row.status} for row in effect.children] if effect else [],
+        "changes": [asdict(change) for change in effect.changes[:most]] if effect else None,
+        "changes_total": len(effect.changes) if effect else None,
+        "children": [{"job": row.name, "status": row.status} for row in children[:most]],
+        "children_total": len(children),
         "warnings": [*filter(None, [foreseen(request)]), *(effect.warnings if effect else [])],
     }

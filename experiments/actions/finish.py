@@ -18,6 +18,7 @@ from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue import Target
 from experiments.models import Action, Experiment, State
 from experiments.runners import runner_for
+from jobs.autosubmit.secrets import mask_text
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     """End a running action as its command says, and as fresh evidence of the experiment confirms."""
     if outcome.succeeded and not outcome.stopped:
         outcome = _confirmed(action, outcome)
-    changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
+    changes: dict[str, Any] = {"exit_status": exit_status, "message": mask_text(outcome.message)}
     changes["job_changes"] = _job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changes["message"] = (

@@ -24,7 +24,7 @@ from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, e
 from jobs.autosubmit.decoding import decoder
 from jobs.autosubmit.forms import COLUMNS, require_mirrored
 from jobs.autosubmit.pickled import Refused
-from jobs.autosubmit.values import count, identifier, number, text
+from jobs.autosubmit.values import count, identifier, number, text, word
 
 # The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.
 STATUS_BY_NUMBER: dict[int, str] = {
@@ -184,17 +184,17 @@ def _job_of_row(row: Mapping[str, object]) -> JobRecord:
     return JobRecord(
         name=_name(row.get("name")),
         status=_status(row.get("status")),
-        section=text(row.get("section")),
+        section=word(row.get("section")),
         date=_date(row.get("date")),
-        member=text(row.get("member")),
+        member=word(row.get("member")),
         chunk=_ordinal(row.get("chunk")),
         split=_ordinal(row.get("split")),
         splits=_ordinal(row.get("splits")),
         priority=number(row.get("priority")),
-        platform=text(row.get("platform_name")),
+        platform=word(row.get("platform_name")),
         remote_id=identifier(row.get("id")),
-        wallclock=text(row.get("wallclock")),
-        processors=text(row.get("processors")),
+        wallclock=word(row.get("wallclock")),
+        processors=word(row.get("processors")),
         out_log=text(row.get("local_logs_out")),
         err_log=text(row.get("local_logs_err")),
         out_log_remote=text(row.get("remote_logs_out")),

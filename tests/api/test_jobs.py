@@ -97,6 +97,15 @@ def test_what_is_no_time_is_refused(as_viewer: APIClient, experiment: Experiment
     assert as_viewer.get(JOBS, {"submit_after": time}).status_code == 400
 
 
+@pytest.mark.parametrize("number", ["1_0", "１", "1.0", "1e0", "0x1", "true"])
+@pytest.mark.parametrize("name", ["page", "page_size", "fail_count_min", "chunk"])
+def test_what_is_no_number_in_plain_digits_is_refused(
+    as_viewer: APIClient, experiment: Experiment, name: str, number: str
+) -> None:
+    answer = as_viewer.get(JOBS, {name: number})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+
+
 SLASH = "a000_UP/LOAD.x+1"
 
 

@@ -3,22 +3,24 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments import mirror
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import _judged, follow, start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, foreseen, request_action
 from experiments.autosubmit.environment import environment
-from experiments.autosubmit.output import dry_run_refused, read_outcome
+from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
@@ -115,6 +117,14 @@ def test_a_stop_that_cannot_work_fails_at_once(deaf_run: int, running: Experimen
     stop.refresh_from_db()
     assert (stop.state, stop.step_started_at) == (State.FAILED, None)
     assert stop.message.endswith("only force ends it.")
+
+
+def test_a_stop_that_took_too_long_says_that_the_run_ignores_it(deaf_run: int, running: Experiment) -> None:
+    long_ago = timezone.now() - timedelta(minutes=6)
+    stop = factories.create_action(running, kind="stop", state=State.RUNNING, step_started_at=long_ago)
+    message = _judged(stop, Outcome(False, "")).message
+    assert "more than 5 min" in message
+    assert "only force ends it" in message
 
 
 def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
