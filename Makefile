@@ -131,8 +131,10 @@ chaos: install-tests autosubmit ## kill everything at random while it works, and
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
 
-fuzz: install-tests ## render random bytes, and ask all that the OpenAPI document allows as every role (EXAMPLES=, SEED=)
+fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
 	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/admin/test_terminal.py
+	@AUTOSUBMIT="$(AUTOSUBMIT)" FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) \
+		$(PY) -m pytest -q -m "" tests/experiments/autosubmit/test_yaml_forms.py
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
 		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))

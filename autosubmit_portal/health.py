@@ -20,8 +20,10 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
+from autosubmit_portal.audit import triggers
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
+from experiments.autosubmit.trusted import why_untrusted
 from experiments.models import Action, Site, State
 
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
@@ -133,6 +135,13 @@ def _is_migrated() -> bool:
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
+def trail(evidence: Evidence) -> Iterator[Finding]:
+    """Look whether the database itself still refuses changes of the audit trail."""
+    for name in triggers.missing():
+        text = f"The trigger {name} of the audit trail is missing, switched off or another one."
+        yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
+
+
 def broker(evidence: Evidence) -> Iterator[Finding]:
     """Ask the broker of the queue whether it is there."""
     try:
@@ -179,8 +188,8 @@ def queue(evidence: Evidence) -> Iterator[Finding]:
 
 
 def oldest_queued() -> dict[str, datetime]:
-    """Return since when the oldest queued action of each queue waits."""
-    queued = Action.objects.with_queued_at().filter(state=State.QUEUED).values_list("site__queue")
+    """Return since when the oldest queued action of each queue waits that was not told what it waits for."""
+    queued = Action.objects.with_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 
@@ -211,9 +220,14 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
 
 
 def program(evidence: Evidence) -> Iterator[Finding]:
-    """Look for the program of each site on this host, which need not be the one where its commands run."""
+    """Look for the program of each site, and whose it is, on this host, which need not be that of its commands."""
     for site in evidence.sites:
-        if os.access(site.autosubmit, os.X_OK):
+        untrusted = why_untrusted(Path(site.autosubmit))
+        if untrusted:
+            text = f"Others choose what is run as the portal's account at {site}: {untrusted}."
+            remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."
+            yield Finding(Level.WARN, "open", text, remedy)
+        elif os.access(site.autosubmit, os.X_OK):
             yield _ok(f"{site.autosubmit} of {site} is on this host.")
         else:
             text = f"{site.autosubmit} of {site} is not on this host."
@@ -245,7 +259,7 @@ def files(evidence: Evidence) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     check.__name__: check
-    for check in (database, migrations, broker, workers, queue, mirror, sites, program, disk, files)
+    for check in (database, migrations, trail, broker, workers, queue, mirror, sites, program, disk, files)
 }
 
 

@@ -233,6 +233,7 @@ AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.lockout.locked_out"
+AXES_USERNAME_CALLABLE = "autosubmit_portal.access.lockout.name_of"
 AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (

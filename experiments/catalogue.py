@@ -40,6 +40,14 @@ def _never(_parameters: Mapping[str, Any]) -> bool:
     return False
 
 
+def _nothing(_experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
+    return ""
+
+
+def _forced(parameters: Mapping[str, Any]) -> bool:
+    return bool(parameters.get("force"))
+
+
 def _always(_parameters: Mapping[str, Any]) -> bool:
     return True
 
@@ -59,7 +67,9 @@ class ActionKind:
     experiment and need a reason. `is_edit` puts it on PATCH instead of `POST ?action=`. `stands_in_for` names the kind
     whose place it takes on pages while only this one is possible. `submits_jobs` answers whether, with these
     parameters, jobs are sent to a platform: a freeze refuses that. `is_urgent` kinds wait for nobody's approval.
-    `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving.
+    `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving. `foresees` tells why, with these
+    parameters, it will not do what it is for: previews warn of that, and the action fails with it right before its
+    command, if it is still so. `forces` answers whether it goes past an action of its own kind that waits.
     """
 
     name: str
@@ -84,6 +94,8 @@ class ActionKind:
     is_urgent: bool = False
     submits_jobs: Callable[[Mapping[str, Any]], bool] = _never
     is_dry_run: bool = False
+    foresees: Callable[[ExperimentState, Mapping[str, Any]], str] = _nothing
+    forces: Callable[[Mapping[str, Any]], bool] = _never
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -216,6 +228,8 @@ STOP = ActionKind(
     may_overtake=True,
     may_be_late=True,  # Autosubmit answers that nothing was running
     is_urgent=True,
+    foresees=preconditions.ignores_stop,
+    forces=_forced,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
     loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),
@@ -450,9 +464,9 @@ CREATE = ActionKind(
                     flag="--git_repo",
                     max_bytes=1000,
                     # Autosubmit hands this to a shell: nothing but plain addresses gets through.
-                    pattern=r"(?!.*[/@:]-)(https://|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
+                    pattern=r"(?!.*[/@:]-)(https://(?![^/]*@)|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
                     pattern_help="an https://, ssh:// or git@host:path address without blanks or quotes, "
-                    "in which no part begins with `-`",
+                    "in which no part begins with `-`; https:// without a user",
                     help="Git repository with the configuration.",
                     example="https://git.example.org/project/workflow.git",
                 ),

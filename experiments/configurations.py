@@ -8,11 +8,11 @@ from typing import Any
 from experiments.autosubmit import installation
 from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
 from experiments.autosubmit.plain_data import BadData, from_json
-from experiments.autosubmit.secrets import leaves, mask_text, masked
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
 from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
+from jobs.autosubmit.secrets import leaves, mask_text, masked
 
 _NOT_COMPARED = {"/AS_ENV_CURRENT_USER"}
 """Who ran the command of Autosubmit; nobody does when the files are read."""

@@ -34,9 +34,21 @@ def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
     """
     if experiment.is_absent:
         return ""
-    if experiment.is_running:
-        return _unrecorded(experiment)
-    return "" if experiment.problem else _unfounded(experiment, finished_at)
+    found = [_unrecorded(experiment) if experiment.is_running else _locked(experiment)]
+    if not experiment.problem:
+        found.append("" if experiment.is_running else _unfounded(experiment, finished_at))
+        found.append(experiment.edges_note if experiment.are_edges_known else "")
+    return " ".join(filter(None, found))
+
+
+def _locked(experiment: Experiment) -> str:
+    """Say that somebody holds the lock who is no run, which is all that the lock tells Autosubmit."""
+    if not experiment.locked_by:
+        return ""
+    return (
+        f"It is not running, but {experiment.locked_by} holds its lock without being a run of it: Autosubmit refuses "
+        "to start it until that process ends. Ask whose it is."
+    )
 
 
 def _unrecorded(experiment: Experiment) -> str:

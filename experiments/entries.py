@@ -12,7 +12,9 @@ from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.models import Experiment, Site
+from experiments.models import Action, Experiment, Site, State
+
+UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
 
 _BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
@@ -58,3 +60,17 @@ def _had_expid(at: Any, at_from_within: Any) -> Q:
         expid_since__gt=Coalesce(OuterRef("expid_since"), _BEFORE_ALL),
     )
     return (Q(expid_since=None) | Q(expid_since__lte=at)) & ~Q(Exists(later))
+
+
+def actions_without_entries() -> QuerySet[Action]:
+    """Return the actions of which the trail does not say that they were requested, or that they went on since.
+
+    Those are left out whose entries may have been sealed and moved out: they are older than the first entry.
+    """
+    first = AuditEntry.objects.order_by("id").first()
+    entries = AuditEntry.objects.filter(action_id__isnull=False)
+    requested = entries.filter(event="action.requested").values("action_id")
+    moved = entries.exclude(event__in=("action.requested", "action.command_started")).values("action_id")
+    missing = ~Q(pk__in=requested) | (~Q(state__in=UNMOVED) & ~Q(pk__in=moved))
+    actions = Action.objects.filter(missing).order_by("pk")
+    return actions.filter(requested_at__gte=first.at) if first else actions

@@ -15,6 +15,7 @@ from django.utils import timezone
 from autosubmit_portal.access.unix import name_of
 from experiments import outside
 from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
     NO_OWNER,
     BrokenStore,
@@ -123,6 +124,16 @@ def absence(experiment: Experiment) -> str:
         return ""
 
 
+def look_alive(experiment: Experiment) -> None:
+    """Look only whether the run of an experiment lives; nothing is changed if nobody can tell."""
+    try:
+        store = store_of(experiment.site)
+    except BrokenStore:
+        return
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def store_of(site: Site) -> Store:
     """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
     return locate(site.home_folder, site.configuration_file)
@@ -214,6 +225,7 @@ def write(
     in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
     read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
     """
+    plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
     with transaction.atomic():
         before = _before(experiment)
         guard()
@@ -229,6 +241,8 @@ def write(
         refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
             **_seen_alive(alive),
+            **_seen_edges(difference),
+            **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -271,6 +285,11 @@ def _before(experiment: Experiment) -> outside.Before:
     return outside.Before(*locked.get(pk=experiment.pk))
 
 
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
@@ -290,8 +309,18 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
     )
 
 
+def _seen_edges(difference: Difference) -> dict[str, Any]:
+    edges = difference.edges
+    return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
+
+
 def _seen_alive(alive: Liveness) -> dict[str, Any]:
-    return {"is_running": alive.is_running, "evidence": alive.evidence}
+    return {
+        "is_running": alive.is_running,
+        "evidence": alive.evidence[:300],
+        "ignores_interrupt": alive.ignores_interrupt,
+        "locked_by": alive.locked_by,
+    }
 
 
 def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:

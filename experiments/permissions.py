@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS, MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue import CATALOGUE
 
-MANAGE = ("add_site", "change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
+MANAGE = ("change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 
 @dataclass(frozen=True, slots=True)

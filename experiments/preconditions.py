@@ -13,6 +13,7 @@ class ExperimentState(Protocol):
     is_running: bool
     is_starting: bool
     evidence: str
+    ignores_interrupt: bool
     has_job_list: bool
     problem: str
 
@@ -62,6 +63,16 @@ def has_job_list(experiment: ExperimentState) -> str | None:
     if experiment.has_job_list:
         return None
     return f"{experiment.expid} has no job list yet. Generate it first."
+
+
+def ignores_stop(experiment: ExperimentState, parameters: Mapping[str, Any]) -> str:
+    """Tell of a run that only force stops: it ignores SIGINT, as what a shell puts into the background does."""
+    if parameters.get("force") or not (experiment.is_running and experiment.ignores_interrupt):
+        return ""
+    return (
+        f"The run of {experiment.expid} ignores SIGINT ({experiment.evidence}), because a shell has put it into the "
+        "background: only force ends it."
+    )
 
 
 def run_is_gone(experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from experiments.autosubmit.store import ExperimentRecord, Store, read_experiments
 from experiments.models import Experiment, Site
+from jobs.autosubmit.secrets import mask_text
 from jobs.mirror import BATCH, fitted
 
 FIELDS = [name for name in ExperimentRecord.__dataclass_fields__ if name != "expid"]
@@ -52,8 +53,8 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
         if row is None or row["gone_at"] is not None:
             synced.new.append(expid)
             values |= _taken_over(synced, expid, [other for other in named[expid] if other is not row])
-        elif row["description"] != values["description"]:
-            synced.described.append((expid, row["description"], values["description"]))
+        elif (before := mask_text(row["description"])) != values["description"]:
+            synced.described.append((expid, before, values["description"]))
         if row is None:
             new.append(Experiment(site=site, expid=expid, **values))
         elif any(row.get(name) != value for name, value in values.items()):
@@ -117,8 +118,13 @@ def _is_row_of(row: Row, record: ExperimentRecord) -> bool:
 
 
 def _values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
-    """Return what a row says of a record; a time of creation that was known stays known."""
-    values = fitted(Experiment, {name: getattr(record, name) for name in FIELDS} | {"gone_at": None})
+    """Return what a row says of a record; a time of creation that was known stays known.
+
+    The address of git in `model` may hold a password, and so may whatever somebody has typed.
+    """
+    told = {name: getattr(record, name) for name in FIELDS}
+    shown = {name: mask_text(value) if isinstance(value, str) else value for name, value in told.items()}
+    values = fitted(Experiment, shown | {"gone_at": None})
     if row and values["created_at"] is None:
         values["created_at"] = row["created_at"]
     return values

@@ -38,6 +38,7 @@ from experiments.mirror import (
     as_fingerprint,
     owner_in,
     read,
+    say_locked,
     say_unreadable,
     store_of,
     sync_owner,
@@ -131,6 +132,7 @@ class SiteMirror:
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
     glances: Turns = field(default_factory=Turns)
@@ -273,10 +275,12 @@ class SiteMirror:
             }
         self.rows = known
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
-        columns = ("expid", "fingerprint", "is_running", "owner_uid", "owner")
-        for expid, files, is_running, *owner in new.values_list(*columns).iterator():
+        self.locked = {expid: holder for expid, holder in self.locked.items() if expid in kept}
+        columns = ("expid", "fingerprint", "is_running", "locked_by", "owner_uid", "owner")
+        for expid, files, is_running, locked_by, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (as_fingerprint(files), is_running)
             self.owners[expid] = (owner[0], owner[1])
+            self.locked |= {expid: locked_by} if locked_by else {}
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
@@ -302,7 +306,7 @@ class SiteMirror:
         self.recent = {expid: until for expid, until in self.recent.items() if until > now}
         acted_on = Action.objects.active().filter(site=site).exclude(expid="").values_list("expid", flat=True)
         fresh = {expid for expid, (files, is_running) in self.seen.items() if is_running or not files}
-        return fresh | ({*self.recent, *acted_on, *locks.words} & self.seen.keys())
+        return fresh | ({*self.recent, *self.locked, *acted_on, *locks.words} & self.seen.keys())
 
     def _in_turn(self, site: Site, store: Store, chosen: set[str]) -> Iterator[str]:
         """Yield those whose job list has changed, then those whose turn it is, without the ones chosen already."""
@@ -343,9 +347,11 @@ class SiteMirror:
         files, was_running = self._seen_of(expid)
         now = fingerprint(store, expid)
         is_due = self.due.get(expid, inf) <= time.monotonic()
-        if now == files and not (was_running or is_due or locks.may_hold(store.lock_name(expid))):
+        is_free = expid not in self.locked and not locks.may_hold(store.lock_name(expid))
+        if now == files and not (was_running or is_due) and is_free:
             return None
         alive = liveness(store.lock_file(expid), locks)
+        self._look_who_locks(expid, alive)
         is_same_run = alive.is_running == was_running
         if is_same_run and ((now == files and not is_due) or self._is_too_soon(expid, now)):
             return None
@@ -428,6 +434,17 @@ class SiteMirror:
             self.lease.guard()
             sync_owner(experiment, owner)
         self.owners[expid] = owner
+
+    def _look_who_locks(self, expid: str, alive: Liveness) -> None:
+        """Write who holds the lock without being a run, if that has changed."""
+        if alive.locked_by == self.locked.get(expid, ""):
+            return
+        with transaction.atomic():
+            self.lease.guard()
+            say_locked(Experiment(pk=self.rows[expid]), alive)
+        self.locked.pop(expid, None)
+        self.locked |= {expid: alive.locked_by} if alive.locked_by else {}
+        self.doubts.touch([expid])
 
     def _is_still_its_own(self, expid: str, site: Site, store: Store) -> bool:
         """Answer whether what lies under an expid is of the row that is remembered for it, and not of a later one.

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
 from jobs.autosubmit.attempts import RESET, attempt_of
+from jobs.autosubmit.edges import Edges, edges_between
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.models import Job, JobDependency
@@ -66,7 +67,7 @@ class Difference:
     """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.
 
     `counts` is the number of jobs per status afterwards, `snapshot` what the rows hold then. It is false if no job
-    came, went or got another status.
+    came, went or got another status. `edges` are None where they were not read again.
     """
 
     counts: dict[str, int]
@@ -74,6 +75,7 @@ class Difference:
     removed: list[str]
     moved: dict[tuple[str, str], list[str]]
     snapshot: Snapshot
+    edges: Edges | None = None
 
     def __bool__(self) -> bool:
         """Answer whether anything of that has changed."""
@@ -104,7 +106,7 @@ def sync(
     experiment_id: int,
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
-    dependencies: Callable[[], Iterable[tuple[str, str]]],
+    dependencies: Callable[[], Iterable[tuple[str, str]] | None],
     *,
     are_edges_known: bool = False,
     before: Snapshot | None = None,
@@ -112,23 +114,25 @@ def sync(
 ) -> Difference:
     """Make the rows of one experiment equal to its job list; return what was different.
 
-    `dependencies` returns (parent, child) names; edges of unknown jobs are left out. With `are_edges_known` it is
-    called only if jobs came or went. `before` is the snapshot of an earlier call: what a job is made of tells whether
-    its row is the same. It says what is in the database only with `is_before_written`, when nobody has written since.
-    Call this in a transaction that holds the row of the experiment, so that two mirrors do not add the same job.
+    `dependencies` returns (parent, child) names, None where the store has none; edges of unknown jobs are left out and
+    told of. With `are_edges_known` it is called only if jobs came or went. `before` is the snapshot of an earlier call:
+    what a job is made of tells whether its row is the same. It says what is in the database only with
+    `is_before_written`, when nobody has written since. Call this in a transaction that holds the row of the experiment,
+    so that two mirrors do not add the same job.
     """
     made = make_rows(records, times, before.jobs if before else {})
     known = before if is_before_written else None
     statuses = _sync_jobs(experiment_id, made, known)
     difference = _difference(statuses, {name: row[_STATUS] for name, (_, _, row) in made.items()})
     digest = known.edges if known else None
+    edges = None
     if not are_edges_known or difference.added or difference.removed:
-        edges = {edge for edge in dependencies() if edge[0] in made and edge[1] in made}
-        wanted = _digest(edges) if before else None  # only who reads again and again has use for it
+        edges = edges_between(dependencies(), made)
+        wanted = _digest(edges.between) if before else None  # only who reads again and again has use for it
         if wanted is None or wanted != digest or difference.added or difference.removed:
-            _sync_dependencies(experiment_id, edges)
+            _sync_dependencies(experiment_id, edges.between)
         digest = wanted
-    return replace(difference, snapshot=Snapshot(made, digest))
+    return replace(difference, snapshot=Snapshot(made, digest), edges=edges)
 
 
 def make_rows(

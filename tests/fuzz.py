@@ -50,7 +50,7 @@ def payload(trace: Path) -> bytes:
 
 def pickles(random: Random, trace: Path) -> Iterator[bytes]:
     """Yield mutations of the recorded job lists: cut, flipped, spliced, and with code to run inside."""
-    wholes = [path.read_bytes() for path in stores.PICKLES]
+    wholes = [path.read_bytes() for path in (*stores.PICKLES, *stores.YAML_PICKLES)]
     for whole in wholes:
         for mutate in (cut, flipped, spliced):
             yield mutate(random, whole, random.choice(wholes))

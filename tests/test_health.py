@@ -160,6 +160,15 @@ def test_a_portal_without_a_site_is_told_how_to_get_one() -> None:
     assert "make up" in found("sites").remedy
 
 
+def test_a_program_that_others_can_write_is_a_warning(site: Site, tmp_path: Path) -> None:
+    program = tmp_path / "autosubmit"
+    program.touch(mode=0o755)
+    program.chmod(0o777)
+    Site.objects.update(autosubmit=str(program))
+    assert (found("program").level, found("program").word) == (Level.WARN, "open")
+    assert f"{program} can be written by everybody" in found("program").text
+
+
 def test_a_program_that_is_elsewhere_is_a_warning_only(site: Site) -> None:
     Site.objects.update(autosubmit="/not/here")
     assert (found("program").level, found("program").word) == (Level.WARN, "missing")

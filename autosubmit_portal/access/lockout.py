@@ -18,11 +18,12 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from autosubmit_portal.audit import trail
+from autosubmit_portal.audit import tally, trail
 from autosubmit_portal.audit.origin import Origin, current_origin
 
 # A whole institute may stand behind one address.
 ADDRESS_FACTOR = 5
+LONGEST_NAME = 150
 
 
 class LockoutHandler(AxesDatabaseHandler):
@@ -40,6 +41,14 @@ class LockoutHandler(AxesDatabaseHandler):
         """
         name = get_client_username(request, credentials)
         return int(AccessAttempt.objects.filter(username=name).delete()[0])
+
+
+def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str | None:
+    """Return the name that somebody signs in with, no longer than that of any account: what is sent has no bound."""
+    given = (credentials or {}).get("username")
+    if given is None and request is not None:
+        given = request.POST.get("username")
+    return None if given is None else str(given)[:LONGEST_NAME]
 
 
 def recent() -> QuerySet[AccessAttempt]:
@@ -78,6 +87,8 @@ def lift(*, name: str = "", address: str = "", origin: Origin) -> int:
     for field, value in (("username", name), ("ip_address", address)):
         if value:
             count += AccessAttempt.objects.filter(**{field: value}).delete()[0]
+            tally.end(tally.LOCKED_OUT)
+            trail.tell_counts()
             trail.record("lockout.lifted", origin=origin, subject=f"{_NOUNS[field]} {value}")
     return count
 
@@ -87,7 +98,7 @@ _NOUNS = {"username": "user", "ip_address": "address"}
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
     """Answer the page that the sign-in made, whose form says why and how long, with 429 and Retry-After."""
-    until = locked_until((credentials or {}).get("username"), getattr(request, "axes_ip_address", None))
+    until = locked_until(name_of(None, credentials), getattr(request, "axes_ip_address", None))
     if until:
         response["Retry-After"] = str(max(1, round((until - timezone.now()).total_seconds())))
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -98,7 +109,7 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
 def _record(username: str | None = None, ip_address: str | None = None, **_: Any) -> None:
     message = explanation(locked_until(username, ip_address))
     subject = f"user {username or ''}"[:150]
-    trail.record("sign_in.locked_out", origin=current_origin(), subject=subject, message=message)
+    trail.record(tally.LOCKED_OUT, origin=current_origin(), subject=subject, message=message)
 
 
 def _failures(rows: QuerySet[AccessAttempt]) -> int:

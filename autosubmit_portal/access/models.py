@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -16,6 +17,7 @@ from knox.models import AbstractAuthToken, AuthTokenManager
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import UNLIMITED, Scope, scope_of
+from autosubmit_portal.access.unix import why_unusable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -263,6 +265,13 @@ class SiteRole(models.Model):
         return f"{self.user} as {Role(self.role).name.lower()} at {self.site}"
 
 
+def require_usable_account(name: str) -> None:
+    """Raise ValidationError for a text that is no Unix account of this host that commands may run as."""
+    reason = why_unusable(name)
+    if reason:
+        raise ValidationError(reason)
+
+
 class SiteAccount(models.Model):
     """The Unix user of somebody at a site. Several people may share one."""
 
@@ -271,12 +280,9 @@ class SiteAccount(models.Model):
     unix_name = models.CharField(
         "Unix user",
         max_length=32,
-        validators=[
-            RegexValidator(
-                r"^[A-Za-z_][A-Za-z0-9_.-]*\Z", "The name of a Unix user: letters, digits, `_`, `.` and `-`."
-            )
-        ],
-        help_text="Autosubmit names this user as the owner of what the person creates there.",
+        validators=[require_usable_account],
+        help_text="What the person owns there are the experiments whose folders belong to this user; commands may run "
+        "as it. Neither root nor another account of the system.",
     )
 
     class Meta:

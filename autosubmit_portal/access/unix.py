@@ -1,12 +1,19 @@
 """Unix accounts of this host: a name is what people write, the number (uid) is who it is."""
 
+import os
 import pwd
 import re
+from functools import cache
+from pathlib import Path
 
 from autosubmit_portal.lately import lately
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 SUPERUSER = 0
+# The account that stands for nobody, and what some systems call -2 and -1.
+_NOBODIES = (65534, 2**32 - 2, 2**32 - 1)
+_LOGIN_DEFINITIONS, _USUAL_LEAST_UID = Path("/etc/login.defs"), 1000
+_UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
 
 
 def uid_of(name: str) -> int | None:
@@ -41,4 +48,20 @@ def why_unusable(name: str) -> str:
         uid = pwd.getpwnam(name).pw_uid
     except KeyError:
         return f"This host has no Unix account “{name}”. {remedy}"
-    return f"“{name}” is the superuser, as whom nothing is ever run. {remedy}" if uid == SUPERUSER else ""
+    if uid == SUPERUSER:
+        return f"“{name}” is the superuser, as whom nothing is ever run. {remedy}"
+    if uid == os.getuid():
+        return f"“{name}” is the account of the portal itself, which may become others. {remedy}"
+    if uid < _least_uid() or uid in _NOBODIES:
+        return f"“{name}” is an account of the system (number {uid}), not of a person or a project. {remedy}"
+    return ""
+
+
+@cache
+def _least_uid() -> int:
+    """Return the least number of an account that is not one of the system, as the host's administrator has set it."""
+    try:
+        found = _UID_MIN.search(_LOGIN_DEFINITIONS.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        found = None
+    return int(found[1]) if found else _USUAL_LEAST_UID

@@ -25,6 +25,7 @@ from experiments.entries import entries_visible_to
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
 from experiments.runners import runner_for
+from jobs.autosubmit.secrets import mask_text
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
 EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
@@ -95,7 +96,7 @@ class ActionAdmin(ApprovalPages):
     def result(self, action: Action) -> SafeString:
         """Show the beginning of the message."""
         return format_html(
-            '<span class="about" title="{0}">{0}</span>', (action.message or action.reason)[:300]
+            '<span class="about" title="{0}">{0}</span>', mask_text(action.message or action.reason)[:300]
         )
 
     def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
@@ -169,7 +170,7 @@ class ActionAdmin(ApprovalPages):
 def reader(action: Action, step: int) -> output.Read:
     """Return what reads the output of one step."""
     runner, directory = runner_for(action.site), action.run_directory(step)
-    return lambda offset, limit: runner.output(directory, offset, limit)
+    return lambda offset, limit: runner.shown(directory, offset, limit)
 
 
 def is_over(action: Action, step: int) -> bool:

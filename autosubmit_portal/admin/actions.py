@@ -18,9 +18,16 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin.forms import ActionForm
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.preview import effect_of
+from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
-from experiments.actions.request import Request, obstacle, preview_action, request_action, would_lose
+from experiments.actions.request import (
+    Request,
+    foreseen,
+    obstacle,
+    preview_action,
+    request_action,
+    would_lose,
+)
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site, State
 from experiments.previews import Effect
@@ -60,6 +67,7 @@ class Forecast:
     commands: Sequence[Sequence[str]] = ()
     effect: Effect | None = None
     loss: str = ""
+    foreseen: str = ""
     unix_name: str = ""
     needs_approval: bool = False
     refusal: Exception | None = None
@@ -184,10 +192,11 @@ def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: Act
         wanted = asked(request, kind, subject, form)
         return Forecast(
             subject=subject,
-            commands=preview_action(wanted),
+            commands=shortened(preview_action(wanted)),
             effect=effect_of(wanted),
             loss=would_lose(wanted),
             unix_name=wanted.unix_name(),
+            foreseen=foreseen(wanted),
             needs_approval=wanted.needs_approval,
         )
     except (policy.Forbidden, Refusal) as refusal:

@@ -15,6 +15,7 @@ from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.entries import entries_visible_to, experiment_of
+from jobs.autosubmit.secrets import mask_text
 
 
 @admin.register(AuditEntry, site=console)
@@ -82,7 +83,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Message")
     def said(self, entry: AuditEntry) -> SafeString:
         """Show the beginning of the message."""
-        return format_html('<span class="about" title="{0}">{0}</span>', entry.message[:300])
+        return format_html('<span class="about" title="{0}">{0}</span>', mask_text(entry.message)[:300])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""

@@ -12,7 +12,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.admin.base import ReadOnlyAdmin, whole_number
-from experiments.autosubmit.secrets import MASK
 from experiments.configurations import (
     Difference,
     MissingConfiguration,
@@ -24,6 +23,7 @@ from experiments.configurations import (
     run_configuration,
 )
 from experiments.models import Experiment
+from jobs.autosubmit.secrets import MASK
 
 # So many fit a page; the API has all.
 MOST_VALUES = 5_000

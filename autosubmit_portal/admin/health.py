@@ -17,6 +17,7 @@ from experiments.models import Site
 TITLES = {
     "database": "Database",
     "migrations": "Tables",
+    "trail": "Audit trail",
     "broker": "Broker",
     "workers": "Workers",
     "queue": "Waiting",

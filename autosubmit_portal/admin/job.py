@@ -21,9 +21,16 @@ from autosubmit_portal.admin.logs import LogPages
 from autosubmit_portal.admin.request_pages import FormPage, RequestPages
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
+from experiments.planned import planned_of
 from jobs.models import Job
 
 MOST_RELATIVES = 100
+SENT_WITH = (
+    ("Platform", "platform"),
+    ("Queue", "qos"),
+    ("Processors", "processors"),
+    ("Wallclock", "wallclock"),
+)
 
 
 @admin.register(Job, site=console)
@@ -101,8 +108,10 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         kinds = actions.kinds_for(request.user, self.request_targets, subject)
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
+        sent_with, planned = planned_of(obj.experiment, obj)
         return {
             "job": obj,
+            "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
             "took": job_time(obj),
             "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
             "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from autosubmit_portal.access.models import Delegation
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
+from jobs.autosubmit.secrets import mask_text, masked
 from jobs.workflow import JobRow
 
 register = template.Library()
@@ -240,14 +241,20 @@ def counted(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
 
 @register.filter
 def shell(argv: Sequence[str]) -> str:
-    """Write an argv as one would type it in a shell."""
-    return shlex.join(argv)
+    """Write an argv as one would type it in a shell, without its secrets."""
+    return shlex.join(masked(list(argv))[0])
 
 
 @register.filter
 def pretty(value: Any) -> str:
-    """Write JSON for people."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    """Write JSON for people, without its secrets."""
+    return json.dumps(masked(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def without_secrets(value: Any) -> Any:
+    """Hide the secrets in a text; other values are as they are."""
+    return mask_text(value) if isinstance(value, str) else value
 
 
 @register.filter

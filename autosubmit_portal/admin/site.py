@@ -61,7 +61,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_default")}),
         ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
-        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "disabled_kinds")}),
+        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "disabled_kinds")}),
         ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}
@@ -69,6 +69,14 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites that the user may see or change."""
         return Site.objects.all() if self.has_change_permission(request) else super().get_queryset(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only superusers: a site names a program, which the workers run."""
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Leave what is executed, where and as whom, to superusers."""
+        return () if self.has_add_permission(request) else Site.EXECUTION
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: experiments, actions and audit entries refer to it."""

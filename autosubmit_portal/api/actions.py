@@ -255,7 +255,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = runner_for(self.action.site)
-        return runner.output(self.action.run_directory(self.step), offset, limit)
+        return runner.shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -24,6 +24,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
 from experiments.entries import entries_visible_to
+from jobs.autosubmit.secrets import mask_text, masked
 
 # The columns of an entry in the order of the answer, and their names in the trail.
 COLUMNS = {
@@ -151,6 +152,8 @@ def record_export(origin: Origin, format_name: str, query: Mapping[str, Any]) ->
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     entry = {name: row[column] for name, column in COLUMNS.items()}
     entry["at"] = instant(entry["at"])
+    # New entries have none; what an older portal recorded cannot be changed.
+    entry["details"], entry["message"] = masked(entry["details"])[0], mask_text(entry["message"])
     return entry
 
 

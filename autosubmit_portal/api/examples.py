@@ -44,6 +44,8 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "branch": "main",
     "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",
+    "are_edges_known": True,
+    "edges_note": "",
     "gone_at": None,
 }
 PAGE = {
@@ -95,6 +97,7 @@ JOB = {
     "start": "2026-11-24T09:30:00+00:00",
     "finish": None,
     "wallclock": "01:30",
+    "planned": [],
     "last_wrapper": None,
     "site": "local",
     "expid": "a000",
@@ -240,7 +243,9 @@ DRY_RUN: dict[str, Any] = {
     "warning": "",
     "would_lose": "",
     "changes": [{"job": "a000_20000101_fc0_2_SIM", "old": "FAILED", "new": "READY"}],
+    "changes_total": 1,
     "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
+    "children_total": 1,
     "warnings": [
         "a000_20000101_fc0_2_SIM: READY does not let it start before its parents have completed, "
         "a000_20000101_fc0_1_SIM (FAILED)."
@@ -379,6 +384,7 @@ SITE = {
     "mirrored_by": "node1:4242",
     "is_mirror_fresh": True,
     "run_as": "service",
+    "most_commands": None,
     "approval_kinds": [],
     "enabled_kinds": ["run", "stop"],
 }
@@ -440,7 +446,19 @@ FREEZE_BODY = {
     "ends_at": "2026-11-24T18:00:00+00:00",
 }
 HEALTH = dict.fromkeys(
-    ("database", "migrations", "broker", "workers", "queue", "mirror", "sites", "program", "disk", "files"),
+    (
+        "database",
+        "migrations",
+        "trail",
+        "broker",
+        "workers",
+        "queue",
+        "mirror",
+        "sites",
+        "program",
+        "disk",
+        "files",
+    ),
     "ok",
 )
 HEALTH_DOWN = dict.fromkeys(HEALTH, "unknown") | {"database": "down"}

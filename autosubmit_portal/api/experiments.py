@@ -129,7 +129,13 @@ class ExperimentView(RevalidatedView):
         query = ActQuery.of(request)
         kind = kind_named(query["action"], among=Target.EXPERIMENT)
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
-        wish = Wish(kind=kind, site=experiment.site, experiment=experiment, dry_run=query.get("dry_run"))
+        wish = Wish(
+            kind=kind,
+            site=experiment.site,
+            experiment=experiment,
+            dry_run=query.get("dry_run"),
+            all_changes=query["all_changes"],
+        )
         return fulfil(request, wish)
 
     @change(

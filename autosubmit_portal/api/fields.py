@@ -18,6 +18,7 @@ from jobs.autosubmit.start_dates import period_of
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
 RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
+WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
@@ -45,6 +46,16 @@ class InstantField(serializers.DateTimeField):
 def instant(value: datetime | None) -> str | None:
     """Return a time as the API writes it, without building a field."""
     return value.astimezone(UTC).isoformat() if value else None
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number in plain digits. What Python or JSON would also take for one, `1_0` or `1.0`, is refused."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Read a number."""
+        if type(data) is not int and not (isinstance(data, str) and WHOLE.fullmatch(data)):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
 
 
 class TextOrNullField(serializers.CharField):

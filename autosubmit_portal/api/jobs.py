@@ -33,10 +33,12 @@ from autosubmit_portal.api.revalidation import RevalidatedView
 from autosubmit_portal.api.selection import selected
 from autosubmit_portal.api.shapes.jobs import Children, JobDetail, JobList, Parents
 from autosubmit_portal.prepared import Prepared
+from experiments.autosubmit.plans import PLANNED, Plans, with_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue import SET_STATUS, SET_STATUS_LIVE, ActionKind
 from experiments.logs import logs_of_job
 from experiments.models import Experiment, Run
+from experiments.planned import planned_of
 from jobs.autosubmit.start_dates import written
 from jobs.models import Job
 
@@ -58,6 +60,7 @@ COLUMNS: dict[str, Any] = {
         for name in ("section", "member", "platform", "qos", "processors", "wallclock")
     },
 }
+PLANNED_NAMES = "planned"
 VIEWS = {
     "quick": ("name", "status"),
     "base": (
@@ -99,8 +102,11 @@ class JobsView(MirroredView, RevalidatedView):
         self.revalidate(request, experiment)
         found = Job.objects.filter(condition_of(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
-        page, total = _page(request, found, query, names)
-        items = _items(names, page.rows)
+        wanted = _with_what_plans_need(names)
+        page, total = _page(request, found, query, wanted)
+        items = _items(wanted, page.rows)
+        if wanted != names:
+            items = [_planned(item, experiment.plans, names) for item in items]
         stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
         return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
 
@@ -161,14 +167,16 @@ class JobView(MirroredView, RevalidatedView):
 class RelativesView(MirroredView, RevalidatedView):
     """What parents and children have in common."""
 
-    def relatives(self, request: Request, expid: str, name: str, edge: str) -> list[dict[str, Any]]:
-        """Return the jobs at the other ends of the edges of a job, by name."""
+    def relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+        """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = _RELATIVES[edge].rows(find_job_key(experiment, name))
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
-        return [dict(zip(names, row, strict=False)) for row in found]
+        jobs = [dict(zip(names, row, strict=False)) for row in found]
+        note = {"note": experiment.edges_note} if experiment.edges_note else {}
+        return Response({title: jobs if experiment.are_edges_known else None, **note})
 
 
 class ParentsView(RelativesView):
@@ -183,7 +191,7 @@ class ParentsView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that this one waits for."""
-        return Response({"parents": self.relatives(request, expid, job, "child_edges__child")})
+        return self.relatives(request, expid, job, "child_edges__child", "parents")
 
 
 class ChildrenView(RelativesView):
@@ -198,7 +206,7 @@ class ChildrenView(RelativesView):
     )
     def get(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that wait for this one."""
-        return Response({"children": self.relatives(request, expid, job, "parent_edges__parent")})
+        return self.relatives(request, expid, job, "parent_edges__parent", "children")
 
 
 def _kind(query: Mapping[str, Any]) -> ActionKind:
@@ -215,6 +223,7 @@ def _set_status(
         experiment=experiment,
         given={**given, **status},
         dry_run=query.get("dry_run"),
+        all_changes=query["all_changes"],
     )
     return fulfil(request, wish)
 
@@ -242,9 +251,27 @@ def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[s
     return items
 
 
+def _with_what_plans_need(names: Sequence[str]) -> Sequence[str]:
+    """Return the names of fields, and those of which the planned ones among them are made."""
+    if not {PLANNED_NAMES, *PLANNED} & {*names}:
+        return names
+    planned = PLANNED if PLANNED_NAMES in names else ()
+    return [*dict.fromkeys(name for name in (*names, "status", "section", *planned) if name != PLANNED_NAMES)]
+
+
+def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[str, Any]:
+    """Return a job of a list with what is planned for it, and of it what `names` asks for."""
+    values = {name: item[name] for name in PLANNED if name in item}
+    filled, planned = with_plan(item["status"], item["section"], values, plans)
+    known = item | filled | {PLANNED_NAMES: planned}
+    return {name: known[name] for name in names}
+
+
 def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     """Return a job as JobDetail describes it."""
     run = next(iter(_LAST_RUN.rows(experiment.pk)), None)
+    filled, planned = planned_of(experiment, job)
+    processors = filled["processors"] or ""
     return {
         "name": job.name,
         "status": job.status,
@@ -257,13 +284,14 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         **_log_paths(experiment, job),
         "chunk_size": run.chunk_size or None if run else None,
         "chunk_unit": run.chunk_unit or None if run else None,
-        "platform": job.platform or None,
+        "platform": filled["platform"],
         "remote_id": job.remote_id,
-        "qos": job.qos or None,
+        "qos": filled["qos"],
         "workflow_commit": job.workflow_commit or None,
-        "processors": int(job.processors) if job.processors.isdecimal() else None,
+        "processors": int(processors) if processors.isdecimal() else None,
         **{name: instant(getattr(job, column)) for name, column in TIMES.items()},
-        "wallclock": job.wallclock or None,
+        "wallclock": filled["wallclock"],
+        PLANNED_NAMES: planned,
         "last_wrapper": job.wrapper or None,
         "site": experiment.site.slug,
         "expid": experiment.expid,

@@ -22,7 +22,10 @@ from experiments.models.experiment import ExperimentQuerySet, meant_by_name
 from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
-_OF_MIRROR = ("expid", "gone_at", "site__slug", "site__home", "site__configuration", *MARKS)
+_OF_MIRROR = (
+    *("expid", "gone_at", "site__slug", "site__home", "site__configuration"),
+    *("are_edges_known", "edges_note", *MARKS),
+)
 
 
 def _called(expid: str) -> ExperimentQuerySet:

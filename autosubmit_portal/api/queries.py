@@ -12,6 +12,7 @@ from autosubmit_portal.api.fields import (
     Query,
     RangesField,
     StartDatesField,
+    WholeNumberField,
     choice,
     flag,
 )
@@ -41,13 +42,9 @@ def text(help_text: str, **kwargs: Any) -> serializers.CharField:
     return serializers.CharField(required=False, max_length=500, help_text=help_text, **kwargs)
 
 
-def number(
-    help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any
-) -> serializers.IntegerField:
+def number(help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any) -> WholeNumberField:
     """Return an optional whole number."""
-    return serializers.IntegerField(
-        required=False, min_value=least, max_value=most, help_text=help_text, **kwargs
-    )
+    return WholeNumberField(required=False, min_value=least, max_value=most, help_text=help_text, **kwargs)
 
 
 def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -94,6 +91,16 @@ class ChangeQuery(SiteQuery):
     dry_run = DryRunField("May also stand in the body.")
 
 
+class ForeseenQuery(ChangeQuery):
+    """What every route takes that requests an action which changes jobs."""
+
+    all_changes = flag(
+        default=False,
+        help_text="With `dry_run=true`: answer all jobs that would change and that would follow, not the first 100 of "
+        "each, and the whole commands, however long their lists of names are.",
+    )
+
+
 class BulkQuery(Query):
     """Acting on many experiments."""
 
@@ -108,14 +115,14 @@ class CreateQuery(ChangeQuery):
     site = serializers.CharField(required=False, help_text="The site; by default the default site.")
 
 
-class ActQuery(ChangeQuery):
+class ActQuery(ForeseenQuery):
     """Acting on an experiment."""
 
     # Not a choice field: the catalogue's own check answers, and documentation.py describes it.
     action = serializers.CharField(default="", help_text="The action.")
 
 
-class SetStatusQuery(ChangeQuery):
+class SetStatusQuery(ForeseenQuery):
     """Setting the status of jobs."""
 
     # Not a choice field: the kind validates it, so that a refusal is recorded like every other.
@@ -279,7 +286,7 @@ class OutputQuery(Query):
     """A part of the output of an action."""
 
     step = number("The step, from 0; by default the one that runs or ran last.", most=1000)
-    offset = serializers.IntegerField(
+    offset = WholeNumberField(
         default=0,
         min_value=-LARGEST_NUMBER,
         max_value=LARGEST_NUMBER,
@@ -298,7 +305,7 @@ class LogsQuery(SiteQuery):
 class LogQuery(SiteQuery):
     """Reading a log, or searching in it."""
 
-    offset = serializers.IntegerField(
+    offset = WholeNumberField(
         required=False,
         min_value=-LARGEST_SIZE,
         max_value=LARGEST_SIZE,

@@ -17,11 +17,12 @@ from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.preview import effect_of
+from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.actions.request import (
     Request,
     dry_run_of,
+    foreseen,
     preview_action,
     record_refusal,
     request_action,
@@ -48,15 +49,20 @@ class Envelope(serializers.Serializer[Any]):
     dry_run: serializers.BooleanField = DryRunField()
 
 
+MOST_NAMED = 100
+"""How many jobs that change, and that follow, a preview names unless all are asked for."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What somebody wants done. `given` and `dry_run` are what the address says."""
+    """What somebody wants done. `given`, `dry_run` and `all_changes` are what the address says."""
 
     kind: ActionKind
     site: Site
     experiment: Experiment | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool | str | None = None
+    all_changes: bool = False
 
 
 def fulfil(http: HttpRequest, wish: Wish) -> Response:
@@ -82,7 +88,7 @@ def fulfil(http: HttpRequest, wish: Wish) -> Response:
     reason = envelope.get("reason", "")
     request = replace(request, kind=kind, parameters=parameters, reason=reason, key=key)
     if is_preview:
-        return Response(preview(request))
+        return Response(preview(request, is_whole=wish.all_changes))
     return answer(http, request_action(request))
 
 
@@ -207,21 +213,25 @@ def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any
     return {**body, **address}
 
 
-def preview(request: Request) -> dict[str, Any]:
-    """Return what the action would do, as DryRun describes it."""
-    command = preview_action(request)
+def preview(request: Request, *, is_whole: bool = False) -> dict[str, Any]:
+    """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are."""
+    commands = preview_action(request)
     effect = effect_of(request)
+    most = None if is_whole else MOST_NAMED
+    children = effect.children if effect else []
     return {
         "dry_run": True,
         "kind": request.kind.name,
         "site": request.site.slug,
         "expid": request.expid,
-        "command": command,
+        "command": commands if is_whole else shortened(commands),
         "unix_name": request.unix_name(),
         "needs_approval": request.needs_approval,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),
-        "changes": [asdict(change) for change in effect.changes] if effect else None,
-        "children": [{"job": row.name, "status": row.status} for row in effect.children] if effect else [],
-        "warnings": list(effect.warnings) if effect else [],
+        "changes": [asdict(change) for change in effect.changes[:most]] if effect else None,
+        "changes_total": len(effect.changes) if effect else None,
+        "children": [{"job": row.name, "status": row.status} for row in children[:most]],
+        "children_total": len(children),
+        "warnings": [*filter(None, [foreseen(request)]), *(effect.warnings if effect else [])],
     }

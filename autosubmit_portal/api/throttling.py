@@ -1,8 +1,8 @@
 """How much one client may ask of the API in a minute.
 
 Reads are counted in the memory of each web process, which costs some microseconds: each one lets its share of the limit
-through. What asks for changes is counted by the entries that it leaves in the trail, and failed sign-ins by theirs:
-those counts are the same for all processes and hosts, and nothing is written for them.
+through. What asks for changes is counted by the entries that it leaves in the trail, and failed sign-ins by theirs, and
+by what the trail only counts: the same for all processes and hosts.
 """
 
 import math
@@ -19,6 +19,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from autosubmit_portal.audit import tally
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import client_address
 
@@ -80,7 +81,8 @@ class ChangeThrottle(BaseThrottle):
         limit = settings.THROTTLE_ACTIONS
         if request.method in SAFE_METHODS or limit is None:
             return True
-        return _entries(limit, actor_name=request.user.get_username()) < limit
+        counted = tally.held("action.refused", actor_id=request.user.pk)
+        return _entries(limit, actor_name=request.user.get_username()) + counted < limit
 
     def wait(self) -> float:
         """Return after how many seconds to ask again: a part of the entries is older then."""
@@ -93,7 +95,10 @@ def require_few_failures(address: str | None) -> None:
     Ask before a further failure is recorded: a flood of them must not fill the trail.
     """
     limit = settings.THROTTLE_ANONYMOUS
-    if limit is not None and _entries(limit, event="sign_in.failed", address=address) >= limit:
+    if limit is None:
+        return
+    counted = tally.held(tally.FAILED, address=address)
+    if _entries(limit, event=tally.FAILED, address=address) + counted >= limit:
         raise Throttled(wait=WINDOW_SECONDS / 4)
 
 

@@ -66,7 +66,9 @@ END $$
 _NEXT = {
     "postgresql": "SELECT number, last_digest FROM audit_next_place()",
     # Its transactions begin with the lock of the only writer.
-    "sqlite": "SELECT (SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'audit_auditentry'), "
+    "sqlite": "SELECT 1 + MAX("
+    "COALESCE((SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'audit_auditentry'), 0), "
+    "COALESCE((SELECT MAX(id) FROM audit_auditentry), 0)), "
     "(SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1)",
 }
 

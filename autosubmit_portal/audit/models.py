@@ -85,3 +85,23 @@ class AuditEntry(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse with AppendOnlyError."""
         raise AppendOnlyError
+
+
+class Tally(models.Model):
+    """A count of what is recorded only so often: how much was `recorded`, and how much was `held` back since."""
+
+    key = models.CharField(max_length=64, unique=True, help_text="The digest of what is counted together.")
+    event = models.CharField(max_length=50)
+    first = models.JSONField(default=dict, help_text="Who began, for the entry at the end.")
+    recorded = models.PositiveIntegerField(default=0)
+    held = models.PositiveBigIntegerField(default=0)
+    began_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.held} more of {self.event}"

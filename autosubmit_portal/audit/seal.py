@@ -19,7 +19,7 @@ from django.db.models import Min
 from autosubmit_portal.audit import chain, trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin
-from autosubmit_portal.audit.verify import COLUMNS, Examination, Row, entries
+from autosubmit_portal.audit.verify import BELOW_ALL, COLUMNS, Examination, Row, entries
 
 EVENT = "audit.sealed"
 
@@ -64,7 +64,9 @@ def seal_before(before: datetime, folder: Path, *, origin: Origin) -> Seal | Non
     """
     last = max(seals(), key=lambda seal: seal.last_id, default=None)
     end = AuditEntry.objects.filter(at__gte=before).aggregate(first=Min("id"))["first"]
-    rows = (row for row in entries(after=last.last_id if last else 0) if end is None or row["id"] < end)
+    rows = (
+        row for row in entries(after=last.last_id if last else BELOW_ALL) if end is None or row["id"] < end
+    )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     sealed = _written(rows, last.last_digest if last else "", folder)
     if sealed:

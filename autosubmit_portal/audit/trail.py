@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.db.models import Field
 from django.utils import timezone
 
-from autosubmit_portal.audit import chain, syslog
-from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit import chain, syslog, tally
+from autosubmit_portal.audit.models import AuditEntry, Tally
 from autosubmit_portal.audit.origin import Origin
 
 
@@ -32,7 +32,8 @@ def record(
     Call it last there: entries are chained one after the other, so nobody else can record anything until the
     transaction ends, and one that then waited for a row of another transaction might wait for ever.
 
-    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON.
+    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON. Refusals and failed
+    sign-ins that come too often are only counted (tally.py): what is returned then has no number.
     """
     values = {
         "at": timezone.now(),
@@ -46,6 +47,41 @@ def record(
         "details": _storable(details or {}),
         "message": _text(message),
     }
+    if event in (tally.FAILED, tally.LOCKED_OUT) or event.endswith("refused"):
+        tell_counts()
+        if tally.is_over(values):
+            return AuditEntry(**values)
+    return _append(values)
+
+
+def tell_counts() -> None:
+    """Add an entry for each count whose time is over: how many there were besides those that were recorded.
+
+    The supervisor calls this, and whoever records something that is counted.
+    """
+    for count in tally.ended():
+        with transaction.atomic():
+            is_mine = Tally.objects.filter(pk=count.pk, held=count.held).delete()[0]
+            if is_mine and count.held:
+                _append(_summary(count))
+
+
+def _summary(count: Tally) -> dict[str, Any]:
+    since, until = (at.isoformat(timespec="seconds") for at in (count.began_at, count.last_at))
+    return {
+        "at": timezone.now(),
+        "event": count.event,
+        **count.first,
+        "site": "",
+        "expid": "",
+        "action_id": None,
+        "kind": "",
+        "details": {"more": count.held, "since": since, "until": until},
+        "message": f"And {count.held:,} more from {since} to {until}, which were counted and not recorded one by one.",
+    }
+
+
+def _append(values: dict[str, Any]) -> AuditEntry:
     with transaction.atomic(savepoint=False):
         place = chain.next_place()
         values["id"] = place.id

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from autosubmit_portal.audit import chain
 from autosubmit_portal.audit.models import AuditEntry
@@ -13,6 +13,7 @@ from autosubmit_portal.audit.models import AuditEntry
 COLUMNS = (*chain.VERSIONS[chain.NEWEST], "previous", "digest")
 ROWS_AT_ONCE = 2000
 MOST_DOUBTED = 100
+BELOW_ALL = -(2**63)  # also what was inserted before the first number is to be found
 # SQLite keeps anything in any column.
 UNREADABLE = (ValueError, TypeError, AttributeError, DatabaseError)
 
@@ -21,6 +22,13 @@ FOREIGN = "does not belong here: it was inserted or moved, or put in the place o
 MISSING = "follows an entry that is missing"
 BEHEADED = "is the first one, but follows others, and no seal says that they were moved out"
 CUT = "is missing: the trail was cut or written anew from there on"
+
+_LAST_NUMBER = {
+    "sqlite": "SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'audit_auditentry'",
+    "postgresql": "SELECT last_value FROM pg_sequences WHERE schemaname = current_schema() "
+    "AND format('%I.%I', schemaname, sequencename)::regclass "
+    "= pg_get_serial_sequence('audit_auditentry', 'id')::regclass",
+}
 
 Row = Mapping[str, Any]
 
@@ -89,7 +97,21 @@ def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Faul
     return Fault(suspect["id"], FOREIGN if is_foreign else CHANGED)
 
 
-def entries(*, after: int = 0) -> Iterator[Row]:
+def missing_at_the_end(last_id: int) -> str:
+    """Say what the database has numbered after the last entry; blank if nothing, or if that proves nothing.
+
+    SQLite takes a number back with its transaction, PostgreSQL does not: there only a trail that is empty is told.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_NUMBER[connection.vendor])
+        last = (cursor.fetchone() or (None,))[0] or 0
+    if last <= last_id or (last_id and connection.vendor == "postgresql"):
+        return ""
+    which = f"Entries {last_id + 1} to {last} are" if last > last_id + 1 else f"Entry {last} is"
+    return f"{which} missing: the database has numbered up to {last}. The trail was cut there."
+
+
+def entries(*, after: int = BELOW_ALL) -> Iterator[Row]:
     """Yield the entries of the table with numbers above `after` in their order, with all columns of the chain."""
     while batch := _after(after):
         yield from batch

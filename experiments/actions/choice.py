@@ -7,7 +7,7 @@ starts: if that gives other jobs by then, because some have another status, the 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -22,10 +22,19 @@ NAMED = 5
 _NAME = re.compile(JOB_NAME_PATTERN)
 
 
+def jobs_of(experiment: Experiment) -> Workflow:
+    """Read the jobs of an experiment without their edges. One query."""
+    rows = Job.objects.filter(experiment=experiment).order_by("pk").values_list(*COLUMNS)
+    return Workflow([JobRow(*row) for row in rows])
+
+
 def written_out(
-    kind: ActionKind, experiment: Experiment | None, parameters: Mapping[str, Any]
+    kind: ActionKind,
+    experiment: Experiment | None,
+    parameters: Mapping[str, Any],
+    read: Callable[[Experiment], Workflow] = jobs_of,
 ) -> dict[str, Any]:
-    """Return the validated parameters with the names of the chosen jobs in place of a filter.
+    """Return the validated parameters with the names of the chosen jobs in place of a filter; `read` gives the jobs.
 
     Raises InvalidParameters when the filter means no job, and Conflict while the job list cannot be read.
     """
@@ -34,7 +43,7 @@ def written_out(
         return dict(parameters)
     if experiment.problem:
         raise Conflict(f"Which jobs a filter means is not known now. {experiment.problem}")
-    names, doubts = kind.choose(jobs_of(experiment), parameters)
+    names, doubts = kind.choose(read(experiment), parameters)
     (name,) = filters
     if not names:
         raise InvalidParameters({name: doubts or ["No job is meant by this."]})
@@ -57,12 +66,6 @@ def choice_changed(action: Action, experiment: Experiment) -> str:
     if kind.command_lines(action.site.autosubmit, action.expid, parameters) == action.command:
         return ""
     return "It would change other jobs by now than were asked for. Request it again."
-
-
-def jobs_of(experiment: Experiment) -> Workflow:
-    """Read the jobs of an experiment without their edges. One query."""
-    rows = Job.objects.filter(experiment=experiment).order_by("pk").values_list(*COLUMNS)
-    return Workflow([JobRow(*row) for row in rows])
 
 
 def _require_names(field: str, names: list[str]) -> None:

@@ -3,33 +3,81 @@
 import os
 import socket
 import time
+from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from autosubmit_portal.workers import drain
 from experiments import mirror
-from experiments.actions import queue
+from experiments.actions import queue, slots
 from experiments.actions.accounts import account_changed
 from experiments.actions.choice import choice_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
-from experiments.actions.recheck import absence_of, may_not_start
+from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
 from experiments.actions.transition import move
-from experiments.models import Action, Experiment, State
+from experiments.autosubmit.store import BrokenStore
+from experiments.models import Action, Experiment, Site, State
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
-SHORT_COMMAND_SECONDS = 300.0
+SHORT_COMMAND_SECONDS = 240.0
 LONG_COMMAND_SECONDS = 15.0
 LOOK_EVERY_SECONDS = 0.2
 TURN_SECONDS = 1.0
 
 
 def execute(action_id: int) -> None:
-    """Run one queued action. Harmless when called twice: only the call that claims the row does anything."""
-    action = claim(action_id)
-    if action is None:
-        return
+    """Run what is next at the site of a queued action: an urgent one first, then the oldest that has a slot.
+
+    Harmless when called twice: only the call that claims a row does anything.
+    """
+    site = Action.objects.select_related("site").get(pk=action_id).site
+    run_urgent(site.queue)
+    while (waiting := slots.next_of(site)) is not None:
+        action = claim(waiting.pk)
+        if action is not None:
+            _run(action)
+            break
+    slots.tell_what_it_waits_for(action_id)
+
+
+def run_urgent(queue_name: str) -> None:
+    """Run the first urgent action of a queue, if one waits: it is before all others, whatever the message names."""
+    waiting = Action.objects.queued().urgent().filter(site__queue=queue_name).first()
+    action = claim(waiting.pk) if waiting else None
+    if action:
+        _run(action)
+
+
+def watch(action_id: int) -> None:
+    """Go on looking at the command of an action that another worker had to leave. Harmless when called twice."""
+    action = Action.objects.select_related("site", "experiment").get(pk=action_id)
+    run_urgent(action.site.queue)
+    _look_on(action)
+
+
+def claim(action_id: int) -> Action | None:
+    """Move the action from queued to running and return it; None if it is not ours to run now.
+
+    The row of the site is locked meanwhile, so that workers on several hosts together take no more slots than it has.
+    """
+    action = Action.objects.select_related("site", "experiment").get(pk=action_id)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    started: dict[str, Any] = {"started_at": timezone.now(), "worker": worker, "message": ""}
+    try:
+        with transaction.atomic():
+            site = Site.objects.select_for_update(no_key=True).get(pk=action.site_id)
+            if not (action.catalogue_kind.is_urgent or slots.free(site)):
+                return None
+            claimed = move(action, frm=State.QUEUED, to=State.RUNNING, **started)
+    except IntegrityError:  # another creation runs at this site; its end sends this one again
+        return None
+    return action if claimed else None
+
+
+def _run(action: Action) -> None:
+    """Start the first command of a claimed action, unless something is against it by now, and look on."""
     obstacle = may_not_start(action)
     if obstacle:
         call_off(action, obstacle)
@@ -42,29 +90,16 @@ def execute(action_id: int) -> None:
     _look_on(action)
 
 
-def watch(action_id: int) -> None:
-    """Go on looking at the command of an action that another worker had to leave. Harmless when called twice."""
-    _look_on(Action.objects.select_related("site", "experiment").get(pk=action_id))
-
-
-def claim(action_id: int) -> Action | None:
-    """Move the action from queued to running and return it; None if it is not ours to run now."""
-    action = Action.objects.select_related("site", "experiment").get(pk=action_id)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    try:
-        claimed = move(action, frm=State.QUEUED, to=State.RUNNING, started_at=timezone.now(), worker=worker)
-    except IntegrityError:  # another creation runs at this site; its end sends this one again
-        return None
-    return action if claimed else None
-
-
 def _reason_against(action: Action) -> str | None:
     """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
     if action.experiment is None:
         return None
     if action.catalogue_kind.may_be_late:
-        return absence_of(action)
-    mirror.adopt(action.site, action.expid)
+        return absence_of(action) or foreseen_now(action)
+    try:
+        mirror.adopt(action.site, action.expid)
+    except BrokenStore as problem:
+        return str(problem)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
     return action.catalogue_kind.obstacle(experiment) or choice_changed(action, experiment)
 
@@ -80,10 +115,11 @@ def _look_on(action: Action) -> None:
     while time.monotonic() < deadline:
         if _ends_within_a_turn(action):
             return
-        if drain.is_asked() or _somebody_waits(action):
-            if not action.current_command.is_long:  # the mirror rings when a run ends, months from now
+        if drain.is_asked() or slots.somebody_waits(action.site.queue):
+            if not action.current_command.is_long or action.is_in_slot:  # the mirror rings when a run ends
                 queue.hand_over(action)
             return
+    slots.send_next(action.site)  # a run that has started leaves its slot
 
 
 def _ends_within_a_turn(action: Action) -> bool:
@@ -93,7 +129,3 @@ def _ends_within_a_turn(action: Action) -> bool:
             return False
         time.sleep(LOOK_EVERY_SECONDS)
     return True
-
-
-def _somebody_waits(action: Action) -> bool:
-    return Action.objects.filter(state=State.QUEUED, site__queue=action.site.queue).exists()

@@ -11,13 +11,14 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.teams import add_experiment
 from autosubmit_portal.audit import trail
 from experiments import mirror
-from experiments.actions import queue
 from experiments.actions.preview import would_be_changes
+from experiments.actions.slots import send_next
 from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue import Target
 from experiments.models import Action, Experiment, State
 from experiments.runners import runner_for
+from jobs.autosubmit.secrets import mask_text
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     """End a running action as its command says, and as fresh evidence of the experiment confirms."""
     if outcome.succeeded and not outcome.stopped:
         outcome = _confirmed(action, outcome)
-    changes: dict[str, Any] = {"exit_status": exit_status, "message": outcome.message}
+    changes: dict[str, Any] = {"exit_status": exit_status, "message": mask_text(outcome.message)}
     changes["job_changes"] = _job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changes["message"] = (
@@ -112,8 +113,8 @@ def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
         )
         if ended and experiment and action.catalogue_kind.target is Target.SITE:
             _give_to_teams(action, experiment)
-    if ended and action.catalogue_kind.target is Target.SITE:
-        _send_next_creation(action)
+    if ended:
+        send_next(action.site)
 
 
 def _give_to_teams(action: Action, experiment: Experiment) -> None:
@@ -143,11 +144,3 @@ def _mirrored(action: Action, expid: str) -> Experiment | None:
     except Exception:
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment
-
-
-def _send_next_creation(action: Action) -> None:
-    waiting = (
-        Action.objects.filter(site=action.site, experiment=None, state=State.QUEUED).order_by("pk").first()
-    )
-    if waiting:
-        queue.send(waiting)

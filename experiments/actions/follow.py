@@ -3,15 +3,17 @@
 import signal
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from experiments.actions import finish
 from experiments.actions.accounts import account_changed
-from experiments.actions.recheck import absence_of, may_not_start
+from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
+from experiments.actions.slots import slot_until
 from experiments.actions.transition import on_behalf_of, record
-from experiments.autosubmit.output import Outcome, read_outcome
+from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
 from experiments.models import Action, Experiment, State
 from experiments.preconditions import running
 from experiments.runners import runner_for
@@ -38,11 +40,10 @@ def start_step(action: Action, step: int) -> None:
     now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
-        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(
-            step=step, step_started_at=now
-        ):
+        new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": slot_until(action, step)}
+        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
-        action.step, action.step_started_at = step, now
+        action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=on_behalf_of(action), details=details)
     try:
@@ -108,9 +109,9 @@ def _judged(action: Action, outcome: Outcome) -> Outcome:
         return replace(outcome, message=f"Cancelled by {action.cancelled_by} while it ran.", stopped=True)
     if _is_overdue(action) and not outcome.succeeded:
         minutes = action.current_command.time_limit // 60
-        help_text = action.current_command.overdue_help
+        help_text = foreseen_now(action) or action.current_command.overdue_help
         return replace(outcome, message=f"Ended because it took more than {minutes} min. {help_text}")
-    return outcome
+    return dry_run_refused(outcome) if action.is_dry_run else outcome
 
 
 def _follow_overtaken(action: Action) -> None:

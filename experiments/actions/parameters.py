@@ -10,6 +10,12 @@ from rest_framework import serializers
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue import ActionKind
+from jobs.autosubmit.secrets import has_credentials
+
+CREDENTIALS = (
+    "There is a password or a token in an address. Leave it out: it would be shown and kept. Give the account that "
+    "runs Autosubmit an SSH key, or a credential helper of git."
+)
 
 
 class MaxBytesValidator:
@@ -25,8 +31,14 @@ class MaxBytesValidator:
             raise serializers.ValidationError(f"At most {self.limit:,} bytes; this has {size:,}.")
 
 
+def refuse_credentials(text: str) -> None:
+    """Raise ValidationError when there is an address with a password or a token in `text`: it would be kept."""
+    if has_credentials(text):
+        raise serializers.ValidationError(CREDENTIALS)
+
+
 def _validators(option: Option) -> list[Any]:
-    validators: list[Any] = [MaxBytesValidator(option.max_bytes)]
+    validators: list[Any] = [MaxBytesValidator(option.max_bytes), refuse_credentials]
     if option.pattern:
         validators.append(RegexValidator(rf"\A(?:{option.pattern})\Z", f"Allowed is: {option.pattern_help}."))
     return validators

@@ -1,15 +1,15 @@
 """What an action would change: the catalogue's preview of its kind, on the rows of the mirror."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from experiments.actions.choice import COLUMNS
 from experiments.actions.parameters import validated
 from experiments.actions.request import Request
-from experiments.models import Action, Experiment
+from experiments.actions.workflows import seen_workflow_of, workflow_of
+from experiments.models import Action
 from experiments.previews import Effect
-from jobs.models import Job, JobDependency
-from jobs.workflow import JobRow, Workflow
+
+LONGEST_WORD = 4000
 
 
 def effect_of(request: Request) -> Effect | None:
@@ -21,7 +21,7 @@ def effect_of(request: Request) -> Effect | None:
     if request.kind.preview is None or request.experiment is None:
         return None
     parameters = validated(request.kind, request.parameters)
-    effect = request.kind.preview(workflow_of(request.experiment), parameters, None)
+    effect = request.kind.preview(seen_workflow_of(request.experiment), parameters, None)
     problem = request.experiment.problem
     return (
         replace(effect, warnings=[f"This may be out of date. {problem}", *effect.warnings])
@@ -42,12 +42,11 @@ def would_be_changes(action: Action, reported: Mapping[str, str]) -> list[tuple[
     return [(change.job, change.new) for change in effect.changes or ()]
 
 
-def workflow_of(experiment: Experiment) -> Workflow:
-    """Read the jobs and the edges of an experiment, with one query for each."""
-    rows = Job.objects.filter(experiment=experiment).order_by("pk").values_list("pk", *COLUMNS)
-    jobs = {pk: JobRow(*values) for pk, *values in rows}
-    edges = JobDependency.objects.filter(parent__experiment=experiment).values_list("parent_id", "child_id")
-    names = ((jobs.get(parent), jobs.get(child)) for parent, child in edges)
-    return Workflow(
-        list(jobs.values()), [(parent.name, child.name) for parent, child in names if parent and child]
-    )
+def shortened(commands: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return commands for who only looks: of a text that is very long, such as a list of names, the beginning."""
+    return [[_shortened(word) for word in argv] for argv in commands]
+
+
+def _shortened(word: str) -> str:
+    left = len(word) - LONGEST_WORD
+    return word if left <= 0 else f"{word[:LONGEST_WORD]}… and {left:,} characters more"

@@ -15,7 +15,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments import mirror, preconditions
 from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
-from experiments.models import Action, State
+from experiments.models import Action, Experiment, State
 
 
 class RightLost(Exception):
@@ -96,6 +96,15 @@ def absence_of(action: Action) -> str:
         )
     absence = mirror.absence(action.experiment) if action.experiment else ""
     return preconditions.absent(action.expid, absence) if absence else ""
+
+
+def foreseen_now(action: Action) -> str:
+    """Return why an action will not do what it is for, by a fresh look at its run; blank otherwise."""
+    if action.experiment is None:
+        return ""
+    mirror.look_alive(action.experiment)
+    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.foresees(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:

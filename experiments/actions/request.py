@@ -4,7 +4,7 @@ The action is queued, or waits for a second person where the site wants that for
 what was approved would not be what is done if others changed the experiment meanwhile. A stop overtakes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -21,15 +21,18 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
 from experiments.actions.accounts import unix_name_for
-from experiments.actions.choice import written_out
+from experiments.actions.choice import jobs_of, written_out
 from experiments.actions.freeze import frozen_reason
 from experiments.actions.idempotency import IdempotencyKey, first_action
-from experiments.actions.parameters import validated
+from experiments.actions.parameters import CREDENTIALS, validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import record
+from experiments.actions.workflows import seen_workflow_of
 from experiments.catalogue import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, Site, State
 from experiments.preconditions import in_store
+from jobs.autosubmit.secrets import has_credentials, masked
+from jobs.workflow import Workflow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +100,7 @@ def request_action(request: Request) -> Action:
 
 def preview_action(request: Request) -> list[list[str]]:
     """Return the exact commands that the action would run, changing nothing; raises as request_action does."""
-    return _prepare(request)[0]
+    return _prepare(request, seen_workflow_of)[0]
 
 
 def would_lose(request: Request) -> str:
@@ -122,6 +125,13 @@ def obstacle(request: Request) -> Conflict | None:
     return None
 
 
+def foreseen(request: Request) -> str:
+    """Say why the action will not do what it is for, as far as the mirror knows; raises InvalidParameters."""
+    parameters = validated(request.kind, request.parameters)
+    experiment: Any = request.experiment
+    return request.kind.foresees(experiment, parameters) if experiment else ""
+
+
 def record_refusal(request: Request, refusal: Exception) -> None:
     """Record that a request was refused, and why."""
     trail.record(
@@ -131,7 +141,7 @@ def record_refusal(request: Request, refusal: Exception) -> None:
         site=request.site.slug,
         expid=request.expid,
         kind=request.kind.name,
-        details={"parameters": dict(request.parameters)}
+        details=masked({"parameters": dict(request.parameters)})[0]
         | ({"is_dry_run": True} if request.kind.is_dry_run else {}),
         message=str(refusal),
     )
@@ -184,7 +194,9 @@ def permitted_origin(
     return replace(origin, on_behalf_of=lender.get_username() if lender else "")
 
 
-def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
+def _prepare(
+    request: Request, read: Callable[[Experiment], Workflow] = jobs_of
+) -> tuple[list[list[str]], dict[str, Any]]:
     _permitted(request)
     parameters = validated(request.kind, request.parameters)
     _require_visible_source(request, parameters)
@@ -194,11 +206,13 @@ def _prepare(request: Request) -> tuple[list[list[str]], dict[str, Any]]:
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []))
         _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
-    told = written_out(request.kind, request.experiment, parameters)
+    told = written_out(request.kind, request.experiment, parameters, read)
     return request.kind.command_lines(request.site.autosubmit, request.expid, told), parameters
 
 
 def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
+    if has_credentials(request.reason):
+        raise InvalidParameters({"reason": [CREDENTIALS]})
     lost = request.kind.would_lose(request.experiment, parameters) if request.experiment else ""
     if lost and not request.reason.strip():
         raise InvalidParameters({"reason": [f"Say why: {lost}"]})
@@ -287,6 +301,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 command=command,
                 unix_name=request.unix_name(),
                 may_overtake=request.kind.may_overtake,
+                is_forced=request.kind.forces(parameters),
                 is_dry_run=request.kind.is_dry_run,
                 **_waits(request),
             )
@@ -297,7 +312,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
     except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
         if request.experiment is None and request.key is None:
             raise
-        raise _beaten(request) from error
+        raise _beaten(request, parameters) from error
     return action
 
 
@@ -328,11 +343,13 @@ def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:
     }
 
 
-def _beaten(request: Request) -> Conflict:
+def _beaten(request: Request, parameters: Mapping[str, Any]) -> Conflict:
     """Say what was faster: another action on the experiment, or the same request."""
     if request.experiment is None:
         return Conflict("The same request is being answered at this moment. Ask again.")
     active = Action.objects.active().filter(
         experiment=request.experiment, may_overtake=request.kind.may_overtake
     )
+    if request.kind.may_overtake:
+        active = active.filter(kind=request.kind.name, is_forced=request.kind.forces(parameters))
     return _in_the_way(request.experiment, active.values_list("pk", flat=True).first())

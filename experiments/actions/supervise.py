@@ -7,8 +7,10 @@ from typing import Any
 from django.utils import timezone
 from django_q.models import Schedule
 
-from experiments.actions import queue
+from autosubmit_portal.audit import trail
+from experiments.actions import queue, slots
 from experiments.actions.approve import expire
+from experiments.actions.execute import run_urgent
 from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
 from experiments.actions.recheck import call_off_unpermitted
@@ -33,8 +35,23 @@ def supervise(queue_name: str) -> None:
         expire(action)
     call_off_unpermitted(site__queue=queue_name)
     end_overdue_freezes(queue_name)
-    for action in actions.filter(state=State.QUEUED, requested_at__lt=timezone.now() - RESEND_AFTER):
-        queue.send(action)
+    trail.tell_counts()
+    _send_lost(queue_name)
+    run_urgent(queue_name)
+
+
+def _send_lost(queue_name: str) -> None:
+    """Send again what could have started long ago, if the broker has lost its messages.
+
+    While messages wait it has lost none of those that count: whoever takes one does what is next, whatever it names.
+    """
+    if not queue.is_empty(queue_name):
+        return
+    long_ago = timezone.now() - RESEND_AFTER
+    for site in Site.objects.filter(queue=queue_name):
+        for action in slots.startable(site):
+            if action.requested_at < long_ago:
+                queue.send(action)
 
 
 def schedule_supervision(site: Site) -> None:

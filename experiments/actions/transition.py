@@ -7,6 +7,7 @@ from django.db import transaction
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import MOVES, Action, State
+from jobs.autosubmit.secrets import mask_text, masked
 
 
 def move(
@@ -50,12 +51,12 @@ def record(
         action_id=action.pk,
         kind=action.kind,
         details=details or _details(action),
-        message=message or action.message or action.reason,
+        message=mask_text(message or action.message or action.reason),
     )
 
 
 def _details(action: Action) -> dict[str, Any]:
-    details: dict[str, Any] = {"parameters": action.parameters, "command": action.command}
+    details, _ = masked({"parameters": action.parameters, "command": action.command})
     if action.is_dry_run:
         details["is_dry_run"] = True
     if action.unix_name:

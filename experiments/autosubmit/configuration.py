@@ -83,14 +83,25 @@ class _Files:
                 self._bytes += len(content)
                 if self._bytes > MAX_BYTES:
                     raise TooLong(f"the files are longer than {MAX_BYTES:,} bytes together")
-                self.read[real] = parse(content.decode("utf-8-sig"))
-            except (BadData, TooLong, UnicodeDecodeError, OSError) as error:
+                self.read[real] = parse(_decoded(content))
+            except (BadData, TooLong) as error:
                 raise BadConfiguration(f"{name} cannot be read: {error}.") from error
+            except OSError as error:
+                raise BadConfiguration(f"{name} cannot be read: {error.strerror}.") from error
         return self.read[real]
 
     def names(self) -> list[str]:
         """Return which files were read, in that order."""
         return [str(path.relative_to(self.root)) for path in self.read]
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise BadData(f"line {line}, byte {column}: it is not UTF-8") from error
 
 
 def _ini(files: _Files) -> Configuration:

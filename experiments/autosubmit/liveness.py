@@ -4,11 +4,18 @@ While a run lives it holds an exclusive `flock` on `<expid>/tmp/autosubmit.lock`
 ends. What Autosubmit's own tables say is not asked: they still say RUNNING after every end. The kernel's list of locks
 is read instead of trying to lock, because a lock that we held for an instant could make Autosubmit fail to get its own.
 
+Whoever may read that file may lock it. So a holder is believed when it is of an account that may run the experiment and
+its command line is that of a run; of what cannot be seen of a process the worse is taken, that it runs.
+
 Holders in another PID namespace (another container) or on another host of a network file system do not show.
 """
 
 import os
 import platform
+import pwd
+import re
+import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +23,12 @@ from pathlib import Path
 _LOCK_TABLE = Path("/proc/locks")
 # The kernel hands the table out by pages; an entry can slip from one to the next while another lock is freed.
 _PAGE_BYTES = 4000
+# `python -E -s -m autosubmit.scripts.autosubmit`: the program is among the first words.
+_PROGRAM_WITHIN, _MODULE = 6, "autosubmit.scripts.autosubmit"
+_REAL_UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
+_IGNORED = re.compile(r"^SigIgn:\s*([0-9a-f]+)", re.MULTILINE)
+# To Autosubmit the account of this name owns everything.
+_SUPERUSER, _ADMINISTRATOR = 0, "eadmin"
 
 Device = tuple[int, int, int]
 """Major and minor number of a file system, and inode."""
@@ -23,11 +36,20 @@ Device = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """Whether a run lives, the process that holds its lock on this host, and a sentence that says why."""
+    """Whether a run lives, the process that holds its lock on this host, and a sentence that says why.
+
+    `locked_by` says who holds the lock without being a run or any command of Autosubmit that may; blank for nobody.
+    """
 
     is_running: bool
     pid: int | None
     evidence: str
+    locked_by: str = ""
+
+    @property
+    def ignores_interrupt(self) -> bool:
+        """Whether the run ignores SIGINT, by which `autosubmit stop` ends it, as what a shell started with `&` does."""
+        return self.is_running and self.pid is not None and _ignores(self.pid, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -88,19 +110,74 @@ def liveness(lock_file: Path, locks: Locks) -> Liveness:
         status = lock_file.stat()
     except OSError:
         return Liveness(False, None, "there is no lock file: it was never run")
-    holders = locks.candidates(status, lock_file.parent.parent.name)
-    return _judged(holders[0]) if holders else Liveness(False, None, "nobody holds the lock")
+    folder = lock_file.parent.parent
+    holders = locks.candidates(status, folder.name)
+    if not holders:
+        return Liveness(False, None, "nobody holds the lock")
+    return _judged(holders[0], folder.name, _uids_that_run(folder))
 
 
 def autosubmit_words(pid: int) -> list[str]:
     """Return the words after `autosubmit` in the command line of a process; none if it is another program or gone."""
+    return _after_program(_command_line(pid) or [])
+
+
+def _command_line(pid: int) -> list[str] | None:
+    """Return the words of the command line of a process; None if it has none that can be seen."""
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
     except OSError:
-        return []
-    words = line.rstrip("\0").split("\0")
-    programs = [place for place, word in enumerate(words[:3]) if os.path.basename(word) == "autosubmit"]
-    return words[programs[0] + 1 :] if programs else []
+        return None
+    return line.rstrip("\0").split("\0") if line else None
+
+
+def _after_program(words: list[str]) -> list[str]:
+    """Return what follows the program, which Python may run as a file or, after `-m`, as a module."""
+    for place, word in enumerate(words[:_PROGRAM_WITHIN]):
+        if os.path.basename(word) == "autosubmit" or word == _MODULE:
+            return words[place + 1 :]
+    return []
+
+
+def _uid_of(pid: int) -> int | None:
+    """Return the real uid of a process; None if it cannot be seen.
+
+    Not the owner of `/proc/<pid>`, which is root for a process that forbids to be dumped, nor the effective uid, which
+    is that of the owner of a program that is setuid, with any command line.
+    """
+    found = _REAL_UID.search(_status_of(pid))
+    return int(found[1]) if found else None
+
+
+def _uids_that_run(folder: Path) -> set[int]:
+    """Return who may run an experiment: the owner of its folder, Autosubmit's administrator, ours and the superuser."""
+    uids = {os.getuid(), _SUPERUSER}
+    with suppress(OSError):
+        uids.add(folder.stat().st_uid)
+    with suppress(KeyError):
+        uids.add(pwd.getpwnam(_ADMINISTRATOR).pw_uid)
+    return uids
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _status_of(pid: int) -> str:
+    """Return what the kernel tells of a process; blank if it cannot be seen."""
+    try:
+        return Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Answer whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
+    masks = [int(mask, 16) for mask in _IGNORED.findall(_status_of(pid))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _holders(table: str) -> list[tuple[Device, int]]:
@@ -118,12 +195,21 @@ def _device(text: str) -> Device:
     return int(major, 16), int(minor, 16), int(inode)
 
 
-def _judged(pid: int) -> Liveness:
-    """Tell a run from the commands that hold the same lock for a moment (create, setstatus, pklfix)."""
-    words = autosubmit_words(pid)
-    if words and "run" not in words:
-        command = next((word for word in words if not word.startswith("-")), "another command")
+def _judged(pid: int, expid: str, trusted: set[int]) -> Liveness:
+    """Tell a run from the commands that hold the same lock for a moment (create, setstatus, pklfix), and from others.
+
+    `trusted` are the uids of whom a command line is believed.
+    """
+    process, uid, line = f"process {pid} on {platform.node()}", _uid_of(pid), _command_line(pid)
+    if uid is None or (uid in trusted and line is None):
         return Liveness(
-            False, pid, f"process {pid} on {platform.node()} holds the lock for {command}, not for a run"
+            True, pid, f"{process} holds the lock; what it is cannot be seen, so that it counts as a run"
         )
-    return Liveness(True, pid, f"process {pid} on {platform.node()} holds the lock")
+    words = _after_program(line or [])
+    if uid not in trusted or not words:
+        holder = f"process {pid} of {_name_of(uid)} on {platform.node()}"
+        return Liveness(False, pid, f"{holder} holds the lock, but is no run of {expid}", holder)
+    if "run" in words and expid in words:
+        return Liveness(True, pid, f"{process} holds the lock")
+    command = next((word for word in words if not word.startswith("-")), "another command")
+    return Liveness(False, pid, f"{process} holds the lock for {command}, not for a run")

@@ -9,7 +9,8 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import dropwhile, takewhile
 
 MAX_MESSAGE = 1000
 """The longest reason that is kept, in characters."""
@@ -29,16 +30,30 @@ _TRACEBACK = "Traceback (most recent call last):"
 _SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
 _NOT_SIGNALLED = "An error occurred while stopping"
 _UNEXPECTED = "Unexpected error: "
+_REPORT = "Please report it to Autosubmit Developers"
+
+# An error of YAML has several lines: what, in which file, line and column, and what was expected there. It quotes
+# values, which may be secrets. One of a database has the query and its parameters.
+_CONTINUED = re.compile(r"\n +(?=in )")
+_VALUES = re.compile(r" with value .* \(original value: .*\)")
+_NAMED = re.compile(r"(undefined alias|duplicate anchor) '.*?'")
+_NO_REASON = ("This file and the correctness", "[SQL:", "[parameters:", "(Background on")
 
 _IN_USE = "Another Autosubmit instance using the experiment"
 _INTERRUPTED = ("Interrupt signal received", "will interrupt at the next safe occasion")
+
+_ACTIVE = "active jobs"
+_NOT_FORETOLD = (
+    "Autosubmit tells nothing in advance while jobs are active on their platform, also with force. "
+    "The preview of the portal does (dry_run=true)."
+)
 
 # What to do about it, by a piece of the reason that Autosubmit gives.
 _REMEDIES = {
     _IN_USE: "Wait until the other command has ended, or stop the run, then try again.",
     "couldn't load the workflow graph": "There is no job list that can be read. Generate it first.",
     "job_list, backup couldn't be restored": "There is no job list that can be read. Generate it first.",
-    "active jobs": "Some jobs are still active on their platform. Use force to cancel them first.",
+    _ACTIVE: "Some jobs are still active on their platform. Use force to cancel them first.",
     "Experiment does not exist": "Check the name, and that its folder was not removed.",
     "do not own": "Only the owner of the experiment's folder may do this. Run the portal's worker as that account.",
     "argument list": "Check the command in the action, and the version of Autosubmit.",
@@ -110,6 +125,12 @@ def read_outcome(command: str, exit_status: int, text: str) -> Outcome:
     return Outcome(False, _failure(command, exit_status, text))
 
 
+def dry_run_refused(outcome: Outcome) -> Outcome:
+    """Return the outcome of a dry run without the advice that helps only who saves: force does nothing here."""
+    is_advised = not outcome.succeeded and _ACTIVE in outcome.message
+    return replace(outcome, message=_NOT_FORETOLD) if is_advised else outcome
+
+
 def _blocks(text: str) -> list[str]:
     """Return the critical messages, each with the lines that follow its header."""
     pieces = _HEADER.split(text)[1:]  # a level, then what follows its header, by turns
@@ -133,7 +154,7 @@ def _coded(text: str) -> str | None:
 
 def _details(text: str) -> str:
     if _TRACEBACK in text:
-        return _last_line(text)
+        return _exception(text)
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("##"))
 
@@ -146,21 +167,28 @@ def _refused_arguments(text: str) -> str | None:
 def _unexpected(text: str) -> str | None:
     """Return an error that Autosubmit did not expect, and where even that has no text, the end of the traceback."""
     for block in reversed(_blocks(text)):
-        reason = block.removeprefix(_UNEXPECTED).partition("\n")[0].strip(". ")
+        reason = _essence(block.removeprefix(_UNEXPECTED).partition(_REPORT)[0]).strip(". ")
         if block.startswith(_UNEXPECTED) and reason:
             return reason
     if _TRACEBACK not in text:
         return None
     tail = text.rpartition(_TRACEBACK)[2]
     headers = _HEADER.search(tail)
-    return _last_line(tail[: headers.start()] if headers else tail)
+    return _exception(tail[: headers.start()] if headers else tail)
 
 
-def _last_line(traceback: str) -> str:
-    """Return the exception of a traceback: its first line that is not indented, after the frames."""
+def _essence(error: str) -> str:
+    """Return the lines of an error that say what is wrong and where, without values that they quote."""
+    lines = list(takewhile(bool, (line.rstrip() for line in error.strip().splitlines())))
+    told = "\n".join(line for line in lines if not line.lstrip().startswith(_NO_REASON))
+    return _VALUES.sub("", _NAMED.sub(r"\1", _CONTINUED.sub(" ", told)))
+
+
+def _exception(traceback: str) -> str:
+    """Return the exception of a traceback: what follows the frames, which are indented."""
     lines = traceback.rpartition(_TRACEBACK)[2].splitlines()
-    own = [line.strip() for line in lines if line.strip() and not line.startswith(" ")]
-    return own[0] if own else ""
+    own = dropwhile(lambda line: not line.strip() or line.startswith(" "), lines)
+    return _essence("\n".join(own))
 
 
 def _one_line(text: str) -> str:

@@ -1,7 +1,9 @@
 """YAML and JSON that somebody may have written who means harm, as plain data.
 
-YAML is read as YAML 1.2, as Autosubmit does: `48:00` and `yes` are texts, and no key stands twice in a mapping. PyYAML
-reads YAML 1.1, so its rules for plain values are replaced; its parser in C is several times as fast as one in Python.
+YAML is read as Autosubmit does, by ruamel.yaml: as YAML 1.2 unless it says otherwise (`48:00` and `yes` are texts),
+with any tag, any key and any anchor, and with no key twice in a mapping. A tag that is not YAML's own changes
+nothing: its value is the text, the list or the mapping. PyYAML reads YAML 1.1, so its rules for plain values are
+replaced; its parser in C is several times as fast as one in Python.
 """
 
 import json
@@ -12,6 +14,7 @@ from datetime import date
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 MAX_DEPTH = 50
 MAX_VALUES = 200_000
@@ -21,14 +24,75 @@ MOST_DIGITS = 1000
 """Of a number. Python itself writes none of more than 4,300 digits."""
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+# More than the character that is in the way: a part of the text.
+_QUOTED = re.compile(r"'[^'\n]{2,}'|\"[^\"\n]{2,}\"")
+
+
 class BadData(Exception):
-    """A text is not YAML or JSON that is read here; the text says why and, where it can, in which line."""
+    """A text is not YAML or JSON that is read here; the text says why and, where it can, in which line and column."""
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader11(Composer, yaml.CSafeLoader):
+    """Reads what says that it is YAML 1.1."""
+
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node; an anchor may be given again, and then stands for the later value."""
+        event = self.peek_event()
+        if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct a value; where it is not what its tag says, raise ConstructorError with its place."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError) as error:
+            mark = node.start_mark
+            raise yaml.constructor.ConstructorError(
+                None, None, "a value is not what its tag says", mark
+            ) from error
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping whose keys may be lists and mappings."""
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+        self.flatten_mapping(node)
+        return {
+            _hashable(self.construct_object(key, deep=True)): self.construct_object(value, deep=deep)
+            for key, value in node.value
+        }
+
+
+class _Loader(_Loader11):
     """Plain values by the rules of YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+
+def _hashable(key: Any) -> Any:
+    """Return a key that is a list or a mapping as that which Autosubmit makes of it, and writes as text."""
+    if isinstance(key, list):
+        return tuple(map(_hashable, key))
+    if isinstance(key, dict):
+        return f"ordereddict({list(key.items())!r})" if key else "ordereddict()"
+    return key
+
+
+def _tagged(loader: _Loader11, node: yaml.Node) -> Any:
+    """Construct a value with a tag that nobody knows, as if it had none, and a scalar as text."""
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_yaml_map(node)
+    return loader.construct_yaml_seq(node) if isinstance(node, yaml.SequenceNode) else node.value
+
+
+def _ordered(loader: _Loader11, node: yaml.Node) -> dict[Any, Any]:
+    (pairs,) = loader.construct_yaml_omap(node)
+    return {_hashable(key): value for key, value in pairs}
 
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
@@ -53,27 +117,33 @@ _PLAIN_VALUES = (
 )
 for _name, _pattern, _first in _PLAIN_VALUES:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
+_Loader11.add_constructor(None, _tagged)
+_Loader11.add_constructor("tag:yaml.org,2002:omap", _ordered)
+_Loader.add_constructor(None, _tagged)
+_Loader.add_constructor("tag:yaml.org,2002:omap", _ordered)
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def from_yaml(text: str) -> dict[str, Any]:
     """Return the mapping that a YAML text holds, as texts, numbers, truth values, None, lists and dicts with text keys.
 
-    A text without a document is an empty mapping; dates, bytes and sets become texts and lists. Raises BadData for
-    anything else, for a tag that is not YAML's own, and for what is too deep or, written out, too large.
+    A text without a document is an empty mapping, and so is a list, which Autosubmit passes over; dates, bytes and
+    sets become texts and lists. Raises BadData, with line and column, for anything else, and for what is too deep or,
+    written out, too large.
     """
     try:
-        _check_depth(text)
-        loader = _Loader(text)
+        loader = _Loader11(text) if _checked_version(text) == (1, 1) else _Loader(text)
         try:
             node = loader.get_single_node()
-            _check_size(node)
+            _check_size(loader, node)
             value = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
+    except yaml.reader.ReaderError as error:
+        raise BadData(_forbidden(text)) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BadData(_reason(error)) from error
-    return _mapping({} if value is None else value)
+    return _mapping({} if value is None or isinstance(value, list) else value)
 
 
 def from_json(text: str) -> dict[str, Any]:
@@ -111,6 +181,13 @@ def _plain(value: Any, depth: int) -> Any:
     return _as_text(value)
 
 
+def _forbidden(text: str) -> str:
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    before = text[: found.start()] if found else ""
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"line {line}, column {column}: it has a character that YAML forbids"
+
+
 def _encodable(text: str) -> str:
     """Return a text without lone surrogates, which no answer can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -131,16 +208,19 @@ def size(value: Any) -> int:
     return 1 + sum(map(size, inner))
 
 
-def _check_depth(text: str) -> None:
-    """Refuse what is nested too deeply before anything recurses into it."""
-    depth = 0
+def _checked_version(text: str) -> tuple[int, int] | None:
+    """Return the version of YAML that a text names. Refuse what nests too deeply before anything recurses into it."""
+    depth, version = 0, None
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise BadData(f"it is nested more than {MAX_DEPTH} deep")
+            raise BadData(f"{_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")
+        if isinstance(event, yaml.DocumentStartEvent):
+            version = event.version
+    return version
 
 
-def _check_size(root: yaml.Node | None) -> None:
+def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:
     """Refuse what would be too large with each alias written out, and an alias inside of what it stands for."""
     sizes: dict[int, int] = {}
 
@@ -148,35 +228,42 @@ def _check_size(root: yaml.Node | None) -> None:
         known = sizes.get(id(node))
         if known is None:
             sizes[id(node)] = MAX_VALUES  # what is met again while it is measured contains itself
-            known = sizes[id(node)] = 1 + sum(map(measure, _inner(node)))
+            known = sizes[id(node)] = 1 + sum(map(measure, _inner(loader, node)))
         if known > MAX_VALUES:
-            raise BadData(f"it holds more than {MAX_VALUES:,} values, or one that contains itself")
+            what = f"it holds more than {MAX_VALUES:,} values, or one that contains itself"
+            raise BadData(f"{_place(node.start_mark)}: {what}")
         return known
 
     if root is not None:
         measure(root)
 
 
-def _inner(node: yaml.Node) -> Iterator[yaml.Node]:
+def _inner(loader: _Loader11, node: yaml.Node) -> Iterator[yaml.Node]:
     if isinstance(node, yaml.SequenceNode):
         yield from node.value
     elif isinstance(node, yaml.MappingNode):
         keys = set()
         for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in keys:
-                    raise BadData(f"line {key.start_mark.line + 1}: a key stands twice in a mapping")
-                keys.add(key.value)
+            if isinstance(key, yaml.ScalarNode):
+                said = _MERGE if key.tag == _MERGE else loader.construct_object(key)
+                if said in keys:
+                    raise BadData(f"{_place(key.start_mark)}: a key stands twice in a mapping")
+                keys.add(said)
             yield key
             yield value
 
 
+def _place(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
 def _reason(error: Exception) -> str:
-    """Return what is wrong, and nothing of the text itself: it may hold secrets."""
+    """Return what is wrong and where, and nothing of the text itself: it may hold secrets."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    if isinstance(error, yaml.reader.ReaderError):
-        return f"it has a character that YAML forbids, at {error.position}"
+        within = ""
+        if error.context and error.context_mark:
+            within = f" ({error.context}, which begins in {_place(error.context_mark)})"
+        return _QUOTED.sub("…", f"{_place(error.problem_mark)}: {error.problem}{within}")
     if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}: {error.msg}"
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
     return "a value is not what its tag says, or has too many digits or levels"

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
+URGENT_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_urgent]
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -42,6 +44,18 @@ class ActionQuerySet(models.QuerySet["Action"]):
     def awaiting_approval(self) -> "ActionQuerySet":
         """Those that a second person must approve first."""
         return self.filter(state=State.AWAITING_APPROVAL)
+
+    def queued(self) -> "ActionQuerySet":
+        """Those that a worker may take, the oldest first."""
+        return self.filter(state=State.QUEUED).order_by("pk")
+
+    def urgent(self) -> "ActionQuerySet":
+        """Those that wait for nothing, with force first."""
+        return self.filter(kind__in=URGENT_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
+
+    def in_slots(self) -> "ActionQuerySet":
+        """Those whose commands count among the ones that a site runs at the same time."""
+        return self.filter(Q(slot_until=None) | Q(slot_until__gt=timezone.now()), state=State.RUNNING)
 
     def with_queued_at(self) -> "models.QuerySet[Any]":
         """Add `queued_at`: since when a worker may take it."""
@@ -97,11 +111,18 @@ class Action(models.Model):
     parameters = models.JSONField(default=dict)
     command = models.JSONField(default=list)
     may_overtake = models.BooleanField(default=False)
+    is_forced = models.BooleanField(
+        default=False, help_text="Whether it goes past one of its kind that waits."
+    )
     is_dry_run = models.BooleanField(
         default=False, help_text="Whether the command only tells what it would change."
     )
     step = models.PositiveSmallIntegerField(default=0)
     step_started_at = models.DateTimeField(null=True)
+    slot_until = models.DateTimeField(
+        null=True,
+        help_text="Until when it counts among the commands of its site while it runs; null: to its end.",
+    )
     cancel_requested_at = models.DateTimeField(
         null=True, help_text="When somebody asked to end a running command."
     )
@@ -131,9 +152,9 @@ class Action(models.Model):
                 condition=Q(state__in=ACTIVE_STATES, may_overtake=False),
                 name="experiments_one_active_action",
             ),
-            # Two stops at once, say: a double click makes one action.
+            # Two stops at once, say: a double click makes one action. A stop with force goes past one without.
             models.UniqueConstraint(
-                fields=["experiment", "kind"],
+                fields=["experiment", "kind", "is_forced"],
                 condition=Q(state__in=ACTIVE_STATES),
                 name="experiments_one_active_action_of_a_kind",
             ),
@@ -181,6 +202,11 @@ class Action(models.Model):
     def is_active(self) -> bool:
         """Whether it has not ended."""
         return self.state in ACTIVE_STATES
+
+    @property
+    def is_in_slot(self) -> bool:
+        """Whether its command counts among those that the site runs at the same time."""
+        return self.state == State.RUNNING and (self.slot_until is None or self.slot_until > timezone.now())
 
     @property
     def jobs(self) -> list[str]:

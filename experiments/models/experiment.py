@@ -75,11 +75,14 @@ class Experiment(models.Model):
     and accounts follow from it and from nothing else. None where no folder was seen yet, NO_OWNER where a link or a
     file is in its place; of an archived experiment the last owner stays. `owner` is what the host calls that uid, and
     `recorded_owner` the text in Autosubmit's database, which whoever may write that chooses.
+    `locked_by` says which process holds the lock of its runs without being one, blank for none.
     `problem` is blank unless a file could not be read; the last good mirror stays, is stale since `problem_since`, and
     nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
-    `experiments.disagreement`.
+    `experiments.disagreement`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
+    `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to be sent with, by the
+    configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
@@ -98,6 +101,8 @@ class Experiment(models.Model):
     total_jobs = models.PositiveIntegerField(default=0)
     is_running = models.BooleanField(default=False)
     evidence = models.CharField(max_length=300, blank=True)
+    ignores_interrupt = models.BooleanField(default=False, help_text="Whether its run ignores SIGINT.")
+    locked_by = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(null=True, help_text="When its files in the store last changed.")
     refreshed_at = models.DateTimeField(null=True, help_text="When its files were last read.")
     fingerprint = models.JSONField(default=list)
@@ -108,6 +113,10 @@ class Experiment(models.Model):
     recorded_at = models.DateTimeField(null=True)
     disagreement = models.TextField(blank=True)
     disagrees_since = models.DateTimeField(null=True)
+    are_edges_known = models.BooleanField(default=True)
+    edges_note = models.TextField(blank=True)
+    plans = models.JSONField(default=dict)
+    plans_source = models.CharField(max_length=60, blank=True)
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
     expid_since = models.DateTimeField(
         null=True, help_text="Since when the expid is its own, where another experiment had it before."

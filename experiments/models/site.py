@@ -4,12 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from autosubmit_portal.access import policy
+from experiments.autosubmit.trusted import why_untrusted
 from experiments.catalogue import CATALOGUE, ActionKind
 
 if TYPE_CHECKING:
@@ -21,6 +23,22 @@ class RunAs(models.TextChoices):
 
     SERVICE = "service", "The service account"
     ACTOR = "actor", "The Unix account of the person who asks"
+
+
+def require_trusted(text: str) -> None:
+    """Raise ValidationError for a path that others than root and the portal's account can write or replace."""
+    reason = why_untrusted(Path(text)) if text.startswith("/") else ""
+    if reason:
+        raise ValidationError(
+            f"{reason}: whoever writes there decides what is run as the portal's account. Let it belong to root or to "
+            "that account, writable for nobody else (chown, chmod go-w), or name another path."
+        )
+
+
+def require_trusted_home(text: str) -> None:
+    """Raise ValidationError as `require_trusted` does for a folder, and for the `.autosubmitrc` in it."""
+    require_trusted(text)
+    require_trusted(f"{text.rstrip('/')}/.autosubmitrc")
 
 
 class SiteQuerySet(models.QuerySet["Site"]):
@@ -46,26 +64,34 @@ class SiteQuerySet(models.QuerySet["Site"]):
 class Site(models.Model):
     """One Autosubmit installation.
 
+    What is in EXECUTION decides what is run, by which workers and as whom: only superusers change it in the console.
+
     `problem` is blank for a healthy site, otherwise it says what is broken and what to do; the mirror keeps it.
     `mirrored_at` is when the mirror was last at work there, `swept_at` since when it has looked at every experiment at
     least once. The lease says which process mirrors the site (`experiments.lease`).
     """
 
+    EXECUTION = ("autosubmit", "home", "configuration", "queue", "run_as")
+
     slug = models.SlugField(unique=True, help_text="Short name in addresses and audit entries.")
     name = models.CharField(max_length=100)
     autosubmit = models.CharField(
         max_length=500,
-        validators=[RegexValidator(r"^/", "An absolute path, such as /opt/autosubmit/bin/autosubmit.")],
+        validators=[
+            RegexValidator(r"^/", "An absolute path, such as /opt/autosubmit/bin/autosubmit."),
+            require_trusted,
+        ],
         help_text="Absolute path of the autosubmit program.",
     )
     home = models.CharField(
         max_length=500,
-        validators=[RegexValidator(r"^/", "An absolute path.")],
+        validators=[RegexValidator(r"^/", "An absolute path."), require_trusted_home],
         help_text="HOME of the commands: the folder that holds .autosubmitrc.",
     )
     configuration = models.CharField(
         max_length=500,
         blank=True,
+        validators=[RegexValidator(r"^/", "An absolute path."), require_trusted],
         help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
     )
     queue = models.SlugField(
@@ -80,6 +106,14 @@ class Site(models.Model):
         default=list,
         blank=True,
         help_text="Action kinds that nobody may request here.",
+    )
+    most_commands = models.PositiveSmallIntegerField(
+        "commands at a time",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many commands run here at the same time; blank: as many as the host of the workers has "
+        "processors. Runs count while they start. Stops wait for none.",
     )
     run_as = models.CharField(
         max_length=10,

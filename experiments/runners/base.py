@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.autosubmit.secrets import covered
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -56,6 +58,15 @@ class Runner(ABC):
     @abstractmethod
     def bound_output(self, directory: Path) -> None:
         """Drop the oldest output of a command that printed too much."""
+
+    def shown(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+        """Return the same as `output`, with secrets covered by as many `*`."""
+
+        def read(start: int, end: int) -> list[bytes]:
+            return [data] if (data := self.output(directory, start, end - start)[0]) else []
+
+        size = self.output(directory, 0, 0)[1]
+        return b"".join(covered(read, offset, offset + limit)), size
 
     def text(self, directory: Path, limit: int = 8_000_000) -> str:
         """Return the last `limit` bytes of the output as text."""

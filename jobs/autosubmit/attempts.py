@@ -16,7 +16,8 @@ RESET = frozenset({"WAITING", "READY", "PREPARED", "DELAYED"})
 ACTIVE = frozenset({"SUBMITTED", "QUEUING", "RUNNING"})
 """Statuses of jobs that were sent and have not ended."""
 
-_WITHOUT_ATTEMPT = RESET | {"HELD", "SUSPENDED"}
+NOT_SENT = RESET | {"HELD", "SUSPENDED"}
+"""Statuses of jobs of which no attempt is going on or has ended."""
 
 
 def attempt_of(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:
@@ -25,7 +26,7 @@ def attempt_of(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:
     An active job has no finish, and starts when it runs: a list that was saved before is not to be mixed with what
     came after it.
     """
-    if newest is None or record.status in _WITHOUT_ATTEMPT:
+    if newest is None or record.status in NOT_SENT:
         return None
     if record.status not in ACTIVE:
         return newest

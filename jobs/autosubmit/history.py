@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
 from jobs.autosubmit.postgres import Schema
-from jobs.autosubmit.values import LARGEST_ID, YEAR_9999, count, identifier, moment, number, text
+from jobs.autosubmit.values import LARGEST_ID, YEAR_9999, count, identifier, moment, number, text, word
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
@@ -215,16 +215,16 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
     return JobTimes(
         name=text(row.get("job_name")),
         run_id=count(row.get("run_id")) or None,
-        status=text(row.get("status")),
+        status=word(row.get("status")),
         submitted_at=_instant(row.get("submit")),
         started_at=_instant(row.get("start")),
         finished_at=_instant(row.get("finish")),
         platform=_platform(row.get("platform")),
-        qos=text(row.get("qos")),
-        wallclock=text(row.get("wallclock")),
+        qos=word(row.get("qos")),
+        wallclock=word(row.get("wallclock")),
         out_log=text(row.get("out")),
         err_log=text(row.get("err")),
-        workflow_commit=text(row.get("workflow_commit")),
+        workflow_commit=word(row.get("workflow_commit")),
         ncpus=count(row.get("ncpus")),
         remote_id=identifier(row.get("job_id")),
         fail_count=None if row.get("fail_count") is None else count(row["fail_count"]),
@@ -233,7 +233,7 @@ def _times(row: Mapping[str, Any]) -> JobTimes:
 
 def _platform(value: object) -> str:
     """Return the name of a platform; Autosubmit writes NA for none."""
-    name = text(value)
+    name = word(value)
     return "" if name == "NA" else name
 
 

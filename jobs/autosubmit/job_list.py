@@ -24,7 +24,7 @@ from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, e
 from jobs.autosubmit.decoding import decoder
 from jobs.autosubmit.forms import COLUMNS, require_mirrored
 from jobs.autosubmit.pickled import Refused
-from jobs.autosubmit.values import count, identifier, number, text
+from jobs.autosubmit.values import count, identifier, number, text, word
 
 # The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.
 STATUS_BY_NUMBER: dict[int, str] = {
@@ -118,25 +118,25 @@ def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
         raise UnreadableJobList(f"The job list {source} cannot be read: {error}.") from error
 
 
-def read_dependencies(source: Source) -> list[tuple[str, str]]:
-    """Return the edges between jobs as (parent, child); none if there is no such file or table.
+def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
+    """Return the edges between jobs as (parent, child); None if there is no such file or table, or nothing in it.
 
     A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
     database is broken, or locked for long.
     """
     names: dict[str, str] = {}  # each is said for every edge that it has
+    edges, has_rows = [], False
     try:
-        found = each_row(source, "experiment_structure", ("e_from", "e_to"))
-        pairs = ((text(row.get("e_from")), text(row.get("e_to"))) for row in found)
-        return [
-            (names.setdefault(parent, parent), names.setdefault(child, child))
-            for parent, child in pairs
-            if parent != child
-        ]
+        for row in each_row(source, "experiment_structure", ("e_from", "e_to")):
+            has_rows = True
+            parent, child = text(row.get("e_from")), text(row.get("e_to"))
+            if parent != child:
+                edges.append((names.setdefault(parent, parent), names.setdefault(child, child)))
     except FileNotFoundError:
-        return []
+        return None
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
+    return edges if has_rows else None
 
 
 def _is_database(path: Path) -> bool:
@@ -184,17 +184,17 @@ def _job_of_row(row: Mapping[str, object]) -> JobRecord:
     return JobRecord(
         name=_name(row.get("name")),
         status=_status(row.get("status")),
-        section=text(row.get("section")),
+        section=word(row.get("section")),
         date=_date(row.get("date")),
-        member=text(row.get("member")),
+        member=word(row.get("member")),
         chunk=_ordinal(row.get("chunk")),
         split=_ordinal(row.get("split")),
         splits=_ordinal(row.get("splits")),
         priority=number(row.get("priority")),
-        platform=text(row.get("platform_name")),
+        platform=word(row.get("platform_name")),
         remote_id=identifier(row.get("id")),
-        wallclock=text(row.get("wallclock")),
-        processors=text(row.get("processors")),
+        wallclock=word(row.get("wallclock")),
+        processors=word(row.get("processors")),
         out_log=text(row.get("local_logs_out")),
         err_log=text(row.get("local_logs_err")),
         out_log_remote=text(row.get("remote_logs_out")),

@@ -24,6 +24,7 @@ from typing import IO, Protocol
 
 from jobs.autosubmit.compressed import SUFFIXES, unpacked, unpacked_size
 from jobs.autosubmit.inside import LeadsOutside, files_inside, open_inside
+from jobs.autosubmit.secrets import covered
 from jobs.autosubmit.values import moment
 
 BLOCK_BYTES = 256 * 1024
@@ -107,8 +108,12 @@ class Log:
         return b"".join(self.blocks(offset, offset + limit))
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield the bytes from `start` up to `end`, or to where it ends now, in blocks of bounded size."""
-        return self._unpacked_blocks(start, end) if self._suffix else self._plain_blocks(start, end)
+        """Yield the bytes from `start` up to `end`, or to where it ends now, in blocks of bounded size.
+
+        Secrets are covered, with as many `*`.
+        """
+        read = self._unpacked_blocks if self._suffix else self._plain_blocks
+        return covered(read, start, min(end, self.size))
 
     def _plain_blocks(self, start: int, end: int) -> Iterator[bytes]:
         while start < end and (block := os.pread(self._file.fileno(), min(BLOCK_BYTES, end - start), start)):
@@ -177,7 +182,7 @@ class JobLogs:
     def files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
         scripts = _files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _kind_of)
-        logs = _files(self.folder, self._place, self._is_own, _kind_of)
+        logs = _files(self.folder, self._place, self._own(), _kind_of)
         return _newest_first(
             [*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})]
         )
@@ -187,7 +192,7 @@ class JobLogs:
 
         Raises NoSuchLog.
         """
-        if not self._is_own(name):
+        if not self._own()(name):
             raise NoSuchLog(f"{self.job} has no log {name!r}.")
         places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
         try:
@@ -215,10 +220,19 @@ class JobLogs:
         wanted = _output_of(recorded)
         return next((file.name for file in self.files() if wanted and wanted.may_be(file.name)), None)
 
-    def _is_own(self, name: str) -> bool:
-        plain, prefix = _plain(name), f"{self.job}."
-        is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
-        return (is_of_job or plain in map(_plain, self.named)) and name.isprintable()
+    def _own(self) -> Callable[[str], bool]:
+        """Return what answers whether a name is one of these logs; it is asked of each in the folder."""
+        prefix, named = f"{self.job}.", frozenset(map(_plain, self.named))
+        beginnings = (prefix, *named)
+
+        def is_own(name: str) -> bool:
+            if not name.startswith(beginnings) or not name.isprintable():
+                return False
+            plain = _plain(name)
+            is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
+            return is_of_job or plain in named
+
+        return is_own
 
 
 def _require_bare(name: str) -> None:

@@ -1,6 +1,7 @@
 """Single values out of a store, where anything may stand: made into text and numbers that every database takes."""
 
 from datetime import UTC, datetime
+from sys import intern
 
 LONGEST_TEXT = 1000
 LARGEST_NUMBER = 2**31 - 1
@@ -25,6 +26,11 @@ def text(value: object, longest: int = LONGEST_TEXT) -> str:
     if plain.isascii() and "\0" not in plain:
         return plain
     return plain.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
+
+
+def word(value: object) -> str:
+    """Return the same for a text that many jobs have, such as a section: one object for all of them."""
+    return intern(text(value))
 
 
 def number(value: object, largest: int = LARGEST_NUMBER) -> int:

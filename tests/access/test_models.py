@@ -35,7 +35,23 @@ def test_a_coverage_says_something() -> None:
         coverage.save()
 
 
-@pytest.mark.parametrize("name", ["", "an a", "-ana", "ana;id", "a" * 33, "ana\n"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "an a",
+        "-ana",
+        "ana;id",
+        "a" * 33,
+        "ana\n",
+        "#0",
+        "Ana",
+        "root",
+        "daemon",
+        "nobody",
+        "no-such-account",
+    ],
+)
 def test_a_unix_user_has_a_name_that_unix_takes(viewer: User, name: str) -> None:
     account = SiteAccount(user=viewer, site=factories.create_site(), unix_name=name)
     assert "unix_name" in problems(account)

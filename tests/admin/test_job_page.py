@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from autosubmit_portal.access.roles import Role
-from experiments.models import Site
+from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests import factories
 from tests.admin.pages import page_of, text_of
@@ -178,3 +178,16 @@ def test_the_page_of_a_job_in_a_wrapper_names_that(as_viewer: Client, job: Job) 
     assert "Wrapper" not in text_of(as_viewer.get(address))
     Job.objects.filter(pk=job.pk).update(wrapper="a000_ASThread_1")
     assert "a000_ASThread_1" in text_of(as_viewer.get(address))
+
+
+def test_the_page_of_a_job_says_that_its_dependencies_are_not_known(as_viewer: Client, job: Job) -> None:
+    Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "Which jobs wait for which is not known." in page
+    assert "It waits for no job." not in page
+
+
+def test_the_page_of_a_job_that_was_not_sent_says_what_is_planned(as_viewer: Client, job: Job) -> None:
+    Experiment.objects.update(plans={"SIM": {"platform": "MN5"}})
+    Job.objects.filter(pk=job.pk).update(status="WAITING", section="SIM", platform="")
+    assert 'MN5 <span class="quiet">planned</span>' in text_of(as_viewer.get(page_of("jobs_job", job.pk)))

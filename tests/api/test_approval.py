@@ -64,9 +64,9 @@ def test_what_does_not_wait_is_a_conflict(as_second: APIClient, experiment: Expe
 def test_a_dry_run_says_that_a_second_person_is_needed(
     as_operator: APIClient, experiment: Experiment
 ) -> None:
-    Site.objects.update(approval_kinds=["run"])
-    assert as_operator.post("/v4/experiments/a000?action=run&dry_run=true").json()["needs_approval"]
-    assert not as_operator.post("/v4/experiments/a000?action=restart&dry_run=true").json()["needs_approval"]
+    Site.objects.update(approval_kinds=["restart"])
+    assert as_operator.post("/v4/experiments/a000?action=restart&dry_run=true").json()["needs_approval"]
+    assert not as_operator.post("/v4/experiments/a000?action=run&dry_run=true").json()["needs_approval"]
 
 
 def test_what_waits_and_what_somebody_approved_is_found(as_second: APIClient, waiting: str) -> None:

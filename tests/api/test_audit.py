@@ -109,6 +109,16 @@ def test_an_entry_is_shown_whole(as_manager: APIClient, entries: list[AuditEntry
     )
 
 
+@pytest.mark.parametrize("place", ["", "/{}", "?format=jsonl", "?format=csv"])
+def test_a_secret_that_was_recorded_is_hidden(as_manager: APIClient, place: str) -> None:
+    text = "git clone https://ana:hunter2@x.example"
+    entry = AuditEntry.objects.create(event="x.y", door="api", at=EARLY, details={"p": text}, message=text)
+    answer = as_manager.get(f"/v4/audit{place.format(entry.pk)}")
+    shown = b"".join(answer) if answer.streaming else answer.content
+    assert b"ana:********@x.example" in shown
+    assert b"hunter2" not in shown
+
+
 def test_entries_after_one_and_of_a_time_in_words_are_found(
     as_manager: APIClient, entries: list[AuditEntry]
 ) -> None:

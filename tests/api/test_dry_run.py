@@ -1,11 +1,14 @@
 """What an action would do, and changing jobs while their experiment runs."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
+from experiments.actions import workflows
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
@@ -192,3 +195,52 @@ def test_live_and_dry_run_are_described() -> None:
     parameters = {parameter["name"]: parameter for parameter in described["parameters"]}
     assert "experiments.request_set_status_live" in parameters["live"]["description"]
     assert parameters["dry_run"]["schema"]["oneOf"][1]["enum"] == ["autosubmit"]
+
+
+@pytest.fixture
+def many(site: Site) -> Experiment:
+    """An experiment with 250 jobs that wait, one for the other."""
+    experiment = factories.create_experiment(site, expid="a000", total_jobs=250)
+    jobs = [
+        factories.create_job(experiment, f"a000_20000101_fc0_{number:03d}_SIM", section="SIM")
+        for number in range(250)
+    ]
+    for parent, child in pairwise(jobs):
+        factories.create_dependency(parent, child)
+    return experiment
+
+
+def test_a_dry_run_tells_how_many_jobs_and_names_the_first(as_operator: APIClient, many: Experiment) -> None:
+    answer = as_operator.patch(
+        f"{JOBS}?dry_run=true", {"status": "SUSPENDED", "filter_section": ["SIM"]}, format="json"
+    ).json()
+    assert (answer["changes_total"], len(answer["changes"])) == (250, 100)
+    assert answer["command"][0][-1].endswith("characters more")
+
+
+def test_a_dry_run_names_all_jobs_where_all_are_asked_for(as_operator: APIClient, many: Experiment) -> None:
+    address = f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=SUSPENDED"
+    some, whole = (as_operator.patch(f"{address}{more}").json() for more in ("", "&all_changes=true"))
+    assert (some["children_total"], len(some["children"]), len(whole["children"])) == (249, 100, 249)
+
+
+def test_a_large_workflow_is_read_once_for_who_only_looks(
+    as_operator: APIClient, many: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflows, "LEAST_KEPT_JOBS", 250)
+    Experiment.objects.update(refreshed_at=timezone.now())
+    totals = []
+    for _ in range(2):
+        totals.append(
+            as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()[
+                "changes_total"
+            ]
+        )
+        Job.objects.filter(name="a000_20000101_fc0_000_SIM").update(status="READY")
+    Experiment.objects.update(refreshed_at=timezone.now())
+    totals.append(
+        as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()[
+            "changes_total"
+        ]
+    )
+    assert totals == [1, 1, 0]

@@ -110,7 +110,7 @@ def test_a_page_shows_a_problem_too(as_viewer: APIClient, site: Site) -> None:
 LOG = "a000_POST.1.out"
 VALUES = {
     "name:expid": "a000",
-    "name:job": "a000_POST",
+    "job:job": "a000_POST",
     "name:log": LOG,
     "name:slug": "local",
     "name:token_id": "x",

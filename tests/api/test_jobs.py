@@ -97,6 +97,15 @@ def test_what_is_no_time_is_refused(as_viewer: APIClient, experiment: Experiment
     assert as_viewer.get(JOBS, {"submit_after": time}).status_code == 400
 
 
+@pytest.mark.parametrize("number", ["1_0", "１", "1.0", "1e0", "0x1", "true"])
+@pytest.mark.parametrize("name", ["page", "page_size", "fail_count_min", "chunk"])
+def test_what_is_no_number_in_plain_digits_is_refused(
+    as_viewer: APIClient, experiment: Experiment, name: str, number: str
+) -> None:
+    answer = as_viewer.get(JOBS, {name: number})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+
+
 SLASH = "a000_UP/LOAD.x+1"
 
 
@@ -273,3 +282,40 @@ def test_all_jobs_are_written_as_those_of_a_page(as_viewer: APIClient, experimen
 def test_all_jobs_are_shown_as_a_page_for_browsers(as_viewer: APIClient, experiment: Experiment) -> None:
     answer = as_viewer.get(JOBS, HTTP_ACCEPT="text/html")
     assert (answer.status_code, "a000_POST" in answer.content.decode()) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["parents", "children"])
+def test_relatives_that_the_store_does_not_tell_are_null_with_the_reason(
+    as_viewer: APIClient, job: Job, name: str
+) -> None:
+    Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
+    answer = as_viewer.get(f"{JOBS}/{SIM}/{name}").json()
+    assert answer == {name: None, "note": "Which jobs wait for which is not known."}
+
+
+PLANS = {"SIM": {"platform": "MN5", "processors": "768", "wallclock": "01:30", "qos": "gp_debug"}}
+
+
+def test_a_job_that_was_not_sent_shows_what_is_planned(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING", wallclock="02:00")
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["platform"], shown["processors"], shown["wallclock"]) == ("MN5", 768, "02:00")
+    assert shown["planned"] == ["platform", "processors", "wallclock", "qos"]
+
+
+def test_nothing_is_planned_of_a_job_that_has_ended(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    shown = as_viewer.get(f"{JOBS}/{SIM}").json()
+    assert (shown["status"], shown["qos"], shown["planned"]) == ("FAILED", None, [])
+
+
+def test_a_list_shows_what_is_planned_if_it_is_asked_for(as_viewer: APIClient, job: Job) -> None:
+    Experiment.objects.update(plans=PLANS)
+    Job.objects.filter(pk=job.pk).update(status="WAITING")
+    for size in ("", "&page_size=10"):
+        listed = as_viewer.get(f"{JOBS}?section=SIM&fields=qos,planned{size}").json()["jobs"]
+        assert listed == [{"qos": "gp_debug", "planned": ["platform", "processors", "wallclock", "qos"]}]
+        assert as_viewer.get(f"{JOBS}?section=SIM&fields=platform{size}").json()["jobs"] == [
+            {"platform": "MN5"}
+        ]

@@ -43,6 +43,13 @@ def test_an_earlier_step_may_be_chosen(as_viewer: APIClient, action: Action) -> 
     assert text(as_viewer, action, step=0) == "Recovered\n"
 
 
+def test_secrets_in_it_are_covered_also_in_a_part_of_it(as_viewer: APIClient, action: Action) -> None:
+    (action.run_directory(1) / "output").write_text("fatal: https://ana:hunter2@x.example/ not found\n")
+    assert text(as_viewer, action) == "fatal: https://ana:*******@x.example/ not found\n"
+    assert text(as_viewer, action, offset=21, limit=4) == "****"
+    assert part(as_viewer, action, offset=21)["text"] == "*****@x.example/ not found\n"
+
+
 def test_a_part_of_the_text_may_be_chosen(as_viewer: APIClient, action: Action) -> None:
     assert text(as_viewer, action, offset=12, limit=4) == "\nRun"
     assert text(as_viewer, action, offset=-11) == "successful\n"

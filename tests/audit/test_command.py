@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
-from autosubmit_portal.audit import trail
+from autosubmit_portal.audit import trail, triggers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.audit.seal import manifest_of
+from experiments.models import State
+from tests import factories
 
 Tamper = Callable[..., None]
 
@@ -66,9 +69,39 @@ def test_verify_misses_the_end_that_an_earlier_one_has_told(
     assert f"Entry {ids[-1]} is missing" in broken(capsys, "--head", head)
 
 
-def test_verify_of_an_empty_trail_says_so(tamper: Tamper) -> None:
+def test_verify_says_of_a_trail_that_was_emptied_what_is_missing(
+    ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
+) -> None:
     tamper("DELETE FROM {}")
-    assert audit("verify") == "The trail is empty.\n"
+    assert f"Entries 1 to {ids[-1]} are missing" in broken(capsys)
+
+
+@pytest.mark.skipif(
+    "connection.vendor != 'sqlite'", reason="PostgreSQL loses numbers of transactions that fail"
+)
+def test_verify_misses_the_end_by_its_numbers(
+    ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tamper("DELETE FROM {} WHERE id = %s", ids[-1])
+    assert f"Entry {ids[-1]} is missing" in broken(capsys)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED])
+def test_verify_names_actions_whose_entries_are_missing(
+    state: State, ids: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    action = factories.create_action(factories.create_experiment(), state=state, id=1000)
+    if state is not State.QUEUED:
+        trail.record("action.requested", origin=Origin(door=Door.API), action_id=action.pk)
+    assert f"Entries of actions are missing: {action.pk}." in broken(capsys)
+
+
+def test_verify_names_what_no_longer_refuses_changes(
+    ids: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(triggers.REMOVE[connection.vendor][0])
+    assert "The trigger audit_" in broken(capsys)
 
 
 @pytest.mark.parametrize("head", ["5", "x:y", "5:"])

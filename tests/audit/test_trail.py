@@ -47,6 +47,34 @@ def test_the_database_refuses_changes_through_sql(sql: str, entry: AuditEntry) -
         connection.cursor().execute(sql)
 
 
+COLUMNS = ", ".join(field.attname for field in AuditEntry._meta.concrete_fields)
+COPY = f"SELECT {COLUMNS.replace('message', chr(39) + 'x' + chr(39))} FROM audit_auditentry"
+REWRITES = {
+    "sqlite": [
+        f"INSERT OR REPLACE INTO audit_auditentry ({COLUMNS}) {COPY}",
+        f"REPLACE INTO audit_auditentry ({COLUMNS}) {COPY}",
+        f"INSERT OR IGNORE INTO audit_auditentry ({COLUMNS}) {COPY}",
+        f"INSERT INTO audit_auditentry ({COLUMNS}) {COPY} WHERE true ON CONFLICT (id) DO UPDATE SET message = 'x'",
+        f"INSERT INTO audit_auditentry ({COLUMNS}) {COPY.replace('SELECT id', 'SELECT id - 1')} ORDER BY id LIMIT 1",
+        "UPDATE OR REPLACE audit_auditentry SET message = 'x'",
+        "UPDATE OR IGNORE audit_auditentry SET message = 'x'",
+    ],
+    "postgresql": [
+        f"INSERT INTO audit_auditentry ({COLUMNS}) {COPY} ON CONFLICT (id) DO UPDATE SET message = 'x'",
+        f"MERGE INTO audit_auditentry old USING ({COPY}) new ON old.id = new.id "
+        "WHEN MATCHED THEN UPDATE SET message = 'x'",
+        "TRUNCATE audit_auditentry",
+    ],
+}
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_the_database_refuses_entries_in_the_place_of_others(number: int, entry: AuditEntry) -> None:
+    for sql in REWRITES[connection.vendor][number : number + 1]:
+        with pytest.raises(DatabaseError, match="audit entries"), transaction.atomic():
+            connection.cursor().execute(sql)
+
+
 def test_text_that_no_database_takes_is_recorded_all_the_same() -> None:
     origin = Origin(door=Door.API, actor_name="mallory")
     entry = trail.record("test.refused", origin=origin, details={"jobs": ["nul\0", "\ud800"]}, message="\0")

@@ -1,6 +1,5 @@
 """What the mirror costs and how fresh it is."""
 
-import fcntl
 import json
 import os
 import random
@@ -20,6 +19,7 @@ from experiments.autosubmit.store import Store, locate
 from tests.bench.fleet import Member
 from tests.bench.load import Connection, Server, percentile
 from tests.bench.memory import held
+from tests.lock_holders import running
 from tests.waiting import wait_for
 
 # Autosubmit's numbers of two statuses that a job which waits takes by turns.
@@ -94,7 +94,7 @@ def change(member: Member, python: Path, repeats: int) -> Change:
     """Change one job of the biggest experiment while a run of it holds its lock, and wait until the API says so."""
     store, expid, portal = locate(member.store.home), member.store.big, member.portal
     job = _waiting_job(member)
-    with _running(store, expid), _variants(store, expid, job, python) as variants:
+    with running(store.lock_file(expid)), _variants(store, expid, job, python) as variants:
         portal.start("mirror")
         wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["is_running"])
         seconds = []
@@ -122,16 +122,6 @@ def _waiting_job(member: Member) -> str:
     waiting = [job["name"] for job in body["jobs"] if job["status"] == "WAITING"]
     name: str = waiting[len(waiting) // 2]
     return name
-
-
-@contextmanager
-def _running(store: Store, expid: str) -> Iterator[None]:
-    """Hold the lock of an experiment as its run does."""
-    file = store.lock_file(expid)
-    file.touch()
-    with file.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
 
 
 @contextmanager

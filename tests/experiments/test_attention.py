@@ -1,6 +1,5 @@
 """Which experiments a pass looks at, how often, and how little it looks at where nothing has changed."""
 
-import fcntl
 import os
 import pickle
 import time
@@ -19,6 +18,7 @@ from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories
 from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests.lock_holders import running
 
 pytestmark = pytest.mark.django_db
 EXPIDS = [f"a{number:03d}" for number in range(20)]
@@ -86,8 +86,7 @@ def test_every_quiet_experiment_has_its_turn(mirror: SiteMirror, store: Store, s
 def test_a_running_experiment_is_looked_at_in_every_pass(
     mirror: SiteMirror, store: Store, stats: Counter[str]
 ) -> None:
-    with open(store.lock_file("a007"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a007")):
         for _ in EXPIDS:
             mirror.look()
         stats.clear()
@@ -214,8 +213,7 @@ def test_a_run_shows_though_the_job_list_cannot_be_read(site: Site, store: Store
     Path(store.lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         mirror.look()
         assert Experiment.objects.get(expid="a000").is_running
     mirror.look()

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.secrets import MASK, masked
 from experiments.configurations import Difference, ShownConfiguration, differences
+from jobs.autosubmit.secrets import MASK, masked
 
 
 def shown(values: dict[str, Any]) -> ShownConfiguration:

@@ -1,7 +1,8 @@
 """What is said where Autosubmit's status table, the process and the job list contradict each other."""
 
-import fcntl
+import os
 import platform
+import pwd
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from autosubmit_portal.audit.models import AuditEntry
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import Store
 from experiments.disagreement import Doubts
@@ -27,6 +29,7 @@ from tests.experiments.small_stores import (
     make_store,
     write_pickle,
 )
+from tests.lock_holders import lock_held, running
 from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +42,7 @@ HISTORY = (
     "CREATE TABLE IF NOT EXISTS job_data (id INTEGER, job_name TEXT);"
 )
 STARTED_AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
-HOST = platform.node()
+HOST, WHO = platform.node(), pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.fixture
@@ -163,17 +166,34 @@ def test_a_start_of_an_old_version_without_a_zone_is_not_compared(site: Site, st
 
 def test_a_process_without_the_database_saying_so_is_told(site: Site, store: Store) -> None:
     record(store, "NOT RUNNING")
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         assert look(site).disagreement.startswith("Autosubmit's database says NOT RUNNING, but process ")
 
 
 def test_a_process_that_everybody_agrees_about_is_no_contradiction(site: Site, store: Store) -> None:
     record(store, "RUNNING")
     write_pickle(store, "a000", RUNNING)
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         assert look(site).disagreement == ""
+
+
+def test_a_lock_of_somebody_else_is_told_while_it_is_held(site: Site, store: Store) -> None:
+    with lock_held(store.lock_file("a000"), "/etc/hostname", program="reader") as pid:
+        experiment = look(site)
+        assert (experiment.is_running, experiment.locked_by) == (False, f"process {pid} of {WHO} on {HOST}")
+        assert "Autosubmit refuses to start it until that process ends" in experiment.disagreement
+    assert (look(site).disagreement, look(site).locked_by) == ("", "")
+
+
+def test_a_lock_of_somebody_else_is_no_run_in_the_trail(site: Site, store: Store) -> None:
+    watcher = SiteMirror(site.pk)
+    watcher.look()
+    with lock_held(store.lock_file("a000"), program="reader"):
+        watcher.look()
+        assert Experiment.objects.get().locked_by
+    watcher.look()
+    assert Experiment.objects.get().locked_by == ""
+    assert not AuditEntry.objects.filter(door="mirror").exists()
 
 
 def test_an_archived_experiment_contradicts_nothing(site: Site, store: Store) -> None:

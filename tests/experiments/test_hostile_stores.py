@@ -13,11 +13,12 @@ from random import Random
 import pytest
 
 from experiments.autosubmit.store import Store
+from experiments.disagreement import disagreement
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories, fuzz, stores
 from tests.experiments.autosubmit.conftest import shared_store
-from tests.experiments.small_stores import CONFIGURATION, create_site, make_store
+from tests.experiments.small_stores import CONFIGURATION, create_site, make_store, write_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -295,6 +296,24 @@ def test_an_experiment_without_a_job_list_has_no_jobs_and_no_problem(site: Site,
     look_and_finish_the_good(site, store)
     experiment = Experiment.objects.get(expid="h000")
     assert (experiment.problem, experiment.total_jobs) == ("", 0)
+
+
+def test_edges_of_jobs_that_are_not_in_the_list_are_told(site: Site, store: Store) -> None:
+    script = stores.STRUCTURE + "INSERT INTO experiment_structure VALUES ('old_INI', 'old_SIM');"
+    stores.make_database(store.root / "s/structure_g000.db", script)
+    look_and_finish_the_good(site, store)
+    experiment = Experiment.objects.get(expid="g000")
+    assert "1 dependency names jobs that are not in the job list" in disagreement(experiment, None)
+    assert "old_INI, old_SIM" in experiment.edges_note
+
+
+def test_several_jobs_without_edges_in_the_store_are_not_known_to_be_free(site: Site, store: Store) -> None:
+    write_jobs(store, "g000", {"g000_INI": 0, "g000_SIM": 0})
+    SiteMirror(site.pk).look()
+    experiment = Experiment.objects.get(expid="g000")
+    assert not experiment.are_edges_known
+    assert "is not known" in experiment.edges_note
+    assert experiment.disagreement == ""
 
 
 def test_an_empty_pickle_is_told_and_the_jobs_stay(site: Site, store: Store) -> None:

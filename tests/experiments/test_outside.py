@@ -1,6 +1,5 @@
 """What somebody does outside of the portal stands in the trail, once, and nothing else does."""
 
-import fcntl
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from experiments import mirror
 from experiments.autosubmit.store import Store
 from experiments.models import Experiment, Site, State
 from experiments.site_mirror import SiteMirror
+from jobs.autosubmit.secrets import MASK
 from tests import factories, stores
 from tests.conftest import MakeExperiment
 from tests.experiments.small_stores import (
@@ -26,6 +26,7 @@ from tests.experiments.small_stores import (
     write_jobs,
     write_pickle,
 )
+from tests.lock_holders import running
 from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
@@ -123,8 +124,7 @@ def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(
 
 
 def test_what_a_run_changes_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
-    with open(store.lock_file("a000"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with running(store.lock_file("a000")):
         watcher.look()
         write_pickle(store, "a000", RUNNING)
         watcher.look()
@@ -206,6 +206,28 @@ def test_a_changed_description_is_told_with_both_texts(watcher: SiteMirror, stor
     (entry,) = entries()
     assert entry.event == "experiment.description_changed_outside"
     assert entry.details == {"changes": {"description": [old, "new"]}}
+
+
+def test_a_password_in_an_address_of_the_store_is_mirrored_nowhere(watcher: SiteMirror, store: Store) -> None:
+    address = "https://ana:hunter2@x.example/r.git"
+    stores.make_database(
+        store.database,
+        f"INSERT INTO details (exp_id, model) SELECT id, '{address}' FROM experiment;"
+        f"UPDATE experiment SET description = 'of {address}';",
+    )
+    watcher.look()
+    seen = experiment()
+    assert (seen.model, seen.description) == (address.replace("hunter2", MASK), f"of {seen.model}")
+    assert not [entry for entry in entries() if "hunter2" in f"{entry.details}{entry.message}"]
+
+
+def test_a_text_that_an_older_portal_mirrored_whole_has_not_changed(
+    watcher: SiteMirror, store: Store
+) -> None:
+    stores.make_database(store.database, "UPDATE experiment SET description = 'TOKEN=hunter2';")
+    Experiment.objects.update(description="TOKEN=hunter2")
+    watcher.look()
+    assert (experiment().description, entries()) == (f"TOKEN={MASK}", [])
 
 
 def test_an_archived_experiment_is_told_and_so_is_its_return(watcher: SiteMirror, store: Store) -> None:

@@ -1,6 +1,5 @@
 """A mirror that makes only new rows anew has the same rows as one that begins with an empty database."""
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from tests.experiments.small_stores import (
     make_store,
     write_jobs,
 )
+from tests.lock_holders import running
 
 pytestmark = pytest.mark.django_db
 EXPID = "a000"
@@ -59,19 +59,11 @@ def site(store: Store) -> Site:
 def mirror(site: Site, store: Store) -> Iterator[SiteMirror]:
     """Its mirror, which has seen a run of the experiment begin and its list change, so that it has cached it."""
     made = SiteMirror(site.pk)
-    with running(store):
+    with running(store.lock_file(EXPID)):
         for status in (READY, WAITING):
             write_jobs(store, EXPID, {f"{EXPID}_{number}": status for number in range(20)})
             made.look()
         yield made
-
-
-@contextmanager
-def running(store: Store) -> Iterator[None]:
-    """Hold the lock of the experiment."""
-    with open(store.lock_file(EXPID), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager
@@ -87,7 +79,7 @@ def everything() -> list[Any]:
     jobs = Job.objects.order_by("name").values_list("name", *MIRRORED_FIELDS)
     edges = JobDependency.objects.values_list("parent__name", "child__name")
     runs = Run.objects.order_by("run_id").values_list("run_id", "started_at", "finished_at", "total")
-    counts = Experiment.objects.values_list("status_counts", "total_jobs", "problem").get()
+    counts = Experiment.objects.values_list("status_counts", "total_jobs", "problem", "edges_note").get()
     return [list(jobs), sorted(edges), list(runs), counts]
 
 
@@ -168,7 +160,7 @@ def test_a_job_list_of_4_2_is_made_anew_where_it_has_changed(store: Store, site:
     path.parent.mkdir(parents=True)
     Path(store.lone_files(EXPID)[0]).unlink()
     stores.make_database(path, stores.TABLES_4_2 + stores.ROWS_4_2)
-    with running(store):
+    with running(store.lock_file(EXPID)):
         for status in ("RUNNING", "FAILED", "COMPLETED"):
             with closing(sqlite3.connect(path)) as database, database:
                 database.execute("UPDATE jobs SET status = ? WHERE chunk = 1", [status])

@@ -11,6 +11,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 PICKLES = sorted(FOLDER.glob("*.pkl"))
+YAML_PICKLES = sorted((FOLDER / "yaml").glob("*.pkl"))
+"""Lists of one job with values of all kinds that a version of ruamel.yaml makes: see tests/yaml_values.py."""
+
 POSTGRES = FOLDER / "postgres-4.1.17.1.sql"
 
 TABLES_4_2 = """

@@ -9,6 +9,7 @@ from autosubmit_portal.api.fields import InstantField
 from autosubmit_portal.api.shapes.common import Listing, Problem
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, State
+from jobs.autosubmit.secrets import masked
 
 
 class ActionItem(serializers.Serializer[Action]):
@@ -51,7 +52,7 @@ class ActionItem(serializers.Serializer[Action]):
     started_at = InstantField(allow_null=True)
     ended_at = InstantField(allow_null=True)
     exit_status = serializers.IntegerField(allow_null=True)
-    message = serializers.CharField(help_text="What came of it, in one sentence.")
+    message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The jobs that the command changed, each as [name, new status].",
@@ -68,7 +69,11 @@ class ActionItem(serializers.Serializer[Action]):
         return f"/v4/actions/{action.pk}/output"
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
-        """Write the action; without `jobs` where none were named."""
+        """Write the action without its secrets; without `jobs` where none were named."""
+        return _masked(self.whole(instance))
+
+    def whole(self, instance: Action) -> dict[str, Any]:
+        """Write the action as it is kept."""
         written: dict[str, Any] = super().to_representation(instance)
         if not written["jobs"]:
             del written["jobs"]
@@ -99,7 +104,12 @@ class ActionBrief(ActionItem):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action with what is long cut."""
-        return brief(super().to_representation(instance))
+        return _masked(brief(self.whole(instance)))
+
+
+def _masked(written: dict[str, Any]) -> dict[str, Any]:
+    names = ("parameters", "command", "reason", "message")
+    return written | masked({name: written[name] for name in names})[0]
 
 
 class ActionList(Listing):
@@ -132,7 +142,8 @@ class DryRun(serializers.Serializer[Any]):
     expid = serializers.CharField()
     command = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
-        help_text="The argument list of each step.",
+        help_text="The argument list of each step. Of a word of more than 4,000 characters, such as a list of names, "
+        "it is the beginning, unless `all_changes` is asked for.",
     )
     unix_name = serializers.CharField(
         help_text="The Unix account that the command runs as; blank for the service account."
@@ -148,9 +159,14 @@ class DryRun(serializers.Serializer[Any]):
         many=True,
         allow_null=True,
         help_text="The jobs that would change, worked out from the mirror; null for kinds other than set status and "
-        "restart. What its run does after a restart is not foretold.",
+        "restart. What its run does after a restart is not foretold. The first 100, unless `all_changes` is asked for.",
     )
-    children = FollowingJob(many=True, help_text="The jobs that would follow, the nearest first.")
+    changes_total = serializers.IntegerField(allow_null=True, help_text="How many jobs would change.")
+    children = FollowingJob(
+        many=True,
+        help_text="The jobs that would follow, the nearest first: 100 of them, unless `all_changes` is asked for.",
+    )
+    children_total = serializers.IntegerField(help_text="How many jobs would follow.")
     warnings = serializers.ListField(
         child=serializers.CharField(),
         help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter that "

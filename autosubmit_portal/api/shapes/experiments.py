@@ -81,6 +81,10 @@ class ExperimentDetail(ExperimentItem):
     owner_note = serializers.CharField(
         help_text="What to know of the owner: that the folder is not of the `user`, say; blank if all is well."
     )
+    are_edges_known = serializers.BooleanField(help_text="Whether the store tells which jobs wait for which.")
+    edges_note = serializers.CharField(
+        help_text="What is not known of the dependencies between its jobs; blank if all is well."
+    )
     recorded_status = TextOrNullField(
         help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."
     )
@@ -135,6 +139,10 @@ class SiteItem(serializers.Serializer[Site]):
         help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
     )
     is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    most_commands = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many commands run there at the same time; null: as many as its workers have processors.",
+    )
     run_as = serializers.ChoiceField(
         choices=RunAs.values,
         help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",

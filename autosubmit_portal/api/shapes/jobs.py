@@ -34,6 +34,12 @@ class JobItem(serializers.Serializer[Any]):
     qos = TextOrNullField(required=False)
     processors = TextOrNullField(required=False)
     wallclock = TextOrNullField(required=False)
+    planned = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
+        "was not sent yet. Filters and orders do not know them.",
+    )
     submit = InstantField(required=False, allow_null=True)
     start = InstantField(required=False, allow_null=True)
     finish = InstantField(required=False, allow_null=True)
@@ -81,6 +87,11 @@ class JobDetail(serializers.Serializer[Any]):
     start = InstantField(allow_null=True)
     finish = InstantField(allow_null=True)
     wallclock = TextOrNullField(help_text="The limit asked for, as hh:mm.")
+    planned = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
+        "was not sent yet.",
+    )
     last_wrapper = TextOrNullField(help_text="The wrapper that it was last submitted in.")
     site = serializers.CharField()
     expid = serializers.CharField()
@@ -95,16 +106,24 @@ class Relative(serializers.Serializer[Any]):
     status = serializers.CharField(required=False, help_text="With include_status=true.")
 
 
-class Parents(serializers.Serializer[Any]):
-    """The jobs that a job waits for."""
+class Relatives(serializers.Serializer[Any]):
+    """What parents and children have in common."""
 
-    parents = Relative(many=True)
+    note = serializers.CharField(
+        required=False, help_text="What is not known of the dependencies in this experiment, if anything."
+    )
 
 
-class Children(serializers.Serializer[Any]):
-    """The jobs that wait for a job."""
+class Parents(Relatives):
+    """The jobs that a job waits for; null where the store does not tell."""
 
-    children = Relative(many=True)
+    parents = Relative(many=True, allow_null=True)
+
+
+class Children(Relatives):
+    """The jobs that wait for a job; null where the store does not tell."""
+
+    children = Relative(many=True, allow_null=True)
 
 
 class EtaItem(serializers.Serializer[Any]):

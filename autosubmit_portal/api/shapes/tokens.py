@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.api.fields import InstantField, choice
+from autosubmit_portal.api.fields import InstantField, WholeNumberField, choice
 from autosubmit_portal.api.shapes.common import Listing
 from experiments.catalogue import CATALOGUE
 
@@ -53,7 +53,7 @@ class TokenBody(serializers.Serializer[Any]):
     """What a new token is for."""
 
     name = serializers.CharField(max_length=100, help_text="What uses it: a script, a host, a person.")
-    days = serializers.IntegerField(
+    days = WholeNumberField(
         required=False,
         min_value=1,
         max_value=settings.TOKEN_DAYS,

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,12 @@ from rest_framework.exceptions import ValidationError
 from autosubmit_portal.api.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.api.errors import by_field
 from autosubmit_portal.api.queries import AuditQuery
+from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import current_origin
 from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, read_seal, seal_before, seals
-from autosubmit_portal.audit.verify import Examination, entries
+from autosubmit_portal.audit.verify import Examination, entries, missing_at_the_end
+from experiments.entries import actions_without_entries
 
 FILTERS = {
     name: str(field.help_text)
@@ -26,6 +29,7 @@ FILTERS = {
     if name not in ("cursor", "page_size")
 }
 SHOWN_FAULTS = 20
+SHOWN_ACTIONS = 10
 
 
 class Command(BaseCommand):
@@ -81,14 +85,13 @@ class Command(BaseCommand):
             heads={seal.last_id: seal.last_digest for seal in known} | dict(options["head"]),
         )
         faults = seen.faults(entries())
-        shown = list(islice(faults, SHOWN_FAULTS))
+        shown = [str(fault) for fault in islice(faults, SHOWN_FAULTS)]
         more = sum(1 for _ in faults)
-        for fault in shown:
-            self.stdout.write(self.style.ERROR(str(fault)))
-        if more:
-            self.stdout.write(self.style.ERROR(f"… and {more:,} more."))
+        told = [*shown, *([f"… and {more:,} more."] if more else []), *_beside(seen)]
+        for text in told:
+            self.stdout.write(self.style.ERROR(text))
         self.stdout.write(_summary(seen, known))
-        if shown:
+        if told:
             sys.exit(1)
 
     def _export(self, options: dict[str, Any]) -> None:
@@ -114,6 +117,21 @@ class Command(BaseCommand):
             f"Entries {sealed.first_id} to {sealed.last_id} ({sealed.entries:,}) are sealed in "
             f"{options['folder'] / sealed.file}."
         )
+
+
+def _beside(seen: Examination) -> Iterator[str]:
+    """Yield what is wrong as others than the entries themselves know: numbers, actions and triggers."""
+    cut = missing_at_the_end(seen.last_id)
+    if cut:
+        yield cut
+    actions = actions_without_entries()
+    named = [str(number) for number in actions.values_list("pk", flat=True)[:SHOWN_ACTIONS]]
+    if named:
+        count = actions.count()
+        more = f" and {count - len(named):,} more" if count > len(named) else ""
+        yield f"Entries of actions are missing: {', '.join(named)}{more}."
+    for name in triggers.missing():
+        yield f"The trigger {name} is missing, switched off or another one. {triggers.REMEDY}"
 
 
 def _summary(seen: Examination, known: list[Seal]) -> str:

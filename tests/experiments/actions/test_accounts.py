@@ -199,7 +199,7 @@ def test_a_folder_that_was_given_away_meanwhile_is_not_acted_on_as_who_had_it(
     assert "It was to run as owner, which has changed" in action.message
 
 
-@pytest.mark.parametrize("name", ["#0", "root", "toor", "no-such-account", "Ana"])
+@pytest.mark.parametrize("name", ["#0", "root", "toor", "daemon", "no-such-account", "Ana"])
 def test_an_account_that_is_none_is_refused_with_the_remedy(
     name: str, operator: User, ready: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The one door: what it queues, what it refuses, and that it answers for both."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,6 +166,7 @@ def test_jobs_are_chosen_in_one_way_only(operator: User, ready: Experiment) -> N
     [
         {"git_repo": "https://example.org/x.git;touch f"},
         {"git_repo": "ext::sh -c touch%20f"},
+        {"git_repo": "https://ana@example.org/x.git"},
         {"git_branch": "x; touch f"},
         {"git_branch": "../up"},
         {"git_as_conf": "/etc"},
@@ -185,6 +187,36 @@ def test_what_autosubmit_would_hand_to_a_shell_is_refused(
     )
     with pytest.raises(InvalidParameters, match=next(iter(parameters))):
         request_action(request)
+
+
+SECRET = "https://ana:hunter2@example.org/x.git"
+
+
+@pytest.mark.parametrize("name", ["git_repo", "description"])
+def test_a_password_in_an_address_is_refused_and_not_recorded(
+    name: str, manager: User, ready: Experiment
+) -> None:
+    parameters = {"description": "x", "minimal_configuration": True, name: SECRET}
+    creation = replace(asked(manager, "create", ready, **parameters), experiment=None)
+    with pytest.raises(InvalidParameters, match=f"{name}.*password"):
+        request_action(creation)
+    entry = AuditEntry.objects.get(event="action.refused")
+    assert "hunter2" not in f"{entry.details}{entry.message}"
+    assert entry.details["parameters"][name] == "https://ana:********@example.org/x.git"
+
+
+def test_a_password_in_a_reason_is_refused(operator: User, ready: Experiment) -> None:
+    with pytest.raises(InvalidParameters, match="reason"):
+        request_action(replace(asked(operator, "run", ready), reason=f"see {SECRET}"))
+
+
+def test_what_looks_like_a_secret_arrives_as_typed_and_is_hidden_in_the_trail(
+    operator: User, ready: Experiment
+) -> None:
+    action = request_action(asked(operator, "update_description", ready, description="with TOKEN=hunter2"))
+    entry = AuditEntry.objects.get(event="action.requested")
+    assert action.command[0][-1] == "with TOKEN=hunter2"
+    assert "hunter2" not in str(entry.details)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "nul\x00", "x" * 10_241])

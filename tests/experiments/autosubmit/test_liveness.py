@@ -1,23 +1,19 @@
 import fcntl
 import os
+import pwd
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from experiments.autosubmit.liveness import Locks, autosubmit_words, liveness, read_locks
 from experiments.autosubmit.store import Store
+from tests.lock_holders import NOBODY, lock_held
 from tests.waiting import wait_for
 
-LOCKS_AND_WAITS = (
-    "import fcntl, sys\n"
-    "file = open(sys.argv[-1])\n"
-    "fcntl.flock(file, fcntl.LOCK_EX)\n"
-    "print('locked', flush=True)\n"
-    "sys.stdin.read()\n"
-)
+# A test that is given away to other accounts must be root's.
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")
 
 
 @pytest.fixture
@@ -28,41 +24,56 @@ def lock_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """A program named autosubmit that locks its last argument until its input ends."""
-    path = tmp_path / "autosubmit"
-    path.write_text(LOCKS_AND_WAITS)
-    return path
-
-
-def locking(*command: object) -> Iterator[int]:
-    arguments = [sys.executable, *map(str, command)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "locked\n"
-        yield process.pid
-
-
-def test_a_run_that_holds_the_lock_is_running(program: Path, lock_file: Path) -> None:
-    for pid in locking(program, "run", "a000", lock_file):
+@pytest.mark.parametrize("words", [("run", "a000"), ("-lc", "DEBUG", "run", "--update_version", "a000")])
+def test_a_run_that_holds_the_lock_is_running(words: tuple[str, ...], lock_file: Path) -> None:
+    with lock_held(lock_file, *words) as pid:
         alive = liveness(lock_file, read_locks())
-        assert (alive.is_running, alive.pid) == (True, pid)
+        assert (alive.is_running, alive.pid, alive.locked_by) == (True, pid, "")
         assert alive.evidence.startswith(f"process {pid} on ")
 
 
-def test_a_command_that_holds_the_lock_for_a_moment_is_not_a_run(program: Path, lock_file: Path) -> None:
-    for pid in locking(program, "setstatus", "a000", lock_file):
+def test_a_command_that_holds_the_lock_for_a_moment_is_not_a_run(lock_file: Path) -> None:
+    with lock_held(lock_file, "setstatus", "a000") as pid:
         alive = liveness(lock_file, read_locks())
-        assert (alive.is_running, alive.pid) == (False, pid)
+        assert (alive.is_running, alive.pid, alive.locked_by) == (False, pid, "")
         assert "for setstatus" in alive.evidence
 
 
-def test_an_unknown_holder_counts_as_a_run(lock_file: Path) -> None:
-    with lock_file.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert liveness(lock_file, read_locks()).pid == os.getpid()
+@pytest.mark.parametrize(("program", "words"), [("reader", ("run", "a000")), ("autosubmit", ())])
+def test_another_program_that_holds_the_lock_is_no_run_and_is_told(
+    program: str, words: tuple[str, ...], lock_file: Path
+) -> None:
+    with lock_held(lock_file, *words, program=program) as pid:
+        alive = liveness(lock_file, read_locks())
+        assert (alive.is_running, alive.pid) == (False, pid)
+        assert alive.locked_by.startswith(f"process {pid} of {pwd.getpwuid(os.getuid()).pw_name} on ")
+
+
+@needs_root
+def test_the_command_line_of_a_run_is_not_believed_of_another_account(lock_file: Path) -> None:
+    with lock_held(lock_file, "run", "a000", uid=NOBODY) as pid:
+        alive = liveness(lock_file, read_locks())
+        assert (alive.is_running, alive.pid) == (False, pid)
+        assert f"process {pid} of nobody" in alive.locked_by
+
+
+@needs_root
+def test_a_run_of_the_owner_of_the_folder_is_believed(lock_file: Path) -> None:
+    os.chown(lock_file.parent.parent, NOBODY, -1)
+    with lock_held(lock_file, "run", "a000", uid=NOBODY):
         assert liveness(lock_file, read_locks()).is_running
+
+
+def test_a_run_of_another_experiment_that_holds_the_lock_is_no_run_of_this_one(lock_file: Path) -> None:
+    with lock_held(lock_file, "run", "a001"):
+        assert not liveness(lock_file, read_locks()).is_running
+
+
+def test_a_holder_that_cannot_be_seen_counts_as_a_run_and_says_so(lock_file: Path) -> None:
+    status = lock_file.stat()
+    device = (os.major(status.st_dev), os.minor(status.st_dev), status.st_ino)
+    alive = liveness(lock_file, Locks({device: 2**22 + 1}))  # no process has such a number
+    assert (alive.is_running, "cannot be seen" in alive.evidence) == (True, True)
 
 
 def test_a_shared_lock_is_no_run(lock_file: Path) -> None:
@@ -81,9 +92,9 @@ def test_without_a_lock_file_it_was_never_run(tmp_path: Path) -> None:
 
 
 def test_another_device_number_is_believed_for_an_autosubmit_command_of_the_experiment(
-    program: Path, lock_file: Path
+    lock_file: Path,
 ) -> None:
-    for pid in locking(program, "run", "a000", lock_file):
+    with lock_held(lock_file, "run", "a000") as pid:
         assert liveness(lock_file, Locks({(255, 255, lock_file.stat().st_ino): pid})).pid == pid
 
 

@@ -90,6 +90,69 @@ def test_the_reason_of_a_failure_is_found(text: str, reason: str | None) -> None
     assert critical_message(text) == reason
 
 
+YAML_ERROR = """
+ [CRITICAL] Traceback (most recent call last):
+  File "/opt/autosubmit/config/configcommon.py", line 2910, in get_parser
+    raise Exception(
+Exception: {0}
+ [CRITICAL] Unexpected error: {0}.
+ Please report it to Autosubmit Developers through Git: https://github.com/BSC-ES/autosubmit/issues
+More info at https://autosubmit.readthedocs.io/en/master/troubleshooting/error-codes.html
+"""
+FLOW = """while parsing a flow sequence
+  in "/esarchive/a000/conf/jobs.yml", line 4, column 6
+expected ',' or ']', but got ':'
+  in "/esarchive/a000/conf/jobs.yml", line 5, column 4
+ This file and the correctness of its content are necessary.
+"""
+TWICE = """while constructing a mapping
+  in "/esarchive/a000/conf/jobs.yml", line 1, column 1
+found duplicate key "TOKEN" with value "hunter2" (original value: "hun"ter1")
+  in "/esarchive/a000/conf/jobs.yml", line 2, column 1
+
+To suppress this check see:
+    https://yaml.dev/doc/ruamel.yaml/api/#Duplicate_keys
+
+ This file and the correctness of its content are necessary.
+"""
+ALIAS = """found undefined alias 'hunter2'
+  in "/esarchive/a000/conf/jobs.yml", line 1, column 4
+"""
+QUERY = """(sqlite3.OperationalError) database is locked
+[SQL: INSERT INTO job_data VALUES (?)]
+[parameters: ('hunter2',)]
+(Background on this error at: https://sqlalche.me/e/20/e3q8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            FLOW,
+            'while parsing a flow sequence in "/esarchive/a000/conf/jobs.yml", line 4, column 6\n'
+            "expected ',' or ']', but got ':' in \"/esarchive/a000/conf/jobs.yml\", line 5, column 4",
+        ),
+        (
+            TWICE,
+            'while constructing a mapping in "/esarchive/a000/conf/jobs.yml", line 1, column 1\n'
+            'found duplicate key "TOKEN" in "/esarchive/a000/conf/jobs.yml", line 2, column 1',
+        ),
+        (ALIAS, 'found undefined alias in "/esarchive/a000/conf/jobs.yml", line 1, column 4'),
+        (QUERY, "(sqlite3.OperationalError) database is locked"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", [YAML_ERROR, YAML_ERROR.partition(" [CRITICAL] Unexpected")[0]], ids=["said", "raised"]
+)
+def test_an_error_of_several_lines_says_where_and_quotes_no_values(
+    text: str, error: str, reason: str
+) -> None:
+    told = critical_message(text.replace("{0}", error.strip()))
+    assert told is not None
+    assert told.removeprefix("Exception: ") == reason
+
+
 def test_a_long_reason_is_cut() -> None:
     reason = critical_message(f" [CRITICAL] {'x' * 5000} [eCode=7000]")
     assert reason is not None

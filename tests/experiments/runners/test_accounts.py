@@ -102,12 +102,12 @@ def test_a_command_that_does_not_want_to_end_is_killed(
 
 
 def test_sudo_says_whom_the_service_account_may_not_become(runner: LocalRunner, accounts: Accounts) -> None:
-    directory = start(runner, accounts, "id", unix_name="nobody")
+    directory = start(runner, accounts, "id", unix_name="ana")  # whom sudo does not know
     assert status(runner, directory) == 1
     assert "sudo" in runner.text(directory)
 
 
-@pytest.mark.parametrize("name", ["root", "#0", "#1", "no-such-account", "", "-s"])
+@pytest.mark.parametrize("name", ["root", "#0", "#1", "daemon", "nobody", "no-such-account", "", "-s"])
 def test_nothing_is_ever_run_as_the_superuser_or_as_what_is_no_account(name: str) -> None:
     with pytest.raises(PermissionError):
         as_account(name, ["true"])

@@ -11,6 +11,7 @@ import pytest
 from jobs.autosubmit import compressed, logs
 from jobs.autosubmit.history import read_job_times
 from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, NoSuchLog, Part
+from jobs.autosubmit.secrets import CONTEXT_BYTES
 
 HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
 
@@ -193,11 +194,17 @@ def test_a_log_is_read_by_parts(of_job: JobLogs, offset: int, limit: int, expect
         assert (log.read(offset, limit), log.size) == (expected, 10)
 
 
-def test_a_part_is_sent_in_blocks_of_bounded_size(of_job: JobLogs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "BLOCK_BYTES", 4)
-    part = Part(of_job.open("a000_SIM.1.out"), 1, 99)
-    assert list(part) == [b"1234", b"5678", b"9"]
+def test_a_part_is_sent_in_blocks_of_bounded_size(
+    experiment: Path, of_job: JobLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "BLOCK_BYTES", 1000)
+    data = b"0123456789" * 10_000
+    (experiment / "tmp" / "LOG_a000" / "a000_SIM.1.out").write_bytes(data)
+    part = Part(of_job.open("a000_SIM.1.out"), 1, 999_999)
+    blocks = list(part)
     part.close()
+    assert b"".join(blocks) == data[1:]
+    assert max(map(len, blocks)) <= 1000 + CONTEXT_BYTES
 
 
 def test_a_file_keeps_its_identity_while_it_grows_and_another_one_has_another(

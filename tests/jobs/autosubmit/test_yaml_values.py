@@ -10,7 +10,6 @@ from jobs.autosubmit.pickled import Refused, load
 from tests import stores
 
 PROGRAM = Path(__file__).parents[2] / "yaml_values.py"
-RECORDED = sorted((stores.FOLDER / "yaml").glob("*.pkl"))
 
 
 def is_whole(job: JobRecord) -> bool:
@@ -19,7 +18,7 @@ def is_whole(job: JobRecord) -> bool:
     return (job.platform, job.wallclock, job.processors) == ("LOCAL", "00:30", "20")
 
 
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recorded", stores.YAML_PICKLES, ids=lambda path: path.stem)
 def test_a_list_with_all_values_of_a_yaml_reader_is_read(recorded: Path) -> None:
     (job,) = read_job_list(recorded).jobs
     assert is_whole(job)

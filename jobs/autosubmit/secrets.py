@@ -1,4 +1,4 @@
-"""Hiding passwords, tokens and keys in what is shown.
+"""Hiding passwords, tokens and keys in what is shown: in values, in texts, and in the bytes of logs.
 
 A value is hidden for the name of its key (`API_KEY`, `dbPassword`, all under `CREDENTIALS`), and a part of a text for
 its form (`https://ana:secret@host`, `Bearer …`, `PGPASSWORD=…`, a private key, the tokens of well-known services).
@@ -9,70 +9,96 @@ judged instead.
 """
 
 import re
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, pairwise
+from typing import Any, TypeVar
 
 MASK = "********"
+CONTEXT_BYTES = 8 * 1024
+"""More than a private key or a token has."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORD = re.compile(
-    r".*(?:PASS(?:WORD|WD|PHRASE|CODE)|SECRET|TOKEN|CREDENTIAL|COOKIE|(?:API|ACCESS|PRIVATE|SECRET)KEY)S?|AUTHORIZATION|NETRC"
+    r".*(?:PASS(?:WOR[DT]|WD|PHRASE|CODE)|KENNWORT|SECRET|TOKEN|CREDENTIAL|COOKIE|(?:API|ACCESS|PRIVATE|SECRET)KEY)S?"
+    r"|(?:ROOT|BIND|USER|DB|ADMIN)?PW|AUTHORIZATION|BEARER|NETRC|CLAVE|CONTRASE(?:NA|ÑA)|WEBHOOKS?|MOTDEPASSE"
 )
-_SECRET_KEY = re.compile(
-    r"(?:\w*API|ACCESS|PRIVATE|SECRET|ENCRYPTION|SIGNING|AUTH|MASTER|ACCOUNT|DEPLOY) KEYS?"
+_SECRET_WORDS = re.compile(
+    r"(?:\w*API|ACCESS|PRIVATE|SECRET|ENCRYPTION|SIGNING|AUTH|MASTER|ACCOUNT|DEPLOY) KEYS?|DE PASSE|MOT PASSE"
 )
-_DOUBTFUL = re.compile(r"(?:.* )?(?:PWD|PASS|AUTH|SSH KEY)")
+_DOUBTFUL = re.compile(r"(?:.* )?(?:PWD|PASS|AUTH|SSH KEY)|.* (?<!CPU )(?<!GPU )(?<!MEM )BIND")
 """Names of secrets as well as of paths, numbers and ways."""
 
 _KEY = re.compile(r"(?:.* )?(?<!PUBLIC )KEY")
-_LIKE_A_KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w+/=:.-]{16,}")
+_LIKE_A_KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w+/=:.-]{16,200}")
 """What makes a `key` a secret: it looks made up, such as that of the Climate Data Store. A path begins with `/`."""
 
 _ABOUT = re.compile(
     r"FILES?|FILENAME|PATHS?|DIR|FOLDER|UR[LI]|ENDPOINT|HOST|NAME|TYPE|METHOD|LENGTH|SIZE|COUNT|LIMIT|EXPIR(?:Y|ES|ATION)"
     r"|LIFETIME|TTL|TIMEOUT|ENV|VAR|COMMAND|CMD|ENABLED|REQUIRED"
 )
+_SECRET_ADDRESS = re.compile("WEBHOOK UR[LI]")
 _NAMED_BY_USERS = ("JOBS", "PLATFORMS", "WRAPPERS", "DEPENDENCIES")
 _REFERENCE = re.compile(r"%\^?[\w.-]+%|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\([^()]*\)|<[\w .-]+>")
 _PATH_OR_WORD = re.compile(r"[~./%$].*|none|basic|oauth2?|kerberos|ssh|ldap|publickey|\d+", re.IGNORECASE)
 
-# In each, what is hidden are the groups called `secret`. Repetitions are bounded: texts may be long and hostile.
+# In each, what is hidden are the groups called `secret`. Texts may be long and hostile: repetitions are bounded, those
+# that can begin anywhere tightly, and none goes on into the next line.
 _FORMS = tuple(
     re.compile(form, flags)
     for form, flags in (
-        (r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-----.*?(?:-----END [^\n-]{0,60}--|\Z)-*)", re.S),
         (r"://[^\s/:@?#]{0,200}:(?P<secret>[^\s/?#]{1,500})@", 0),
-        (r"://[^\s/:@?#]{1,200}:(?!\d{1,5}(?:/|$))(?P<secret>[^\s@]{1,500})@", 0),
+        (r"://[^\s/:@?#]{1,200}:(?!\d{1,5}(?:/|$))(?P<secret>[^\s@]{1,200}+)@", 0),
         (r"https?://(?P<secret>[^\s/:@?#]{20,500})(?::x-oauth-basic)?@", re.I),
         (r"[?&#](?:[\w-]{1,40}[-_])?(?:token|key|apikey|password|passwd|secret|sig|signature|credential|code|auth)="
          r"(?P<secret>[^\s&#\"']{1,4000})", re.I),
-        (r"authorization[\"']?\s{0,9}[:=]\s{0,9}[\"']?(?:\w{1,20}\s{1,9})?(?P<secret>[^\s\"',;]{4,8000})", re.I),
-        (r"\bbearer\s{1,9}(?=\S{0,99}[\d.=_-])(?P<secret>[\w.~+/=-]{8,8000})", re.I),
+        (r"authorization[\"']?[ \t]{0,9}[:=][ \t]{0,9}[\"']?(?:\w{1,20}[ \t]{1,9})?(?P<secret>[^\s\"',;]{4,8000})",
+         re.I),
+        (r"\bbearer[ \t]{1,9}(?=\S{0,99}[\d.=_-])(?P<secret>[\w.~+/=-]{8,8000})", re.I),
         (r"(?<![\w-])(?:-u|--user)[ =][\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{1,500})", 0),
-        (r"\bsshpass\s{1,9}-p\s{0,9}(?P<secret>[^\s]{1,500})", 0),
-        (r"\blogin\s{1,9}\S{1,200}\s{1,9}password\s{1,9}(?P<secret>\S{1,500})", re.I),
+        (r"\bsshpass[ \t]{1,9}-p[ \t]{0,9}(?P<secret>[^\s]{1,500})", 0),
+        (r"\b(?:mysql|mariadb)[\w-]{0,20}[ \t](?:[^\n]{0,200}[ \t])?-p[\"']?(?P<secret>[^\s\"'=-][^\s\"']{0,500})", 0),
+        (r"\blogin[ \t]{1,9}\S{1,200}[ \t]{1,9}password[ \t]{1,9}(?P<secret>\S{1,500})", re.I),
+        (r"://[^\s/]{1,200}/(?:[\w-]{1,40}/){0,4}(?:web)?hooks?/(?P<secret>[\w/@.-]{16,1000})", re.I),
+        (r"://hooks\.[^\s/]{1,200}/(?:services|workflows|triggers|hooks)/(?P<secret>[\w/-]{8,1000})", re.I),
+        (r"://[\w.-]{1,200}webhook\.office\.com/(?P<secret>\S{8,1000})", re.I),
+        (r"(?<!\d)(?P<secret>\d{6,12}:AA[\w-]{30,100})", 0),
+        (r"(?<![\w:.-])(?P<secret>\d{1,9}:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![\w-])", re.I),
         (r"(?<![\w-])(?P<secret>(?:gh[pousr]_|github_pat_|glpat-|gldt-|xox[abeprs]-|hf_|npm_|pypi-|hvs\.|sk-|dop_v1_)"
          r"[\w-]{16,500})", 0),
         (r"(?<![\w-])(?P<secret>(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35})(?![\w-])", 0),
         (r"(?<![\w.-])(?P<secret>eyJ[\w-]{8,2000}\.[\w-]{8,8000}\.[\w-]{0,2000})", 0),
     )
 )  # fmt: skip
+_PRIVATE_KEY = re.compile(
+    r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-----.*?(?:-----END [^\n-]{0,60}--|\Z)-*)",
+    re.S,
+)
+_ADDRESSES = _FORMS[:3]
+"""An address with a password or a token in front of the host."""
+
 _NAMES = tuple(
     re.compile(rf"(?<![\w-])(?P<name>{name})(?:{between})")
     for name, between in (
-        (r"(?:--?)?[A-Za-z_][\w-]{0,60}", r"[\"']?\s{0,9}[:=]\s{0,9}"),
-        (r"--?[A-Za-z][\w-]{0,60}", r"(?:\s{1,9}|[\"'],\s{0,9}[\"'])(?!-)"),
+        (r"(?:--?)?[A-Za-z_][\w-]{0,60}", r"[\"']?[ \t]{0,9}[:=][ \t]{0,9}"),
+        (r"--?[A-Za-z][\w-]{0,60}", r"(?:[ \t]{1,9}|[\"'],[ \t]{0,9}[\"'])(?!-)"),
     )
 )
-# Too short for any of the forms, and without what stands between a name and a value: most texts of a configuration.
-_HARMLESS = re.compile(r"[\w./+%-]{0,18}")
-_VALUE = re.compile(
-    r"\"(?:[^\"\\\n]|\\.){1,2000}\"|'(?:[^'\\\n]|\\.){1,2000}'|\$\{\w{1,99}\}|[^\s;,&\"'\])}]{1,4000}"
+# One of these is in the lower case of each line with a secret; most lines have none and are looked at no further.
+_SIGNS = re.compile(
+    r"pass|pwd|pw|secret|token|credential|cookie|key|auth|netrc|bearer|kennwort|clave|contrase|bind|hook|://|:aa|-u|-p"
+    r"|sig|code|gh[pousr]_|github_|glpat|gldt|xox|hf_|npm_|pypi|hvs\.|sk-|dop_|akia|asia|aiza|eyj|\d:[0-9a-f]{8}-"
 )
+_VALUES = r"\"(?:[^\"\\\n]|\\.){{1,{0}}}+\"|'(?:[^'\\\n]|\\.){{1,{0}}}+'|\$\{{\w{{1,99}}\}}|[^\s;,&\"'\])}}]{{1,{0}}}"
+_VALUE, _SHORT_VALUE = re.compile(_VALUES.format(4000)), re.compile(_VALUES.format(200))
+"""What is assigned; the short one to doubtful names, which may follow each other without anything being hidden."""
+
+Value = TypeVar("Value")
+Hide = Callable[[str], str]
+"""Makes of a secret what is shown instead."""
 
 
-def masked(value: Any) -> tuple[Any, list[str]]:
+def masked(value: Value) -> tuple[Value, list[str]]:
     """Return a value of dicts, lists, texts and numbers without its secrets, and where they were (RFC 6901).
 
     The dicts and lists are new, and have as many entries in the same order.
@@ -81,25 +107,65 @@ def masked(value: Any) -> tuple[Any, list[str]]:
     return _masked(value, "", "", False, where), where
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Return whether what has this name is a secret whatever it looks like."""
     words = _words(name)
-    if not words or _ABOUT.fullmatch(words[-1]):
+    if not words or (_ABOUT.fullmatch(words[-1]) and not _SECRET_ADDRESS.fullmatch(" ".join(words[-2:]))):
         return False
     return any(map(_SECRET_WORD.fullmatch, words)) or any(
-        map(_SECRET_KEY.fullmatch, map(" ".join, pairwise(words)))
+        map(_SECRET_WORDS.fullmatch, map(" ".join, pairwise(words)))
     )
 
 
 def mask_text(text: str) -> str:
     """Return a text with what has the form of a secret hidden."""
-    if _HARMLESS.fullmatch(text):
+    return _hidden(text, lambda _: MASK)
+
+
+def cover(data: bytes) -> bytes:
+    """Return bytes with as many `*` for what has the form of a secret: nothing else moves."""
+    return _hidden(data.decode("latin-1"), lambda secret: "*" * len(secret)).encode("latin-1")
+
+
+def covered(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes from `start` up to `end`, as `read(start, end)` yields them, with their secrets covered.
+
+    A part of a secret is hidden as well: what stands up to CONTEXT_BYTES before and after is looked at, too.
+    """
+    if start >= end:
+        return
+    window, position = b"", max(0, start - CONTEXT_BYTES)
+    for block in chain(read(position, end + CONTEXT_BYTES), [b""]):
+        window += block
+        ready = min(end, position + len(window) - (CONTEXT_BYTES if block else 0))
+        if ready > start and ready - start >= min(len(block), end - start):  # no smaller pieces than are read
+            yield cover(window)[start - position : ready - position]
+            start = ready
+            passed = max(0, start - CONTEXT_BYTES - position)
+            window, position = window[passed:], position + passed
+
+
+def has_credentials(text: str) -> bool:
+    """Answer whether a text has an address in it with a password or a token in front of its host."""
+    return any(
+        not _REFERENCE.fullmatch(found["secret"]) for form in _ADDRESSES for found in form.finditer(text)
+    )
+
+
+def _hidden(text: str, hide: Hide) -> str:
+    if not _SIGNS.search(text.lower()):
         return text
+    lines = _hide_secrets(text, _PRIVATE_KEY, hide).split("\n")
+    return "\n".join(_hidden_in_line(line, hide) if _SIGNS.search(line.lower()) else line for line in lines)
+
+
+def _hidden_in_line(line: str, hide: Hide) -> str:
     for form in _FORMS:
-        text = form.sub(_hide_secret, text)
+        line = _hide_secrets(line, form, hide)
     for names in _NAMES:
-        text = _hide_assigned(text, names)
-    return text
+        line = _hide_assigned(line, names, hide)
+    return line
 
 
 def _words(name: str) -> list[str]:
@@ -118,6 +184,7 @@ def _is_secret(name: str, value: Any) -> bool:
     return _LIKE_A_KEY.fullmatch(value) is not None and value[0] not in "/.~"
 
 
+@lru_cache(maxsize=4096)
 def _is_doubtful(name: str) -> bool:
     return bool(_DOUBTFUL.fullmatch(_spaced(name)) or _KEY.fullmatch(_spaced(name)))
 
@@ -173,29 +240,36 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _hide_secret(match: re.Match[str]) -> str:
-    begin, end = match.span("secret")
-    if _REFERENCE.fullmatch(match["secret"]):
-        return match[0]
-    return match[0][: begin - match.start()] + MASK + match[0][end - match.start() :]
+def _hide_secrets(text: str, form: re.Pattern[str], hide: Hide) -> str:
+    def without(match: re.Match[str]) -> str:
+        begin, end = match.span("secret")
+        if _REFERENCE.fullmatch(match["secret"]):
+            return match[0]
+        return match[0][: begin - match.start()] + hide(match["secret"]) + match[0][end - match.start() :]
+
+    return form.sub(without, text)
 
 
-def _hide_assigned(text: str, names: re.Pattern[str]) -> str:
+def _hide_assigned(text: str, names: re.Pattern[str], hide: Hide) -> str:
     """Hide what is assigned to the names of secrets. A value may be another name: `--export=TOKEN=…`."""
     pieces, done = [], 0
     for name in names.finditer(text):
-        if name.start() < done or not (is_secret_name(name["name"]) or _is_doubtful(name["name"])):
-            continue
-        value = _VALUE.match(text, name.end())
-        if value and _is_hidden_when_assigned(name["name"], value[0].strip("\"'")):
-            pieces += [text[done : value.start()], MASK]
+        judged = name["name"] if name.start() >= done else ""
+        is_secret = is_secret_name(judged)
+        value = (
+            (_VALUE if is_secret else _SHORT_VALUE).match(text, name.end())
+            if is_secret or _is_doubtful(judged)
+            else None
+        )
+        if value and _is_hidden_when_assigned(judged, value[0].strip("\"'")):
+            pieces += [text[done : value.start()], hide(value[0])]
             done = value.end()
     return "".join([*pieces, text[done:]])
 
 
 def _is_hidden_when_assigned(name: str, value: str) -> bool:
     is_shown = value.lower() in ("true", "false", "none", "null") or _REFERENCE.fullmatch(value)
-    return not is_shown and value != MASK and _is_secret(name, value)
+    return not is_shown and bool(value.strip("*")) and _is_secret(name, value)
 
 
 def leaves(value: Any, shown: Any, pointer: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.secrets import MASK, is_secret_name, mask_text, masked
+from jobs.autosubmit.secrets import MASK, covered, has_credentials, is_secret_name, mask_text, masked
 
 KEY_BLOCK = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
@@ -17,7 +17,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
         "PASSWORD", "password", "Passwd", "DB_PASSWORD", "dbPassword", "PGPASSWORD", "PASSPHRASE", "TOKEN", "token",
         "GITHUB_TOKEN", "accessToken", "ACCESSTOKEN", "refresh-token", "X-Auth-Token", "SECRET", "CLIENT_SECRET",
         "SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "API_KEY", "api-key", "apiKey", "APIKEY", "PRIVATE_KEY",
-        "CREDENTIALS", "AUTHORIZATION", "PASSWORD2", "PASSWORD_HASH", "ECFLOW.TOKEN",
+        "CREDENTIALS", "AUTHORIZATION", "PASSWORD2", "PASSWORD_HASH", "ECFLOW.TOKEN", "pw", "DB_PW", "bindpw", "bearer",
+        "passwort", "DB_PASSWORT", "clave", "CLAVE_API", "mot_de_passe", "MotDePasse", "webhook", "SLACK_WEBHOOK_URL",
     ],
 )  # fmt: skip
 def test_a_name_is_that_of_a_secret(name: str) -> None:
@@ -29,7 +30,7 @@ def test_a_name_is_that_of_a_secret(name: str) -> None:
     [
         "KEEP_WRAPPER", "MONKEY", "TOKENIZER", "KEYWORDS", "KEY", "EXPID", "SSH_KEY_FILE", "TOKEN_URL", "PASSWORD_FILE",
         "SECRET_NAME", "SECRETARY", "PASSWORDLESS", "BYPASS", "AUTHOR", "HPCARCH", "PRIMARY_KEY", "USER", "COMPASS",
-        "TOKEN_EXPIRES", "", "CUSTOM_DIRECTIVES",
+        "TOKEN_EXPIRES", "", "CUSTOM_DIRECTIVES", "ENCLAVE", "WEBHOOKS_ENABLED", "PWA", "FORBEARER",
     ],
 )  # fmt: skip
 def test_a_name_is_no_secret(name: str) -> None:
@@ -69,6 +70,16 @@ def test_a_name_is_no_secret(name: str) -> None:
         (f"token {JWT}", JWT),
         ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
         ("xoxb-0123456789-abcdefghij", "xoxb-0123456789-abcdefghij"),
+        ("https://hooks.slack.com/services/T00000/B00000/abcDEF", "T00000/B00000/abcDEF"),
+        ("https://discord.com/api/webhooks/123456789012/abc-DEF_ghi", "123456789012/abc-DEF_ghi"),
+        ("https://chat.example/hooks/xjkyge6ztfbbjgcsp", "xjkyge6ztfbbjgcsp"),
+        ("https://bsc.webhook.office.com/webhookb2/0a1b@0c1d/IncomingWebhook/9e", "0a1b@0c1d/IncomingWebhook/9e"),
+        ("https://api.telegram.org/bot123456789:AAF0-abcdefghijklmnopqrstuvwxyz0123/send", "AAF0-abcdefghijkl"),
+        ("url: https://cds.example key: 12345:0b1f6e2c-58a5-4a53-9e7f-0a1b2c3d4e5f", "0b1f6e2c-58a5-4a53"),
+        ("mysql -u ana -psecret ocean", "secret"),
+        ("mysqldump -h db -p'hunter2' ocean", "hunter2"),
+        ("pw: hunter2", "hunter2"),
+        ("LDAP_BIND=hunter2", "hunter2"),
     ],
 )  # fmt: skip
 def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
@@ -85,7 +96,9 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
         "['#SBATCH --exclusive']", "19930101 19930501", "a000_20000101_fc0_1_SIM", "Control run, token ring basics",
         "The basic configuration", "export TOKEN=$TOKEN", "export TOKEN=${TOKEN}", "TOKEN=%SECRETS.TOKEN%",
         "%PROJDIR%/as_conf", "2000-01-01T00:00:00", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB ana@host", "monkey=banana",
-        "http://host:8080/path", "a:b@c", "MAX_TOKENS=512", "keywords: ocean, ice", "--author ana", "MAX_TOKENS",
+        "mysql -u ana -p ocean", "mysql -P3306", "mkdir -p /scratch", "https://x.example/hooks/", "CPU_BIND=cores",
+        "12:34:56", "123456:ABC", "password:\nnext line", "http://host:8080/path", "a:b@c",
+        "MAX_TOKENS=512", "keywords: ocean, ice", "--author ana", "MAX_TOKENS",
     ],
 )  # fmt: skip
 def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
@@ -110,6 +123,7 @@ def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
         {"https://ana:hunter2@x.example": 1},
         {"TOKEN": "$ecret-hunter2"},
         {"CDSAPI_KEY": "1:hunter2"},
+        {"LDAP_BIND": "hunter2"},
         {"cdsapi": {"url": "https://cds.example", "key": "12345:0b1f6e2c-58a5-4a53-hunter20d3f11"}},
     ],
 )
@@ -156,3 +170,55 @@ def test_masking_again_changes_nothing() -> None:
 )
 def test_a_long_hostile_text_comes_to_an_end(piece: str) -> None:
     assert mask_text(piece * (100_000 // len(piece)))
+
+
+SCRIPT = f"""#!/bin/bash
+#SBATCH --export=API_TOKEN=hunter2
+git clone https://ana:hunter2@earth.example/repo.git
+{KEY_BLOCK}
+echo done
+""".encode()
+
+
+def read_script(start: int, end: int) -> list[bytes]:
+    return [SCRIPT[start:end][:100], SCRIPT[start:end][100:]]
+
+
+def test_the_secrets_of_a_script_are_covered_and_nothing_moves() -> None:
+    shown = b"".join(covered(read_script, 0, len(SCRIPT)))
+    assert len(shown) == len(SCRIPT)
+    assert (b"hunter2" in shown, b"b3BlbnNz" in shown) == (False, False)
+    assert shown.startswith(
+        b"#!/bin/bash\n#SBATCH --export=API_TOKEN=*******\ngit clone https://ana:*******@earth"
+    )
+    assert shown.endswith(b"\necho done\n")
+
+
+def test_every_part_of_a_script_is_that_of_the_whole() -> None:
+    whole = b"".join(covered(read_script, 0, len(SCRIPT)))
+    for start in range(len(SCRIPT)):
+        assert b"".join(covered(read_script, start, start + 5)) == whole[start : start + 5]
+
+
+def test_a_secret_that_crosses_two_blocks_of_a_long_log_is_covered() -> None:
+    log = b"x" * 99_990 + b"\nTOKEN=hunter2\n" + b"y" * 99_990
+
+    def read(start: int, end: int) -> list[bytes]:
+        return [log[at : min(at + 10_000, end)] for at in range(start, min(end, len(log)), 10_000)]
+
+    shown = b"".join(covered(read, 0, len(log)))
+    assert (len(shown), b"hunter2" in shown, b"TOKEN=*******\n" in shown) == (len(log), False, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://ana:hunter2@x.example/r.git", "see ssh://git:a@b/c", f"https://{'a1' * 12}@x/r"]
+)
+def test_an_address_with_a_password_or_a_token_has_credentials(text: str) -> None:
+    assert has_credentials(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://x.example:8080/r.git", "ssh://git@x/r.git", "git@x:r.git", "password: x", ""]
+)
+def test_other_texts_have_no_credentials(text: str) -> None:
+    assert not has_credentials(text)

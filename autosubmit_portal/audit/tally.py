@@ -1,0 +1,105 @@
+"""What anybody can have recorded without end is recorded a few times, then counted: a row of the database, no entry.
+
+Refusals of one account, failed sign-ins from one address, and attempts during a lockout. When the time of a count is
+over, one entry says how many there were: `trail.tell_counts`. Nothing is refused without a trace: the count is it.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from autosubmit_portal.audit.models import Tally
+
+FAILED, LOCKED_OUT = "sign_in.failed", "sign_in.locked_out"
+MINUTE = timedelta(minutes=1)
+MOST_REFUSALS = 30
+MOST_FAILURES = 30
+# In one cool-off: attempts of one name, from one address, and of all.
+MOST_LOCKED_OUT = (1, 10, 100)
+# What the entry at the end has of the first one.
+_KEPT = ("actor_name", "actor_id", "address", "door", "credential", "on_behalf_of")
+
+
+class Bound(NamedTuple):
+    """So many entries with the same key in the time; the entry at the end is about `subject`."""
+
+    key: str
+    most: int
+    time: timedelta
+    subject: str
+
+
+def is_over(values: Mapping[str, Any]) -> bool:
+    """Count an entry that is about to be recorded, given by its columns; answer whether that must be enough."""
+    return any(_is_over(bound, values) for bound in _bounds(values))
+
+
+def held(event: str, *, actor_id: int | None = None, address: str | None = None) -> int:
+    """Return how many more there are than entries, of what is counted now for an account or an address."""
+    values = {"event": event, "actor_id": actor_id, "actor_name": "", "address": address, "subject": ""}
+    keys = [_digest(bound.key) for bound in _bounds(values)]
+    return sum(Tally.objects.filter(key__in=keys, ends_at__gt=timezone.now()).values_list("held", flat=True))
+
+
+def ended() -> list[Tally]:
+    """Return the counts whose time is over."""
+    return list(Tally.objects.filter(ends_at__lte=timezone.now()).order_by("pk")[:100])
+
+
+def end(event: str) -> None:
+    """Let the time of all counts of an event be over now."""
+    Tally.objects.filter(event=event).update(ends_at=timezone.now())
+
+
+def _bounds(values: Mapping[str, Any]) -> Iterator[Bound]:
+    event, network = values["event"], _network(values["address"])
+    if event == LOCKED_OUT:
+        time, (of_name, of_address, of_all) = settings.AXES_COOLOFF_TIME, MOST_LOCKED_OUT
+        yield Bound(f"{event} {network} {values['subject']}", of_name, time, values["subject"])
+        yield Bound(f"{event} {network}", of_address, time, f"address {network}")
+        yield Bound(event, of_all, time, "many names and addresses")
+    elif event == FAILED:
+        yield Bound(f"{event} {network}", MOST_FAILURES, MINUTE, f"address {network}")
+    elif event.endswith("refused"):
+        who = values["actor_id"] or values["actor_name"] or network
+        yield Bound(f"refused {who}", MOST_REFUSALS, MINUTE, f"user {values['actor_name']}")
+
+
+def _network(address: str | None) -> str:
+    """Return what one client has addresses in: whoever has an IPv6 address has 2**64 of them."""
+    found = ipaddress.ip_address(address) if address else None
+    if found is None or found.version == 4:
+        return str(found or "unknown")
+    return str(ipaddress.ip_network((found, 64), strict=False))
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def _is_over(bound: Bound, values: Mapping[str, Any]) -> bool:
+    now, key = timezone.now(), _digest(bound.key)
+    counts = Tally.objects.filter(key=key, ends_at__gt=now)
+    if counts.filter(recorded__lt=bound.most).update(recorded=F("recorded") + 1):
+        return False
+    if counts.update(held=F("held") + 1, last_at=now):
+        return True
+    first = {
+        "event": values["event"],
+        "first": {name: values[name] for name in _KEPT} | {"subject": bound.subject},
+    }
+    try:
+        with transaction.atomic():
+            Tally.objects.create(
+                key=key, recorded=1, began_at=now, last_at=now, ends_at=now + bound.time, **first
+            )
+    except IntegrityError:  # somebody else has begun it at the same moment
+        return _is_over(bound, values)
+    return False

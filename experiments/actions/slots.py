@@ -1,0 +1,85 @@
+"""How many commands run at a site at the same time, and which action is next when there is room for one.
+
+A command costs a processor and much memory while it works, and a run only while it starts. Stops wait for nothing. A
+slot is taken by the state of an action, never by a process: a dead worker holds none for longer than its action lasts.
+"""
+
+import os
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from experiments.actions import queue
+from experiments.models import Action, Site, State
+
+# How long a run costs as much as a short command; the first jobs are submitted within seconds.
+STARTING = timedelta(seconds=10)
+
+
+def limit_of(site: Site) -> int:
+    """Return how many commands may run at the site at the same time, as seen from the host that works."""
+    return site.most_commands or os.cpu_count() or 1
+
+
+def slot_until(action: Action, step: int) -> datetime | None:
+    """Return until when the command of a step, started now, takes a slot; None for as long as it runs."""
+    command = action.catalogue_kind.command_of(step, len(action.command))
+    if command.script:  # a shell that waits for a run to do the work
+        return timezone.now()
+    return timezone.now() + STARTING if command.is_long else None
+
+
+def free(site: Site) -> int:
+    """Return how many more commands may start at the site."""
+    return max(0, limit_of(site) - Action.objects.in_slots().filter(site=site).count())
+
+
+def startable(site: Site) -> list[Action]:
+    """Return the queued actions, the oldest first, for which the site has slots now."""
+    queued = Action.objects.queued().filter(site=site).listed().select_related("site")
+    if _creation(site):
+        queued = queued.exclude(experiment=None)
+    return list(queued[: free(site)])
+
+
+def next_of(site: Site) -> Action | None:
+    """Return the queued action that is next at the site; None if there is none, or no slot for it."""
+    return next(iter(startable(site)), None)
+
+
+def send_next(site: Site) -> None:
+    """Tell the workers of what is next, when a slot may have become free."""
+    action = next_of(site)
+    if action:
+        queue.send(action)
+
+
+def somebody_waits(queue_name: str) -> bool:
+    """Answer whether a queue has an action that could start now, if there were a worker for it."""
+    queued = Action.objects.queued().filter(site__queue=queue_name)
+    sites = set(queued.order_by().values_list("site", flat=True))
+    if not sites:
+        return False
+    is_urgent = queued.urgent().exists()
+    return is_urgent or any(startable(site) for site in Site.objects.filter(pk__in=sites))
+
+
+def tell_what_it_waits_for(action_id: int) -> None:
+    """Write into an action that is still queued what it waits for."""
+    action = Action.objects.select_related("site").get(pk=action_id)
+    message = _waits_for(action) if action.state == State.QUEUED else ""
+    if message:
+        Action.objects.filter(pk=action_id, state=State.QUEUED).update(message=message)
+
+
+def _waits_for(action: Action) -> str:
+    creation = _creation(action.site)
+    if creation and action.experiment_id is None:
+        return f"Waits for action {creation.pk}: {action.site} creates one experiment at a time."
+    if free(action.site):
+        return ""
+    return f"Waits for a slot: {action.site} runs {limit_of(action.site)} commands at the same time."
+
+
+def _creation(site: Site) -> Action | None:
+    return Action.objects.filter(site=site, experiment=None, state=State.RUNNING).listed().first()

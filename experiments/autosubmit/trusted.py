@@ -1,0 +1,63 @@
+"""Whether a file or a folder is what its administrator put there, or what others may have put in its place.
+
+What stands in it decides what is executed as the portal's account, so that nobody else may write it, nor any folder
+above it, in which it could be replaced.
+"""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_SUPERUSER = 0
+
+
+def why_untrusted(path: Path) -> str:
+    """Say who else than root and this account can change what lies at an absolute path; blank if nobody can.
+
+    Links are followed, and looked at like all on the way. What is not there can be made by whoever may write above it.
+    """
+    for place, status in _places(path):
+        is_end = place == path
+        if status.st_uid not in (_SUPERUSER, os.getuid()):
+            return f"{place} belongs to {_name_of(status.st_uid)}"
+        if not stat.S_ISLNK(status.st_mode) and _is_open(status.st_mode, is_end=is_end):
+            others = "everybody" if status.st_mode & stat.S_IWOTH else "its group"
+            return f"{place} can be written by {others}"
+    return ""
+
+
+def _is_open(mode: int, *, is_end: bool) -> bool:
+    """Answer whether others may write; in a sticky folder such as /tmp nobody replaces what is of somebody else."""
+    is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX) and not is_end
+    return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_sticky
+
+
+def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield what is there on the way to a path, from the root on, and on the way to where links lead."""
+    seen: set[Path] = set()
+    ways = [path]
+    while ways:
+        way = ways.pop()
+        for place in (*reversed(way.parents), way):
+            try:
+                status = os.lstat(place)
+            except OSError:
+                break
+            if place not in seen:
+                seen.add(place)
+                yield place, status
+                if stat.S_ISLNK(status.st_mode):
+                    ways.append(_led_to(place) / way.relative_to(place))
+
+
+def _led_to(link: Path) -> Path:
+    return Path(os.path.normpath(Path(os.path.realpath(link.parent)) / os.readlink(link)))
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the account {uid}"

@@ -1,0 +1,49 @@
+"""Which edges between jobs there are, and what is to be said of those that cannot be shown."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+MOST_NAMES = 5
+
+Edge = tuple[str, str]
+"""A parent and a child, by name."""
+
+UNKNOWN = "Which jobs wait for which is not known: the store has no dependencies of this experiment."
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The edges between jobs of the list. `note` is blank when they are all that the store has.
+
+    They are not known where the store holds none at all, which no version writes of several jobs: each job without
+    edges stands there, too.
+    """
+
+    between: set[Edge]
+    are_known: bool
+    note: str
+
+
+def edges_between(edges: Iterable[Edge] | None, names: Collection[str]) -> Edges:
+    """Return the edges between the jobs of these names; `edges` is None where the store has none."""
+    if edges is None:
+        is_clear = len(names) < 2
+        return Edges(set(), is_clear, "" if is_clear else UNKNOWN)
+    between: set[Edge] = set()
+    strays: set[Edge] = set()
+    for edge in edges:
+        (between if edge[0] in names and edge[1] in names else strays).add(edge)
+    return Edges(between, are_known=True, note=_note_on(strays, names))
+
+
+def _note_on(strays: Collection[Edge], names: Collection[str]) -> str:
+    if not strays:
+        return ""
+    unknown = sorted({name for edge in strays for name in edge if name not in names})
+    told = ", ".join(name[:100] for name in unknown[:MOST_NAMES])
+    more = f" and {len(unknown) - MOST_NAMES:,} more" if len(unknown) > MOST_NAMES else ""
+    count = f"{len(strays):,} {'dependency names' if len(strays) == 1 else 'dependencies name'}"
+    return (
+        f"{count} jobs that are not in the job list, and cannot be shown: {told}{more}. "
+        "Generate the job list again to bring them together."
+    )
