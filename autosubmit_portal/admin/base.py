@@ -96,7 +96,7 @@ class ConsoleAdmin(ModelAdmin):
 
     def list_address(self, request: HttpRequest) -> str:
         """Return the address of the list, with the filters under which the page was opened from it."""
-        kept = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         return str(add_preserved_filters(kept, address))
 

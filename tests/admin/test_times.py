@@ -1,6 +1,5 @@
 """Times at the console say their zone, and mean it, whatever the time zone of the portal is."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Freeze
 from tests import factories
 from tests.admin.pages import page_of, text_of
@@ -19,12 +19,9 @@ AT = datetime(2031, 7, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def in_helsinki(settings: Any) -> Iterator[None]:
+def in_helsinki(settings: Any) -> None:
     """Three hours before UTC in summer."""
     settings.TIME_ZONE = "Europe/Helsinki"
-    timezone.get_default_timezone.cache_clear()
-    yield
-    timezone.get_default_timezone.cache_clear()
 
 
 def test_a_freeze_is_told_in_utc_and_says_so(as_viewer: Client, experiment: Experiment) -> None:
@@ -53,9 +50,7 @@ def test_what_a_form_calls_utc_is_utc(as_manager: Client, experiment: Experiment
 def test_a_delegation_ends_when_its_form_says(as_operator: Client, viewer: User) -> None:
     ends_at = (timezone.now().astimezone(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
     sent = {"grantee": viewer.username, "reason": "x", "ends_at": f"{ends_at:%Y-%m-%dT%H:%M}"}
-    as_operator.post(
-        "/access/delegation/add/", sent | {"role": Delegation._meta.get_field("role").choices[0][0]}
-    )
+    as_operator.post("/access/delegation/add/", sent | {"role": Role.VIEWER.value})
     assert Delegation.objects.get().ends_at == ends_at
 
 
