@@ -152,6 +152,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "autosubmit_portal.access.second_factor.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
+    "autosubmit_portal.api.streams.StreamsMiddleware",
 ]
 
 ROOT_URLCONF = "autosubmit_portal.urls"
@@ -273,6 +274,7 @@ MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
 STATIC_URL = "static/"
@@ -360,6 +362,7 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 AUDIT_SYSLOG = syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
+WEB_THREADS = 8  # of each process
 
 
 def per_minute(name: str, text: str) -> int | None:
@@ -379,7 +382,7 @@ THROTTLE_ACTIONS = per_minute(
 THROTTLE_ANONYMOUS = per_minute(
     "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
 )
-# Bodies of requests; ten thousand names of jobs take a quarter of it. Headers and addresses are bounded by gunicorn.
+# Bodies of requests; ten thousand names of jobs take a quarter of it. web.py bounds the rest.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 

@@ -6,12 +6,12 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 _COLOUR = re.compile(r"\x1b\[([0-9;]*)m")
-_ERASE = re.compile(r"\x1b\[([0-2]?)K")
+_ERASE = re.compile(r"\x1b\[([02]?)K")
 _OTHER_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
-_LINE_END = re.compile(r"\r+\n")
+_LINE_END = re.compile(r"(?<!\r)\r++\n")  # each run of returns is looked at once
 # What moves in a line that is written again: the cursor, the colour, and what is erased.
-_MOVES = re.compile(r"(\r|\x1b\[[0-9;]*m|\x1b\[[0-2]?K)")
+_MOVES = re.compile(r"(\r|\x1b\[[0-9;]*m|\x1b\[[02]?K)")
 _BLANK = ("", " ")
 _SHOWN_CODES = frozenset(map(str, {1, *range(30, 38), *range(90, 98)}))
 
@@ -56,20 +56,13 @@ def _rewritten(line: str, colour: str) -> str:
         elif _COLOUR.fullmatch(part):
             colour = part
         elif erased := _ERASE.fullmatch(part):
-            cells = _erased(cells, place, erased[1])
+            del cells[0 if erased[1] == "2" else place :]
         else:
             shown = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", part))
             cells += [_BLANK] * (place - len(cells) if shown else 0)
             cells[place : place + len(shown)] = [(colour, character) for character in shown]
             place += len(shown)
     return _joined(cells, inherited) + (colour if colour != (cells[-1][0] if cells else inherited) else "")
-
-
-def _erased(cells: list[tuple[str, str]], place: int, what: str) -> list[tuple[str, str]]:
-    """Return what is left: of `1` what follows the cursor, of `2` nothing, else what is before it."""
-    if what == "1":
-        return [_BLANK] * min(place, len(cells)) + cells[place:]
-    return [] if what == "2" else cells[:place]
 
 
 def _joined(cells: list[tuple[str, str]], colour: str) -> str:

@@ -186,11 +186,11 @@ def _wait(http: HttpRequest, results: Sequence[dict[str, Any]]) -> dict[str, str
     made = [result for result in results if "action" in result]
     if seconds is None or not made:
         return {}
-    end_within([result["action"] for result in made], seconds)
+    headers = end_within(http, [result["action"] for result in made], seconds)
     newest = Action.objects.select_related("site").in_bulk([result["action"].pk for result in made])
     for result in made:
         result["action"] = newest[result["action"].pk]
-    return {"Preference-Applied": f"wait={seconds}"}
+    return headers
 
 
 def _shown(result: Mapping[str, Any]) -> dict[str, Any]:

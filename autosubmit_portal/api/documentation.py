@@ -124,7 +124,9 @@ def change(
 PREFER = OpenApiParameter(
     "Prefer",
     location=OpenApiParameter.HEADER,
-    description=f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end.",
+    description=f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
+    "Few wait at the same time: without a place, the answer comes at once with `Preference-Applied: wait=0`, and "
+    "`Retry-After` says when to ask again.",
     examples=[OpenApiExample("Wait", "wait=20")],
 )
 KEY = OpenApiParameter(

@@ -1,6 +1,5 @@
 """Routes of logs: those of Autosubmit's commands on an experiment, and those of a job."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from autosubmit_portal.api.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.requests import LONGEST_WAIT_SECONDS, preferred_wait
 from autosubmit_portal.api.shapes.logs import LogItem, LogList, LogMatches, LogPart
+from autosubmit_portal.waits import applied, wait_until
 from experiments.logs import is_over, logs_of
 from experiments.models import Experiment
 from jobs.autosubmit.characters import first_character, whole_characters
@@ -55,7 +55,8 @@ WAIT = OpenApiParameter(
     "Prefer",
     location=OpenApiParameter.HEADER,
     description=f"Of JSON: `wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, until there is "
-    "something after `offset`.",
+    "something after `offset`. Few wait at the same time: without a place, the answer comes at once with "
+    "`Preference-Applied: wait=0`, and `Retry-After` says when to ask again.",
     examples=[OpenApiExample("Wait", "wait=20")],
 )
 CONTENT: dict[Any, OpenApiResponse] = {
@@ -199,7 +200,7 @@ def _content(request: Request, owner: Owner, name: str, query: Mapping[str, Any]
             with owner.open(name) as log:
                 return Response(_matches(log, query))
         if request.accepted_renderer.format == "json":
-            return Response(_followed(request, owner, name, query))
+            return _followed(request, owner, name, query)
         return _text(request, owner.open(name), query)
 
 
@@ -233,18 +234,21 @@ def _matches(log: Log, query: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": log.name, "file": log.identity, "size": log.size, **asdict(found)}
 
 
-def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a part of a log as LogPart describes it, within the wait that the client prefers.
+def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> Response:
+    """Answer a part of a log as LogPart describes it, within the wait that the client prefers.
 
     The log is opened at each look, so that another file that takes its place is noticed.
     """
-    deadline = time.monotonic() + (preferred_wait(request.headers.get("Prefer", "")) or 0)
-    while True:
+    part: dict[str, Any] = {}
+
+    def has_news() -> bool:
         with owner.open(name) as log:
-            part = _part(log, query, is_ended=owner.has_ended(log))
-        if part["text"] or part["is_reset"] or part["is_over"] or time.monotonic() >= deadline:
-            return part
-        time.sleep(LOOK_EVERY_SECONDS)
+            part.update(_part(log, query, is_ended=owner.has_ended(log)))
+        return bool(part["text"] or part["is_reset"] or part["is_over"])
+
+    seconds = preferred_wait(request.headers.get("Prefer", ""))
+    has_waited = wait_until(request, has_news, seconds or 0, longest_pause=LOOK_EVERY_SECONDS)
+    return Response(part, headers=None if seconds is None else applied(seconds, has_waited=has_waited))
 
 
 def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, Any]:

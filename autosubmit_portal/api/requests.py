@@ -1,7 +1,6 @@
 """From an HTTP request to an action request, and from the action to the answer."""
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ from autosubmit_portal.api.errors import by_field
 from autosubmit_portal.api.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.api.shapes.actions import ActionItem
 from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.waits import applied, wait_until
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import InvalidParameters, Refusal
@@ -109,8 +109,7 @@ def answer(http: HttpRequest, action: Action) -> Response:
     seconds = preferred_wait(http.headers.get("Prefer", ""))
     headers = {"Location": f"/v4/actions/{action.pk}"}
     if seconds is not None:
-        end_within([action], seconds)
-        headers["Preference-Applied"] = f"wait={seconds}"
+        headers |= end_within(http, [action], seconds)
         action.refresh_from_db()
     if action.is_replay:
         headers["Idempotent-Replayed"] = "true"
@@ -128,24 +127,12 @@ def preferred_wait(header: str) -> int | None:
     return None
 
 
-def end_within(actions: Sequence[Action], seconds: float) -> None:
-    """Look at the rows, ever less often, until all have ended or the time is up. Between looks nothing is held."""
-    deadline = time.monotonic() + seconds
+def end_within(http: HttpRequest, actions: Sequence[Action], seconds: int) -> dict[str, str]:
+    """Wait until all have ended or the time is up, if there is a place to; return the headers that say so."""
     # Nobody knows when a second person comes: what waits for approval is not waited for.
     waiting = Action.objects.active().exclude(state=State.AWAITING_APPROVAL)
     waiting = waiting.filter(pk__in=[action.pk for action in actions])
-    for pause in _pauses():
-        remaining = deadline - time.monotonic()
-        if not waiting.exists() or remaining <= 0:
-            return
-        time.sleep(min(pause, remaining))
-
-
-def _pauses() -> Iterator[float]:
-    pause = 0.05
-    while True:
-        yield pause
-        pause = min(pause * 1.5, 1.0)
+    return applied(seconds, has_waited=wait_until(http, lambda: not waiting.exists(), seconds))
 
 
 def json_body(http: HttpRequest) -> dict[str, Any]:

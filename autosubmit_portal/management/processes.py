@@ -27,9 +27,8 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
     gunicorn = [
         "-m",
         "gunicorn",
-        "--worker-class=gthread",
+        "--worker-class=autosubmit_portal.web.PortalWorker",
         f"--workers={settings.WEB_PROCESSES}",
-        "--threads=8",
         "--graceful-timeout=5",
     ]
     quiet = ["--log-level=warning", "--no-control-socket"]

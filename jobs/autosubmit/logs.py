@@ -182,7 +182,7 @@ class JobLogs:
     def files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
         scripts = _files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _kind_of)
-        logs = _files(self.folder, self._place, self._is_own, _kind_of)
+        logs = _files(self.folder, self._place, self._own(), _kind_of)
         return _newest_first(
             [*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})]
         )
@@ -192,7 +192,7 @@ class JobLogs:
 
         Raises NoSuchLog.
         """
-        if not self._is_own(name):
+        if not self._own()(name):
             raise NoSuchLog(f"{self.job} has no log {name!r}.")
         places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
         try:
@@ -220,10 +220,19 @@ class JobLogs:
         wanted = _output_of(recorded)
         return next((file.name for file in self.files() if wanted and wanted.may_be(file.name)), None)
 
-    def _is_own(self, name: str) -> bool:
-        plain, prefix = _plain(name), f"{self.job}."
-        is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
-        return (is_of_job or plain in map(_plain, self.named)) and name.isprintable()
+    def _own(self) -> Callable[[str], bool]:
+        """Return what answers whether a name is one of these logs; it is asked of each in the folder."""
+        prefix, named = f"{self.job}.", frozenset(map(_plain, self.named))
+        beginnings = (prefix, *named)
+
+        def is_own(name: str) -> bool:
+            if not name.startswith(beginnings) or not name.isprintable():
+                return False
+            plain = _plain(name)
+            is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
+            return is_of_job or plain in named
+
+        return is_own
 
 
 def _require_bare(name: str) -> None:

@@ -7,8 +7,9 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.test import RequestFactory
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from autosubmit_portal.access.models import Membership, SiteRole, Team
+from autosubmit_portal.access.models import Coverage, Membership, SiteRole, Team
 from autosubmit_portal.access.provision import account_for, provide_at_sign_in
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.single_sign_on import provider_id
@@ -60,6 +61,22 @@ def test_a_membership_comes_changes_and_goes_with_the_claims(ana: User, edito: T
         "membership.changed",
         "membership.deleted",
     ]
+
+
+@pytest.mark.parametrize("now", [[], ["/edito/viewers"]])
+def test_a_sign_in_with_less_calls_off_what_waits_by_the_right_that_is_gone(
+    now: list[str],
+    ana: User,
+    edito: Team,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    Coverage.objects.create(team=edito, expid_pattern="a*")
+    sign_in(ana, "/edito/operators")
+    action = factories.create_action(factories.create_experiment(), actor=ana, actor_name="ana")
+    with django_capture_on_commit_callbacks(execute=True):
+        sign_in(ana, *now)
+    action.refresh_from_db()
+    assert (action.state, "role operator" in action.message) == ("cancelled", True)
 
 
 def test_a_membership_given_by_hand_stays(ana: User, edito: Team) -> None:

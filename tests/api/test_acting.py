@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
+from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue import CATALOGUE, Target
 from experiments.models import Action, Experiment, Site, State
@@ -263,3 +264,8 @@ def test_no_option_is_called_like_a_field_of_the_envelope() -> None:
     assert {option.name for kind in CATALOGUE.values() for option in kind.options}.isdisjoint(
         {"reason", "dry_run"}
     )
+
+
+def test_an_action_knows_the_token_that_asked_for_it(as_operator: APIClient, experiment: Experiment) -> None:
+    as_operator.post("/v4/experiments/a000?action=run")
+    assert Action.objects.get().token_digest == ApiToken.objects.get().pk

@@ -2,12 +2,14 @@
 
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from autosubmit_portal.web import MOST_BODY_BYTES, MOST_HEAD_BYTES
 from tests import web
 from tests.headers import complaints
 from tests.services import Portal
@@ -113,8 +115,32 @@ def test_every_header_of_an_answer_is_as_it_must_be(scanner: Scanner, path: str,
 
 
 def test_what_is_too_long_is_refused_by_the_web_server_itself(scanner: Scanner) -> None:
-    assert scanner.ask(f"/v4/experiments?query={'x' * 4094}").status == 414
-    assert scanner.ask("/v4/experiments", **{"X-Long": "x" * 8190}).status == 431
+    assert scanner.ask(f"/v4/experiments?query={'x' * MOST_HEAD_BYTES}").status == 431
+    assert scanner.ask("/v4/experiments", **{"X-Long": "x" * MOST_HEAD_BYTES}).status == 431
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_sent(scanner: Scanner) -> None:
+    assert scanner.ask("/v4/actions", "POST", **{"Content-Length": str(MOST_BODY_BYTES)}).status == 413
+
+
+def test_a_body_may_come_in_chunks(server: Portal) -> None:
+    headers = PROXY | {"Authorization": f"Bearer {server.credentials.token}"}
+    headers |= {"Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
+        connection.request("POST", "/v4/tokens", iter([b'{"name": ', b'"in chunks"}']), headers)
+        assert connection.getresponse().status == 201
+
+
+def test_a_connection_is_kept_after_an_answer_without_a_body(server: Portal) -> None:
+    headers = PROXY | {"Authorization": f"Bearer {server.credentials.token}"}
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
+        connection.request("GET", "/v4/experiments/a000/runs", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        used, known = connection.sock, {"If-None-Match": answer.headers["ETag"]}
+        connection.request("GET", "/v4/experiments/a000/runs", headers=headers | known)
+        assert connection.getresponse().status == 304
+        assert connection.sock is used
 
 
 def test_who_comes_without_https_is_sent_to_it(server: Portal) -> None:

@@ -1,0 +1,42 @@
+"""Long answers, of which a thread makes each part when the client has read those before: not too many at a time."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
+from autosubmit_portal.api.errors import ProblemRenderer, problem
+from autosubmit_portal.audit.origin import client_address
+from autosubmit_portal.waits import AGAIN_SECONDS, streams
+
+# As much of an answer the web server takes at once, whether its client reads or not; then the thread is free.
+SHORT_BYTES = 8 * 1024 * 1024
+BUSY = "Too many long answers are being read. Ask again in some seconds, or for a part of it."
+
+
+class StreamsMiddleware:
+    """Begins no more long answers at the same time than there are places for."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve the request; who reads a long answer gives the place back when the answer is closed."""
+        response = self.get_response(request)
+        if not isinstance(response, StreamingHttpResponse) or _is_short(response):
+            return response
+        account = request.user.pk or client_address(request)
+        if not streams.take(account):
+            response.close()
+            return _busy()
+        response._resource_closers.append(lambda: streams.give_back(account))  # type: ignore[attr-defined]
+        return response
+
+
+def _is_short(response: HttpResponseBase) -> bool:
+    return int(response.get("Content-Length", str(SHORT_BYTES + 1))) <= SHORT_BYTES
+
+
+def _busy() -> HttpResponseBase:
+    content = ProblemRenderer().render(problem(503, "busy", BUSY))
+    headers = {"Retry-After": str(AGAIN_SECONDS), "Cache-Control": "no-store"}
+    return HttpResponse(content, status=503, content_type=ProblemRenderer.media_type, headers=headers)
