@@ -132,14 +132,14 @@ chaos: install-tests autosubmit ## kill everything at random while it works, and
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
 
 fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
-	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/admin/test_terminal.py
+	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/admin/test_terminal.py tests/jobs/autosubmit/test_characters.py
 	@AUTOSUBMIT="$(AUTOSUBMIT)" FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) \
 		$(PY) -m pytest -q -m "" tests/experiments/autosubmit/test_yaml_forms.py
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
 		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
-bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, load, mirror or reads)
+bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
 	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 

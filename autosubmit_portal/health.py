@@ -25,6 +25,7 @@ from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
 from experiments.autosubmit.trusted import why_untrusted
 from experiments.models import Action, Site, State
+from jobs import trigrams
 
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
 WAITING_LONG = timedelta(seconds=20)
@@ -140,6 +141,13 @@ def trail(evidence: Evidence) -> Iterator[Finding]:
     for name in triggers.missing():
         text = f"The trigger {name} of the audit trail is missing, switched off or another one."
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
+
+
+def search(evidence: Evidence) -> Iterator[Finding]:
+    """Look whether jobs are found by a part of their name without reading all of them."""
+    if trigrams.is_missing():
+        text = "Every search for names of jobs reads all jobs: the index for it is missing."
+        yield Finding(Level.WARN, "slow", text, trigrams.REMEDY)
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
@@ -259,7 +267,20 @@ def files(evidence: Evidence) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     check.__name__: check
-    for check in (database, migrations, trail, broker, workers, queue, mirror, sites, program, disk, files)
+    for check in (
+        database,
+        migrations,
+        trail,
+        search,
+        broker,
+        workers,
+        queue,
+        mirror,
+        sites,
+        program,
+        disk,
+        files,
+    )
 }
 
 

@@ -275,6 +275,7 @@ MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
 STATIC_URL = "static/"

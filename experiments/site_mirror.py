@@ -122,12 +122,14 @@ class Reading:
 class SiteMirror:
     """What the mirror process remembers of one site between its passes.
 
-    `is_patient` is False for a single pass, which looks at everything and tells what it sees at once.
+    `is_patient` is False for a single pass, which looks at everything and tells what it sees at once. `is_behind` says
+    whether the last pass left something to be written in the next.
     """
 
     site_id: int
     is_patient: bool = True
     is_standing_by: bool = True
+    is_behind: bool = False
     lease: Lease = field(init=False)
     database_seen: Fingerprint | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -159,6 +161,7 @@ class SiteMirror:
 
         A broken store or program makes the site unhealthy with the reason. A broken experiment never stops the others.
         """
+        self.is_behind = False
         try:
             return self._pass() if self._may_go_on() else []
         except LostLease:
@@ -177,11 +180,6 @@ class SiteMirror:
         elif not is_ours and not self.is_standing_by:
             self._stand_by()
         return is_ours
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether something that has changed is not written yet."""
-        return self.reading is not None or len(self.backlog) > 0
 
     def _stand_by(self) -> None:
         self.is_standing_by = True
@@ -296,6 +294,7 @@ class SiteMirror:
             self._look_at(expid, site, store, locks)
         took = time.monotonic() - looked_since
         ended = self._catch_up(site, store, locks, inf if is_whole else max(took, site.refresh_seconds))
+        self.is_behind = self.reading is not None
         if is_whole:
             self.looks.complete(began)
         return ended

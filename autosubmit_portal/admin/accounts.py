@@ -30,6 +30,7 @@ class AccountAdmin(PeopleAdmin):
         "signed_in",
     )
     list_filter = ("groups", "is_active", "is_superuser")
+    readonly_fields = ("last_login", "date_joined")
 
     fieldsets = (
         (None, {"fields": ("username", "password")}),

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
@@ -30,6 +30,10 @@ from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.catalogue import CATALOGUE
+
+# The cookie that carries a new token from the form to the page that shows it.
+NEW_TOKEN = "new_token"  # noqa: S105 # its name
+SHOWN_WITHIN_SECONDS = 60
 
 
 class TokenForm(forms.Form):
@@ -143,14 +147,18 @@ class ApiTokenAdmin(ConsoleAdmin):
             "opts": self.opts,
             "title": "New API token",
             "form": form,
+            "list": self.list_address(request),
         }
         if form.is_bound and form.is_valid():
             try:
-                _, context["token"] = make_token(user, form.wanted(), origin=origin_of(request))
+                return _show_next(request, make_token(user, form.wanted(), origin=origin_of(request))[1])
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
+        context["token"] = _shown_next(request)
         response = TemplateResponse(request, "admin/portal/new_token.html", context)
         response["Cache-Control"] = "no-store"
+        if context["token"]:
+            response.delete_cookie(NEW_TOKEN, path=request.path)
         return response
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
@@ -192,7 +200,7 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Show when it ends."""
         if token.expiry is None:
             return "Never"
-        day = f"{token.expiry:%Y-%m-%d}"
+        day = presentation.minute(token.expiry)
         return format_html('<span class="danger">Expired</span> {}', day) if token.is_expired else day
 
     @admin.display(description="Last used", ordering="last_used_at")
@@ -209,3 +217,33 @@ class ApiTokenAdmin(ConsoleAdmin):
         return format_html(
             '<a class="danger" href="{}">Revoke</a>', reverse("admin:access_apitoken_delete", args=[token.pk])
         )
+
+
+def _show_next(request: HttpRequest, token: str) -> HttpResponse:
+    """Lead to the page that shows a new token once. Only the browser keeps the text until then."""
+    response = HttpResponseRedirect(request.get_full_path())
+    response.set_signed_cookie(
+        NEW_TOKEN,
+        token,
+        salt=_salt(request),
+        max_age=SHOWN_WITHIN_SECONDS,
+        path=request.path,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def _shown_next(request: HttpRequest) -> str | None:
+    """Return the token that was made just now, None if none was."""
+    if request.method == "POST":
+        return None
+    made: str | None = request.get_signed_cookie(
+        NEW_TOKEN, default=None, salt=_salt(request), max_age=SHOWN_WITHIN_SECONDS
+    )
+    return made
+
+
+def _salt(request: HttpRequest) -> str:
+    return f"new token of {request.user.pk}"

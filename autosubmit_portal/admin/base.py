@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from django.contrib import admin
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -10,7 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.functional import cached_property
 
 from autosubmit_portal.access import policy
@@ -92,6 +93,12 @@ class ConsoleAdmin(ModelAdmin):
         """Return the rows that the user may see."""
         rows = super().get_queryset(request)
         return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
+
+    def list_address(self, request: HttpRequest) -> str:
+        """Return the address of the list, with the filters under which the page was opened from it."""
+        kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return str(add_preserved_filters(kept, address))
 
     def seen_object(self, request: HttpRequest, object_id: str) -> Any:
         """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""

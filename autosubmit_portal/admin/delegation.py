@@ -28,7 +28,7 @@ from autosubmit_portal.access.teams import teams_seen_by
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.forms import RuledForm
-from autosubmit_portal.admin.terms import INSTANT, TermAdmin
+from autosubmit_portal.admin.terms import InstantField, TermAdmin
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.models import Experiment
 from experiments.models.experiment import meant_by_name
@@ -62,13 +62,10 @@ class DelegationForm(RuledForm):
         help_text="Only on this experiment: its expid, or `site/expid` where several sites have it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
     )
-    starts_at = forms.DateTimeField(
-        required=False, label="From (UTC)", help_text="Blank: now.", widget=INSTANT
-    )
-    ends_at = forms.DateTimeField(
+    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
+    ends_at = InstantField(
         label="Until (UTC)",
         help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.",
-        widget=INSTANT,
     )
     reason = forms.CharField(
         max_length=2000,

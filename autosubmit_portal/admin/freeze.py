@@ -13,7 +13,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.admin import presentation
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.forms import RuledForm
-from autosubmit_portal.admin.terms import INSTANT, TermAdmin
+from autosubmit_portal.admin.terms import InstantField, TermAdmin
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import (
     LONGEST_MESSAGE,
@@ -44,14 +44,11 @@ class FreezeForm(RuledForm):
             attrs={"autocomplete": "off", "placeholder": "Maintenance of the batch system"}
         ),
     )
-    starts_at = forms.DateTimeField(
-        required=False, label="From (UTC)", help_text="Blank: now.", widget=INSTANT
-    )
-    ends_at = forms.DateTimeField(
+    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
+    ends_at = InstantField(
         required=False,
         label="Until (UTC)",
         help_text="Then it ends by itself. Blank: until somebody ends it.",
-        widget=INSTANT,
     )
 
     def __init__(self, user: Any, data: Any = None) -> None:

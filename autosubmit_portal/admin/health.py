@@ -18,6 +18,7 @@ TITLES = {
     "database": "Database",
     "migrations": "Tables",
     "trail": "Audit trail",
+    "search": "Searches",
     "broker": "Broker",
     "workers": "Workers",
     "queue": "Waiting",

@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -141,14 +140,22 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Take the form of many jobs; it is opened from the list of jobs."""
         if request.method != "POST":
             return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
-        return self.bulk_page(request, name, request.POST.get("selection", "")).submit(request)
+        return self.posted_page(request, name).submit(request)
 
     def bulk_preview_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Answer the exact commands for what the form says now."""
-        return self.bulk_page(request, name, request.POST.get("selection", "")).preview(request)
+        return self.posted_page(request, name).preview(request)
 
-    def bulk_page(self, request: HttpRequest, name: str, selection: str) -> FormPage:
-        """Return the form page for the jobs whose keys are in `selection`, a comma list."""
+    def posted_page(self, request: HttpRequest, name: str) -> FormPage:
+        """Return the form page for what its own hidden fields say."""
+        said = request.POST
+        return self.bulk_page(request, name, said.get("selection", ""), said.get("filters", ""))
+
+    def bulk_page(self, request: HttpRequest, name: str, selection: str, filters: str) -> FormPage:
+        """Return the form page for the jobs whose keys are in `selection`, a comma list.
+
+        `filters` is the query of the list that they were chosen from.
+        """
         kind = CATALOGUE.get(name)
         if kind is None or kind.target not in self.request_targets:
             raise Http404(f"There is no action “{name}” here.")
@@ -162,7 +169,8 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             kind=kind,
             subjects=subjects_of(jobs),
             address=reverse("admin:jobs_job_bulk", args=[name]),
-            back=reverse("admin:jobs_job_changelist"),
+            back=f"{reverse('admin:jobs_job_changelist')}?{QueryDict(filters).urlencode()}".removesuffix("?"),
+            filters=filters,
             frame={**self.admin_site.each_context(request), "opts": self.opts},
             selection=",".join(str(key) for key in keys),
         )
@@ -180,7 +188,7 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
         if not keys:
             messages.warning(request, "None of the chosen jobs is there any more.")
             return None
-        page = replace(model_admin.bulk_page(request, kind.name, keys), back=request.get_full_path())
+        page = model_admin.bulk_page(request, kind.name, keys, request.GET.urlencode())
         return page.show(request, page.form(request, is_filled=False))
 
     return open_form

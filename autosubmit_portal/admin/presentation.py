@@ -76,13 +76,19 @@ def when(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def minute(at: datetime) -> str:
+    """Say an instant to the minute, with its zone."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@register.filter
 def exact(at: datetime | None) -> SafeString:
     """Show an instant in full (UTC), then relative to now."""
     if at is None:
         return NOTHING
     return format_html(
         '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
-        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         when(at),
     )
 

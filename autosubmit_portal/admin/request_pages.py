@@ -28,8 +28,8 @@ MOST_CHANGES = 30
 class FormPage:
     """The page that asks for one kind on some subjects. `address` takes the POST, `back` is where one came from.
 
-    `selection` goes along in a hidden field when the page was opened by a bulk entry. `alternative` is what can be
-    asked for when this kind is not possible.
+    `selection` and the `filters` of the list go along in hidden fields when the page was opened by a bulk entry.
+    `alternative` is what can be asked for when this kind is not possible.
     """
 
     kind: ActionKind
@@ -38,6 +38,7 @@ class FormPage:
     back: str
     frame: dict[str, Any]
     selection: str = ""
+    filters: str = ""
     alternative: Button | None = None
 
     def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:

@@ -22,6 +22,8 @@ from autosubmit_portal.access.second_factor import Adapter, CodeForm
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.audit.origin import actor_of
 
+# In the session: the recovery codes that its next page shows.
+NEW_CODES = "new_recovery_codes"
 both = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -61,7 +63,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 def _set_up(request: HttpRequest, user: User) -> HttpResponse:
     form = ActivateTOTPForm(request.POST if request.method == "POST" else None, user=user)
     if form.is_bound and form.is_valid():
-        return _codes(request, second_factor.set_up(request, form))
+        return _show_next(request, second_factor.set_up(request, form))
     adapter = Adapter()
     drawing = adapter.build_totp_svg(adapter.build_totp_url(user, form.secret))
     is_required = second_factor.is_required(user)
@@ -70,12 +72,16 @@ def _set_up(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _manage(request: HttpRequest) -> HttpResponse:
+    new = request.session.pop(NEW_CODES, None) if request.method == "GET" else None
+    recovery = Authenticator.objects.filter(user=request.user, pk=new).first() if new else None
+    if recovery:
+        return _page(request, "second_factor", codes=recovery.wrap().get_unused_codes())
     rows = {row.type: row for row in Authenticator.objects.filter(user=request.user)}
     form = CodeForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_bound and form.is_valid():
         form.save()
         if "renew" in request.POST:
-            return _codes(request, second_factor.renew_recovery_codes(request))
+            return _show_next(request, second_factor.renew_recovery_codes(request))
         second_factor.switch_off(request, rows[Authenticator.Type.TOTP])
         return HttpResponseRedirect(reverse("second_factor"))
     recovery = rows.get(Authenticator.Type.RECOVERY_CODES)
@@ -84,10 +90,11 @@ def _manage(request: HttpRequest) -> HttpResponse:
     return _page(request, "second_factor", form=form, **context)
 
 
-def _codes(request: HttpRequest, recovery: Authenticator | None) -> HttpResponse:
-    """Show new recovery codes, this once."""
-    codes = recovery.wrap().get_unused_codes() if recovery else []
-    return _page(request, "second_factor", codes=codes)
+def _show_next(request: HttpRequest, recovery: Authenticator | None) -> HttpResponse:
+    """Lead to the page that shows new recovery codes once."""
+    if recovery:
+        request.session[NEW_CODES] = recovery.pk
+    return HttpResponseRedirect(reverse("second_factor"))
 
 
 def _page(request: HttpRequest, name: str, **context: Any) -> HttpResponse:

@@ -1,6 +1,7 @@
 """Rows that hold for a time, such as freezes: a form makes them, a button ends them, nobody changes them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,12 +11,22 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.admin.base import ReadOnlyAdmin
 from autosubmit_portal.admin.forms import RuledForm
 
-INSTANT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+class InstantField(forms.DateTimeField):
+    """An instant in UTC, as its label says, whatever the time zone of the portal is."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Read it."""
+        with timezone.override(UTC):
+            return super().to_python(value)
 
 
 class TermAdmin(ReadOnlyAdmin):
@@ -61,7 +72,7 @@ class TermAdmin(ReadOnlyAdmin):
             "title": self.form_title,
             "lead": self.form_lead,
             "button": self.form_button,
-            "list": reverse(f"admin:{self._address('changelist')}"),
+            "list": self.list_address(request),
             "form": form,
         }
         return TemplateResponse(request, "admin/portal/new_term.html", context)

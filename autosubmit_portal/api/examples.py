@@ -450,6 +450,7 @@ HEALTH = dict.fromkeys(
         "database",
         "migrations",
         "trail",
+        "search",
         "broker",
         "workers",
         "queue",

@@ -27,7 +27,9 @@ class Job(models.Model):
     log folder of the experiment.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="jobs")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.CASCADE, related_name="jobs", db_index=False
+    )  # four indexes begin with it
     name = models.CharField(max_length=250)
     status = models.CharField(max_length=20)
     section = models.CharField(max_length=100, blank=True)
@@ -59,6 +61,9 @@ class Job(models.Model):
         constraints = [models.UniqueConstraint(fields=["experiment", "name"], name="jobs_unique_name")]
         indexes = [
             models.Index(fields=["experiment", "status"], name="jobs_status"),
+            # The lists of jobs, newest first, of an experiment and of a status; names are found by jobs/trigrams.py.
+            models.Index(fields=["experiment", "id"], name="jobs_of_experiment"),
+            models.Index(fields=["status", "id"], name="jobs_of_status"),
             # The wrappers of an experiment, of which most have none.
             models.Index(fields=["experiment", "wrapper"], condition=~Q(wrapper=""), name="jobs_wrapped"),
         ]

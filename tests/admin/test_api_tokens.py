@@ -18,7 +18,7 @@ LIST = "access_apitoken"
 
 
 def make(client: Client, **values: Any) -> str:
-    return text_of(client.post(ADD, {"name": "script", "days": 30} | values))
+    return text_of(client.post(ADD, {"name": "script", "days": 30} | values, follow=True))
 
 
 def test_a_new_token_is_shown_once(as_viewer: Client) -> None:
@@ -27,6 +27,17 @@ def test_a_new_token_is_shown_once(as_viewer: Client) -> None:
     assert f">{token.token_key}" in shown
     assert token.digest[:20] not in shown
     assert f"<code>{token.token_key}…</code>" in text_of(as_viewer.get(list_of(LIST)))
+
+
+def test_a_new_token_is_led_to_and_shown_neither_later_nor_to_anybody_else(
+    as_viewer: Client, as_operator: Client
+) -> None:
+    answer = as_viewer.post(f"{ADD}?_changelist_filters=o%3D1", {"name": "script", "days": 30})
+    key = ApiToken.objects.get().token_key
+    assert (answer.status_code, answer["Location"]) == (302, f"{ADD}?_changelist_filters=o%3D1")
+    as_operator.cookies["new_token"] = as_viewer.cookies["new_token"].value
+    pages = [text_of(client.get(answer["Location"])) for client in (as_operator, as_viewer, as_viewer)]
+    assert [f">{key}" in page for page in pages] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Asking for many jobs at once, from the list of jobs."""
 
+import pytest
 from django.test import Client
 
 from autosubmit_portal.audit.models import AuditEntry
@@ -131,3 +132,29 @@ def test_what_is_wrong_with_the_form_is_said_once(as_operator: Client, job: Job)
     answer = as_operator.post(FORM, {"selection": selection(job, other)})
     assert (answer.status_code, Action.objects.count()) == (400, 0)
     assert answer.context["form"].errors == {"status": ["This field is required."]}
+
+
+def test_a_refused_form_of_many_still_leads_back_to_the_filtered_list(as_operator: Client, job: Job) -> None:
+    sent = {"action": "set_status", "_selected_action": [job.pk], "index": 0}
+    opened = as_operator.post(f"{JOBS}?status=FAILED&q=SIM", sent)
+    fields = {"selection": opened.context["page"].selection, "filters": opened.context["page"].filters}
+    refused = as_operator.post(FORM, fields)
+    assert refused.status_code == 400
+    assert [page.context["page"].back for page in (opened, refused)] == [f"{JOBS}?status=FAILED&q=SIM"] * 2
+
+
+@pytest.mark.parametrize(
+    "filters", ["https://evil.example.org", "//evil.example.org", '"><script>', "\r\nX: y"]
+)
+def test_the_way_back_leads_to_the_list_whatever_the_field_says(
+    as_operator: Client, job: Job, filters: str
+) -> None:
+    refused = as_operator.post(FORM, {"selection": selection(job), "filters": filters})
+    assert refused.context["page"].back.startswith(f"{JOBS}?")
+    assert "<script>" not in text_of(refused)
+
+
+def test_a_success_leads_to_the_filtered_list(as_operator: Client, job: Job) -> None:
+    other = factories.create_job(factories.create_experiment(job.experiment.site, expid="a001"))
+    sent = {"selection": selection(job, other), "status": "SUSPENDED", "filters": "status=FAILED"}
+    assert as_operator.post(FORM, sent)["Location"] == f"{JOBS}?status=FAILED"

@@ -250,3 +250,12 @@ def test_experiments_that_contradict_themselves_are_marked_and_found(
     assert (
         "It says RUNNING." in as_viewer.get(page_of("experiments_experiment", experiment.pk)).content.decode()
     )
+
+
+@pytest.mark.parametrize("page", ["experiments/freeze", "access/delegation", "access/apitoken"])
+def test_a_refused_form_leads_back_to_the_filtered_list(as_manager: Client, site: Site, page: str) -> None:
+    listed = text_of(as_manager.get(f"/{page}/?o=1"))
+    adding = f"/{page}/add/?_changelist_filters=o%3D1"
+    assert f'href="{adding}"' in listed
+    for answer in (as_manager.get(adding), as_manager.post(adding, {})):
+        assert f'href="/{page}/?o=1"' in text_of(answer)

@@ -39,7 +39,7 @@ def code_of(secret: str, step: int = 0) -> str:
 def set_up(client: Client, step: int = -1) -> tuple[str, list[str]]:
     """Switch the second factor on with the code of `step`; return the secret and the recovery codes."""
     secret = re.findall(r"this secret: <code>(\w+)</code>", text_of(client.get(PAGE)))[0]
-    page = text_of(client.post(PAGE, {"code": code_of(secret, step)}))
+    page = text_of(client.post(PAGE, {"code": code_of(secret, step)}, follow=True))
     shown = re.findall(r'id="codes"[^>]*>(.*?)</pre>', page, re.DOTALL)[0]
     return secret, shown.split()
 
@@ -165,7 +165,7 @@ def test_switching_it_off_needs_a_code(factor: tuple[str, list[str]]) -> None:
 def test_new_recovery_codes_replace_the_old_ones(factor: tuple[str, list[str]]) -> None:
     client = sign_in()
     client.post(CODE, {"code": code_of(factor[0])})
-    page = text_of(client.post(PAGE, {"renew": "yes", "code": factor[1][0]}))
+    page = text_of(client.post(PAGE, {"renew": "yes", "code": factor[1][0]}, follow=True))
     assert factor[1][1] not in page
     assert page.count("\n") > 10
 
@@ -233,6 +233,15 @@ def test_a_session_that_is_older_than_the_factor_signs_in_anew(
     assert old.get("/")["Location"].startswith(LOGIN)
     assert not is_in(old)
     assert this.get("/").status_code == 200
+
+
+def test_new_codes_are_led_to_and_shown_once(ana: User, signed_in: Callable[[User], Client]) -> None:
+    client = signed_in(ana)
+    _, codes = set_up(client)
+    answer = client.post(PAGE, {"renew": "yes", "code": codes[0]})
+    assert (answer.status_code, answer["Location"]) == (302, PAGE)
+    pages = [text_of(client.get(PAGE)) for _ in range(2)]
+    assert ['id="codes"' in page for page in pages] == [True, False]
 
 
 def others_after(client: Client, deed: Callable[[], Any]) -> list[bool]:

@@ -1,5 +1,6 @@
 """Clients that come from elsewhere: programs at an address of the console, and pages of other origins."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django.test.utils import modify_settings
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment
+from tests.conftest import REPOSITORY
 
 GUI = "https://gui.example.org"
 JSON = ["application/json", "application/json, text/plain, */*", "application/problem+json"]
@@ -23,6 +25,11 @@ def test_a_program_outside_of_the_api_is_told_so(client: Client, db: None, path:
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
     assert "/v4" in answer.json()["detail"]
     assert answer.json()["error"] is True
+
+
+@pytest.mark.parametrize("script", sorted((REPOSITORY / "autosubmit_portal/static").rglob("*.js")), ids=str)
+def test_the_scripts_of_the_console_are_not_taken_for_programs(script: Path) -> None:
+    assert "application/json" not in script.read_text()
 
 
 @pytest.mark.parametrize("path", ["/v4/nothing", "/v4//x", "/v4/experiments/"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.bench import actions, changes, crowd, page, peer
+from tests.bench import actions, changes, changing, crowd, lists, page, peer
 from tests.bench.page import Section
 from tests.bench.service import Extent, measure
 from tests.bench.stores import NoTools, Plan
@@ -21,9 +21,11 @@ from tests.bench.stores import NoTools, Plan
 ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "actions": actions.run,
     "changes": changes.run,
+    "lists": lists.run,
     "load": crowd.run,
 }
 ON_STORES = ("mirror", "reads")
+CHANGING = "changing"
 # In all 100,000 jobs.
 SMALL = Plan(1_000, (10_000, 10_000, *[7_000] * 8))
 LARGE = Plan(10_000, (10_000, 10_000))
@@ -49,7 +51,10 @@ def _options() -> argparse.Namespace:
         "--autosubmit", type=Path, required=True, help="the real program, to make stores with"
     )
     parser.add_argument(
-        "--only", choices=(*ALONE, *ON_STORES), action="append", help="measure this part; may be repeated"
+        "--only",
+        choices=(*ALONE, CHANGING, *ON_STORES),
+        action="append",
+        help="measure this part; may be repeated",
     )
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="how long to ask each server for each figure"
@@ -66,20 +71,28 @@ def _options() -> argparse.Namespace:
 
 
 def _sections(folder: Path, options: argparse.Namespace) -> list[Section]:
-    parts = set(options.only or (*ALONE, *ON_STORES))
+    parts = set(options.only or (*ALONE, CHANGING, *ON_STORES))
     program: Path = options.autosubmit.absolute()
     sections = [run(_emptied(folder / part), program) for part, run in ALONE.items() if part in parts]
-    if not parts.intersection(ON_STORES):
-        return sections
     try:
-        stores = [plan.made(options.stores.absolute(), options.tools, program) for plan in (SMALL, LARGE)]
+        return sections + _on_stores(folder, options, parts, program)
     except NoTools as missing:
-        print(f"{missing} The parts mirror and reads are left out.", file=sys.stderr)
+        print(f"{missing} The parts {CHANGING}, mirror and reads are left out.", file=sys.stderr)
         return sections
-    extent = Extent(parts=frozenset(parts), seconds=options.seconds)
-    return sections + measure(
-        _emptied(folder / "stores"), stores, extent, python=_python_of(program), rival=_rival(options.peer)
-    )
+
+
+def _on_stores(folder: Path, options: argparse.Namespace, parts: set[str], program: Path) -> list[Section]:
+    """Measure the parts that need stores made by the tool. Raises NoTools."""
+    sections, where, python = [], (options.stores.absolute(), options.tools, program), _python_of(program)
+    if CHANGING in parts:
+        home = changing.PLAN.made(*where).home
+        sections.append(changing.run(_emptied(folder / CHANGING), home, python))
+    if parts.intersection(ON_STORES):
+        stores = [plan.made(*where) for plan in (SMALL, LARGE)]
+        extent = Extent(parts=frozenset(parts), seconds=options.seconds)
+        rival = _rival(options.peer)
+        sections += measure(_emptied(folder / "stores"), stores, extent, python=python, rival=rival)
+    return sections
 
 
 def _emptied(folder: Path) -> Path:

@@ -14,10 +14,13 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def fill(experiments: int, clients: int) -> None:
     """Make the rows and print the expids and the tokens as JSON."""
-    print(json.dumps({"expids": _experiments(experiments), "tokens": [_token(n) for n in range(clients)]}))
+    print(
+        json.dumps({"expids": fill_experiments(experiments), "tokens": [_token(n) for n in range(clients)]})
+    )
 
 
-def _experiments(count: int) -> list[str]:
+def fill_experiments(count: int) -> list[str]:
+    """Make experiments and return their expids."""
     site = Site.objects.get()
     now = timezone.now()
     expids = [f"b{DIGITS[n // 1296]}{DIGITS[n // 36 % 36]}{DIGITS[n % 36]}" for n in range(count)]

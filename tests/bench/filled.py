@@ -44,6 +44,7 @@ def filled(
                 portal.database_url = stack.enter_context(postgres.server()).create_database()
             stack.callback(portal.kill)
             portal.home.mkdir()
+            portal.manage("collectstatic", "--no-input", "--verbosity=0")
             portal.set_up()
             facts = _fill(portal, module, arguments)
             portal.start("web")

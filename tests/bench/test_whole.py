@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import actions, changes, crowd, page
+from tests.bench import actions, changes, crowd, lists, page
 from tests.bench.service import Extent, measure
 from tests.bench.stores import Store
 from tests.conftest import MakeExperiment
@@ -38,3 +38,9 @@ def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path
 
 def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> None:
     assert "| cores |" in crowd.run(tmp_path, autosubmit, seconds=1).text
+
+
+def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
+    section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
+    for start in ("| all jobs, SQLite |", "| all jobs, PostgreSQL |"):
+        assert start in section.text

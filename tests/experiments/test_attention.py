@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from experiments.site_mirror import SiteMirror
 from tests import factories
 from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
 from tests.lock_holders import running
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 EXPIDS = [f"a{number:03d}" for number in range(20)]
@@ -151,6 +153,28 @@ def test_the_lock_file_is_not_looked_at_while_nothing_is_locked(
     mirror.look()
     assert asked
     assert not [name for name in asked if name.endswith(".lock")]
+
+
+def test_a_pass_that_leaves_a_large_list_to_the_next_is_behind(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, may_end = SiteMirror(site.pk), threading.Event()
+    mirror.look()
+    monkeypatch.setattr(site_mirror, "SMALL_BYTES", 0)
+    monkeypatch.setattr(site_mirror, "read", lambda *what, **how: may_end.wait() and read(*what, **how))
+    write_pickle(store, "a000", COMPLETED)
+    mirror.look()
+    assert mirror.is_behind
+    may_end.set()
+    wait_for(lambda: mirror.look() == [] and not mirror.is_behind)
+    assert Experiment.objects.get(expid="a000").status_counts == {"COMPLETED": 1}
+
+
+def test_a_mirror_of_a_broken_store_is_not_behind(mirror: SiteMirror, site: Site) -> None:
+    mirror.backlog.add("a000", 1)
+    Site.objects.update(home="/nowhere")
+    mirror.look()
+    assert not mirror.is_behind
 
 
 # --- Files that cannot be read

@@ -175,6 +175,24 @@ def kill_command(portal: Portal, action: int) -> None:
     os.killpg(int(pid), signal.SIGKILL)
 
 
+def test_back_after_a_form_that_was_refused_and_then_taken_asks_nothing(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "small")
+    page.goto(f"/jobs/job/?q={expid}")
+    page.locator("#action-toggle").check()
+    ask_for_chosen_rows(page, "Set status…")
+    verb = re.compile("^Set status")
+    page.locator("form.request-form").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name=verb).click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    page.get_by_label("Status").select_option("SUSPENDED")
+    page.get_by_role("button", name=verb).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("#")
+    for _ in range(2):
+        page.go_back()
+        expect(page.locator("#changelist-form")).to_be_visible()
+    assert "q=" in page.url
+
+
 def test_what_destroys_work_asks_why_and_says_what_is_lost(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "small")
     portal.http.post(f"/v4/experiments/{expid}?action=run")

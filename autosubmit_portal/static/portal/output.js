@@ -52,7 +52,7 @@ class Output {
 
     async ask(query) {
         const asked = new URLSearchParams(this.file ? { ...query, file: this.file } : query);
-        const answer = await fetch(`${this.address}?${asked}`, { headers: { Accept: "application/json" } });
+        const answer = await fetch(`${this.address}?${asked}`); // who accepts JSON only is taken for a program
         if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
         return answer.json();
     }

@@ -25,6 +25,9 @@ window.addEventListener("pageshow", () => {
     }
 });
 
+// A page that answered a form is remembered by its address alone: the back button never asks to send the form again.
+if (document.querySelector("meta[name=answers-a-form]")) history.replaceState(null, "", location.href);
+
 document.querySelector(".portal-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 const closeMenus = (except) => {

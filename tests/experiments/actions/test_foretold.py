@@ -196,7 +196,7 @@ def of_edges(make_experiment: MakeExperiment, cli: Autosubmit) -> dict[str, tupl
         ("months", {"filter_section": ["SIM"]}, 3),
         ("months", {"filter_chunks": "[ 19900101 [ fc0 [2-3] ] ]"}, 5),
         ("hours", {"filter_section": ["POST.A", "ONE", "UP/LOAD"]}, 21),
-        ("hours", {"filter_chunks": "[ 2000010112 [ fc-0 [1] fc+1 [Any] ] ]"}, 10),
+        ("hours", {"filter_chunks": "[ 2000010112 [ fc-0 [1] fc+1 [Any] ] ]"}, 9),
         ("hours", {"filter_status": ["WAITING", "READY"]}, 29),
     ],
     ids=str,
