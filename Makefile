@@ -139,7 +139,7 @@ fuzz: install-tests autosubmit ## random bytes, random configurations beside Aut
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
 		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
-bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, changing, mirror or reads)
+bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
 	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 

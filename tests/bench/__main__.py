@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.bench import actions, changes, changing, lists, page, peer
+from tests.bench import actions, changes, changing, crowd, lists, page, peer
 from tests.bench.page import Section
 from tests.bench.service import Extent, measure
 from tests.bench.stores import NoTools, Plan
@@ -22,6 +22,7 @@ ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "actions": actions.run,
     "changes": changes.run,
     "lists": lists.run,
+    "load": crowd.run,
 }
 ON_STORES = ("mirror", "reads")
 CHANGING = "changing"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import actions, changes, lists, page
+from tests.bench import actions, changes, crowd, lists, page
 from tests.bench.service import Extent, measure
 from tests.bench.stores import Store
 from tests.conftest import MakeExperiment
@@ -34,6 +34,10 @@ def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path
     section = changes.run(tmp_path, autosubmit, seconds=0.1, experiments=32)
     for start in ("| SQLite | 16 |", "| PostgreSQL | 16 |"):
         assert start in section.text
+
+
+def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> None:
+    assert "| cores |" in crowd.run(tmp_path, autosubmit, seconds=1).text
 
 
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
