@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django.db import DatabaseError
 from django_q.conf import Conf
 
 from autosubmit_portal import privacy
+from jobs import trigrams
 
 SECOND_FACTOR = ("none", "managers", "everyone")
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
@@ -52,6 +54,17 @@ def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check that no other account of this host reads what the portal keeps."""
     found = privacy.open_files(settings.PRIVATE_FILES)
     return [Warning(privacy.told(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
+
+
+@register()
+def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check that jobs are found by a part of their name, where the database answers and has the table."""
+    try:
+        is_slow = trigrams.is_missing()
+    except DatabaseError:
+        return []  # `manage.py doctor` and /healthz say that
+    text = "Every search for names of jobs reads all jobs: the index for it is missing."
+    return [Warning(text, hint=trigrams.REMEDY, id="portal.W004")] if is_slow else []
 
 
 def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:

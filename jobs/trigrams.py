@@ -24,9 +24,11 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
 
 
 def is_missing() -> bool:
-    """Answer whether the database could have the index and has not."""
+    """Answer whether the database could have the index and has not; before there is a table, nothing is missing."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('jobs_name_trigrams')")
-        return cursor.fetchone()[0] is None
+        cursor.execute(
+            "SELECT to_regclass('jobs_job') IS NOT NULL AND to_regclass('jobs_name_trigrams') IS NULL"
+        )
+        return bool(cursor.fetchone()[0])

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django_q.conf import Conf
 
-from autosubmit_portal.checks import check_queue, check_sign_in
+from autosubmit_portal.checks import check_queue, check_search, check_sign_in
 
 
 def complaints(settings: Any, **values: Any) -> list[str]:
@@ -75,3 +76,11 @@ def test_sign_in_that_cannot_work_is_complained_about(
     for name, value in changes.items():
         setattr(settings, name, value)
     assert [message.id for message in check_sign_in()] == found
+
+
+def test_what_finds_names_of_jobs_is_asked_for_in_the_database(db: None) -> None:
+    assert check_search() == []
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DROP INDEX jobs_name_trigrams")
+        assert [message.id for message in check_search()] == ["portal.W004"]

@@ -45,7 +45,7 @@ class ActionAdmin(ApprovalPages):
         "state",
         "kind",
         ("site", filters.SiteFilter),
-        "door",
+        filters.DoorFilter,
         filters.ExperimentFilter,
         filters.ActorFilter,
         "requested_at",

@@ -30,7 +30,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = (
         filters.PeriodFilter,
         filters.EventFilter,
-        "door",
+        filters.DoorFilter,
         filters.ExpidFilter,
         filters.ActorFilter,
         filters.OnBehalfOfFilter,
@@ -48,7 +48,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "address",
     )
     search_placeholder = "person, expid, event, token, address or message"
-    ordering = ("-at",)
+    ordering = ("-pk",)
 
     @admin.display(description="When", ordering="at")
     def at_time(self, entry: AuditEntry) -> SafeString:

@@ -120,7 +120,7 @@ def entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
     if not policy.may_view(user, AuditEntry):
         return None
-    return list(entries_visible_to(user).order_by("-at")[:SHOWN_ROWS])
+    return list(entries_visible_to(user).order_by("-pk")[:SHOWN_ROWS])
 
 
 def first_steps(user: Any) -> dict[str, bool]:

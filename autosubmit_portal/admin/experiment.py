@@ -123,7 +123,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 Action.objects.visible_to(request.user)
                 .listed()
                 .filter(experiment=obj)
-                .order_by("-requested_at")[:SHOWN_ROWS]
+                .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.logs_context(request, obj),
             "entries": newest_entries(request, entries_about(request.user, obj)),
@@ -143,7 +143,7 @@ def newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[
     """Return the newest of some audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(entries.defer("details").order_by("-at")[:SHOWN_ROWS])
+    return list(entries.defer("details").order_by("-pk")[:SHOWN_ROWS])
 
 
 def matrix(experiment: Experiment) -> dict[str, Any]:

@@ -9,8 +9,12 @@ from django.http import HttpRequest
 
 from autosubmit_portal.admin.base import whole_number
 from autosubmit_portal.admin.presentation import STATUSES
+from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, bounds
+from autosubmit_portal.distinct import distinct_values
 from experiments.models import Experiment, Site
+from jobs.models import Job
 
 # How the events of all requests that were refused end.
 REFUSED = "refused"
@@ -154,13 +158,12 @@ class OfExperimentFilter(SimpleListFilter):
         """The values of the chosen experiment, and the chosen one."""
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
         experiment = whole_number(request.GET.get("experiment"))
-        if experiment is not None:
-            rows = (
-                model_admin.get_queryset(request).filter(experiment=experiment).order_by(self.parameter_name)
-            )
-            values |= {
-                str(value) for value in rows.values_list(self.parameter_name, flat=True).distinct() if value
-            }
+        if (
+            experiment is not None
+            and model_admin.get_queryset(request).filter(experiment=experiment).exists()
+        ):
+            found = distinct_values(Job, str(self.parameter_name), experiment=experiment)
+            values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -261,6 +264,20 @@ class ActionIdFilter(LinkedFilter):
         return super().queryset(request, queryset)
 
 
+class DoorFilter(SimpleListFilter):
+    """Rows by how somebody came in: all ways, whether they occur or not."""
+
+    title, parameter_name = "door", "door"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The ways."""
+        return [(door.value, door.value.capitalize() if door is not Door.API else "API") for door in Door]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        return queryset.filter(door=self.value()) if self.value() else queryset
+
+
 class EventFilter(SimpleListFilter):
     """Audit entries by what they are about."""
 
@@ -296,6 +313,7 @@ class EventFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
-        if self.value() == REFUSED:
-            return queryset.filter(event__endswith=REFUSED)
-        return queryset.filter(event__startswith=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        pattern = f"*{REFUSED}" if self.value() == REFUSED else f"{self.value()}*"
+        return queryset.filter(event__in=events_like(pattern))

@@ -20,6 +20,7 @@ from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
 from autosubmit_portal.api.shapes.actions import AuditItem, AuditList
 from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.events import events_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
@@ -59,7 +60,6 @@ CONDITIONS = {
     "since": "at__gte",
     "until": "at__lt",
 }
-PATTERNS = ("event", "credential")
 ROWS_AT_ONCE = 2000
 EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
     "jsonl": JSONLinesRenderer,
@@ -126,9 +126,10 @@ class AuditEntryView(PortalView):
 def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
     """Return those of the rows that the parameters of an AuditQuery mean."""
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
-    for name in PATTERNS:
-        if name in query:
-            found = found.filter(wildcard(name, query[name]))
+    if "event" in query:
+        found = found.filter(event__in=events_like(query["event"]))
+    if "credential" in query:
+        found = found.filter(wildcard("credential", query["credential"]))
     if "period" in query:
         since, until = bounds(query["period"])
         found = found.filter(at__gte=since, at__lt=until)

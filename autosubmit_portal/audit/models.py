@@ -3,6 +3,7 @@
 from typing import Any, NoReturn
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from autosubmit_portal.audit import chain
@@ -68,9 +69,18 @@ class AuditEntry(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["-at"], name="audit_at"),
-            models.Index(fields=["expid", "-at"], name="audit_expid"),
-            models.Index(fields=["actor_name", "-at"], name="audit_actor"),
-            models.Index(fields=["credential", "-at"], name="audit_credential"),
+            # The lists, the newest first, and their filters.
+            models.Index(fields=["expid", "id"], name="audit_expid"),
+            models.Index(fields=["actor_name", "id"], name="audit_actor"),
+            models.Index(fields=["credential", "id"], name="audit_credential"),
+            models.Index(fields=["event", "id"], name="audit_event"),
+            models.Index(fields=["on_behalf_of", "id"], name="audit_on_behalf_of"),
+            models.Index(fields=["site", "id"], name="audit_site"),
+            models.Index(fields=["kind", "id"], name="audit_kind"),
+            models.Index(fields=["door", "id"], name="audit_door"),
+            models.Index(
+                fields=["action_id", "id"], condition=Q(action_id__isnull=False), name="audit_action"
+            ),
         ]
 
     def __str__(self) -> str:

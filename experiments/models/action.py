@@ -92,8 +92,11 @@ class Action(models.Model):
 
     kind = models.CharField(max_length=50, choices=kind_choices)
     state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="actions")
-    experiment = models.ForeignKey(Experiment, null=True, on_delete=models.PROTECT, related_name="actions")
+    # Indexes below begin with these two.
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="actions", db_index=False)
+    experiment = models.ForeignKey(
+        Experiment, null=True, on_delete=models.PROTECT, related_name="actions", db_index=False
+    )
     expid = models.CharField(max_length=50, blank=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -181,7 +184,16 @@ class Action(models.Model):
             models.Index(
                 fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"
             ),
-            models.Index(fields=["experiment", "-requested_at"], name="experiments_action_history"),
+            # The lists, the newest first, and their filters.
+            models.Index(fields=["experiment", "id"], name="experiments_actions_about"),
+            models.Index(fields=["site", "id"], name="experiments_actions_at_site"),
+            models.Index(fields=["state", "id"], name="experiments_actions_in_state"),
+            models.Index(fields=["kind", "id"], name="experiments_actions_of_kind"),
+            models.Index(fields=["door", "id"], name="experiments_actions_by_door"),
+            models.Index(fields=["expid", "id"], name="experiments_actions_of_expid"),
+            models.Index(fields=["actor_name", "id"], name="experiments_actions_of_actor"),
+            models.Index(fields=["approved_by_name", "id"], name="experiments_actions_approver"),
+            models.Index(fields=["requested_at"], name="experiments_actions_by_time"),
         ]
         default_permissions = ("view",)
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import CATALOGUE
+from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
 
@@ -144,6 +145,16 @@ class Experiment(models.Model):
             ),
             # Every list without an order of its own, and how many there are.
             models.Index(fields=["expid", "site"], condition=Q(gone_at=None), name="experiments_in_store"),
+            # The console's list, and its filters.
+            NewestFirstIndex(
+                F("is_running").desc(),
+                F("changed_at").desc(nulls_last=True),
+                F("id").desc(),
+                name="experiments_by_activity",
+            ),
+            models.Index(fields=["owner"], name="experiments_of_owner"),
+            models.Index(fields=["hpc"], name="experiments_of_hpc"),
+            models.Index(fields=["site", "expid"], condition=~Q(problem=""), name="experiments_troubled"),
         ]
         default_permissions = ("view",)
 

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models import F
 
 from autosubmit_portal.access import policy
 from experiments.models.experiment import Experiment
+from experiments.models.indexes import NewestFirstIndex
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -22,7 +24,9 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """One row of Autosubmit's `experiment_run`. The counts are of jobs at the last time that Autosubmit wrote it."""
 
-    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="runs")
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.CASCADE, related_name="runs", db_index=False
+    )  # that of the constraint begins with it
     run_id = models.PositiveIntegerField()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -41,6 +45,12 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")
+        ]
+        indexes = [
+            # The list of runs, the newest first.
+            NewestFirstIndex(
+                F("started_at").desc(nulls_last=True), F("id").desc(), name="experiments_runs_by_start"
+            ),
         ]
         default_permissions = ("view",)
 

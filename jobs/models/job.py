@@ -29,7 +29,7 @@ class Job(models.Model):
 
     experiment = models.ForeignKey(
         "experiments.Experiment", on_delete=models.CASCADE, related_name="jobs", db_index=False
-    )  # four indexes begin with it
+    )  # several indexes begin with it
     name = models.CharField(max_length=250)
     status = models.CharField(max_length=20)
     section = models.CharField(max_length=100, blank=True)
@@ -64,6 +64,11 @@ class Job(models.Model):
             # The lists of jobs, newest first, of an experiment and of a status; names are found by jobs/trigrams.py.
             models.Index(fields=["experiment", "id"], name="jobs_of_experiment"),
             models.Index(fields=["status", "id"], name="jobs_of_status"),
+            # The filters within an experiment, and what they offer.
+            models.Index(fields=["experiment", "section"], name="jobs_of_section"),
+            models.Index(fields=["experiment", "member"], name="jobs_of_member"),
+            models.Index(fields=["experiment", "chunk"], name="jobs_of_chunk"),
+            models.Index(fields=["experiment", "platform"], name="jobs_of_platform"),
             # The wrappers of an experiment, of which most have none.
             models.Index(fields=["experiment", "wrapper"], condition=~Q(wrapper=""), name="jobs_wrapped"),
         ]

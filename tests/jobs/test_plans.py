@@ -32,6 +32,8 @@ def filled(db: None) -> Experiment:
         for number in range(JOBS)
     )
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # what waits to be put into the index makes it look dear
+            cursor.execute("SELECT gin_clean_pending_list('jobs_name_trigrams')")
         cursor.execute("ANALYZE")
     return experiments[3]
 
