@@ -1,6 +1,6 @@
 """The values that occur in a column, found by leaps through an index: from each to the next greater one."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 from django.db.models import Model
@@ -21,10 +21,10 @@ def distinct_values(model: type[Model], name: str, **of: Any) -> list[Any]:
 
     An index must begin with the fields of `of` and then have this one: DISTINCT would read an entry of it for each row.
     """
-    quote, field = connection.ops.quote_name, model._meta.get_field
-    given = [f"{quote(str(field(key).column))} = %s" for key in of]
+    quote, field = connection.ops.quote_name, cast("Any", model._meta.get_field)
+    given = [f"{quote(field(key).column)} = %s" for key in of]
     sql = _LEAPS.format(
-        column=quote(str(field(name).column)),
+        column=quote(field(name).column),
         table=quote(model._meta.db_table),
         of=" AND ".join(given) or "TRUE",
     )
