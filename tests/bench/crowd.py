@@ -1,5 +1,6 @@
 """What others notice, and what it costs, while many look on, wait, follow, send slowly and do not read."""
 
+import http.client
 import http.cookiejar
 import os
 import socket
@@ -8,6 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.bench import page
@@ -75,7 +77,7 @@ def _measured(one: Filled, store: Path, seconds: float) -> tuple[Sample, Sample,
     begin += [lambda number=n: _tab(one, cookie, number, is_over) for n in range(TABS)]  # type: ignore[misc]
     begin += [lambda n=n: _wait(one, expids[n], tokens[n % ACCOUNTS], is_over) for n in range(WAITS)]  # type: ignore[misc]
     begin += [lambda n=n: _follow(one, expids[0], tokens[n % ACCOUNTS], is_over) for n in range(FOLLOWERS)]  # type: ignore[misc]
-    threads = [threading.Thread(target=work, daemon=True) for work in begin]
+    threads = [threading.Thread(target=_until_it_ends, args=(work,), daemon=True) for work in begin]
     for thread in threads:
         thread.start()
     slow = [_send(one, "GET / HTTP/1.1\r\n") for _ in range(HEADS)]
@@ -97,6 +99,11 @@ def _measured(one: Filled, store: Path, seconds: float) -> tuple[Sample, Sample,
     return experiment, health, cores
 
 
+def _until_it_ends(work: Callable[[], None]) -> None:
+    with suppress(OSError, http.client.HTTPException):  # the portal is killed under them in the end
+        work()
+
+
 def _write_logs(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SHORT_LOG).write_text("begun\n")
@@ -108,7 +115,7 @@ def _write_logs(folder: Path) -> None:
 def _cookie(one: Filled) -> str:
     jar = http.cookiejar.CookieJar()
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-    opener.open(f"{one.portal.url}/login/").read()
+    opener.open(f"{one.portal.url}/login/").close()
     values = {cookie.name: cookie.value or "" for cookie in jar}
     form = {
         "username": one.portal.credentials.username,
@@ -116,7 +123,7 @@ def _cookie(one: Filled) -> str:
         "csrfmiddlewaretoken": values["csrftoken"],
         "next": "/healthz",
     }
-    opener.open(f"{one.portal.url}/login/", urllib.parse.urlencode(form).encode()).read()
+    opener.open(f"{one.portal.url}/login/", urllib.parse.urlencode(form).encode()).close()
     return next(f"sessionid={cookie.value}" for cookie in jar if cookie.name == "sessionid")
 
 
