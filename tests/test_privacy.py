@@ -1,6 +1,7 @@
 """What the portal keeps is closed to the other accounts of its host, and what is open all the same is named."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from autosubmit_portal import health, privacy
 from autosubmit_portal.checks import check_privacy
+
+TEMPORARY = Path(tempfile.gettempdir())
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +25,8 @@ def umask() -> Iterator[None]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home as an older portal made it, in a folder that everybody may enter."""
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    ours = (folder for folder in (tmp_path, *tmp_path.parents) if TEMPORARY in folder.parents)
+    for folder in ours:
         folder.chmod(0o755)
     made = tmp_path / "home"
     (made / "actions").mkdir(parents=True)

@@ -1,10 +1,14 @@
-"""Finding a text in a log of any size, in little memory and for a bounded time."""
+"""Finding a text in a log of any size, in little memory and for a bounded time, but not in what is a secret there.
+
+Secrets are looked for only where the text is, which most of a log is not.
+"""
 
 import time
 from dataclasses import dataclass
 from itertools import chain
 
 from jobs.autosubmit.logs import Log
+from jobs.autosubmit.secrets import CONTEXT_BYTES, cover
 
 MAX_SECONDS = 2.0
 """So long one search goes on, once it is where it begins; it says where to go on."""
@@ -43,15 +47,16 @@ def search(
     `ignore_case` takes A to Z for a to z; other letters are as they are. Matches do not overlap. Raises OSError as
     reading does.
     """
-    finder = _Finder(text.encode(), max(0, offset - _BEFORE), line, limit, ignore_case)
+    finder = _Finder(text.encode(), max(0, offset - CONTEXT_BYTES), line, limit, ignore_case)
     finder.at = finder.counted = offset - finder.position
     read, size, deadline = finder.position, log.size, None
-    for block in chain(log.blocks(read, size), [b""]):
+    for block in chain(log.uncovered(read, size), [b""]):
         deadline = deadline or time.monotonic() + MAX_SECONDS
         read += len(block)
         is_last = read >= size or not block  # a file that was cut meanwhile ends early
         finder.look(block, is_last=is_last)
-        if is_last or len(finder.matches) == limit or time.monotonic() > deadline:
+        is_late = time.monotonic() > deadline and finder.position + finder.at > offset
+        if is_last or len(finder.matches) == limit or is_late:
             break
     return Found(
         finder.matches,
@@ -72,24 +77,29 @@ class _Finder:
         self.matches: list[Match] = []
 
     def look(self, block: bytes, *, is_last: bool) -> None:
-        """Look through what is known with one more block, as far as enough follows to show what is found."""
+        """Look through what is known with one more block, as far as enough follows to tell and show what is found."""
         self.window += block
-        room = len(self.text) - 1 if is_last else len(self.text) + _AFTER
+        room = len(self.text) - 1 if is_last else len(self.text) + CONTEXT_BYTES
         end = max(self.at, len(self.window) - room)
-        looked = self.window.lower() if self.ignore_case else self.window
-        while len(self.matches) < self.limit:
-            found = looked.find(self.text, self.at, end + len(self.text) - 1)
-            if found < 0:
-                self._go_to(max(self.at, end))
-                break
-            self._take(found)
+        if self._find(self.window, end) >= 0:
+            self._take_all(cover(self.window), end)
+        if len(self.matches) < self.limit:
+            self._go_to(max(self.at, end))
         self._forget()
 
-    def _take(self, found: int) -> None:
+    def _find(self, window: bytes, end: int) -> int:
+        looked = window.lower() if self.ignore_case else window
+        return looked.find(self.text, self.at, end + len(self.text) - 1)
+
+    def _take_all(self, window: bytes, end: int) -> None:
+        while len(self.matches) < self.limit and (found := self._find(window, end)) >= 0:
+            self._take(window, found)
+
+    def _take(self, window: bytes, found: int) -> None:
         self._go_to(found)
         end = found + len(self.text)
-        shown = self.window[max(0, found - _BEFORE) : found].rpartition(b"\n")[2]
-        shown += self.window[found:end] + self.window[end : end + _AFTER].partition(b"\n")[0]
+        shown = window[max(0, found - _BEFORE) : found].rpartition(b"\n")[2]
+        shown += window[found:end] + window[end : end + _AFTER].partition(b"\n")[0]
         excerpt = shown.decode("utf-8", "replace").strip("\ufffd\r")
         self.matches.append(Match(self.line, self.position + found, len(self.text), excerpt))
         self._go_to(end)
@@ -99,8 +109,8 @@ class _Finder:
         self.at = self.counted = place
 
     def _forget(self) -> None:
-        """Keep of the window only what may still be shown before a match."""
-        passed = max(0, self.at - _BEFORE)
+        """Keep of the window only what tells whether a match is in a secret; it has what is shown before one."""
+        passed = max(0, self.at - CONTEXT_BYTES)
         self.window = self.window[passed:]
         self.position += passed
         self.at -= passed

@@ -112,8 +112,11 @@ class Log:
 
         Secrets are covered, with as many `*`.
         """
-        read = self._unpacked_blocks if self._suffix else self._plain_blocks
-        return covered(read, start, min(end, self.size))
+        return covered(self.uncovered, start, min(end, self.size))
+
+    def uncovered(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the same with its secrets, which are not to be shown."""
+        return self._unpacked_blocks(start, end) if self._suffix else self._plain_blocks(start, end)
 
     def _plain_blocks(self, start: int, end: int) -> Iterator[bytes]:
         while start < end and (block := os.pread(self._file.fileno(), min(BLOCK_BYTES, end - start), start)):

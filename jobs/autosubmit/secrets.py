@@ -70,6 +70,7 @@ _FORMS = tuple(
         (r"(?<![\w.-])(?P<secret>eyJ[\w-]{8,2000}\.[\w-]{8,8000}\.[\w-]{0,2000})", 0),
     )
 )  # fmt: skip
+_IN_A_LINE = re.compile(r"[^\n]")
 _PRIVATE_KEY = re.compile(
     r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-----.*?(?:-----END [^\n-]{0,60}--|\Z)-*)",
     re.S,
@@ -124,8 +125,8 @@ def mask_text(text: str) -> str:
 
 
 def cover(data: bytes) -> bytes:
-    """Return bytes with as many `*` for what has the form of a secret: nothing else moves."""
-    return _hidden(data.decode("latin-1"), lambda secret: "*" * len(secret)).encode("latin-1")
+    """Return bytes with as many `*` for what has the form of a secret: lines and all else stay in their place."""
+    return _hidden(data.decode("latin-1"), lambda secret: _IN_A_LINE.sub("*", secret)).encode("latin-1")
 
 
 def covered(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -> Iterator[bytes]:

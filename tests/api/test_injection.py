@@ -34,6 +34,7 @@ FIELDS = [(kind, option) for kind in CATALOGUE.values() for option in kind.optio
 RUN = "/v4/experiments/a000?action=run"
 # What a request may leave behind; everything else in the database stays as it was.
 GROWING = {
+    "audit.Tally",
     *("audit.AuditEntry", "experiments.Action", "experiments.Freeze", "access.ApiToken", "access.Delegation"),
     "django_q.OrmQ",
 }

@@ -20,7 +20,7 @@ SIGN_IN_QUERIES = 1
         ("/v4/experiments/a000", 1),
         ("/v4/experiments/a000/jobs", 2),
         ("/v4/experiments/a000/jobs?page_size=1000", 3),
-        ("/v4/experiments/a000/jobs/a000_POST", 3),
+        ("/v4/experiments/a000/jobs/a000_POST", 4),
         ("/v4/experiments/a000/jobs/a000_POST/parents?include_status=true", 3),
         ("/v4/experiments/a000/runs", 2),
         ("/v4/experiments/a000/eta", 2),

@@ -75,8 +75,26 @@ def test_a_search_takes_a_bounded_time_and_goes_on(tmp_path: Path, monkeypatch: 
     with log_of(tmp_path, b"fine\n" * 10_000 + b"ERROR\n") as log:
         first = search(log, "ERROR")
         assert (first.matches, first.is_complete) == ([], False)
-        assert 0 < first.next_offset < 2000
+        assert 0 < first.next_offset < 20_000
         assert all_of(log, "ERROR") == [(10_001, 50_000)]
+
+
+@pytest.mark.parametrize("text", ["hunter2", "TOKEN=h", "b3Blbn", "hunter2 fine"])
+@pytest.mark.parametrize("block", [7, 1000, 1_000_000])
+def test_what_is_a_secret_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int
+) -> None:
+    monkeypatch.setattr(logs, "BLOCK_BYTES", block)
+    key = "-----BEGIN PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END PRIVATE KEY-----\n"
+    with log_of(tmp_path, f"{key}TOKEN=hunter2 fine\nERROR\n".encode()) as log:
+        assert all_of(log, text) == []
+        assert all_of(log, "ERROR") == [(5, len(key) + 19)]
+
+
+def test_a_secret_beside_what_is_found_is_covered(tmp_path: Path) -> None:
+    with log_of(tmp_path, b"ERROR with TOKEN=hunter2\n") as log:
+        (match,) = search(log, "ERROR").matches
+    assert match.excerpt == "ERROR with TOKEN=*******"
 
 
 def test_what_is_written_after_a_search_is_found_by_going_on(tmp_path: Path) -> None:
