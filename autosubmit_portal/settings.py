@@ -363,7 +363,9 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 AUDIT_SYSLOG = syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
-WEB_THREADS = 8  # of each process
+# Of each process. Waits, long answers and tabs have places for two thirds of them; the others are always free for
+# who does something.
+WEB_THREADS = 12
 
 
 def per_minute(name: str, text: str) -> int | None:

@@ -44,9 +44,9 @@ class Places:
                 del self._taken[account]
 
 
-waits = Places(settings.WEB_THREADS // 2, settings.WEB_THREADS // 4)
+waits = Places(settings.WEB_THREADS // 3, settings.WEB_THREADS // 6)
 """Those of who waits."""
-streams = Places(settings.WEB_THREADS // 4, settings.WEB_THREADS // 4)
+streams = Places(settings.WEB_THREADS // 6, settings.WEB_THREADS // 6)
 """Those of who reads a long answer."""
 
 

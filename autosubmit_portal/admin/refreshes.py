@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from autosubmit_portal.waits import Places
 
-refreshes = Places(settings.WEB_THREADS // 4, settings.WEB_THREADS // 4)
+refreshes = Places(settings.WEB_THREADS // 6, settings.WEB_THREADS // 6)
 """Those of tabs in this process."""
 
 

@@ -83,7 +83,7 @@ def _refusal(portal: Portal, *arguments: str, **variables: str) -> str:
 
 def test_it_starts_all_three_and_the_web_server_answers(made: Portal, supervise: Supervise) -> None:
     supervise()
-    assert Http(made.url).get("/login/").status == 200
+    assert Http(made.url).get("/login/", Accept="text/html").status == 200
     assert _pids(made, "gunicorn")
     assert _pids(made, "qcluster")
     assert _pids(made, "mirror")
