@@ -46,7 +46,8 @@ def written_out(
     names, doubts = kind.choose(read(experiment), parameters)
     (name,) = filters
     if not names:
-        raise InvalidParameters({name: doubts or ["No job is meant by this."]})
+        told = [doubt.removeprefix(f"{name}: ") for doubt in doubts]  # the refusal names the field itself
+        raise InvalidParameters({name: told or ["No job is meant by this."]})
     _require_names(name, names)
     return {key: value for key, value in parameters.items() if key != name} | {"jobs": names}
 

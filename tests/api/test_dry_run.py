@@ -97,11 +97,11 @@ def test_a_kind_whose_changes_nobody_can_foretell_says_null(
 @pytest.mark.parametrize(
     ("body", "warning"),
     [
-        ({"filter_section": ["NOPE"]}, "filter_section: no job is of section NOPE."),
-        ({"filter_status": ["UNKNOWN"]}, "filter_status: no job is UNKNOWN."),
+        ({"filter_section": ["NOPE"]}, "no job is of section NOPE."),
+        ({"filter_status": ["UNKNOWN"]}, "no job is UNKNOWN."),
         (
             {"filter_chunks": "[ 19990101 [ fc0 [1] ] ]"},
-            "filter_chunks: no job has date 19990101, member FC0",
+            "no job has date 19990101, member FC0",
         ),
     ],
     ids=str,

@@ -169,8 +169,8 @@ class DryRun(serializers.Serializer[Any]):
     children_total = serializers.IntegerField(help_text="How many jobs would follow.")
     warnings = serializers.ListField(
         child=serializers.CharField(),
-        help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter that "
-        "matches no job.",
+        help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter of "
+        "which a part means no job.",
     )
 
 

@@ -86,7 +86,7 @@ def test_the_action_keeps_what_was_asked_for(ask: Callable[..., Request]) -> Non
 
 
 def test_a_filter_that_means_no_job_is_refused_and_says_which(ask: Callable[..., Request]) -> None:
-    with pytest.raises(InvalidParameters, match="no job is FAILED"):
+    with pytest.raises(InvalidParameters, match=r"^filter_status: no job is FAILED\.$"):
         request_action(ask(filter_status=["FAILED"]))
 
 
