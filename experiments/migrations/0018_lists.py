@@ -5,6 +5,24 @@ import experiments.models.indexes
 from django.conf import settings
 from django.db import migrations, models
 
+KEYS = (("action", "experiment_id"), ("action", "site_id"), ("run", "experiment_id"))
+
+
+def drop_indexes_of_keys(apps, schema_editor):
+    """Drop the index that Django makes for a foreign key, by its name.
+
+    An AlterField would drop every index of that one column: on PostgreSQL the unique ones of the constraints, too.
+    """
+    connection = schema_editor.connection
+    for model, column in KEYS:
+        table = apps.get_model("experiments", model)._meta.db_table
+        with connection.cursor() as cursor:
+            found = connection.introspection.get_constraints(cursor, table)
+        for name, about in found.items():
+            is_of_key = about["index"] and not about["unique"] and about["columns"] == [column]
+            if is_of_key and name.startswith(f"{table}_{column}_"):
+                schema_editor.execute(f"DROP INDEX {schema_editor.quote_name(name)}")
+
 
 class Migration(migrations.Migration):
 
@@ -18,20 +36,25 @@ class Migration(migrations.Migration):
             model_name='action',
             name='experiments_action_history',
         ),
-        migrations.AlterField(
-            model_name='action',
-            name='experiment',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='experiments.experiment'),
-        ),
-        migrations.AlterField(
-            model_name='action',
-            name='site',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='experiments.site'),
-        ),
-        migrations.AlterField(
-            model_name='run',
-            name='experiment',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='experiments.experiment'),
+        migrations.RunPython(drop_indexes_of_keys, migrations.RunPython.noop),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AlterField(
+                    model_name='action',
+                    name='experiment',
+                    field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='experiments.experiment'),
+                ),
+                migrations.AlterField(
+                    model_name='action',
+                    name='site',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='experiments.site'),
+                ),
+                migrations.AlterField(
+                    model_name='run',
+                    name='experiment',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='experiments.experiment'),
+                ),
+            ],
         ),
         migrations.AddIndex(
             model_name='action',
