@@ -89,7 +89,8 @@ def _is_over(bound: Bound, values: Mapping[str, Any]) -> bool:
     counts = Tally.objects.filter(key=key, ends_at__gt=now)
     if counts.filter(recorded__lt=bound.most).update(recorded=F("recorded") + 1):
         return False
-    if counts.update(held=F("held") + 1, last_at=now):
+    # Not of one that somebody else has begun since: it has room.
+    if counts.filter(recorded__gte=bound.most).update(held=F("held") + 1, last_at=now):
         return True
     first = {
         "event": values["event"],
@@ -100,6 +101,6 @@ def _is_over(bound: Bound, values: Mapping[str, Any]) -> bool:
             Tally.objects.create(
                 key=key, recorded=1, began_at=now, last_at=now, ends_at=now + bound.time, **first
             )
-    except IntegrityError:  # somebody else has begun it at the same moment
-        return _is_over(bound, values)
+    except IntegrityError:  # somebody else has begun it at the same moment, or it is over and not told yet
+        return Tally.objects.filter(key=key, ends_at__gt=timezone.now()).exists() and _is_over(bound, values)
     return False
