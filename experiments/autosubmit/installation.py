@@ -51,9 +51,7 @@ def parameters(rc: RawConfigParser) -> dict[str, Any]:
         | values
         | {
             "DB_PATH": str(Path(values["DB_DIR"]) / values["DB_FILE"]),
-            "LOG_RECOVERY_TIMEOUT": int(timeout)
-            if re.fullmatch("[0-9]{1,9}", timeout)
-            else _LOG_RECOVERY_TIMEOUT_SECONDS,
+            "LOG_RECOVERY_TIMEOUT": _seconds(timeout),
         }
     )
 
