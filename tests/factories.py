@@ -1,5 +1,6 @@
 """Rows for tests: each function makes one, with sensible values for all that a test does not name."""
 
+import sys
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,6 +16,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.workers.models import Worker
 from autosubmit_portal.workers.pulse import seal
+from experiments.autosubmit.store import Store
 from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job, JobDependency
@@ -32,6 +34,11 @@ def create_site(**values: Any) -> Site:
         "home": "/home/autosubmit",
     }
     return Site.objects.create(**defaults | values)
+
+
+def create_store_site(store: Store, **values: Any) -> Site:
+    """Create a site that serves a store. Its program is asked for nothing but a version, which Python has too."""
+    return create_site(autosubmit=sys.executable, home=str(store.root.parent), **values)
 
 
 def create_experiment(site: Site | None = None, **values: Any) -> Experiment:

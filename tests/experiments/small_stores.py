@@ -2,13 +2,11 @@
 
 import os
 import pickle
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from experiments.autosubmit.store import Store, locate
-from experiments.models import Site
-from tests import factories, fuzz, stores
+from tests import fuzz, stores
 
 TABLES = """
 CREATE TABLE experiment (id INTEGER PRIMARY KEY, name, description TEXT, autosubmit_version TEXT);
@@ -53,8 +51,3 @@ def write_jobs(store: Store, expid: str, jobs: Mapping[str, int]) -> None:
     data = {name: {"_name": name, "_status": status, "_section": "SIM"} for name, status in jobs.items()}
     file.write_bytes(pickle.dumps(data))
     os.utime(file)
-
-
-def create_site(store: Store, **values: object) -> Site:
-    """Create a site that serves a store. Its program is asked for nothing but a version, which Python has too."""
-    return factories.create_site(autosubmit=sys.executable, home=str(store.root.parent), **values)

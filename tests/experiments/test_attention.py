@@ -18,7 +18,7 @@ from experiments.mirror import Content, read
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories
-from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
 from tests.lock_holders import running
 from tests.waiting import wait_for
 
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves it; its program only tells a version."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from tests.experiments.small_stores import (
     RUNNING,
     SUBMITTED,
     WAITING,
-    create_site,
     make_store,
     write_pickle,
 )
@@ -54,7 +53,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves it."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 def record(

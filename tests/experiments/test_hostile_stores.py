@@ -18,7 +18,7 @@ from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
 from tests import factories, fuzz, stores
 from tests.experiments.autosubmit.conftest import shared_store
-from tests.experiments.small_stores import CONFIGURATION, create_site, make_store, write_jobs
+from tests.experiments.small_stores import CONFIGURATION, make_store, write_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves the store. The mirror asks its program for nothing but a version, which Python has too."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 def job_list_files(store: Store, expid: str) -> tuple[Path, Path, Path]:

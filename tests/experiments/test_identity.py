@@ -25,7 +25,7 @@ from experiments.entries import entries_about, entries_visible_to, experiment_of
 from experiments.models import Action, Experiment, State
 from experiments.site_mirror import SiteMirror
 from tests import factories
-from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def watcher(store: Store) -> SiteMirror:
     """A mirror that has made its first pass over it."""
-    made = SiteMirror(create_site(store).pk)
+    made = SiteMirror(factories.create_store_site(store).pk)
     made.look()
     return made
 

@@ -20,7 +20,8 @@ from experiments.autosubmit.store import Store
 from experiments.lease import Lease, LostLease, holder
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
-from tests.experiments.small_stores import COMPLETED, create_site, make_store, write_pickle
+from tests import factories
+from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
 from tests.postgres import Postgres
 from tests.waiting import wait_for
 
@@ -37,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves it."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 def end_lease(site: Site) -> None:

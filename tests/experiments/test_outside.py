@@ -21,7 +21,6 @@ from tests.experiments.small_stores import (
     READY,
     RUNNING,
     add_experiment,
-    create_site,
     make_store,
     write_jobs,
     write_pickle,
@@ -41,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def watcher(store: Store) -> SiteMirror:
     """A mirror that has made its first pass over it."""
-    made = SiteMirror(create_site(store).pk)
+    made = SiteMirror(factories.create_store_site(store).pk)
     made.look()
     return made
 

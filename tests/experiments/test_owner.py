@@ -23,7 +23,7 @@ from experiments.catalogue import CATALOGUE
 from experiments.models import Experiment, State
 from experiments.site_mirror import SiteMirror
 from tests import factories
-from tests.experiments.small_stores import create_site, make_store
+from tests.experiments.small_stores import make_store
 
 pytestmark = pytest.mark.django_db
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def watcher(store: Store) -> SiteMirror:
     """A mirror that has made its first pass over it."""
-    made = SiteMirror(create_site(store).pk)
+    made = SiteMirror(factories.create_store_site(store).pk)
     made.look()
     return made
 

@@ -20,13 +20,12 @@ from jobs import mirror as jobs_mirror
 from jobs.autosubmit.job_list import STATUS_BY_NUMBER
 from jobs.mirror import MIRRORED_FIELDS
 from jobs.models import Job, JobDependency
-from tests import fuzz, stores
+from tests import factories, fuzz, stores
 from tests.experiments.small_stores import (
     COMPLETED,
     READY,
     RUNNING,
     WAITING,
-    create_site,
     make_store,
     write_jobs,
 )
@@ -52,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves it."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from experiments import losses, preconditions
 from experiments.autosubmit.store import Store
 from experiments.models import Experiment, Site
 from experiments.site_mirror import SiteMirror
-from tests.experiments.small_stores import RUNNING, create_site, make_store, write_pickle
+from tests import factories
+from tests.experiments.small_stores import RUNNING, make_store, write_pickle
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def site(store: Store) -> Site:
     """A site that serves it."""
-    return create_site(store)
+    return factories.create_store_site(store)
 
 
 def look(site: Site) -> Any:

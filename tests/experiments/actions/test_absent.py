@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def mirrored(store: Store) -> Experiment:
-    experiment = mirror.adopt(small_stores.create_site(store), "a000")
+    experiment = mirror.adopt(factories.create_store_site(store), "a000")
     assert experiment is not None
     return experiment
 

@@ -23,7 +23,7 @@ from experiments.models import Action, Experiment, State
 from experiments.models.site import RunAs
 from experiments.runners.local import LocalRunner
 from tests import factories
-from tests.experiments.small_stores import create_site, make_store
+from tests.experiments.small_stores import make_store
 
 pytestmark = pytest.mark.django_db
 
@@ -186,7 +186,7 @@ def test_a_folder_that_was_given_away_meanwhile_is_not_acted_on_as_who_had_it(
     operator: User, tmp_path: Path, started_as: list[str]
 ) -> None:
     store = make_store(tmp_path, ["a000"])
-    site = create_site(store, run_as=RunAs.ACTOR)
+    site = factories.create_store_site(store, run_as=RunAs.ACTOR)
     values = {"expid": "a000", "owner": "owner", "is_running": True}
     experiment = factories.create_experiment(site, **values)
     enter(experiment, "owner")

@@ -63,7 +63,7 @@ def deaf_run(store: Store, tmp_path: Path) -> Iterator[int]:
 @pytest.fixture
 def running(store: Store) -> Experiment:
     """The experiment a000, which runs as far as anybody knows."""
-    experiment = mirror.adopt(small_stores.create_site(store, is_default=True), "a000")
+    experiment = mirror.adopt(factories.create_store_site(store, is_default=True), "a000")
     assert experiment is not None
     Experiment.objects.update(is_running=True)
     return experiment
