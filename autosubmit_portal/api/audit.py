@@ -14,13 +14,13 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.brief import brief
 from autosubmit_portal.api.documentation import ENTRY_ID, answer, format_parameter, operation
-from autosubmit_portal.api.fields import Query, instant, wildcard
+from autosubmit_portal.api.fields import Query, instant
 from autosubmit_portal.api.formats import CSVRenderer, JSONLinesRenderer, PortalView, csv_lines, json_lines
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.queries import AuditQuery
 from autosubmit_portal.api.shapes.actions import AuditItem, AuditList
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.events import entries_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
@@ -126,10 +126,9 @@ class AuditEntryView(PortalView):
 def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
     """Return those of the rows that the parameters of an AuditQuery mean."""
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
-    if "event" in query:
-        found = found.filter(event__in=events_like(query["event"]))
-    if "credential" in query:
-        found = found.filter(wildcard("credential", query["credential"]))
+    for column in ("event", "credential"):
+        if column in query:
+            found = entries_like(found, column, query[column])
     if "period" in query:
         since, until = bounds(query["period"])
         found = found.filter(at__gte=since, at__lt=until)

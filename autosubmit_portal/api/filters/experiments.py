@@ -136,7 +136,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
     "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
-    "failed": lambda failed: _has_jobs("FAILED") if failed else ~_has_jobs("FAILED"),
+    "failed": lambda failed: Q(failed_jobs__gt=0) if failed else Q(failed_jobs=0),
     "total_min": compared("total_jobs", "gte"),
     "total_max": compared("total_jobs", "lte"),
     **{f"{name}_after": compared(column, "gte") for name, column in TIMES.items()},
