@@ -10,7 +10,9 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Look after the index of names when the tables have changed."""
+        """When the tables have changed, look after the index of names and what SQLite knows of the tables."""
+        from autosubmit_portal.analysis import analyse
         from jobs import trigrams
 
         post_migrate.connect(trigrams.keep, sender=self)
+        post_migrate.connect(analyse, sender=self)

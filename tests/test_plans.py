@@ -85,7 +85,6 @@ CONSOLE = (
     "/access/team/",
     "/access/failedsignin/",
     "/auth/user/",
-    "/auth/user/?is_superuser__exact=1",
 )
 API = (
     "/v4/experiments?page_size=20",

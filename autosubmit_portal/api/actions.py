@@ -22,6 +22,7 @@ from autosubmit_portal.api.documentation import (
     operation,
 )
 from autosubmit_portal.api.fields import Query
+from autosubmit_portal.api.filters.common import of_site
 from autosubmit_portal.api.formats import FastJSONRenderer, PortalView, TextRenderer
 from autosubmit_portal.api.lookup import find_action
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
@@ -263,11 +264,12 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
         "kind": "kind",
         "state": "state",
         "expid": "expid",
-        "site": "site__slug",
         "actor": "actor_name",
         "approver": "approved_by_name",
     }
     found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
+    if "site" in query:
+        found = found.filter(of_site(query["site"]))
     if "active" not in query:
         return found
     if not query["active"]:

@@ -11,6 +11,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import FREEZE_ID, answer, operation
 from autosubmit_portal.api.fields import Query
+from autosubmit_portal.api.filters.common import of_site
 from autosubmit_portal.api.formats import PortalView
 from autosubmit_portal.api.lookup import find_site_to_change
 from autosubmit_portal.api.pagination import NEWEST_FIRST, listing, read_page
@@ -41,7 +42,7 @@ class FreezesView(PortalView):
         if query.get("active"):
             rows = rows.active()
         if "site" in query:
-            rows = rows.filter(site__slug=query["site"])
+            rows = rows.filter(of_site(query["site"]))
         page = read_page(request, rows, NEWEST_FIRST, query)
         return listing(page, FreezeItem(page.rows, many=True).data)
 

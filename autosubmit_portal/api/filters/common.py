@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db.models import Q
 
+from experiments.models import Site
+
 
 def every(conditions: Iterable[Q]) -> Q:
     """Return the condition that all `conditions` are true."""
@@ -22,6 +24,12 @@ def given(query: Mapping[str, Any], conditions: Mapping[str, Callable[[Any], Q]]
 def compared(column: str, lookup: str) -> Callable[[Any], Q]:
     """Return what makes the condition that a column compares so with a value."""
     return lambda value: Q((f"{column}__{lookup}", value))
+
+
+def of_site(slug: str) -> Q:
+    """Return the condition that a row is of a site, by its key: of that the database knows how many rows it has."""
+    key = Site.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    return Q(pk__in=[]) if key is None else Q(site=key)
 
 
 def among(column: str) -> Callable[[Any], Q]:

@@ -11,7 +11,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.api.fields import wildcard
-from autosubmit_portal.api.filters.common import compared, every, given
+from autosubmit_portal.api.filters.common import compared, every, given, of_site
 from autosubmit_portal.api.pagination import Key, Order
 
 # What the answer counts, and Autosubmit's name for it.
@@ -132,7 +132,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "autosubmit_version": _matches("version"),
     "model": _matches("model"),
     "branch": _matches("branch"),
-    "site": lambda slug: Q(site__slug=slug),
+    "site": of_site,
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
     "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
