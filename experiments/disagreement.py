@@ -98,8 +98,8 @@ def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
     return ended_at is not None and (since is None or ended_at > since)
 
 
-def _ends_by_stop() -> QuerySet[Action]:
-    """Return the actions that tell that the run of an experiment was stopped, the last first, with `end`.
+def _ends_by_stop() -> QuerySet[Any]:
+    """Return when the runs of an experiment were stopped, as its actions tell, the last first.
 
     A stop that still works counts: it may take longer than the run to end.
     """
@@ -107,8 +107,8 @@ def _ends_by_stop() -> QuerySet[Action]:
     steps = {kind.name: len(kind.steps) - 1 for kind in CATALOGUE.values() if kind.is_run}
     for name, step in steps.items():
         stops |= Q(kind=name, step=step, state=State.CANCELLED, exit_status__isnull=False)
-    about = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
-    return about.annotate(end=Coalesce("ended_at", Now())).order_by("-end")
+    about: QuerySet[Any] = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
+    return about.annotate(end=Coalesce("ended_at", Now())).order_by("-end").values("end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Doubts:
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
         return rows.defer("fingerprint", "description").annotate(
-            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_ends_by_stop().values("end")[:1])
+            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_ends_by_stop()[:1])
         )
 
     def _tell(self, experiment: Experiment, text: str, now: float) -> None:
