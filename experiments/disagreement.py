@@ -107,8 +107,9 @@ def _ends_by_stop() -> QuerySet[Any]:
     steps = {kind.name: len(kind.steps) - 1 for kind in CATALOGUE.values() if kind.is_run}
     for name, step in steps.items():
         stops |= Q(kind=name, step=step, state=State.CANCELLED, exit_status__isnull=False)
-    about: QuerySet[Any] = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
-    return about.annotate(end=Coalesce("ended_at", Now())).order_by("-end").values("end")
+    about = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
+    dated: QuerySet[Any] = about.annotate(end=Coalesce("ended_at", Now()))
+    return dated.order_by("-end").values("end")
 
 
 @dataclass(frozen=True, slots=True)
