@@ -7,7 +7,7 @@ from django_q.models import Schedule
 
 from experiments.actions.supervise import schedule_supervision
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its statistics itself")

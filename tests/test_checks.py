@@ -6,7 +6,7 @@ import pytest
 from django_q.conf import Conf
 
 from autosubmit_portal.checks import check_queue, check_search, check_sign_in
-from tests.factories import drop_index_of_names
+from tests.support.factories import drop_index_of_names
 
 
 def complaints(settings: Any, **values: Any) -> list[str]:

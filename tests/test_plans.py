@@ -17,14 +17,14 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, Delegation, Team
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.admin import base
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.parts import base
 from autosubmit_portal.distinct import distinct_values
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 Value = TypeVar("Value")
 ROWS, EXPERIMENTS, OTHERS = 4_000, 1_000, 1_500

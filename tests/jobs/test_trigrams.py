@@ -6,7 +6,7 @@ from django.db import connection
 from experiments.models import Experiment
 from jobs import trigrams
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 only_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its index itself")
 
