@@ -28,6 +28,7 @@ from autosubmit_portal.access import last_use
 from autosubmit_portal.access.claims import read_rules
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.tokens import forget_keys
+from autosubmit_portal.admin import stamps
 from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.processes import MANAGE
@@ -153,6 +154,7 @@ def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
     lately.forget()
+    stamps.forget()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
+from autosubmit_portal import lately
 from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.revalidation import answers
@@ -143,6 +144,7 @@ def multiply(experiment: Experiment) -> None:
 def cost(client: Client, address: str) -> tuple[int, list[str]]:
     """Return the status of the answer, made anew, and the statements that it took, streams to their end."""
     answers.clear()
+    lately.forget()
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(address)
         b"".join(answer) if answer.streaming else answer.content

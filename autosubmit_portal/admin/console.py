@@ -1,5 +1,6 @@
 """The console: the one admin site of the portal. Only what is registered on it here has pages."""
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from itertools import filterfalse
@@ -21,7 +22,7 @@ from django.views.decorators.cache import never_cache
 
 from autosubmit_portal.access import policy
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
-from autosubmit_portal.admin import sign_in
+from autosubmit_portal.admin import sign_in, stamps
 from experiments.models import Site
 
 # The order of the navigation; what is not named here comes last.
@@ -63,6 +64,10 @@ class Console(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Let everybody in who may see something, as the policy says."""
         return policy.may_enter(request.user)
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        """Have every page answer at once to a tab that shows already what it would get."""
+        return stamps.unless_unchanged(super().admin_view(view, cacheable))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
@@ -129,8 +134,9 @@ class Console(AdminSite):
     @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
-        from autosubmit_portal.admin.dashboard import dashboard
+        from autosubmit_portal.admin.dashboard import besides, dashboard, shown
 
+        stamps.begin(request, shown(request.user), besides(request.user))
         context = {**self.each_context(request), "title": self.index_title, **dashboard(request.user)}
         return TemplateResponse(request, "admin/portal/dashboard.html", context | (extra_context or {}))
 

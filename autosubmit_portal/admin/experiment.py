@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access import policy
-from autosubmit_portal.admin import actions, filters, presentation
+from autosubmit_portal.admin import actions, filters, presentation, stamps
 from autosubmit_portal.admin.configuration import ConfigurationPage
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.logs import LogPages
@@ -97,6 +97,16 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def subject(self, obj: Experiment) -> actions.Subject:
         """The experiment itself."""
         return actions.Subject(site=obj.site, experiment=obj)
+
+    def shown(self, request: HttpRequest, obj: Experiment) -> stamps.Shown:
+        """Return the rows that the page is made of."""
+        visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
+        return [
+            *stamps.about(obj),
+            visible.order_by("-pk")[:SHOWN_ROWS],
+            obj.runs.order_by("-run_id")[:SHOWN_ROWS],
+            entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
+        ]
 
     def page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""

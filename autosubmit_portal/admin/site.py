@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.admin import presentation
+from autosubmit_portal.admin import presentation, stamps
 from autosubmit_portal.admin.actions import Subject, buttons, kinds_for
-from autosubmit_portal.admin.base import ConsoleAdmin
+from autosubmit_portal.admin.base import ConsoleAdmin, whole_number
 from autosubmit_portal.admin.console import console
 from autosubmit_portal.admin.request_pages import FormPage, RequestPages
 from experiments.catalogue import CATALOGUE, Target
@@ -104,6 +104,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the health above the settings."""
+        stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id))])
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:
