@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from itertools import filterfalse
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
@@ -13,7 +13,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, path, resolve, reverse
 from django.utils.decorators import method_decorator
@@ -24,6 +24,8 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.admin import sign_in, stamps
 from experiments.models import Site
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 # The order of the navigation; what is not named here comes last.
 NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "Freeze", "AuditEntry")
@@ -65,7 +67,7 @@ class Console(AdminSite):
         """Let everybody in who may see something, as the policy says."""
         return policy.may_enter(request.user)
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Have every page answer at once to a tab that shows already what it would get."""
         return stamps.unless_unchanged(super().admin_view(view, cacheable))
 

@@ -104,7 +104,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the health above the settings."""
-        stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id))])
+        stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id) or 0)])
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:

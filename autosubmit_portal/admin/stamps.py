@@ -16,7 +16,7 @@ from functools import wraps
 from hashlib import blake2b
 from sys import intern
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar, cast
 from zlib import crc32
 
 from cachetools import TTLCache
@@ -28,9 +28,12 @@ from django.utils import timezone
 
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
+from autosubmit_portal.audit.origin import actor_of
 from autosubmit_portal.health import WAITING_LONG
 from autosubmit_portal.lately import lately
 from experiments.models import Action, Experiment, Freeze, Site, State
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 HEADER = "Portal-Stamp"
 MOST_SECONDS = 60
@@ -129,15 +132,14 @@ def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tu
     """
     question = _question(shown, besides)
     rights, stamp = _answer(request, question)
-    key = (int(request.user.pk), request.get_full_path())
     with _lock:
-        _kept[key] = _Question(question.sql, question.params, besides, rights)
+        _kept[_key(request)] = _Question(question.sql, question.params, besides, rights)
     request.live_stamp = stamp  # type: ignore[attr-defined]  # the tag `live` writes it down
     if _stamp_of(request) == stamp:
         raise Unchanged
 
 
-def unless_unchanged(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def unless_unchanged(view: View) -> View:
     """Have a page answer 204 to a tab that shows already what it would get.
 
     This is asked after the sign-in and the second factor were looked at, and before anything of the page.
@@ -150,11 +152,16 @@ def unless_unchanged(view: Callable[..., HttpResponseBase]) -> Callable[..., Htt
         except Unchanged:
             return HttpResponse(status=204)
 
-    return answer
+    return cast(View, answer)
 
 
 def _stamp_of(request: HttpRequest) -> str:
     return request.headers.get(HEADER, "") if request.method == "GET" else ""
+
+
+def _key(request: HttpRequest) -> tuple[int, str]:
+    """Return who looks at what."""
+    return actor_of(request).pk, request.get_full_path()
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
@@ -162,13 +169,13 @@ def _is_unchanged(request: HttpRequest) -> bool:
     if not stamp or not request.user.is_authenticated:
         return False
     with _lock:
-        question = _kept.get((int(request.user.pk), request.get_full_path()))
+        question = _kept.get(_key(request))
     return question is not None and _answer(request, question) == (question.rights, stamp)
 
 
 def _answer(request: HttpRequest, question: _Question) -> tuple[str, str]:
     """Return digests of the rights of whoever looks, and of these with all that the part shows. One query."""
-    account, path = int(request.user.pk), request.get_full_path()
+    account, path = _key(request)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(question.sql, [account, now, *question.params])

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -89,7 +90,7 @@ def experiment(store_home: Path) -> Experiment:
 @pytest.fixture
 def addresses(experiment: Experiment) -> dict[str, str]:
     """The address of each live page."""
-    pages: dict[str, type] = {
+    pages: dict[str, type[Model]] = {
         "experiments_experiment": Experiment,
         "experiments_action": Action,
         "experiments_freeze": Freeze,
@@ -99,7 +100,7 @@ def addresses(experiment: Experiment) -> dict[str, str]:
     found = {
         f"{name} page": page_of(name, model._default_manager.earliest("pk").pk)
         for name, model in pages.items()
-    }  # type: ignore[attr-defined]
+    }
     found |= {f"{name} list": list_of(name) for name in (*pages, "audit_auditentry")}
     found |= {"active actions": f"{list_of('experiments_action')}?state__exact=queued"}
     found |= {"running": f"{list_of('experiments_experiment')}?running=yes"}
