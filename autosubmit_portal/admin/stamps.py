@@ -29,8 +29,8 @@ from django.utils import timezone
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.db.ttl_cache import lately
 from autosubmit_portal.health import WAITING_LONG
-from autosubmit_portal.lately import lately
 from experiments.models import Action, Experiment, Freeze, Site, State
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
