@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from autosubmit_portal import __version__
 from tests.conftest import REPOSITORY, sign_in
-from tests.services import Credentials, free_port
-from tests.waiting import wait_for
+from tests.support.services import Credentials, free_port
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 NAME = f"autosubmit_portal-{__version__}"
