@@ -309,10 +309,14 @@ def test_every_part_that_refreshes_itself_has_a_stamp_and_costs_three_queries(
         found = [] if answer.streaming else STAMP.findall(answer.content.decode(errors="replace"))
         if found:
             live.add(route)
-            stamp, cheap = found[0], (204, 3, [])
-            wait_for(lambda a=address, s=stamp: cost(as_admin, a, s) == cheap, seconds=30)  # type: ignore[misc]
+            assert_cheap(as_admin, address, found[0])
         assert answer.streaming or len(found) == answer.content.count(b"data-live="), address
     assert len(live) == 13
+
+
+def assert_cheap(client: Client, address: str, stamp: str) -> None:
+    """Assert that a tick costs no template and three queries, unless a second has passed on this busy machine."""
+    wait_for(lambda: cost(client, address, stamp), seconds=30, is_enough=lambda found: found == (204, 3, []))
 
 
 def cost(client: Client, address: str, stamp: str) -> tuple[int, int, list[str]]:
