@@ -119,7 +119,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "axes",
     "corsheaders",
-    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -413,10 +412,9 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.throttling.ChangeThrottle",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.negotiation.FormatNegotiation",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
+    "DEFAULT_METADATA_CLASS": "autosubmit_portal.api.metadata.PortalMetadata",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.schema.PortalSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "autosubmit_portal.api.errors.problem_details",
 }
 

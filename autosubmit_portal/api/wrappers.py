@@ -9,15 +9,17 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api import examples
 from autosubmit_portal.api.documentation import EXPID, answer, operation
-from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.queries import SiteQuery
 from autosubmit_portal.api.shapes.jobs import WrapperList
 from experiments.models import Experiment
 from jobs.models import Job
 
 
-class WrappersView(MirroredView):
+class WrapperViewSet(MirroredViewSet):
     """The wrappers of an experiment."""
+
+    tag = "Wrappers"
 
     @operation(
         "list_wrappers",
@@ -26,7 +28,7 @@ class WrappersView(MirroredView):
         answers={200: answer(WrapperList, "Its wrappers, by name.", examples.WRAPPERS)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    def list(self, request: Request, expid: str) -> Response:
         """List the wrappers with their jobs, each job in the wrapper that it was last sent in.
 
         Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.
