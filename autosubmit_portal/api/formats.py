@@ -10,7 +10,6 @@ import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
@@ -149,7 +148,7 @@ class CSVRenderer(StreamRenderer):
 class OptionsMixin(APIView):
     """What OPTIONS tells is JSON, or a page, also where the answers to GET are neither."""
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Answer what the route takes (`metadata.py`)."""
         if not isinstance(request.accepted_renderer, PageRenderer):
             request.accepted_renderer, request.accepted_media_type = FastJSONRenderer(), "application/json"

@@ -56,5 +56,5 @@ class PortalRouter(SimpleRouter):
         ends in a fixed word is tried before one that ends in a name.
         """
         urls = sorted(super().get_urls(), key=lambda url: str(url.pattern).endswith(">"))
-        views = [(str(url.pattern), url.callback) for url in urls if isinstance(url, URLPattern)]
-        return [*urls, *(path(f"{address}/", view) for address, view in views if view)]
+        views = [url for url in urls if isinstance(url, URLPattern)]
+        return [*urls, *(path(f"{url.pattern}/", url.callback) for url in views)]
