@@ -5,14 +5,14 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api import examples
-from autosubmit_portal.api.documentation import ETAG, EXPID, IF_NONE_MATCH, answer, operation
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.queries import RunsQuery
-from autosubmit_portal.api.revalidation import RevalidatedViewSet
-from autosubmit_portal.api.selection import selection
-from autosubmit_portal.api.shapes.experiments import RunItem, RunList
-from autosubmit_portal.prepared import Prepared
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, answer, operation
+from autosubmit_portal.api.query.queries import RunsQuery
+from autosubmit_portal.api.query.selection import selection
+from autosubmit_portal.api.serializers.experiments import RunItem, RunList
+from autosubmit_portal.db.compiled_query import Prepared
 from experiments.models import Run
 
 _RUNS: Prepared[Any] = Prepared(

@@ -3,7 +3,10 @@
 from django.urls import path, re_path
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import (
+from autosubmit_portal.api import runs
+from autosubmit_portal.api.http import permissions
+from autosubmit_portal.api.routers import PortalRouter
+from autosubmit_portal.api.views import (
     actions,
     audit,
     configuration,
@@ -15,15 +18,12 @@ from autosubmit_portal.api import (
     jobs,
     logs,
     metrics,
-    permissions,
     portal,
-    runs,
     sites,
     tokens,
     user_metrics,
     wrappers,
 )
-from autosubmit_portal.api.routers import PortalRouter
 
 EXPERIMENT = "v4/experiments/<name:expid>"
 JOB = f"{EXPERIMENT}/jobs/<job:job>"

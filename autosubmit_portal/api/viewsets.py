@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework.viewsets import ViewSetMixin
 
-from autosubmit_portal.api.formats import PortalView
+from autosubmit_portal.api.http.renderers import PortalView
 
 
 class PortalViewSet(ViewSetMixin, PortalView):

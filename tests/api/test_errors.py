@@ -9,10 +9,10 @@ import pytest
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api import experiments
 from autosubmit_portal.api.urls import urlpatterns
+from autosubmit_portal.api.views import experiments
 from experiments.models import Experiment, Site
-from tests.stores.written import write_store
+from tests.support.stores.written import write_store
 
 # Each route without its slash at the end; the last one is for whatever is no route.
 ROUTES = [str(url.pattern) for url in urlpatterns[:-1] if not str(url.pattern).endswith("/")]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.formats import PortalView
+from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.urls import VIEWS, router, urlpatterns
 from autosubmit_portal.api.viewsets import PortalViewSet
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment
 from tests.api.test_errors import ROUTES, address
 from tests.api.test_schema import operations

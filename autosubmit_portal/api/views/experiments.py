@@ -1,0 +1,136 @@
+"""Routes of experiments."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
+from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import (
+    ETAG,
+    EXPID,
+    IF_NONE_MATCH,
+    action_parameter,
+    answer,
+    change,
+    kinds_of,
+    operation,
+)
+from autosubmit_portal.api.query.filters.experiments import annotations_of, condition_of, order_of
+from autosubmit_portal.api.query.pagination import page_info, read_page
+from autosubmit_portal.api.query.queries import (
+    ActQuery,
+    ChangeQuery,
+    CreateQuery,
+    ExperimentQuery,
+    ExperimentsQuery,
+)
+from autosubmit_portal.api.query.selection import selection
+from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
+from experiments.actions.request import kind_named
+from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
+from experiments.models import Experiment
+
+
+class ExperimentViewSet(RevalidatedViewSet):
+    """Experiments, and what is done to them."""
+
+    tag = "Experiments"
+    lookup_url_kwarg = "expid"
+    lookup_value_converter = "name"
+
+    @operation(
+        "list_experiments",
+        "List experiments",
+        parameters=[ExperimentsQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(ExperimentList, "A page of experiments.", examples.EXPERIMENTS)},
+        errors=[400],
+    )
+    def list(self, request: Request) -> Response:
+        """List the experiments that you may see, filtered and in pages.
+
+        Status and counts come from the mirror; `refreshed_at` says how old they are.
+        """
+        query = ExperimentsQuery.of(request)
+        policy.require_view(request.user, Experiment)
+        found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
+        order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
+        rows = found.with_active_action_id().annotate(**annotations_of(query))
+        page = read_page(
+            request,
+            chosen.rows(rows, order.columns),
+            order,
+            query,
+            position=lambda row: [getattr(row, column) for column in order.columns],
+        )
+        items = chosen.written_all(page.rows)
+        return Response({"experiments": items, "pagination": page_info(query, page, found.count())})
+
+    @change("create_experiment", "Create an experiment", kinds=[CREATE], query=CreateQuery)
+    def create(self, request: Request) -> Response:
+        """Create an experiment (`autosubmit expid`). Its expid stands in the finished action.
+
+        Experiments are created one at a time at each site; the action waits for its turn.
+        """
+        query = CreateQuery.of(request)
+        site = find_site_to_change(request, CREATE, query.get("site"))
+        return fulfil(request, Wish(kind=CREATE, site=site, dry_run=query.get("dry_run")))
+
+    @operation(
+        "get_experiment",
+        "Show an experiment",
+        parameters=[EXPID, ExperimentQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(ExperimentDetail, "The experiment.", examples.EXPERIMENT)},
+        errors=[400, 404, 409],
+    )
+    def retrieve(self, request: Request, expid: str) -> Response:
+        """Show one experiment: what Autosubmit knows of it, whether it runs, and its number of jobs per status."""
+        query = ExperimentQuery.of(request)
+        experiment = find_experiment(request, expid, query.get("site"))
+        return Response(selection(ExperimentDetail, query.get("fields")).written(experiment))
+
+    @change(
+        "act_on_experiment",
+        "Act on an experiment",
+        kinds=kinds_of(Target.EXPERIMENT),
+        query=ActQuery,
+        parameters=[EXPID, action_parameter()],
+    )
+    def act(self, request: Request, expid: str) -> Response:
+        """Request an action on an experiment.
+
+        The parameters of the action stand in the body, which may be empty. Every request, also one that is refused,
+        leaves an entry in the audit trail.
+        """
+        query = ActQuery.of(request)
+        kind = kind_named(query["action"], among=Target.EXPERIMENT)
+        experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
+        wish = Wish(
+            kind=kind,
+            site=experiment.site,
+            experiment=experiment,
+            dry_run=query.get("dry_run"),
+            all_changes=query["all_changes"],
+        )
+        return fulfil(request, wish)
+
+    @change(
+        "update_experiment",
+        "Change the description",
+        kinds=[UPDATE_DESCRIPTION],
+        query=ChangeQuery,
+        parameters=[EXPID],
+    )
+    def partial_update(self, request: Request, expid: str) -> Response:
+        """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""
+        query = ChangeQuery.of(request)
+        experiment = find_experiment_to_change(request, UPDATE_DESCRIPTION, expid, query.get("site"))
+        wish = Wish(
+            kind=UPDATE_DESCRIPTION,
+            site=experiment.site,
+            experiment=experiment,
+            dry_run=query.get("dry_run"),
+        )
+        return fulfil(request, wish)
