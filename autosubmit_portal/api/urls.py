@@ -3,8 +3,6 @@
 from django.urls import path, re_path
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import runs
-from autosubmit_portal.api.http import permissions
 from autosubmit_portal.api.routers import PortalRouter
 from autosubmit_portal.api.views import (
     actions,
@@ -18,7 +16,9 @@ from autosubmit_portal.api.views import (
     jobs,
     logs,
     metrics,
+    permissions,
     portal,
+    runs,
     sites,
     tokens,
     user_metrics,
