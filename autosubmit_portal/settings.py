@@ -244,7 +244,7 @@ AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
-# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/single_sign_on.py, access/sign_in/bearer.py, access/sign_in/claims.py).
+# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/: single_sign_on.py, bearer.py, claims.py).
 OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
