@@ -136,7 +136,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "axes",
     "corsheaders",
-    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -431,10 +430,9 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.http.throttling.ChangeThrottle",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.http.negotiation.FormatNegotiation",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
+    "DEFAULT_METADATA_CLASS": "autosubmit_portal.api.metadata.PortalMetadata",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.openapi.schema.PortalSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.problem_details",
 }
 
