@@ -11,7 +11,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """When the tables have changed, look after the index of names and what SQLite knows of the tables."""
-        from autosubmit_portal.analysis import analyse
+        from autosubmit_portal.db.analysis import analyse
         from jobs import trigrams
 
         post_migrate.connect(trigrams.keep, sender=self)

@@ -6,6 +6,7 @@ triggers keep.
 
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
@@ -48,7 +49,9 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
             schema_editor.execute(INDEX)
     except DatabaseError as error:  # the account may not, or the extension is not installed
         print(
-            f" no index for searches of jobs ({str(error).splitlines()[0]}); see `manage.py doctor` ", end=""
+            f" no index for searches of jobs ({str(error).splitlines()[0]}); "
+            f"see `{settings.COMMAND_LINE} doctor` ",
+            end="",
         )
 
 
