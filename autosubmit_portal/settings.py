@@ -136,7 +136,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "axes",
     "corsheaders",
-    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -157,7 +156,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "autosubmit_portal.api.outside.OutsideMiddleware",
-    "autosubmit_portal.console.parts.refreshes.RefreshesMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -382,8 +380,8 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 AUDIT_SYSLOG = syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
-# Of each process. Waits, long answers and tabs have places for two thirds of them; the others are always free for
-# who does something.
+# Of each process. Waits and long answers have places for half of them; the others are always free for who does
+# something.
 WEB_THREADS = 12
 
 
@@ -432,10 +430,9 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.http.throttling.ChangeThrottle",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.http.negotiation.FormatNegotiation",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
+    "DEFAULT_METADATA_CLASS": "autosubmit_portal.api.metadata.PortalMetadata",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.openapi.schema.PortalSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.problem_details",
 }
 
