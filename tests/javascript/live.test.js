@@ -69,6 +69,13 @@ test("a row is known by the page that it links to, wherever it goes", () => {
     assert.strictEqual(document.querySelectorAll("tr").length, 2);
 });
 
+test("what has an id is known by it, wherever it goes", () => {
+    const { document, find, refresh } = opened(PART.replace("</table>", `</table><b id="x">x</b><b id="y">y</b>`));
+    const y = find("#y");
+    refresh((fresh) => fresh.querySelector("#x").before(fresh.querySelector("#y")));
+    assert.deepStrictEqual([document.querySelector("b"), y.textContent], [y, "y"]);
+});
+
 test("a row that is new comes, one that is gone goes, and no other is touched", () => {
     const { document, find, refresh } = opened();
     const row = find(`[href="/a000/"]`).closest("tr");
@@ -141,6 +148,7 @@ test("a portal that does not answer twice is said to be away, until it answers",
     answer(false, 502);
     assert.strictEqual(state(), "Portal not reachable, trying again");
     answer(true);
+    answer(false, 502);
     assert.strictEqual(state(), "Live");
 });
 

@@ -20,7 +20,7 @@ function opened(answers, body = BOX) {
         window.fetch = async (address) => {
             asked.push(address);
             const answer = answers.length > 1 ? answers.shift() : answers[0];
-            const { redirected = false, ...said } = answer;
+            const { redirected = false, ...said } = await answer;
             return { ok: !(answer instanceof Error), redirected, statusText: "Bad Gateway", json: async () => said };
         };
         Object.defineProperties(window.HTMLPreElement.prototype, {
@@ -84,7 +84,8 @@ test("an output that was over when the page was made is never asked for", async 
 });
 
 test("a portal that does not answer, or sends to another page, is asked less often and then followed again", async () => {
-    const { clock, asked, screen } = opened([new Error(), { ...NOTHING, redirected: true }, piece("two\n", 4, 8), piece("", 4, 8)]);
+    const page = { ...piece("Sign in", 4, 8), redirected: true };
+    const { clock, asked, screen } = opened([new Error(), page, piece("two\n", 4, 8), piece("", 4, 8)]);
     await clock.pass(4999);
     assert.strictEqual(asked.length, 1);
     await clock.pass(5001);
@@ -136,9 +137,18 @@ test("what is earlier comes before what is there, which stays where it is", asyn
     assert.ok(find("[data-output-earlier]").hidden);
 });
 
+test("what is earlier of another file is not put before this one", async () => {
+    const other = piece("new\n", 0, 4, { is_reset: true });
+    const { screen, find } = opened([NOTHING, other, NOTHING], BOX.replace(`data-start="0"`, `data-start="2"`));
+    await settle();
+    find("[data-output-earlier]").click();
+    await settle();
+    assert.strictEqual(screen.textContent, "new\n");
+});
+
 test("a page that follows for days keeps the newest part, from a whole line on", async () => {
-    const line = `${"x".repeat(99)}\n`;
-    const { clock, screen } = opened([piece(line.repeat(20_001), 4, 2_000_104), piece("", 4, 2_000_104)]);
+    const line = `${"x".repeat(96)}\n`;
+    const { clock, screen } = opened([piece(line.repeat(20_700), 4, 2_000_104), piece("", 4, 2_000_104)]);
     await clock.pass(10);
     assert.ok(screen.textContent.length <= 1_000_000);
     assert.ok(screen.textContent.startsWith(line));
@@ -234,6 +244,34 @@ test("what is nowhere is said, and so is a portal that cannot search now", async
     assert.strictEqual(said(), "");
     await go();
     assert.strictEqual(said(), "Cannot be searched now");
+});
+
+// An answer that comes when it is told to.
+function later() {
+    let come;
+    const answer = new Promise((resolve) => { come = resolve; });
+    return { answer, come: async (what) => { come(what); await settle(); } };
+}
+
+test("matches of a text that is not looked for any more are left", async () => {
+    const { answer, come } = later();
+    const { go, text, said, screen } = searching([answer, around("<mark>old</mark>")]);
+    await settle();
+    text("old");
+    await go();
+    text("new");
+    await come(found([match(20, 3)]));
+    assert.deepStrictEqual([said(), screen.textContent], ["", "one\n"]);
+});
+
+test("what was under way when the reader went elsewhere is not added there", async () => {
+    const { answer, come } = later();
+    const { clock, go, text, screen } = searching([answer, found([match(20, 3)]), around("<mark>two</mark>", { shown: 40 })]);
+    await clock.pass(1000);
+    text("two");
+    await go();
+    await come(piece("at the end\n", 4, 15));
+    assert.strictEqual(screen.textContent, "two");
 });
 
 test("no text is not searched for", async () => {

@@ -1,4 +1,4 @@
-"""The scripts of the pages, by the test runner of Node: each `*.test.js` here. They run as they are, nothing is built."""
+"""The scripts of the pages, as they are, under the test runner of Node: each `*.test.js` here."""
 
 import os
 import shutil
