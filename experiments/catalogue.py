@@ -513,3 +513,4 @@ CATALOGUE: dict[str, ActionKind] = {
     kind.name: kind
     for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
 }
+STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]

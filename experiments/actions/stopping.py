@@ -10,11 +10,10 @@ sets again. So one more signal does what the first should have done, or nothing.
 from experiments import mirror
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import looks_of_stop
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue import STOP_KINDS
 from experiments.models import Action, State
 from experiments.runners import runner_for
 
-STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]
 # It looks every 5 s.
 _LOOKS_BEFORE_NEXT = 3
 
