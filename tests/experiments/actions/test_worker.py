@@ -24,9 +24,9 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.runners import runner_for
-from tests.stand_in import StandIn
 from tests.support import factories
 from tests.support.services import kill_processes_of
+from tests.support.stand_in import StandIn
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db

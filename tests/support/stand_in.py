@@ -1,4 +1,4 @@
-"""The stand-in for `autosubmit` of tests/chaos, without its chance: real commands, locks and processes, at once.
+"""The stand-in for `autosubmit` of tests/tools/chaos, without its chance: real commands, locks and processes, at once.
 
 For fast tests of what workers do. How the real Autosubmit behaves, the tests with the marker `autosubmit` show.
 """
@@ -16,7 +16,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from experiments.autosubmit.output import created_expid
 from tests.support.waiting import wait_for
 
-SCRIPT = Path(__file__).with_name("chaos") / "stand_in.py"
+SCRIPT = Path(__file__).parents[1] / "tools" / "chaos" / "stand_in.py"
 
 
 def write_stand_in(folder: Path) -> Path:
