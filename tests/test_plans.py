@@ -80,8 +80,8 @@ API = (
 )
 
 
-@pytest.fixture
-def words(db: None) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def words(module_db: None) -> dict[str, Any]:
     """Fill the tables, and return what addresses name."""
     return _fill()
 
@@ -100,7 +100,7 @@ def test_a_list_of_the_api_neither_reads_nor_sorts_everything(words: dict[str, A
     assert {address: found for address in API if (found := faults(client, address.format(**words)))} == {}
 
 
-def test_the_values_of_a_column_are_found_without_reading_all_rows(words: dict[str, Any]) -> None:
+def test_the_values_of_a_column_are_found_without_reading_all_rows(db: None, words: dict[str, Any]) -> None:
     with CaptureQueriesContext(connection) as captured:
         found = distinct_values(Job, "section", experiment=words["pk"])
     assert found == ["RARE", "SIM"]
