@@ -6,7 +6,7 @@ django-q2 keeps the status of a cluster in the cache, where with the default cac
 from django_q.brokers.orm import ORM
 from django_q.signing import SignedPackage
 
-from autosubmit_portal.workers.pulse import Pulse
+from autosubmit_portal.workers.heartbeat import Pulse
 
 _pulse = Pulse()
 

@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from autosubmit_portal.api.bulk import MOST_TARGETS
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
 from tests.api.test_schema import document, errors_of
+from tests.support import factories
 
 BULK = "/v4/actions"
 MANY = 50

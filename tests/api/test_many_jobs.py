@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from experiments.models import Action, Experiment
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 PATH = "/v4/experiments/a000/jobs?status=SUSPENDED"
 LONGEST_ARGUMENT_BYTES = 131_071  # of Linux

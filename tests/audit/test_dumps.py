@@ -13,8 +13,8 @@ from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.verify import COLUMNS
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
-from tests.postgres import Postgres, dump, execute
-from tests.services import Portal
+from tests.support.postgres import Postgres, dump, execute
+from tests.support.services import Portal
 
 MADE = """
 from autosubmit_portal.audit import trail

@@ -16,16 +16,16 @@ from django.utils import timezone
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
-from experiments import lease as lease_module
 from experiments.autosubmit.store import Store
-from experiments.lease import Lease, LostLease, holder
+from experiments.mirror import lease as lease_module
+from experiments.mirror.lease import Lease, LostLease, holder
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
-from tests.postgres import Postgres, execute
-from tests.services import Portal
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.postgres import Postgres, execute
+from tests.support.services import Portal
+from tests.support.small_stores import COMPLETED, make_store, write_pickle
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(minutes=1)
