@@ -36,7 +36,6 @@ from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
 from experiments.models import Site
-from tests.shared import run_folder
 from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
 from tests.support.identity_provider import Provider
@@ -44,9 +43,10 @@ from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.redis_server import RedisServer
 from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
+from tests.support.shared import run_folder
 from tests.support.waiting import PATIENCE
+from tests.support.where_time_went import WhereTimeWent
 from tests.support.workflows import KINDS
-from tests.where_time_went import WhereTimeWent
 
 # A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
 signal.signal(signal.SIGINT, signal.default_int_handler)

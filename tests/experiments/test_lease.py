@@ -192,8 +192,8 @@ class Fleet:
         return execute(query, self.portal.database_url).strip()
 
     def holder(self) -> int:
-        """The process that holds the lease, 0 if none does."""
-        return int(self.read("SELECT mirrored_by FROM experiments_site").rpartition(":")[2] or 0)
+        """The process that holds the lease or held it last, 0 if it was given back."""
+        return int(self.read("SELECT mirror_holder FROM experiments_site").rpartition(":")[2] or 0)
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from typing import Any
 
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
-from tests.shared import once
 from tests.support.postgres import Postgres, dump, execute
+from tests.support.shared import once
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 
