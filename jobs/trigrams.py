@@ -1,5 +1,6 @@
 """The index that finds jobs by a part of their name; only PostgreSQL has one, if its extension pg_trgm may be used."""
 
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
@@ -19,7 +20,9 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
             schema_editor.execute(INDEX)
     except DatabaseError as error:  # the account may not, or the extension is not installed
         print(
-            f" no index for searches of jobs ({str(error).splitlines()[0]}); see `manage.py doctor` ", end=""
+            f" no index for searches of jobs ({str(error).splitlines()[0]}); "
+            f"see `{settings.COMMAND_LINE} doctor` ",
+            end="",
         )
 
 

@@ -83,9 +83,9 @@ class Experiment(models.Model):
     nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
-    `experiments.mirror.consistency`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
-    `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to be sent with, by the
-    configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
+    `experiments.mirror.consistency`. `edges_note` is what is not known of the dependencies between its jobs, blank if
+    all is; `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to
+    be sent with, by the configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")

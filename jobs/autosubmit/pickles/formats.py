@@ -1,6 +1,6 @@
 """The forms of a pickled job list, each made into plain rows that say the same.
 
-This runs in the decoder, the limited process of `jobs.autosubmit.pickles.sandbox`, on bytes that other local users may have
+This runs in the limited process of `jobs.autosubmit.pickles.sandbox`, on bytes that other local users may have
 written. What comes out are lists of short texts, numbers and None, so that it can be handed on as JSON.
 
 | Autosubmit | form |
