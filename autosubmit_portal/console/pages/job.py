@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
@@ -101,6 +102,15 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     def subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
         return subject_of([obj])
+
+    def beside(self, request: HttpRequest) -> list[QuerySet[Any]]:
+        """Return the experiments that say that what is known of their jobs is stale."""
+        troubled = Experiment.objects.exclude(problem="").order_by("pk")
+        return [troubled.values("pk", "problem")[: self.list_per_page]]
+
+    def shown(self, request: HttpRequest, obj: Job) -> stamps.Shown:
+        """Return the rows that the page is made of; those of its relatives change with that of the experiment."""
+        return [Job.objects.filter(pk=obj.pk), *stamps.about(obj.experiment)]
 
     def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
         """Return everything about one job."""
