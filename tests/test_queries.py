@@ -121,6 +121,12 @@ def create_rows(user: User) -> Experiment:
     return experiment
 
 
+@pytest.fixture
+def rows(admin_user: User) -> Experiment:
+    """One row of everything, for other files."""
+    return create_rows(admin_user)
+
+
 def create_rights(user: User, experiment: Experiment) -> None:
     """Create a team with everything that a team has, and rights at the site."""
     team = factories.create_team((user, Role.VIEWER), covers={"owner": "ana"})
