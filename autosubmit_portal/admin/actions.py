@@ -3,8 +3,9 @@
 A page shows and asks; `experiments.actions` decides. GET never changes anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -168,10 +169,11 @@ def ask(
     """Request the action for each subject; a refusal of one does not keep the others from being asked."""
     try:
         key = key_of(kind, subjects, form)
-    except InvalidParameters as refusal:
+        wanted = [asked(request, kind, subject, form, key) for subject in subjects]
+        told = Round(origin=origin_of(request), kind=kind, parameters=form.parameters())
+    except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
-    told = Round(origin=origin_of(request), kind=kind, parameters=form.parameters())
-    answers = request_each(told, [asked(request, kind, subject, form, key) for subject in subjects])
+    answers = request_each(told, wanted)
     if not isinstance(answers[0], (Action, policy.Forbidden, Refusal)) and len(set(answers)) == 1:
         raise answers[0]  # nothing was made
     return [
@@ -194,15 +196,19 @@ def forecasts(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> list[Forecast]:
     """Return what the request for each subject would do that the form says now; nothing is changed or recorded."""
-    wanted = [asked(request, kind, subject, form) for subject in subjects]
-    return [*map(_forecast, subjects, wanted, facts_of_each(wanted))]
+    plain = [asked(request, kind, subject) for subject in subjects]
+    return [
+        _forecast(subject, one, partial(asked, request, kind, subject, form), facts)
+        for subject, one, facts in zip(subjects, plain, facts_of_each(plain), strict=True)
+    ]
 
 
-def _forecast(subject: Subject, wanted: Request, facts: Facts) -> Forecast:
-    refusal: Exception | None = obstacle(replace(wanted, parameters=subject.fixed), facts)
+def _forecast(subject: Subject, plain: Request, read_form: Callable[[], Request], facts: Facts) -> Forecast:
+    refusal: Exception | None = obstacle(plain, facts)
     if refusal:
         return Forecast(subject=subject, refusal=refusal)
     try:
+        wanted = read_form()
         return Forecast(
             subject=subject,
             commands=shortened(preview_action(wanted, facts)),

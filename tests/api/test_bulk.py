@@ -455,7 +455,7 @@ def test_a_batch_that_fails_leaves_the_others_whole_and_says_so(
 def test_refusals_that_cannot_be_recorded_do_not_hide_what_was_made(
     as_operator: APIClient, three: list[Experiment]
 ) -> None:
-    with before('SELECT "audit_tally"', fail):
+    with before('UPDATE "audit_tally"', fail):
         answer = ask(as_operator, "a000", "a002", "a0zz")
     assert statuses(answer) == [202, 503, 503]
 
