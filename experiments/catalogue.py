@@ -70,6 +70,8 @@ class ActionKind:
     `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving. `foresees` tells why, with these
     parameters, it will not do what it is for: previews warn of that, and the action fails with it right before its
     command, if it is still so. `forces` answers whether it goes past an action of its own kind that waits.
+    `stops_run` marks what ends a run: one that is being started does not begin any more, and one that has lost the
+    signal is sent it again.
     """
 
     name: str
@@ -96,6 +98,7 @@ class ActionKind:
     is_dry_run: bool = False
     foresees: Callable[[ExperimentState, Mapping[str, Any]], str] = _nothing
     forces: Callable[[Mapping[str, Any]], bool] = _never
+    stops_run: bool = False
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -230,6 +233,7 @@ STOP = ActionKind(
     is_urgent=True,
     foresees=preconditions.ignores_stop,
     forces=_forced,
+    stops_run=True,
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
     loses=(losses.when("force", losses.the_run), losses.when("cancel", losses.active_jobs)),
@@ -509,3 +513,4 @@ CATALOGUE: dict[str, ActionKind] = {
     kind.name: kind
     for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
 }
+STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]

@@ -1,7 +1,8 @@
 """Where Autosubmit's status table, the process and the job list contradict each other.
 
 Evidence decides whether an experiment runs. What else says so and is wrong is told: it means a run that was killed, a
-host that went down, or a run on a host that the mirror does not see.
+host that went down, or a run on a host that the mirror does not see. After a stop nothing is wrong: Autosubmit leaves
+its table at RUNNING, and the jobs on their platform, where they go on (`Experiment.unwatched_note`).
 """
 
 import platform
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from experiments.catalogue import CATALOGUE, STOP_KINDS
 from experiments.losses import ACTIVE_STATUSES
-from experiments.models import Experiment
+from experiments.models import Action, Experiment, State
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""
@@ -26,17 +29,19 @@ _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 _MANY = 500
 
 
-def disagreement(experiment: Experiment, finished_at: datetime | None) -> str:
+def disagreement(experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
-    `finished_at` is the latest end of a run in its history. Nothing is concluded from a job list or a history that
+    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that the portal knows to have been
+    stopped. Nothing is concluded from a job list or a history that
     could not be read since.
     """
     if experiment.is_absent:
         return ""
     found = [_unrecorded(experiment) if experiment.is_running else _locked(experiment)]
     if not experiment.problem:
-        found.append("" if experiment.is_running else _unfounded(experiment, finished_at))
+        is_explained = experiment.is_running or _is_after_start(stopped_at, experiment)
+        found.append("" if is_explained else _unfounded(experiment, finished_at))
         found.append(experiment.edges_note if experiment.are_edges_known else "")
     return " ".join(filter(None, found))
 
@@ -82,10 +87,29 @@ def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
     A run that completes everything writes its end into the history, after it has written RUNNING; one that ends with
     failed jobs does not, but leaves nothing that could go on. (Autosubmit 4.1.17, `run_experiment`.)
     """
-    since = experiment.recorded_at
-    if finished_at is not None and (since is None or finished_at > since):
+    if _is_after_start(finished_at, experiment):
         return True
     return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE_STATUSES, *_COULD_GO_ON) == 0
+
+
+def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
+    """Answer whether an end is that of the run which began last; old versions do not tell when that was."""
+    since = experiment.recorded_at
+    return ended_at is not None and (since is None or ended_at > since)
+
+
+def _ends_by_stop() -> QuerySet[Any]:
+    """Return when the runs of an experiment were stopped, as its actions tell, the last first.
+
+    A stop that still works counts: it may take longer than the run to end.
+    """
+    stops = Q(kind__in=STOP_KINDS, state__in=(State.RUNNING, State.SUCCEEDED))
+    steps = {kind.name: len(kind.steps) - 1 for kind in CATALOGUE.values() if kind.is_run}
+    for name, step in steps.items():
+        stops |= Q(kind=name, step=step, state=State.CANCELLED, exit_status__isnull=False)
+    about = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
+    dated: QuerySet[Any] = about.annotate(end=Coalesce("ended_at", Now()))
+    return dated.order_by("-end").values("end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +147,16 @@ class Doubts:
         due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
         self._touched = set()
         for experiment in self._rows(due) if due else ():
-            self._tell(experiment, disagreement(experiment, experiment.finished_at), now)
+            text = disagreement(experiment, experiment.finished_at, experiment.stopped_at)
+            self._tell(experiment, text, now)
 
     def _rows(self, expids: set[str]) -> QuerySet[Any]:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
-        return rows.defer("fingerprint", "description").annotate(finished_at=Max("runs__finished_at"))
+        return rows.defer("fingerprint", "description").annotate(
+            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_ends_by_stop()[:1])
+        )
 
     def _tell(self, experiment: Experiment, text: str, now: float) -> None:
         if not text:

@@ -124,14 +124,15 @@ def absence(experiment: Experiment) -> str:
         return ""
 
 
-def look_alive(experiment: Experiment) -> None:
-    """Look only whether the run of an experiment lives; nothing is changed if nobody can tell."""
+def look_alive(experiment: Experiment) -> Liveness | None:
+    """Look only whether the run of an experiment lives; None, and nothing is changed, if nobody can tell."""
     try:
         store = store_of(experiment.site)
     except BrokenStore:
-        return
+        return None
     alive = liveness(store.lock_file(experiment.expid), read_locks())
     Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+    return alive
 
 
 def store_of(site: Site) -> Store:

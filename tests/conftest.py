@@ -32,10 +32,12 @@ from autosubmit_portal.api.revalidation import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
+from experiments.autosubmit import liveness
 from experiments.models import Site
 from tests import factories, identity_provider
 from tests import redis_server as redis
 from tests.identity_provider import Provider
+from tests.lock_holders import LocksIn
 from tests.postgres import Postgres, server
 from tests.redis_server import RedisServer
 from tests.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
@@ -125,6 +127,15 @@ def _send_before_counting() -> Iterator[None]:
 def _actions_directory(settings: Any, tmp_path: Path) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
     settings.ACTIONS_DIRECTORY = tmp_path / "actions"
+
+
+@pytest.fixture(autouse=True)
+def _no_locks_of_others(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hide what else runs on this host, experiments of the same names among it, from tests whose store is their own."""
+    if "autosubmit" not in request.fixturenames:
+        monkeypatch.setattr(liveness, "_LOCK_TABLE", LocksIn(tmp_path))
 
 
 @pytest.fixture

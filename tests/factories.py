@@ -21,6 +21,9 @@ from experiments.catalogue import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job, JobDependency
 
+# Where there is nothing on any host: a test without an Autosubmit must not find that of its host.
+PROGRAM, HOME = "/nonexistent/bin/autosubmit", "/nonexistent/home"
+
 _numbers = count(1)
 
 
@@ -30,8 +33,8 @@ def create_site(**values: Any) -> Site:
     defaults = {
         "slug": f"site-{number}",
         "name": f"Site {number}",
-        "autosubmit": "/opt/autosubmit/bin/autosubmit",
-        "home": "/home/autosubmit",
+        "autosubmit": PROGRAM,
+        "home": HOME,
     }
     return Site.objects.create(**defaults | values)
 
@@ -73,7 +76,7 @@ def create_dependency(parent: Job, child: Job) -> JobDependency:
 def create_action(experiment: Experiment, **values: Any) -> Action:
     """Create an action on the experiment; by default a queued run that an administrator asked for through the API."""
     kind = CATALOGUE[values.get("kind", "run")]
-    command = [["/opt/autosubmit/bin/autosubmit", *words] for words in kind.commands(experiment.expid, {})]
+    command = [[PROGRAM, *words] for words in kind.commands(experiment.expid, {})]
     defaults = {
         "kind": kind.name,
         "expid": experiment.expid,

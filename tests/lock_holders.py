@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _LOCKS_AND_WAITS = (
@@ -47,3 +48,16 @@ def running(lock_file: Path) -> Iterator[int]:
     """Have a run of the experiment hold its lock (`<expid>/tmp/autosubmit.lock`)."""
     with lock_held(lock_file, "run", lock_file.parent.parent.name) as pid:
         yield pid
+
+
+@dataclass(frozen=True, slots=True)
+class LocksIn:
+    """The kernel's table of locks, but only those of the lock files in a folder: what else the host runs is hidden."""
+
+    folder: Path
+
+    def read_text(self, **how: str) -> str:
+        """Return the lines of `/proc/locks`."""
+        inodes = {str(file.stat().st_ino) for file in self.folder.rglob("*.lock")}
+        lines = Path("/proc/locks").read_text(**how).splitlines()
+        return "\n".join(line for line in lines if line.split()[-3].rpartition(":")[2] in inodes)

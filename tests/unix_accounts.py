@@ -60,7 +60,7 @@ def _is_zombie(process: Path) -> bool:
     return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def as_user(name: str, call: Callable[[], None]) -> None:
+def as_user(name: str, call: Callable[[], object]) -> None:
     """Call something in a process of that account, and wait for its end."""
     account = pwd.getpwnam(name)
     child = os.fork()

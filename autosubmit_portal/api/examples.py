@@ -41,6 +41,7 @@ EXPERIMENT = EXPERIMENT_ITEM | {
     "autosubmit_version": "4.1.17",
     "model": None,
     "owner_note": "",
+    "unwatched_note": "",
     "branch": "main",
     "looked_at": "2026-11-24T09:30:14+00:00",
     "recorded_status": "RUNNING",

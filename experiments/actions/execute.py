@@ -16,6 +16,7 @@ from experiments.actions.choice import choice_changed
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
+from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Action, Experiment, Site, State
@@ -85,6 +86,10 @@ def _run(action: Action) -> None:
     reason = account_changed(action) or _reason_against(action)
     if reason:
         fail(action, reason)
+        return
+    stopped = stop_asked(action)
+    if stopped:
+        call_off(action, stopped)
         return
     start_step(action, 0)
     _look_on(action)

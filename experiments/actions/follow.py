@@ -12,6 +12,7 @@ from experiments.actions import finish
 from experiments.actions.accounts import account_changed
 from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
 from experiments.actions.slots import slot_until
+from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
 from experiments.models import Action, Experiment, State
@@ -53,9 +54,11 @@ def start_step(action: Action, step: int) -> None:
 
 
 def _alive(action: Action) -> bool:
-    """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`."""
+    """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`, which may need help."""
     if _must_end(action):
         runner_for(action.site).end(action.run_directory(action.step))
+    else:
+        signal_again(action)
     return False
 
 
@@ -86,7 +89,7 @@ def _ended(action: Action, exit_status: int) -> bool:
 def _gone_on(action: Action) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
-    obstacle = may_not_start(fresh) or account_changed(fresh) or absence_of(fresh)
+    obstacle = may_not_start(fresh) or account_changed(fresh) or absence_of(fresh) or stop_asked(fresh)
     if obstacle:
         finish.call_off(action, obstacle)
         return True

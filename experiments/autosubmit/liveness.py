@@ -51,6 +51,11 @@ class Liveness:
         """Whether the run ignores SIGINT, by which `autosubmit stop` ends it, as what a shell started with `&` does."""
         return self.is_running and self.pid is not None and _ignores(self.pid, signal.SIGINT)
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the run waits for something at this instant, so that it neither computes nor writes."""
+        return self.is_running and self.pid is not None and process_fields(self.pid)[:1] == ["S"]
+
 
 @dataclass(frozen=True)
 class Locks:
@@ -120,6 +125,20 @@ def liveness(lock_file: Path, locks: Locks) -> Liveness:
 def autosubmit_words(pid: int) -> list[str]:
     """Return the words after `autosubmit` in the command line of a process; none if it is another program or gone."""
     return _after_program(_command_line(pid) or [])
+
+
+def process_fields(pid: int) -> list[str]:
+    """Return what the kernel tells of a process after its name, the state first (proc(5), `stat`); none if it is gone.
+
+    A process that nobody has waited for yet is gone too.
+    """
+    try:
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return []
+    return [] if fields[0] == "Z" else fields
 
 
 def _command_line(pid: int) -> list[str] | None:

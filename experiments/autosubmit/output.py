@@ -29,6 +29,7 @@ _MORE_INFO = "More info at https://"
 _TRACEBACK = "Traceback (most recent call last):"
 _SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
 _NOT_SIGNALLED = "An error occurred while stopping"
+_WAITS = "Waiting for the autosubmit run to safety stop"
 _UNEXPECTED = "Unexpected error: "
 _REPORT = "Please report it to Autosubmit Developers"
 
@@ -131,6 +132,11 @@ def dry_run_refused(outcome: Outcome) -> Outcome:
     return replace(outcome, message=_NOT_FORETOLD) if is_advised else outcome
 
 
+def looks_of_stop(text: str) -> int:
+    """Return how often `stop` says that it has found the run alive after its signal: at once, and then every 5 s."""
+    return text.count(_WAITS)
+
+
 def _blocks(text: str) -> list[str]:
     """Return the critical messages, each with the lines that follow its header."""
     pieces = _HEADER.split(text)[1:]  # a level, then what follows its header, by turns
@@ -203,7 +209,16 @@ def _was_stopped(exit_status: int, text: str) -> bool:
     """Answer whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
     by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _coded(text)
     in_good_order = any(sign in text for sign in _INTERRUPTED)
-    return by_signal or in_good_order or (exit_status != 0 and critical_message(text) == "KeyboardInterrupt")
+    return by_signal or in_good_order or (exit_status != 0 and _was_interrupted(text))
+
+
+def _was_interrupted(text: str) -> bool:
+    """Answer whether SIGINT is the cause of the error that ended a command, whatever Autosubmit has taken it for.
+
+    While it loads or saves the job list, that is an error of the job list to it.
+    """
+    blocks = [block for block in _blocks(text) if _TRACEBACK in block]
+    return bool(blocks) and any(line == "KeyboardInterrupt" for line in blocks[-1].splitlines())
 
 
 def _signal(exit_status: int, text: str) -> str | None:

@@ -11,6 +11,7 @@ from autosubmit_portal.access import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue import CATALOGUE
+from experiments.losses import ACTIVE_STATUSES
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
@@ -18,6 +19,7 @@ from experiments.models.states import ACTIVE_STATES, State
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+_TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
 RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 
 
@@ -191,6 +193,19 @@ class Experiment(models.Model):
     def is_unread(self) -> bool:
         """Whether its files could never be read, so that nothing is known of its jobs."""
         return bool(self.problem) and self.refreshed_at is None
+
+    @property
+    def unwatched_note(self) -> str:
+        """Which jobs go on without a run that watches them, as after a stop; blank for none and where it is not known.
+
+        Where that contradicts what is known, `disagreement` says it.
+        """
+        jobs = {status: count for status in ACTIVE_STATUSES if (count := self.count(status))}
+        is_unknown = self.gone_at or self.is_absent or self.problem or self.disagreement
+        if not jobs or is_unknown or self.is_running or getattr(self, "is_starting", False):
+            return ""
+        told = ", ".join(f"{count:,} {status}" for status, count in jobs.items())
+        return f"Jobs go on on their platform without anybody watching: {told}. {_TAKEN_UP}"
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""

@@ -49,6 +49,13 @@ class Runner(ABC):
         """
 
     @abstractmethod
+    def interrupt(self, directory: Path, pid: int, mark: str) -> bool:
+        """Send SIGINT to a process that is not the command's, as the account of the command; answer whether it did.
+
+        It does so once for each `mark`, whoever calls, and only if the process is older than the command.
+        """
+
+    @abstractmethod
     def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Return at most `limit` bytes of what the command printed, from byte `offset`, and how many there are in all.
 

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from autosubmit_portal.access.unix import uid_of, why_unusable
 from experiments.autosubmit.environment import environment
+from experiments.autosubmit.liveness import process_fields
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
 
@@ -109,10 +110,28 @@ class LocalRunner(Runner):
         group = int(_read(directory / "pid").split()[0])
         unix_name = _read(directory / "account")
         if unix_name and number is signal.SIGKILL:  # sudo cannot pass this one on
-            _kill_as(unix_name, group)
+            _signal_as(unix_name, number, -group)
             return
         with suppress(ProcessLookupError):
             os.killpg(group, number)
+
+    def interrupt(self, directory: Path, pid: int, mark: str) -> bool:
+        """Compare the start times that the kernel tells; the file `interrupt-MARK` is made once."""
+        _, _, command_started = _read(directory / "pid").partition(" ")
+        started = _process_started(pid)
+        if not (started and command_started) or int(started) >= int(command_started):
+            return False
+        try:
+            (directory / f"interrupt-{mark}").touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            return False
+        unix_name = _read(directory / "account")
+        if unix_name:
+            _signal_as(unix_name, signal.SIGINT, pid)
+        else:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGINT)
+        return True
 
     def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Read a part of the output file; an absent file is empty."""
@@ -149,9 +168,13 @@ def as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", unix_name, kept, "--", *argv]
 
 
-def _kill_as(unix_name: str, group: int) -> None:
-    """Kill what an account has in a process group; the launcher is not its and goes on to keep the exit status."""
-    command = [SUDO, "-n", "-u", unix_name, "--", KILL, "-KILL", "--", f"-{group}"]
+def _signal_as(unix_name: str, number: signal.Signals, target: int) -> None:
+    """Signal a process of an account or, by a negative number, what the account has in a process group.
+
+    A launcher is not its, and goes on to keep the exit status.
+    """
+    name = number.name.removeprefix("SIG")
+    command = [SUDO, "-n", "-u", unix_name, "--", KILL, f"-{name}", "--", str(target)]
     subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
 
 
@@ -177,8 +200,5 @@ def _read(file: Path) -> str:
 
 def _process_started(pid: int) -> str | None:
     """Return the start time of a living process in clock ticks since boot (field 22 of stat); None for none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
+    fields = process_fields(pid)
+    return fields[19] if fields else None

@@ -133,6 +133,15 @@ def test_nobody_and_closed_accounts_may_nothing(actor: Actor, experiment: Experi
         assert not Experiment.objects.visible_to(nobody).exists()
 
 
+def test_a_closed_account_is_told_that_it_is_closed(actor: Actor, experiment: Experiment) -> None:
+    for closed in (actor(Role.MANAGER, is_active=False), actor(is_active=False, is_superuser=True)):
+        for decision in (
+            policy.decide(closed, RUN, experiment=experiment),
+            policy.decide_again(closed, RUN, lender="", experiment=experiment),
+        ):
+            assert (decision.allowed, "the account is closed" in decision.reason) == (False, True)
+
+
 def test_a_refusal_names_the_role_and_the_permission(actor: Actor, experiment: Experiment) -> None:
     user = actor(username="ben")
     with pytest.raises(policy.Forbidden) as refusal:

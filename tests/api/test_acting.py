@@ -15,7 +15,6 @@ from tests import factories
 
 RUN = "/v4/experiments/a000?action=run"
 JOB = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
-PROGRAM = "/opt/autosubmit/bin/autosubmit"
 
 
 def last_refusal() -> AuditEntry:
@@ -30,7 +29,7 @@ def test_a_run_is_queued_and_answered_with_its_address(
     action = Action.objects.get()
     assert answer["Location"] == f"/v4/actions/{action.pk}"
     assert answer.json()["state"] == "queued"
-    assert answer.json()["command"] == [[PROGRAM, "run", "a000"]]
+    assert answer.json()["command"] == [[factories.PROGRAM, "run", "a000"]]
 
 
 def test_the_body_may_be_empty_in_every_way(as_operator: APIClient, experiment: Experiment) -> None:
@@ -56,7 +55,7 @@ def test_parameters_stand_in_the_body(as_operator: APIClient, experiment: Experi
     body = {"force": True, "reason": "it hangs"}
     answer = as_operator.post("/v4/experiments/a000?action=stop", body, format="json")
     assert answer.json()["parameters"] == {"force": True}
-    assert answer.json()["command"] == [[PROGRAM, "stop", "--yes", "a000", "--force"]]
+    assert answer.json()["command"] == [[factories.PROGRAM, "stop", "--yes", "a000", "--force"]]
 
 
 def test_restart_has_a_command_for_each_step(as_operator: APIClient, experiment: Experiment) -> None:
@@ -93,7 +92,7 @@ def test_a_description_arrives_exactly_as_sent(
     as_operator: APIClient, experiment: Experiment, text: str
 ) -> None:
     answer = as_operator.patch("/v4/experiments/a000", {"description": text}, format="json")
-    assert answer.json()["command"] == [[PROGRAM, "updatedescrip", "a000", "--", text]]
+    assert answer.json()["command"] == [[factories.PROGRAM, "updatedescrip", "a000", "--", text]]
 
 
 def test_the_status_of_a_job_is_set_by_the_address_alone(as_operator: APIClient, job: Job) -> None:
@@ -126,7 +125,7 @@ def test_a_dry_run_answers_the_command_and_changes_nothing(
 ) -> None:
     answer = as_operator.post(f"{RUN}&dry_run=true")
     assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
-    assert answer.json()["command"] == [[PROGRAM, "run", "a000"]]
+    assert answer.json()["command"] == [[factories.PROGRAM, "run", "a000"]]
     assert not Action.objects.exists()
 
 

@@ -15,7 +15,6 @@ from jobs.models import Job
 from tests import factories
 from tests.api.test_schema import document, errors_of
 
-PROGRAM = "/opt/autosubmit/bin/autosubmit"
 JOBS = "/v4/experiments/a000/jobs"
 BODIES: dict[str, dict[str, Any]] = {
     "create": {"description": "Ocean"},
@@ -128,7 +127,7 @@ def test_autosubmits_own_dry_run_is_an_action_that_saves_nothing(
 ) -> None:
     answer = as_operator.patch(f"{JOBS}/a000_B?status=READY&dry_run=autosubmit")
     assert (answer.status_code, answer.json()["is_dry_run"]) == (202, True)
-    words = [PROGRAM, "setstatus", "--noplot", "a000", "--status_final=READY", "--list=a000_B"]
+    words = [factories.PROGRAM, "setstatus", "--noplot", "a000", "--status_final=READY", "--list=a000_B"]
     assert answer.json()["command"] == [words]
     assert answer["Location"] == answer.json()["url"]
     assert AuditEntry.objects.get(event="action.requested").details["is_dry_run"] is True
@@ -137,7 +136,7 @@ def test_autosubmits_own_dry_run_is_an_action_that_saves_nothing(
 def test_the_body_may_ask_for_autosubmits_own_dry_run(as_operator: APIClient, chain: Experiment) -> None:
     body = {"dry_run": "autosubmit"}
     answer = as_operator.post("/v4/experiments/a000?action=restart", body, format="json")
-    assert answer.json()["command"] == [[PROGRAM, "recovery", "--all", "--noplot", "a000"]]
+    assert answer.json()["command"] == [[factories.PROGRAM, "recovery", "--all", "--noplot", "a000"]]
 
 
 @pytest.mark.parametrize("kind", ["run", "generate"])

@@ -17,6 +17,7 @@ from experiments.models import Experiment, Site
 from jobs.autosubmit import compressed
 from jobs.models import Job
 from tests.api.test_schema import document, errors_of
+from tests.headers import complaints
 from tests.stores.written import write_store
 
 RUN = "20261125_100000_run.log"
@@ -110,6 +111,14 @@ def test_a_log_is_text_that_no_browser_takes_for_anything_else(as_viewer: APICli
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Disposition"] == f'inline; filename="{RUN}"'
     assert (answer["Content-Length"], answer["Accept-Ranges"]) == (str(len(BYTES)), "bytes")
+
+
+@pytest.mark.parametrize("address", [RUN_LOG, f"{RUN_LOG}?format=json", f"{RUN_LOG}x", "/v4/experiments"])
+def test_what_is_no_page_runs_nothing_in_a_browser(as_viewer: APIClient, run_log: Path, address: str) -> None:
+    answer = as_viewer.get(address)
+    answer.close()
+    assert "sandbox" in answer["Content-Security-Policy"].split("; ")
+    assert complaints(answer.headers, cookies=[]) == []
 
 
 def test_a_log_is_saved_under_its_name(as_viewer: APIClient, run_log: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_does_not_end_in_time_is_answered_as_it_is(
 ) -> None:
     started = time.monotonic()
     answer = as_operator.post(RUN, HTTP_PREFER="wait=1")
-    assert 1 <= time.monotonic() - started < 3
+    assert time.monotonic() - started >= 1
     assert (answer.status_code, answer["Preference-Applied"]) == (202, "wait=1")
     assert answer["Location"] == f"/v4/actions/{Action.objects.get().pk}"
 
@@ -81,7 +81,7 @@ def test_what_ends_in_time_is_answered_finished(worker: None, api: Callable[...,
     synchronise_permissions()
     factories.create_job(factories.create_experiment(expid="a000"))
     started = time.monotonic()
-    answer = api(factories.create_user(Role.OPERATOR)).post(RUN, HTTP_PREFER="wait=20")
-    assert time.monotonic() - started < 5
-    assert (answer.status_code, answer["Preference-Applied"]) == (200, "wait=20")
+    answer = api(factories.create_user(Role.OPERATOR)).post(RUN, HTTP_PREFER="wait=60")
+    assert time.monotonic() - started < 60
+    assert (answer.status_code, answer["Preference-Applied"]) == (200, "wait=60")
     assert (answer.json()["state"], answer.json()["message"]) == ("succeeded", "Done")

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +15,7 @@ from tests import postgres, redis_server
 from tests.postgres import Postgres, PrivateServer
 from tests.redis_server import RedisServer
 from tests.services import UNBOUNDED, Portal, processes_with
+from tests.stand_in import write_stand_in
 
 CLUSTERS = ("worker", "worker-2")
 LOOK_SECONDS = 0.5
@@ -97,7 +97,7 @@ def fleet(
     """Give a running fleet of a setup in a new folder; `program` is Autosubmit, by default the stand-in."""
     home.mkdir()
     with ExitStack() as stack:
-        autosubmit = Autosubmit(program or _stand_in(home), home / "autosubmit-home")
+        autosubmit = Autosubmit(program or write_stand_in(home / "bin"), home / "autosubmit-home")
         portal = Portal(home=home, autosubmit=autosubmit, workers=len(CLUSTERS))
         portal.variables = {
             **UNBOUNDED,
@@ -118,15 +118,6 @@ def fleet(
         stack.callback(keeper.join)
         stack.callback(made.closing.set)
         yield made
-
-
-def _stand_in(home: Path) -> Path:
-    program = home / "bin" / "autosubmit"
-    program.parent.mkdir()
-    source = Path(__file__).with_name("stand_in.py").read_text()
-    program.write_text(f"#!{sys.executable} -IS\n{source}")
-    program.chmod(0o755)
-    return program
 
 
 def _give_servers(made: Fleet, setup: Setup, stack: ExitStack) -> None:

@@ -8,6 +8,9 @@ real one says, as far as the portal reads it.
 
 Each start and each end becomes one line of `$HOME/ledger`, a file that is only appended to and that the portal does
 not know: `started|ended <action>/<step> <command> <expid> <pid> <monotonic time> <exit status>`.
+
+Chance decides how long a command takes and how a run ends. With a file `$HOME/calm` it does not: a command takes no
+time, but for as long as there is a file `$HOME/hold-<command>`, and ends well, unless there is `$HOME/fail-<command>`.
 """
 
 import fcntl
@@ -38,7 +41,7 @@ CREATE TABLE details(exp_id INTEGER, user TEXT, created TEXT, model TEXT, branch
 """
 STATUSES = {"UNKNOWN": -2, "SUSPENDED": -3, "WAITING": 0, "READY": 1, "COMPLETED": 5, "HELD": 6}
 IN_USE = "[CRITICAL] Another Autosubmit instance using the experiment\n. Stop that Autosubmit instance [eCode=7000]"
-STOPPED = 88
+STOPPED, FAILED = 88, 1
 
 
 def main() -> int:
@@ -53,6 +56,8 @@ def main() -> int:
     note("started", name, command, expid, 0)
     say(f"output of {name} begins")
     status = COMMANDS[command](expid, dice)
+    if (HOME / f"fail-{command}").exists():
+        status = FAILED
     say(f"output of {name} ends")
     note("ended", name, command, expid, status)
     return status
@@ -67,6 +72,17 @@ def say(text: str) -> None:
 def seed() -> str:
     file = HOME / "seed"
     return file.read_text() if file.exists() else ""
+
+
+def is_calm() -> bool:
+    return (HOME / "calm").exists()
+
+
+def work(seconds: float) -> None:
+    if not is_calm():
+        time.sleep(seconds)
+    while (HOME / f"hold-{sys.argv[1]}").exists():
+        time.sleep(0.01)
 
 
 def note(event: str, name: str, command: str, expid: str, status: int) -> None:
@@ -100,7 +116,7 @@ def database() -> sqlite3.Connection:
 def create_experiment(_expid: str, dice: random.Random) -> int:
     with database() as connection:
         number = connection.execute("SELECT coalesce(max(id), 0) FROM experiment").fetchone()[0] + 1
-    time.sleep(dice.uniform(0.1, 0.4))
+    work(dice.uniform(0.1, 0.4))
     expid = f"a{number:03}"
     (ROOT / expid / "tmp").mkdir(parents=True, exist_ok=True)
     (ROOT / expid / "pkl").mkdir(exist_ok=True)
@@ -115,7 +131,7 @@ def create_experiment(_expid: str, dice: random.Random) -> int:
 
 
 def describe(expid: str, dice: random.Random) -> int:
-    time.sleep(dice.uniform(0.05, 0.4))
+    work(dice.uniform(0.05, 0.4))
     with database() as connection:
         connection.execute("UPDATE experiment SET description = ? WHERE name = ?", (sys.argv[-1], expid))
     return 0
@@ -125,7 +141,7 @@ def generate(expid: str, dice: random.Random) -> int:
     lock = locked(expid)
     if lock is None:
         return in_use()
-    time.sleep(dice.uniform(0.05, 1.0))
+    work(dice.uniform(0.05, 1.0))
     write_jobs(expid, dict.fromkeys((f"{expid}_SETUP", f"{expid}_SIM", f"{expid}_POST"), "READY"))
     return 0
 
@@ -134,7 +150,7 @@ def set_status(expid: str, dice: random.Random) -> int:
     lock = locked(expid)
     if lock is None:
         return in_use()
-    time.sleep(dice.uniform(0.05, 0.6))
+    work(dice.uniform(0.05, 0.6))
     for name in option("list").split():
         say(f"CHANGED: job: {name} status to: {option('status_final')}")
     write_jobs(expid, read_jobs(expid) | dict.fromkeys(option("list").split(), option("status_final")))
@@ -142,7 +158,7 @@ def set_status(expid: str, dice: random.Random) -> int:
 
 
 def recover(expid: str, dice: random.Random) -> int:
-    time.sleep(dice.uniform(0.05, 0.6))
+    work(dice.uniform(0.05, 0.6))
     return 0
 
 
@@ -152,13 +168,13 @@ def run(expid: str, dice: random.Random) -> int:
         return in_use()
     signal.signal(signal.SIGINT, interrupt)
     try:
-        time.sleep(dice.choice((0.2, 1.0, 3.0, 8.0)))
+        work(dice.choice((0.2, 1.0, 3.0, 8.0)))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except InterruptedError:
         say("Interrupt signal received")
         return STOPPED
     write_jobs(expid, dict.fromkeys(read_jobs(expid), "COMPLETED"))
-    return dice.choice((0, 0, 0, 1))
+    return 0 if is_calm() else dice.choice((0, 0, 0, FAILED))
 
 
 def interrupt(*_: object) -> None:

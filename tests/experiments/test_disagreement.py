@@ -4,17 +4,19 @@ import os
 import platform
 import pwd
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import Store
 from experiments.disagreement import Doubts
-from experiments.models import Experiment, Site
+from experiments.models import Experiment, Site, State
 from experiments.site_mirror import SiteMirror
 from tests import factories, stores
 from tests.conftest import MakeExperiment
@@ -161,6 +163,72 @@ def test_a_start_of_an_old_version_without_a_zone_is_not_compared(site: Site, st
     record(store, "RUNNING", at="2026-11-24-14:00:00")
     add_run(store, 1, finish=60)
     assert look(site).disagreement == ""
+
+
+# --- After a stop
+
+
+@pytest.fixture
+def left(site: Site, store: Store) -> Experiment:
+    """An experiment whose run is gone; its status table and two jobs are as the run left them."""
+    record(store, "RUNNING")
+    write_pickle(store, "a000", RUNNING, SUBMITTED, COMPLETED)
+    experiment = look(site)
+    assert "no process was found" in experiment.disagreement
+    return experiment
+
+
+def seen_again(experiment: Experiment, store: Store) -> Experiment:
+    write_pickle(store, "a000", RUNNING, SUBMITTED)
+    return look(experiment.site)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "stop", "state": State.SUCCEEDED, "ended_at": STARTED_AT + timedelta(minutes=9)},
+        {"kind": "stop", "state": State.RUNNING},
+        {"kind": "run", "state": State.CANCELLED, "exit_status": 88, "ended_at": timezone.now()},
+        {
+            "kind": "restart",
+            "step": 1,
+            "state": State.CANCELLED,
+            "exit_status": 88,
+            "ended_at": timezone.now(),
+        },
+    ],
+)
+def test_jobs_that_go_on_after_a_stop_are_no_contradiction_and_said_to_be_unwatched(
+    left: Experiment, store: Store, values: dict[str, Any]
+) -> None:
+    factories.create_action(left, **values)
+    experiment = seen_again(left, store)
+    assert (experiment.disagreement, experiment.disagrees_since) == ("", None)
+    assert "without anybody watching: 1 SUBMITTED, 1 RUNNING." in experiment.unwatched_note
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "stop", "state": State.SUCCEEDED, "ended_at": STARTED_AT - timedelta(minutes=9)},
+        {"kind": "stop", "state": State.FAILED, "ended_at": timezone.now()},
+        {"kind": "run", "state": State.LOST, "ended_at": timezone.now()},
+        {"kind": "restart", "state": State.CANCELLED, "exit_status": 143, "ended_at": timezone.now()},
+    ],
+)
+def test_jobs_of_a_run_that_was_not_stopped_are_a_contradiction(
+    left: Experiment, store: Store, values: dict[str, Any]
+) -> None:
+    factories.create_action(left, **values)
+    experiment = seen_again(left, store)
+    assert "no process was found" in experiment.disagreement
+    assert experiment.unwatched_note == ""
+
+
+def test_a_run_that_lives_watches_its_jobs(site: Site, store: Store) -> None:
+    write_pickle(store, "a000", RUNNING)
+    with running(store.lock_file("a000")):
+        assert look(site).unwatched_note == ""
 
 
 def test_a_process_without_the_database_saying_so_is_told(site: Site, store: Store) -> None:

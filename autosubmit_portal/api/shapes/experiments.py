@@ -81,6 +81,9 @@ class ExperimentDetail(ExperimentItem):
     owner_note = serializers.CharField(
         help_text="What to know of the owner: that the folder is not of the `user`, say; blank if all is well."
     )
+    unwatched_note = serializers.CharField(
+        help_text="Which jobs go on on their platform although no run watches them, as after a stop; blank for none."
+    )
     are_edges_known = serializers.BooleanField(help_text="Whether the store tells which jobs wait for which.")
     edges_note = serializers.CharField(
         help_text="What is not known of the dependencies between its jobs; blank if all is well."

@@ -145,6 +145,15 @@ def test_the_requester_does_not_approve_and_the_attempt_is_recorded(operator: Us
     assert AuditEntry.objects.get(event="action.approval_refused").actor_name == "operator"
 
 
+def test_the_requester_does_not_approve_under_another_name(operator: User, waiting: Action) -> None:
+    User.objects.filter(pk=operator.pk).update(username="renamed")
+    renamed = User.objects.get(pk=operator.pk)
+    with pytest.raises(NotASecondPerson):
+        approved(waiting, renamed)
+    with pytest.raises(NotASecondPerson):
+        rejected(waiting, renamed)
+
+
 def test_not_even_a_superuser_approves_their_own(admin_user: User, ready: Experiment) -> None:
     with pytest.raises(NotASecondPerson):
         approved(ask(admin_user, "run", ready), admin_user)

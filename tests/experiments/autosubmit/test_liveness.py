@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.autosubmit.liveness import Locks, autosubmit_words, liveness, read_locks
+from experiments.autosubmit.liveness import Liveness, Locks, autosubmit_words, liveness, read_locks
 from experiments.autosubmit.store import Store
 from tests.lock_holders import NOBODY, lock_held
 from tests.waiting import wait_for
@@ -30,6 +30,12 @@ def test_a_run_that_holds_the_lock_is_running(words: tuple[str, ...], lock_file:
         alive = liveness(lock_file, read_locks())
         assert (alive.is_running, alive.pid, alive.locked_by) == (True, pid, "")
         assert alive.evidence.startswith(f"process {pid} on ")
+
+
+def test_a_run_that_waits_is_asleep_and_one_that_computes_is_not(lock_file: Path) -> None:
+    with lock_held(lock_file, "run", "a000"):
+        wait_for(lambda: liveness(lock_file, read_locks()).is_asleep)
+    assert not Liveness(True, os.getpid(), "").is_asleep
 
 
 def test_a_command_that_holds_the_lock_for_a_moment_is_not_a_run(lock_file: Path) -> None:

@@ -39,6 +39,34 @@ KeyboardInterrupt
 More info at https://autosubmit.readthedocs.io/en/master/troubleshooting/error-codes.html
 local(log_recovery): Exiting.
 """
+# What Autosubmit 4.1.17.1 printed when the signal came while it saved, and while it loaded, its job list.
+INTERRUPTED_SAVING = """ [CRITICAL] Traceback (most recent call last):
+  File "job_list_persistence.py", line 133, in save
+    gc.collect()
+KeyboardInterrupt
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "job_list.py", line 2425, in save
+    raise AutosubmitError(str(e), 6040, "Failure while saving the job_list")
+autosubmit.log.log.AutosubmitError:
+Error code: 6040
+ [CRITICAL] Trace: Failure while saving the job_list
+ [CRITICAL]  [eCode=6040]
+"""
+INTERRUPTED_LOADING = INTERRUPTED_SAVING.replace(
+    " [eCode=6040]", "Corrupted job_list, backup couldn't be restored [eCode=7040]"
+)
+# A run that went on after that, and ended with an error of its own.
+WENT_ON = f"""{INTERRUPTED.replace("[CRITICAL]", "[ERROR]")}
+Exception ignored in: <function _collection_gced at 0x7f>
+Traceback (most recent call last):
+KeyboardInterrupt:
+ [CRITICAL] Traceback (most recent call last):
+OSError: no space left
+ [CRITICAL] no space left [eCode=7014]
+"""
 UNEXPECTED = """ [CRITICAL] Traceback (most recent call last):
   File "autosubmit.py", line 1, in main
 PermissionError: [Errno 13] Permission denied: '/x'
@@ -185,6 +213,8 @@ def test_a_failure_says_why(command: str, exit_status: int, text: str, message: 
     ("exit_status", "text"),
     [
         (88, INTERRUPTED),
+        (152, INTERRUPTED_SAVING),
+        (128, INTERRUPTED_LOADING),
         (-signal.SIGINT, ""),
         (130, ""),
         (0, "Interrupt signal received. Breaking main loop to perform cleanup.\nRun successful"),
@@ -193,6 +223,11 @@ def test_a_failure_says_why(command: str, exit_status: int, text: str, message: 
 def test_a_run_that_was_stopped_is_no_failure(exit_status: int, text: str) -> None:
     outcome = read_outcome("run", exit_status, text)
     assert (outcome.succeeded, outcome.stopped) == (True, True)
+
+
+def test_a_run_that_went_on_after_a_signal_and_failed_was_not_stopped() -> None:
+    outcome = read_outcome("run", 102, WENT_ON)
+    assert (outcome.succeeded, outcome.stopped) == (False, False)
 
 
 @pytest.mark.parametrize(

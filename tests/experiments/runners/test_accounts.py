@@ -101,6 +101,16 @@ def test_a_command_that_does_not_want_to_end_is_killed(
     wait_for(lambda: not processes_of(accounts.person))
 
 
+def test_a_process_of_the_person_is_interrupted(runner: LocalRunner, accounts: Accounts) -> None:
+    run = start(runner, accounts, "echo $$; exec sleep 600")
+    pid = int(wait_for(lambda: runner.text(run)))
+    stop = start(runner, accounts, "echo started; exec sleep 600")
+    wait_for(lambda: "started" in runner.text(stop))
+    as_user(accounts.service, lambda: runner.interrupt(stop, pid, "3"))
+    assert status(runner, run) == 130
+    end(runner, accounts, stop)
+
+
 def test_sudo_says_whom_the_service_account_may_not_become(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, "id", unix_name="ana")  # whom sudo does not know
     assert status(runner, directory) == 1

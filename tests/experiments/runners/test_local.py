@@ -3,7 +3,11 @@
 import ast
 import os
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +245,39 @@ def test_a_command_has_the_umask_of_the_account_and_what_we_keep_of_it_is_privat
     assert runner.text(directory) == "0002\n"
     assert (tmp_path / "of-the-group").stat().st_mode & 0o777 == 0o664
     assert {file.stat().st_mode & 0o077 for file in (directory, *directory.iterdir())} == {0}
+
+
+def ticks() -> float:
+    """Return the time since boot as the kernel counts it when a process begins."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+def test_a_process_that_is_older_than_the_command_is_interrupted_once_for_each_mark(
+    runner: LocalRunner, directory: Path
+) -> None:
+    with sleeper() as older:
+        born = ticks()
+        wait_for(lambda: ticks() > born + 2)
+        runner.start(["sleep", "600"], directory)
+        pid_of(directory)
+        assert [runner.interrupt(directory, older.pid, "3") for _ in range(2)] == [True, False]
+        assert older.wait() == -signal.SIGINT
+    os.killpg(pid_of(directory), signal.SIGKILL)
+
+
+def test_a_process_that_is_younger_than_the_command_is_not_interrupted(
+    runner: LocalRunner, directory: Path
+) -> None:
+    runner.start(["sleep", "600"], directory)
+    pid_of(directory)
+    with sleeper() as younger:
+        assert not runner.interrupt(directory, younger.pid, "3")
+        assert younger.poll() is None
+    os.killpg(pid_of(directory), signal.SIGKILL)

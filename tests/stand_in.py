@@ -1,0 +1,100 @@
+"""The stand-in for `autosubmit` of tests/chaos, without its chance: real commands, locks and processes, at once.
+
+For fast tests of what workers do. How the real Autosubmit behaves, the tests with the marker `autosubmit` show.
+"""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosubmit_portal.management.demo import Autosubmit
+from experiments.autosubmit.output import created_expid
+from tests.waiting import wait_for
+
+SCRIPT = Path(__file__).with_name("chaos") / "stand_in.py"
+
+
+def write_stand_in(folder: Path) -> Path:
+    """Write the program into a folder that is made, and return where it is."""
+    folder.mkdir()
+    program = folder / "autosubmit"
+    program.write_text(f"#!{sys.executable} -IS\n{SCRIPT.read_text()}")
+    program.chmod(0o755)
+    return program
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn(Autosubmit):
+    """A stand-in whose commands take no time and end well, unless they are told to wait or to fail."""
+
+    @classmethod
+    def install(cls, folder: Path) -> "StandIn":
+        """Write the program and make a home in a folder."""
+        made = cls(write_stand_in(folder / "bin"), folder / "home")
+        made.prepare()
+        (made.home / "calm").touch()
+        return made
+
+    def copy(self, home: Path) -> "StandIn":
+        """Copy the home with all its experiments."""
+        shutil.copytree(self.home, home)
+        configuration = home / ".autosubmitrc"
+        configuration.write_text(configuration.read_text().replace(str(self.home), str(home)))
+        return StandIn(self.program, home)
+
+    def hold(self, *commands: str) -> None:
+        """Let commands of these names (`run`, `recovery`) wait before they do anything, until they are released."""
+        for command in commands:
+            (self.home / f"hold-{command}").touch()
+
+    def release(self) -> None:
+        """Let all commands that wait go on."""
+        for file in self.home.glob("hold-*"):
+            file.unlink()
+
+    def let_fail(self, command: str) -> None:
+        """Let each command of this name end with an error from now on."""
+        (self.home / f"fail-{command}").touch()
+
+    def make_experiment(self) -> str:
+        """Make an experiment with three READY jobs: SETUP, SIM and POST."""
+        expid = created_expid(self.call("expid", "--description=Made by the stand-in"))
+        assert expid is not None
+        self.call("create", expid)
+        return expid
+
+    def start_from_terminal(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command as a user with a terminal does, without the portal, and wait until it is there."""
+        before = len(self._ledger("started"))
+        process = subprocess.Popen(
+            [str(self.program), *arguments], env=self.environment, cwd="/", stdout=subprocess.DEVNULL
+        )
+        wait_for(lambda: len(self._ledger("started")) > before)
+        return process
+
+    def replace_experiment(self, expid: str) -> None:
+        """Delete an experiment and let another one have its expid, as Autosubmit does."""
+        with closing(sqlite3.connect(self.home / "autosubmit" / "autosubmit.db")) as database, database:
+            database.execute("UPDATE experiment SET id = id + 1000 WHERE name = ?", [expid])
+
+    def delete_experiment(self, expid: str) -> None:
+        """Take an experiment out of the store."""
+        with closing(sqlite3.connect(self.home / "autosubmit" / "autosubmit.db")) as database, database:
+            database.execute("DELETE FROM experiment WHERE name = ?", [expid])
+
+    def job_list(self, expid: str) -> Path:
+        """Return the file of the job list of an experiment."""
+        return self.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
+
+    def started(self) -> list[str]:
+        """Return the commands that workers have started so far."""
+        return [command for name, command in self._ledger("started") if name != "terminal"]
+
+    def _ledger(self, event: str) -> list[tuple[str, str]]:
+        """Return whose commands (`<action>/<step>` or `terminal`) had an event, and which commands these are."""
+        lines = [line.split() for line in (self.home / "ledger").read_text().splitlines()]
+        return [(line[1], line[2]) for line in lines if line[0] == event]
