@@ -98,7 +98,7 @@ up: needs-git needs-store install autosubmit ## start the portal (Ctrl-C stops i
 
 test: check autosubmit ## all checks and the whole test suite
 	@echo "Fast tests on PostgreSQL …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.postgres $(PY) -m pytest -q -n 2
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.support.postgres $(PY) -m pytest -q -n 2
 	@echo "All tests …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "" $(SIDE_BY_SIDE)
 
@@ -127,24 +127,24 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff format .
 
 chaos: install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
-	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/chaos/real.py
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
 
 fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
-	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/admin/test_terminal.py tests/jobs/autosubmit/test_characters.py
+	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py
 	@AUTOSUBMIT="$(AUTOSUBMIT)" FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) \
 		$(PY) -m pytest -q -m "" tests/experiments/autosubmit/test_yaml_forms.py
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
-		$(PY) -m tests.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
+		$(PY) -m tests.tools.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
-	@$(PY) -m tests.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
+	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 
 screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/screenshots.py
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/screenshots.py
 
 clean: ## remove the environment and caches; HOME_DIR with its data stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

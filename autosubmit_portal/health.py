@@ -21,8 +21,8 @@ from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.workers.heartbeat import broker_name, free_bytes, seal
 from autosubmit_portal.workers.models import Worker
-from autosubmit_portal.workers.pulse import broker_name, free_bytes, seal
 from experiments.autosubmit.trusted import why_untrusted
 from experiments.models import Action, Site, State
 from jobs import trigrams

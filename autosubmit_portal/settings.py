@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 from autosubmit_portal import privacy
-from autosubmit_portal.access import claims
+from autosubmit_portal.access.sign_in import claims
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
@@ -140,8 +140,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "autosubmit_portal.api.outside.OutsideMiddleware",
-    "autosubmit_portal.admin.refreshes.RefreshesMiddleware",
-    "autosubmit_portal.api.compression.CompressionMiddleware",
+    "autosubmit_portal.console.parts.refreshes.RefreshesMiddleware",
+    "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -151,7 +151,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "autosubmit_portal.access.second_factor.SecondFactorMiddleware",
+    "autosubmit_portal.access.sign_in.second_factor.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
     "autosubmit_portal.api.streams.StreamsMiddleware",
 ]
@@ -171,7 +171,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"console": "autosubmit_portal.admin.presentation"},
+            "libraries": {"console": "autosubmit_portal.console.parts.presentation"},
         },
     },
 ]
@@ -216,7 +216,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not even asked for the password
-    "autosubmit_portal.access.backends.AccountBackend",
+    "autosubmit_portal.access.sign_in.backends.AccountBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -229,13 +229,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
-# --- Sign-in: lockout (access/lockout.py). Counted in the database, which all processes on all hosts share.
-AXES_HANDLER = "autosubmit_portal.access.lockout.LockoutHandler"
+# --- Sign-in: lockout (access/sign_in/lockout.py). Counted in the database, which all processes on all hosts share.
+AXES_HANDLER = "autosubmit_portal.access.sign_in.lockout.LockoutHandler"
 AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.lockout.locked_out"
-AXES_USERNAME_CALLABLE = "autosubmit_portal.access.lockout.name_of"
+AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.locked_out"
+AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.name_of"
 AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
@@ -245,7 +245,7 @@ AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
-# --- Sign-in: single sign-on by OpenID Connect (access/single_sign_on.py, access/tokens.py, access/claims.py).
+# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/single_sign_on.py, access/sign_in/bearer.py, access/sign_in/claims.py).
 OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
@@ -256,8 +256,8 @@ OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default="")
 OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
 OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
-SOCIALACCOUNT_ADAPTER = "autosubmit_portal.access.single_sign_on.SocialAdapter"
-ACCOUNT_ADAPTER = "autosubmit_portal.access.admission.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.single_sign_on.SocialAdapter"
+ACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.admission.AccountAdapter"
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*"]
@@ -266,9 +266,9 @@ ACCOUNT_UNIQUE_EMAIL = False  # an e-mail says nothing about who somebody is
 ACCOUNT_RATE_LIMITS = False  # lockout counts in the database, for all processes together
 LOGIN_REDIRECT_URL = "admin:index"
 
-# --- Sign-in: second factor of accounts with a password (access/second_factor.py).
+# --- Sign-in: second factor of accounts with a password (access/sign_in/second_factor.py).
 REQUIRE_SECOND_FACTOR = env.str("PORTAL_REQUIRE_SECOND_FACTOR", default="none")
-MFA_ADAPTER = "autosubmit_portal.access.second_factor.Adapter"
+MFA_ADAPTER = "autosubmit_portal.access.sign_in.second_factor.Adapter"
 MFA_TOTP_TOLERANCE = 1  # half a minute, for clocks that differ
 MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 
@@ -402,22 +402,22 @@ REST_KNOX = {"TOKEN_MODEL": KNOX_TOKEN_MODEL, "TOKEN_TTL": TOKEN_DEFAULT, "AUTH_
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "autosubmit_portal.api.authentication.SingleSignOnAuthentication",
-        "autosubmit_portal.api.authentication.BearerAuthentication",
-        "autosubmit_portal.api.authentication.TokenAuthentication",
+        "autosubmit_portal.api.http.authentication.SingleSignOnAuthentication",
+        "autosubmit_portal.api.http.authentication.BearerAuthentication",
+        "autosubmit_portal.api.http.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": [
-        "autosubmit_portal.api.throttling.RequestThrottle",
-        "autosubmit_portal.api.throttling.ChangeThrottle",
+        "autosubmit_portal.api.http.throttling.RequestThrottle",
+        "autosubmit_portal.api.http.throttling.ChangeThrottle",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.negotiation.FormatNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.http.negotiation.FormatNegotiation",
     "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.schema.PortalSchema",
+    "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.openapi.schema.PortalSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "EXCEPTION_HANDLER": "autosubmit_portal.api.errors.problem_details",
+    "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.problem_details",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -436,17 +436,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # By default Swagger UI shows the document to a validator on the internet.
     "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True, "defaultModelsExpandDepth": 0},
-    "PREPROCESSING_HOOKS": ["autosubmit_portal.api.schema.without_trailing_slashes"],
+    "PREPROCESSING_HOOKS": ["autosubmit_portal.api.openapi.schema.without_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "autosubmit_portal.api.schema.any_of",
+        "autosubmit_portal.api.openapi.schema.any_of",
     ],
     "PATH_CONVERTER_OVERRIDES": {"name": str},
     "ENUM_NAME_OVERRIDES": {
-        "KindEnum": "experiments.catalogue.CATALOGUE",
+        "KindEnum": "experiments.catalogue.kinds.CATALOGUE",
         "BulkKindEnum": "autosubmit_portal.api.bulk.KIND_NAMES",
-        "RunStateEnum": "autosubmit_portal.api.shapes.experiments.RUN_STATES",
-        "NewStatusEnum": "experiments.catalogue.SETTABLE_STATUSES",
+        "RunStateEnum": "autosubmit_portal.api.serializers.experiments.RUN_STATES",
+        "NewStatusEnum": "experiments.catalogue.kinds.SETTABLE_STATUSES",
     },
 }
 

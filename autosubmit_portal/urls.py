@@ -2,8 +2,8 @@
 
 from django.urls import include, path
 
-from autosubmit_portal.admin.console import console
-from autosubmit_portal.admin.second_factor import ask_for_code, second_factor_page
+from autosubmit_portal.console.pages.second_factor import ask_for_code, second_factor_page
+from autosubmit_portal.console.site import console
 
 urlpatterns = [
     path("", include("autosubmit_portal.api.urls")),

@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.autosubmit.store import locate
 from experiments.models import Experiment
 from jobs.autosubmit.attempts import ACTIVE
-from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, Shelf
+from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Shelf
 from jobs.models import Job
 
 QUIET_SECONDS = 60.0

@@ -23,26 +23,26 @@ from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from rest_framework.test import APIClient
 
-from autosubmit_portal import lately
-from autosubmit_portal.access import last_use
-from autosubmit_portal.access.claims import read_rules
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.tokens import forget_keys
-from autosubmit_portal.api.revalidation import answers
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in import last_use
+from autosubmit_portal.access.sign_in.bearer import forget_keys
+from autosubmit_portal.access.sign_in.claims import read_rules
+from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.db import ttl_cache
 from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
 from experiments.models import Site
-from tests import factories, identity_provider
-from tests import redis_server as redis
-from tests.identity_provider import Provider
-from tests.lock_holders import LocksIn
-from tests.postgres import Postgres, server
-from tests.redis_server import RedisServer
-from tests.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
-from tests.waiting import PATIENCE
-from tests.workflows import KINDS
+from tests.support import factories, identity_provider
+from tests.support import redis_server as redis
+from tests.support.identity_provider import Provider
+from tests.support.lock_holders import LocksIn
+from tests.support.postgres import Postgres, server
+from tests.support.redis_server import RedisServer
+from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
+from tests.support.waiting import PATIENCE
+from tests.support.workflows import KINDS
 
 # A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -163,7 +163,7 @@ def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
-    lately.forget()
+    ttl_cache.forget()
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +212,7 @@ def _last_use_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class MakeExperiment(Protocol):
-    """Makes an experiment of a kind of tests/workflows.py and returns its expid."""
+    """Makes an experiment of a kind of tests/support/workflows.py and returns its expid."""
 
     def __call__(self, kind: str, **options: Any) -> str: ...
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autosubmit_portal.management.demo import Autosubmit
 from experiments.autosubmit.output import created_expid
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 SCRIPT = Path(__file__).with_name("chaos") / "stand_in.py"
 

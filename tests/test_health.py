@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from autosubmit_portal import health
 from autosubmit_portal.health import Finding, Level, examine
+from autosubmit_portal.workers.heartbeat import free_bytes
 from autosubmit_portal.workers.models import SILENCE, Worker
-from autosubmit_portal.workers.pulse import free_bytes
 from experiments.models import Action, Site, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

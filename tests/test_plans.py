@@ -17,7 +17,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.distinct import distinct_values
 from experiments.models import Action, Experiment, Run, Site
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 Value = TypeVar("Value")
 ROWS, EXPERIMENTS = 4_000, 2_000

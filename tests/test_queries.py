@@ -18,13 +18,13 @@ from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.api.revalidation import answers
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue import CREATE, GENERATE, SET_STATUS
+from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 FILLED = {

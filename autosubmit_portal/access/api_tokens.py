@@ -12,10 +12,10 @@ from django.utils import timezone
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ApiToken, Team
-from autosubmit_portal.access.roles import MANAGE_TEAMS
-from autosubmit_portal.access.scope import UNLIMITED, scope_of
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.roles import MANAGE_TEAMS
+from autosubmit_portal.access.rights.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from autosubmit_portal.lately import lately
+from autosubmit_portal.db.ttl_cache import lately
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 SUPERUSER = 0

@@ -13,12 +13,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from autosubmit_portal.access.policy import Forbidden
-from autosubmit_portal.api.documentation import table
-from autosubmit_portal.api.errors import problem_of, unforeseen
-from autosubmit_portal.api.fields import choice, flag
-from autosubmit_portal.api.lookup import find_each
-from autosubmit_portal.api.requests import (
+from autosubmit_portal.access.rights.policy import Forbidden
+from autosubmit_portal.api.action_requests import (
     Envelope,
     checked,
     end_within,
@@ -28,7 +24,11 @@ from autosubmit_portal.api.requests import (
     preferred_wait,
     preview,
 )
-from autosubmit_portal.api.shapes.actions import ActionItem
+from autosubmit_portal.api.http.errors import problem_of, unforeseen
+from autosubmit_portal.api.objects import find_each
+from autosubmit_portal.api.openapi.documentation import table
+from autosubmit_portal.api.serializers.actions import ActionItem
+from autosubmit_portal.api.serializers.fields import choice, flag
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.facts import Facts
 from experiments.actions.idempotency import IdempotencyKey, first_action
@@ -36,7 +36,7 @@ from experiments.actions.many import Round, Unfound, record_refusals, request_ea
 from experiments.actions.parameters import serializer_for
 from experiments.actions.refusals import InvalidParameters, Refusal
 from experiments.actions.request import Request, facts_of_each, record_early_refusal
-from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment
 
 # Each target is an action of its own; more would be a queue of hours.

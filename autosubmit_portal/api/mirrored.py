@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Model
 from rest_framework.request import Request
 
-from autosubmit_portal.api.errors import NeverRead
-from autosubmit_portal.api.fields import instant
-from autosubmit_portal.api.formats import PortalView
-from autosubmit_portal.api.lookup import find_mirrored
+from autosubmit_portal.api.http.errors import NeverRead
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.objects import find_mirrored
+from autosubmit_portal.api.serializers.fields import instant
 from experiments.models import Experiment
 
 HEADER = "Portal-Stale-Since"

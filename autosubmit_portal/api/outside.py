@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.defaults import bad_request as html_bad_request
 from django.views.defaults import server_error as html_server_error
 
-from autosubmit_portal.api.errors import ProblemRenderer, problem
+from autosubmit_portal.api.http.errors import ProblemRenderer, problem
 
 OF_THE_API = ("v4", "healthz", "metrics")
 # Of the console, and in JSON: what its own scripts ask for.

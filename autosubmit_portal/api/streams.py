@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from autosubmit_portal.api.errors import ProblemRenderer, problem
+from autosubmit_portal.api.http.errors import ProblemRenderer, problem
 from autosubmit_portal.audit.origin import client_address
 from autosubmit_portal.waits import AGAIN_SECONDS, streams
 

@@ -4,7 +4,8 @@ from django.urls import URLPattern, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from rest_framework.views import APIView
 
-from autosubmit_portal.api import (
+from autosubmit_portal.api.http import permissions
+from autosubmit_portal.api.views import (
     actions,
     audit,
     configuration,
@@ -16,7 +17,6 @@ from autosubmit_portal.api import (
     jobs,
     logs,
     metrics,
-    permissions,
     portal,
     sites,
     tokens,

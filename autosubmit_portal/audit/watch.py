@@ -135,6 +135,6 @@ def _sign_in_failed(
     **_: Any,
 ) -> None:
     if getattr(request, "axes_locked_out", False):
-        return  # access/lockout.py records the lockout
+        return  # access/sign_in/lockout.py records the lockout
     name = str(credentials.get("username", ""))[:150]
     trail.record("sign_in.failed", origin=current_origin(), subject=f"user {name}", message=reason)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from autosubmit_portal.workers.tether import tether
+from autosubmit_portal.workers.parent_death import tether
 
 LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0  # whoever lived this long is not dying in a loop

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, Site
 from experiments.models.experiment import meant_by_name
 

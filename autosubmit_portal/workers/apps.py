@@ -11,7 +11,7 @@ class WorkersConfig(AppConfig):
 
     def ready(self) -> None:
         """Have workers share nothing that a killed one could take along, and stop whenever they are asked to."""
-        from autosubmit_portal.workers import cluster, lockless
+        from autosubmit_portal.workers import cluster, ipc
 
-        lockless.install()
+        ipc.install()
         cluster.install()

@@ -12,7 +12,7 @@ from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
-from autosubmit_portal.workers.pulse import Pulse
+from autosubmit_portal.workers.heartbeat import Pulse
 
 _pulse = Pulse()
 

@@ -14,7 +14,7 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue import ActionKind
+from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.experiment import RUN_KINDS
 from experiments.models.site import RunAs

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import queue
 from experiments.actions.accounts import account_changed

@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions.queue import ring
 from experiments.actions.refusals import Conflict

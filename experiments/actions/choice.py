@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
-from experiments.catalogue import JOB_NAME_PATTERN, ActionKind
+from experiments.catalogue.kinds import JOB_NAME_PATTERN, ActionKind
 from experiments.models import Action, Experiment
 from jobs.models import Job
 from jobs.workflow import JobRow, Workflow

@@ -8,8 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from autosubmit_portal.workers import drain
-from experiments import mirror
+from autosubmit_portal.workers import shutdown_flag
 from experiments.actions import queue, slots
 from experiments.actions.accounts import account_changed
 from experiments.actions.choice import choice_changed
@@ -19,6 +18,7 @@ from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
 from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
@@ -102,7 +102,7 @@ def _reason_against(action: Action) -> str | None:
     if action.catalogue_kind.may_be_late:
         return absence_of(action) or foreseen_now(action)
     try:
-        mirror.adopt(action.site, action.expid)
+        sync.adopt(action.site, action.expid)
     except BrokenStore as problem:
         return str(problem)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
@@ -120,7 +120,7 @@ def _look_on(action: Action) -> None:
     while time.monotonic() < deadline:
         if _ends_within_a_turn(action):
             return
-        if drain.is_asked() or slots.somebody_waits(action.site.queue):
+        if shutdown_flag.is_asked() or slots.somebody_waits(action.site.queue):
             if not action.current_command.is_long or action.is_in_slot:  # the mirror rings when a run ends
                 queue.hand_over(action)
             return
@@ -130,7 +130,7 @@ def _look_on(action: Action) -> None:
 def _ends_within_a_turn(action: Action) -> bool:
     until = time.monotonic() + TURN_SECONDS
     while not follow(action):
-        if drain.is_asked() or time.monotonic() > until:
+        if shutdown_flag.is_asked() or time.monotonic() > until:
             return False
         time.sleep(LOOK_EVERY_SECONDS)
     return True

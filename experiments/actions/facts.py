@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from experiments.actions.accounts import KnownAccounts, unix_name_for
 from experiments.actions.choice import jobs_of_each
 from experiments.actions.freeze import frozen_reasons

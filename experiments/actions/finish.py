@@ -8,14 +8,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
-from autosubmit_portal.access.teams import add_experiment
+from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.audit import trail
-from experiments import mirror
 from experiments.actions.preview import would_be_changes
 from experiments.actions.slots import send_next
 from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
-from experiments.catalogue import Target
+from experiments.catalogue.kinds import Target
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, State
 from experiments.runners import runner_for
 from jobs.autosubmit.secrets import mask_text
@@ -95,7 +95,7 @@ def run_lives(action: Action) -> bool:
     """Answer whether the action is a run whose experiment is seen running, by a fresh look."""
     if action.experiment is None or not action.catalogue_kind.is_run:
         return False
-    mirror.refresh(action.experiment)
+    sync.refresh(action.experiment)
     return Experiment.objects.filter(pk=action.experiment.pk, is_running=True).exists()
 
 
@@ -139,7 +139,7 @@ def _mirrored(action: Action, expid: str) -> Experiment | None:
     """
     try:
         if expid:
-            adopted = mirror.adopt(action.site, expid)
+            adopted = sync.adopt(action.site, expid)
             return action.experiment or adopted
     except Exception:
         logger.exception("The mirror of %s could not be refreshed", expid)

@@ -15,8 +15,8 @@ from experiments.actions.slots import slot_until
 from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
+from experiments.catalogue.preconditions import running
 from experiments.models import Action, Experiment, State
-from experiments.preconditions import running
 from experiments.runners import runner_for
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.

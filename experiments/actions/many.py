@@ -15,7 +15,7 @@ from experiments.actions.request import (
     record_refusal,
     request_actions,
 )
-from experiments.catalogue import ActionKind
+from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action
 from jobs.autosubmit.secrets import masked
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
-from experiments.catalogue import ActionKind
+from experiments.catalogue.kinds import ActionKind
 from jobs.autosubmit.secrets import has_credentials
 
 CREDENTIALS = (

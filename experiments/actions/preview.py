@@ -6,8 +6,8 @@ from dataclasses import replace
 from experiments.actions.parameters import validated
 from experiments.actions.request import Request
 from experiments.actions.workflows import seen_workflow_of, workflow_of
+from experiments.catalogue.previews import Effect
 from experiments.models import Action
-from experiments.previews import Effect
 
 LONGEST_WORD = 4000
 

@@ -9,12 +9,13 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments import mirror, preconditions
 from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
+from experiments.catalogue import preconditions
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, State
 
 
@@ -80,7 +81,7 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
 def may_not_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
-        mirror.recognise(action.experiment)  # the right may be that of the owner
+        sync.recognise(action.experiment)  # the right may be that of the owner
     return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
 
 
@@ -89,12 +90,12 @@ def absence_of(action: Action) -> str:
 
     It may have no folder, or be gone, and another one may have its name.
     """
-    if action.experiment and not mirror.recognise(action.experiment):
+    if action.experiment and not sync.recognise(action.experiment):
         return (
             f"The experiment that was called {action.expid} is gone from the store. "
             "Whatever has its name now is another one: ask anew if that is meant."
         )
-    absence = mirror.absence(action.experiment) if action.experiment else ""
+    absence = sync.absence(action.experiment) if action.experiment else ""
     return preconditions.absent(action.expid, absence) if absence else ""
 
 
@@ -102,7 +103,7 @@ def foreseen_now(action: Action) -> str:
     """Return why an action will not do what it is for, by a fresh look at its run; blank otherwise."""
     if action.experiment is None:
         return ""
-    mirror.look_alive(action.experiment)
+    sync.look_alive(action.experiment)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
     return action.catalogue_kind.foresees(experiment, action.parameters)
 

@@ -17,9 +17,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
-from autosubmit_portal.access.scope import token_of
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.scope import token_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -31,9 +31,9 @@ from experiments.actions.parameters import CREDENTIALS, validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import draft
 from experiments.actions.workflows import seen_workflow_of
-from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.preconditions import in_store
 from experiments.models import Action, Experiment, Site, State
-from experiments.preconditions import in_store
 from jobs.autosubmit.secrets import has_credentials, masked
 from jobs.workflow import Workflow
 

@@ -7,10 +7,10 @@ goes on. A run that has taken it lets go of its lock at once. Versions with a ha
 sets again. So one more signal does what the first should have done, or nothing.
 """
 
-from experiments import mirror
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import looks_of_stop
-from experiments.catalogue import STOP_KINDS
+from experiments.catalogue.kinds import STOP_KINDS
+from experiments.mirror import sync
 from experiments.models import Action, State
 from experiments.runners import runner_for
 
@@ -30,7 +30,7 @@ def signal_again(action: Action) -> None:
     looks = looks_of_stop(runner.text(directory))
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return
-    run = mirror.look_alive(action.experiment)
+    run = sync.look_alive(action.experiment)
     if run and run.pid and run.is_asleep and runner.interrupt(directory, run.pid, str(looks)):
         details = {"pid": run.pid, "evidence": run.evidence}
         record(action, "action.signalled_again", origin=on_behalf_of(action), details=details)

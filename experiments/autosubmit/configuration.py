@@ -15,7 +15,7 @@ from experiments.autosubmit import merging
 from experiments.autosubmit.confined import TooLong, read_inside, real_path
 from experiments.autosubmit.merging import Config, TooMuch
 from experiments.autosubmit.plain_data import MAX_VALUES, BadData, from_yaml, size
-from jobs.autosubmit.inside import LeadsOutside
+from jobs.autosubmit.logs.safe_open import LeadsOutside
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_BYTES = 2 * MAX_FILE_BYTES

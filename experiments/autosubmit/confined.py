@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from jobs.autosubmit.inside import LeadsOutside, open_inside
+from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
 
 
 class TooLong(Exception):

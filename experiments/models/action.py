@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.command import Command
-from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State

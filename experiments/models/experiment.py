@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue import CATALOGUE
-from experiments.losses import ACTIVE_STATUSES
+from experiments.catalogue.impact import ACTIVE_STATUSES
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
@@ -83,7 +83,7 @@ class Experiment(models.Model):
     nothing is concluded from it. `is_absent` means that it has no
     folder in the store, because it is archived or was removed. `recorded_status` is what Autosubmit's own status table
     says, and `disagreement` where that, the process and the job list contradict each other: see
-    `experiments.disagreement`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
+    `experiments.mirror.consistency`. `edges_note` is what is not known of the dependencies between its jobs, blank if all is;
     `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to be sent with, by the
     configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
     """

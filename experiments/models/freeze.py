@@ -8,7 +8,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from jobs.models import Job

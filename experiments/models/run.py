@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import F
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
 from experiments.models.indexes import NewestFirstIndex
 

@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.trusted import why_untrusted
-from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -68,7 +68,7 @@ class Site(models.Model):
 
     `problem` is blank for a healthy site, otherwise it says what is broken and what to do; the mirror keeps it.
     `mirrored_at` is when the mirror was last at work there, `swept_at` since when it has looked at every experiment at
-    least once. The lease says which process mirrors the site (`experiments.lease`).
+    least once. The lease says which process mirrors the site (`experiments.mirror.lease`).
     """
 
     EXECUTION = ("autosubmit", "home", "configuration", "queue", "run_as")

@@ -2,13 +2,13 @@
 
 | Autosubmit | where | form |
 | --- | --- | --- |
-| 3.x, 4.0, 4.1 | `pkl/job_list_<expid>.pkl` | a pickle in one of four forms: see `jobs.autosubmit.forms` |
+| 3.x, 4.0, 4.1 | `pkl/job_list_<expid>.pkl` | a pickle in one of four forms: see `jobs.autosubmit.pickles.formats` |
 | 4.1 with `STORAGE.TYPE: db` | `pkl/job_list_<expid>.db`, table `job_pkl` | the same pickle in a SQLite file |
 | 4.2 | `db/job_list.db`, table `jobs` | a row for each job |
 | 4.1, 4.2 with PostgreSQL | tables `job_pkl` and `<expid>.jobs` | the same tables |
 
 Which one there is is seen from what is found. A pickle is read as data, by a process with limits: see
-`jobs.autosubmit.decoding`. Since other local users may write the files, every value is checked for its type.
+`jobs.autosubmit.pickles.client`. Since other local users may write the files, every value is checked for its type.
 """
 
 import io
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO
 
 from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, each_row, opened, rows, tables
-from jobs.autosubmit.decoding import decoder
-from jobs.autosubmit.forms import COLUMNS, require_mirrored
-from jobs.autosubmit.pickled import Refused
+from jobs.autosubmit.pickles.client import decoder
+from jobs.autosubmit.pickles.formats import COLUMNS, require_mirrored
+from jobs.autosubmit.pickles.unpickler import Refused
 from jobs.autosubmit.values import count, identifier, number, text, word
 
 # The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.

@@ -7,10 +7,10 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autosubmit_portal.access.backends import AccountBackend, remember, with_permissions
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.roles import Role
-from tests import factories
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in.backends import AccountBackend, remember, with_permissions
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 VIEW = "experiments.view_experiment"

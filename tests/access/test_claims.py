@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from autosubmit_portal.access.claims import Grant, InvalidRules, digest_of, grants_of, read_rules, values_of
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in.claims import (
+    Grant,
+    InvalidRules,
+    digest_of,
+    grants_of,
+    read_rules,
+    values_of,
+)
 
 RULES = read_rules(
     """{"/edito": {"team": "edito", "role": "viewer"},

@@ -9,19 +9,26 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from autosubmit_portal.access import policy
-from autosubmit_portal.access.delegations import AlreadyOver, Unacceptable, Wanted, delegate, revoke, seen_by
 from autosubmit_portal.access.models import Delegation, Membership, Team, TeamExperiment
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import Scope
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.delegations import (
+    AlreadyOver,
+    Unacceptable,
+    Wanted,
+    delegate,
+    revoke,
+    seen_by,
+)
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.rights.scope import Scope
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.approve import approve
 from experiments.actions.refusals import NotASecondPerson
 from experiments.actions.request import Request, request_action
-from experiments.catalogue import CATALOGUE, CREATE, GENERATE, RUN
+from experiments.catalogue.kinds import CATALOGUE, CREATE, GENERATE, RUN
 from experiments.models import Action, Experiment, Site
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access import last_use
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.audit.models import AuditEntry
 
 VERIFY = "/v4/auth/verify-token"

@@ -17,14 +17,14 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.single_sign_on import provider_id
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in.single_sign_on import provider_id
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, State
-from tests import factories
-from tests.admin.pages import filled, form_of, make_possible
-from tests.identity_provider import Provider
+from tests.console.pages import filled, form_of, make_possible
+from tests.support import factories
+from tests.support.identity_provider import Provider
 
 TABLE = """
                           run stop restart generate set_status set_status_live create update_description

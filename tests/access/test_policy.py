@@ -8,14 +8,14 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import Scope
-from experiments.catalogue import CREATE, GENERATE, RUN, STOP
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.rights.scope import Scope
+from experiments.catalogue.kinds import CREATE, GENERATE, RUN, STOP
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 Actor = Callable[..., User]

@@ -18,13 +18,13 @@ from django.urls.resolvers import RoutePattern
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole, Team
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
-from tests import factories
-from tests.api_fuzz import tables
+from tests.support import factories
 from tests.test_queries import address_of
+from tests.tools.api_fuzz import tables
 
 TOMORROW = (timezone.now() + timedelta(days=1)).isoformat()
 FORM = "application/x-www-form-urlencoded"

@@ -8,9 +8,9 @@ import jwt
 import pytest
 from joserfc.jwk import ECKey, KeySet
 
-from autosubmit_portal.access import tokens
-from autosubmit_portal.access.tokens import InvalidToken, ProviderUnavailable, access_token_claims
-from tests.identity_provider import Provider
+from autosubmit_portal.access.sign_in import bearer
+from autosubmit_portal.access.sign_in.bearer import InvalidToken, ProviderUnavailable, access_token_claims
+from tests.support.identity_provider import Provider
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_names_of_keys_that_are_made_up_do_not_make_the_portal_ask_each_time(pro
 
 
 def test_known_keys_serve_while_the_provider_is_away(provider: Provider, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tokens, "KEYS_LIVE_SECONDS", 1e-9)
+    monkeypatch.setattr(bearer, "KEYS_LIVE_SECONDS", 1e-9)
     access_token_claims(provider.access_token("ana"))
     provider.is_away = True
     assert access_token_claims(provider.access_token("ana"))["sub"] == "subject-of-ana"

@@ -8,12 +8,12 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteRole
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Run, Site, State
 from jobs.models import Job
-from tests import factories
-from tests.admin.pages import list_of, page_of, text_of
+from tests.console.pages import list_of, page_of, text_of
+from tests.support import factories
 
 LISTS = {
     Experiment: "experiments_experiment",

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "peer-4.2.0"
 

@@ -8,10 +8,10 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, Experiment, Site, State
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 RUN = "/v4/experiments/a000?action=run"
 JOB = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, State
-from tests import factories
+from tests.support import factories
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment
-from tests import factories
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.waiting import wait_for
 
 RUN = "/v4/experiments/a000?action=run"
 

@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, SiteAccount
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.api.bulk import MOST_TARGETS
 from autosubmit_portal.audit import tally
@@ -21,8 +21,8 @@ from experiments.actions.many import MOST_LISTED, MOST_TOLD
 from experiments.actions.request import MOST_AT_ONCE
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
-from tests import factories
 from tests.api.test_schema import document, errors_of
+from tests.support import factories
 
 BULK = "/v4/actions"
 

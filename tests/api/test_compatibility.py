@@ -18,14 +18,14 @@ from django.contrib.auth.models import User
 from django.urls import resolve
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.portal import UnknownRouteView
-from autosubmit_portal.api.queries import ExperimentsQuery, JobsQuery
+from autosubmit_portal.api.query.queries import ExperimentsQuery, JobsQuery
+from autosubmit_portal.api.views.portal import UnknownRouteView
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment
-from experiments.site_mirror import SiteMirror
 from jobs.models import Job
-from tests import factories, stores
 from tests.api.conftest import RECORDED
 from tests.conftest import REPOSITORY
+from tests.support import factories, stores
 
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
 STORE = (RECORDED.parent / "real-store").resolve()

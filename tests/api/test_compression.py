@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.compression import chosen
+from autosubmit_portal.api.http.compression import chosen
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 JOBS = "/v4/experiments/a000/jobs"
 OPENED: dict[str, Any] = {

@@ -7,8 +7,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from tests import factories
-from tests.configured import FILES, make_store, write
+from tests.support import factories
+from tests.support.configured import FILES, make_store, write
 
 FILE_SYSTEM = "/v4/experiments/a000/filesystem-config"
 RUNS = {1: {"DEFAULT": {"EXPID": "a000"}, "PLATFORMS": {"MN5": {"PASSWORD": "hunter2"}}}, 2: "", 3: "{broken"}

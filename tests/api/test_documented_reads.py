@@ -9,7 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 EXAMPLE = re.compile(r"^\$ as (.*\$(?:API|NEXT).*)$", re.MULTILINE)

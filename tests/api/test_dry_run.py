@@ -9,11 +9,11 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.actions import workflows
-from experiments.catalogue import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
-from tests import factories
 from tests.api.test_schema import document, errors_of
+from tests.support import factories
 
 JOBS = "/v4/experiments/a000/jobs"
 BODIES: dict[str, dict[str, Any]] = {

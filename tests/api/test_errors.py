@@ -9,10 +9,10 @@ import pytest
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api import experiments
 from autosubmit_portal.api.urls import ROUTES
+from autosubmit_portal.api.views import experiments
 from experiments.models import Experiment, Site
-from tests.stores.written import write_store
+from tests.support.stores.written import write_store
 
 PARTS = {"type", "title", "status", "detail", "error", "error_message"}
 

@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 

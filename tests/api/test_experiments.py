@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from tests import factories
+from tests.support import factories
 
 PAGE = {
     "page": 1,

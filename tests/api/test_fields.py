@@ -5,11 +5,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.selection import names_of, selection
-from autosubmit_portal.api.shapes.experiments import ExperimentDetail
-from autosubmit_portal.api.shapes.jobs import JobItem
+from autosubmit_portal.api.query.selection import names_of, selection
+from autosubmit_portal.api.serializers.experiments import ExperimentDetail
+from autosubmit_portal.api.serializers.jobs import JobItem
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 SIM = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
 

@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Freeze
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

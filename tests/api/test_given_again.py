@@ -7,7 +7,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from tests import factories
+from tests.support import factories
 
 ROUTES = ("", "/jobs", "/runs", "/permissions")
 

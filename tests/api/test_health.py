@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from autosubmit_portal.health import CHECKS
 from experiments.models import Site
-from tests import factories
+from tests.support import factories
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 RUN = "/v4/experiments/a000?action=run"
 KEY = "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11"

@@ -22,12 +22,12 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.parameters import validated
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
-from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models import Action, Experiment
 from jobs.autosubmit.secrets import mask_text
-from tests import factories
 from tests.api.test_schema import document
-from tests.corpus import CORPUS, DENSE, FORMULA, HEADER
+from tests.support import factories
+from tests.support.corpus import CORPUS, DENSE, FORMULA, HEADER
 
 TEXTS = (OptionType.TEXT, OptionType.LONG_TEXT, OptionType.LIST)
 FIELDS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options if option.type in TEXTS]

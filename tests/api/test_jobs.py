@@ -9,8 +9,8 @@ from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
 from jobs.models import Job
-from tests import factories
-from tests.stores.written import write_store
+from tests.support import factories
+from tests.support.stores.written import write_store
 
 SIM = "a000_20000101_fc0_1_SIM"
 JOBS = "/v4/experiments/a000/jobs"

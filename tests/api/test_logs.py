@@ -14,11 +14,11 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from jobs.autosubmit import compressed
+from jobs.autosubmit.logs import decompress
 from jobs.models import Job
 from tests.api.test_schema import document, errors_of
-from tests.headers import complaints
-from tests.stores.written import write_store
+from tests.support.headers import complaints
+from tests.support.stores.written import write_store
 
 RUN = "20261125_100000_run.log"
 RUN_LOG = f"/v4/experiments/a000/logs/{RUN}"
@@ -202,7 +202,7 @@ def test_a_range_of_a_compressed_log_is_one_of_its_content(
 def test_a_compressed_log_that_holds_too_much_is_refused(
     as_viewer: APIClient, run_log: Path, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr(compressed, "MAX_BYTES", 1000)
+    monkeypatch.setattr(decompress, "MAX_BYTES", 1000)
     run_log.with_name("bomb.log.gz").write_bytes(gzip.compress(bytes(10_000_000)))
     answer = as_viewer.get(f"/v4/experiments/a000/logs/bomb.log{query}")
     assert answer.status_code == 404

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.workers.models import Worker
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 
 @pytest.fixture

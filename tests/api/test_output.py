@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Action, Experiment, State
-from tests import factories
+from tests.support import factories
 
 TEXT = "Preparing…\nRun successful\n"
 

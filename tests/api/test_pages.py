@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.filters import experiments as experiment_filters
-from autosubmit_portal.api.filters import jobs as job_filters
+from autosubmit_portal.api.query.filters import experiments as experiment_filters
+from autosubmit_portal.api.query.filters import jobs as job_filters
 from experiments.models import Experiment, Site
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

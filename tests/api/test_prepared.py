@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autosubmit_portal.prepared import Prepared
+from autosubmit_portal.db.compiled_query import Prepared
 from experiments.models import Experiment
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

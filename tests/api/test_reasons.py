@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.documentation import kinds_of, table
+from autosubmit_portal.api.openapi.documentation import kinds_of, table
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue import Target
+from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment
 
 

@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal import lately
-from autosubmit_portal.api.revalidation import MOST_BYTES_KEPT, answers
+from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, answers
+from autosubmit_portal.db import ttl_cache
 from experiments.models import Experiment, State
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 SIM = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
 PATHS = [
@@ -115,10 +115,10 @@ def test_who_may_not_look_any_more_is_refused(api: Callable[..., APIClient], exp
     for path in PATHS[1:]:
         tag = client.get(path)["ETag"]
         user.user_permissions.clear()
-        lately.forget()
+        ttl_cache.forget()
         assert client.get(path, HTTP_IF_NONE_MATCH=tag).status_code == 403
         user.user_permissions.set(Permission.objects.filter(codename__in=("view_experiment", "view_job")))
-        lately.forget()
+        ttl_cache.forget()
 
 
 def test_an_error_has_no_validator(as_viewer: APIClient, experiment: Experiment) -> None:

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 DOCUMENT: dict[str, Any] = {}
 

@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from autosubmit_portal import lately
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.db import ttl_cache
 from experiments.models import Experiment
-from tests import factories
-from tests.identity_provider import Provider
+from tests.support import factories
+from tests.support.identity_provider import Provider
 
 pytestmark = pytest.mark.django_db
 LIST, RUN = "/v4/experiments", "/v4/experiments/a000?action=run"
@@ -111,7 +111,7 @@ def test_a_token_of_the_provider_costs_one_query_more_than_an_api_token(
     costs = []
     for client in (bearing(provider.access_token("ana")), api(viewer)):
         client.get(LIST)
-        lately.forget()
+        ttl_cache.forget()
         with CaptureQueriesContext(connection) as captured:
             assert client.get(LIST).status_code == 200
         costs.append(len(captured))
@@ -139,7 +139,7 @@ def test_a_token_without_the_claim_leaves_what_was_granted(provider: Provider) -
 def test_an_account_is_made_once_by_two_requests_at_the_same_moment(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autosubmit_portal.access import provision
+    from autosubmit_portal.access.sign_in import provision
 
     provider.know("ana", groups=["/viewers"])
     bearing(provider.access_token("ana")).get(LIST)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from experiments.models import Site
-from tests import factories
+from tests.support import factories
 
 
 def test_sites_come_by_name(as_viewer: APIClient, site: Site) -> None:

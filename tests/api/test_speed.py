@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 # For the token with its account and all permissions of that; the rest is the list itself.
 SIGN_IN_QUERIES = 1

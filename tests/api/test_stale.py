@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 READ_AT, SINCE = datetime(2026, 3, 1, 10, tzinfo=UTC), datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROBLEM = "The job list cannot be read: truncated: it is empty."

@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, Delegation
 from experiments.models import Action, Experiment, Freeze
-from tests import factories
+from tests.support import factories
 
 RUN = "/v4/experiments/a000?action=run"
 JSON = "application/json"

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from tests import stores
+from tests.support import stores
 
 RUNS = "/v4/experiments/a000/user-metrics-runs"
 METRICS = "/v4/experiments/a000/runs/{}/user-metrics"

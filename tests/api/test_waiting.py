@@ -9,12 +9,12 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.roles import Role
-from autosubmit_portal.api.requests import preferred_wait
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.api.action_requests import preferred_wait
 from experiments.actions import queue
 from experiments.models import Action, Experiment, State
 from experiments.permissions import synchronise_permissions
-from tests import factories
+from tests.support import factories
 
 RUN = "/v4/experiments/a000?action=run"
 

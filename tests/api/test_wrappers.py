@@ -4,7 +4,7 @@ from rest_framework.test import APIClient
 
 from experiments.models import Experiment
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 
 def test_a_viewer_reads_the_wrappers_with_their_jobs(as_viewer: APIClient, experiment: Experiment) -> None:

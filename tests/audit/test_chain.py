@@ -20,9 +20,9 @@ from autosubmit_portal.audit.verify import (
     Fault,
     entries,
 )
-from experiments import mirror
+from experiments.mirror import sync
 from experiments.models import Action
-from tests import factories
+from tests.support import factories
 
 Tamper = Callable[..., None]
 SOMEBODY = Origin(door=Door.API, actor_name="somebody")
@@ -240,7 +240,7 @@ def test_a_request_and_the_mirror_do_not_wait_for_each_other() -> None:
     def refresh() -> None:
         for _ in range(30):
             with transaction.atomic():
-                mirror._before(experiment)
+                sync._before(experiment)
                 trail.record("experiment.jobs_changed_outside", origin=SOMEBODY)
 
     in_threads(request, refresh)

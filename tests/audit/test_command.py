@@ -18,7 +18,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.audit.seal import manifest_of
 from experiments.models import State
-from tests import factories
+from tests.support import factories
 
 Tamper = Callable[..., None]
 

@@ -12,7 +12,7 @@ import pytest
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.verify import COLUMNS
 from autosubmit_portal.management.processes import MANAGE
-from tests.postgres import Postgres, binaries
+from tests.support.postgres import Postgres, binaries
 
 MADE = """
 from autosubmit_portal.audit import trail

@@ -10,8 +10,8 @@ from psycopg.pq import Trace
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
-from tests import factories
 from tests.audit.conftest import ORIGIN
+from tests.support import factories
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

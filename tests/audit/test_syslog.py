@@ -12,7 +12,7 @@ import pytest
 from autosubmit_portal.audit import syslog, trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 # RFC 5424, section 6: priority and version, time, host, application, process, message, structured data.
 RFC5424 = re.compile(

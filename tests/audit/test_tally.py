@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access import lockout
+from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import tally, trail
 from autosubmit_portal.audit.models import AuditEntry, Tally
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.supervise import supervise
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

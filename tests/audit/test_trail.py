@@ -9,7 +9,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AppendOnlyError, AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin, client_address
 from experiments.models import Site
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

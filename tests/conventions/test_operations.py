@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autosubmit_portal import health, metrics
 from experiments.models import State
-from tests import factories
+from tests.support import factories
 
 
 def page() -> str:

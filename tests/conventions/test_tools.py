@@ -7,7 +7,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("tool", ["tests.bench", "tests.chaos"])
+@pytest.mark.parametrize("tool", ["tests.tools.bench", "tests.tools.chaos"])
 def test_tool_starts_without_django_being_set_up(tool: str) -> None:
     environ = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(

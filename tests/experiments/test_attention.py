@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from experiments import site_mirror
 from experiments.autosubmit import store as store_module
 from experiments.autosubmit.liveness import Locks
 from experiments.autosubmit.store import Store
-from experiments.mirror import Content, read
+from experiments.mirror import scanner
+from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.sync import Content, read
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
-from tests.lock_holders import running
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.lock_holders import running
+from tests.support.small_stores import COMPLETED, make_store, write_pickle
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 EXPIDS = [f"a{number:03d}" for number in range(20)]
@@ -44,10 +44,10 @@ def mirror(site: Site, monkeypatch: pytest.MonkeyPatch) -> SiteMirror:
     made = SiteMirror(site.pk)
     made.look()
     for name in ("GLANCE_SHARE", "LOOK_SHARE"):
-        monkeypatch.setattr(site_mirror, name, 0)
+        monkeypatch.setattr(scanner, name, 0)
     for name in ("GLANCE_TURN_SECONDS", "LOOK_TURN_SECONDS"):
-        monkeypatch.setattr(site_mirror, name, len(EXPIDS) * site.refresh_seconds)
-    monkeypatch.setattr(site_mirror, "LEAST_LOOKS", 1)
+        monkeypatch.setattr(scanner, name, len(EXPIDS) * site.refresh_seconds)
+    monkeypatch.setattr(scanner, "LEAST_LOOKS", 1)
     return made
 
 
@@ -139,7 +139,7 @@ def test_a_glance_looks_at_one_file_only(mirror: SiteMirror, store: Store, stats
 def test_the_lock_file_is_not_looked_at_while_nothing_is_locked(
     site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site_mirror, "read_locks", Locks)
+    monkeypatch.setattr(scanner, "read_locks", Locks)
     mirror = SiteMirror(site.pk)
     mirror.look()
     asked: list[str] = []
@@ -160,8 +160,8 @@ def test_a_pass_that_leaves_a_large_list_to_the_next_is_behind(
 ) -> None:
     mirror, may_end = SiteMirror(site.pk), threading.Event()
     mirror.look()
-    monkeypatch.setattr(site_mirror, "SMALL_BYTES", 0)
-    monkeypatch.setattr(site_mirror, "read", lambda *what, **how: may_end.wait() and read(*what, **how))
+    monkeypatch.setattr(scanner, "SMALL_BYTES", 0)
+    monkeypatch.setattr(scanner, "read", lambda *what, **how: may_end.wait() and read(*what, **how))
     write_pickle(store, "a000", COMPLETED)
     mirror.look()
     assert mirror.is_behind
@@ -197,7 +197,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         tried.append(expid)
         return read(store, expid, *cached, **keeps)
 
-    monkeypatch.setattr(site_mirror, "read", counting)
+    monkeypatch.setattr(scanner, "read", counting)
     return tried
 
 

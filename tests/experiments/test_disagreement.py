@@ -15,12 +15,13 @@ from django.utils import timezone
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.store import Store
-from experiments.disagreement import Doubts
+from experiments.mirror.consistency import Doubts
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site, State
-from experiments.site_mirror import SiteMirror
-from tests import factories, stores
 from tests.conftest import MakeExperiment
-from tests.experiments.small_stores import (
+from tests.support import factories, stores
+from tests.support.lock_holders import lock_held, running
+from tests.support.small_stores import (
     COMPLETED,
     FAILED,
     READY,
@@ -30,8 +31,7 @@ from tests.experiments.small_stores import (
     make_store,
     write_pickle,
 )
-from tests.lock_holders import lock_held, running
-from tests.waiting import PATIENCE, wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
 STATUS = (

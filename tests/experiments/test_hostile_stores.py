@@ -13,12 +13,12 @@ from random import Random
 import pytest
 
 from experiments.autosubmit.store import Store
-from experiments.disagreement import disagreement
+from experiments.mirror.consistency import disagreement
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
-from tests import factories, fuzz, stores
 from tests.experiments.autosubmit.conftest import shared_store
-from tests.experiments.small_stores import CONFIGURATION, make_store, write_jobs
+from tests.support import factories, fuzz, stores
+from tests.support.small_stores import CONFIGURATION, make_store, write_jobs
 
 pytestmark = pytest.mark.django_db
 

@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import TeamExperiment
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments import mirror
 from experiments.actions.execute import execute
 from experiments.actions.finish import fail
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import KeyReused
 from experiments.actions.request import Request, request_action
+from experiments.audit_visibility import entries_about, entries_visible_to, experiment_of
 from experiments.autosubmit.store import Store, read_experiments
-from experiments.catalogue import CATALOGUE
-from experiments.entries import entries_about, entries_visible_to, experiment_of
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Action, Experiment, State
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
+from tests.support import factories
+from tests.support.small_stores import COMPLETED, make_store, write_pickle
 
 pytestmark = pytest.mark.django_db
 
@@ -241,7 +241,7 @@ def test_a_refresh_reads_nothing_of_the_new_one_into_the_old_one(
 ) -> None:
     register(store, (2, SECOND))
     write_pickle(store, "a000", COMPLETED, COMPLETED)
-    mirror.refresh(old)
+    sync.refresh(old)
     old.refresh_from_db()
     assert old.status_counts == {"READY": 1}
 
@@ -250,6 +250,6 @@ def test_a_creation_that_gets_the_expid_of_a_deleted_one_makes_another_row(
     watcher: SiteMirror, store: Store, old: Experiment
 ) -> None:
     register(store, (2, SECOND))
-    adopted = mirror.adopt(old.site, "a000")
+    adopted = sync.adopt(old.site, "a000")
     assert adopted is not None
     assert (adopted.pk != old.pk, adopted.autosubmit_id) == (True, 2)

@@ -15,15 +15,15 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from autosubmit_portal.management.processes import MANAGE
-from experiments import lease as lease_module
 from experiments.autosubmit.store import Store
-from experiments.lease import Lease, LostLease, holder
+from experiments.mirror import lease as lease_module
+from experiments.mirror.lease import Lease, LostLease, holder
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
-from tests.postgres import Postgres
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.postgres import Postgres
+from tests.support.small_stores import COMPLETED, make_store, write_pickle
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(minutes=1)

@@ -9,13 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from experiments import mirror
+from experiments.mirror import sync
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
 from jobs.models import JobDependency
-from tests import factories
 from tests.conftest import MakeExperiment
-from tests.services import ForkedAutosubmit
+from tests.support import factories
+from tests.support.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def shared_expid(make_experiment: MakeExperiment) -> str:
 @pytest.fixture
 def small(site: Site, shared_expid: str) -> Iterator[Experiment]:
     """The shared experiment, mirrored."""
-    experiment = mirror.adopt(site, shared_expid)
+    experiment = sync.adopt(site, shared_expid)
     assert experiment is not None
     good = job_list(experiment).read_bytes()
     yield experiment

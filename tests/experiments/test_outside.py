@@ -9,14 +9,16 @@ import pytest
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import mirror
 from experiments.autosubmit.store import Store
+from experiments.mirror import sync
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site, State
-from experiments.site_mirror import SiteMirror
 from jobs.autosubmit.secrets import MASK
-from tests import factories, stores
 from tests.conftest import MakeExperiment
-from tests.experiments.small_stores import (
+from tests.support import factories, stores
+from tests.support.lock_holders import running
+from tests.support.services import ForkedAutosubmit
+from tests.support.small_stores import (
     COMPLETED,
     READY,
     RUNNING,
@@ -25,8 +27,6 @@ from tests.experiments.small_stores import (
     write_jobs,
     write_pickle,
 )
-from tests.lock_holders import running
-from tests.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -171,7 +171,7 @@ def test_what_an_action_changes_is_not_from_outside(
 
 def test_what_a_worker_finds_before_it_starts_is_from_outside(watcher: SiteMirror, store: Store) -> None:
     write_pickle(store, "a000", COMPLETED)
-    mirror.refresh(Experiment.objects.select_related("site").get(expid="a000"))
+    sync.refresh(Experiment.objects.select_related("site").get(expid="a000"))
     watcher.look()
     assert events() == ["experiment.jobs_changed_outside"]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from experiments import mirror
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.store import Store, fingerprint
+from experiments.mirror import sync
 from experiments.models import Experiment
-from tests import factories
-from tests.experiments.small_stores import COMPLETED, make_store, write_pickle
+from tests.support import factories
+from tests.support.small_stores import COMPLETED, make_store, write_pickle
 
 ALIVE = Liveness(False, None, "nobody holds the lock")
 
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def mirrored(store: Store) -> Experiment:
-    experiment = mirror.adopt(factories.create_store_site(store), "a000")
+    experiment = sync.adopt(factories.create_store_site(store), "a000")
     assert experiment is not None
     experiment.refresh_from_db()
     return experiment
@@ -31,16 +31,16 @@ def mirrored(store: Store) -> Experiment:
 
 def write(experiment: Experiment, store: Store, **how: Any) -> None:
     """Write what the store says now, as read by a process that knows of nobody else."""
-    content, files = mirror.read(store, "a000"), fingerprint(store, "a000")
-    mirror.write(experiment, store, files, ALIVE, content, **how)
+    content, files = sync.read(store, "a000"), fingerprint(store, "a000")
+    sync.write(experiment, store, files, ALIVE, content, **how)
 
 
 @pytest.mark.django_db
 def test_what_was_read_before_another_process_wrote_is_not_written(store: Store) -> None:
     slow = mirrored(store)
     write_pickle(store, "a000", COMPLETED)
-    mirror.refresh(slow)
-    with pytest.raises(mirror.Overtaken):
+    sync.refresh(slow)
+    with pytest.raises(sync.Overtaken):
         write(slow, store)
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from autosubmit_portal import lately
-from autosubmit_portal.access import policy
 from autosubmit_portal.access.models import SiteAccount, SitePolicy
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import mirror
+from autosubmit_portal.db import ttl_cache
 from experiments.actions.execute import execute
 from experiments.autosubmit.store import NO_OWNER, Store
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, State
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import make_store
+from tests.support import factories
+from tests.support.small_stores import make_store
 
 pytestmark = pytest.mark.django_db
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
@@ -110,7 +110,7 @@ def test_a_change_of_owner_is_told_once_in_the_trail(watcher: SiteMirror, store:
     for _ in range(3):
         watcher.look()
     give(store, uid_of("ben"))
-    mirror.refresh(seen(watcher))
+    sync.refresh(seen(watcher))
     assert events() == ["root → ana", "ana → ben"]
 
 
@@ -132,7 +132,7 @@ def test_a_renamed_account_has_its_new_name_and_nothing_has_changed(
     watcher.look()
     renamed = pwd.struct_passwd(("anna", *pwd.getpwnam("ana")[1:]))
     monkeypatch.setattr(pwd, "getpwuid", lambda _: renamed)
-    lately.forget()
+    ttl_cache.forget()
     before = events()
     assert (seen(watcher).owner, events()) == ("anna", before)
 

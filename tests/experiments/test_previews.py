@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments import previews
-from experiments.previews import Change, Effect
+from experiments.catalogue import previews
+from experiments.catalogue.previews import Change, Effect
 from jobs.workflow import JobRow, Workflow
 
 DATE = datetime(2000, 1, 1, tzinfo=UTC)

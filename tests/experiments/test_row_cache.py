@@ -10,26 +10,19 @@ from typing import Any
 
 import pytest
 
-from experiments import site_mirror
 from experiments.autosubmit.liveness import Locks
 from experiments.autosubmit.store import Store
-from experiments.mirror import read, refresh, write
+from experiments.mirror import scanner
+from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.sync import read, refresh, write
 from experiments.models import Experiment, Run, Site
-from experiments.site_mirror import SiteMirror
 from jobs import mirror as jobs_mirror
 from jobs.autosubmit.job_list import STATUS_BY_NUMBER
 from jobs.mirror import MIRRORED_FIELDS
 from jobs.models import Job, JobDependency
-from tests import factories, fuzz, stores
-from tests.experiments.small_stores import (
-    COMPLETED,
-    READY,
-    RUNNING,
-    WAITING,
-    make_store,
-    write_jobs,
-)
-from tests.lock_holders import running
+from tests.support import factories, fuzz, stores
+from tests.support.lock_holders import running
+from tests.support.small_stores import COMPLETED, READY, RUNNING, WAITING, make_store, write_jobs
 
 pytestmark = pytest.mark.django_db
 EXPID = "a000"
@@ -211,7 +204,7 @@ def test_what_was_read_before_another_process_wrote_is_not_written_over_it(
             write_jobs(store, EXPID, {f"{EXPID}_0": RUNNING})
         return content
 
-    monkeypatch.setattr(site_mirror, "read", overtaken)
+    monkeypatch.setattr(scanner, "read", overtaken)
     write_jobs(store, EXPID, {f"{EXPID}_0": READY})
 
     def writing(experiment: Experiment, *what: Any, **how: Any) -> Any:
@@ -220,7 +213,7 @@ def test_what_was_read_before_another_process_wrote_is_not_written_over_it(
             refresh(experiment)
         return write(experiment, *what, **how)
 
-    monkeypatch.setattr(site_mirror, "write", writing)
+    monkeypatch.setattr(scanner, "write", writing)
     mirror.look()
     assert list(Job.objects.values_list("status", flat=True)) == ["RUNNING"]
 
@@ -249,6 +242,6 @@ def test_an_attempt_that_changed_long_after_its_end_is_seen_after_a_while(settle
 def test_an_attempt_that_changed_long_after_its_end_is_seen_when_the_run_ends(
     settled: SiteMirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site_mirror, "read_locks", lambda: Locks(is_known=True))
+    monkeypatch.setattr(scanner, "read_locks", lambda: Locks(is_known=True))
     settled.look()
     assert Job.objects.get(name=f"{EXPID}_0").out_log == "late.out"

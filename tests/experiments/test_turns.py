@@ -1,6 +1,6 @@
 """Rounds over many names, bit by bit."""
 
-from experiments.turns import Turns
+from experiments.mirror.round_robin import Turns
 
 NAMES = [f"a{number:03d}" for number in range(10)]
 

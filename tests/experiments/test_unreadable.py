@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from experiments import losses, preconditions
 from experiments.autosubmit.store import Store
+from experiments.catalogue import impact, preconditions
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
-from tests import factories
-from tests.experiments.small_stores import RUNNING, make_store, write_pickle
+from tests.support import factories
+from tests.support.small_stores import RUNNING, make_store, write_pickle
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +93,7 @@ def test_nobody_is_told_to_generate_a_list_that_is_there(never_read: Any) -> Non
 
 
 def test_to_generate_it_anew_needs_a_reason_although_no_job_is_known(never_read: Any) -> None:
-    assert "What a000 loses is not known" in losses.progress(never_read, {})
+    assert "What a000 loses is not known" in impact.progress(never_read, {})
 
 
 def test_nothing_is_said_about_jobs_that_are_left_active_or_were_changed(broken: Any) -> None:

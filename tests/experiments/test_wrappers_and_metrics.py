@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
-from experiments import mirror
+from experiments.mirror import sync
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
-from experiments.site_mirror import SiteMirror
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 from jobs.models import Job
-from tests import factories, stores
 from tests.conftest import MakeExperiment
-from tests.services import ForkedAutosubmit
+from tests.support import factories, stores
+from tests.support.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +93,7 @@ def test_planned_wrappers_are_mirrored(
 ) -> None:
     expid = configured(commands, make_experiment("waiting"), WRAPPED)
     commands.call("create", "--noplot", "--check_wrapper", expid)
-    experiment = mirror.adopt(site, expid)
+    experiment = sync.adopt(site, expid)
     assert experiment is not None
     wrappers = dict(experiment.jobs.values_list("section", "wrapper"))
     assert (wrappers["SETUP"], wrappers["INI"]) == ("", "")
@@ -107,7 +107,7 @@ def test_metrics_that_a_job_reported_are_read(
     expid = configured(commands, make_experiment("waiting"), MEASURED)
     commands.call("create", "--noplot", expid)
     commands.call("run", expid)
-    source = mirror.store_of(site).metrics_database(expid)
+    source = sync.store_of(site).metrics_database(expid)
     (run_id,) = read_metric_runs(source)
     (metric,) = read_metrics(source, run_id)
     assert (metric.job_name, metric.metric_name, metric.metric_value) == (f"{expid}_SETUP", "sypd", "12.5")

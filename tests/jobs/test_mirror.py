@@ -12,7 +12,7 @@ from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_list import JobRecord
 from jobs.mirror import sync
 from jobs.models import Job, JobDependency
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment
 from jobs import trigrams
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 EXPERIMENTS, JOBS = 20, 500
 SCANS = ("Seq Scan on jobs_job", "USE TEMP B-TREE FOR ORDER BY", "reads all")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from autosubmit_portal.health import CHECKS
 from autosubmit_portal.workers.models import Worker
 from experiments.models import Site
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from experiments.models import Experiment
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

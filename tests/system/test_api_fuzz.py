@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import api_fuzz, web
-from tests.services import UNBOUNDED, Portal
+from tests.support import web
+from tests.support.services import UNBOUNDED, Portal
+from tests.tools import api_fuzz
 
 pytestmark = pytest.mark.system
 

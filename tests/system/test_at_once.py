@@ -8,8 +8,8 @@ from threading import Barrier
 from typing import Any
 
 from autosubmit_portal.audit.tally import MOST_REFUSALS
-from tests.services import Answer, Portal, processes_of
-from tests.waiting import wait_for
+from tests.support.services import Answer, Portal, processes_of
+from tests.support.waiting import wait_for
 
 
 def at_once(number: int, ask: Callable[[], Answer]) -> list[Answer]:

@@ -14,8 +14,8 @@ from django.core.management import CommandError, call_command
 from autosubmit_portal.access.models import ApiToken
 from experiments.autosubmit.store import locate, read_experiments
 from experiments.models import Site
-from tests import factories
-from tests.services import kill_processes_of
+from tests.support import factories
+from tests.support.services import kill_processes_of
 
 pytestmark = pytest.mark.django_db
 Bootstrap = Callable[..., str]

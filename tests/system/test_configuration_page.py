@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from experiments.autosubmit.store import locate
-from tests.configured import write
 from tests.conftest import sign_in
-from tests.services import Portal
-from tests.waiting import wait_for
-from tests.workflows import KINDS
+from tests.support.configured import write
+from tests.support.services import Portal
+from tests.support.waiting import wait_for
+from tests.support.workflows import KINDS
 
 # A page takes well under a second, unless the machine does much else.
 

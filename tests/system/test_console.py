@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import sign_in
-from tests.services import Portal
-from tests.waiting import wait_for
+from tests.support.services import Portal
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.services import Http, Portal
-from tests.waiting import wait_for
+from tests.support.services import Http, Portal
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 
 from autosubmit_portal.web import MOST_BODY_BYTES, MOST_HEAD_BYTES
-from tests import web
-from tests.headers import complaints
-from tests.services import Portal
-from tests.waiting import PATIENCE
+from tests.support import web
+from tests.support.headers import complaints
+from tests.support.services import Portal
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.system
 

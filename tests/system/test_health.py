@@ -6,8 +6,8 @@ import pytest
 
 from autosubmit_portal.health import CHECKS
 from autosubmit_portal.management.demo import Autosubmit
-from tests.postgres import Postgres
-from tests.services import Portal
+from tests.support.postgres import Postgres
+from tests.support.services import Portal
 
 pytestmark = pytest.mark.system
 

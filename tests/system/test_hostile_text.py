@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import web
 from tests.conftest import sign_in
-from tests.corpus import HTML, TEMPLATE
-from tests.services import Credentials, Portal
+from tests.support import web
+from tests.support.corpus import HTML, TEMPLATE
+from tests.support.services import Credentials, Portal
 
 pytestmark = pytest.mark.system
 

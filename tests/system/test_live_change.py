@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.services import Portal, processes_of
+from tests.support.services import Portal, processes_of
+from tests.support.waiting import wait_for
 from tests.system.test_whole_loop import act, ended, experiment, mirrored, statuses
-from tests.waiting import wait_for
 
 
 def run_of(portal: Portal, expid: str) -> int:

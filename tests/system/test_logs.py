@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import sign_in
-from tests.services import Portal, processes_with
-from tests.waiting import PATIENCE, wait_for
+from tests.support.services import Portal, processes_with
+from tests.support.waiting import PATIENCE, wait_for
 
 GIGABYTE = 1_000_000_000
 LINE = b"2026-11-25 22:14:44,381 [INFO] The simulation goes on and all is well with it\n"

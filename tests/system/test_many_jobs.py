@@ -1,8 +1,8 @@
 """A status for ten thousand jobs in one request, set by the real Autosubmit, on each database."""
 
 from experiments.autosubmit.output import changed_jobs
-from tests.services import Portal
-from tests.waiting import wait_for
+from tests.support.services import Portal
+from tests.support.waiting import wait_for
 
 
 def suspended(portal: Portal, expid: str) -> set[str]:

@@ -10,8 +10,16 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.services import ForkedAutosubmit, Http, Portal, free_port, prepare, processes_of, processes_with
-from tests.waiting import PATIENCE, wait_for
+from tests.support.services import (
+    ForkedAutosubmit,
+    Http,
+    Portal,
+    free_port,
+    prepare,
+    processes_of,
+    processes_with,
+)
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
 Supervise = Callable[..., subprocess.Popen[bytes]]

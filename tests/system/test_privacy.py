@@ -8,8 +8,8 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
-from tests.services import Http, Portal, kill_processes_of
-from tests.waiting import wait_for
+from tests.support.services import Http, Portal, kill_processes_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 

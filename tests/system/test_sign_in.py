@@ -6,10 +6,10 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.admin.test_second_factor import code_of
 from tests.conftest import enter, sign_in
-from tests.services import Credentials, Http, Portal
-from tests.waiting import PATIENCE
+from tests.console.test_second_factor import code_of
+from tests.support.services import Credentials, Http, Portal
+from tests.support.waiting import PATIENCE
 
 on_sqlite = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests import identity_provider
-from tests.identity_provider import Provider
-from tests.services import Portal
+from tests.support import identity_provider
+from tests.support.identity_provider import Provider
+from tests.support.services import Portal
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 TEAM = (

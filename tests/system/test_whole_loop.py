@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.services import Http, Portal
-from tests.waiting import PATIENCE, wait_for
+from tests.support.services import Http, Portal
+from tests.support.waiting import PATIENCE, wait_for
 
 WAIT = {"Prefer": "wait=30"}
 # Autosubmit's own states, as its `monitor -o txt` writes them beside the name of each job.

@@ -12,9 +12,9 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from tests.conftest import MakeExperiment
-from tests.redis_server import RedisServer
-from tests.services import Portal, processes_with
-from tests.waiting import wait_for
+from tests.support.redis_server import RedisServer
+from tests.support.services import Portal, processes_with
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 

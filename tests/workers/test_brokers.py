@@ -17,8 +17,8 @@ from experiments.actions import queue
 from experiments.actions.queue import ring
 from experiments.actions.supervise import RESEND_AFTER, supervise
 from experiments.models import Action, Site, State
-from tests import factories
-from tests.redis_server import RedisServer
+from tests.support import factories
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.django_db
 Send = Callable[[Action], None]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
-from tests.services import Portal
-from tests.waiting import PATIENCE
+from tests.support.services import Portal
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.system
 

@@ -8,28 +8,28 @@ import pytest
 from django_q.brokers import get_broker
 from django_q.signing import SignedPackage
 
-from autosubmit_portal.workers import drain
+from autosubmit_portal.workers import shutdown_flag
 from experiments.actions.execute import claim, watch
 from experiments.actions.follow import start_step
 from experiments.models import Action, State
-from tests import factories
+from tests.support import factories
 
 
 @pytest.fixture(autouse=True)
 def _own_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test the flag of a worker of its own."""
-    monkeypatch.setattr(drain, "_asked", mmap.mmap(-1, 1))
+    monkeypatch.setattr(shutdown_flag, "_asked", mmap.mmap(-1, 1))
 
 
 def test_nobody_is_asked_at_first() -> None:
-    assert not drain.is_asked()
+    assert not shutdown_flag.is_asked()
 
 
 def test_a_process_that_is_forked_off_asks_all_the_others() -> None:
-    guard = multiprocessing.get_context("fork").Process(target=drain.ask)
+    guard = multiprocessing.get_context("fork").Process(target=shutdown_flag.ask)
     guard.start()
     guard.join(20)
-    assert drain.is_asked()
+    assert shutdown_flag.is_asked()
 
 
 @pytest.mark.django_db
@@ -38,7 +38,7 @@ def test_a_worker_that_is_being_stopped_leaves_the_looking_to_the_next() -> None
     claimed = claim(action.pk)
     assert claimed
     start_step(claimed, 0)
-    drain.ask()
+    shutdown_flag.ask()
     watch(action.pk)
     assert Action.objects.get(pk=action.pk).state == State.RUNNING
     ((_, payload),) = get_broker().dequeue()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django_q import cluster
 
-from autosubmit_portal.workers.lockless import MessageQueue, Timer
-from tests.waiting import wait_for
+from autosubmit_portal.workers.ipc import MessageQueue, Timer
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_full_queue_takes_the_next_message_when_the_last_is_taken(
 def test_who_puts_does_not_wait_for_ever_for_a_reader(
     queue: Callable[..., MessageQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autosubmit_portal.workers.lockless.SEND_SECONDS", 0.1)
+    monkeypatch.setattr("autosubmit_portal.workers.ipc.SEND_SECONDS", 0.1)
     results = queue()
     with pytest.raises(TimeoutError):
         deque(map(results.put, repeat("x" * 1000)), maxlen=0)

@@ -15,10 +15,10 @@ from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.status import Stat
 
-from autosubmit_portal.workers import drain, pulse
+from autosubmit_portal.workers import heartbeat, shutdown_flag
+from autosubmit_portal.workers.heartbeat import Pulse
 from autosubmit_portal.workers.models import SILENCE, Worker
-from autosubmit_portal.workers.pulse import Pulse
-from tests import factories
+from tests.support import factories
 
 # A guard is in no transaction, and closes a connection that is in one.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,14 +49,14 @@ def _ended() -> BaseProcess:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether somebody was asked to leave what others can do."""
     calls: list[bool] = []
-    monkeypatch.setattr(drain, "ask", lambda: calls.append(True))
+    monkeypatch.setattr(shutdown_flag, "ask", lambda: calls.append(True))
     return calls
 
 
 def test_a_worker_appears_with_its_queue_host_and_seal(guard: Sentinel) -> None:
     Pulse().feel(Stat(guard))
     row = Worker.objects.get()
-    assert (row.queue, row.host, row.seal) == (Conf.CLUSTER_NAME, Stat(guard).host, pulse.seal())
+    assert (row.queue, row.host, row.seal) == (Conf.CLUSTER_NAME, Stat(guard).host, heartbeat.seal())
     assert row.pk == guard.cluster_id
     assert row.free_bytes
     assert Worker.objects.alive().exists()
@@ -133,6 +133,6 @@ def test_a_guard_lives_on_when_the_database_refuses_its_pulse(
 
 
 def test_workers_with_another_key_have_another_seal(settings: object) -> None:
-    before = pulse.seal()
+    before = heartbeat.seal()
     settings.SECRET_KEY = "another key"  # type: ignore[attr-defined]
-    assert pulse.seal() != before
+    assert heartbeat.seal() != before

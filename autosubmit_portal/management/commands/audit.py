@@ -13,15 +13,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from autosubmit_portal.api.audit import EXPORTS, exported, matching, record_export
-from autosubmit_portal.api.errors import by_field
-from autosubmit_portal.api.queries import AuditQuery
+from autosubmit_portal.api.http.errors import by_field
+from autosubmit_portal.api.query.queries import AuditQuery
+from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import current_origin
 from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, read_seal, seal_before, seals
 from autosubmit_portal.audit.verify import Examination, entries, missing_at_the_end
-from experiments.entries import actions_without_entries
+from experiments.audit_visibility import actions_without_entries
 
 FILTERS = {
     name: str(field.help_text)

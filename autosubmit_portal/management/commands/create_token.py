@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access import api_tokens
 from autosubmit_portal.audit.origin import current_origin
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django_q.management.commands import qcluster
 
-from autosubmit_portal.workers.tether import tether_processes
+from autosubmit_portal.workers.parent_death import tether_processes
 
 
 class Command(qcluster.Command):

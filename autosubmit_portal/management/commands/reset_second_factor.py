@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from autosubmit_portal.access import second_factor
+from autosubmit_portal.access.sign_in import second_factor
 
 
 class Command(BaseCommand):

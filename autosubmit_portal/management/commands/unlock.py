@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from autosubmit_portal.access import lockout
+from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit.origin import current_origin
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 
-from autosubmit_portal.access import policy
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.management.subjects import add_subject, subject_of
 
 

@@ -12,8 +12,8 @@ from django.db import Error, close_old_connections, connections
 
 from experiments.actions.queue import ring
 from experiments.actions.supervise import schedule_supervision
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Site
-from experiments.site_mirror import SiteMirror
 from jobs.autosubmit import postgres
 
 logger = logging.getLogger(__name__)

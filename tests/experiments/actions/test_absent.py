@@ -12,17 +12,16 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments import mirror
 from experiments.actions import follow
 from experiments.actions.execute import execute
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import Request, obstacle, preview_action, request_action
 from experiments.autosubmit.store import Store
-from experiments.catalogue import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, State
-from tests import factories
-from tests.admin.pages import filled
-from tests.experiments import small_stores
+from tests.console.pages import filled
+from tests.support import factories, small_stores
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +36,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def mirrored(store: Store) -> Experiment:
-    experiment = mirror.adopt(factories.create_store_site(store), "a000")
+    experiment = sync.adopt(factories.create_store_site(store), "a000")
     assert experiment is not None
     return experiment
 
@@ -72,7 +71,7 @@ def wish(actor: User, kind: ActionKind, experiment: Experiment) -> Request:
 
 
 def seen_again(experiment: Experiment) -> Any:
-    mirror.adopt(experiment.site, experiment.expid)
+    sync.adopt(experiment.site, experiment.expid)
     return Experiment.objects.with_active_action().get(pk=experiment.pk)
 
 
@@ -127,12 +126,12 @@ def test_a_restart_does_not_run_what_was_archived_while_it_recovered(
 
 def test_a_stop_is_sent_although_nobody_can_tell_whether_the_store_is_there() -> None:
     experiment = factories.create_experiment(factories.create_site(home="/nonexistent"))
-    assert mirror.absence(experiment) == ""
+    assert sync.absence(experiment) == ""
 
 
 def test_an_experiment_that_an_action_finds_gone_is_gone_at_once(mirrored: Experiment, store: Store) -> None:
     delete(store)
-    assert mirror.adopt(mirrored.site, "a000") is None
+    assert sync.adopt(mirrored.site, "a000") is None
     assert Experiment.objects.get(pk=mirrored.pk).gone_at is not None
 
 

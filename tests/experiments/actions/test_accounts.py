@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.execute import execute
@@ -18,12 +18,12 @@ from experiments.actions.follow import start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, obstacle, request_action
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State
 from experiments.models.site import RunAs
 from experiments.runners.local import LocalRunner
-from tests import factories
-from tests.experiments.small_stores import make_store
+from tests.support import factories
+from tests.support.small_stores import make_store
 
 pytestmark = pytest.mark.django_db
 

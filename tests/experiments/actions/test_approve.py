@@ -10,8 +10,8 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from autosubmit_portal import health
-from autosubmit_portal.access.policy import Forbidden
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.policy import Forbidden
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.approve import approve, reject
@@ -20,9 +20,9 @@ from experiments.actions.execute import execute
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson
 from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

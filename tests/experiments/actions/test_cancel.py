@@ -3,13 +3,13 @@
 import pytest
 from django.contrib.auth.models import User
 
-from autosubmit_portal.access.policy import Forbidden
+from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.models import Action, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -12,10 +12,10 @@ from experiments.actions.execute import execute
 from experiments.actions.preview import effect_of
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import Request, preview_action, request_action
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment, State
 from jobs.models import Job
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2000, 1, 1, 12, tzinfo=UTC)
@@ -95,7 +95,7 @@ def test_jobs_that_have_changed_since_are_not_changed(
 ) -> None:
     action = request_action(ask(filter_status=["WAITING"]))
     changed = Job.objects.filter(name="a000_SIM_1")
-    monkeypatch.setattr("experiments.mirror.adopt", lambda *_: changed.update(status="COMPLETED"))
+    monkeypatch.setattr("experiments.mirror.sync.adopt", lambda *_: changed.update(status="COMPLETED"))
     execute(action.pk)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.FAILED, None)

@@ -9,8 +9,8 @@ from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
 from experiments.runners import local, runner_for
-from tests import factories
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 @pytest.fixture(autouse=True)
 def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no store behind the experiments of factories."""
-    monkeypatch.setattr("experiments.mirror.adopt", lambda site, expid: None)
+    monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: None)
 
 
 def started(*argv: str, kind: str = "generate") -> Action:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import mirror
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.runners import runner_for
-from tests import factories
 from tests.conftest import MakeExperiment
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ def mirrored(site: Site, make_experiment: MakeExperiment) -> Callable[..., Exper
     """Make a real experiment and mirror it."""
 
     def make(kind: str, **options: Any) -> Experiment:
-        experiment = mirror.adopt(site, make_experiment(kind, **options))
+        experiment = sync.adopt(site, make_experiment(kind, **options))
         assert experiment is not None
         return experiment
 

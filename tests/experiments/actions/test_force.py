@@ -14,7 +14,6 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments import mirror
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import _judged, follow, start_step
 from experiments.actions.refusals import Conflict
@@ -22,12 +21,12 @@ from experiments.actions.request import Request, foreseen, request_action
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
 from experiments.autosubmit.store import Store
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
 from tests.conftest import MakeExperiment
-from tests.experiments import small_stores
-from tests.waiting import wait_for
+from tests.support import factories, small_stores
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +62,7 @@ def deaf_run(store: Store, tmp_path: Path) -> Iterator[int]:
 @pytest.fixture
 def running(store: Store) -> Experiment:
     """The experiment a000, which runs as far as anybody knows."""
-    experiment = mirror.adopt(factories.create_store_site(store, is_default=True), "a000")
+    experiment = sync.adopt(factories.create_store_site(store, is_default=True), "a000")
     assert experiment is not None
     Experiment.objects.update(is_running=True)
     return experiment
@@ -106,7 +105,7 @@ def test_a_stop_with_force_is_first(operator: User, running: Experiment) -> None
 def test_a_run_that_ignores_the_signal_is_told_before_it_is_stopped(
     operator: User, deaf_run: int, running: Experiment
 ) -> None:
-    mirror.look_alive(running)
+    sync.look_alive(running)
     assert f"ignores SIGINT (process {deaf_run} " in foreseen(wish(operator, running))
     assert foreseen(wish(operator, running, force=True)) == ""
 
@@ -130,14 +129,14 @@ def test_a_stop_that_took_too_long_says_that_the_run_ignores_it(deaf_run: int, r
 def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
     operator: User, deaf_run: int, running: Experiment, api: Any
 ) -> None:
-    mirror.look_alive(running)
+    sync.look_alive(running)
     client: APIClient = api(operator)
     body = client.post("/v4/experiments/a000?action=stop&dry_run=true").json()
     assert "only force ends it" in body["warnings"][0]
 
 
 def test_a_run_that_takes_the_signal_is_foreseen_to_stop(operator: User, running: Experiment) -> None:
-    mirror.look_alive(running)
+    sync.look_alive(running)
     assert foreseen(wish(operator, running)) == ""
 
 
@@ -153,7 +152,7 @@ def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:
 @pytest.fixture
 def background_run(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]:
     """A real experiment that somebody runs in the background of a shell."""
-    experiment = mirror.adopt(site, make_experiment("long"))
+    experiment = sync.adopt(site, make_experiment("long"))
     assert experiment is not None
     shell = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", site.autosubmit, "run", experiment.expid]
     variables = environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
@@ -166,7 +165,7 @@ def background_run(site: Site, make_experiment: MakeExperiment) -> Iterator[Expe
 
 
 def is_deaf(experiment: Experiment) -> bool:
-    mirror.look_alive(experiment)
+    sync.look_alive(experiment)
     return Experiment.objects.get(pk=experiment.pk).ignores_interrupt
 
 

@@ -10,14 +10,14 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, set_value
-from experiments import mirror
 from experiments.actions.execute import execute
 from experiments.actions.preview import effect_of
 from experiments.actions.request import Request, dry_run_of, request_action
-from experiments.catalogue import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
-from tests.services import ForkedAutosubmit
+from tests.support.services import ForkedAutosubmit
 
 pytestmark = pytest.mark.django_db
 RESTART, SET_STATUS = CATALOGUE["restart"], CATALOGUE["set_status"]
@@ -85,14 +85,14 @@ def with_job_list(expid: str, cli: Autosubmit) -> tuple[str, Path, bytes]:
 
 
 def adopted(site: Site, expid: str) -> Experiment:
-    experiment = mirror.adopt(site, expid)
+    experiment = sync.adopt(site, expid)
     assert experiment is not None
     return experiment
 
 
 def statuses(experiment: Experiment) -> Statuses:
     """The statuses in the job list, read anew."""
-    mirror.refresh(experiment)
+    sync.refresh(experiment)
     return dict(experiment.jobs.values_list("name", "status"))
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from autosubmit_portal.access.policy import Forbidden
+from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import finish, follow
@@ -18,9 +18,9 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
 from experiments.autosubmit.output import Outcome
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

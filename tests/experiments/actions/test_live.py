@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments import mirror
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
 from tests.conftest import MakeExperiment
-from tests.services import processes_of
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.services import processes_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def running(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]:
     """An experiment whose job LONG runs while AFTER waits for it."""
-    experiment = mirror.adopt(site, make_experiment("long"))
+    experiment = sync.adopt(site, make_experiment("long"))
     assert experiment is not None
     started(queued(experiment, "run"))
     wait_for(lambda: status(experiment, "LONG") == "RUNNING")
@@ -54,7 +54,7 @@ def ended(action: Action) -> Action:
     assert experiment is not None
 
     def look() -> bool:
-        mirror.refresh(experiment)
+        sync.refresh(experiment)
         supervise(action.site.queue)
         action.refresh_from_db()
         return not action.is_active
@@ -64,7 +64,7 @@ def ended(action: Action) -> Action:
 
 
 def status(experiment: Experiment, name: str) -> str:
-    mirror.refresh(experiment)
+    sync.refresh(experiment)
     found: str = experiment.jobs.get(name=f"{experiment.expid}_{name}").status
     return found
 

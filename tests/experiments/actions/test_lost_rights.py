@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from autosubmit_portal.access.delegations import revoke
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, SiteRole, Team
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.delegations import revoke
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import follow
@@ -20,9 +20,9 @@ from experiments.actions.execute import execute
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.actions.prune import prune
 from experiments.models import Action, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -11,22 +11,22 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit
-from experiments import mirror
 from experiments.actions.execute import execute
 from experiments.actions.follow import follow
 from experiments.actions.request import Request, request_action
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
 from experiments.runners import runner_for
-from tests import factories
-from tests.services import prepare
-from tests.unix_accounts import Accounts, unix_accounts
-from tests.waiting import wait_for
-from tests.workflows import KINDS
+from tests.support import factories
+from tests.support.services import prepare
+from tests.support.unix_accounts import Accounts, unix_accounts
+from tests.support.waiting import wait_for
+from tests.support.workflows import KINDS
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
         home.chmod(0o755)
         subprocess.run(["chown", "-R", accounts.person, home], check=True)
         site = factories.create_site(slug="local", autosubmit=autosubmit, home=home, run_as=RunAs.ACTOR)
-        experiment = mirror.adopt(site, expid)
+        experiment = sync.adopt(site, expid)
         assert experiment
         yield experiment
     finally:
@@ -67,7 +67,7 @@ def ask(actor: User, kind: str, experiment: Experiment) -> Action:
 
 
 def lives(experiment: Experiment) -> bool:
-    mirror.refresh(experiment)
+    sync.refresh(experiment)
     experiment.refresh_from_db()
     return experiment.is_running
 

@@ -7,14 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 
-from autosubmit_portal.access.policy import Forbidden
+from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import Request, preview_action, request_action
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from experiments.actions import finish, follow, queue, slots
 from experiments.actions.execute import claim, execute
 from experiments.actions.supervise import supervise
 from experiments.models import Action, Site, State
-from tests import factories
-from tests.redis_server import RedisServer
+from tests.support import factories
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.django_db
 

@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import mirror
 from experiments.actions.execute import _run, claim
 from experiments.actions.follow import follow, start_step
 from experiments.autosubmit.store import Store
-from experiments.catalogue import CATALOGUE
-from experiments.mirror import store_of
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
+from experiments.mirror.sync import store_of
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
 from tests.conftest import MakeExperiment
-from tests.experiments import small_stores
-from tests.waiting import wait_for
+from tests.support import factories, small_stores
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +53,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def experiment(store: Store) -> Experiment:
-    adopted = mirror.adopt(factories.create_store_site(store), "a000")
+    adopted = sync.adopt(factories.create_store_site(store), "a000")
     assert adopted is not None
     return adopted
 
@@ -148,7 +147,7 @@ def begin(experiment: Experiment, kind: str) -> Action:
 
 
 def is_running(experiment: Experiment) -> bool:
-    seen = mirror.look_alive(experiment)
+    seen = sync.look_alive(experiment)
     return seen is not None and seen.is_running
 
 
@@ -156,7 +155,7 @@ def is_running(experiment: Experiment) -> bool:
 def test_a_real_run_that_has_just_begun_is_stopped_long_before_the_limit_of_a_stop(
     seconds: float, site: Site, make_experiment: MakeExperiment
 ) -> None:
-    experiment = mirror.adopt(site, make_experiment("long"))
+    experiment = sync.adopt(site, make_experiment("long"))
     assert experiment is not None
     run = begin(experiment, "run")
     wait_for(lambda: is_running(experiment))

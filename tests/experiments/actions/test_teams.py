@@ -4,15 +4,15 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import ExpectedExperiment, Team
-from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.finish import finish
 from experiments.actions.request import Request, request_action
 from experiments.autosubmit.output import Outcome
-from experiments.catalogue import CREATE
+from experiments.catalogue.kinds import CREATE
 from experiments.models import Action, Experiment, Site, State
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def member() -> User:
 def created(user: User, site: Site, monkeypatch: pytest.MonkeyPatch, **values: str) -> Experiment:
     """Ask for an experiment and let the command have made it."""
     made = factories.create_experiment(site, **values)
-    monkeypatch.setattr("experiments.mirror.adopt", lambda site, expid: made)
+    monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: made)
     origin = Origin.of(user, door=Door.API)
     asked = Request(actor=user, origin=origin, kind=CREATE, site=site, parameters={"description": "x"})
     action = request_action(asked)

@@ -16,17 +16,17 @@ from django_q.models import OrmQ
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import mirror
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
-from experiments.catalogue import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.runners import runner_for
-from tests import factories
-from tests.services import kill_processes_of
 from tests.stand_in import StandIn
-from tests.waiting import wait_for
+from tests.support import factories
+from tests.support.services import kill_processes_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +54,7 @@ def site(stand_in: StandIn) -> Site:
 @pytest.fixture
 def experiment(site: Site, made: tuple[StandIn, str]) -> Experiment:
     """The experiment, which has a job list, mirrored."""
-    experiment = mirror.adopt(site, made[1])
+    experiment = sync.adopt(site, made[1])
     assert experiment is not None
     return experiment
 
@@ -166,7 +166,7 @@ def test_a_run_that_its_worker_has_left_goes_on_and_a_stop_closes_it(
 
 
 def mirrored_as_running(experiment: Experiment) -> bool:
-    mirror.refresh(experiment)
+    sync.refresh(experiment)
     experiment.refresh_from_db()
     return experiment.is_running
 
@@ -390,7 +390,7 @@ def test_a_worker_that_leaves_a_run_rings_for_the_next_action(
 def test_a_worker_that_is_stopped_hands_over_what_it_looks_at(
     experiment: Experiment, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autosubmit_portal.workers.drain.is_asked", lambda: True)
+    monkeypatch.setattr("autosubmit_portal.workers.shutdown_flag.is_asked", lambda: True)
     stand_in.hold("create")
     action = executed(queued(experiment, "generate"))
     assert messages() == [("experiments.tasks.watch", (action.pk,))]

@@ -15,7 +15,7 @@ from experiments.autosubmit.configuration import (
     NoConfiguration,
     read_configuration,
 )
-from tests.configured import FILES, write
+from tests.support.configured import FILES, write
 
 LAUGHS = "*_,*_,*_,*_,*_,*_,*_,*_"
 PAIRS = list(pairwise("abcdefghi"))

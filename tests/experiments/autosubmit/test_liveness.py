@@ -9,8 +9,8 @@ import pytest
 
 from experiments.autosubmit.liveness import Liveness, Locks, autosubmit_words, liveness, read_locks
 from experiments.autosubmit.store import Store
-from tests.lock_holders import NOBODY, lock_held
-from tests.waiting import wait_for
+from tests.support.lock_holders import NOBODY, lock_held
+from tests.support.waiting import wait_for
 
 # A test that is given away to other accounts must be root's.
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")

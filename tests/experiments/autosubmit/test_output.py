@@ -13,7 +13,7 @@ from experiments.autosubmit.output import (
     read_outcome,
 )
 from tests.experiments.autosubmit.conftest import Call
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 TRACEBACK = """\x1b[1m \x1b[31m[CRITICAL] Traceback (most recent call last):
   File "autosubmit.py", line 103, in main

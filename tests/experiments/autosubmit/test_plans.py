@@ -12,7 +12,7 @@ import pytest
 from experiments.autosubmit.plans import PLANNED, RESOLVED, plans_of, read_plans, with_plan
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.history import read_runs
-from tests.experiments.small_stores import make_store
+from tests.support.small_stores import make_store
 
 CONFIGURATION: dict[str, Any] = {
     "DEFAULT": {"HPCARCH": "MN5"},

@@ -16,17 +16,17 @@ from experiments.autosubmit.store import (
     locate,
     read_experiments,
 )
+from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment
-from experiments.site_mirror import SiteMirror
 from jobs.autosubmit import postgres as reading
 from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
 from jobs.autosubmit.wrappers import read_wrappers
-from tests import factories, stores
-from tests.postgres import Postgres
-from tests.waiting import wait_for
+from tests.support import factories, stores
+from tests.support.postgres import Postgres
+from tests.support.waiting import wait_for
 
 CONFIGURATION = """
 [database]

@@ -11,8 +11,8 @@ import pytest
 from experiments.autosubmit import installation
 from experiments.autosubmit.configuration import read_configuration
 from experiments.autosubmit.store import locate, read_experiments, read_rc
-from tests.configured import write
 from tests.conftest import MakeExperiment
+from tests.support.configured import write
 
 RESOLVE = """
 import json, sys

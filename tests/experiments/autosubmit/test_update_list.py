@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.autosubmit.command import script
-from tests.waiting import PATIENCE, wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 Start = Callable[..., subprocess.Popen[str]]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from experiments.autosubmit.plain_data import BadData, from_yaml
-from tests import fuzz
-from tests.yaml_forms import FORMS, random_text, read_by_autosubmit
+from tests.support import fuzz
+from tests.support.yaml_forms import FORMS, random_text, read_by_autosubmit
 
 TEXTS_OF_A_ROUND = 300
 

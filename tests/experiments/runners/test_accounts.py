@@ -12,8 +12,8 @@ import pytest
 from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner, as_account
-from tests.unix_accounts import Accounts, as_user, processes_of, unix_accounts
-from tests.waiting import wait_for
+from tests.support.unix_accounts import Accounts, as_user, processes_of, unix_accounts
+from tests.support.waiting import wait_for
 
 WHO = 'id -un; echo "$HOME"; echo "$AUTOSUBMIT_CONFIGURATION"; echo "$LOGNAME"; echo "${PORTAL_SECRET_KEY-none}"; pwd'
 _numbers = count(1)

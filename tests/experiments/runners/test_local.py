@@ -17,7 +17,7 @@ from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner
 from tests.conftest import MakeExperiment
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 SHOW_ARGUMENTS = "import sys; print(ascii(sys.argv[1:]))"
 NASTY = [

@@ -6,7 +6,7 @@ import pytest
 
 from autosubmit_portal.management.demo import AutosubmitFailed
 from tests.conftest import MakeExperiment
-from tests.services import ForkedAutosubmit
+from tests.support.services import ForkedAutosubmit
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 OLD_STORES = ("real-store", "store-4.2")

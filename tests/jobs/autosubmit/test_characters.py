@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from jobs.autosubmit.characters import first_character, whole_characters
-from tests import fuzz
+from tests.support import fuzz
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.autosubmit.edges import UNKNOWN, edges_between
 from jobs.autosubmit.job_list import read_dependencies
-from tests import stores
+from tests.support import stores
 
 EDGE = ("a", "b")
 

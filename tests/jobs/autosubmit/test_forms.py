@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
-from tests import stores
 from tests.jobs.autosubmit.conftest import SHARED, shared_files
+from tests.support import stores
 
 RECORDED = pytest.mark.parametrize("recorded", stores.PICKLES, ids=lambda path: path.stem)
 

@@ -13,12 +13,12 @@ from random import Random
 
 import pytest
 
-from jobs.autosubmit import decoder as limits
-from jobs.autosubmit.decoding import Decoder, decoder
 from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
-from jobs.autosubmit.pickled import Refused
-from tests import fuzz, stores
+from jobs.autosubmit.pickles import sandbox as limits
+from jobs.autosubmit.pickles.client import Decoder, decoder
+from jobs.autosubmit.pickles.unpickler import Refused
+from tests.support import fuzz, stores
 
 GOOD = stores.FOLDER / "4.1.17.1.pkl"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit import inside
-from jobs.autosubmit.inside import LeadsOutside, NotAFile, files_inside, open_inside
+from jobs.autosubmit.logs import safe_open
+from jobs.autosubmit.logs.safe_open import LeadsOutside, NotAFile, files_inside, open_inside
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_what_takes_the_place_of_a_file_that_was_looked_at_is_refused(
         (folder / "in" / "log").unlink()
         put(folder / "in" / "log")
 
-    monkeypatch.setattr(inside, "_require_file", swap)
+    monkeypatch.setattr(safe_open, "_require_file", swap)
     with pytest.raises(OSError, match=r"Not a regular file|symbolic links"):
         read(folder, "in/log")
 
@@ -129,9 +129,9 @@ def test_only_files_that_can_be_opened_are_listed(folder: Path) -> None:
 def test_of_too_many_files_some_are_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         (folder / "in" / f"wanted{number}").touch()
-    monkeypatch.setattr(inside, "MOST_FILES", 3)
+    monkeypatch.setattr(safe_open, "MOST_FILES", 3)
     assert len(files_inside(folder, "in", lambda name: name.startswith("wanted"))) == 3
-    monkeypatch.setattr(inside, "MOST_NAMES", 5)
+    monkeypatch.setattr(safe_open, "MOST_NAMES", 5)
     assert len(files_inside(folder, "in", lambda name: name == "log")) <= 1
 
 

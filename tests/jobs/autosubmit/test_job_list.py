@@ -23,7 +23,7 @@ from jobs.autosubmit.job_list import (
     read_job_list,
 )
 from tests.jobs.autosubmit.conftest import shared_files
-from tests.services import ForkedAutosubmit
+from tests.support.services import ForkedAutosubmit
 
 ASK_STATUSES = (
     "import json; from autosubmit.job.job_common import Status; print(json.dumps(Status.VALUE_TO_KEY))"

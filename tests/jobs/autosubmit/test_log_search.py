@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit import log_search, logs
-from jobs.autosubmit.log_search import Match, search
-from jobs.autosubmit.logs import Log
+from jobs.autosubmit.logs import reader, search
+from jobs.autosubmit.logs.reader import Log
+from jobs.autosubmit.logs.search import Match, search
 
 
 def log_of(folder: Path, data: bytes, name: str = "x.log") -> Log:
@@ -70,8 +70,8 @@ def test_a_search_stops_after_so_many_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_search_takes_a_bounded_time_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_search, "MAX_SECONDS", 0.0)
-    monkeypatch.setattr(logs, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(search, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 1000)
     with log_of(tmp_path, b"fine\n" * 10_000 + b"ERROR\n") as log:
         first = search(log, "ERROR")
         assert (first.matches, first.is_complete) == ([], False)
@@ -84,7 +84,7 @@ def test_a_search_takes_a_bounded_time_and_goes_on(tmp_path: Path, monkeypatch: 
 def test_what_is_a_secret_is_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int
 ) -> None:
-    monkeypatch.setattr(logs, "BLOCK_BYTES", block)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", block)
     key = "-----BEGIN PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END PRIVATE KEY-----\n"
     with log_of(tmp_path, f"{key}TOKEN=hunter2 fine\nERROR\n".encode()) as log:
         assert all_of(log, text) == []
@@ -116,7 +116,7 @@ def test_nothing_is_missed_wherever_the_blocks_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    monkeypatch.setattr(logs, "BLOCK_BYTES", chance.choice([1, 3, 7, 50, 300, 1000]))
+    monkeypatch.setattr(reader, "BLOCK_BYTES", chance.choice([1, 3, 7, 50, 300, 1000]))
     data = bytes(chance.choice(b"ab\nA") for _ in range(chance.randint(0, 2000)))
     text, ignore_case = chance.choice(["a", "ab", "aba", "b\na", "AB"]), chance.random() < 0.5
     with log_of(tmp_path, data) as log:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit import compressed, logs
 from jobs.autosubmit.history import read_job_times
-from jobs.autosubmit.logs import ExperimentLogs, JobLogs, Log, NoSuchLog, Part
+from jobs.autosubmit.logs import decompress, reader
+from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, NoSuchLog, Part
 from jobs.autosubmit.secrets import CONTEXT_BYTES
 
 HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
@@ -197,7 +197,7 @@ def test_a_log_is_read_by_parts(of_job: JobLogs, offset: int, limit: int, expect
 def test_a_part_is_sent_in_blocks_of_bounded_size(
     experiment: Path, of_job: JobLogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 1000)
     data = b"0123456789" * 10_000
     (experiment / "tmp" / "LOG_a000" / "a000_SIM.1.out").write_bytes(data)
     part = Part(of_job.open("a000_SIM.1.out"), 1, 999_999)
@@ -294,7 +294,7 @@ def test_the_size_of_a_compressed_log_is_counted_once_for_each_version(
 ) -> None:
     with of_job.open(packed.name) as log:
         assert log.size == 10_000_000
-        monkeypatch.setattr(compressed, "MAX_BYTES", 0)
+        monkeypatch.setattr(decompress, "MAX_BYTES", 0)
         assert log.size == 10_000_000
     packed.write_bytes(packed.read_bytes()[:-20])
     with of_job.open(packed.name) as log, pytest.raises(OSError, match="more than 0 bytes"):
@@ -306,7 +306,7 @@ def test_beyond_the_end_of_a_compressed_log_nothing_is_unpacked(
 ) -> None:
     with of_job.open(packed.name) as log:
         assert log.size == 10_000_000
-        monkeypatch.setattr(compressed, "MAX_BYTES", 0)
+        monkeypatch.setattr(decompress, "MAX_BYTES", 0)
         assert log.read(10_000_000, 10) == log.read(0, 0) == b""
 
 
@@ -320,7 +320,7 @@ def test_a_log_that_is_not_what_its_name_says_is_an_error(of_job: JobLogs, packe
 def test_a_small_file_that_holds_too_much_is_an_error(
     experiment: Path, of_job: JobLogs, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compressed, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(decompress, "MAX_BYTES", 1_000_000)
     path = packed_log(experiment, PACK[suffix](bytes(10_000_000)), suffix)
     with of_job.open(path.name) as log, pytest.raises(OSError, match="more than 1000000 bytes"):
         _ = log.size

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.pickled import Inert, Refused, load
+from jobs.autosubmit.pickles.unpickler import Inert, Refused, load
 
 PICKLE_2 = b"\x80\x02"
 INERT = b"cautosubmit.job.job\nJob\n"
@@ -69,7 +69,7 @@ def test_an_attribute_of_anything_else_is_refused(owner: bytes) -> None:
         "builtins\ndict.__init__",
         "datetime\nsys",
         "builtins\n__import__",
-        "jobs.autosubmit.pickled\nInert",
+        "jobs.autosubmit.pickles.unpickler\nInert",
         "autosubmit.job.job\nos",
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.autosubmit import user_metrics
 from jobs.autosubmit.user_metrics import MetricRecord, UnreadableMetrics, read_metric_runs, read_metrics
-from tests import stores
+from tests.support import stores
 
 INSERT = (
     "INSERT INTO user_metrics (run_id, job_name, metric_name, metric_value, modified) VALUES (?, ?, ?, ?, ?)"

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.autosubmit.job_list import UnreadableJobList, read_job_list
 from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from tests import stores
+from tests.support import stores
 
 OLD = """
 CREATE TABLE job_package (exp_id, package_name, job_name);

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobs.autosubmit.job_list import JobRecord, read_job_list
-from jobs.autosubmit.pickled import Refused, load
-from tests import stores
+from jobs.autosubmit.pickles.unpickler import Refused, load
+from tests.support import stores
 
 PROGRAM = Path(__file__).parents[2] / "yaml_values.py"
 

@@ -1,0 +1,182 @@
+"""Lending one's rights to a colleague for a time, and taking them back."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from autosubmit_portal.access.models import Delegation, Team
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.grants import condition_of, limits_of
+from autosubmit_portal.access.rights.roles import MANAGE_TEAMS, Role
+from autosubmit_portal.access.rights.scope import UNLIMITED, scope_of
+from autosubmit_portal.access.rights.teams import manages_all
+from autosubmit_portal.access.term import begin_and_errors
+from autosubmit_portal.audit import trail, watch
+from autosubmit_portal.audit.origin import Origin
+
+LONGEST_DAYS = 90
+
+
+class Unacceptable(Exception):
+    """A delegation that may not be; `errors` maps each field to its messages."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items()))
+        self.errors = errors
+
+
+class AlreadyOver(Exception):
+    """A delegation that cannot be revoked any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What somebody wants to lend: to whom, which role at most, on what, until when and why."""
+
+    grantee: User | None
+    role: Role
+    team: Team | None = None
+    experiment: Any = None
+    starts_at: datetime | None = None
+    ends_at: datetime
+    reason: str
+
+
+def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
+    """Lend the grantor's rights and return the delegation; raises Forbidden or Unacceptable, both recorded.
+
+    Nothing more is checked of the role than that the grantor has it somewhere: each decision asks what they have then.
+    """
+    require_lending(grantor, origin)
+    starts_at, wrong_times = begin_and_errors(wanted.starts_at, wanted.ends_at)
+    errors = _errors(wanted, grantor, wrong_times, starts_at)
+    if errors or wanted.grantee is None:
+        refusal = Unacceptable(errors)
+        trail.record("delegation.refused", origin=origin, subject=f"user {grantor}", message=str(refusal))
+        raise refusal
+    with transaction.atomic():
+        made = Delegation.objects.create(
+            grantor=grantor,
+            grantee=wanted.grantee,
+            role=wanted.role,
+            team=wanted.team,
+            experiment=wanted.experiment,
+            starts_at=starts_at,
+            ends_at=wanted.ends_at,
+            reason=wanted.reason.strip(),
+        )
+        _record(made, "delegation.made", origin)
+    return made
+
+
+def require_lending(actor: Any, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, for a credential with limits: it neither lends nor takes back."""
+    try:
+        _require_whole_credential(actor)
+    except policy.Forbidden as refusal:
+        trail.record("delegation.refused", origin=origin, subject=f"user {actor}", message=str(refusal))
+        raise
+
+
+def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
+    """End a delegation at once, as its grantor or a manager of all teams; raises Forbidden or AlreadyOver, recorded."""
+    try:
+        _require_whole_credential(actor)
+        if not may_revoke(actor, delegation):
+            reason = f"{actor} may not revoke it: only {delegation.grantor} and managers of all teams may."
+            raise policy.Forbidden(reason, f"access.{MANAGE_TEAMS}")
+        with transaction.atomic():
+            changes = {"revoked_at": timezone.now(), "revoked_by_name": origin.actor_name}
+            if not Delegation.objects.current().filter(pk=delegation.pk).update(**changes):
+                raise AlreadyOver(f"The delegation {delegation.pk} is over already.")
+            delegation.refresh_from_db()
+            _record(delegation, "delegation.revoked", origin)
+            watch.announce()
+    except (policy.Forbidden, AlreadyOver) as refusal:
+        trail.record(
+            "delegation.refused", origin=origin, subject=f"delegation {delegation.pk}", message=str(refusal)
+        )
+        raise
+
+
+def may_revoke(actor: Any, delegation: Delegation) -> bool:
+    """Answer whether the actor may revoke it, while it is not over."""
+    is_whole = scope_of(actor) == UNLIMITED
+    return is_whole and bool(actor.pk == delegation.grantor_id or manages_all(actor))
+
+
+def seen_by(actor: Any) -> QuerySet[Delegation]:
+    """Return what the actor has lent and was lent; everything to managers of all teams.
+
+    A credential with limits shows one's own at most, and one that is limited to teams what is about these.
+    """
+    scope, rows = scope_of(actor), Delegation.objects.all()
+    if scope == UNLIMITED and manages_all(actor):
+        return rows
+    own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
+    limits = limits_of(actor)
+    if limits is None:
+        return own
+    covered = condition_of(limits.held, "experiment__")
+    about = Q(team__in=scope.teams or ())
+    return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
+
+
+def _errors(
+    wanted: Wanted, grantor: User, wrong_times: dict[str, str], starts_at: datetime
+) -> dict[str, list[str]]:
+    highest = policy.highest_role(grantor)
+    if highest is None:  # and who has nothing learns nothing, such as the names of accounts
+        return {"role": ["You have no role anywhere that you could lend."]}
+    wrong = {
+        "grantee": _wrong_grantee(wanted.grantee, grantor),
+        "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
+        "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
+        "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
+        **wrong_times,
+        "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",
+    }
+    return {field: [text] for field, text in wrong.items() if text}
+
+
+def _require_whole_credential(actor: Any) -> None:
+    if scope_of(actor) != UNLIMITED:
+        reason = "A credential that is limited lends nothing and takes nothing back: use one with all rights."
+        raise policy.Forbidden(reason, "")
+
+
+def _wrong_grantee(grantee: User | None, grantor: User) -> str:
+    if grantee is None or not grantee.is_active:
+        return "There is no such account, or it is closed."
+    return "Somebody else: you have these rights." if grantee == grantor else ""
+
+
+def _too_long(length: timedelta) -> str:
+    is_too_long = length > timedelta(days=LONGEST_DAYS)
+    return f"At most {LONGEST_DAYS} days. Lend again then, if that is still wanted." if is_too_long else ""
+
+
+def _record(delegation: Delegation, event: str, origin: Origin) -> None:
+    experiment = delegation.experiment
+    trail.record(
+        event,
+        origin=origin,
+        subject=f"delegation {delegation}",
+        site=experiment.site.slug if experiment else "",
+        expid=experiment.expid if experiment else "",
+        details={
+            "delegation": delegation.pk,
+            "grantor": str(delegation.grantor),
+            "grantee": str(delegation.grantee),
+            "role": Role(delegation.role).name.lower(),
+            "team": str(delegation.team or ""),
+            "starts_at": delegation.starts_at.isoformat(),
+            "ends_at": delegation.ends_at.isoformat(),
+        },
+        message=delegation.reason,
+    )

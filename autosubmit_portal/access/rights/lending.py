@@ -1,0 +1,58 @@
+"""What others have lent to an account: their rights, narrowed to a role and to some experiments, for a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q
+
+from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.access.rights.grants import Grants, condition_of, grants_covering, grants_of
+from autosubmit_portal.access.rights.roles import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """A delegation that holds: whose rights, up to which role, and for which experiments if not for all."""
+
+    number: int
+    grantor: User
+    role: Role
+    experiment: int | None = None
+    team: Grants | None = None
+
+    def reaches(self, site: Any, experiment: Any) -> bool:
+        """Answer whether it holds for the experiment, for the site as such, or with neither, for anything at all."""
+        if experiment is None:
+            return site is None or (self.experiment is None and self.team is None)
+        if self.experiment is not None:
+            return bool(self.experiment == experiment.pk)
+        return self.team is None or next(self.team.reaching(experiment=experiment), None) is not None
+
+    def condition(self, path: str) -> Q | None:
+        """Return the condition that it holds for the experiment at `path`, such as `experiment__`; None if for none."""
+        if self.experiment is not None:
+            return Q(**{f"{path}pk": self.experiment})
+        return Q() if self.team is None else condition_of(self.team.held, path)
+
+
+def lent_to(actor: Any) -> Sequence[Loan]:
+    """Return what holds of what was lent to an account, read once for each request. What was lent is not lent on."""
+    if not grants_of(actor).has_loans:
+        return ()
+    if not hasattr(actor, "_lent"):
+        rows = Delegation.objects.active().filter(grantee=actor.pk, grantor__is_active=True)
+        actor._lent = [_loan(row) for row in rows.select_related("grantor").order_by("pk")]
+    lent: Sequence[Loan] = actor._lent
+    return lent
+
+
+def _loan(row: Delegation) -> Loan:
+    return Loan(
+        number=row.pk,
+        grantor=row.grantor,
+        role=Role(row.role),
+        experiment=row.experiment_id,
+        team=None if row.team_id is None else Grants(grants_covering([row.team_id])),
+    )

@@ -1,0 +1,368 @@
+"""The one place that decides who may do what; `may_…` answers, `require_…` raises with the reason.
+
+A role on an experiment comes from a permission held everywhere (that of an account or of its groups), from the site,
+from a team that covers the experiment, or from owning it where the site grants owners something; the highest counts.
+An account without such a role may have been lent that of another one for a time (`lending.py`).
+docs/permissions.md has the rules for people.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any, Protocol, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Model, Q, QuerySet
+
+from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
+from autosubmit_portal.access.rights.lending import Loan, lent_to
+from autosubmit_portal.access.rights.roles import LEAST_TO_VIEW, Role
+from autosubmit_portal.access.rights.scope import scope_of
+
+Actor = AbstractBaseUser | AnonymousUser
+Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
+
+
+class PermittedKind(Protocol):
+    """What the policy needs to know of an action kind."""
+
+    @property
+    def name(self) -> str:
+        """What programs call it."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+    @property
+    def role(self) -> Role:
+        """The least role that allows it."""
+
+    @property
+    def permission(self) -> str:
+        """The codename of the permission in the app `experiments` that allows it everywhere."""
+
+
+class Forbidden(Exception):
+    """The actor may see the thing but not do this. The text says why.
+
+    `permission` would allow it everywhere; blank where none would.
+    """
+
+    def __init__(self, reason: str, permission: str) -> None:
+        super().__init__(reason)
+        self.permission = permission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether somebody may request a kind of action, why or what is missing, and which role or permission allows it.
+
+    `on_behalf_of` is whose right it is, when somebody else has lent it.
+    """
+
+    allowed: bool
+    reason: str
+    via: str = ""
+    on_behalf_of: User | None = None
+
+
+def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> Decision:
+    """Decide whether the actor may request `kind` of the experiment, of the site, or, with neither, somewhere.
+
+    Who has the right themselves acts for nobody else; what was lent comes after that.
+    """
+    obstacle = _obstacle(actor, kind, site, experiment)
+    if obstacle:
+        return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}”: {obstacle}")
+    right = next(_rights(actor, kind, site, experiment), None)
+    return right or Decision(allowed=False, reason=_what_is_missing(actor, kind, site, experiment))
+
+
+def decide_again(
+    actor: Actor, kind: PermittedKind, *, lender: str, site: Any = None, experiment: Any = None
+) -> Decision:
+    """Decide whether the actor still has the right by which they have requested it.
+
+    It was their own, or, where `lender` is not blank, that of the account of this name: nobody else's takes its place.
+    """
+    obstacle = _obstacle(actor, kind, site, experiment)
+    if obstacle:
+        return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
+    for decision in _rights(actor, kind, site, experiment):
+        if lender == (decision.on_behalf_of.get_username() if decision.on_behalf_of else ""):
+            return decision
+    missing = _what_is_missing(actor, kind, site, experiment)
+    if lender:
+        missing = (
+            f"{actor} may not do “{kind.title}” for {lender} any more: nothing that {lender} lends allows it."
+        )
+    return Decision(allowed=False, reason=missing)
+
+
+def _rights(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> Iterator[Decision]:
+    """Yield each right to request it: the actor's own, then what others have lent."""
+    via = _right(actor, kind, site, experiment)
+    if via:
+        yield Decision(allowed=True, reason=f"{actor} may do “{kind.title}”: {via}.", via=via)
+    for loan in lent_to(actor):
+        via = _right(loan.grantor, kind, site, experiment) if _reaches(loan, kind, site, experiment) else ""
+        if via:
+            via = f"delegation {loan.number}, {via}"
+            reason = f"{actor} may do “{kind.title}” for {loan.grantor}: {via}."
+            yield Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
+
+
+def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> bool:
+    """Answer whether the actor may request actions of this kind there; somewhere, if nothing is named."""
+    return decide(actor, kind, site=site, experiment=experiment).allowed
+
+
+def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
+    """Read at once what the decisions about these experiments will ask for."""
+    wanted = list(experiments)
+    for grants in _asked_for(actor):
+        grants.look_up(wanted)
+
+
+def _asked_for(actor: Actor) -> Iterator[Grants]:
+    limits = limits_of(actor)
+    if limits:
+        yield limits
+    if getattr(actor, "is_superuser", False):
+        return
+    yield grants_of(actor)
+    for loan in lent_to(actor):
+        yield grants_of(loan.grantor)
+        if loan.team:
+            yield loan.team
+
+
+def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
+    """Answer whether the actor may request actions of this kind whatever they are about."""
+    is_free = not _obstacle(actor, kind, None, None) and scope_of(actor).teams is None
+    return is_free and bool(_everywhere(actor, f"experiments.{kind.permission}"))
+
+
+def require_request(
+    actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None
+) -> Decision:
+    """Raise Forbidden unless the actor may request actions of this kind there; return the decision."""
+    decision = decide(actor, kind, site=site, experiment=experiment)
+    if not decision.allowed:
+        raise Forbidden(decision.reason, f"experiments.{kind.permission}")
+    return decision
+
+
+def may_enter(actor: Actor) -> bool:
+    """Answer whether the actor may use the console: whoever may see anything in it."""
+    permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
+    return any(".view_" in permission for permission in permissions()) or bool(
+        grants_of(actor).held or lent_to(actor)
+    )
+
+
+def highest_role(actor: Actor) -> Role | None:
+    """Return the highest role that the actor has anywhere; None if none. Permissions without a group count as such."""
+    if getattr(actor, "is_superuser", False):
+        return Role.MANAGER
+    held: set[str] = getattr(actor, "get_all_permissions", set)()
+    groups: Any = getattr(actor, "groups", None)
+    names = set(groups.values_list("name", flat=True)) if groups else set()
+    roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
+    roles |= {Role.VIEWER for name in held if ".view_" in name}
+    roles |= {Role.OPERATOR for name in held if ".request_" in name}
+    return max(roles, default=None)
+
+
+def may_view(actor: Actor, model: type[Model]) -> bool:
+    """Answer whether the actor may see some rows of `model`; which they are is `visible_to` of its QuerySet."""
+    if _has(actor, _to_view(model)) or _grants_to_view(actor, model):
+        return True
+    return any(True for _ in _lent_to_view(actor, model))
+
+
+def require_view(actor: Actor, model: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see some rows of `model`."""
+    if not may_view(actor, model):
+        raise _unseen(actor, model)
+
+
+def may_view_all(actor: Actor, model: type[Model]) -> bool:
+    """Answer whether the actor may see every row of `model`."""
+    return _has(actor, _to_view(model)) and scope_of(actor).teams is None
+
+
+def require_view_of_all(actor: Actor, model: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see every row of `model`."""
+    if not may_view_all(actor, model):
+        raise _unseen(actor, model)
+
+
+def visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | None = None) -> Rows:
+    """Return those of `rows` that the actor may see, by their experiments.
+
+    `path` leads from a row to its experiment, such as `experiment__`; blank for experiments. `model` asks instead for
+    the experiments whose rows of that model the actor may see.
+    """
+    condition = seen(actor, model or rows.model, path)
+    if condition is None:
+        return rows.none()
+    return rows.filter(condition) if condition else rows
+
+
+def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
+    """Return the condition that the actor may see rows of `model` of the experiment at `path`; None if of none."""
+    condition = _seen_by_right(actor, model, path)
+    if condition is None or condition:
+        lent = _seen_by_loan(actor, model, path)
+        condition = _any_of([*([] if condition is None else [condition]), *lent])
+    if condition is None:
+        return None
+    limits = limits_of(actor)
+    if limits is None:
+        return condition
+    within = condition_of(limits.held, path)
+    return None if within is None else condition & within
+
+
+def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
+    return Q() if _has(actor, _to_view(model)) else condition_of(_grants_to_view(actor, model), path)
+
+
+def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
+    """Yield what the actor may see because others, who may see it themselves, have lent that."""
+    for loan in _lent_to_view(actor, model):
+        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
+        if theirs is not None and lent is not None:
+            yield theirs & lent
+
+
+def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
+    least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
+    return (loan for loan in lent_to(actor) if least is not None and loan.role >= least)
+
+
+def _any_of(conditions: Sequence[Q]) -> Q | None:
+    """Return the condition that any of these holds; one that says nothing always does. None for none."""
+    if not conditions:
+        return None
+    return reduce(or_, conditions) if all(conditions) else Q()
+
+
+def whole_sites(actor: Actor, model: type[Model]) -> set[int]:
+    """Return the sites of which the actor, who may not see all rows of `model`, may see all, also those to come."""
+    return _sites(actor, model, lambda part: part.is_whole_site)
+
+
+def named_sites(actor: Actor, model: type[Model]) -> set[int]:
+    """Return the sites, for an actor who may not see all, that a role of theirs or the coverage of a team names."""
+    return _sites(actor, model, lambda part: part.site is not None)
+
+
+def own_teams(actor: Actor) -> set[int]:
+    """Return the teams that the actor is in, as far as the credential reaches."""
+    limits = scope_of(actor).teams
+    found = {grant.team for grant in grants_of(actor).held if grant.team is not None}
+    return found if limits is None else found & limits
+
+
+def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -> set[int]:
+    def meant(grants: Sequence[Grant]) -> set[int]:
+        return {
+            grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
+        }
+
+    limits, found = limits_of(actor), meant(_grants_to_view(actor, model))
+    if limits is None:
+        return found
+    within = meant(limits.held)
+    return within if _has(actor, _to_view(model)) else within & found
+
+
+def teams_of_new(actor: Actor, kind: PermittedKind, site: Any) -> set[int]:
+    """Return the teams through which the actor may create an experiment at the site: it will be theirs.
+
+    There are none for whoever may create there anyhow, unless the credential is limited to teams.
+    """
+    holder = decide(actor, kind, site=site).on_behalf_of or actor
+    through = {grant.team for grant in _grants_for(holder, kind, site, None)}
+    is_theirs_only = None not in through and not _everywhere(holder, f"experiments.{kind.permission}")
+    limits = limits_of(actor)
+    if not is_theirs_only:
+        through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
+    return {team for team in through if team is not None}
+
+
+def _obstacle(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
+    """Say what forbids it whatever role the actor has; blank if nothing does."""
+    if actor.is_anonymous:
+        return "nobody is signed in."
+    if not actor.is_active:
+        return "the account is closed."
+    scope = scope_of(actor)
+    if scope.kinds is not None and kind.name not in scope.kinds:
+        return f"this credential is limited to {', '.join(sorted(scope.kinds)) or 'looking'}."
+    limits = limits_of(actor)
+    if limits and next(limits.reaching(site=site, experiment=experiment), None) is None:
+        return "this credential is limited to teams that do not cover it."
+    return ""
+
+
+def _grants_for(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> Iterator[Grant]:
+    """Yield the grants that allow it. What a credential that is limited to teams creates must be of one of them."""
+    limits = scope_of(actor).teams
+    for grant in grants_of(actor).reaching(least=kind.role, site=site, experiment=experiment):
+        if experiment is not None or limits is None or grant.team is None or grant.team in limits:
+            yield grant
+
+
+def _right(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
+    """Say where the actor's own right comes from; blank if there is none."""
+    via = _everywhere(actor, f"experiments.{kind.permission}")
+    return via or next((grant.via for grant in _grants_for(actor, kind, site, experiment)), "")
+
+
+def _reaches(loan: Loan, kind: PermittedKind, site: Any, experiment: Any) -> bool:
+    return loan.role >= kind.role and loan.reaches(site, experiment)
+
+
+def _everywhere(actor: Actor, permission: str) -> str:
+    """Say why the actor may do it everywhere; blank if that is not so."""
+    if getattr(actor, "is_superuser", False) and actor.is_active:
+        return "superuser"
+    return f"permission {permission}" if _has(actor, permission) else ""
+
+
+def _what_is_missing(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
+    role, about, where = kind.role.name.lower(), "", "in a team or at a site"
+    if experiment is not None:
+        about = f" on {experiment}"
+        where = f"in a team that covers {experiment} or at the site {experiment.site}"
+    elif site is not None:
+        about = f" at {site}"
+        where = f"at the site {site} or in a team that has experiments there"
+    return (
+        f"{actor} may not do “{kind.title}”{about}: the role {role} {where} is missing, and so is the permission "
+        f"experiments.{kind.permission}, which would allow it everywhere. Ask a manager for one of them."
+    )
+
+
+def _to_view(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.view_{model._meta.model_name}"
+
+
+def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
+    least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
+    return grants_of(actor).least(least) if least else []
+
+
+def _unseen(actor: Actor, model: type[Model]) -> Forbidden:
+    permission, names = _to_view(model), model._meta.verbose_name_plural
+    reason = f"{actor} may not do “View {names}”: the permission {permission} is missing. Ask a manager."
+    return Forbidden(reason, permission)
+
+
+def _has(actor: Actor, permission: str) -> bool:
+    return bool(getattr(actor, "has_perm", lambda _: False)(permission))

@@ -1,0 +1,64 @@
+"""Who may change what about teams, and adding experiments to them."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from autosubmit_portal.access.models import Coverage, Team, TeamExperiment
+from autosubmit_portal.access.rights.grants import Part, grants_of
+from autosubmit_portal.access.rights.policy import Actor
+from autosubmit_portal.access.rights.roles import MANAGE_TEAMS, Role
+
+
+def add_experiment(team: Team, experiment: Any) -> bool:
+    """Add an experiment to a team by hand and answer whether that was needed: its coverage may have it already."""
+    columns = team.coverages.values_list("site_id", "owner", "hpc", "expid_pattern")
+    if any(Part(*conditions).has(experiment) for conditions in columns):
+        return False
+    return TeamExperiment.objects.get_or_create(team=team, experiment=experiment)[1]
+
+
+def manages_all(actor: Actor) -> bool:
+    """Answer whether the actor may change every team, and roles and accounts at every site."""
+    return bool(getattr(actor, "has_perm", lambda _: False)(f"access.{MANAGE_TEAMS}"))
+
+
+def managed_sites(actor: Actor) -> set[int]:
+    """Return the sites at which the actor is manager, whose roles, accounts and teams they may change."""
+    managing = grants_of(actor).least(Role.MANAGER)
+    return {grant.part.site for grant in managing if grant.is_of_site and grant.part and grant.part.site}
+
+
+def teams_seen_by(actor: Actor) -> QuerySet[Team]:
+    """Return the teams that the actor is in or may change; all for whoever may change all."""
+    if manages_all(actor):
+        return Team.objects.all()
+    own = {grant.team for grant in grants_of(actor).held if grant.team is not None}
+    sites = managed_sites(actor)
+    return Team.objects.filter(Q(pk__in=own) | Q(pk__in=_within(sites).values("pk")))
+
+
+def may_change(actor: Actor, team: Team) -> bool:
+    """Answer whether the actor may change everything about a team: one that lies wholly at sites of theirs."""
+    return manages_all(actor) or _within(managed_sites(actor)).filter(pk=team.pk).exists()
+
+
+def may_change_members(actor: Actor, team: Team) -> bool:
+    """Answer whether the actor may change who is in a team: its managers may, and whoever may change all about it."""
+    return is_manager_of(actor, team) or may_change(actor, team)
+
+
+def is_manager_of(actor: Actor, team: Team) -> bool:
+    """Answer whether the actor is manager in the team itself."""
+    return any(grant.team == team.pk for grant in grants_of(actor).least(Role.MANAGER))
+
+
+def _within(sites: set[int]) -> QuerySet[Team]:
+    """Return the teams that have something at these sites and nothing elsewhere."""
+    if not sites:
+        return Team.objects.none()
+    covered = Coverage.objects.filter(team=OuterRef("pk"))
+    picked = TeamExperiment.objects.filter(team=OuterRef("pk"))
+    here = Exists(covered.filter(site__in=sites)) | Exists(picked.filter(experiment__site__in=sites))
+    elsewhere = Exists(covered.exclude(site__in=sites)) | Exists(picked.exclude(experiment__site__in=sites))
+    return Team.objects.filter(here).exclude(elsewhere)

@@ -1,0 +1,32 @@
+"""Who is let in when they come from the identity provider."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
+from autosubmit_portal.access.sign_in.single_sign_on import SignInRefused
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """What allauth asks about accounts."""
+
+    def pre_login(  # type: ignore[override] # our accounts are those of Django
+        self, request: HttpRequest, user: User, *, signal_kwargs: dict[str, Any] | None, **hook: Any
+    ) -> None:
+        """Give the account what the claims grant; raise SignInRefused if it is closed or may not see anything."""
+        if not user.is_active:
+            raise SignInRefused(f"The account “{user}” is closed.", subject=f"user {user}")
+        login = (signal_kwargs or {}).get("sociallogin")
+        if login is None:
+            return  # the form for name and password has looked at the account
+        provide_at_sign_in(login.account, login.claims)
+        if not policy.may_enter(User.objects.get(pk=user.pk)):
+            reason = f"{user} may not see anything here yet. Ask a manager for a role."
+            raise SignInRefused(reason, subject=f"user {user}")
+
+    def add_message(self, *args: Any, **kwargs: Any) -> None:
+        """Show nothing: the page says who is signed in."""

@@ -1,0 +1,125 @@
+"""Accounts of the identity provider, and what its claims grant them: memberships, roles at sites, and groups.
+
+What the provider has given is kept apart from what a manager gives by hand, which it never touches.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from autosubmit_portal.access.models import Identity, Membership, SiteRole, Team
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in import claims as rules
+from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, provider_id
+
+logger = logging.getLogger(__name__)
+
+
+def account_for(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
+    """Return the account of the subject of an access token, made if there is none, with what the claims grant."""
+    account = _known(claims) or _made(request, claims)
+    values = rules.values_of(claims, settings.OIDC_CLAIMS)
+    if values is not None:  # a token without the claims says nothing about groups
+        _provide(account, rules.grants_of(values, settings.OIDC_RULES), _issued_at(claims))
+    return account
+
+
+def provide_at_sign_in(account: SocialAccount, claims: rules.Claims) -> None:
+    """Give the account what the claims grant now, and take what they granted before and no longer do."""
+    values = rules.values_of(claims, settings.OIDC_CLAIMS) or frozenset()
+    Identity.objects.filter(account=account).update(digest="")
+    _provide(account, rules.grants_of(values, settings.OIDC_RULES), _issued_at(claims))
+
+
+def _known(claims: rules.Claims) -> SocialAccount | None:
+    accounts = SocialAccount.objects.select_related("user", "identity")
+    return accounts.filter(provider=provider_id(), uid=claims["sub"]).first()
+
+
+def _made(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
+    adapter = SocialAdapter(request)
+    login = adapter.get_provider(request, provider_id()).sociallogin_from_response(request, claims)
+    try:
+        with transaction.atomic():
+            adapter.save_user(request, login)
+    except IntegrityError:  # another request with a token of the same subject was faster
+        account = _known(claims)
+        if account is None:
+            raise
+        return account
+    made: SocialAccount = login.account
+    return made
+
+
+def _issued_at(claims: rules.Claims) -> datetime:
+    return datetime.fromtimestamp(int(claims["iat"]), UTC)
+
+
+def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at: datetime) -> None:
+    """Change what the account was given, unless that is granted already or was given by younger claims."""
+    digest = rules.digest_of(granted)
+    identity = getattr(account, "identity", None)
+    if identity and (identity.digest == digest or issued_at < identity.issued_at):
+        return
+    with transaction.atomic():
+        identity, _ = Identity.objects.select_for_update().get_or_create(
+            account=account, defaults={"issued_at": issued_at}
+        )
+        unknown = _provide_teams(account.user, granted) | _provide_sites(account.user, granted)
+        _provide_groups(account.user, identity, granted)
+        # What is not there yet is looked for again with the next token.
+        identity.digest, identity.issued_at = "" if unknown else digest, issued_at
+        identity.save()
+    if unknown:
+        logger.warning("PORTAL_OIDC_TEAMS grants roles in what is not there: %s", ", ".join(sorted(unknown)))
+
+
+def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+    """Keep the memberships that the provider gives; return the teams that are not there."""
+    wanted = {grant.team: grant.role for grant in granted if grant.team}
+    teams = dict(Team.objects.filter(slug__in=wanted).values_list("slug", "pk"))
+    roles = {pk: wanted[slug] for slug, pk in teams.items()}
+    _keep(Membership, "team_id", roles, user=user, source=provider_id())
+    return wanted.keys() - teams.keys()
+
+
+def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+    """Keep the roles at sites that the provider gives; return the sites that are not there."""
+    wanted = {grant.site: grant.role for grant in granted if grant.site}
+    model = SiteRole._meta.get_field("site").related_model
+    sites = dict(model._default_manager.filter(slug__in=wanted).values_list("slug", "pk"))
+    roles = {pk: wanted[slug] for slug, pk in sites.items()}
+    _keep(SiteRole, "site_id", roles, user=user, source=provider_id())
+    return wanted.keys() - sites.keys()
+
+
+def _keep(model: type[Membership | SiteRole], of: str, roles: Mapping[int, Role], **owner: Any) -> None:
+    """Make the rows of the owner those of `roles`, one by one, so that each change is in the trail."""
+    rows = {getattr(row, of): row for row in model._default_manager.filter(**owner)}
+    for pk, row in rows.items():
+        if pk not in roles:
+            row.delete()
+    for pk, role in roles.items():
+        row = rows.get(pk) or model(**{of: pk}, **owner)
+        if row.pk is None or row.role != role:
+            row.role = role
+            row.save()
+
+
+def _provide_groups(user: User, identity: Identity, granted: frozenset[rules.Grant]) -> None:
+    """Keep the groups of the roles everywhere. A group that somebody has by hand already is not the provider's."""
+    names = {grant.role.title for grant in granted if not grant.team and not grant.site}
+    given = set(identity.groups.all())
+    wanted = set(Group.objects.filter(name__in=names))
+    user.groups.remove(*given - wanted)
+    identity.groups.remove(*given - wanted)
+    new = wanted - given - set(user.groups.all())
+    user.groups.add(*new)
+    identity.groups.add(*new)

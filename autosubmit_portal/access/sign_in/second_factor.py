@@ -1,0 +1,220 @@
+"""The second factor of accounts with a password: a code of an authenticator app (TOTP), or a recovery code.
+
+Whoever comes through the identity provider brings what that asks for.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
+from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa import signals
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.flows import generate_recovery_codes
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.flows import activate_totp, deactivate_totp
+from axes.handlers.proxy import AxesProxyHandler
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from autosubmit_portal.access import sessions
+from autosubmit_portal.access.rights import teams
+from autosubmit_portal.access.rights.grants import grants_of
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in import lockout
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import actor_of, client_address, current_origin
+
+# A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
+REMEMBERED_CODES = 3
+# How somebody has signed in that needs no further factor.
+SUFFICIENT = {"mfa", "socialaccount"}
+
+
+class Adapter(DefaultMFAAdapter):
+    """What allauth asks about second factors. Secrets are encrypted: a dump of the database alone makes no codes."""
+
+    def get_totp_issuer(self) -> str:
+        """Return how authenticator apps call the portal."""
+        return f"Autosubmit Portal {context.request.get_host()}"
+
+    def encrypt(self, text: str) -> str:
+        """Return the text as only who has the secret key can read it."""
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return the text; raise ValidationError when it was encrypted with another secret key."""
+        try:
+            return _cipher().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken as error:
+            raise ValidationError(
+                "Your second factor was set up under another secret key. Ask an administrator to reset it."
+            ) from error
+
+
+def _cipher() -> Fernet:
+    digest = hashlib.sha256(f"second factor:{settings.SECRET_KEY}".encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+class CodeForm(AuthenticateForm):
+    """A code, which counts once. Guessing codes is counted and locked out like guessing passwords."""
+
+    user: User
+    authenticator: Authenticator
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs.update(autofocus=True, inputmode="numeric")
+
+    def clean_code(self) -> str:
+        """Return the code; raise ValidationError when it is wrong, was used, or is one guess too many."""
+        request, name = context.request, self.user.get_username()
+        if not AxesProxyHandler.is_allowed(request, {"username": name}):
+            request.axes_locked_out = True
+            user_login_failed.send(__name__, credentials={"username": name}, request=request)
+            until = lockout.locked_until(name, client_address(request))
+            raise ValidationError(lockout.explanation(until), code="locked_out")
+        code: str = super().clean_code()
+        if self.authenticator.type == Authenticator.Type.TOTP and not _use(self.authenticator, code):
+            raise ValidationError("This code has been used. Wait for the next one.", code="used")
+        return code
+
+
+def _use(authenticator: Authenticator, code: str) -> bool:
+    """Remember the code as used; False if it is already, on whichever host. Blanks in it make no other code."""
+    code = normalize_user_code(code)
+    with transaction.atomic():
+        row = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
+        used = row.data.get("used", [])
+        if code in used:
+            return False
+        row.data["used"] = [*used, code][-REMEMBERED_CODES:]
+        row.save(update_fields=["data"])
+    return True
+
+
+def is_on(user: User) -> bool:
+    """Answer whether the account has a second factor."""
+    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+
+
+def is_required(user: User) -> bool:
+    """Answer whether the account must have a second factor, as PORTAL_REQUIRE_SECOND_FACTOR says."""
+    match settings.REQUIRE_SECOND_FACTOR:
+        case "everyone":
+            return True
+        case "managers":
+            return teams.manages_all(user) or bool(grants_of(user).least(Role.MANAGER))
+    return False
+
+
+def is_missing(request: HttpRequest) -> bool:
+    """Answer whether the session needs a second factor that whoever began it has not given."""
+    if settings.REQUIRE_SECOND_FACTOR == "none" or not request.user.is_authenticated:
+        return False
+    methods = {record["method"] for record in get_authentication_records(request, request.user)}
+    return not methods & SUFFICIENT and is_required(request.user)
+
+
+def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None:
+    """Switch the second factor of whoever asks on, with a form that is valid, and return the recovery codes if new.
+
+    The code is used by that, this session has a second factor from then on, and every other one ends.
+    """
+    user = actor_of(request)
+    with transaction.atomic():
+        totp, recovery = activate_totp(request, form)
+        _use(totp, form.cleaned_data["code"])
+        sessions.end_other_sessions(request, user)
+    record_authentication(request, user, "mfa")
+    return recovery
+
+
+def renew_recovery_codes(request: HttpRequest) -> Authenticator:
+    """Replace the recovery codes of whoever asks; every other session ends."""
+    with transaction.atomic():
+        recovery = generate_recovery_codes(request)
+        sessions.end_other_sessions(request, actor_of(request))
+    return recovery
+
+
+def switch_off(request: HttpRequest, totp: Authenticator) -> None:
+    """Take the second factor of whoever asks away; every other session ends."""
+    with transaction.atomic():
+        deactivate_totp(request, totp)
+        sessions.end_other_sessions(request, actor_of(request))
+
+
+def reset(user: User) -> bool:
+    """Take the second factor of an account away with its recovery codes and end its sessions.
+
+    Answers whether it had any.
+    """
+    with transaction.atomic():
+        sessions.end_sessions(user)
+        return bool(Authenticator.objects.filter(user=user).delete()[0])
+
+
+class SecondFactorMiddleware:
+    """Sends a session that needs a second factor to the page to set one up; to the API it is nobody's session."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Serve the request, or send it to where the factor is set up."""
+        if not is_missing(request):
+            return self.get_response(request)
+        page = reverse("second_factor")
+        if request.path in (page, reverse("admin:logout"), reverse("admin:jsi18n")):
+            return self.get_response(request)
+        if request.path.startswith("/v4"):
+            request.user = AnonymousUser()
+            return self.get_response(request)
+        return HttpResponseRedirect(page)
+
+
+@receiver(signals.authentication_failed)
+def _failed(user: User, request: HttpRequest, **_: Any) -> None:
+    """Have a wrong code counted, and recorded, as a wrong password is."""
+    credentials = {"username": user.get_username()}
+    user_login_failed.send(
+        __name__, credentials=credentials, request=request, reason="Wrong code of the second factor."
+    )
+
+
+@receiver(post_save, sender=Authenticator)
+def _added(instance: Authenticator, created: bool, **_: Any) -> None:
+    if created:
+        _record("added", instance)
+
+
+@receiver(post_delete, sender=Authenticator)
+def _removed(instance: Authenticator, **_: Any) -> None:
+    _record("removed", instance)
+
+
+@receiver(signals.authenticator_used)
+def _used(authenticator: Authenticator, **_: Any) -> None:
+    _record("used", authenticator)
+
+
+def _record(what: str, authenticator: Authenticator) -> None:
+    details = {"type": str(authenticator.get_type_display())}
+    subject = f"user {authenticator.user}"
+    trail.record(f"second_factor.{what}", origin=current_origin(), subject=subject, details=details)

@@ -1,0 +1,138 @@
+"""API tokens: `Authorization: Bearer <token>`, and `Token <token>` for the clients that know only that.
+
+`Authorization: Bearer <JWT>` is an access token of the identity provider.
+"""
+
+from copy import copy
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.models import User
+from knox.auth import TokenAuthentication as KnoxAuthentication
+from knox.crypto import hash_token
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.sign_in import bearer, last_use, provision
+from autosubmit_portal.access.sign_in.backends import remember, with_permissions
+from autosubmit_portal.access.sign_in.single_sign_on import is_offered
+from autosubmit_portal.api.http.throttling import require_few_failures
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import client_address, current_origin
+from autosubmit_portal.db.compiled_query import Prepared
+from autosubmit_portal.db.ttl_cache import lately
+
+_TOKEN: Prepared[ApiToken] = Prepared(
+    lambda digest: with_permissions(
+        ApiToken.objects.filter(digest=digest).select_related("user"), "access_apitoken.user_id"
+    ),
+    str,
+)
+
+
+class BearerAuthentication(KnoxAuthentication):
+    """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one.
+
+    One that was revoked, or whose account may do less now, still reads for a second (`lately`), and does nothing more.
+    """
+
+    scheme = "Bearer"
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401, which knox also compares with what the client sent."""
+        return self.scheme
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+        """Return the account, with the scope of the token and its name for the trail, and the token."""
+        self.read = _read_token_lately if request.method in SAFE_METHODS else _read_token
+        found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
+        if found is not None:
+            user, token = found
+            user.scope, user.credential = token.scope(), token.credential
+            user.token_digest = token.pk
+            last_use.note(token, client_address(request._request))
+        return found
+
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
+        """Return the user and the token; raise AuthenticationFailed for one that is unknown, expired or no text."""
+        found = self.read(hash_token(token.decode("ascii"))) if token.isascii() else None
+        if found is None or found.is_expired or not found.user.is_active:
+            origin = current_origin()
+            require_few_failures(origin.address)
+            message = "Unknown or expired token."
+            trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
+            raise AuthenticationFailed("This token is unknown or has expired.")
+        return copy(found.user), found  # what the request notes in its account is of this request alone
+
+
+class ProviderUnavailable(APIException):
+    """The token cannot be checked now."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = (
+        "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
+    )
+
+
+class SingleSignOnAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <JWT>`, where an identity provider is set. The account is that of the token's subject."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return "Bearer"
+
+    def authenticate(self, request: Request) -> tuple[User, Any] | None:
+        """Return the user and the claims; None for what is no JWT, AuthenticationFailed for one that is refused."""
+        token = _jwt_of(request)
+        if token is None or not is_offered():
+            return None
+        try:
+            claims = bearer.access_token_claims(token)
+            user: User = provision.account_for(request._request, claims).user
+            if not user.is_active:
+                raise bearer.InvalidToken(f"The account “{user}” is closed.")
+        except bearer.InvalidToken as refusal:
+            origin = current_origin()
+            require_few_failures(origin.address)
+            trail.record("sign_in.failed", origin=origin, subject="OIDC bearer", message=str(refusal))
+            raise AuthenticationFailed(str(refusal)) from refusal
+        except bearer.ProviderUnavailable as error:
+            raise ProviderUnavailable from error
+        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.of
+        return user, claims
+
+
+class TokenAuthentication(BearerAuthentication):
+    """`Authorization: Token <token>`."""
+
+    scheme = "Token"
+
+
+def _read_token(digest: str) -> ApiToken | None:
+    """Return a token with its account and what that holds, or None; one query, for the digest of 512 bits is its key.
+
+    Knox would read every token of the account, to delete the expired ones; ours stay listed until they are revoked.
+    """
+    for found in _TOKEN.rows(digest):
+        remember(found)
+        return found
+    return None
+
+
+_read_token_lately = lately(_read_token)
+
+
+def _jwt_of(request: Request) -> str | None:
+    """Return the bearer token if it has the form of a JWT: three parts, as no API token has."""
+    scheme, _, token = get_authorization_header(request).strip().partition(b" ")
+    is_jwt = scheme.lower() == b"bearer" and token.count(b".") == 2 and token.isascii()
+    return token.strip().decode("ascii") if is_jwt else None
+
+
+def _credential(claims: dict[str, Any]) -> str:
+    """Name the token in the trail by the program that it was made for."""
+    client = claims.get("azp") or claims.get("client_id") or ""
+    return f"OIDC bearer {client}".strip()[:100]

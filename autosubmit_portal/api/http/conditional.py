@@ -1,0 +1,162 @@
+"""Answers that a client has already: validators (ETag), and 304 in place of an answer that would be the same.
+
+Validators are weak: they mean the same content, however it is compressed. There are two kinds:
+
+- The jobs, dependencies and runs of an experiment change only together with its row, so the row alone tells whether
+  the client has them: ten thousand jobs need not be read. `RevalidatedView.revalidate` does that. What is read from one
+  database of the store changes only together with that file (`revalidate_file`).
+- Every other answer is small, and shows what changes by itself (evidence, the active action). It is made and compared.
+
+Of the first kind each process also keeps the answers that it made last: a list that many watch is made once.
+
+A 304, or an answer that was kept, is given only after the checks of permissions that the answer itself would pass.
+"""
+
+from hashlib import blake2b
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache
+from django.http import HttpResponse, HttpResponseNotModified
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal import __version__
+from autosubmit_portal.api.http.renderers import PortalView
+from experiments.autosubmit.store import settled_fingerprint
+from experiments.models import Experiment
+from jobs.autosubmit.database import Source
+
+VARY = ("Authorization", "Cookie", "Accept")
+# The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
+MARKS = (
+    *("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
+    *("problem", "problem_since"),
+)
+
+
+MOST_BYTES_KEPT = 32 * 1024 * 1024
+
+
+class NotModified(Exception):
+    """The client has the answer already."""
+
+
+class Kept(Exception):
+    """The answer was made before; it is the `content`."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.content = content
+
+
+class _Answers:
+    """The answers of this process that were asked for last, as many as MOST_BYTES_KEPT."""
+
+    def __init__(self) -> None:
+        self._kept: LRUCache[tuple[str, ...], bytes] = LRUCache(MOST_BYTES_KEPT, getsizeof=len)
+        self._lock = Lock()
+
+    def get(self, key: tuple[str, ...]) -> bytes | None:
+        """Return an answer that is kept."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[str, ...], content: bytes) -> None:
+        """Keep an answer, unless it would take the place of all others."""
+        if len(content) <= MOST_BYTES_KEPT // 4:
+            with self._lock:
+                self._kept[key] = content
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+
+answers = _Answers()
+"""Those of this process."""
+
+
+class RevalidatedView(PortalView):
+    """A view whose JSON answers to GET have a validator; one view serves one request."""
+
+    validator = ""
+
+    def revalidate(self, request: Request, experiment: Experiment) -> None:
+        """Name the state of what is mirrored of an experiment, for an answer that shows nothing else.
+
+        Raises NotModified if the client has the answer of that state, or Kept if this process has it.
+
+        Call it with a row that was read before anything that the answer shows: the answer may be newer than its
+        validator, never older.
+        """
+        self._revalidate(request, [getattr(experiment, mark) for mark in MARKS])
+
+    def revalidate_file(self, request: Request, experiment: Experiment, source: Source) -> None:
+        """Name the state of a database in the store of an experiment as `revalidate` does; raises as it does.
+
+        Without a state that can be told (`settled_fingerprint`) the answer is made and compared.
+        """
+        files = settled_fingerprint(source)
+        if files:
+            self._revalidate(request, [experiment.pk, files])
+
+    def _revalidate(self, request: Request, state: list[Any]) -> None:
+        if request.accepted_renderer.format != "json":
+            return
+        self.validator = _validator(repr([__version__, request.get_full_path(), *state]).encode())
+        if _is_known(request, self.validator):
+            raise NotModified
+        content = answers.get(self._key(request))
+        if content is not None:
+            raise Kept(content)
+
+    def _key(self, request: Request) -> tuple[str, ...]:
+        """Return what an answer depends on besides its path and the state: the addresses in it, and its form."""
+        return self.validator, request.build_absolute_uri("/"), request.accepted_media_type or ""
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer 304 to what is known, and what was kept."""
+        if isinstance(exc, NotModified):
+            return Response(status=304)
+        if isinstance(exc, Kept):
+            return HttpResponse(exc.content, content_type="application/json")
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add the headers of an answer that is asked for again."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        is_read = request.method in ("GET", "HEAD") and response.status_code in (200, 304)
+        if not is_read or request.accepted_renderer.format != "json":
+            return response
+        patch_vary_headers(response, VARY)
+        if self.validator:
+            response["ETag"] = self.validator
+            if isinstance(response, Response) and response.status_code == 200:
+                key = self._key(request)
+                response.add_post_render_callback(lambda rendered: answers.keep(key, rendered.content))
+        else:
+            response.add_post_render_callback(lambda rendered: _compared(request, rendered))
+        return response
+
+
+def _compared(request: Request, response: Response) -> Any:
+    """Return the rendered answer with its validator, or a 304 if the client has it."""
+    response["ETag"] = _validator(response.content)
+    if not _is_known(request, response["ETag"]):
+        return response
+    headers = {name: response[name] for name in ("ETag", "Vary")}
+    return HttpResponseNotModified(headers=headers)
+
+
+def _validator(state: bytes) -> str:
+    return f'W/"{blake2b(state, digest_size=16).hexdigest()}"'
+
+
+def _is_known(request: Request, validator: str) -> bool:
+    """Answer whether `If-None-Match` names the validator, which it compares weakly."""
+    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    return "*" in known or validator.removeprefix("W/") in {tag.removeprefix("W/") for tag in known}

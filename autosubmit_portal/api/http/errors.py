@@ -1,0 +1,193 @@
+"""Every error of the API as problem details (RFC 9457), from whatever was raised."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.db import InterfaceError, OperationalError
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
+from autosubmit_portal.access.rights.delegations import AlreadyOver, Unacceptable
+from autosubmit_portal.access.rights.policy import Forbidden
+from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
+from experiments.autosubmit.store import BrokenStore
+from experiments.configurations import MissingConfiguration, UnreadableConfiguration
+from jobs.autosubmit.user_metrics import UnreadableMetrics
+
+logger = logging.getLogger(__name__)
+
+# Types are names, not addresses: they identify a kind of problem and are never looked up.
+TYPE_PREFIX = "urn:autosubmit-portal:"
+DATABASE_UNAVAILABLE = (
+    "The database cannot be reached or is too busy. "
+    "Ask again in a moment; that is safe with an Idempotency-Key."
+)
+SIGN_IN = "Sign in to the console, or send the header `Authorization: Bearer <token>`."
+
+
+class AmbiguousExpid(Exception):
+    """Several sites have the expid and the address names none; `sites` are their slugs."""
+
+    def __init__(self, expid: str, sites: list[str]) -> None:
+        super().__init__(f"{expid} exists at several sites: {', '.join(sites)}. Choose one with ?site=.")
+        self.sites = sites
+
+
+class NeverRead(Exception):
+    """The files of an experiment could never be read, so that there is nothing to show; the text says why."""
+
+
+class ProblemRenderer(JSONRenderer):
+    """Problem details."""
+
+    media_type = "application/problem+json"
+    format = "problem"
+
+
+def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the answer to `error`; None for one that nobody foresaw, which becomes a 500."""
+    response = exception_handler(error, context)
+    problem = problem_of(error)
+    if not problem:
+        return None
+    request = context["request"]
+    if not isinstance(getattr(request, "accepted_renderer", None), BrowsableAPIRenderer):
+        request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
+    headers = {name: value for name, value in response.items() if name != "Content-Type"} if response else {}
+    return Response(problem, status=problem["status"], headers=headers)
+
+
+def problem_of(error: Exception) -> dict[str, Any] | None:
+    """Return the body of the answer to `error`; None for one that nobody foresaw."""
+    response = exception_handler(error, {})
+    return (
+        _denial(error)
+        or _refusal(error)
+        or _unread(error)
+        or _limit(error)
+        or (_http_error(error, response) if response else None)
+    )
+
+
+def unforeseen(error: Exception) -> dict[str, Any]:
+    """Return the body that says that something failed of which the log says more, where other parts were answered."""
+    logger.error("A part of a request failed", exc_info=error)
+    return problem(
+        500,
+        "internal-server-error",
+        "This failed for a reason that the log of the portal tells.",
+    )
+
+
+def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
+    """Return the body of an answer; `members` are what only this kind of problem says."""
+    return {
+        "type": TYPE_PREFIX + kind,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **members,
+        # The clients of Autosubmit API look for these two keys in every answer.
+        "error": True,
+        "error_message": detail,
+    }
+
+
+def _refusal(error: Exception) -> dict[str, Any] | None:
+    if isinstance(error, ValidationError):
+        error = InvalidParameters(by_field(error.detail))
+    match error:
+        case InvalidParameters() | WrongToken() | Unacceptable():
+            return problem(400, "invalid-parameters", str(error), errors=error.errors)
+        case AmbiguousExpid():
+            return problem(409, "ambiguous-expid", str(error), sites=error.sites)
+        case Conflict():
+            return problem(409, "conflict", str(error), **_action(error.action_id))
+        case AlreadyOver():
+            return problem(409, "conflict", str(error))
+        case KeyReused():
+            return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+    return None
+
+
+def _denial(error: Exception) -> dict[str, Any] | None:
+    """Describe what this person may not do."""
+    match error:
+        case Forbidden() | TokenRefused():
+            return problem(403, "forbidden", str(error), **_permission(error))
+        case NotASecondPerson():
+            return problem(403, "second-person-needed", str(error))
+    return None
+
+
+def _unread(error: Exception) -> dict[str, Any] | None:
+    """Describe what an experiment does not have, or has broken; the text says what to do."""
+    match error:
+        case MissingConfiguration():
+            return problem(404, "no-configuration", str(error))
+        case NeverRead():
+            return problem(409, "unreadable-job-list", str(error))
+        case UnreadableConfiguration():
+            return problem(409, "unreadable-configuration", str(error))
+    return None
+
+
+def _limit(error: Exception) -> dict[str, Any] | None:
+    """Describe what is too much for the portal, or out of its reach."""
+    match error:
+        case RequestDataTooBig():
+            longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return problem(
+                413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
+            )
+        case TooManyFieldsSent():
+            most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            return problem(400, "too-many-fields", f"There are more than {most:,} parameters.")
+        case OperationalError() | InterfaceError():
+            logger.error("The database failed", exc_info=error)
+            return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
+        case BrokenStore() | UnreadableMetrics():
+            return problem(503, "store-unreadable", str(error))
+    return None
+
+
+def _permission(error: Exception) -> dict[str, Any]:
+    return {"permission": error.permission} if isinstance(error, Forbidden) and error.permission else {}
+
+
+def _action(action_id: int | None) -> dict[str, Any]:
+    return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
+
+
+def by_field(detail: Any) -> dict[str, list[str]]:
+    """Return what DRF says is wrong as the messages about each field."""
+    if not isinstance(detail, dict):
+        return {"non_field_errors": [str(message) for message in detail]}
+    return {name: list(_told(messages)) for name, messages in detail.items()}
+
+
+def _told(messages: Any) -> Iterator[str]:
+    """Yield the messages about a field; those about a part of it begin with which part."""
+    if isinstance(messages, dict):
+        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
+    else:
+        yield from map(str, messages)
+
+
+def _http_error(error: Exception, response: Response) -> dict[str, Any]:
+    """Describe what DRF and Django raise themselves."""
+    detail = str(response.data["detail"])
+    if isinstance(error, NotAuthenticated):
+        detail = SIGN_IN
+    kind = HTTPStatus(response.status_code).phrase.lower().replace(" ", "-")
+    if isinstance(error, ParseError):
+        kind = "malformed-body"
+    code = error.default_code if isinstance(error, APIException) else ""
+    return problem(response.status_code, code.replace("_", "-") if code == "throttled" else kind, detail)

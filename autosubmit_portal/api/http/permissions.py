@@ -1,0 +1,50 @@
+"""The route that says what one may do, for scripts that want to know before they ask."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.objects import find_experiment
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.query.queries import SiteQuery
+from autosubmit_portal.api.serializers.experiments import PermissionList
+from autosubmit_portal.audit.origin import actor_of
+from experiments.catalogue.kinds import CATALOGUE, Target
+
+
+class PermissionsView(PortalView):
+    """What one may request of an experiment."""
+
+    @operation(
+        "list_permissions",
+        "List what you may do",
+        parameters=[EXPID, SiteQuery],
+        answers={200: answer(PermissionList, "A decision for each action.", examples.PERMISSIONS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """Tell for each action whether you may request it of this experiment, and why or what is missing.
+
+        It is about permission only: whether the state of the experiment allows the action now, a dry run tells.
+        """
+        experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
+        kinds = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
+        decisions = {
+            kind: policy.decide(actor_of(request), kind, site=experiment.site, experiment=experiment)
+            for kind in kinds
+        }
+        permissions: list[dict[str, Any]] = [
+            {
+                "kind": kind.name,
+                "title": kind.title,
+                "allowed": decision.allowed,
+                "via": decision.via,
+                "reason": decision.reason,
+            }
+            for kind, decision in decisions.items()
+        ]
+        return Response({"expid": experiment.expid, "site": experiment.site.slug, "permissions": permissions})

@@ -1,0 +1,85 @@
+"""Answering a file of any size as text, whole or the range of its bytes that was asked for (RFC 9110, 14)."""
+
+import re
+from collections.abc import Iterable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+
+from jobs.autosubmit.logs.reader import Log, Part
+from jobs.autosubmit.values import moment
+
+_RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+
+
+class Unsatisfiable(Exception):
+    """The range that was asked for is beyond the end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The log has {size} bytes; the range is beyond its end.")
+        self.size = size
+
+
+def text_of(
+    request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None
+) -> HttpResponseBase:
+    """Answer a log, which is closed when it has been sent; or `part` of it instead of what the header Range says.
+
+    Never compressed on its way, since a range is one of these bytes. Raises Unsatisfiable, and OSError as reading a log
+    does.
+    """
+    status, size = log.status, log.size
+    etag = f'"{log.identity}-{status.st_size:x}-{status.st_mtime_ns:x}"'
+    modified = int(moment(status.st_mtime).timestamp())
+    unchanged = get_conditional_response(request, etag=etag, last_modified=modified)
+    if unchanged is not None:
+        log.close()
+        return unchanged
+    wanted = None if part is not None else _wanted(request, size, etag, modified)
+    sent = part if part is not None else wanted or range(size)
+    answer = _answer(request, log, sent)
+    if wanted is not None:
+        answer.status_code = 206
+        answer["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+    answer["ETag"], answer["Last-Modified"] = etag, http_date(modified)
+    answer["Content-Disposition"] = content_disposition_header(is_download, log.plain_name) or "inline"
+    return answer
+
+
+def _answer(request: HttpRequest, log: Log, sent: range) -> HttpResponseBase:
+    blocks: Iterable[bytes] = Part(log, sent.start, sent.stop)
+    kind = "text/plain; charset=utf-8"
+    if request.method == "HEAD":
+        log.close()
+        answer: HttpResponseBase = HttpResponse(content_type=kind)
+    else:
+        answer = StreamingHttpResponse(blocks, content_type=kind)
+    answer["Content-Length"] = str(len(sent))
+    answer["Content-Encoding"] = "identity"
+    answer["Accept-Ranges"] = "bytes"
+    return answer
+
+
+def _wanted(request: HttpRequest, size: int, etag: str, modified: int) -> range | None:
+    """Return the range that was asked for; None for the whole, as for several ranges and for one that is none."""
+    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if asked is None or not _is_same(request.headers.get("If-Range"), etag, modified):
+        return None
+    first, last = asked.groups()
+    if not first and not last:
+        return None
+    if not first:
+        found = range(max(0, size - int(last)), size)
+    elif last and int(last) < int(first):
+        return None
+    else:
+        found = range(int(first), min(size, int(last) + 1) if last else size)
+    if not found:
+        raise Unsatisfiable(size)
+    return found
+
+
+def _is_same(condition: str | None, etag: str, modified: int) -> bool:
+    """Answer whether a range goes on where the client has the beginning of, as its If-Range says."""
+    return condition is None or condition == etag or parse_http_date_safe(condition) == modified

@@ -1,0 +1,215 @@
+"""From an address to the rows that it means, among those that whoever asks may see."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from django.db.models import Model, QuerySet
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request as HttpRequest
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.scope import scope_of
+from autosubmit_portal.api.http.conditional import MARKS
+from autosubmit_portal.api.http.errors import AmbiguousExpid
+from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.db.compiled_query import Prepared
+from autosubmit_portal.db.ttl_cache import lately
+from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.request import record_early_refusal
+from experiments.catalogue.kinds import ActionKind
+from experiments.models import Action, Experiment, Site
+from experiments.models.experiment import ExperimentQuerySet, meant_by_name
+from jobs.models import Job
+
+# What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
+_OF_MIRROR = (
+    *("expid", "gone_at", "site__slug", "site__home", "site__configuration"),
+    *("are_edges_known", "edges_note", *MARKS),
+)
+
+
+def _called(expid: str) -> ExperimentQuerySet:
+    return Experiment.objects.filter(expid=expid).select_related("site")
+
+
+def _jobs_called(experiment: int, name: str) -> QuerySet[Job]:
+    return Job.objects.filter(experiment=experiment, name=name)
+
+
+_WHOLE: Prepared[Experiment] = Prepared(
+    lambda expid: _called(expid).with_active_action().order_by("site__slug"), str
+)
+_MIRRORED: Prepared[Experiment] = Prepared(
+    lambda expid: _called(expid).only(*_OF_MIRROR).order_by("site__slug"), str
+)
+_JOB: Prepared[Job] = Prepared(_jobs_called, int, str)
+_JOB_KEY: Prepared[Job] = Prepared(
+    lambda experiment, name: _jobs_called(experiment, name).only("pk"), int, str
+)
+
+
+def find_experiment(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
+    """Return the experiment; at the only site that has it when none is named.
+
+    Where an expid was given again it is the one that is present; one that is gone is found while no other has its name.
+
+    `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
+    when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
+    """
+    return _only(request, _WHOLE.rows, expid, site, showing)
+
+
+def find_mirrored(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
+    """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
+    return _only(request, _MIRRORED.rows, expid, site, showing)
+
+
+def find_located(
+    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+) -> Experiment:
+    """Return the experiment as find_experiment does, to read in its store: all else of its row may be a second old."""
+    return _only(request, _mirrored_lately, expid, site, showing)
+
+
+@lately
+def _mirrored_lately(expid: str) -> list[Experiment]:
+    return _MIRRORED.rows(expid)
+
+
+def _only(
+    request: HttpRequest,
+    called: Callable[[str], list[Experiment]],
+    expid: str,
+    site: str | None,
+    showing: type[Model],
+) -> Experiment:
+    policy.require_view(request.user, showing)
+    policy.require_view(request.user, Experiment)
+    return _meant(expid, site, _seen(request.user, called(expid), showing))
+
+
+def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
+    """Return which of the experiments called `expid` is meant; raise NotFound or AmbiguousExpid."""
+    found = meant_by_name([experiment for experiment in seen if site in (None, experiment.site.slug)])
+    if len(found) > 1:
+        raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
+    if not found:
+        raise NotFound(f"There is no experiment {expid}" + (f" at the site {site}." if site else "."))
+    return found[0]
+
+
+def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
+    """Return those of the experiments that the actor may see, and rows of `showing` of them."""
+    if policy.may_view_all(actor, Experiment) and policy.may_view_all(actor, showing):
+        return found
+    rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
+    pks = rows if showing is Experiment else rows.showing(showing, actor)
+    seen = set(pks.values_list("pk", flat=True))
+    return [experiment for experiment in found if experiment.pk in seen]
+
+
+def find_experiment_to_change(
+    request: HttpRequest, kind: ActionKind, expid: str, site: str | None
+) -> Experiment:
+    """Return the experiment as find_experiment does; a refusal is recorded."""
+    try:
+        return find_experiment(request, expid, site)
+    except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
+        origin = origin_of(request)
+        record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
+        raise
+
+
+def find_each(
+    request: HttpRequest, named: Sequence[tuple[str, str | None]]
+) -> list[Experiment | policy.Forbidden | NotFound | AmbiguousExpid]:
+    """Return the experiment of each expid and site as find_experiment does, or what that raises. In few queries."""
+    try:
+        policy.require_view(request.user, Experiment)
+    except policy.Forbidden as refusal:
+        return [refusal] * len(named)
+    rows = Experiment.objects.filter(expid__in={expid for expid, _ in named}).select_related("site")
+    seen: dict[str, list[Experiment]] = {}
+    for experiment in _seen(request.user, list(rows.order_by("site__slug")), Experiment):
+        seen.setdefault(experiment.expid, []).append(experiment)
+    return [_meant_or_why(expid, site, seen.get(expid, [])) for expid, site in named]
+
+
+def _meant_or_why(
+    expid: str, site: str | None, seen: Iterable[Experiment]
+) -> Experiment | NotFound | AmbiguousExpid:
+    try:
+        return _meant(expid, site, seen)
+    except (NotFound, AmbiguousExpid) as refusal:
+        return refusal
+
+
+def find_job(experiment: Experiment, name: str) -> Job:
+    """Return a job by its name, or raise NotFound."""
+    return _job(_JOB, experiment, name)
+
+
+def find_job_key(experiment: Experiment, name: str) -> int:
+    """Return the primary key of a job, or raise NotFound."""
+    return _job(_JOB_KEY, experiment, name).pk
+
+
+def _job(jobs: Prepared[Job], experiment: Experiment, name: str) -> Job:
+    for job in jobs.rows(experiment.pk, name):
+        return job
+    raise NotFound(f"{experiment.expid} has no job {name}.")
+
+
+def find_action(request: HttpRequest, action_id: int) -> Action:
+    """Return an action, or raise Forbidden or NotFound."""
+    policy.require_view(request.user, Action)
+    action = (
+        Action.objects.visible_to(request.user)
+        .select_related("site", "experiment")
+        .filter(pk=action_id)
+        .first()
+    )
+    if action is None:
+        raise NotFound(f"There is no action {action_id}.")
+    return action
+
+
+def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: str | None) -> Site:
+    """Return the site called `slug`, or the default one, among those that whoever asks may see or may act on.
+
+    Raises Forbidden, which is recorded, to whom there is no site, and to a credential that is limited to teams for any
+    site but theirs; InvalidParameters naming the sites there are.
+    """
+    is_free = policy.may_request_everywhere(request.user, kind)
+    sites = Site.objects.all() if is_free else Site.objects.visible_to(request.user)
+    site = sites.default() if slug is None else sites.filter(slug=slug).first()
+    if site:
+        return site
+    legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))
+    if not legal:
+        _require_somewhere(request, kind, slug or "")
+    if scope_of(request.user).teams is not None:
+        outside = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
+        _refuse(request, kind, slug or "", policy.Forbidden(outside, ""))
+    if slug is None:
+        raise Conflict("There is no site yet. Add one in the console.")
+    raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})
+
+
+def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: str) -> None:
+    """Raise Forbidden unless whoever asks may act somewhere; that is recorded."""
+    try:
+        policy.require_request(request.user, kind)
+    except policy.Forbidden as refusal:
+        _refuse(request, kind, site, refusal)
+
+
+def _refuse(
+    request: HttpRequest, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden
+) -> NoReturn:
+    record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+    raise refusal

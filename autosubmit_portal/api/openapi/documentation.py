@@ -1,0 +1,278 @@
+"""How an operation is described in the OpenAPI document. What concerns actions is derived from the catalogue."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiRequest,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
+from rest_framework import serializers
+
+from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, Envelope
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
+from autosubmit_portal.api.serializers.common import Problem
+from experiments.actions.parameters import field_for
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+
+View = TypeVar("View", bound=Callable[..., Any])
+Shape = type[serializers.Serializer[Any]]
+
+ERRORS = {
+    400: "A parameter or the body is wrong; `errors` says what is wrong with each.",
+    401: "Nobody is signed in, or the token is unknown or has expired.",
+    403: "A role or a permission is missing: `detail` says where, `permission` what would do everywhere; or a second "
+    "person is needed.",
+    404: "There is no such thing, or it may not be seen.",
+    406: "The formats in `Accept` are not on offer.",
+    409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
+    413: "The body is too long.",
+    415: "The body is not JSON; send `Content-Type: application/json`.",
+    416: "The range is beyond the end; `Content-Range` says how long the log is.",
+    422: "The `Idempotency-Key` has been used for another request; `action_id` is what that one made.",
+    429: "Too many requests; `Retry-After` says when to try again.",
+    503: "The store of the site cannot be read now; `detail` says why.",
+}
+EVERYWHERE = (401, 403, 406, 429)
+# The web server answers these itself, to requests that are no more read than that.
+OF_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is too long; ask for less at once."),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are too long, or too many."),
+}
+NOT_MODIFIED = {304: OpenApiResponse(None, "The answer is the one whose `ETag` was sent.")}
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    *,
+    answers: dict[Any, OpenApiResponse],
+    parameters: Sequence[Any] = (),
+    errors: Iterable[int] = (),
+    request: Any = None,
+    is_open: bool = False,
+) -> Callable[[View], View]:
+    """Describe an operation; its description is the docstring of the method. `is_open`: without sign-in or limit."""
+    problems = {
+        (status, "application/problem+json"): OpenApiResponse(
+            Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
+        )
+        for status in sorted({*errors, *((406,) if is_open else EVERYWHERE)})
+    }
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        parameters=parameters,
+        request=request,
+        responses=answers | (NOT_MODIFIED if ETAG in parameters else {}) | problems | OF_SERVER,
+    )
+
+
+def answer(shape: Any, description: str, example: Any) -> OpenApiResponse:
+    """Describe an answer."""
+    return OpenApiResponse(shape, description, [OpenApiExample("Example", example)])
+
+
+def change(
+    operation_id: str,
+    summary: str,
+    *,
+    kinds: Sequence[ActionKind],
+    query: Shape,
+    parameters: Sequence[OpenApiParameter] = (),
+    in_address: Sequence[str] = (),
+) -> Callable[[View], View]:
+    """Describe an operation that requests an action of one of `kinds`.
+
+    `in_address` names the parameters of the kinds that stand in the address instead of the body.
+    """
+    return operation(
+        operation_id,
+        summary,
+        parameters=[query, *parameters, PREFER, KEY, LOCATION, REPLAYED],
+        request=_request(operation_id, kinds, frozenset(in_address)),
+        answers={
+            200: OpenApiResponse(
+                PolymorphicProxySerializer(
+                    component_name="FinishedActionOrDryRun",
+                    serializers=[ActionItem, DryRun],
+                    resource_type_field_name=None,
+                ),
+                "The finished action (with `Prefer: wait`, or repeated), or what it would do (with `dry_run`).",
+                [
+                    OpenApiExample("Finished", examples.FINISHED_ACTION),
+                    OpenApiExample("Dry run", examples.DRY_RUN),
+                ],
+            ),
+            202: answer(
+                ActionItem,
+                "The action is queued, did not end within the wait, or waits for a second person's approval.",
+                examples.QUEUED_ACTION,
+            ),
+        },
+        errors=(400, 404, 409, 413, 415, 422),
+    )
+
+
+PREFER = OpenApiParameter(
+    "Prefer",
+    location=OpenApiParameter.HEADER,
+    description=f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
+    "Few wait at the same time: without a place, the answer comes at once with `Preference-Applied: wait=0`, and "
+    "`Retry-After` says when to ask again.",
+    examples=[OpenApiExample("Wait", "wait=20")],
+)
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description=(
+        "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
+        "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
+        "`dry_run=true` ignores it."
+    ),
+    examples=[OpenApiExample("UUID", "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11")],
+)
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    location=OpenApiParameter.HEADER,
+    description="`true` when the answer is the action that the same request has made before.",
+    response=[200, 202],
+    examples=[OpenApiExample("Repeated", "true")],
+)
+LOCATION = OpenApiParameter(
+    "Location",
+    location=OpenApiParameter.HEADER,
+    description="The address of the action.",
+    response=[200, 202],
+    examples=[OpenApiExample("Action", "/v4/actions/17")],
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
+    examples=[OpenApiExample("Known", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+)
+ETAG = OpenApiParameter(
+    "ETag",
+    location=OpenApiParameter.HEADER,
+    description="A weak validator of the answer, to send back in `If-None-Match`.",
+    response=[200],
+    examples=[OpenApiExample("Validator", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+)
+
+
+def format_parameter(*formats: str) -> OpenApiParameter:
+    """Return the parameter that chooses the format, the first by default."""
+    return OpenApiParameter(
+        "format",
+        enum=formats,
+        description=f"The format, instead of what `Accept` names; by default {formats[0]}.",
+    )
+
+
+def _path(name: str, description: str, example: Any) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        type=type(example),
+        location=OpenApiParameter.PATH,
+        description=description,
+        examples=[OpenApiExample(str(example), example)],
+    )
+
+
+EXPID = _path("expid", "The expid of the experiment.", "a000")
+RUN_ID = _path("run_id", "The number of the run.", 1)
+JOB = _path("job", "The name of the job.", "a000_20000101_fc0_1_SIM")
+LOG = _path(
+    "log",
+    "The name of the log; of a compressed one with or without `.gz` or `.xz`.",
+    "20261124_093000_run.log",
+)
+ACTION_ID = _path("action_id", "The number of the action.", 17)
+DELEGATION_ID = _path("delegation_id", "The number of the delegation.", 5)
+FREEZE_ID = _path("freeze_id", "The number of the freeze.", 3)
+ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
+TOKEN_ID = _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063")
+SLUG = _path("slug", "The short name of the site.", "local")
+
+
+def kinds_of(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
+    """Return the kinds that a route offers."""
+    return [kind for kind in CATALOGUE.values() if kind.target is target and kind.is_edit is is_edit]
+
+
+def table(kinds: Sequence[ActionKind]) -> str:
+    """Return what the kinds do, as a table in Markdown."""
+    rows = (
+        f"| `{kind.name}` | {_explained(kind)} | `experiments.{kind.permission}` | {_options(kind)} |"
+        for kind in kinds
+    )
+    return "\n".join(
+        ("| action | what it does | permission | parameters |", "| --- | --- | --- | --- |", *rows)
+    )
+
+
+def _explained(kind: ActionKind) -> str:
+    needs = "Needs a `reason` where it destroys something." if kind.loses else ""
+    return " ".join(filter(None, (kind.help, kind.warning, needs)))
+
+
+def _options(kind: ActionKind) -> str:
+    names = (f"`{option.name}`" + (" (required)" if option.required else "") for option in kind.options)
+    return ", ".join(names) or "none"
+
+
+def action_parameter() -> OpenApiParameter:
+    """Return the parameter that chooses what is done to an experiment."""
+    kinds = kinds_of(Target.EXPERIMENT)
+    return OpenApiParameter(
+        "action",
+        # Not `enum=`, which sorts: the first one is what the page proposes, and it should not be a destructive one.
+        type={"type": "string", "enum": [kind.name for kind in kinds]},
+        required=True,
+        description=f"The action.\n\n{table(kinds)}",
+        examples=[OpenApiExample(kind.title, kind.name) for kind in kinds],
+    )
+
+
+def option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
+    """Return an option of a kind as a parameter in the query string."""
+    option = next(option for option in kind.options if option.name == name)
+    return OpenApiParameter(
+        name,
+        enum=list(option.choices) or None,
+        required=option.required,
+        description=option.help,
+        examples=[OpenApiExample(str(option.example), option.example)],
+    )
+
+
+def _request(
+    operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]
+) -> dict[str, OpenApiRequest]:
+    bodies = [body_of(kind, left_out) for kind in kinds]
+    name = "".join(word.capitalize() for word in operation_id.split("_")) + "Request"
+    either = PolymorphicProxySerializer(
+        component_name=name, serializers=bodies, resource_type_field_name=None
+    )
+    shown = [
+        OpenApiExample(kind.title, {**examples.parameters_example(kind, left_out), "reason": "first year"})
+        for kind in kinds
+    ]
+    return {"application/json": OpenApiRequest(bodies[0] if len(bodies) == 1 else either, examples=shown)}
+
+
+@cache
+def body_of(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> Shape:
+    """Return the body that requests an action of `kind`, without the parameters that the address says."""
+    options = [option for option in kind.options if option.name not in left_out]
+    words = [*kind.name.split("_"), *(["of", "one"] if "jobs" in left_out else []), "request"]
+    fields: dict[str, Any] = {option.name: field_for(option) for option in options}
+    return type("".join(word.capitalize() for word in words), (Envelope,), {"__doc__": kind.help, **fields})

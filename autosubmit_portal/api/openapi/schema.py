@@ -1,0 +1,87 @@
+"""The OpenAPI document, its pages, and how it is made."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
+
+from autosubmit_portal.api.http.authentication import BearerAuthentication, TokenAuthentication
+
+TAGS = [
+    {"name": "Experiments", "description": "Experiments, and what is done to them."},
+    {"name": "Jobs", "description": "The jobs of an experiment."},
+    {"name": "Logs", "description": "What Autosubmit and the jobs have logged."},
+    {"name": "Actions", "description": "What was requested, and what came of it."},
+    {"name": "Audit", "description": "Who did what."},
+    {"name": "Tokens", "description": "API tokens."},
+    {"name": "Sites", "description": "The Autosubmit installations."},
+    {"name": "Portal", "description": "The portal itself."},
+]
+
+
+class PortalSchema(AutoSchema):
+    """Groups the operations by the module of their view."""
+
+    def get_tags(self) -> list[str]:
+        """Return the group of the operation."""
+        name = type(self.view).__module__.rpartition(".")[2].capitalize()
+        return [name if any(tag["name"] == name for tag in TAGS) else "Portal"]
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Bearer <token>`."""
+
+    target_class = "autosubmit_portal.api.http.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object(
+            header_name="Authorization", token_prefix=BearerAuthentication.scheme
+        )
+
+
+class SingleSignOnScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Bearer <JWT>` of the identity provider, where the portal has one."""
+
+    target_class = "autosubmit_portal.api.http.authentication.SingleSignOnAuthentication"
+    name = "singleSignOn"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object(
+            header_name="Authorization", token_prefix=BearerAuthentication.scheme, bearer_format="JWT"
+        )
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Token <token>`."""
+
+    target_class = "autosubmit_portal.api.http.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object(
+            header_name="Authorization", token_prefix=TokenAuthentication.scheme
+        )
+
+
+def _scheme(prefix: str) -> dict[str, Any]:
+    return build_bearer_security_scheme_object(header_name="Authorization", token_prefix=prefix)
+
+
+def without_trailing_slashes(
+    endpoints: list[tuple[str, str, str, Any]], **_: Any
+) -> list[tuple[str, str, str, Any]]:
+    """Leave out the second address of each route: both mean the same."""
+    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+def any_of(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Let alternatives overlap: `{}` is a legal body of several actions, which oneOf would refuse."""
+    for schema in result["components"]["schemas"].values():
+        if "oneOf" in schema:
+            schema["anyOf"] = schema.pop("oneOf")
+    return result

@@ -1,0 +1,144 @@
+"""Which experiments a query means, and in which order."""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import IntegerField, Q
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
+
+from autosubmit_portal.api.query.filters.common import compared, every, given
+from autosubmit_portal.api.query.pagination import Key, Order
+from autosubmit_portal.api.serializers.fields import wildcard
+
+# What the answer counts, and Autosubmit's name for it.
+COUNTED = {
+    "completed": "COMPLETED",
+    "submitted": "SUBMITTED",
+    "queuing": "QUEUING",
+    "running": "RUNNING",
+    "failed": "FAILED",
+    "suspended": "SUSPENDED",
+}
+# What the list is ordered by, and the column; the names are those of the answer.
+COLUMNS = {
+    "expid": "expid",
+    "created": "created_at",
+    "description": "description",
+    "id": "autosubmit_id",
+    "name": "expid",
+    "user": "recorded_owner",
+    "owner": "owner",
+    "hpc": "hpc",
+    "version": "version",
+    "modified": "changed_at",
+    "status": "is_running",
+    "total": "total_jobs",
+    "site": "site__slug",
+    "is_running": "is_running",
+    "problem": "problem",
+    "problem_since": "problem_since",
+    "disagreement": "disagreement",
+    "disagrees_since": "disagrees_since",
+    "refreshed_at": "refreshed_at",
+    "changed_at": "changed_at",
+    "autosubmit_version": "version",
+    "model": "model",
+    "branch": "branch",
+}
+ORDERS = (*COLUMNS, *COUNTED)
+# Times that may be asked for as `<name>_after` and `<name>_before`.
+TIMES = {"created": "created_at", "changed": "changed_at", "refreshed": "refreshed_at"}
+NULLABLE = frozenset((*TIMES.values(), "problem_since", "disagrees_since"))
+# Orders by a count sort by this annotation.
+COUNT = "ordered_count"
+
+
+def order_of(query: Mapping[str, Any]) -> Order:
+    """Return the order that a query asks for; expid and site decide between equals."""
+    name, is_descending = query.get("order_by", "expid"), query["order_desc"]
+    column = COLUMNS.get(name, COUNT)
+    first = Key(column, is_descending, is_nullable=column in NULLABLE)
+    ties = [Key(tie) for tie in ("expid", "site_id") if tie != column]
+    return Order(f"{'-' if is_descending else ''}{name}", (first, *ties))
+
+
+def annotations_of(query: Mapping[str, Any]) -> dict[str, Combinable]:
+    """Return the columns that the order of a query needs beyond those of the table."""
+    name = query.get("order_by")
+    return {COUNT: _count(COUNTED[name])} if name in COUNTED else {}
+
+
+def condition_of(query: Mapping[str, Any]) -> Q:
+    """Return the condition that an experiment is one that a query asks for."""
+    in_store = Q(gone_at__isnull=not query["gone"])
+    running = Q(is_running=True) if query["only_active"] else Q()
+    return every((in_store, running, given(query, CONDITIONS), _counts(query)))
+
+
+def _count(status: str) -> Combinable:
+    """Return the number of jobs in a status; zeros are left out of the counts."""
+    return Coalesce(Cast(KeyTextTransform(status, "status_counts"), IntegerField()), 0)
+
+
+def _counts(query: Mapping[str, Any]) -> Q:
+    """Return the condition that `<status>_min` and `<status>_max` hold, which are numbers of jobs."""
+    least = (
+        Q((f"status_counts__{status}__gte", query[f"{name}_min"]))
+        for name, status in COUNTED.items()
+        if query.get(f"{name}_min")
+    )
+    most = (
+        Q((f"status_counts__{status}__lte", query[f"{name}_max"])) | ~_has_jobs(status)
+        for name, status in COUNTED.items()
+        if f"{name}_max" in query
+    )
+    return every((*least, *most))
+
+
+def _has_jobs(status: str) -> Q:
+    return Q(status_counts__has_key=status)  # zeros are left out
+
+
+def _text(text: str) -> Q:
+    columns = ("expid", "description", "owner", "recorded_owner")
+    return reduce(or_, (Q(**{f"{column}__icontains": text}) for column in columns))
+
+
+def _owner(text: str) -> Q:
+    """Mean whose folder it is and what is recorded alike; of a name that is negated neither."""
+    by_folder, as_recorded = wildcard("owner", text), wildcard("recorded_owner", text)
+    return by_folder & as_recorded if text.startswith("!") else by_folder | as_recorded
+
+
+def _type(name: str) -> Q:
+    first = {"test": Q(expid__startswith="t"), "operational": Q(expid__startswith="o")}
+    return first[name] if name in first else ~first["test"] & ~first["operational"]
+
+
+def _matches(column: str) -> Callable[[Any], Q]:
+    return lambda text: wildcard(column, text)
+
+
+CONDITIONS: dict[str, Callable[[Any], Q]] = {
+    "query": _text,
+    "exp_type": _type,
+    "expid": _matches("expid"),
+    "owner": _owner,
+    "hpc": _matches("hpc"),
+    "autosubmit_version": _matches("version"),
+    "model": _matches("model"),
+    "branch": _matches("branch"),
+    "site": lambda slug: Q(site__slug=slug),
+    "is_running": lambda is_running: Q(is_running=is_running),
+    "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
+    "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
+    "failed": lambda failed: _has_jobs("FAILED") if failed else ~_has_jobs("FAILED"),
+    "total_min": compared("total_jobs", "gte"),
+    "total_max": compared("total_jobs", "lte"),
+    **{f"{name}_after": compared(column, "gte") for name, column in TIMES.items()},
+    **{f"{name}_before": compared(column, "lt") for name, column in TIMES.items()},
+}

@@ -1,0 +1,186 @@
+"""Experiments, their runs, and sites. The fields of Autosubmit API 4.2 come first, under its names; ours follow."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from autosubmit_portal.api.serializers.common import Listing, PageInfo
+from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField
+from experiments.models import Experiment, Site
+from experiments.models.site import RunAs
+
+RUN_STATES = ("RUNNING", "NOT RUNNING")
+
+
+class RunStateField(serializers.ChoiceField):
+    """Whether an experiment runs, in the words of Autosubmit API."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=RUN_STATES, **kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        """Write the word."""
+        return "RUNNING" if value else "NOT RUNNING"
+
+
+class ExperimentItem(serializers.Serializer[Experiment]):
+    """An experiment in a list."""
+
+    id = serializers.IntegerField(source="autosubmit_id", help_text="Its number in Autosubmit's database.")
+    name = serializers.CharField(source="expid")
+    user = TextOrNullField(source="recorded_owner", help_text="The owner that Autosubmit's database names.")
+    description = serializers.CharField()
+    hpc = TextOrNullField()
+    version = TextOrNullField()
+    created = InstantField(source="created_at", allow_null=True)
+    modified = InstantField(source="changed_at", allow_null=True)
+    status = RunStateField(source="is_running")
+    completed = CountField("COMPLETED")
+    total = serializers.IntegerField(source="total_jobs", help_text="Number of jobs.")
+    submitted = CountField("SUBMITTED")
+    queuing = CountField("QUEUING")
+    running = CountField("RUNNING")
+    failed = CountField("FAILED")
+    suspended = CountField("SUSPENDED")
+    site = serializers.CharField(source="site.slug")
+    expid = serializers.CharField()
+    owner = TextOrNullField(
+        help_text="The account that the folder of the experiment belongs to, which is who counts; a number where the "
+        "host has no name for it."
+    )
+    is_running = serializers.BooleanField()
+    evidence = serializers.CharField(help_text="What shows that it runs, or that it does not.")
+    status_counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Number of jobs per status; zeros are left out."
+    )
+    problem = serializers.CharField(help_text="What the mirror could not read; blank if all is well.")
+    problem_since = InstantField(
+        allow_null=True, help_text="Since when it cannot: the jobs are those that were read before."
+    )
+    disagreement = serializers.CharField(
+        help_text="Where Autosubmit's database, the process and the job list contradict each other, and what to do; "
+        "blank if they agree."
+    )
+    disagrees_since = InstantField(allow_null=True, help_text="Since when they do.")
+    refreshed_at = InstantField(allow_null=True, help_text="When its files were last read.")
+    changed_at = InstantField(allow_null=True, help_text="When its files last changed.")
+    active_action = serializers.IntegerField(
+        source="active_action_id", allow_null=True, help_text="The action that excludes others now."
+    )
+
+
+class ExperimentDetail(ExperimentItem):
+    """An experiment."""
+
+    autosubmit_version = TextOrNullField(source="version")
+    model = TextOrNullField(help_text="The model, as the project names it.")
+    branch = TextOrNullField(help_text="The branch of the project.")
+    looked_at = InstantField(
+        allow_null=True, help_text="When the mirror last looked whether its files have changed, or later."
+    )
+    owner_note = serializers.CharField(
+        help_text="What to know of the owner: that the folder is not of the `user`, say; blank if all is well."
+    )
+    unwatched_note = serializers.CharField(
+        help_text="Which jobs go on on their platform although no run watches them, as after a stop; blank for none."
+    )
+    are_edges_known = serializers.BooleanField(help_text="Whether the store tells which jobs wait for which.")
+    edges_note = serializers.CharField(
+        help_text="What is not known of the dependencies between its jobs; blank if all is well."
+    )
+    recorded_status = TextOrNullField(
+        help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."
+    )
+    gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
+
+
+class ExperimentList(serializers.Serializer[Any]):
+    """A page of experiments."""
+
+    experiments = ExperimentItem(many=True)
+    pagination = PageInfo()
+
+
+class RunItem(serializers.Serializer[Any]):
+    """A run. Its counts are those that Autosubmit wrote last."""
+
+    run_id = serializers.IntegerField()
+    start = InstantField(source="started_at", allow_null=True)
+    finish = InstantField(source="finished_at", allow_null=True)
+    chunk_unit = TextOrNullField()
+    chunk_size = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    total = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    queuing = serializers.IntegerField()
+    running = serializers.IntegerField()
+    submitted = serializers.IntegerField()
+    suspended = serializers.IntegerField()
+
+
+class RunList(serializers.Serializer[Any]):
+    """The runs of an experiment, oldest first."""
+
+    runs = RunItem(many=True)
+
+
+class SiteItem(serializers.Serializer[Site]):
+    """A site and its health."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    is_default = serializers.BooleanField()
+    is_healthy = serializers.SerializerMethodField()
+    problem = serializers.CharField(help_text="What is broken and what to do; blank for a healthy site.")
+    autosubmit_version = TextOrNullField()
+    mirrored_at = InstantField(allow_null=True, help_text="When the mirror was last at work there.")
+    swept_at = InstantField(
+        allow_null=True,
+        help_text="Since when the mirror has looked at every experiment at least once: nothing is older.",
+    )
+    mirrored_by = serializers.CharField(
+        help_text="Host and process number of the mirror that is at work; others stand by. Blank if none is."
+    )
+    is_mirror_fresh = serializers.BooleanField(help_text="Whether that was recently enough.")
+    most_commands = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many commands run there at the same time; null: as many as its workers have processors.",
+    )
+    run_as = serializers.ChoiceField(
+        choices=RunAs.values,
+        help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",
+    )
+    approval_kinds = serializers.ListField(
+        child=serializers.CharField(), help_text="The action kinds that a second person must approve."
+    )
+    enabled_kinds = serializers.ListField(
+        child=serializers.CharField(), help_text="The action kinds that may be requested there."
+    )
+
+    def get_is_healthy(self, site: Site) -> bool:
+        """Return whether nothing is known to be broken."""
+        return not site.problem
+
+
+class PermissionItem(serializers.Serializer[Any]):
+    """Whether an action may be requested, and why."""
+
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    allowed = serializers.BooleanField()
+    via = serializers.CharField(help_text="The role or the permission that allows it; blank if none does.")
+    reason = serializers.CharField(help_text="The decision in words: of a refusal, what is missing.")
+
+
+class PermissionList(serializers.Serializer[Any]):
+    """What may be requested of an experiment."""
+
+    expid = serializers.CharField()
+    site = serializers.CharField()
+    permissions = PermissionItem(many=True)
+
+
+class SiteList(Listing):
+    """The sites."""
+
+    results = SiteItem(many=True)

@@ -1,0 +1,275 @@
+"""Routes of actions."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.bulk import BulkBody, fulfil_many
+from autosubmit_portal.api.http.renderers import FastJSONRenderer, PortalView, TextRenderer
+from autosubmit_portal.api.objects import find_action
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import (
+    ACTION_ID,
+    KEY,
+    PREFER,
+    REPLAYED,
+    answer,
+    format_parameter,
+    operation,
+)
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.queries import ActionsQuery, BulkQuery, OutputQuery
+from autosubmit_portal.api.serializers.actions import (
+    ActionBrief,
+    ActionItem,
+    ActionList,
+    BulkAnswer,
+    Output,
+    RejectBody,
+)
+from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from experiments.actions.approve import approve, reject
+from experiments.actions.cancel import cancel_action
+from experiments.actions.refusals import InvalidParameters
+from experiments.models import ACTIVE_STATES, Action
+from experiments.runners import Runner, runner_for
+from jobs.autosubmit.characters import first_character, whole_characters
+
+PIECE_BYTES = 65_536
+
+
+class ActionsView(PortalView):
+    """All actions."""
+
+    @operation(
+        "list_actions",
+        "List actions",
+        parameters=[ActionsQuery],
+        answers={200: answer(ActionList, "Actions, newest first.", examples.ACTIONS)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List the actions that you may see, newest first.
+
+        Long lists and texts in them are cut: `jobs` has the first 20 names and `jobs_count` says how many there are,
+        and likewise `job_changes`, `parameters` and `command`. The action itself has all.
+        """
+        query = ActionsQuery.of(request)
+        policy.require_view(request.user, Action)
+        found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
+        page = read_page(request, found, NEWEST_FIRST, query)
+        return listing(page, ActionBrief(page.rows, many=True).data)
+
+    @operation(
+        "act_on_many",
+        "Act on many experiments",
+        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
+        request={
+            "application/json": OpenApiRequest(
+                BulkBody,
+                examples=[
+                    OpenApiExample("Start two", examples.BULK_BODY),
+                    OpenApiExample("Set status", examples.BULK_OF_JOBS),
+                ],
+            )
+        },
+        answers={
+            202: answer(BulkAnswer, "Some actions are under way.", examples.BULK),
+            200: answer(BulkAnswer, "No action is under way.", examples.BULK_DRY_RUN),
+        },
+        errors=[400, 409, 413, 415, 422],
+    )
+    def post(self, request: Request) -> Response:
+        """Request one action for each of up to 500 experiments.
+
+        Each target is asked for as if alone: `results` says for each which action was made or what is against it. What
+        is refused is recorded together. Actions are made 50 at a time: if a part fails, `status` says so for each of
+        its targets, and all others stand. With an `Idempotency-Key` the targets that were accepted answer their first
+        actions, and the others are asked for again.
+        """
+        return fulfil_many(request, BulkQuery.of(request).get("dry_run"))
+
+
+class ActionView(PortalView):
+    """One action."""
+
+    @operation(
+        "get_action",
+        "Show an action",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The action.", examples.FINISHED_ACTION)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, action_id: int) -> Response:
+        """Show one action: what was asked, by whom, the exact commands, and what came of it."""
+        Query.of(request)
+        return Response(ActionItem(find_action(request, action_id)).data)
+
+
+class CancelView(PortalView):
+    """Taking an action back."""
+
+    @operation(
+        "cancel_action",
+        "Cancel an action that has not started",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Cancel an action that is still queued or waits for approval.
+
+        One that has started cannot be cancelled: stop the experiment.
+        """
+        require_nothing_said(request)
+        action = find_action(request, action_id)
+        cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+        return Response(ActionItem(action).data)
+
+
+class ApproveView(PortalView):
+    """The second person's yes."""
+
+    @operation(
+        "approve_action",
+        "Approve an action",
+        parameters=[ACTION_ID],
+        answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Approve an action that another person has asked for, with the permission to ask for it yourself.
+
+        Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
+        run other commands, `409` says why and the action goes on waiting.
+        """
+        require_nothing_said(request)
+        action = find_action(request, action_id)
+        approve(action, actor=actor_of(request), origin=origin_of(request))
+        return Response(ActionItem(action).data)
+
+
+class RejectView(PortalView):
+    """The second person's no."""
+
+    @operation(
+        "reject_action",
+        "Reject an action",
+        parameters=[ACTION_ID],
+        request={
+            "application/json": OpenApiRequest(
+                RejectBody, examples=[OpenApiExample("Too early", {"reason": "Wait for the new forcing."})]
+            )
+        },
+        answers={200: answer(ActionItem, "The action, which is cancelled now.", examples.REJECTED_ACTION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def post(self, request: Request, action_id: int) -> Response:
+        """Reject an action that another person has asked for, and say why. To take back your own, cancel it."""
+        Query.of(request)
+        action = find_action(request, action_id)
+        reason = checked(RejectBody, json_body(request)).get("reason", "")
+        reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
+        return Response(ActionItem(action).data)
+
+
+class OutputView(PortalView):
+    """What an action printed."""
+
+    renderer_classes = (TextRenderer, FastJSONRenderer)
+
+    @operation(
+        "get_action_output",
+        "Read what an action printed",
+        parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
+        answers={
+            (200, "text/plain"): OpenApiResponse(str, "The output."),
+            (200, "application/json"): answer(Output, "A part of the output.", examples.OUTPUT),
+        },
+        errors=[400, 404],
+    )
+    def get(self, request: Request, action_id: int) -> HttpResponseBase:
+        """Read what the command of one step printed, standard output and errors in the order in which they came.
+
+        As text it is the whole output, or the part that `offset` and `limit` say. As JSON (`?format=json` or
+        `Accept: application/json`) it is a part with where it ends, to follow a command while it runs: ask again with
+        `offset=next_offset` until `is_over`.
+        """
+        query = OutputQuery.of(request)
+        action = find_action(request, action_id)
+        part = OutputPart(action, query)
+        if request.accepted_renderer.format == "json":
+            return Response(part.described())
+        return StreamingHttpResponse(part.pieces(), content_type="text/plain; charset=utf-8")
+
+
+class OutputPart:
+    """A part of the output of one step of an action."""
+
+    def __init__(self, action: Action, query: Mapping[str, Any]) -> None:
+        self.action = action
+        self.step: int = query.get("step", action.step)
+        self.limit: int | None = query.get("limit")
+        if self.step >= len(action.command):
+            raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
+        offset: int = query["offset"]
+        self.is_from_end = offset < 0
+        size = self._read(0, 0)[1]
+        self.offset = max(0, size + offset) if offset < 0 else offset
+
+    def described(self) -> dict[str, Any]:
+        """Return the part as Output describes it; it ends at the end of a character."""
+        ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
+        found, size = self._read(self.offset, self.limit or PIECE_BYTES)
+        is_last = self.offset + len(found) >= size
+        skipped = first_character(found) if self.is_from_end else 0  # it may point into a character
+        text, length = whole_characters(found[skipped:], is_final=ended and is_last)
+        next_offset = self.offset + skipped + length
+        return {
+            "step": self.step,
+            "steps": len(self.action.command),
+            "offset": self.offset + skipped,
+            "next_offset": next_offset,
+            "size": size,
+            "text": text,
+            "is_over": ended and next_offset >= size,
+        }
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the part, or the whole rest as it is now, piece by piece."""
+        end = self._read(0, 0)[1] if self.limit is None else self.offset + self.limit
+        offset = self.offset
+        while offset < end:
+            piece, _ = self._read(offset, min(PIECE_BYTES, end - offset))
+            if not piece:
+                return
+            offset += len(piece)
+            yield piece
+
+    def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
+        runner: Runner = runner_for(self.action.site)
+        return runner.shown(self.action.run_directory(self.step), offset, limit)
+
+
+def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:
+    columns = {
+        "kind": "kind",
+        "state": "state",
+        "expid": "expid",
+        "site": "site__slug",
+        "actor": "actor_name",
+        "approver": "approved_by_name",
+    }
+    found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
+    if "active" not in query:
+        return found
+    is_active = Q(state__in=ACTIVE_STATES)
+    return found.filter(is_active if query["active"] else ~is_active)

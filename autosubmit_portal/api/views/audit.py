@@ -1,0 +1,170 @@
+"""The routes of the audit trail, and what `manage.py audit export` shares with them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.renderers import (
+    CSVRenderer,
+    JSONLinesRenderer,
+    PortalView,
+    csv_lines,
+    json_lines,
+)
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import ENTRY_ID, answer, format_parameter, operation
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.queries import AuditQuery
+from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
+from autosubmit_portal.api.serializers.brief import brief
+from autosubmit_portal.api.serializers.fields import Query, instant, wildcard
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Origin, origin_of
+from autosubmit_portal.audit.periods import bounds
+from experiments.audit_visibility import entries_visible_to
+from jobs.autosubmit.secrets import mask_text, masked
+
+# The columns of an entry in the order of the answer, and their names in the trail.
+COLUMNS = {
+    "id": "id",
+    "at": "at",
+    "event": "event",
+    "actor": "actor_name",
+    "actor_id": "actor_id",
+    "address": "address",
+    "door": "door",
+    "credential": "credential",
+    "on_behalf_of": "on_behalf_of",
+    "subject": "subject",
+    "site": "site",
+    "expid": "expid",
+    "action": "action_id",
+    "kind": "kind",
+    "details": "details",
+    "message": "message",
+    "previous": "previous",
+    "digest": "digest",
+}
+CONDITIONS = {
+    "after": "id__gt",
+    "actor": "actor_name",
+    "on_behalf_of": "on_behalf_of",
+    "expid": "expid",
+    "site": "site",
+    "kind": "kind",
+    "door": "door",
+    "action": "action_id",
+    "since": "at__gte",
+    "until": "at__lt",
+}
+ROWS_AT_ONCE = 2000
+EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
+    "jsonl": JSONLinesRenderer,
+    "csv": CSVRenderer,
+}
+
+
+class AuditView(PortalView):
+    """The audit trail."""
+
+    renderer_classes = (*PortalView.renderer_classes, JSONLinesRenderer, CSVRenderer)
+
+    @operation(
+        "list_audit_entries",
+        "Read the audit trail",
+        parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
+        answers={
+            (200, "application/json"): answer(AuditList, "Entries, newest first.", examples.AUDIT),
+            (200, "application/x-ndjson"): OpenApiResponse(str, "All entries, one JSON object a line."),
+            (200, "text/csv"): OpenApiResponse(str, "All entries; `details` is a column of JSON."),
+        },
+        errors=[400],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
+
+        JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
+        all entries that match, whole, as a stream; that is an export, and recorded itself. Needs the permission
+        `audit.view_auditentry`; a manager in a team or at a site reads the entries about their experiments.
+        """
+        query = AuditQuery.of(request)
+        policy.require_view(request.user, AuditEntry)
+        found = matching(entries_visible_to(request.user), query).order_by("-id")
+        format_name = request.accepted_renderer.format
+        if format_name in EXPORTS:
+            record_export(origin_of(request), format_name, query)
+            return _stream(exported(found, format_name), EXPORTS[format_name])
+        rows = found.values(*COLUMNS.values())
+        page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
+        return listing(page, [brief(_entry(row)) for row in page.rows])
+
+
+class AuditEntryView(PortalView):
+    """One entry of the trail."""
+
+    @operation(
+        "get_audit_entry",
+        "Show an entry of the audit trail",
+        parameters=[ENTRY_ID],
+        answers={200: answer(AuditItem, "The entry.", examples.AUDIT_ENTRY)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, entry_id: int) -> Response:
+        """Show one entry of the trail, whole, to whoever finds it in the list."""
+        Query.of(request)
+        policy.require_view(request.user, AuditEntry)
+        rows = entries_visible_to(request.user).filter(pk=entry_id)
+        row = rows.values(*COLUMNS.values()).first()
+        if row is None:
+            raise NotFound(f"There is no entry {entry_id}.")
+        return Response(_entry(row))
+
+
+def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+    """Return those of the rows that the parameters of an AuditQuery mean."""
+    found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
+    if "event" in query:
+        found = found.filter(event__in=events_like(query["event"]))
+    if "credential" in query:
+        found = found.filter(wildcard("credential", query["credential"]))
+    if "period" in query:
+        since, until = bounds(query["period"])
+        found = found.filter(at__gte=since, at__lt=until)
+    return found
+
+
+def exported(entries: QuerySet[AuditEntry], format_name: str) -> Iterator[str]:
+    """Yield all entries as lines of a format in EXPORTS, without ever holding all of them."""
+    rows = entries.values(*COLUMNS.values()).iterator(chunk_size=ROWS_AT_ONCE)
+    shown = (_entry(row) for row in rows)
+    return csv_lines(shown, list(COLUMNS)) if format_name == "csv" else json_lines(shown)
+
+
+def record_export(origin: Origin, format_name: str, query: Mapping[str, Any]) -> None:
+    """Record that somebody takes entries away, and which."""
+    asked = {name: str(value) for name, value in query.items() if name not in ("cursor", "page_size")}
+    details = {"format": format_name, "query": asked}
+    trail.record("audit.exported", origin=origin, subject="audit trail", details=details)
+
+
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {name: row[column] for name, column in COLUMNS.items()}
+    entry["at"] = instant(entry["at"])
+    # New entries have none; what an older portal recorded cannot be changed.
+    entry["details"], entry["message"] = masked(entry["details"])[0], mask_text(entry["message"])
+    return entry
+
+
+def _stream(
+    lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]
+) -> StreamingHttpResponse:
+    return StreamingHttpResponse(lines, content_type=f"{renderer.media_type}; charset=utf-8")

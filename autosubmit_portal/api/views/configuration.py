@@ -1,0 +1,78 @@
+"""Routes of the configurations of an experiment."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.api.http.conditional import RevalidatedView
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.objects import find_experiment, find_located
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
+from autosubmit_portal.api.query.queries import SiteQuery
+from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
+from experiments.configurations import (
+    ShownConfiguration,
+    file_system_configuration,
+    history_of,
+    run_configuration,
+)
+
+
+class RunConfigurationView(RevalidatedView):
+    """The configuration of a run."""
+
+    @operation(
+        "get_run_configuration",
+        "Show the configuration of a run",
+        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(RunConfiguration, "The configuration.", examples.RUN_CONFIGURATION)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, run_id: int) -> Response:
+        """Show what a run was created with, as Autosubmit's history keeps it; empty if that has none.
+
+        Passwords, tokens and keys are hidden.
+        """
+        experiment = find_located(request, expid, SiteQuery.of(request).get("site"))
+        history = history_of(experiment)
+        self.revalidate_file(request, experiment, history)
+        found = run_configuration(experiment, history, run_id)
+        return Response({"run_id": run_id, "config": _config(found), "masked": found.masked})
+
+
+class FileSystemConfigurationView(PortalView):
+    """The configuration in the files."""
+
+    @operation(
+        "get_filesystem_configuration",
+        "Show the configuration in the files",
+        parameters=[EXPID, SiteQuery],
+        answers={
+            200: answer(FileSystemConfiguration, "The configuration.", examples.FILE_SYSTEM_CONFIGURATION)
+        },
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """Show what the files of an experiment say now, merged in the order of Autosubmit.
+
+        Of Autosubmit 3 it has the parts `conf`, `exp`, `platforms`, `jobs` and `proj`, of Autosubmit 4 the sections of
+        all YAML files, with what `DEFAULT.CUSTOM_CONFIG` names and placeholders replaced. Passwords, tokens and keys
+        are hidden.
+        """
+        experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
+        found = file_system_configuration(experiment)
+        return Response(
+            {
+                "config": _config(found),
+                "masked": found.masked,
+                "files": found.files,
+                "left_out": found.left_out,
+            }
+        )
+
+
+def _config(found: ShownConfiguration) -> dict[str, Any]:
+    values = found.values
+    return values | {"contains_nones": not values or None in values.values()}

@@ -1,0 +1,142 @@
+"""Routes of delegations: everybody lends their own rights, and sees what they have lent and were lent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.models import Delegation, Team
+from autosubmit_portal.access.rights.delegations import Wanted, delegate, require_lending, revoke, seen_by
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.objects import find_experiment
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, answer, operation
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.queries import DelegationsQuery
+from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
+from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from experiments.actions.refusals import InvalidParameters
+
+
+class DelegationsView(PortalView):
+    """What you have lent and were lent."""
+
+    @operation(
+        "list_delegations",
+        "List delegations",
+        parameters=[DelegationsQuery],
+        answers={200: answer(DelegationList, "Delegations, newest first.", examples.DELEGATIONS)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
+
+        A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
+        """
+        query = DelegationsQuery.of(request)
+        rows = _rows(request)
+        if query.get("active"):
+            rows = rows & Delegation.objects.active()
+        names = {name: f"{name}__username" for name in ("grantor", "grantee") if name in query}
+        rows = rows.filter(**{column: query[name] for name, column in names.items()})
+        page = read_page(request, rows, NEWEST_FIRST, query)
+        return listing(page, DelegationItem(page.rows, many=True).data)
+
+    @operation(
+        "delegate",
+        "Lend your rights for a time",
+        request={
+            "application/json": OpenApiRequest(
+                DelegationBody, examples=[OpenApiExample("Until Monday", examples.DELEGATION_BODY)]
+            )
+        },
+        answers={201: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def post(self, request: Request) -> Response:
+        """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
+
+        They can never do more than you can at that moment, cannot lend it on, and what they do stands in the trail as
+        theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
+        """
+        Query.of(request)
+        actor, origin = actor_of(request), origin_of(request)
+        require_lending(actor, origin)
+        made = delegate(
+            _wanted(request, checked(DelegationBody, json_body(request))), grantor=actor, origin=origin
+        )
+        headers = {"Location": f"/v4/delegations/{made.pk}"}
+        return Response(DelegationItem(made).data, status=201, headers=headers)
+
+
+class DelegationView(PortalView):
+    """One delegation."""
+
+    @operation(
+        "get_delegation",
+        "Show a delegation",
+        parameters=[DELEGATION_ID],
+        answers={200: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, delegation_id: int) -> Response:
+        """Show a delegation of yours."""
+        Query.of(request)
+        return Response(DelegationItem(_find(request, delegation_id)).data)
+
+    @operation(
+        "revoke_delegation",
+        "Revoke a delegation",
+        parameters=[DELEGATION_ID],
+        answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
+        errors=[400, 404, 409, 413, 415],
+    )
+    def delete(self, request: Request, delegation_id: int) -> Response:
+        """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.
+
+        A token with a limited scope takes nothing back.
+        """
+        require_nothing_said(request)
+        found = _find(request, delegation_id)
+        revoke(found, actor=actor_of(request), origin=origin_of(request))
+        return Response(DelegationItem(found).data)
+
+
+def _rows(request: Request) -> QuerySet[Delegation]:
+    return seen_by(request.user).select_related("grantor", "grantee", "team", "experiment__site")
+
+
+def _find(request: Request, delegation_id: int) -> Delegation:
+    found = _rows(request).filter(pk=delegation_id).first()
+    if found is None:
+        raise NotFound(f"There is no delegation {delegation_id} of yours.")
+    return found
+
+
+def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
+    expid = body.get("expid")
+    return Wanted(
+        grantee=User.objects.filter(username=body["grantee"]).first(),
+        role=Role[body["role"].upper()],
+        team=_team(request, body["team"]) if "team" in body else None,
+        experiment=find_experiment(request, expid, body.get("site")) if expid else None,
+        starts_at=body.get("starts_at"),
+        ends_at=body["ends_at"],
+        reason=body["reason"],
+    )
+
+
+def _team(request: Request, slug: str) -> Team:
+    found = teams_seen_by(request.user).filter(slug=slug).first()
+    if found is None:
+        raise InvalidParameters({"team": [f"There is no team “{slug}” that you are in."]})
+    return found

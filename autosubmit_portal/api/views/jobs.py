@@ -1,0 +1,311 @@
+"""Routes of jobs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+from django.db.models import Case, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left, NullIf, Replace, Substr
+from django.db.models.lookups import Exact
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.http.conditional import RevalidatedView
+from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.objects import find_experiment_to_change, find_job, find_job_key
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import (
+    ETAG,
+    EXPID,
+    IF_NONE_MATCH,
+    JOB,
+    answer,
+    change,
+    operation,
+    option_parameter,
+)
+from autosubmit_portal.api.query.filters.jobs import TIMES, condition_of, order_of
+from autosubmit_portal.api.query.pagination import Page, page_info, read_page
+from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
+from autosubmit_portal.api.query.selection import selected
+from autosubmit_portal.api.serializers.fields import instant
+from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList, Parents
+from autosubmit_portal.db.compiled_query import Prepared
+from experiments.autosubmit.plans import PLANNED, Plans, with_plan
+from experiments.autosubmit.store import BrokenStore
+from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.logs import logs_of_job
+from experiments.models import Experiment, Run
+from experiments.planned import planned_of
+from jobs.autosubmit.start_dates import written
+from jobs.models import Job
+
+# The fields of a job in a list that are no columns as they are. The date is cut out of the text that the database makes
+# of it, its hour only where it has one: reading ten thousand points in time takes longer than all the rest.
+_DATE = Cast("date", TextField())
+COLUMNS: dict[str, Any] = {
+    "date": Case(
+        When(Exact(Substr(_DATE, 12, 5), Value("00:00")), then=Left(_DATE, len("2000-01-01"))),
+        default=Replace(Left(_DATE, len("2000-01-01 12:00")), Value(" "), Value("T")),
+    ),
+    "out_path_local": "out_log",
+    "err_path_local": "err_log",
+    "out_path_remote": "out_log_remote",
+    "err_path_remote": "err_log_remote",
+    **TIMES,
+    **{
+        name: NullIf(name, Value(""))
+        for name in ("section", "member", "platform", "qos", "processors", "wallclock")
+    },
+}
+PLANNED_NAMES = "planned"
+VIEWS = {
+    "quick": ("name", "status"),
+    "base": (
+        *("name", "status", "priority", "section", "date", "member", "chunk", "split", "splits"),
+        *("out_path_local", "err_path_local", "out_path_remote", "err_path_remote"),
+    ),
+}
+
+
+def _relatives(edge: str, job: int) -> "QuerySet[Job, tuple[str, str]]":
+    return Job.objects.filter(**{edge: job}).order_by("name").values_list("name", "status")
+
+
+_RELATIVES: dict[str, Prepared[tuple[str, str]]] = {
+    edge: Prepared(partial(_relatives, edge), int) for edge in ("child_edges__child", "parent_edges__parent")
+}
+_LAST_RUN: Prepared[Run] = Prepared(
+    lambda experiment: Run.objects.filter(experiment=experiment).order_by("-run_id")[:1], int
+)
+
+
+class JobsView(MirroredView, RevalidatedView):
+    """The jobs of an experiment."""
+
+    @operation(
+        "list_jobs",
+        "List the jobs of an experiment",
+        parameters=[EXPID, JobsQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(JobList, "Jobs by name.", examples.JOBS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
+
+        While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
+        """
+        query = JobsQuery.of(request)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
+        self.revalidate(request, experiment)
+        found = Job.objects.filter(condition_of(query), experiment=experiment)
+        names = query.get("fields", VIEWS[query["view"]])
+        wanted = _with_what_plans_need(names)
+        page, total = _page(request, found, query, wanted)
+        items = _items(wanted, page.rows)
+        if wanted != names:
+            items = [_planned(item, experiment.plans, names) for item in items]
+        stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
+        return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
+
+    @change(
+        "set_status_of_jobs",
+        "Set the status of many jobs",
+        kinds=[SET_STATUS, SET_STATUS_LIVE],
+        query=SetStatusQuery,
+        parameters=[EXPID, option_parameter(SET_STATUS, "status")],
+        in_address=["status"],
+    )
+    def patch(self, request: Request, expid: str) -> Response:
+        """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters.
+
+        While the experiment runs this is refused, unless `live` has the run itself do it.
+        """
+        query = SetStatusQuery.of(request)
+        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
+        return _set_status(request, experiment, query, {})
+
+
+class JobView(MirroredView, RevalidatedView):
+    """One job."""
+
+    @operation(
+        "get_job",
+        "Show a job",
+        parameters=[EXPID, JOB, JobQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(JobDetail, "The job.", examples.JOB)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """Show one job, with the times of its newest attempt and where the logs of that are.
+
+        A job that waits, for the first time or again, has none of that; the logs of earlier attempts are in the list
+        of its logs.
+        """
+        query = JobQuery.of(request)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
+        shown = _detail(experiment, find_job(experiment, job))
+        return Response(selected(shown, query.get("fields")))
+
+    @change(
+        "set_status_of_job",
+        "Set the status of a job",
+        kinds=[SET_STATUS, SET_STATUS_LIVE],
+        query=SetStatusQuery,
+        parameters=[EXPID, JOB, option_parameter(SET_STATUS, "status")],
+        in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
+    )
+    def patch(self, request: Request, expid: str, job: str) -> Response:
+        """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""
+        query = SetStatusQuery.of(request)
+        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
+        return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
+
+
+class RelativesView(MirroredView, RevalidatedView):
+    """What parents and children have in common."""
+
+    def relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+        """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
+        query = RelativesQuery.of(request)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
+        self.revalidate(request, experiment)
+        found = _RELATIVES[edge].rows(find_job_key(experiment, name))
+        names = ("job_name", "status") if query["include_status"] else ("job_name",)
+        jobs = [dict(zip(names, row, strict=False)) for row in found]
+        note = {"note": experiment.edges_note} if experiment.edges_note else {}
+        return Response({title: jobs if experiment.are_edges_known else None, **note})
+
+
+class ParentsView(RelativesView):
+    """What a job waits for."""
+
+    @operation(
+        "list_parents",
+        "List the parents of a job",
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that this one waits for."""
+        return self.relatives(request, expid, job, "child_edges__child", "parents")
+
+
+class ChildrenView(RelativesView):
+    """What waits for a job."""
+
+    @operation(
+        "list_children",
+        "List the children of a job",
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that wait for this one."""
+        return self.relatives(request, expid, job, "parent_edges__parent", "children")
+
+
+def _kind(query: Mapping[str, Any]) -> ActionKind:
+    return SET_STATUS_LIVE if query["live"] else SET_STATUS
+
+
+def _set_status(
+    request: Request, experiment: Experiment, query: Mapping[str, Any], given: Mapping[str, Any]
+) -> Response:
+    status = {"status": query["status"]} if "status" in query else {}
+    wish = Wish(
+        kind=_kind(query),
+        site=experiment.site,
+        experiment=experiment,
+        given={**given, **status},
+        dry_run=query.get("dry_run"),
+        all_changes=query["all_changes"],
+    )
+    return fulfil(request, wish)
+
+
+def _page(
+    request: Request, found: QuerySet[Job], query: Mapping[str, Any], names: Sequence[str]
+) -> tuple[Page, int]:
+    """Return the rows of a page, or all, as tuples that begin with what `names` asks for, and how many there are."""
+    order = order_of(query)
+    columns = [COLUMNS.get(name, name) for name in names]
+    if "page_size" not in query:
+        everything = list(found.order_by(*order.expressions()).values_list(*columns))
+        return Page(everything, None, None), len(everything)
+    rows = found.values_list(*columns, *order.columns)
+    page = read_page(request, rows, order, query, position=lambda row: row[len(names) :])
+    return page, found.count()
+
+
+def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return jobs as JobItem describes them, without an object or a serializer for each."""
+    items = list(map(dict, map(zip, repeat(names), rows)))
+    for name in TIMES.keys() & names:
+        for item in items:
+            item[name] = instant(item[name])
+    return items
+
+
+def _with_what_plans_need(names: Sequence[str]) -> Sequence[str]:
+    """Return the names of fields, and those of which the planned ones among them are made."""
+    if not {PLANNED_NAMES, *PLANNED} & {*names}:
+        return names
+    planned = PLANNED if PLANNED_NAMES in names else ()
+    return [*dict.fromkeys(name for name in (*names, "status", "section", *planned) if name != PLANNED_NAMES)]
+
+
+def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[str, Any]:
+    """Return a job of a list with what is planned for it, and of it what `names` asks for."""
+    values = {name: item[name] for name in PLANNED if name in item}
+    filled, planned = with_plan(item["status"], item["section"], values, plans)
+    known = item | filled | {PLANNED_NAMES: planned}
+    return {name: known[name] for name in names}
+
+
+def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
+    """Return a job as JobDetail describes it."""
+    run = next(iter(_LAST_RUN.rows(experiment.pk)), None)
+    filled, planned = planned_of(experiment, job)
+    processors = filled["processors"] or ""
+    return {
+        "name": job.name,
+        "status": job.status,
+        "section": job.section or None,
+        "date": written(job.date) if job.date else None,
+        "member": job.member or None,
+        "chunk": job.chunk,
+        "split": job.split,
+        "splits": job.splits,
+        **_log_paths(experiment, job),
+        "chunk_size": run.chunk_size or None if run else None,
+        "chunk_unit": run.chunk_unit or None if run else None,
+        "platform": filled["platform"],
+        "remote_id": job.remote_id,
+        "qos": filled["qos"],
+        "workflow_commit": job.workflow_commit or None,
+        "processors": int(processors) if processors.isdecimal() else None,
+        **{name: instant(getattr(job, column)) for name, column in TIMES.items()},
+        "wallclock": filled["wallclock"],
+        PLANNED_NAMES: planned,
+        "last_wrapper": job.wrapper or None,
+        "site": experiment.site.slug,
+        "expid": experiment.expid,
+        "priority": job.priority,
+        "fail_count": job.fail_count,
+    }
+
+
+def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
+    """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
+    names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
+    try:
+        logs = logs_of_job(experiment, job)
+    except BrokenStore:
+        return {key: name or None for key, name in names.items()}
+    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    return {key: str(path) if path else None for key, path in found.items()}

@@ -1,0 +1,53 @@
+"""Routes of sites."""
+
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import SLUG, answer, operation
+from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
+from autosubmit_portal.api.query.queries import NewestFirstQuery
+from autosubmit_portal.api.serializers.experiments import SiteItem, SiteList
+from autosubmit_portal.api.serializers.fields import Query
+from experiments.models import Site
+
+
+class SitesView(PortalView):
+    """All sites."""
+
+    @operation(
+        "list_sites",
+        "List sites",
+        parameters=[NewestFirstQuery],
+        answers={200: answer(SiteList, "The sites, by name.", examples.SITES)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List the Autosubmit installations that you have anything to do with, with their health."""
+        query = NewestFirstQuery.of(request)
+        policy.require_view(request.user, Site)
+        page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
+        return listing(page, SiteItem(page.rows, many=True).data)
+
+
+class SiteView(PortalView):
+    """One site."""
+
+    @operation(
+        "get_site",
+        "Show a site",
+        parameters=[SLUG],
+        answers={200: answer(SiteItem, "The site.", examples.SITE)},
+        errors=[400, 404],
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
+        Query.of(request)
+        policy.require_view(request.user, Site)
+        site = Site.objects.visible_to(request.user).filter(slug=slug).first()
+        if site is None:
+            raise NotFound(f"There is no site {slug}.")
+        return Response(SiteItem(site).data)

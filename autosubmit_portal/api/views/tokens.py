@@ -1,0 +1,123 @@
+"""Routes of API tokens."""
+
+from http import HTTPStatus
+
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import TOKEN_ID, answer, operation
+from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
+from autosubmit_portal.api.query.queries import NewestFirstQuery
+from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
+from autosubmit_portal.audit.origin import actor_of, origin_of
+
+LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))
+
+
+class TokensView(PortalView):
+    """All tokens."""
+
+    @operation(
+        "list_tokens",
+        "List API tokens",
+        parameters=[NewestFirstQuery],
+        answers={200: answer(TokenList, "Tokens, newest first.", examples.TOKENS)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
+        query = NewestFirstQuery.of(request)
+        found = (
+            ApiToken.objects.visible_to(actor_of(request)).select_related("user").prefetch_related("teams")
+        )
+        page = read_page(request, found, LAST_MADE_FIRST, query)
+        return listing(page, TokenItem(page.rows, many=True).data)
+
+    @operation(
+        "create_token",
+        "Make an API token",
+        request={
+            "application/json": OpenApiRequest(
+                TokenBody,
+                examples=[
+                    OpenApiExample("For two kinds", examples.TOKEN_BODY),
+                    OpenApiExample("Only to read", examples.READING_TOKEN_BODY),
+                ],
+            )
+        },
+        answers={201: answer(NewToken, "The token, this once.", examples.NEW_TOKEN)},
+        errors=[400, 413, 415],
+    )
+    def post(self, request: Request) -> Response:
+        """Make an API token that acts as you, with at most the scope that you give it.
+
+        Asked for with a token, the new one can do no more than that one and ends no later.
+        """
+        Query.of(request)
+        wanted = Wanted(**checked(TokenBody, json_body(request)))
+        token, text = make_token(actor_of(request), wanted, origin=origin_of(request), by=_token_of(request))
+        headers = {"Cache-Control": "no-store"}
+        return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
+
+
+class TokenView(PortalView):
+    """One token."""
+
+    @operation(
+        "revoke_token",
+        "Revoke an API token",
+        parameters=[TOKEN_ID],
+        answers={204: OpenApiResponse(description="It is revoked.")},
+        errors=[400, 404, 413, 415],
+    )
+    def delete(self, request: Request, token_id: str) -> Response:
+        """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
+
+        It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
+        token but itself, and one that is only to read none at all.
+        """
+        require_nothing_said(request)
+        actor = actor_of(request)
+        token = ApiToken.objects.visible_to(actor).filter(token_key=token_id).first()
+        if token is None:
+            raise NotFound(f"There is no token {token_id}.")
+        revoke_token(token, actor, origin=origin_of(request), by=_token_of(request))
+        return Response(status=204)
+
+
+class VerifyTokenView(PortalView):
+    """Whether a token is good."""
+
+    @operation(
+        "verify_token",
+        "Ask who you are",
+        answers={200: answer(Identity, "Who you are.", examples.IDENTITY)},
+        errors=[400],
+    )
+    def get(self, request: Request) -> Response:
+        """Answer who the token or the session acts as, as Autosubmit API does.
+
+        A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
+        """
+        Query.of(request)
+        return Response({"authenticated": True, "user": actor_of(request).get_username()})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Say who it is not, where clients of Autosubmit API look for that."""
+        response = super().handle_exception(exc)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.data |= {"authenticated": False, "user": None}
+        return response
+
+
+def _token_of(request: Request) -> ApiToken | None:
+    """Return the token that the request was made with, if it was made with one."""
+    return request.auth if isinstance(request.auth, ApiToken) else None

@@ -1,0 +1,60 @@
+"""Routes of the metrics that users have their jobs report. They are read from the store when somebody asks."""
+
+from dataclasses import asdict
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.api.http.conditional import RevalidatedView
+from autosubmit_portal.api.objects import find_located
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
+from autosubmit_portal.api.query.queries import SiteQuery
+from autosubmit_portal.api.serializers.jobs import MetricList, MetricRunList
+from experiments.autosubmit.store import locate
+from jobs.autosubmit.database import Source
+from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
+from jobs.models import Job
+
+
+class _MetricsView(RevalidatedView):
+    def source(self, request: Request, expid: str) -> Source:
+        """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
+        query = SiteQuery.of(request)
+        experiment = find_located(request, expid, query.get("site"), showing=Job)
+        store = locate(experiment.site.home_folder, experiment.site.configuration_file)
+        source = store.metrics_database(experiment.expid)
+        self.revalidate_file(request, experiment, source)
+        return source
+
+
+class MetricRunsView(_MetricsView):
+    """The runs that have metrics."""
+
+    @operation(
+        "list_runs_with_user_metrics",
+        "List the runs that have user metrics",
+        parameters=[EXPID, SiteQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(MetricRunList, "Their numbers, newest first.", examples.METRIC_RUNS)},
+        errors=[400, 404, 409, 503],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """List the runs whose jobs reported metrics, newest first."""
+        runs = read_metric_runs(self.source(request, expid))
+        return Response({"runs": [{"run_id": run_id} for run_id in runs]})
+
+
+class MetricsView(_MetricsView):
+    """The metrics of a run."""
+
+    @operation(
+        "list_user_metrics",
+        "List the user metrics of a run",
+        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(MetricList, "Its metrics; none of a run without any.", examples.METRICS)},
+        errors=[400, 404, 409, 503],
+    )
+    def get(self, request: Request, expid: str, run_id: int) -> Response:
+        """List the metrics that the jobs of a run reported, in the order in which they were written down."""
+        metrics = read_metrics(self.source(request, expid), run_id)
+        return Response({"run_id": run_id, "metrics": [asdict(metric) for metric in metrics]})

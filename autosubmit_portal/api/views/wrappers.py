@@ -1,0 +1,42 @@
+"""The route of the wrappers of an experiment."""
+
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.query.queries import SiteQuery
+from autosubmit_portal.api.serializers.jobs import WrapperList
+from experiments.models import Experiment
+from jobs.models import Job
+
+
+class WrappersView(MirroredView):
+    """The wrappers of an experiment."""
+
+    @operation(
+        "list_wrappers",
+        "List the wrappers of an experiment",
+        parameters=[EXPID, SiteQuery],
+        answers={200: answer(WrapperList, "Its wrappers, by name.", examples.WRAPPERS)},
+        errors=[400, 404, 409],
+    )
+    def get(self, request: Request, expid: str) -> Response:
+        """List the wrappers with their jobs, each job in the wrapper that it was last sent in.
+
+        Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.
+        """
+        query = SiteQuery.of(request)
+        experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
+        return Response({"wrappers": _wrappers(experiment)})
+
+
+def _wrappers(experiment: Experiment) -> list[dict[str, Any]]:
+    jobs = Job.objects.filter(experiment=experiment).exclude(wrapper="").order_by("wrapper", "name")
+    grouped = groupby(jobs.values_list("wrapper", "name"), key=itemgetter(0))
+    return [{"wrapper_name": wrapper, "job_names": [name for _, name in rows]} for wrapper, rows in grouped]

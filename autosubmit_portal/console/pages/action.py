@@ -1,0 +1,225 @@
+"""The list of actions and the page of one, with its live output."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.pages.approval import ApprovalPages, what_waits
+from autosubmit_portal.console.pages.experiment import newest_entries
+from autosubmit_portal.console.parts import filters, output, presentation
+from autosubmit_portal.console.parts.actions import address_of_action, refusal_text
+from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
+from autosubmit_portal.console.site import console
+from experiments.actions.cancel import cancel_action
+from experiments.actions.refusals import Conflict
+from experiments.audit_visibility import entries_visible_to
+from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.models import Action, State
+from experiments.models.action import LONG_FIELDS
+from experiments.runners import runner_for
+from jobs.autosubmit.secrets import mask_text
+
+REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
+EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
+FORCE = "force"
+
+
+@admin.register(Action, site=console)
+class ActionAdmin(ApprovalPages):
+    """Actions. One that waits, or whose command is no run, can be cancelled, and one that must be approved decided."""
+
+    page_template = "admin/portal/action.html"
+    live_seconds = 3
+    list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
+    long_fields = LONG_FIELDS
+    list_select_related = ("experiment", "site")
+    list_filter = (
+        "state",
+        "kind",
+        ("site", filters.SiteFilter),
+        filters.DoorFilter,
+        filters.ExperimentFilter,
+        filters.ActorFilter,
+        "requested_at",
+    )
+    search_fields = ("expid", "actor_name", "message", "reason")
+    search_placeholder = "expid, person, reason or message"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the site and the experiment with the action."""
+        return super().get_queryset(request).select_related("site", "experiment__site")
+
+    @admin.display(description="Action", ordering="pk")
+    def what(self, action: Action) -> SafeString:
+        """Say what it does, with its number."""
+        return format_html('{} <span class="quiet num">#{}</span>', presentation.verb(action), action.pk)
+
+    @admin.display(description="State", ordering="state")
+    def chip(self, action: Action) -> SafeString:
+        """Show the state."""
+        return presentation.state_chip(action.state)
+
+    @admin.display(description="Experiment", ordering="expid")
+    def of_experiment(self, action: Action) -> SafeString | str:
+        """Link to the experiment."""
+        if action.experiment_id is None:
+            return action.expid or format_html('<span class="quiet">{}</span>', action.site)
+        address = reverse("admin:experiments_experiment_change", args=[action.experiment_id])
+        return format_html('<a href="{}">{}</a>', address, action.expid)
+
+    @admin.display(description="By", ordering="actor_name")
+    def by(self, action: Action) -> SafeString:
+        """Say who asked, and through which door."""
+        whom = f" for {action.on_behalf_of}" if action.on_behalf_of else ""
+        return format_html('{}{} <span class="quiet">{}</span>', action.actor_name, whom, action.door)
+
+    @admin.display(description="Requested", ordering="requested_at")
+    def requested(self, action: Action) -> SafeString:
+        """Show when it was asked for."""
+        return presentation.when(action.requested_at)
+
+    @admin.display(description="Took")
+    def took(self, action: Action) -> SafeString | str:
+        """Show how long it ran."""
+        return action_time(action)
+
+    @admin.display(description="Result")
+    def result(self, action: Action) -> SafeString:
+        """Show the beginning of the message."""
+        return format_html(
+            '<span class="about" title="{0}">{0}</span>', mask_text(action.message or action.reason)[:300]
+        )
+
+    def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
+        """Return everything about one action."""
+        return {
+            "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
+            "action": obj,
+            "took": action_time(obj),
+            "steps": [self._step(request, obj, number) for number in range(len(obj.command))],
+            "may_cancel": may_cancel(request, obj),
+            **what_waits(request, obj),
+            "most_changes": MOST_CHANGES,
+            "again": again_address(request, obj),
+            "forced": forced_address(request, obj),
+            "entries": newest_entries(request, entries_visible_to(request.user).filter(action_id=obj.pk)),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add cancelling and the output."""
+        view = self.admin_site.admin_view
+        return [
+            path(
+                "<int:object_id>/cancel/",
+                view(require_POST(self.cancel_view)),
+                name="experiments_action_cancel",
+            ),
+            path(
+                "<int:object_id>/output/<int:step>/", view(self.output_view), name="experiments_action_output"
+            ),
+            *super().get_urls(),
+        ]
+
+    def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Cancel the action, or ask its worker to, and go back to its page."""
+        action = self.seen_object(request, str(object_id))
+        try:
+            cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+            ended = (
+                "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
+            )
+            messages.success(request, f"Action {action.pk} {ended}.")
+        except (policy.Forbidden, Conflict) as refusal:
+            messages.error(request, refusal_text(refusal))
+        return HttpResponseRedirect(address_of_action(action.pk))
+
+    def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
+        """Answer a piece of the output of one step, or all of it with `?download`."""
+        action = self.seen_object(request, str(object_id))
+        if step >= len(action.command):
+            raise Http404("There is no such step.")
+        read = reader(action, step)
+        if "download" in request.GET:
+            return output.download(output.pieces(read), f"action-{action.pk}-step-{step + 1}.log")
+        return output.answer(request, read, is_over=is_over(action, step))
+
+    def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
+        """Return the command of one step, where it is, and the newest piece of its output."""
+        step: dict[str, Any] = {
+            "number": number,
+            "argv": action.command[number],
+            "state": step_state(action, number),
+        }
+        step["is_open"] = number == action.step
+        step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
+        # A live page keeps the output that it has; the script follows it.
+        if step["state"] != State.QUEUED and not request.htmx:  # type: ignore[attr-defined]
+            step["piece"] = output.tail(reader(action, number), is_over=is_over(action, number))
+        return step
+
+
+def reader(action: Action, step: int) -> output.Read:
+    """Return what reads the output of one step."""
+    runner, directory = runner_for(action.site), action.run_directory(step)
+    return lambda offset, limit: runner.shown(directory, offset, limit)
+
+
+def is_over(action: Action, step: int) -> bool:
+    """Answer whether the command of a step prints no more."""
+    return step < action.step or not action.is_active
+
+
+def step_state(action: Action, number: int) -> str:
+    """Return the state of one step: those before the present one succeeded; those after it wait, if it is approved."""
+    if action.step_started_at is None or number > action.step:
+        is_waiting = action.is_active and action.state != State.AWAITING_APPROVAL
+        return State.QUEUED if is_waiting else "skipped"
+    return State.SUCCEEDED if number < action.step else action.state
+
+
+def may_cancel(request: HttpRequest, action: Action) -> bool:
+    """Answer whether to offer cancelling; `cancel_action` decides. A run is not cancelled but stopped."""
+    if action.kind not in CATALOGUE or not action.is_active or action.cancel_requested_at:
+        return False
+    is_possible = action.state != State.RUNNING or not action.current_command.is_long
+    return is_possible and _may_request(request, action)
+
+
+def _may_request(request: HttpRequest, action: Action) -> bool:
+    kind, site = action.catalogue_kind, action.site
+    experiment = None if kind.target is Target.SITE else action.experiment
+    return policy.may_request(request.user, kind, site=site, experiment=experiment)
+
+
+def again_address(request: HttpRequest, action: Action) -> str:
+    """Return where to ask for the same again; blank while it is active, for a dry run, or when the user may not."""
+    kind = CATALOGUE.get(action.kind)
+    if kind is None or action.is_active or action.is_dry_run or not _may_request(request, action):
+        return ""
+    route = REQUEST_ROUTES.get(kind.target, EXPERIMENT_ROUTE)
+    row = action.site_id if kind.target is Target.SITE else action.experiment_id
+    return f"{reverse(route, args=[row, kind.name])}?like={action.pk}" if row else ""
+
+
+def forced_address(request: HttpRequest, action: Action) -> str:
+    """Return where to ask for the same with force, for what failed without it and knows force."""
+    again = again_address(request, action)
+    is_hopeful = action.state == State.FAILED and not action.parameters.get(FORCE)
+    knows_force = again and FORCE in {option.name for option in action.catalogue_kind.options}
+    return f"{again}&{FORCE}=on" if is_hopeful and knows_force else ""
+
+
+def action_time(action: Action) -> SafeString | str:
+    """Show how long an action ran; only a running one is still counting."""
+    if action.ended_at is None and action.state != State.RUNNING:
+        return presentation.NOTHING
+    return presentation.lasting(action.started_at, action.ended_at)

@@ -1,0 +1,249 @@
+"""API tokens: everybody makes and revokes their own; the token itself is shown once."""
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.api_tokens import (
+    Wanted,
+    WrongToken,
+    make_token,
+    revoke_token,
+    teams_for,
+)
+from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.site import console
+from experiments.catalogue.kinds import CATALOGUE
+
+# The cookie that carries a new token from the form to the page that shows it.
+NEW_TOKEN = "new_token"  # noqa: S105 # its name
+SHOWN_WITHIN_SECONDS = 60
+
+
+class TokenForm(forms.Form):
+    """What a new token is for. The kinds on offer are those that `user` may request."""
+
+    name = forms.CharField(
+        max_length=100,
+        label="What uses it",
+        help_text="So that you know later which one to revoke: a script, a host, a person.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly report on login1"}),
+    )
+    days = forms.IntegerField(
+        initial=settings.TOKEN_DEFAULT.days,
+        min_value=1,
+        max_value=settings.TOKEN_DAYS,
+        label="Days",
+        help_text=f"For how long it is good, at most {settings.TOKEN_DAYS} days. Then make a new one.",
+    )
+    read_only = forms.BooleanField(
+        required=False, label="Only to read", help_text="It can look at everything that you may see."
+    )
+    kinds = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only for these actions",
+        help_text="None chosen: for all that you may ask for, now and later.",
+    )
+
+    teams = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only for these teams",
+        help_text="None chosen: for all experiments that you may see.",
+    )
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
+        kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
+        cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
+        teams = [(team.slug, str(team)) for team in teams_for(user)]
+        cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams
+        for name, choices in (("kinds", kinds), ("teams", teams)):
+            if not choices:
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what contradicts itself."""
+        given = self.cleaned_data
+        if given.get("read_only") and given.get("kinds"):
+            raise forms.ValidationError("Choose: only to read, or for these actions.")
+        return given
+
+    def wanted(self) -> Wanted:
+        """Return the token that was asked for."""
+        given = self.cleaned_data
+        kinds = [] if given["read_only"] else given.get("kinds") or None
+        return Wanted(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
+
+
+@admin.register(ApiToken, site=console)
+class ApiTokenAdmin(ConsoleAdmin):
+    """One's own tokens; with the permission to see tokens, everybody's."""
+
+    list_display = ("name", "beginning", "user", "allows", "made", "expires", "used", "revoke")
+    list_display_links = None
+    list_select_related = ("user",)
+    actions = None
+    ordering = ("-created",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the teams with the tokens."""
+        return super().get_queryset(request).prefetch_related("teams")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Everybody in the console has tokens."""
+        return True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Everybody sees their own."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Everybody may make one for themselves: it can do no more than they can."""
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: a token is revoked and a new one made."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Everybody revokes their own; others' need the permission."""
+        return (obj is not None and obj.user_id == request.user.pk) or super().has_delete_permission(
+            request, obj
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Leave out the pages that a token does not have."""
+        kept = ("_changelist", "_add", "_delete")
+        return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask what the token is for, make it, and show it this once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        user = actor_of(request)
+        form = TokenForm(user, request.POST if request.method == "POST" else None)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "New API token",
+            "form": form,
+            "list": self.list_address(request),
+        }
+        if form.is_bound and form.is_valid():
+            try:
+                return _show_next(request, make_token(user, form.wanted(), origin=origin_of(request))[1])
+            except WrongToken as wrong:
+                form.add_error(None, str(wrong))
+        context["token"] = _shown_next(request)
+        response = TemplateResponse(request, "admin/portal/new_token.html", context)
+        response["Cache-Control"] = "no-store"
+        if context["token"]:
+            response.delete_cookie(NEW_TOKEN, path=request.path)
+        return response
+
+    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
+        """Revoke the token."""
+        revoke_token(obj, actor_of(request), origin=origin_of(request))
+
+    @admin.display(description="Begins with")
+    def beginning(self, token: ApiToken) -> SafeString:
+        """Show the first characters, which are all that is kept."""
+        return format_html("<code>{}…</code>", token.token_key)
+
+    @admin.display(description="Made", ordering="created")
+    def made(self, token: ApiToken) -> SafeString:
+        """Show when it was made."""
+        return presentation.when(token.created)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Link to the trail for those who may see it."""
+        columns = [*super().get_list_display(request)]
+        return [*columns[:-1], "did", columns[-1]] if policy.may_view(request.user, AuditEntry) else columns
+
+    @admin.display(description="")
+    def did(self, token: ApiToken) -> SafeString:
+        """Link to everything in the trail that was done with it."""
+        address = reverse("admin:audit_auditentry_changelist")
+        query = urlencode({"credential": token.credential})
+        return format_html('<a href="{}?{}">What it did</a>', address, query)
+
+    @admin.display(description="For")
+    def allows(self, token: ApiToken) -> str:
+        """Name the kinds and the teams that it is for."""
+        kinds = (CATALOGUE[name].title if name in CATALOGUE else name for name in token.kinds or ())
+        does = "Everything" if token.kinds is None else ", ".join(kinds) or "Only to read"
+        teams = ", ".join(team.slug for team in token.teams.all()) or "no team any more"
+        return f"{does}, of {teams}" if token.only_teams else does
+
+    @admin.display(description="Expires", ordering="expiry")
+    def expires(self, token: ApiToken) -> SafeString | str:
+        """Show when it ends."""
+        if token.expiry is None:
+            return "Never"
+        day = presentation.minute(token.expiry)
+        return format_html('<span class="danger">Expired</span> {}', day) if token.is_expired else day
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, token: ApiToken) -> SafeString | str:
+        """Show when and from where it was last used."""
+        if token.last_used_at is None:
+            return "Never"
+        at = presentation.when(token.last_used_at)
+        return format_html('{} <span class="quiet">{}</span>', at, token.last_used_address or "")
+
+    @admin.display(description="")
+    def revoke(self, token: ApiToken) -> SafeString:
+        """Link to the page that asks before it revokes."""
+        return format_html(
+            '<a class="danger" href="{}">Revoke</a>', reverse("admin:access_apitoken_delete", args=[token.pk])
+        )
+
+
+def _show_next(request: HttpRequest, token: str) -> HttpResponse:
+    """Lead to the page that shows a new token once. Only the browser keeps the text until then."""
+    response = HttpResponseRedirect(request.get_full_path())
+    response.set_signed_cookie(
+        NEW_TOKEN,
+        token,
+        salt=_salt(request),
+        max_age=SHOWN_WITHIN_SECONDS,
+        path=request.path,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def _shown_next(request: HttpRequest) -> str | None:
+    """Return the token that was made just now, None if none was."""
+    if request.method == "POST":
+        return None
+    made: str | None = request.get_signed_cookie(
+        NEW_TOKEN, default=None, salt=_salt(request), max_age=SHOWN_WITHIN_SECONDS
+    )
+    return made
+
+
+def _salt(request: HttpRequest) -> str:
+    return f"new token of {request.user.pk}"

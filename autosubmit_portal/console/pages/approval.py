@@ -1,0 +1,119 @@
+"""What a second person sees and does: the buttons that approve and reject, on the page of an action and in the list."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.parts.actions import address_of_action, refusal_text
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from experiments.actions.approve import approve, may_approve, reject
+from experiments.actions.preview import effect_of
+from experiments.actions.refusals import Refusal
+from experiments.actions.request import Request
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.catalogue.previews import Effect
+from experiments.models import Action, State
+
+# A page of the list has fewer.
+MOST_WAITING = 500
+
+
+class ApprovalPages(ReadOnlyAdmin):
+    """Adds approving and rejecting to the page and the list of actions."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the two decisions."""
+        approving = self.admin_site.admin_view(require_POST(self.approve_view))
+        rejecting = self.admin_site.admin_view(require_POST(self.reject_view))
+        return [
+            path("<int:object_id>/approve/", approving, name="experiments_action_approve"),
+            path("<int:object_id>/reject/", rejecting, name="experiments_action_reject"),
+            *super().get_urls(),
+        ]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Add the decision as a column while something waits for one."""
+        columns = list(super().get_list_display(request))
+        waiting = Action.objects.visible_to(request.user).awaiting_approval()
+        experiments = list(waiting.values_list("experiment", flat=True)[:MOST_WAITING])
+        if not experiments:
+            return columns
+        policy.look_ahead(request.user, filter(None, experiments))
+        return [*columns, decision_for(request)]
+
+    def approve_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Approve the action and go to its page."""
+        return self._decided(request, object_id, "approved", lambda action, asked: approve(action, **asked))
+
+    def reject_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Reject the action for the reason that was given and go to its page."""
+        reason = request.POST.get("reason", "")
+        return self._decided(
+            request, object_id, "rejected", lambda action, asked: reject(action, **asked, reason=reason)
+        )
+
+    def _decided(
+        self, request: HttpRequest, object_id: int, what: str, decide: Callable[[Action, Any], None]
+    ) -> HttpResponse:
+        action = self.seen_object(request, str(object_id))
+        try:
+            decide(action, {"actor": request.user, "origin": origin_of(request)})
+            messages.success(request, f"Action {action.pk} was {what}.")
+        except (policy.Forbidden, Refusal) as refusal:
+            messages.error(request, refusal_text(refusal))
+        return HttpResponseRedirect(address_of_action(action.pk))
+
+
+def decision_for(request: HttpRequest) -> Callable[[Action], SafeString | str]:
+    """Return the column that lets the user of this request decide."""
+
+    @admin.display(description="Approval")
+    def decision(action: Action) -> SafeString | str:
+        if not may_decide(request, action):
+            return ""
+        return format_html(
+            '<button type="submit" class="btn btn-small" formaction="{}">Approve</button> <a href="{}">Look…</a>',
+            reverse("admin:experiments_action_approve", args=[action.pk]),
+            address_of_action(action.pk),
+        )
+
+    return decision
+
+
+def may_decide(request: HttpRequest, action: Action) -> bool:
+    """Answer whether to offer the decision; `approve` and `reject` decide."""
+    return action.kind in CATALOGUE and may_approve(action, actor_of(request))
+
+
+def what_waits(request: HttpRequest, action: Action) -> dict[str, Any]:
+    """Return what the page of an action that waits for approval shows besides: what it would change and destroy."""
+    if action.state != State.AWAITING_APPROVAL:
+        return {}
+    may = may_decide(request, action)
+    return {"may_approve": may, "loss": _loss(action), "effect": _effect(request, action)}
+
+
+def _loss(action: Action) -> str:
+    if action.experiment is None:
+        return ""
+    return action.catalogue_kind.would_lose(action.experiment, action.parameters)
+
+
+def _effect(request: HttpRequest, action: Action) -> Effect | None:
+    asked = Request(
+        actor=actor_of(request),
+        origin=origin_of(request),
+        kind=action.catalogue_kind,
+        site=action.site,
+        experiment=action.experiment,
+        parameters=action.parameters,
+    )
+    return effect_of(asked)

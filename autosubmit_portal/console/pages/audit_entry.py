@@ -1,0 +1,101 @@
+"""The audit trail, to read and to search."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.parts import filters, presentation
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.site import console
+from experiments.audit_visibility import entries_visible_to, experiment_of
+from jobs.autosubmit.secrets import mask_text
+
+
+@admin.register(AuditEntry, site=console)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Entries of the trail. Nothing changes or deletes one."""
+
+    page_template = "admin/portal/audit_entry.html"
+    live_seconds = 5
+    list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
+    long_fields = ("details",)
+    list_display_links = ("happened",)
+    list_filter = (
+        filters.PeriodFilter,
+        filters.EventFilter,
+        filters.DoorFilter,
+        filters.ExpidFilter,
+        filters.ActorFilter,
+        filters.OnBehalfOfFilter,
+        filters.CredentialFilter,
+        filters.ActionIdFilter,
+    )
+    search_fields = (
+        "actor_name",
+        "on_behalf_of",
+        "credential",
+        "expid",
+        "subject",
+        "event",
+        "message",
+        "address",
+    )
+    search_placeholder = "person, expid, event, token, address or message"
+    ordering = ("-pk",)
+
+    @admin.display(description="When", ordering="at")
+    def at_time(self, entry: AuditEntry) -> SafeString:
+        """Show when it happened, in full."""
+        return presentation.exact(entry.at)
+
+    @admin.display(description="Event", ordering="event")
+    def happened(self, entry: AuditEntry) -> SafeString:
+        """Show what happened."""
+        return presentation.event(entry.event)
+
+    @admin.display(description="Who", ordering="actor_name")
+    def who(self, entry: AuditEntry) -> SafeString:
+        """Link to everything that this person did, and to what was done for the one they acted for."""
+        if not entry.actor_name:
+            return presentation.NOTHING
+        actor = _everything("actor_name", entry.actor_name)
+        if not entry.on_behalf_of:
+            return actor
+        return format_html("{} for {}", actor, _everything("on_behalf_of", entry.on_behalf_of))
+
+    @admin.display(description="About", ordering="subject")
+    def about(self, entry: AuditEntry) -> SafeString:
+        """Link to the action, if there is one."""
+        if entry.action_id is None:
+            return format_html('<span class="about">{}</span>', entry.subject)
+        address = reverse("admin:experiments_action_change", args=[entry.action_id])
+        return format_html(
+            '<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id
+        )
+
+    @admin.display(description="Message")
+    def said(self, entry: AuditEntry) -> SafeString:
+        """Show the beginning of the message."""
+        return format_html('<span class="about" title="{0}">{0}</span>', mask_text(entry.message)[:300])
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the entries that the user may see."""
+        return entries_visible_to(request.user)
+
+    def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
+        """Return the entry and the experiment that it is about."""
+        experiment = experiment_of(request.user, obj) if obj.expid else None
+        return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
+
+
+def _everything(field: str, value: str) -> SafeString:
+    """Link to the list of all entries with this value."""
+    address = f"{reverse('admin:audit_auditentry_changelist')}?{urlencode({field: value})}"
+    return format_html('<a href="{}">{}</a>', address, value)

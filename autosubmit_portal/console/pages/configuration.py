@@ -1,0 +1,156 @@
+"""The page with the configuration of an experiment: that of its files or of a run, and what has changed since."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
+from experiments.configurations import (
+    Difference,
+    MissingConfiguration,
+    ShownConfiguration,
+    UnreadableConfiguration,
+    differences,
+    file_system_configuration,
+    history_of,
+    run_configuration,
+)
+from experiments.models import Experiment
+from jobs.autosubmit.secrets import MASK
+
+# So many fit a page; the API has all.
+MOST_VALUES = 5_000
+MOST_DIFFERENCES = 500
+MOST_RUNS = 100
+LONGEST_LINE = 100
+_NO_PLAIN_TEXT = re.compile(r"\s*|true|false|null|[-+.\d_eExo:]+", re.IGNORECASE)
+
+
+class ConfigurationPage(ReadOnlyAdmin):
+    """Gives the admin of experiments the page `<id>/configuration/`; `?run=3` asks for that of a run."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page."""
+        view = self.admin_site.admin_view(self.configuration_view)
+        name = "experiments_experiment_configuration"
+        return [path("<int:object_id>/configuration/", view, name=name), *super().get_urls()]
+
+    def configuration_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show the page."""
+        experiment = self.seen_object(request, str(object_id))
+        context = configuration_context(experiment, whole_number(request.GET.get("run")))
+        return self.page(request, "admin/portal/configuration.html", experiment, context)
+
+
+def _of_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
+    return run_configuration(experiment, history_of(experiment), run_id)
+
+
+def configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
+    """Return what the page shows: the files, or a run and what has changed from it to the files."""
+    now, trouble_now = _tried(lambda: file_system_configuration(experiment))
+    found, trouble = (now, trouble_now) if run_id is None else _tried(lambda: _of_run(experiment, run_id))
+    changes = differences(found, now) if run_id is not None and now and found and found.values else None
+    return {
+        "title": f"Configuration of {experiment.expid}",
+        "experiment": experiment,
+        "runs": experiment.runs.order_by("-run_id")[:MOST_RUNS],
+        "run_id": run_id,
+        "found": found,
+        "troubles": dict.fromkeys(filter(None, (trouble, trouble_now))),
+        "tree": Tree(found.values) if found else None,
+        "changes": None
+        if changes is None
+        else [ShownDifference.of(one) for one in changes[:MOST_DIFFERENCES]],
+        "number_of_changes": len(changes or ()),
+    }
+
+
+def _tried(read: Callable[[], ShownConfiguration]) -> tuple[ShownConfiguration | None, str]:
+    try:
+        return read(), ""
+    except (MissingConfiguration, UnreadableConfiguration) as error:
+        return None, str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDifference:
+    """A row of the table of differences."""
+
+    name: str
+    change: str
+    old: SafeString
+    new: SafeString
+
+    @classmethod
+    def of(cls, one: Difference) -> "ShownDifference":
+        """Show a difference; of one that was added or removed, one side is blank."""
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in one.pointer.split("/")[1:]]
+        old = SafeString("") if one.change == "added" else shown(one.old)
+        new = SafeString("") if one.change == "removed" else shown(one.new)
+        return cls(".".join(parts), one.change, old, new)
+
+
+class Tree:
+    """A configuration as nested lists that open and close, with at most MOST_VALUES values; sections come first."""
+
+    def __init__(self, configuration: dict[str, Any]) -> None:
+        self.values = 0
+        sections = {key: value for key, value in configuration.items() if value and isinstance(value, dict)}
+        self.html = self._branches(sections | configuration)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more than fits the page."""
+        return self.values >= MOST_VALUES
+
+    def _branches(self, value: Any) -> SafeString:
+        return format_html_join("", "{}", ((branch,) for branch in self._each(value)))
+
+    def _each(self, value: Any) -> Iterator[SafeString]:
+        items = value.items() if isinstance(value, dict) else enumerate(value, 1)
+        for key, inner in items:
+            if self.is_cut:
+                return
+            self.values += 1
+            if _is_line(inner):
+                yield format_html(
+                    '<div class="leaf"><span class="key">{}</span> <span class="value">{}</span></div>',
+                    key,
+                    shown(inner),
+                )
+            else:
+                yield format_html(
+                    '<details><summary><span class="key">{}</span> <span class="quiet">{}</span></summary>'
+                    '<div class="branches">{}</div></details>',
+                    key,
+                    len(inner),
+                    self._branches(inner),
+                )
+
+
+def _is_line(value: Any) -> bool:
+    """Return whether a value fits a line of its own."""
+    if isinstance(value, list):
+        return not any(isinstance(item, dict | list) for item in value) and len(str(value)) <= LONGEST_LINE
+    return not (isinstance(value, dict) and value)
+
+
+def shown(value: Any) -> SafeString:
+    """Show a value of JSON. A text stands in quotes only where it would look like something else."""
+    if isinstance(value, str) and value == MASK:
+        return format_html('<span class="masked" title="A secret: it is hidden">{}</span>', value)
+    if isinstance(value, str) and not _NO_PLAIN_TEXT.fullmatch(value):
+        return format_html("{}", value)
+    if value in (None, "", [], {}):
+        return format_html('<span class="quiet">{}</span>', json.dumps(value))
+    if isinstance(value, list):
+        return format_html("[{}]", format_html_join(", ", "{}", ((shown(item),) for item in value)))
+    return format_html("{}", json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,129 @@
+"""What an operator needs to see first: what runs, what failed, what is wrong, what just happened."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+from django.utils import timezone
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.pages.health import failures
+from autosubmit_portal.console.parts.presentation import STATUSES
+from experiments.audit_visibility import entries_visible_to
+from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.models import Action, Experiment, Freeze, Run, Site, State
+from experiments.models.action import ActionQuerySet
+
+SHOWN_ROWS = 10
+# A worker takes a queued action within a second.
+WAITING_LONG = timedelta(seconds=20)
+RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
+LATELY = timedelta(days=1)
+
+
+def dashboard(user: Any) -> dict[str, Any]:
+    """Return everything that the dashboard shows to `user`."""
+    experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
+    actions = Action.objects.visible_to(user).listed().select_related("site", "experiment")
+    sites = list(Site.objects.visible_to(user).order_by("-is_default", "slug"))
+    return {
+        **totals(experiments),
+        "running": running(experiments),
+        "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
+        "troubled": newest(experiments.exclude(problem="")),
+        "sites": sites,
+        "freezes": list(
+            Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")
+        ),
+        "failures": failures(user),
+        "unhealthy_sites": [site for site in sites if site.problem],
+        "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
+        "unapproved_actions": list(actions.awaiting_approval().order_by("pk")[: 2 * SHOWN_ROWS]),
+        "decided_actions": decided(actions, user),
+        "waiting_actions": list(waiting(actions).order_by("pk")[:SHOWN_ROWS]),
+        "failed_actions": failed_lately(actions),
+        "active_actions": actions.active().count(),
+        "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
+        "entries": entries(user),
+        "first_steps": first_steps(user),
+    }
+
+
+def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
+    """Return the number of experiments and of their jobs per status, in one query over stored counts."""
+    sums = {
+        status: Coalesce(Sum(Cast(KT(f"status_counts__{status}"), IntegerField())), 0) for status in STATUSES
+    }
+    row = experiments.aggregate(
+        experiments=Count("pk"),
+        running_experiments=Count("pk", filter=Q(is_running=True)),
+        failed_experiments=Count("pk", filter=Q(status_counts__FAILED__gt=0)),
+        troubled_experiments=Count("pk", filter=~Q(problem="")),
+        **{f"jobs_{status}": total for status, total in sums.items()},
+    )
+    counts = {status: row.pop(f"jobs_{status}") for status in STATUSES}
+    return {"totals": row, "counts": counts, "jobs": sum(counts.values())}
+
+
+def running(experiments: QuerySet[Experiment]) -> list[Experiment]:
+    """Return what runs, each with `since`, the action that runs it and who asked for that, if the portal did."""
+    runs = Action.objects.filter(
+        experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+    ).order_by("-pk")
+    history = Run.objects.filter(experiment=OuterRef("pk")).order_by("-run_id")
+    rows = (
+        experiments.filter(is_running=True)
+        .select_related("site")
+        .annotate(
+            since=Coalesce(
+                Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])
+            ),
+            action_id=Subquery(runs.values("pk")[:1]),
+            action_kind=Subquery(runs.values("kind")[:1]),
+            action_actor=Subquery(runs.values("actor_name")[:1]),
+        )
+    )
+    return list(rows.order_by(F("changed_at").desc(nulls_last=True))[: 2 * SHOWN_ROWS])
+
+
+def newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
+    """Return the experiments that changed last."""
+    return list(
+        experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS]
+    )
+
+
+def waiting(actions: ActionQuerySet) -> QuerySet[Any]:
+    """Return the actions that no worker has taken for too long."""
+    return actions.with_queued_at().filter(state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG)
+
+
+def decided(actions: ActionQuerySet, user: Any) -> list[Action]:
+    """Return what the user asked for and a second person approved or rejected within a day, or nobody did in time."""
+    ended = Q(approved_at=None, state=State.CANCELLED, ended_at__gt=timezone.now() - LATELY)
+    rows = actions.filter(
+        Q(approved_at__gt=timezone.now() - LATELY) | ended, actor=user.pk, approval_expires_at__isnull=False
+    )
+    return list(rows.order_by("-pk")[:SHOWN_ROWS])
+
+
+def failed_lately(actions: QuerySet[Action]) -> list[Action]:
+    """Return the actions that failed or were lost within a day."""
+    rows = actions.filter(state__in=(State.FAILED, State.LOST), ended_at__gt=timezone.now() - LATELY)
+    return list(rows.order_by("-pk")[:SHOWN_ROWS])
+
+
+def entries(user: Any) -> list[AuditEntry] | None:
+    """Return the newest audit entries; None when the user may not see the trail."""
+    if not policy.may_view(user, AuditEntry):
+        return None
+    return list(entries_visible_to(user).order_by("-pk")[:SHOWN_ROWS])
+
+
+def first_steps(user: Any) -> dict[str, bool]:
+    """Return what the user may do when there is nothing yet."""
+    creates = any(policy.may_request(user, kind) for kind in CATALOGUE.values() if kind.target is Target.SITE)
+    return {"add_site": user.is_superuser, "create": creates}

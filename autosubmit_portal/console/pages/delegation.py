@@ -1,0 +1,184 @@
+"""Delegations: everybody lends their own rights here, and sees and revokes what they have lent."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.models import Delegation, Team, role_choices
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.delegations import (
+    LONGEST_DAYS,
+    AlreadyOver,
+    Unacceptable,
+    Wanted,
+    delegate,
+    may_revoke,
+    revoke,
+    seen_by,
+)
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.forms import RuledForm
+from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
+from autosubmit_portal.console.site import console
+from experiments.models import Experiment
+from experiments.models.experiment import meant_by_name
+
+
+class DelegationForm(RuledForm):
+    """What to lend. The rules are those of `access.delegations`; its errors come back here."""
+
+    grantee = forms.CharField(
+        max_length=150,
+        label="To",
+        help_text="The name of the account that may act for you.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    role = forms.TypedChoiceField(
+        choices=role_choices,
+        coerce=lambda value: Role(int(value)),
+        initial=Role.OPERATOR,
+        label="As",
+        help_text="What it may do at most; never more than you may yourself.",
+    )
+    team = forms.ModelChoiceField(
+        Team.objects.none(),
+        required=False,
+        empty_label="–",
+        help_text="Only on the experiments of this team.",
+    )
+    experiment = forms.CharField(
+        max_length=110,
+        required=False,
+        help_text="Only on this experiment: its expid, or `site/expid` where several sites have it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
+    )
+    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
+    ends_at = InstantField(
+        label="Until (UTC)",
+        help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.",
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        help_text="Why. Kept in the audit trail.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Holidays"}),
+    )
+
+    def __init__(self, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        self.user = user
+        team: Any = self.fields["team"]
+        team.queryset = teams_seen_by(user).order_by("slug")
+
+    def clean_grantee(self) -> User | None:
+        """Return the account of that name, if there is one."""
+        return User.objects.filter(username=self.cleaned_data["grantee"]).first()
+
+    def clean_experiment(self) -> Experiment | None:
+        """Return the experiment that is named, among those that the user may see."""
+        text = self.cleaned_data["experiment"].strip()
+        if not text:
+            return None
+        site, _, expid = text.rpartition("/")
+        rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
+        found = meant_by_name(list(rows.filter(site__slug=site) if site else rows))
+        if len(found) != 1:
+            raise ValidationError(
+                "Several sites have it: write site/expid." if found else "There is no such one."
+            )
+        return found[0]
+
+
+@admin.register(Delegation, site=console)
+class DelegationAdmin(TermAdmin):
+    """One's own delegations, given and received; everybody's for managers of all teams."""
+
+    page_template = "admin/portal/delegation.html"
+    form_class = DelegationForm
+    form_title = "New delegation"
+    form_lead = (
+        "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
+    )
+    form_button = "Delegate"
+    wrong = Unacceptable
+    refusals = (policy.Forbidden, AlreadyOver)
+    list_display = ("who", "state", "what", "begins", "ends", "why")
+    list_select_related = ("grantor", "grantee", "team", "experiment__site")
+    search_fields = ("grantor__username", "grantee__username", "reason")
+    search_placeholder = "person or reason"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return what the user has lent and was lent."""
+        return seen_by(request.user).select_related(*self.list_select_related)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Everybody in the console."""
+        return True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Everybody sees their own."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Everybody lends their own."""
+        return True
+
+    def make(self, request: HttpRequest, values: dict[str, Any]) -> Delegation:
+        """Lend."""
+        return delegate(Wanted(**values), grantor=actor_of(request), origin=origin_of(request))
+
+    def end(self, request: HttpRequest, row: Delegation) -> str:
+        """Revoke."""
+        revoke(row, actor=actor_of(request), origin=origin_of(request))
+        return f"{row.grantee} does not act for {row.grantor} any more."
+
+    def page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
+        """Return the delegation."""
+        return {
+            "title": f"{obj.grantee} for {obj.grantor}",
+            "delegation": obj,
+            "role": Role(obj.role),
+            "may_revoke": not obj.is_over and may_revoke(request.user, obj),
+        }
+
+    @admin.display(description="Who", ordering="grantee__username")
+    def who(self, delegation: Delegation) -> SafeString:
+        """Say who acts for whom."""
+        return format_html('{} <span class="quiet">for</span> {}', delegation.grantee, delegation.grantor)
+
+    @admin.display(description="State")
+    def state(self, delegation: Delegation) -> SafeString:
+        """Say whether it holds."""
+        return presentation.delegation_state(delegation)
+
+    @admin.display(description="What")
+    def what(self, delegation: Delegation) -> SafeString:
+        """Say what was lent."""
+        return format_html(
+            '{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about
+        )
+
+    @admin.display(description="From", ordering="starts_at")
+    def begins(self, delegation: Delegation) -> SafeString:
+        """Show its start."""
+        return presentation.when(delegation.starts_at)
+
+    @admin.display(description="Until", ordering="ends_at")
+    def ends(self, delegation: Delegation) -> SafeString:
+        """Show its end."""
+        return presentation.when(delegation.revoked_at or delegation.ends_at)
+
+    @admin.display(description="Reason")
+    def why(self, delegation: Delegation) -> SafeString:
+        """Show the beginning of the reason."""
+        return format_html('<span class="about" title="{0}">{0}</span>', delegation.reason[:300])

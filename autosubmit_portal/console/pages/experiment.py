@@ -1,0 +1,163 @@
+"""The list of experiments and the page of one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, F, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.pages.configuration import ConfigurationPage
+from autosubmit_portal.console.pages.logs import LogPages
+from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.parts.request_pages import RequestPages
+from autosubmit_portal.console.site import console
+from experiments.audit_visibility import entries_about
+from experiments.catalogue.kinds import Target
+from experiments.models import Action, Experiment, Freeze, Site
+from jobs.models import Job
+
+SHOWN_ROWS = 8
+NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
+
+
+@admin.register(Experiment, site=console)
+class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
+    """Experiments; what is done to them is asked for by buttons."""
+
+    request_targets = (Target.EXPERIMENT, Target.JOBS)
+    page_template = "admin/portal/experiment.html"
+    live_seconds = 4
+    search_fields = ("expid", "description", "owner", "recorded_owner")
+    search_placeholder = "expid, description or owner"
+    list_select_related = ("site",)
+    list_filter = (
+        filters.RunningFilter,
+        filters.FailedFilter,
+        filters.ProblemFilter,
+        filters.DisagreementFilter,
+        ("site", filters.SiteFilter),
+        "owner",
+        "hpc",
+        filters.GoneFilter,
+    )
+    ordering = ("-is_running", F("changed_at").desc(nulls_last=True))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add what the buttons and the lamp need."""
+        rows: QuerySet[Any] = super().get_queryset(request).with_active_action()  # type: ignore[attr-defined]
+        return rows
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Name the site only where there are several."""
+        columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
+        return columns if Site.objects.visible_to(request.user).count() < 2 else [*columns, "site"]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Offer what can be done to the default site, such as creating an experiment."""
+        site = Site.objects.visible_to(request.user).default()
+        return super().changelist_view(
+            request, {"buttons": site_buttons(request, site)} | (extra_context or {})
+        )
+
+    @admin.display(description="State", ordering="is_running")
+    def state(self, experiment: Experiment) -> SafeString:
+        """Show the lamp, and whether there is a problem or a contradiction."""
+        flags = (("Problem", experiment.problem), ("Contradictory", experiment.disagreement))
+        shown = ((text, word) for word, text in flags if text)
+        marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
+        return format_html("{}{}", presentation.lamp(experiment), marks)
+
+    @admin.display(description="Progress")
+    def progress(self, experiment: Experiment) -> SafeString:
+        """Show the bar and the counts."""
+        return presentation.progress(experiment)
+
+    @admin.display(description="Description", ordering="description")
+    def about(self, experiment: Experiment) -> SafeString:
+        """Show the beginning of the description."""
+        return format_html('<span class="about" title="{0}">{0}</span>', experiment.description[:300])
+
+    @admin.display(description="Last activity", ordering=F("changed_at").asc(nulls_first=True))
+    def activity(self, experiment: Experiment) -> SafeString:
+        """Show when its files last changed."""
+        return presentation.when(experiment.changed_at)
+
+    def owner(self, obj: Experiment) -> tuple[Experiment, None]:
+        """The logs are those of Autosubmit's commands."""
+        return obj, None
+
+    def subject(self, obj: Experiment) -> actions.Subject:
+        """The experiment itself."""
+        return actions.Subject(site=obj.site, experiment=obj)
+
+    def page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
+        """Return everything about one experiment."""
+        subject = self.subject(obj)
+        kinds = actions.kinds_for(request.user, self.request_targets, subject)
+        jobs = Job.objects.filter(experiment=obj)
+        recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
+        return {
+            "title": obj.expid,
+            "experiment": obj,
+            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
+            "refused": actions.refused_for(request.user, self.request_targets, subject),
+            "active_actions": list(
+                Action.objects.active().listed().filter(experiment=obj).select_related("site")
+            ),
+            "freezes": list(
+                Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
+            ),
+            "matrix": matrix(obj),
+            "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
+            "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
+            "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
+            "actions": list(
+                Action.objects.visible_to(request.user)
+                .listed()
+                .filter(experiment=obj)
+                .order_by("-pk")[:SHOWN_ROWS]
+            ),
+            "logs": self.logs_context(request, obj),
+            "entries": newest_entries(request, entries_about(request.user, obj)),
+        }
+
+
+def site_buttons(request: HttpRequest, site: Site | None) -> list[actions.Button]:
+    """Return the buttons of what may be requested of a site."""
+    if site is None:
+        return []
+    subject = actions.Subject(site=site)
+    kinds = actions.kinds_for(request.user, (Target.SITE,), subject)
+    return actions.buttons(request, subject, kinds, "experiments_site_request", site.pk)
+
+
+def newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
+    """Return the newest of some audit entries; None when the user may not see the trail."""
+    if not policy.may_view(request.user, AuditEntry):
+        return None
+    return list(entries.defer("details").order_by("-pk")[:SHOWN_ROWS])
+
+
+def matrix(experiment: Experiment) -> dict[str, Any]:
+    """Return the number of jobs by section and status, each with the address of the list of those jobs."""
+    rows = Job.objects.filter(experiment=experiment).values_list("section", "status").annotate(n=Count("pk"))
+    counts: dict[str, dict[str, int]] = {}
+    for section, status, number in rows.order_by("section"):
+        counts.setdefault(section, {})[status] = number
+    present = {status for row in counts.values() for status in row}
+    statuses = [status for status in presentation.STATUSES if status in present]
+    statuses += sorted(present - set(statuses))
+    jobs = f"{reverse('admin:jobs_job_changelist')}?experiment={experiment.pk}"
+    return {
+        "statuses": statuses,
+        "rows": [(section, row, sum(row.values())) for section, row in counts.items()],
+        "jobs": jobs,
+    }

@@ -1,0 +1,145 @@
+"""Freezes: what is frozen and why, who is affected, and for managers the form that freezes and the button that ends."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.forms import RuledForm
+from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
+from autosubmit_portal.console.site import console
+from experiments.actions.freeze import (
+    LONGEST_MESSAGE,
+    FreezePlan,
+    end_freeze,
+    freeze,
+    may_freeze,
+    sites_to_freeze,
+)
+from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.models import Experiment, Freeze, Site
+
+
+class FreezeForm(RuledForm):
+    """What to freeze. The rules are those of `experiments.actions.freeze`; its errors come back here."""
+
+    site = forms.ModelChoiceField(Site.objects.none(), empty_label=None)
+    platform = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="Only this platform, as experiments name it. Blank freezes the whole site.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "MN5"}),
+    )
+    message = forms.CharField(
+        max_length=LONGEST_MESSAGE,
+        help_text="Everybody who would start something reads it.",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "placeholder": "Maintenance of the batch system"}
+        ),
+    )
+    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
+    ends_at = InstantField(
+        required=False,
+        label="Until (UTC)",
+        help_text="Then it ends by itself. Blank: until somebody ends it.",
+    )
+
+    def __init__(self, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        site: Any = self.fields["site"]
+        site.queryset = sites_to_freeze(user).order_by("-is_default", "slug")
+
+
+@admin.register(Freeze, site=console)
+class FreezeAdmin(TermAdmin):
+    """Freezes; they are made and ended, never changed or deleted."""
+
+    page_template = "admin/portal/freeze.html"
+    form_class = FreezeForm
+    form_title = "Freeze"
+    form_lead = "While it holds, nothing that submits jobs starts. What runs goes on, and can be stopped."
+    form_button = "Freeze"
+    wrong = InvalidParameters
+    refusals = (policy.Forbidden, Refusal)
+    live_seconds = 5
+    list_display = ("what", "state", "said", "begins", "ends", "by")
+    list_select_related = ("site",)
+    list_filter = ("site",)
+    search_fields = ("platform", "message", "made_by_name")
+    search_placeholder = "platform, message or person"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the site with the freeze."""
+        return super().get_queryset(request).select_related("site")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whoever may see the sites."""
+        return policy.may_view(request.user, Site)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may see the sites."""
+        return policy.may_view(request.user, Site)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever may freeze."""
+        return sites_to_freeze(request.user).exists()
+
+    def make(self, request: HttpRequest, values: dict[str, Any]) -> Freeze:
+        """Freeze."""
+        return freeze(FreezePlan(**values), actor=actor_of(request), origin=origin_of(request))
+
+    def end(self, request: HttpRequest, row: Freeze) -> str:
+        """Thaw."""
+        end_freeze(row, actor=actor_of(request), origin=origin_of(request))
+        return f"{row} is frozen no more."
+
+    def page_context(self, request: HttpRequest, obj: Freeze) -> dict[str, Any]:
+        """Return the freeze and the experiments that run where it holds."""
+        running = obj.running_experiments().values("pk")
+        affected = (
+            Experiment.objects.visible_to(request.user).filter(pk__in=running).order_by("owner", "expid")
+        )
+        return {
+            "title": f"Freeze of {obj}",
+            "freeze": obj,
+            "affected": [] if obj.is_over else list(affected.select_related("site")),
+            "may_end": not obj.is_over and may_freeze(request.user, obj.site),
+        }
+
+    @admin.display(description="Frozen", ordering="site")
+    def what(self, frozen: Freeze) -> str:
+        """Name the platform or the site."""
+        return str(frozen)
+
+    @admin.display(description="State")
+    def state(self, frozen: Freeze) -> SafeString:
+        """Say whether it holds."""
+        return presentation.freeze_state(frozen)
+
+    @admin.display(description="Message")
+    def said(self, frozen: Freeze) -> SafeString:
+        """Show the beginning of the message."""
+        return format_html('<span class="about" title="{0}">{0}</span>', frozen.message[:300])
+
+    @admin.display(description="From", ordering="starts_at")
+    def begins(self, frozen: Freeze) -> SafeString:
+        """Show its start."""
+        return presentation.when(frozen.starts_at)
+
+    @admin.display(description="Until", ordering="ends_at")
+    def ends(self, frozen: Freeze) -> SafeString:
+        """Show its end."""
+        return presentation.when(frozen.ended_at or frozen.ends_at)
+
+    @admin.display(description="By", ordering="made_by_name")
+    def by(self, frozen: Freeze) -> str:
+        """Say who froze it."""
+        return frozen.made_by_name

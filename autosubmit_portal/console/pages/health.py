@@ -1,0 +1,76 @@
+"""Whether the portal works, as `manage.py doctor` says it: a page, and what of it the dashboard repeats."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from autosubmit_portal import health
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console.site import console
+from autosubmit_portal.health import Finding, Level
+from experiments.models import Site
+
+TITLES = {
+    "database": "Database",
+    "migrations": "Tables",
+    "trail": "Audit trail",
+    "search": "Searches",
+    "broker": "Broker",
+    "workers": "Workers",
+    "queue": "Waiting",
+    "mirror": "Mirror",
+    "sites": "Sites",
+    "program": "Autosubmit",
+    "disk": "Disk",
+    "files": "Files",
+}
+LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
+# The dashboard says itself which sites are unhealthy or stale, and what has waited for long, with links.
+ON_THE_DASHBOARD = ("broker", "workers", "disk")
+
+
+def health_page(request: HttpRequest) -> HttpResponse:
+    """Show every finding with its remedy, what fails first, to whoever may see all sites."""
+    if not policy.may_view_all(request.user, Site):
+        raise PermissionDenied
+    findings = sorted(health.examine(), key=lambda finding: -finding.level)
+    levels = [finding.level for finding in findings]
+    context = {
+        **console.each_context(request),
+        "title": "Health",
+        "rows": [row(finding) for finding in findings],
+        "failures": levels.count(Level.FAIL),
+        "warnings": levels.count(Level.WARN),
+    }
+    return TemplateResponse(request, "admin/portal/health.html", context)
+
+
+def failures(user: Any) -> list[dict[str, Any]]:
+    """Return the rows of what fails, as far as the dashboard does not say so itself."""
+    if not policy.may_view_all(user, Site):
+        return []
+    findings = health.examine(ON_THE_DASHBOARD)
+    return [row(finding) for finding in findings if finding.level is Level.FAIL]
+
+
+def row(finding: Finding) -> dict[str, Any]:
+    """Return what a page shows of a finding."""
+    return {
+        "part": TITLES[finding.part],
+        "word": finding.word,
+        "look": LOOKS[finding.level],
+        "text": coded(finding.text),
+        "remedy": coded(finding.remedy),
+    }
+
+
+def coded(text: str) -> SafeString:
+    """Show what stands between backticks as code."""
+    words = enumerate(text.split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", word) if at % 2 else word,) for at, word in words)
+    )

@@ -1,0 +1,217 @@
+"""The list of jobs, the page of one with its logs, and what can be asked for many at once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console.pages.logs import LogPages
+from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
+from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
+from autosubmit_portal.console.site import console
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.models import Experiment
+from experiments.planned import planned_of
+from jobs.models import Job
+
+MOST_RELATIVES = 100
+SENT_WITH = (
+    ("Platform", "platform"),
+    ("Queue", "qos"),
+    ("Processors", "processors"),
+    ("Wallclock", "wallclock"),
+)
+
+
+@admin.register(Job, site=console)
+class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
+    """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
+
+    request_targets = (Target.JOBS,)
+    page_template = "admin/portal/job.html"
+    live_seconds = 5
+    search_fields = ("name",)
+    search_placeholder = "job name"
+    list_display = (
+        "name",
+        "chip",
+        "of_experiment",
+        "section",
+        "member",
+        "chunk",
+        "platform",
+        "submitted",
+        "started",
+        "took",
+    )
+    list_select_related = ("experiment__site",)
+    list_filter = (
+        filters.StatusFilter,
+        filters.ExperimentFilter,
+        filters.SectionFilter,
+        filters.MemberFilter,
+        filters.ChunkFilter,
+        filters.PlatformFilter,
+    )
+    list_per_page = 100
+
+    @admin.display(description="Status", ordering="status")
+    def chip(self, job: Job) -> SafeString:
+        """Show the status in its colour."""
+        return presentation.status_chip(job.status)
+
+    @admin.display(description="Experiment", ordering="experiment__expid")
+    def of_experiment(self, job: Job) -> SafeString:
+        """Link to the experiment, and say whether what is shown of its jobs is stale."""
+        address = reverse("admin:experiments_experiment_change", args=[job.experiment_id])
+        flag = format_html(' <span class="flag" title="{}">Stale</span>', job.experiment.problem)
+        return format_html(
+            '<a href="{}">{}</a>{}', address, job.experiment, flag if job.experiment.problem else ""
+        )
+
+    @admin.display(description="Submitted", ordering="submitted_at")
+    def submitted(self, job: Job) -> SafeString:
+        """Show when it was submitted."""
+        return presentation.when(job.submitted_at)
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, job: Job) -> SafeString:
+        """Show when it started."""
+        return presentation.when(job.started_at)
+
+    @admin.display(description="Took")
+    def took(self, job: Job) -> SafeString | str:
+        """Show how long it ran, or has been running."""
+        return job_time(job)
+
+    def owner(self, obj: Job) -> tuple[Experiment, Job]:
+        """The logs are those of the job."""
+        return obj.experiment, obj
+
+    def subject(self, obj: Job) -> actions.Subject:
+        """The experiment, with this job chosen."""
+        return subject_of([obj])
+
+    def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
+        """Return everything about one job."""
+        subject = subject_of([obj])
+        kinds = actions.kinds_for(request.user, self.request_targets, subject)
+        parents = obj.parent_edges.select_related("parent").order_by("parent__name")
+        children = obj.child_edges.select_related("child").order_by("child__name")
+        sent_with, planned = planned_of(obj.experiment, obj)
+        return {
+            "job": obj,
+            "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
+            "took": job_time(obj),
+            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
+            "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],
+            "children": [edge.child for edge in children[:MOST_RELATIVES]],
+            "most_relatives": MOST_RELATIVES,
+            "logs": self.logs_context(request, obj, default=obj.out_log),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form page of many jobs."""
+        view = self.admin_site.admin_view
+        return [
+            path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
+            path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
+            *super().get_urls(),
+        ]
+
+    # --- Many jobs
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return one entry per kind that the user may request of jobs."""
+        kinds = actions.kinds_for(request.user, self.request_targets)
+        return {kind.name: (opens(kind), kind.name, f"{kind.title}…") for kind in kinds}
+
+    def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Take the form of many jobs; it is opened from the list of jobs."""
+        if request.method != "POST":
+            return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
+        return self.posted_page(request, name).submit(request)
+
+    def bulk_preview_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Answer the exact commands for what the form says now."""
+        return self.posted_page(request, name).preview(request)
+
+    def posted_page(self, request: HttpRequest, name: str) -> FormPage:
+        """Return the form page for what its own hidden fields say."""
+        said = request.POST
+        return self.bulk_page(request, name, said.get("selection", ""), said.get("filters", ""))
+
+    def bulk_page(self, request: HttpRequest, name: str, selection: str, filters: str) -> FormPage:
+        """Return the form page for the jobs whose keys are in `selection`, a comma list.
+
+        `filters` is the query of the list that they were chosen from.
+        """
+        kind = CATALOGUE.get(name)
+        if kind is None or kind.target not in self.request_targets:
+            raise Http404(f"There is no action “{name}” here.")
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        keys = [key for key in map(whole_number, selection.split(",")) if key is not None]
+        jobs = self.get_queryset(request).in_bulk(keys).values()
+        if not jobs:
+            raise Http404("None of the chosen jobs is there any more.")
+        return FormPage(
+            kind=kind,
+            subjects=subjects_of(jobs),
+            address=reverse("admin:jobs_job_bulk", args=[name]),
+            back=f"{reverse('admin:jobs_job_changelist')}?{QueryDict(filters).urlencode()}".removesuffix("?"),
+            filters=filters,
+            frame={**self.admin_site.each_context(request), "opts": self.opts},
+            selection=",".join(str(key) for key in keys),
+        )
+
+
+def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
+    """Return the entry of the list's menu that opens the form page of `kind` for the chosen jobs."""
+
+    def open_form(
+        model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]
+    ) -> HttpResponse | None:
+        if not policy.may_request(request.user, kind):
+            raise PermissionDenied
+        keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
+        if not keys:
+            messages.warning(request, "None of the chosen jobs is there any more.")
+            return None
+        page = model_admin.bulk_page(request, kind.name, keys, request.GET.urlencode())
+        return page.show(request, page.form(request, is_filled=False))
+
+    return open_form
+
+
+def subject_of(jobs: Sequence[Job]) -> actions.Subject:
+    """Return the experiment of `jobs` with exactly these chosen."""
+    experiment = Experiment.objects.with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
+    return actions.Subject(
+        site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
+    )
+
+
+def subjects_of(jobs: Any) -> list[actions.Subject]:
+    """Return one subject per experiment, in the order of the expids."""
+    by_experiment: dict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_experiment[job.experiment_id].append(job)
+    return sorted((subject_of(group) for group in by_experiment.values()), key=str)
+
+
+def job_time(job: Job) -> SafeString | str:
+    """Show how long a job ran; only a running one is still counting."""
+    if job.finished_at is None and job.status != "RUNNING":
+        return presentation.NOTHING
+    return presentation.lasting(job.started_at, job.finished_at)

@@ -1,0 +1,112 @@
+"""Who is locked out after failed sign-ins, how long that lasts, and the button that lifts it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import F, Max, QuerySet, Sum, Window
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.models import FailedSignIn
+from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS
+from autosubmit_portal.access.sign_in import lockout
+from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.site import console
+
+
+@admin.register(FailedSignIn, site=console)
+class LockoutAdmin(ConsoleAdmin):
+    """Failed sign-ins that still count, by name, address and browser."""
+
+    list_display = ("username", "address", "failures", "last_failure", "locked", "lift")
+    list_display_links = None
+    actions = None
+    ordering = ("-attempt_time",)
+    search_fields = ("username", "ip_address")
+    search_placeholder = "Name or address"
+    delete_confirmation_template = "admin/portal/lift.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the failures that count, each with those of its name and of its address in all."""
+        rows: QuerySet[Any] = super().get_queryset(request).filter(pk__in=lockout.recent().values("pk"))
+        counted: QuerySet[Any] = rows.annotate(
+            by_name=Window(Sum("failures_since_start"), partition_by=F("username")),
+            by_address=Window(Sum("failures_since_start"), partition_by=F("ip_address")),
+            name_last=Window(Max("attempt_time"), partition_by=F("username")),
+            address_last=Window(Max("attempt_time"), partition_by=F("ip_address")),
+        )
+        return counted
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show the list to whoever may lift lockouts."""
+        return request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Show it to whoever may lift lockouts."""
+        return self.has_module_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let them lift it."""
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: failures make the rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: a lockout is lifted or it ends."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Keep the list and the page that asks before it lifts."""
+        kept = ("_changelist", "_delete")
+        return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
+
+    def delete_model(self, request: HttpRequest, obj: FailedSignIn) -> None:
+        """Lift the lockout of the name and of the address."""
+        lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=origin_of(request))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        """Go back to the list."""
+        messages.success(request, "The lockout is lifted.")
+        return HttpResponseRedirect(reverse("admin:access_failedsignin_changelist"))
+
+    @admin.display(description="Address", ordering="ip_address")
+    def address(self, attempt: FailedSignIn) -> str:
+        """Show where they came from."""
+        return attempt.ip_address or ""
+
+    @admin.display(description="Failures", ordering="failures_since_start")
+    def failures(self, attempt: FailedSignIn) -> int:
+        """Show how many they were."""
+        return attempt.failures_since_start
+
+    @admin.display(description="Last failure", ordering="attempt_time")
+    def last_failure(self, attempt: FailedSignIn) -> SafeString:
+        """Show when it last failed."""
+        return presentation.when(attempt.attempt_time)
+
+    @admin.display(description="Locked out")
+    def locked(self, attempt: Any) -> str | SafeString:
+        """Say what is locked out, and until when."""
+        limit = settings.AXES_FAILURE_LIMIT
+        locked = [
+            (what, last + settings.AXES_COOLOFF_TIME)
+            for what, failures, most, last in (
+                ("name", attempt.by_name, limit, attempt.name_last),
+                ("address", attempt.by_address, limit * lockout.ADDRESS_FACTOR, attempt.address_last),
+            )
+            if failures >= most
+        ]
+        return format_html_join(", ", "{} until {}", ((what, presentation.exact(at)) for what, at in locked))
+
+    @admin.display(description="")
+    def lift(self, attempt: FailedSignIn) -> SafeString:
+        """Link to the page that asks before it lifts."""
+        address = reverse("admin:access_failedsignin_delete", args=[attempt.pk])
+        return format_html('<a href="{}">Lift</a>', address)

@@ -1,0 +1,112 @@
+"""Signing in: the form for name and password, and the two addresses of single sign-on."""
+
+import requests
+from allauth.account.utils import perform_login
+from allauth.socialaccount.providers.base.constants import AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.sign_in import lockout
+from autosubmit_portal.access.sign_in.single_sign_on import CodeFlow, SignInRefused, is_offered, unavailable
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin, client_address, origin_of
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password of somebody who may see something here; `is_staff` of Django means nothing."""
+
+    request: HttpRequest
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Refuse, and record, an account that may see nothing."""
+        super().confirm_login_allowed(user)
+        if not policy.may_enter(user):
+            reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
+            trail.record(
+                "sign_in.failed", origin=origin_of(self.request), subject=f"user {user}", message=reason
+            )
+            raise ValidationError(reason, code="nothing_to_see")
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Say that the password was wrong, or how long whoever guesses is locked out."""
+        return lockout_error(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
+
+
+def lockout_error(request: HttpRequest, name: str) -> ValidationError | None:
+    """Return what to tell somebody who is locked out, None for everybody else."""
+    if not getattr(request, "axes_locked_out", False):
+        return None
+    until = lockout.locked_until(name, client_address(request))
+    return ValidationError(lockout.explanation(until), code="locked_out")
+
+
+class SignInView(LoginView):
+    """The form for name and password. Who has a second factor is asked for that before the session begins."""
+
+    template_name = "admin/login.html"
+    authentication_form = SignInForm
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in, or go to the page that asks for the code."""
+        user = form.get_user()
+        answer: HttpResponse = perform_login(
+            self.request, user, email_verification="none", redirect_url=self.get_success_url()
+        )
+        return answer
+
+
+@require_safe
+@never_cache
+def begin(request: HttpRequest) -> HttpResponse:
+    """Send the browser to the provider. Nothing of the address counts but `next`, and that only on our host."""
+    if not is_offered():
+        return HttpResponseRedirect(reverse("admin:login"))
+    try:
+        provider = CodeFlow(request).get_provider()
+        answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_next(request))
+    except (requests.RequestException, OAuth2Error) as error:
+        return refused(request, unavailable(error))
+    return answer
+
+
+@require_safe
+@never_cache
+def callback(request: HttpRequest) -> HttpResponse:
+    """Take somebody who comes back from the provider; the sign-in page says why if that fails."""
+    if not is_offered():
+        return HttpResponseRedirect(reverse("admin:login"))
+    try:
+        answer: HttpResponse = OAuth2CallbackView.adapter_view(CodeFlow(request))(request)
+    except SignInRefused as refusal:
+        return refused(request, refusal)
+    except (requests.RequestException, OAuth2Error) as error:
+        return refused(request, unavailable(error))
+    if request.user.is_authenticated:
+        request.session.set_expiry(settings.OIDC_SESSION_HOURS * 3600)
+    return answer
+
+
+def refused(request: HttpRequest, refusal: SignInRefused) -> HttpResponse:
+    """Record the refusal and show it on the sign-in page."""
+    from autosubmit_portal.console.site import console
+
+    origin = Origin(door=Door.ADMIN, address=client_address(request))
+    trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
+    return console.sign_in_page(request, refusal=str(refusal), status=refusal.status)
+
+
+def _next(request: HttpRequest) -> str:
+    wanted = request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if is_ours else reverse("admin:index")

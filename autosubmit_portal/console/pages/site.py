@@ -1,0 +1,148 @@
+"""The sites: their health for everybody who may look, their settings for those who may change them. Never deleted."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.actions import Subject, buttons, kinds_for
+from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
+from autosubmit_portal.console.site import console
+from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.models import Site
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Site]
+else:
+    ModelForm = forms.ModelForm
+
+
+class SiteForm(ModelForm):
+    """The settings of a site, with the action kinds as boxes to tick."""
+
+    disabled_kinds = forms.MultipleChoiceField(
+        required=False,
+        choices=lambda: [
+            (kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()
+        ],
+        widget=forms.CheckboxSelectMultiple,
+        label="Switched off",
+        help_text="Actions that nobody may request at this site, nor those that contain them: Restart contains Start.",
+    )
+
+    approval_kinds = forms.MultipleChoiceField(
+        required=False,
+        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.is_urgent],
+        widget=forms.CheckboxSelectMultiple,
+        label="Second person",
+        help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "
+        "Restart contains Start. What stops a run never waits.",
+    )
+
+
+@admin.register(Site, site=console)
+class SiteAdmin(RequestPages, ConsoleAdmin):
+    """Sites. What is done to a site, such as creating an experiment, is asked for by buttons."""
+
+    form = SiteForm
+    request_targets = (Target.SITE,)
+    change_form_template = "admin/portal/site.html"
+    live_seconds = 5
+    actions = None
+    list_display = ("slug", "name", "health", "autosubmit_version", "mirrored", "queue", "is_default")
+    search_fields = ("slug", "name")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "is_default")}),
+        ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
+        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "disabled_kinds")}),
+        ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
+    )
+    prepopulated_fields = {"slug": ("name",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the sites that the user may see or change."""
+        return Site.objects.all() if self.has_change_permission(request) else super().get_queryset(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only superusers: a site names a program, which the workers run."""
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Leave what is executed, where and as whom, to superusers."""
+        return () if self.has_add_permission(request) else Site.EXECUTION
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: experiments, actions and audit entries refer to it."""
+        return False
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Propose a short name for a new site only."""
+        return {} if obj else dict(self.prepopulated_fields)
+
+    @admin.display(description="Health", ordering="problem")
+    def health(self, site: Site) -> SafeString:
+        """Say whether commands can run there, with the reason if not."""
+        return health(site)
+
+    @admin.display(description="Mirror", ordering="mirrored_at")
+    def mirrored(self, site: Site) -> SafeString:
+        """Say how fresh the mirror is."""
+        return freshness(site)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the health above the settings."""
+        site = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if site is not None:
+            kinds = kinds_for(request.user, self.request_targets, self.subject(site))
+            context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
+            context["site"] = site
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+        """Offer the other sites on the form page."""
+        page = super().form_page(request, object_id, name)
+        sites = self.get_queryset(request).order_by("-is_default", "slug")
+        others = [
+            {
+                "name": site.name,
+                "address": reverse(f"admin:{self.request_route}", args=[site.pk, name]),
+                "is_current": site.pk == object_id,
+            }
+            for site in sites
+        ]
+        page.frame["sites"] = others if len(others) > 1 else []
+        return page
+
+    def subject(self, obj: Site) -> Subject:
+        """The site itself."""
+        return Subject(site=obj)
+
+
+def health(site: Site) -> SafeString:
+    """Say whether commands can run at a site, with the reason if not."""
+    if site.problem:
+        return format_html(
+            '<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem
+        )
+    return SafeString('<span class="state state-succeeded">Healthy</span>')
+
+
+def freshness(site: Site) -> SafeString:
+    """Say when the mirror last looked, and whether that is too long ago."""
+    if not site.is_mirror_fresh:
+        return format_html('<span class="flag">Stale</span> {}', presentation.when(site.mirrored_at))
+    return presentation.when(site.mirrored_at)

@@ -1,0 +1,303 @@
+"""Teams, and the roles and accounts of people at sites. What the policy makes of them is in docs/permissions.md.
+
+Whoever manages all teams changes everything; the manager of a site what lies at that site; the manager of a team who is
+in it. `access.teams` says so, here it is only shown and asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.contrib.auth.models import User
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.models import (
+    Coverage,
+    Membership,
+    SiteAccount,
+    SitePolicy,
+    SiteRole,
+    Team,
+    TeamExperiment,
+)
+from autosubmit_portal.access.rights import policy, teams
+from autosubmit_portal.access.rights.grants import condition_of, grants_covering
+from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.site import console
+from experiments.models import Experiment, Site
+
+if TYPE_CHECKING:
+    AnyAdmin = BaseModelAdmin[Any]
+    Inline = admin.TabularInline[Any, Team]
+    Formset = forms.BaseInlineFormSet[Any, Team, Any]
+else:
+    AnyAdmin = BaseModelAdmin
+    Inline = admin.TabularInline
+    Formset = forms.BaseInlineFormSet
+
+SHOWN_EXPERIMENTS = 20
+
+
+def sites_of(request: HttpRequest) -> QuerySet[Site]:
+    """Return the sites whose roles, accounts and teams the user may change."""
+    sites = Site.objects.order_by("slug")
+    return (
+        sites if teams.manages_all(request.user) else sites.filter(pk__in=teams.managed_sites(request.user))
+    )
+
+
+def manages_something(request: HttpRequest) -> bool:
+    """Answer whether the user may change the rights at some site."""
+    return teams.manages_all(request.user) or bool(teams.managed_sites(request.user))
+
+
+class LimitedChoices(AnyAdmin):
+    """Offers, and accepts, only sites and experiments that the user may change the rights at.
+
+    What is chosen is not changed on the way: there are no links beside the fields.
+    """
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field without the links to add, change and see what is chosen."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Limit what may be chosen; a coverage of all sites is for whoever manages all teams."""
+        if db_field.name == "site":
+            kwargs["queryset"] = sites_of(request)
+            kwargs["required"] = not (db_field.blank and teams.manages_all(request.user))
+        if db_field.name == "experiment":
+            kwargs["queryset"] = Experiment.objects.filter(site__in=sites_of(request))
+        if db_field.name == "user":
+            kwargs["queryset"] = User.objects.order_by("username")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class TeamInline(LimitedChoices, Inline):
+    """A part of the page of a team, changed by whoever may change all about the team unless it says otherwise."""
+
+    extra = 0
+
+    def may_change(self, request: HttpRequest, team: Team | None) -> bool:
+        """Answer whether the user may change these rows."""
+        return manages_something(request) if team is None else teams.may_change(request.user, team)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Show it to whoever sees the team."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As to change."""
+        return self.may_change(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As to change."""
+        return self.may_change(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As to change."""
+        return self.may_change(request, obj)
+
+
+class MembershipInline(TeamInline):
+    """Who is in the team. Its managers change this too."""
+
+    model = Membership
+    verbose_name = "member"
+    verbose_name_plural = "members"
+    fields = ("user", "role", "source")
+    readonly_fields = ("source",)
+
+    def may_change(self, request: HttpRequest, team: Team | None) -> bool:
+        """Let the managers of the team change it too."""
+        return super().may_change(request, team) or (
+            team is not None and teams.is_manager_of(request.user, team)
+        )
+
+
+class CoverageFormset(Formset):
+    """The coverage of a team, which must not leave the sites of whoever changes it."""
+
+    needs_site = False
+
+    def clean(self) -> None:
+        """Refuse a team that would lie at no site: whoever manages one site could not change it any more."""
+        super().clean()
+        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        has_more = self.instance.pk is not None and self.instance.picked.exists()
+        if self.needs_site and not kept and not has_more:
+            raise forms.ValidationError("Say which experiments of your site the team covers.")
+
+
+class CoverageInline(TeamInline):
+    """Which experiments are of the team, by description."""
+
+    model = Coverage
+    formset = CoverageFormset
+    verbose_name = "condition"
+    verbose_name_plural = "Coverage: experiments that meet all conditions of any line"
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Have the manager of a site name it."""
+        made = super().get_formset(request, obj, **kwargs)
+        return type("CoverageFormset", (made,), {"needs_site": not teams.manages_all(request.user)})
+
+
+class ExperimentInline(TeamInline):
+    """Which experiments are of the team, one by one."""
+
+    model = TeamExperiment
+    verbose_name = "experiment"
+    verbose_name_plural = "experiments added by hand"
+    autocomplete_fields = ("experiment",)
+
+
+@admin.register(Team, site=console)
+class TeamAdmin(ConsoleAdmin):
+    """Teams. Everybody sees those that they are in."""
+
+    inlines = (MembershipInline, CoverageInline, ExperimentInline)
+    actions = None
+    list_display = ("slug", "name", "people", "described")
+    search_fields = ("slug", "name")
+    search_placeholder = "team"
+    prepopulated_fields = {"slug": ("name",)}
+    fields = ("name", "slug", "description", "covered")
+    readonly_fields = ("covered",)
+    ordering = ("slug",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the teams that the user may see, with what the list shows."""
+        people = Count("memberships__user", distinct=True)
+        rows = teams.teams_seen_by(request.user).annotate(number_of_people=people)
+        return rows.prefetch_related("coverages__site", "coverages__team")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let in whoever is in a team or may make one."""
+        return manages_something(request) or bool(policy.own_teams(request.user))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever manages a site makes teams for it."""
+        return manages_something(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Managers of the team, of its sites, and of all teams."""
+        return manages_something(request) if obj is None else teams.may_change_members(request.user, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change everything about it."""
+        return obj is not None and teams.may_change(request.user, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Leave the name of the team to whoever may change everything about it."""
+        is_free = obj is None or teams.may_change(request.user, obj)
+        return self.readonly_fields if is_free else self.fields
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Propose a short name for a new team only."""
+        return {} if obj else dict(self.prepopulated_fields)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the other rights, which have no place of their own in the navigation."""
+        beside = [
+            (made.opts.verbose_name_plural, reverse(f"admin:access_{made.opts.model_name}_changelist"))
+            for made in map(self.admin_site.get_model_admin, BESIDE)
+            if made.has_view_permission(request)
+        ]
+        return super().changelist_view(request, {"beside": beside} | (extra_context or {}))
+
+    @admin.display(description="People")
+    def people(self, team: Any) -> int:
+        """Count who is in it."""
+        return int(team.number_of_people)
+
+    @admin.display(description="Coverage")
+    def described(self, team: Team) -> str:
+        """Say the conditions, one line after the other."""
+        return "; or ".join(coverage.described for coverage in team.coverages.all())
+
+    @admin.display(description="Experiments")
+    def covered(self, team: Team) -> SafeString | str:
+        """Count what it covers now, and name the first."""
+        condition = condition_of(grants_covering([team.pk])) if team.pk else None
+        if condition is None:
+            return "None yet."
+        rows = Experiment.objects.filter(condition, gone_at=None).order_by("expid")
+        named = rows.values_list("pk", "expid")[:SHOWN_EXPERIMENTS]
+        links = format_html_join(" ", '<a href="{}">{}</a>', ((_page(pk), expid) for pk, expid in named))
+        number = rows.count()
+        return format_html("{}: {}{}", number, links, " …" if number > SHOWN_EXPERIMENTS else "")
+
+
+def _page(experiment: int) -> str:
+    return reverse("admin:experiments_experiment_change", args=[experiment])
+
+
+class RightsAdmin(LimitedChoices, ConsoleAdmin):
+    """Rights at sites, for whoever manages the site."""
+
+    actions = None
+    list_select_related = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return those at sites that the user manages."""
+        return super().get_queryset(request).filter(site__in=sites_of(request))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever manages the site."""
+        return manages_something(request) if obj is None else self._is_theirs(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever manages a site."""
+        return manages_something(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As to see."""
+        return self.has_view_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As to see."""
+        return self.has_view_permission(request, obj)
+
+    def _is_theirs(self, request: HttpRequest, obj: Any) -> bool:
+        return sites_of(request).filter(pk=obj.site_id).exists()
+
+
+@admin.register(SiteRole, site=console)
+class SiteRoleAdmin(RightsAdmin):
+    """Roles of people at whole sites."""
+
+    list_display = ("user", "role", "site", "source")
+    readonly_fields = ("source",)
+    search_fields = ("user__username",)
+    search_placeholder = "person"
+
+
+@admin.register(SiteAccount, site=console)
+class SiteAccountAdmin(RightsAdmin):
+    """Unix users of people at sites."""
+
+    list_display = ("user", "unix_name", "site")
+    search_fields = ("user__username", "unix_name")
+    search_placeholder = "person or Unix user"
+
+
+@admin.register(SitePolicy, site=console)
+class SitePolicyAdmin(RightsAdmin):
+    """What sites grant to the owners of experiments."""
+
+    list_display = ("site", "owner_role")
+
+
+BESIDE: tuple[type[Model], ...] = (SiteRole, SiteAccount, SitePolicy)

@@ -1,0 +1,266 @@
+"""The buttons, the form page and the bulk entries of every action kind, all derived from the catalogue.
+
+A page shows and asks; `experiments.actions` decides. GET never changes anything.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console.parts.forms import ActionForm
+from experiments.actions.facts import Facts
+from experiments.actions.idempotency import IdempotencyKey
+from experiments.actions.many import Round, request_each
+from experiments.actions.preview import effect_of, shortened
+from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
+from experiments.actions.request import (
+    Request,
+    facts_of_each,
+    foreseen,
+    obstacle,
+    preview_action,
+    would_lose,
+)
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.previews import Effect
+from experiments.models import Action, Experiment, Site, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What an action is asked for: a site or an experiment, with the parameters that the page has decided already."""
+
+    site: Site
+    experiment: Experiment | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return str(self.experiment or self.site)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Button:
+    """One kind that the user may request, and what is against it now."""
+
+    kind: ActionKind
+    address: str
+    obstacle: Conflict | None = None
+
+    @property
+    def action_address(self) -> str:
+        """The page of the action in the way, blank if none is."""
+        return address_of_action(self.obstacle.action_id) if self.obstacle and self.obstacle.action_id else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What the request for one subject would do: the exact commands, what they change and destroy; or its refusal."""
+
+    subject: Subject
+    commands: Sequence[Sequence[str]] = ()
+    effect: Effect | None = None
+    loss: str = ""
+    foreseen: str = ""
+    unix_name: str = ""
+    needs_approval: bool = False
+    refusal: Exception | None = None
+
+    @property
+    def missing(self) -> Mapping[str, Sequence[str]]:
+        """What is wrong with the form, by field."""
+        return self.refusal.errors if isinstance(self.refusal, InvalidParameters) else {}
+
+    @property
+    def obstacle(self) -> SafeString | str:
+        """What is in the way, blank if nothing is."""
+        return "" if self.missing or self.refusal is None else refusal_text(self.refusal)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What became of the request for one subject."""
+
+    subject: Subject
+    action: Action | None = None
+    refusal: Exception | None = None
+
+
+def kinds_for(
+    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
+) -> list[ActionKind]:
+    """Return the kinds with one of these targets that the user may request of the subject; somewhere, if of None."""
+    about = about_of(subject)
+    return [kind for kind in _with(targets) if policy.may_request(user, kind, **about)]
+
+
+def refused_for(
+    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject
+) -> list[tuple[ActionKind, policy.Decision]]:
+    """Return the kinds with one of these targets that the user may not request of the subject, and why."""
+    made = ((kind, policy.decide(user, kind, **about_of(subject))) for kind in _with(targets))
+    return [(kind, decision) for kind, decision in made if not decision.allowed]
+
+
+def about_of(subject: Subject | None) -> dict[str, Any]:
+    """Return what the policy is asked about."""
+    return {"site": subject.site, "experiment": subject.experiment} if subject else {}
+
+
+def _with(targets: Iterable[Target]) -> list[ActionKind]:
+    wanted = set(targets)
+    return [kind for kind in CATALOGUE.values() if kind.target in wanted]
+
+
+def buttons(
+    request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any
+) -> list[Button]:
+    """Return a button per kind; `route` is the named address of the form page of the row `pk`.
+
+    Of two kinds of which one stands in for the other there is one button: for the one that is possible now.
+    """
+    made = {
+        kind.name: Button(
+            kind=kind,
+            address=reverse(f"admin:{route}", args=[pk, kind.name]),
+            obstacle=obstacle(asked(request, kind, subject)),
+        )
+        for kind in kinds
+    }
+    for button in list(made.values()):
+        replaced = made.get(button.kind.stands_in_for)
+        if replaced:
+            del made[replaced.kind.name if replaced.obstacle and not button.obstacle else button.kind.name]
+    return list(made.values())
+
+
+def asked(
+    request: HttpRequest,
+    kind: ActionKind,
+    subject: Subject,
+    form: ActionForm | None = None,
+    key: IdempotencyKey | None = None,
+) -> Request:
+    """Return what the user of this HTTP request asks for, with what the form says."""
+    return Request(
+        actor=actor_of(request),
+        origin=origin_of(request),
+        kind=kind,
+        site=subject.site,
+        experiment=subject.experiment,
+        parameters={**(form.parameters() if form else {}), **subject.fixed},
+        reason=form.reason() if form else "",
+        key=replace(key, item=f"{subject.site}/{subject}") if key else None,
+    )
+
+
+def ask(
+    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
+) -> list[Answer]:
+    """Request the action for each subject; a refusal of one does not keep the others from being asked."""
+    try:
+        key = key_of(kind, subjects, form)
+        wanted = [asked(request, kind, subject, form, key) for subject in subjects]
+        told = Round(origin=origin_of(request), kind=kind, parameters=form.parameters())
+    except InvalidParameters as refusal:  # the form itself is wrong
+        return [Answer(subject=subject, refusal=refusal) for subject in subjects]
+    answers = request_each(told, wanted)
+    if not isinstance(answers[0], (Action, policy.Forbidden, Refusal)) and len(set(answers)) == 1:
+        raise answers[0]  # nothing was made
+    return [
+        Answer(subject=subject, action=answer)
+        if isinstance(answer, Action)
+        else Answer(subject=subject, refusal=answer)
+        for subject, answer in zip(subjects, answers, strict=True)
+    ]
+
+
+def key_of(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> IdempotencyKey | None:
+    """Return what makes a form that is sent twice one request; None for a form without its hidden field."""
+    if not form.key():
+        return None
+    about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
+    return IdempotencyKey.of(form.key(), [kind.name, about, form.parameters(), form.reason()])
+
+
+def forecasts(
+    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
+) -> list[Forecast]:
+    """Return what the request for each subject would do that the form says now; nothing is changed or recorded."""
+    plain = [asked(request, kind, subject) for subject in subjects]
+    return [
+        _forecast(subject, one, partial(asked, request, kind, subject, form), facts)
+        for subject, one, facts in zip(subjects, plain, facts_of_each(plain), strict=True)
+    ]
+
+
+def _forecast(subject: Subject, plain: Request, read_form: Callable[[], Request], facts: Facts) -> Forecast:
+    refusal: Exception | None = obstacle(plain, facts)
+    if refusal:
+        return Forecast(subject=subject, refusal=refusal)
+    try:
+        wanted = read_form()
+        return Forecast(
+            subject=subject,
+            commands=shortened(preview_action(wanted, facts)),
+            effect=effect_of(wanted),
+            loss=would_lose(wanted),
+            unix_name=facts.unix_name(wanted),
+            foreseen=foreseen(wanted),
+            needs_approval=wanted.needs_approval,
+        )
+    except (policy.Forbidden, Refusal) as refusal:
+        return Forecast(subject=subject, refusal=refusal)
+
+
+def status_of(refusal: Exception) -> int:
+    """Return the HTTP status that says why."""
+    codes = {policy.Forbidden: 403, Conflict: 409, KeyReused: 422}
+    return codes.get(type(refusal), 400)
+
+
+def refusal_text(refusal: Exception) -> SafeString | str:
+    """Say the refusal, with a link to the action that is in the way."""
+    action_id = getattr(refusal, "action_id", None)
+    if action_id is None:
+        return str(refusal)
+    return format_html(
+        '{} <a href="{}">Show action {}</a>', str(refusal), address_of_action(action_id), action_id
+    )
+
+
+def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:
+    """Leave one message per answer for the next page."""
+    for answer in answers:
+        if answer.action:
+            link = address_of_action(answer.action.pk)
+            said = "this form was sent before, and made" if answer.action.is_replay else "requested as"
+            waits = answer.action.state == State.AWAITING_APPROVAL
+            text = format_html(
+                '{} {}: {} <a href="{}">action {}</a>{}.',
+                kind.title,
+                answer.subject,
+                said,
+                link,
+                answer.action.pk,
+                ", which waits for the approval of a second person" if waits else "",
+            )
+            messages.success(request, text)
+        elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):
+            messages.error(request, refusal_text(answer.refusal))
+        elif answer.refusal:
+            messages.error(request, f"{answer.subject}: {answer.refusal}")
+
+
+def address_of_action(action_id: int) -> str:
+    """Return the page of an action."""
+    return reverse("admin:experiments_action_change", args=[action_id])

@@ -1,0 +1,166 @@
+"""What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
+
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from django.contrib import admin
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from django.utils.functional import cached_property
+
+from autosubmit_portal.access.rights import policy
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
+
+# Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
+MOST_COUNTED = 10_000
+# Databases count to 9,223,372,036,854,775,807.
+MOST_DIGITS = 19
+KEPT_ADDRESSES = ("_changelist", "_change")
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a part of an address says; None for everything that is no number or numbers no row."""
+    return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else None
+
+
+class BoundedPaginator(AnyPaginator):
+    """Counts no further than MOST_COUNTED rows."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, at most MOST_COUNTED."""
+        rows = cast("QuerySet[Model]", self.object_list)
+        return rows.order_by()[:MOST_COUNTED].count()
+
+
+class BriefChangeList(ChangeList):
+    """A list that does not read what only the pages of its rows show."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows without the long fields."""
+        console_admin = cast("ConsoleAdmin", self.model_admin)
+        return super().get_queryset(*args, **kwargs).defer(*console_admin.long_fields)
+
+
+class ConsoleAdmin(ModelAdmin):
+    """The base of all lists. `long_fields` are read for the page of a row, not for the list."""
+
+    long_fields: tuple[str, ...] = ()
+
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    most_counted = MOST_COUNTED
+    live_seconds = 0
+    search_placeholder = "Search"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list with what the template needs to keep it live."""
+        context = {
+            "live_seconds": self.live_seconds,
+            "search_placeholder": self.search_placeholder,
+            "title": str(self.opts.verbose_name_plural).capitalize(),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the kind of list."""
+        return BriefChangeList
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let in whoever may see some rows; which they are is said by `get_queryset`."""
+        return super().has_view_permission(request, obj) or policy.may_view(request.user, self.model)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Name the list in the navigation to whoever may see it."""
+        return self.has_view_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows that the user may see."""
+        rows = super().get_queryset(request)
+        return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
+
+    def list_address(self, request: HttpRequest) -> str:
+        """Return the address of the list, with the filters under which the page was opened from it."""
+        kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return str(add_preserved_filters(kept, address))
+
+    def seen_object(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        return obj
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        """Answer 404 to what is not there or may not be seen, where Django would lead to the first page."""
+        raise Http404(f"There is no such {opts.verbose_name}.")
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """A list and a page per row; there are no addresses to add, change or delete anything."""
+
+    actions = None
+    page_template = ""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: Autosubmit or the portal itself makes the rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never, not even for a superuser."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never, not even for a superuser."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Keep the addresses of the list and of the page of a row."""
+        return [url for url in super().get_urls() if (url.name or "").endswith(KEPT_ADDRESSES)]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page of one row."""
+        obj = self.seen_object(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        return self.page(request, self.page_template, obj, self.page_context(request, obj))
+
+    def page(
+        self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
+    ) -> TemplateResponse:
+        """Answer a page about `obj` inside the frame of the console."""
+        frame = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(obj),
+            "original": obj,
+        }
+        return TemplateResponse(request, template, frame | context, status=status)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return what the page of `obj` shows besides the row itself."""
+        return {}

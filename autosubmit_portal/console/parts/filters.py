@@ -1,0 +1,319 @@
+"""The filters of the lists. None of them asks a big table for its distinct values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.origin import Door
+from autosubmit_portal.audit.periods import PERIODS, bounds
+from autosubmit_portal.console.parts.base import whole_number
+from autosubmit_portal.console.parts.presentation import STATUSES
+from autosubmit_portal.distinct import distinct_values
+from experiments.models import Experiment, Site
+from jobs.models import Job
+
+# How the events of all requests that were refused end.
+REFUSED = "refused"
+
+
+class ConditionFilter(SimpleListFilter):
+    """Rows that meet a condition, or that do not."""
+
+    condition: Q
+    labels = ("Yes", "No")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Yes and no."""
+        return [("yes", self.labels[0]), ("no", self.labels[1])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the condition."""
+        match self.value():
+            case "yes":
+                return queryset.filter(self.condition)
+            case "no":
+                return queryset.exclude(self.condition)
+        return queryset
+
+
+class RunningFilter(ConditionFilter):
+    """Experiments that run."""
+
+    title, parameter_name = "running", "running"
+    condition = Q(is_running=True)
+    labels = ("Running", "Idle")
+
+
+class FailedFilter(ConditionFilter):
+    """Experiments with failed jobs."""
+
+    title, parameter_name = "failed jobs", "failed"
+    condition = Q(status_counts__FAILED__gt=0)
+    labels = ("Has failed jobs", "Has none")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the condition; an experiment without a count of FAILED has none."""
+        if self.value() == "no":
+            return queryset.filter(Q(status_counts__FAILED=None) | Q(status_counts__FAILED=0))
+        return super().queryset(request, queryset)
+
+
+class ProblemFilter(ConditionFilter):
+    """Experiments whose files could not be read."""
+
+    title, parameter_name = "problem", "problem"
+    condition = ~Q(problem="")
+    labels = ("Has a problem", "Reads well")
+
+
+class DisagreementFilter(ConditionFilter):
+    """Experiments of which the database, the process and the job list say different things."""
+
+    title, parameter_name = "evidence", "disagrees"
+    condition = ~Q(disagreement="")
+    labels = ("Contradicted", "Agrees")
+
+
+class GoneFilter(SimpleListFilter):
+    """Experiments that are gone from the store; they are left out by default."""
+
+    title, parameter_name = "store", "store"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What the store has, what it had, or both."""
+        return [("gone", "Gone"), ("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        """Say what the default is."""
+        for choice in super().choices(changelist):
+            yield (
+                {**choice, "display": "In the store"}
+                if choice["display"] == "All" and _is_first(choice)
+                else choice
+            )
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(gone_at__isnull=self.value() != "gone")
+
+
+def _is_first(choice: Mapping[str, Any]) -> bool:
+    return "store=" not in choice["query_string"]
+
+
+class SiteFilter(RelatedFieldListFilter):
+    """Rows of one site; only sites that the user may see are offered."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        """The sites by name."""
+        return list(Site.objects.visible_to(request.user).order_by("slug").values_list("pk", "slug"))
+
+
+class StatusFilter(SimpleListFilter):
+    """Jobs by status: all names of Autosubmit, whether they occur or not."""
+
+    title, parameter_name = "status", "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The statuses."""
+        return [(status, status) for status in STATUSES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        return queryset.filter(status=self.value()) if self.value() else queryset
+
+
+class ExperimentFilter(SimpleListFilter):
+    """Rows of one experiment: the one that a link names, or one of those that run."""
+
+    title, parameter_name = "experiment", "experiment"
+    most_offered = 20
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Those that run, and the chosen one."""
+        wanted = Q(is_running=True)
+        if whole_number(self.value()):
+            wanted |= Q(pk=self.value())
+        rows = Experiment.objects.visible_to(request.user).filter(wanted).order_by("expid")
+        return [(str(pk), expid) for pk, expid in rows.values_list("pk", "expid")[: self.most_offered]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice; what is no number chooses nothing."""
+        if not self.value():
+            return queryset
+        number = whole_number(self.value())
+        return queryset.none() if number is None else queryset.filter(experiment=number)
+
+
+class OfExperimentFilter(SimpleListFilter):
+    """Jobs by the values that occur in the chosen experiment; there is nothing to choose before one is."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The values of the chosen experiment, and the chosen one."""
+        values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
+        experiment = whole_number(request.GET.get("experiment"))
+        if (
+            experiment is not None
+            and model_admin.get_queryset(request).filter(experiment=experiment).exists()
+        ):
+            found = distinct_values(Job, str(self.parameter_name), experiment=experiment)
+            values |= {str(value) for value in found if value}
+        return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class SectionFilter(OfExperimentFilter):
+    """Jobs of a section."""
+
+    title, parameter_name = "section", "section"
+
+
+class MemberFilter(OfExperimentFilter):
+    """Jobs of a member."""
+
+    title, parameter_name = "member", "member"
+
+
+class ChunkFilter(OfExperimentFilter):
+    """Jobs of a chunk."""
+
+    title, parameter_name = "chunk", "chunk"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice; what is no number chooses nothing."""
+        if self.value() and whole_number(self.value()) is None:
+            return queryset.none()
+        return super().queryset(request, queryset)
+
+
+class PlatformFilter(OfExperimentFilter):
+    """Jobs on a platform."""
+
+    title, parameter_name = "platform", "platform"
+
+
+class LinkedFilter(SimpleListFilter):
+    """Rows with one value of a field, which links on other pages choose."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The chosen value only."""
+        return [(self.value(), self.value())] if self.value() else []  # type: ignore[list-item]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class ExpidFilter(LinkedFilter):
+    """Rows about an expid."""
+
+    title, parameter_name = "expid", "expid"
+
+
+class ActorFilter(LinkedFilter):
+    """What somebody did."""
+
+    title, parameter_name = "actor", "actor_name"
+
+
+class CredentialFilter(LinkedFilter):
+    """What was done with a credential, such as an API token."""
+
+    title, parameter_name = "credential", "credential"
+
+
+class OnBehalfOfFilter(LinkedFilter):
+    """What was done for somebody."""
+
+    title, parameter_name = "done for", "on_behalf_of"
+
+
+class PeriodFilter(SimpleListFilter):
+    """Audit entries of a time in words."""
+
+    title, parameter_name = "when", "period"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The times."""
+        return [(name, name.replace("_", " ").capitalize()) for name in PERIODS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice; the end is now or earlier, and nothing is newer than now."""
+        period = self.value() or ""
+        return queryset.filter(at__range=bounds(period)) if period in PERIODS else queryset
+
+
+class ActionIdFilter(LinkedFilter):
+    """What belongs to an action."""
+
+    title, parameter_name = "action", "action_id"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice; what is no number chooses nothing."""
+        if self.value() and whole_number(self.value()) is None:
+            return queryset.none()
+        return super().queryset(request, queryset)
+
+
+class DoorFilter(SimpleListFilter):
+    """Rows by how somebody came in: all ways, whether they occur or not."""
+
+    title, parameter_name = "door", "door"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The ways."""
+        return [(door.value, door.value.capitalize() if door is not Door.API else "API") for door in Door]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        return queryset.filter(door=self.value()) if self.value() else queryset
+
+
+class EventFilter(SimpleListFilter):
+    """Audit entries by what they are about."""
+
+    title, parameter_name = "event", "event"
+    starts = (
+        (REFUSED, "All refused requests"),
+        ("action.", "Actions"),
+        ("action.requested", "Actions requested"),
+        ("action.refused", "Actions refused"),
+        ("action.failed", "Actions failed"),
+        ("action.approved", "Actions approved"),
+        ("action.rejected", "Actions rejected"),
+        ("experiment.", "Outside of the portal"),
+        ("sign_in.", "Sign-ins"),
+        ("sign_in.failed", "Failed sign-ins"),
+        ("user.", "Accounts"),
+        ("group.", "Groups"),
+        ("site.", "Sites"),
+        ("freeze.", "Freezes"),
+        ("delegation.", "Delegations"),
+        ("team.", "Teams"),
+        ("membership.", "Members of teams"),
+        ("coverage.", "Coverage of teams"),
+        ("site_role.", "Roles at sites"),
+        ("site_account.", "Accounts at sites"),
+        ("site_policy.", "Policies of sites"),
+        ("api_token.", "API tokens"),
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The kinds of events."""
+        return list(self.starts)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        if not self.value():
+            return queryset
+        pattern = f"*{REFUSED}" if self.value() == REFUSED else f"{self.value()}*"
+        return queryset.filter(event__in=events_like(pattern))

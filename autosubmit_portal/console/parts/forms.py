@@ -1,0 +1,165 @@
+"""The form of an action kind: one widget per option. The rules stay in the serializer; its errors come back here."""
+
+import secrets
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from experiments.actions.refusals import InvalidParameters
+from experiments.autosubmit.command import Option, OptionType
+from experiments.catalogue.kinds import ActionKind
+from experiments.models import Experiment
+
+REASON = "reason"
+KEY = "idempotency_key"
+
+
+class RuledForm(forms.Form):
+    """A form whose rules stand elsewhere, and whose errors come back from there."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a field that says two things, which no browser sends: Django would take the last one."""
+        for name in self.fields:
+            if name in self.cleaned_data and self._is_contradictory(name):
+                self.add_error(name, "Given more than once. Give it once.")
+        return self.cleaned_data
+
+    def show_errors(self, refusal: Any) -> None:
+        """Put each of its `errors` at the field; those of fields that are not shown go above the form."""
+        for name, messages in refusal.errors.items():
+            field = name if name in self.fields else None
+            for message in messages:
+                if message not in self.errors.get(name, ()):
+                    self.add_error(field, message)
+
+    def _is_contradictory(self, name: str) -> bool:
+        if isinstance(self.cleaned_data[name], list) or not isinstance(self.data, QueryDict):
+            return False
+        return len(set(self.data.getlist(self.add_prefix(name)))) > 1
+
+
+class ActionForm(RuledForm):
+    """The options of a kind, then the reason that goes into the audit trail, and what the browser calls the request."""
+
+    options: tuple[Option, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what was filled in, as the parameters of a request; what was left blank is left out.
+
+        Raises InvalidParameters for what is no value of its field at all, or two.
+        """
+        if not self.is_valid():
+            raise InvalidParameters(
+                {name: [str(text) for text in texts] for name, texts in self.errors.items()}
+            )
+        values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
+        return {name: value for name, value in values.items() if value not in (None, "", [], False)}
+
+    def reason(self) -> str:
+        """Return the reason that was given."""
+        self.is_valid()
+        return str(self.cleaned_data.get(REASON, ""))
+
+    @staticmethod
+    def new_key() -> str:
+        """Return a name for the request that a newly shown form will make, however often it is sent."""
+        return secrets.token_urlsafe(24)
+
+    def key(self) -> str:
+        """Return what the browser calls this request, blank if nothing."""
+        return str(self.data.get(KEY, ""))
+
+
+def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:
+    """Return the form of `kind` without the options in `fixed`.
+
+    When the jobs are fixed, the other ways to choose jobs are left out with them.
+    """
+    without = set(fixed)
+    if without & {option.name for option in kind.options if option.selects_jobs}:
+        without |= {option.name for option in kind.options if option.selects_jobs}
+    options = tuple(option for option in kind.options if option.name not in without)
+    fields: dict[str, Any] = {option.name: field_for(option) for option in options}
+    fields[REASON] = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"maxlength": 500, "autocomplete": "off"}),
+        help_text="Why. Kept in the audit trail next to your name.",
+    )
+    return type("ActionForm", (ActionForm,), {"options": options, **fields})
+
+
+def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str, Any]:
+    """Return what the experiment already has under the name of an option, such as its description."""
+    values = {option.name: getattr(experiment, option.name, None) for option in kind.options}
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
+    """Return what the address of a form says of its options, such as `?force=on`."""
+    given = (option for option in kind.options if option.name in query)
+    return {
+        option.name: query.getlist(option.name)
+        if option.choices and option.type is OptionType.LIST
+        else query[option.name]
+        for option in given
+    }
+
+
+def field_for(option: Option) -> forms.Field:
+    """Return the form field of an option. Nothing is required here: the serializer says so, once."""
+    common: dict[str, Any] = {"label": label_of(option), "help_text": option.help, "required": False}
+    choices = [(choice, choice) for choice in option.choices]
+    match option.type:
+        case OptionType.FLAG:
+            field: forms.Field = forms.BooleanField(**common)
+        case OptionType.CHOICE:
+            field = forms.CharField(widget=forms.Select(choices=[("", "Choose…"), *choices]), **common)
+        case OptionType.LIST if option.choices:
+            field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
+        case OptionType.LIST | OptionType.LONG_TEXT:
+            field = forms.CharField(
+                widget=forms.Textarea(attrs=_text_attributes(option)), strip=False, **common
+            )
+        case _:
+            field = forms.CharField(
+                widget=forms.TextInput(attrs=_text_attributes(option)), strip=False, **common
+            )
+    if option.required:
+        field.widget.attrs |= {"required": True, "aria-required": "true"}
+    return field
+
+
+def label_of(option: Option) -> str:
+    """Return the name of an option for people: that of the experiment's field where there is one."""
+    names = {field.name: str(field.verbose_name) for field in Experiment._meta.concrete_fields}
+    name = names.get(option.name, option.name.replace("_", " "))
+    return name[:1].upper() + name[1:]
+
+
+def _text_attributes(option: Option) -> dict[str, Any]:
+    example = option.example
+    attributes: dict[str, Any] = {"spellcheck": "false", "autocomplete": "off"}
+    if option.type in (OptionType.LIST, OptionType.LONG_TEXT):
+        attributes["rows"] = 4
+    if example:
+        attributes["placeholder"] = " ".join(example) if isinstance(example, list) else str(example)
+    return attributes
+
+
+def _value(option: Option, value: Any) -> Any:
+    """Return what was typed in as the serializer wants it; browsers send line ends as CR LF."""
+    if option.type is OptionType.LIST and isinstance(value, str):
+        return value.split()
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
+def raw_parameters(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an earlier action as the initial values of the form of its kind."""
+    known = {option.name: option for option in kind.options}
+    return {
+        name: "\n".join(value) if isinstance(value, list) and not known[name].choices else value
+        for name, value in parameters.items()
+        if name in known
+    }

@@ -1,0 +1,322 @@
+"""How things look: the tags and filters of the console's templates. Everything that is not ours is escaped here."""
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from autosubmit_portal.access.models import Delegation
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.models import Action, Experiment, Freeze, State
+from jobs.autosubmit.secrets import mask_text, masked
+from jobs.workflow import JobRow
+
+register = template.Library()
+
+# Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
+STATUSES = (
+    "COMPLETED",
+    "SKIPPED",
+    "FAILED",
+    "RUNNING",
+    "QUEUING",
+    "SUBMITTED",
+    "PREPARED",
+    "READY",
+    "HELD",
+    "DELAYED",
+    "SUSPENDED",
+    "WAITING",
+    "UNKNOWN",
+)
+ACTIVE_STATUSES = ("RUNNING", "QUEUING", "SUBMITTED")
+DONE_STATUSES = ("COMPLETED", "SKIPPED")
+NOTHING = SafeString('<span class="quiet">–</span>')
+# One failed job among ten thousand must still be seen in a bar.
+THINNEST_PERCENT = 1.5
+MOST_LISTED = 50
+SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens"}
+_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Say how long ago `at` was; a date when that is more than a month. time.js says the same in the browser."""
+    seconds = int((now - at).total_seconds())
+    if -5 < seconds < 5:
+        return "just now"
+    for limit, unit, name in _STEPS:
+        if abs(seconds) < limit:
+            return (
+                f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
+            )
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
+
+
+@register.filter
+def when(at: datetime | None) -> SafeString:
+    """Show an instant relative to now, with the exact time (UTC) as tooltip."""
+    if at is None:
+        return NOTHING
+    exact = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        exact.isoformat(timespec="seconds"),
+        f"{exact:%Y-%m-%d %H:%M:%S} UTC",
+        ago(at, timezone.now()),
+    )
+
+
+@register.filter
+def minute(at: datetime) -> str:
+    """Say an instant to the minute, with its zone."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@register.filter
+def exact(at: datetime | None) -> SafeString:
+    """Show an instant in full (UTC), then relative to now."""
+    if at is None:
+        return NOTHING
+    return format_html(
+        '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        when(at),
+    )
+
+
+@register.simple_tag
+def lasting(start: datetime | None, end: datetime | None = None) -> SafeString | str:
+    """Show how long something lasted; what goes on counts on in the browser."""
+    if start is None:
+        return NOTHING
+    text = clock(int(((end or timezone.now()) - start).total_seconds()))
+    if end is None:
+        return format_html(
+            '<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text
+        )
+    return format_html('<span class="num">{}</span>', text)
+
+
+def clock(seconds: int) -> str:
+    """Say a duration: `42 s`, `3 min 05 s`, `2 h 10 min`, `5 d 03 h`."""
+    seconds = max(0, seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    for limit, unit, small, names in ((3600, 60, 1, ("min", "s")), (86_400, 3600, 60, ("h", "min"))):
+        if seconds < limit:
+            return f"{seconds // unit} {names[0]} {seconds % unit // small:02d} {names[1]}"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
+
+
+def status_class(status: str) -> str:
+    """Return the CSS class that carries the colour of a job status."""
+    return f"st-{status.lower()}" if status in STATUSES else "st-unknown"
+
+
+@register.filter
+def status_chip(status: str) -> SafeString:
+    """Show a job status by its name and Autosubmit's colour."""
+    return format_html('<span class="chip {}">{}</span>', status_class(status), status)
+
+
+@register.filter
+def state_chip(state: str) -> SafeString:
+    """Show the state of an action."""
+    label = State(state).label if state in State.values else state
+    return format_html('<span class="state state-{}">{}</span>', state, label)
+
+
+_BAD_ENDINGS = ("refused", "failed", "lost", "deleted", "rejected", "expired")
+_GOOD_ENDINGS = ("succeeded", "created", "approved")
+
+
+@register.filter
+def event(name: str) -> SafeString:
+    """Show an audit event in words, marked when it is good or bad news."""
+    thing, _, happened = name.partition(".")
+    kind = "bad" if happened in _BAD_ENDINGS else "good" if happened in _GOOD_ENDINGS else "plain"
+    words = f"{thing} {happened}".replace("_", " ").strip()
+    return format_html('<span class="event event-{}">{}</span>', kind, words[:1].upper() + words[1:])
+
+
+@register.filter
+def freeze_state(frozen: Freeze) -> SafeString:
+    """Say whether a freeze holds, is planned, or is over."""
+    return _timed(frozen, SafeString('<span class="state state-warned">Frozen</span>'))
+
+
+@register.filter
+def delegation_state(delegation: Delegation) -> SafeString:
+    """Say whether a delegation holds, is planned, or is over."""
+    return _timed(delegation, SafeString('<span class="state state-succeeded">Holds</span>'))
+
+
+def _timed(row: Freeze | Delegation, active: SafeString) -> SafeString:
+    if row.is_over:
+        return SafeString('<span class="state state-cancelled">Over</span>')
+    return active if row.is_active else SafeString('<span class="state state-queued">Planned</span>')
+
+
+@register.filter
+def lamp(experiment: Experiment) -> SafeString:
+    """Show whether an experiment runs, with the evidence as tooltip."""
+    if experiment.gone_at:
+        kind, text = "gone", "Gone"
+    elif experiment.is_running:
+        kind, text = "on", "Running"
+    elif getattr(experiment, "is_starting", False):
+        kind, text = "starting", "Starting"
+    else:
+        kind, text = "off", "Idle"
+    return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
+
+
+@register.filter
+def bar(counts: Mapping[str, int]) -> SafeString:
+    """Draw the shares of the job statuses as one stacked bar that a screen reader can read out."""
+    present = [(status, int(counts.get(status) or 0)) for status in STATUSES]
+    present = [(status, count) for status, count in present if count > 0]
+    total = sum(count for _, count in present)
+    label = ", ".join(f"{count:,} {status}" for status, count in present) or "no jobs"
+    segments = format_html_join(
+        "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _segments(present, total)
+    )
+    return format_html(
+        '<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments
+    )
+
+
+def _segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:
+    shares = [max(THINNEST_PERCENT, 100 * count / total) for _, count in present]
+    scale = 100 / sum(shares) if shares else 1
+    start = 0.0
+    for (status, _), share in zip(present, shares, strict=True):
+        yield status_class(status), f"{start:.2f}", f"{share * scale:.2f}"
+        start += share * scale
+
+
+@register.filter
+def progress(experiment: Experiment) -> SafeString:
+    """Show how far an experiment is: the bar, how many jobs are done, and in words what fails and what runs."""
+    if not experiment.total_jobs:
+        return format_html(
+            '<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list"
+        )
+    done = experiment.count(*DONE_STATUSES)
+    return format_html(
+        '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'
+        "{}{}</span></div>",
+        bar(experiment.status_counts),
+        f"{done:,}",
+        f"{experiment.total_jobs:,}",
+        _noted(experiment.count("FAILED"), "failed", "st-failed"),
+        _noted(experiment.count(*ACTIVE_STATUSES), "active", "st-running"),
+    )
+
+
+def _noted(count: int, word: str, css: str) -> SafeString | str:
+    return format_html('<span class="noted {}">{} {}</span>', css, f"{count:,}", word) if count else ""
+
+
+@register.filter
+def legend(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the statuses that occur with their counts, in the order of the bar."""
+    return [(status, int(counts[status])) for status in STATUSES if counts.get(status)]
+
+
+@register.filter
+def counted(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
+    """Return the statuses of some jobs with their counts."""
+    return legend(Counter(row.status for row in rows))
+
+
+@register.filter
+def shell(argv: Sequence[str]) -> str:
+    """Write an argv as one would type it in a shell, without its secrets."""
+    return shlex.join(masked(list(argv))[0])
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Write JSON for people, without its secrets."""
+    return json.dumps(masked(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def without_secrets(value: Any) -> Any:
+    """Hide the secrets in a text; other values are as they are."""
+    return mask_text(value) if isinstance(value, str) else value
+
+
+@register.filter
+def shown(value: Any) -> Any:
+    """Show a dash for what is not known."""
+    return NOTHING if value in (None, "", []) else value
+
+
+_CODE = re.compile("`([^`]+)`")
+
+
+@register.filter
+def marked(text: str) -> SafeString:
+    """Show the words of a text that stand between backticks as code."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped, then our own tags
+
+
+@register.filter
+def number(value: int) -> str:
+    """Write a number with its thousands apart."""
+    return f"{value:,}"
+
+
+@register.filter
+def nav_name(name: str) -> str:
+    """Name a kind of rows in the navigation, in one word where that is clear."""
+    return SHORT_NAMES.get(name.lower(), name[:1].upper() + name[1:])
+
+
+@register.filter
+def item(mapping: Mapping[str, Any], key: str) -> Any:
+    """Look `key` up in a mapping."""
+    return mapping.get(key)
+
+
+@register.filter
+def listed(value: Any) -> Any:
+    """Write a parameter for people: lists with commas, and only the beginning of a long one."""
+    if not isinstance(value, list):
+        return value
+    more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
+    return ", ".join(str(one) for one in value[:MOST_LISTED]) + more
+
+
+@register.filter
+def kind_title(name: str) -> str:
+    """Return the title of an action kind; the name itself for a kind that is no longer in the catalogue."""
+    return CATALOGUE[name].title if name in CATALOGUE else name
+
+
+@register.filter
+def verb(action: Action) -> str:
+    """Say what an action does, in a few words."""
+    return f"{kind_title(action.kind)} (dry run)" if action.is_dry_run else kind_title(action.kind)
+
+
+@register.simple_tag(takes_context=True)
+def live(context: Mapping[str, Any], seconds: int) -> SafeString:
+    """Return the attributes that make an element with an id of its own refresh itself from its page."""
+    request: HttpRequest = context["request"]
+    return format_html(
+        'data-live="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
+        seconds,
+        request.get_full_path(),
+    )

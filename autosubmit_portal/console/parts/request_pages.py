@@ -1,0 +1,185 @@
+"""The form page of actions: GET shows the form and the exact command, POST asks for the action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console.parts import actions
+from autosubmit_portal.console.parts.actions import Answer, Button, Subject
+from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
+from autosubmit_portal.console.parts.forms import (
+    ActionForm,
+    form_for,
+    initial_values,
+    linked_values,
+    raw_parameters,
+)
+from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.models import Action
+
+# A change of ten thousand jobs is counted; so many of them are named.
+MOST_CHANGES = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormPage:
+    """The page that asks for one kind on some subjects. `address` takes the POST, `back` is where one came from.
+
+    `selection` and the `filters` of the list go along in hidden fields when the page was opened by a bulk entry.
+    `alternative` is what can be asked for when this kind is not possible.
+    """
+
+    kind: ActionKind
+    subjects: Sequence[Subject]
+    address: str
+    back: str
+    frame: dict[str, Any]
+    selection: str = ""
+    filters: str = ""
+    alternative: Button | None = None
+
+    def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
+        """Return the form, with what was posted or with its initial values."""
+        form_class = form_for(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
+        if is_filled:
+            return form_class(request.POST)
+        initial = initial_values(self.kind, self.subjects[0].experiment)
+        return form_class(initial=initial | self._earlier(request) | linked_values(self.kind, request.GET))
+
+    def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
+        """Answer the page with the form."""
+        # A form of its own for the preview: the errors of the shown one take the fields that they are about with them.
+        said = type(form)(data=form.data if form.is_bound else form.initial)
+        context = {
+            **self.frame,
+            "title": f"{self.kind.title}{self._preposition()}{self._names()}",
+            "form": form,
+            "verb": f"{self.kind.title}{self._preposition()}{self._names()}",
+            **self.command(request, said),
+        }
+        return TemplateResponse(request, "admin/portal/request.html", context, status=status)
+
+    def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
+        """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
+        forecasts = actions.forecasts(request, self.kind, self.subjects, form)
+        missing = next((one.missing for one in forecasts if one.missing), None)
+        return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
+
+    def preview(self, request: HttpRequest) -> TemplateResponse:
+        """Answer the exact command for what was posted, as a fragment of the page."""
+        context = self.command(request, self.form(request, is_filled=True))
+        return TemplateResponse(request, "admin/portal/command.html", context)
+
+    def submit(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the action on each subject; show the form again when nothing was accepted."""
+        form = self.form(request, is_filled=True)
+        answers = actions.ask(request, self.kind, self.subjects, form)
+        accepted = [answer.action for answer in answers if answer.action]
+        if accepted:
+            actions.tell(request, self.kind, answers)
+            alone = len(self.subjects) == 1
+            return HttpResponseRedirect(actions.address_of_action(accepted[0].pk) if alone else self.back)
+        return self._refused(request, form, answers)
+
+    def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
+        # What is wrong with the form is wrong for each subject; it is said once.
+        refusals = {str(answer.refusal): answer.refusal for answer in answers if answer.refusal}
+        for refusal in refusals.values():
+            if isinstance(refusal, InvalidParameters):
+                form.show_errors(refusal)
+            else:
+                messages.error(request, actions.refusal_text(refusal))
+        return self.show(request, form, status=actions.status_of(next(iter(refusals.values()))))
+
+    def _preposition(self) -> str:
+        return (
+            " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
+        )
+
+    def _names(self) -> str:
+        names = sorted(str(subject) for subject in self.subjects)
+        return names[0] if len(names) == 1 else f"{len(names)} experiments"
+
+    def _earlier(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the parameters of the action named by `?like=`, to ask for the same again."""
+        number = whole_number(request.GET.get("like"))
+        if number is None:
+            return {}
+        action = Action.objects.visible_to(request.user).filter(pk=number, kind=self.kind.name).first()
+        return raw_parameters(self.kind, action.parameters) if action else {}
+
+
+class RequestPages(ConsoleAdmin):
+    """Gives an admin a form page for each kind with one of `request_targets`, about the row `object_id`."""
+
+    request_targets: tuple[Target, ...] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form page and its preview."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/request/<str:name>/", view(self.request_view), name=self.request_route),
+            path("<int:object_id>/request/<str:name>/preview/", view(require_POST(self.preview_view))),
+            *super().get_urls(),
+        ]
+
+    @property
+    def request_route(self) -> str:
+        """The name of the address of the form page."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_request"
+
+    def subject(self, obj: Any) -> Subject:
+        """Return what an action on the row is asked for."""
+        raise NotImplementedError
+
+    def request_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Show the form, or take it."""
+        page = self.form_page(request, object_id, name)
+        if request.method == "POST":
+            return page.submit(request)
+        decision = policy.decide(request.user, page.kind, **actions.about_of(page.subjects[0]))
+        if not decision.allowed:
+            raise PermissionDenied(decision.reason)
+        return page.show(request, page.form(request, is_filled=False))
+
+    def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Answer the exact command for what the form says now."""
+        return self.form_page(request, object_id, name).preview(request)
+
+    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+        """Return the form page of the kind called `name` for a row that the user may see."""
+        obj = self.seen_object(request, str(object_id))
+        kind = CATALOGUE.get(name)
+        if kind is None or kind.target not in self.request_targets:
+            raise Http404(f"There is no action “{name}” here.")
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
+        subject = self.subject(obj)
+        return FormPage(
+            kind=kind,
+            subjects=[subject],
+            alternative=self._alternative(request, kind, subject, obj),
+            address=reverse(f"admin:{self.request_route}", args=[object_id, name]),
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
+            frame=frame,
+        )
+
+    def _alternative(
+        self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any
+    ) -> Button | None:
+        """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
+        kinds = [
+            other
+            for other in actions.kinds_for(request.user, self.request_targets, subject)
+            if kind.name == other.stands_in_for or other.name == kind.stands_in_for
+        ]
+        made = actions.buttons(request, subject, kinds, self.request_route, obj.pk)
+        return next((button for button in made if not button.obstacle), None)

@@ -1,0 +1,76 @@
+"""Which entries of the audit trail somebody may see: they name sites and experiments by text, and outlive both.
+
+An expid that was given again names, in each entry, the experiment that had it then.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.models import AuditEntry
+from experiments.models import Action, Experiment, Site, State
+
+UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
+
+_BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
+
+
+def entries_visible_to(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditEntry]:
+    """Return all entries to whoever holds the permission to see them, to managers those of what they manage."""
+    entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
+    if policy.may_view_all(actor, AuditEntry):
+        return entries
+    if not policy.may_view(actor, AuditEntry):
+        return entries.none()
+    sites = Site.objects.filter(pk__in=policy.whole_sites(actor, AuditEntry)).values("slug")
+    return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.showing(AuditEntry, actor)))
+
+
+def entries_about(actor: AbstractBaseUser | AnonymousUser, experiment: Experiment) -> QuerySet[AuditEntry]:
+    """Return the entries about an experiment that the actor may see."""
+    named = entries_visible_to(actor).filter(expid=experiment.expid, site=experiment.site.slug)
+    return named.filter(_is_about(Experiment.objects.filter(pk=experiment.pk)))
+
+
+def experiment_of(actor: AbstractBaseUser | AnonymousUser, entry: AuditEntry) -> Experiment | None:
+    """Return the experiment that an entry is about; None if there is none, or none that the actor may see."""
+    named = Experiment.objects.visible_to(actor).filter(expid=entry.expid, site__slug=entry.site)
+    return named.filter(_had_expid(entry.at, entry.at)).first()
+
+
+def _is_about(experiments: QuerySet[Experiment]) -> Exists:
+    """Return the condition that an entry names one of the experiments."""
+    named = experiments.filter(expid=OuterRef("expid"), site__slug=OuterRef("site"))
+    return Exists(named.filter(_had_expid(OuterRef("at"), OuterRef(OuterRef("at")))))
+
+
+def _had_expid(at: Any, at_from_within: Any) -> Q:
+    """Return the condition that an experiment had its expid at an instant: it did already, and no later one did.
+
+    The instant is given as the query of experiments refers to it, and as a query within that does.
+    """
+    later = Experiment.objects.filter(
+        site=OuterRef("site"),
+        expid=OuterRef("expid"),
+        expid_since__lte=at_from_within,
+        expid_since__gt=Coalesce(OuterRef("expid_since"), _BEFORE_ALL),
+    )
+    return (Q(expid_since=None) | Q(expid_since__lte=at)) & ~Q(Exists(later))
+
+
+def actions_without_entries() -> QuerySet[Action]:
+    """Return the actions of which the trail does not say that they were requested, or that they went on since.
+
+    Those are left out whose entries may have been sealed and moved out: they are older than the first entry.
+    """
+    first = AuditEntry.objects.order_by("id").first()
+    entries = AuditEntry.objects.filter(action_id__isnull=False)
+    requested = entries.filter(event="action.requested").values("action_id")
+    moved = entries.exclude(event__in=("action.requested", "action.command_started")).values("action_id")
+    missing = ~Q(pk__in=requested) | (~Q(state__in=UNMOVED) & ~Q(pk__in=moved))
+    actions = Action.objects.filter(missing).order_by("pk")
+    return actions.filter(requested_at__gte=first.at) if first else actions

@@ -1,0 +1,177 @@
+"""Where Autosubmit's status table, the process and the job list contradict each other.
+
+Evidence decides whether an experiment runs. What else says so and is wrong is told: it means a run that was killed, a
+host that went down, or a run on a host that the mirror does not see. After a stop nothing is wrong: Autosubmit leaves
+its table at RUNNING, and the jobs on their platform, where they go on (`Experiment.unwatched_note`).
+"""
+
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from experiments.catalogue.impact import ACTIVE_STATUSES
+from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
+from experiments.models import Action, Experiment, State
+
+SETTLE_SECONDS = 10.0
+"""A run that just starts or ends contradicts itself for a moment, which is not told."""
+
+_COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
+
+# More names than this are not named in a query.
+_MANY = 500
+
+
+def disagreement(experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None) -> str:
+    """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
+
+    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that the portal knows to have been
+    stopped. Nothing is concluded from a job list or a history that
+    could not be read since.
+    """
+    if experiment.is_absent:
+        return ""
+    found = [_unrecorded(experiment) if experiment.is_running else _locked(experiment)]
+    if not experiment.problem:
+        is_explained = experiment.is_running or _is_after_start(stopped_at, experiment)
+        found.append("" if is_explained else _unfounded(experiment, finished_at))
+        found.append(experiment.edges_note if experiment.are_edges_known else "")
+    return " ".join(filter(None, found))
+
+
+def _locked(experiment: Experiment) -> str:
+    """Say that somebody holds the lock who is no run, which is all that the lock tells Autosubmit."""
+    if not experiment.locked_by:
+        return ""
+    return (
+        f"It is not running, but {experiment.locked_by} holds its lock without being a run of it: Autosubmit refuses "
+        "to start it until that process ends. Ask whose it is."
+    )
+
+
+def _unrecorded(experiment: Experiment) -> str:
+    """Say that a process runs what Autosubmit's database calls something else; without a row it calls it nothing."""
+    status = experiment.recorded_status
+    if status in ("", "RUNNING"):
+        return ""
+    return f"Autosubmit's database says {status}, but {experiment.evidence}. The process counts."
+
+
+def _unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
+    """Say what claims that there is a run, where there is no process."""
+    claims = []
+    if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
+        claims.append("Autosubmit's database says RUNNING")
+    active = [(count, name) for name in ACTIVE_STATUSES if (count := experiment.count(name))]
+    if active:
+        claims.append("the job list has " + ", ".join(f"{count:,} {name}" for count, name in active))
+    if not claims:
+        return ""
+    said = " and ".join(claims)
+    return (
+        f"{said[0].upper()}{said[1:]}, but no process was found on {platform.node()}. It was stopped or killed, "
+        "or it runs on another host: look there, then restart it if it is still wanted."
+    )
+
+
+def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
+    """Answer whether the run that the status table means has ended by itself, after which that still says RUNNING.
+
+    A run that completes everything writes its end into the history, after it has written RUNNING; one that ends with
+    failed jobs does not, but leaves nothing that could go on. (Autosubmit 4.1.17, `run_experiment`.)
+    """
+    if _is_after_start(finished_at, experiment):
+        return True
+    return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE_STATUSES, *_COULD_GO_ON) == 0
+
+
+def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
+    """Answer whether an end is that of the run which began last; old versions do not tell when that was."""
+    since = experiment.recorded_at
+    return ended_at is not None and (since is None or ended_at > since)
+
+
+def _ends_by_stop() -> QuerySet[Any]:
+    """Return when the runs of an experiment were stopped, as its actions tell, the last first.
+
+    A stop that still works counts: it may take longer than the run to end.
+    """
+    stops = Q(kind__in=STOP_KINDS, state__in=(State.RUNNING, State.SUCCEEDED))
+    steps = {kind.name: len(kind.steps) - 1 for kind in CATALOGUE.values() if kind.is_run}
+    for name, step in steps.items():
+        stops |= Q(kind=name, step=step, state=State.CANCELLED, exit_status__isnull=False)
+    about = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
+    dated: QuerySet[Any] = about.annotate(end=Coalesce("ended_at", Now()))
+    return dated.order_by("-end").values("end")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Since when something contradicts the evidence, and when that is old enough to be told (monotonic clock)."""
+
+    since: datetime
+    due: float
+
+
+class Doubts:
+    """What was seen to contradict itself at one site, and is told when it stays so.
+
+    With `is_patient` False everything is told at once.
+    """
+
+    def __init__(self, site_id: int, *, is_patient: bool = True) -> None:
+        self.site_id = site_id
+        self.settle_seconds = SETTLE_SECONDS if is_patient else 0.0
+        self._touched: set[str] = set()
+        self._doubts: dict[str, Doubt] = {}
+
+    def touch(self, expids: Iterable[str]) -> None:
+        """Have these judged next time, because something about them has changed."""
+        self._touched.update(expids)
+
+    def withhold(self, expid: str) -> None:
+        """Have one not judged before it is touched again, because its files could not be read this time."""
+        self._touched.discard(expid)
+        self._doubts.pop(expid, None)
+
+    def judge(self) -> None:
+        """Judge what has changed, and again what is in doubt for long enough; write what differs from what was told."""
+        now = time.monotonic()
+        due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
+        self._touched = set()
+        for experiment in self._rows(due) if due else ():
+            text = disagreement(experiment, experiment.finished_at, experiment.stopped_at)
+            self._tell(experiment, text, now)
+
+    def _rows(self, expids: set[str]) -> QuerySet[Any]:
+        rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
+        if len(expids) <= _MANY:
+            rows = rows.filter(expid__in=expids)
+        return rows.defer("fingerprint", "description").annotate(
+            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_ends_by_stop()[:1])
+        )
+
+    def _tell(self, experiment: Experiment, text: str, now: float) -> None:
+        if not text:
+            self._doubts.pop(experiment.expid, None)
+            _write(experiment, "", None)
+        elif experiment.disagrees_since:
+            _write(experiment, text, experiment.disagrees_since)
+        else:
+            new = Doubt(timezone.now(), now + self.settle_seconds)
+            doubt = self._doubts.setdefault(experiment.expid, new)
+            if doubt.due <= now:
+                del self._doubts[experiment.expid]
+                _write(experiment, text, doubt.since)
+
+
+def _write(experiment: Experiment, text: str, since: datetime | None) -> None:
+    if (experiment.disagreement, experiment.disagrees_since) != (text, since):
+        Experiment.objects.filter(pk=experiment.pk).update(disagreement=text, disagrees_since=since)

@@ -1,0 +1,362 @@
+"""The mirror of one experiment: what its store says, into rows."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from autosubmit_portal.access.unix import name_of
+from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.plans import read_plans
+from experiments.autosubmit.store import (
+    NO_OWNER,
+    BrokenStore,
+    Fingerprint,
+    Recorded,
+    Store,
+    are_edges_same,
+    fingerprint,
+    locate,
+    read_experiments,
+)
+from experiments.mirror import external_changes
+from experiments.models import Experiment, Run, Site
+from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
+from experiments.row_cache import Cached
+from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read_attempts, read_runs
+from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.values import moment
+from jobs.autosubmit.wrappers import read_wrappers, wrapped
+from jobs.mirror import Difference, Snapshot, sync
+
+_TRIES = 3
+
+
+class Overtaken(Exception):
+    """Somebody else has written an experiment while its files were read, so that what was read may be older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the store says of one experiment: why it has no folder, or its jobs, their attempts and its runs.
+
+    `cached` is what it was read with.
+    """
+
+    absence: str
+    job_list: JobList = field(default_factory=JobList)
+    attempts: Attempts = field(default_factory=lambda: Attempts({}))
+    runs: list[RunRecord] = field(default_factory=list)
+    cached: Cached | None = None
+
+    def cached_with(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
+        """Return what may be cached when the rows of the snapshot are written; None if it is not to be."""
+        if self.job_list.decoded is None:
+            return None
+        checked_at = self.cached.checked_at if self.cached else time.monotonic()
+        return Cached(self.job_list.decoded, self.attempts, snapshot, written_at, checked_at)
+
+
+def refresh(experiment: Experiment) -> None:
+    """Read one experiment anew, whatever was seen before.
+
+    Raises BrokenStore when the site's store cannot be found. A file that cannot be read leaves the last good mirror
+    in place and is told in `problem`. What lies under the expid of an experiment that is gone is of another one, and
+    is not read into it.
+    """
+    store = store_of(experiment.site)
+    if is_in(store, experiment):
+        _refresh(experiment.pk, store)
+
+
+def _refresh(experiment_id: int, store: Store) -> None:
+    """Read one experiment; begin again when another process has written it meanwhile, but not for ever."""
+    for _ in range(_TRIES):
+        with suppress(Overtaken):
+            _read_and_write(experiment_id, store, may_overtake=False)
+            return
+    _read_and_write(experiment_id, store, may_overtake=True)
+
+
+def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
+    experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
+    sync_owner(experiment, owner_in(store, experiment.expid))
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    files = fingerprint(store, experiment.expid)
+    try:
+        write(experiment, store, files, alive, read(store, experiment.expid), may_overtake=may_overtake)
+    except (UnreadableJobList, UnreadableHistory) as problem:
+        say_unreadable(experiment, alive, str(problem))
+
+
+def adopt(site: Site, expid: str) -> Experiment | None:
+    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+
+    What was mirrored of one that it does not know any more is marked as gone at once.
+    """
+    store = store_of(site)
+    records = read_experiments(store, numbers_at(site, expid), only=expid)
+    if not records:
+        if mark_gone(site, expid):
+            external_changes.disappeared(site, [expid])
+        return None
+    with transaction.atomic():
+        replaced = sync_experiments(site, records).replaced
+        external_changes.disappeared(site, replaced)
+        external_changes.appeared(site, replaced)
+    experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
+    _refresh(experiment.pk, store)
+    return experiment
+
+
+def absence(experiment: Experiment) -> str:
+    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    try:
+        return store_of(experiment.site).absence(experiment.expid)
+    except BrokenStore:
+        return ""
+
+
+def look_alive(experiment: Experiment) -> Liveness | None:
+    """Look only whether the run of an experiment lives; None, and nothing is changed, if nobody can tell."""
+    try:
+        store = store_of(experiment.site)
+    except BrokenStore:
+        return None
+    alive = liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+    return alive
+
+
+def store_of(site: Site) -> Store:
+    """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
+    return locate(site.home_folder, site.configuration_file)
+
+
+Owner = tuple[int | None, str]
+"""The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
+
+
+def owner_in(store: Store, expid: str) -> Owner | None:
+    """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
+    uid = store.folder_owner(expid)
+    if uid is None:
+        return None
+    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+
+
+def recognise(experiment: Experiment) -> bool:
+    """Answer whether the store still has this very experiment, and write whose folder it is now.
+
+    Where the store is not found nothing new is known, and what was seen last stays.
+    """
+    try:
+        store = store_of(experiment.site)
+        is_there = is_in(store, experiment)
+    except BrokenStore:
+        return True
+    if is_there:
+        sync_owner(experiment, owner_in(store, experiment.expid))
+    return is_there
+
+
+def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
+    """Write whose folder was seen, if one was, and record it when it is of another account than before."""
+    if owner is None or owner == (experiment.owner_uid, experiment.owner):
+        return
+    with transaction.atomic():
+        rows = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment.pk)
+        uid, name = rows.values_list("owner_uid", "owner").get()
+        rows.update(owner_uid=owner[0], owner=owner[1])
+        if uid not in (None, owner[0]):
+            external_changes.owner_changed(experiment, name, owner[1])
+    experiment.owner_uid, experiment.owner = owner
+
+
+def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
+    """Write what the status table says where it differs from what it said, and return the expids of those."""
+    rows = Experiment.objects.filter(site=site, gone_at=None)
+    known = {expid: told for expid, *told in rows.values_list("expid", "recorded_status", "recorded_at")}
+    unrecorded = Recorded("", None)
+    differing = []
+    for expid, told in known.items():
+        recorded = statuses.get(expid, unrecorded)
+        if told != [recorded.status, recorded.at]:
+            rows.filter(expid=expid).update(recorded_status=recorded.status, recorded_at=recorded.at)
+            differing.append(expid)
+    return differing
+
+
+def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool = False) -> Content:
+    """Return what the store says of one experiment; raise UnreadableJobList or UnreadableHistory.
+
+    With `cached`, what was read of it before, only what may be new is made anew. With `keeps` what is read can be
+    cached in its turn.
+    """
+    absence = store.absence(expid)
+    if absence:
+        return Content(absence)
+    history, known = store.history_database(expid), cached.decoded if cached else {}
+    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
+        reading = beside.submit(_read_job_list, store, expid, known if keeps else None)
+        attempts, runs = read_attempts(history, cached.attempts if cached else None), read_runs(history)
+        return Content("", reading.result(), attempts, runs, cached)
+
+
+def write(
+    experiment: Experiment,
+    store: Store,
+    files: Fingerprint,
+    alive: Liveness,
+    content: Content,
+    *,
+    may_overtake: bool = False,
+    guard: Callable[[], None] = lambda: None,
+) -> Cached | None:
+    """Write what was read of one experiment; return what may be cached of it.
+
+    Of an experiment that has no folder, because it is archived, what was mirrored before stays. `guard` is called
+    in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
+    read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
+    """
+    plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
+    with transaction.atomic():
+        before = _before(experiment)
+        guard()
+        is_overtaken = before.refreshed_at != experiment.refreshed_at
+        if is_overtaken and not may_overtake:
+            raise Overtaken
+        if content.absence:
+            _say_absent(experiment, files, content.absence)
+            external_changes.folder_changed(experiment, before, content.absence)
+            return None
+        known = () if is_overtaken else as_fingerprint(experiment.fingerprint)
+        difference = _sync(experiment, store, content, before, are_edges_known=are_edges_same(known, files))
+        refreshed_at = timezone.now()
+        Experiment.objects.filter(pk=experiment.pk).update(
+            **_seen_alive(alive),
+            **_seen_edges(difference),
+            **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
+            status_counts=difference.counts,
+            total_jobs=sum(difference.counts.values()),
+            problem="",
+            problem_since=None,
+            is_absent=False,
+            fingerprint=files,
+            changed_at=_changed_at(files),
+            refreshed_at=refreshed_at,
+        )
+        external_changes.jobs_changed(experiment, store, before, alive, difference)
+        external_changes.folder_changed(experiment, before, "")
+    return content.cached_with(difference.snapshot, refreshed_at)
+
+
+def _sync(
+    experiment: Experiment,
+    store: Store,
+    content: Content,
+    before: external_changes.Before,
+    *,
+    are_edges_known: bool,
+) -> Difference:
+    edges, cached = content.job_list.edges, content.cached
+    _sync_runs(experiment, content.runs)
+    return sync(
+        experiment.pk,
+        content.job_list.jobs,
+        content.attempts.newest,
+        lambda: edges or read_dependencies(store.structure_database(experiment.expid)),
+        are_edges_known=are_edges_known and not edges,
+        before=cached.snapshot if cached else None,
+        is_before_written=cached is not None and cached.written_at == before.refreshed_at,
+    )
+
+
+def _before(experiment: Experiment) -> external_changes.Before:
+    """Lock the row of an experiment, but not against new actions on it, and return what is mirrored."""
+    rows = Experiment.objects.select_for_update(no_key=True)
+    locked = rows.values_list("is_running", "is_absent", "refreshed_at")
+    return external_changes.Before(*locked.get(pk=experiment.pk))
+
+
+def say_locked(experiment: Experiment, alive: Liveness) -> None:
+    """Tell who holds the lock without being a run, or that nobody does any more."""
+    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+
+
+def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
+    """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
+    )
+
+
+def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
+    alive = Liveness(False, None, absence[:300])
+    Experiment.objects.filter(pk=experiment.pk).update(
+        **_seen_alive(alive),
+        problem="",
+        problem_since=None,
+        is_absent=True,
+        fingerprint=files,
+        refreshed_at=timezone.now(),
+    )
+
+
+def _seen_edges(difference: Difference) -> dict[str, Any]:
+    edges = difference.edges
+    return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
+
+
+def _seen_alive(alive: Liveness) -> dict[str, Any]:
+    return {
+        "is_running": alive.is_running,
+        "evidence": alive.evidence[:300],
+        "ignores_interrupt": alive.ignores_interrupt,
+        "locked_by": alive.locked_by,
+    }
+
+
+def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
+    try:
+        job_list = read_job_list(store.job_list(expid), known)
+    except FileNotFoundError:  # not generated yet
+        job_list = JobList()
+    return replace(job_list, jobs=wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
+
+
+def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
+    fields = [*RunRecord.__dataclass_fields__]
+    rows = Run.objects.filter(experiment=experiment).values_list(*fields)
+    existing = {row[0]: row for row in rows}
+    wanted = {record.run_id: tuple(getattr(record, name) for name in fields) for record in records}
+    gone = existing.keys() - wanted.keys()
+    if gone:
+        Run.objects.filter(experiment=experiment, run_id__in=gone).delete()
+    Run.objects.bulk_create(
+        [
+            Run(experiment=experiment, **dict(zip(fields, row, strict=True)))
+            for number, row in wanted.items()
+            if existing.get(number) != row
+        ],
+        update_conflicts=True,
+        unique_fields=["experiment", "run_id"],
+        update_fields=[name for name in fields if name != "run_id"],
+    )
+
+
+def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
+    """Return a fingerprint that was kept as JSON."""
+    return tuple((mtime, size, inode) for mtime, size, inode in stored)
+
+
+def _changed_at(files: Fingerprint) -> datetime | None:
+    newest = max((mtime for mtime, _, _ in files), default=0)
+    return moment(newest / 1e9) if newest > 0 else None

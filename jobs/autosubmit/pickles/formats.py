@@ -1,0 +1,185 @@
+"""The forms of a pickled job list, each made into plain rows that say the same.
+
+This runs in the decoder, the limited process of `jobs.autosubmit.pickles.sandbox`, on bytes that other local users may have
+written. What comes out are lists of short texts, numbers and None, so that it can be handed on as JSON.
+
+| Autosubmit | form |
+| --- | --- |
+| 3.x | list of tuples of 12 |
+| 4.0, and 4.1 up to 4.1.8 | list of tuples of 13: the wrapper comes last |
+| 4.1.9 to 4.1.11 | graph of networkx with a Job in each node |
+| 4.1.12 to 4.1.17 | dict: job name to dict of attributes |
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jobs.autosubmit.pickles.unpickler import Boolean, Inert, Refused, TaggedScalar
+from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, text
+
+COLUMNS = (
+    "name",
+    "status",
+    "section",
+    "date",
+    "member",
+    "chunk",
+    "split",
+    "splits",
+    "priority",
+    "platform_name",
+    "id",
+    "wallclock",
+    "processors",
+    "local_logs_out",
+    "local_logs_err",
+    "remote_logs_out",
+    "remote_logs_err",
+    "fail_count",
+)
+"""What a row holds, by the names that the job-list database of 4.2 has for it."""
+
+_ATTRIBUTES = {
+    "section": "_section",
+    "date": "date",
+    "member": "_member",
+    "chunk": "_chunk",
+    "split": "_split",
+    "splits": "_splits",
+    "priority": "priority",
+    "platform_name": "platform_name",
+    "id": "id",
+    "wallclock": "_wallclock",
+    "processors": "_processors",
+    "fail_count": "_fail_count",
+}
+"""The attributes of a Job that stand in a row as they are."""
+
+MAX_JOBS = 500_000
+"""More than the largest workflows. A few bytes of a pickle are enough to repeat a job, so the bytes do not limit it."""
+
+MAX_EDGES = 2_000_000
+
+Scalar = str | int | float | None
+Row = list[Scalar]
+Edge = tuple[str, str]
+Rows = tuple[Iterator[Row], Iterator[Edge]]
+
+
+def rows_of(data: object) -> Rows:
+    """Return the jobs that an unpickled job list holds, and the edges (parent, child) where it has them.
+
+    Both are made while they are asked for. Raises Refused, also then, when it is no form that Autosubmit has ever
+    written, or more than is mirrored.
+    """
+    for form, read in _FORMS.items():
+        if isinstance(data, form):
+            return read(data)
+    raise Refused(f"unknown form of job list: {type(data).__name__}")
+
+
+def require_mirrored(jobs: int) -> None:
+    """Raise Refused for more jobs than are mirrored."""
+    if jobs > MAX_JOBS:
+        raise Refused(f"refused: it has {jobs:,} jobs, and the portal mirrors at most {MAX_JOBS:,}")
+
+
+def _dict(data: Mapping[object, object]) -> Rows:
+    require_mirrored(len(data))
+    return map(_row_of_attributes, data.values()), iter(())
+
+
+def _graph(graph: Inert) -> Rows:
+    state = _mapping(graph.state)
+    nodes = _mapping(state.get("_node"))
+    require_mirrored(len(nodes))
+    jobs = (_mapping(node).get("job") for node in nodes.values())
+    states = (job.state if isinstance(job, Inert) else job for job in jobs)
+    return map(_row_of_attributes, states), _edges(_mapping(state.get("_adj")))
+
+
+def _list(data: Sequence[object]) -> Rows:
+    require_mirrored(len(data))
+    return map(_row_of_tuple, data), iter(())
+
+
+_FORMS: dict[type, Callable[[Any], Rows]] = {dict: _dict, Inert: _graph, list: _list}
+
+
+def _edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
+    count = 0
+    for parent, children in adjacency.items():
+        count += len(_mapping(children))
+        if count > MAX_EDGES:
+            raise Refused(f"refused: it has more than {MAX_EDGES:,} edges, which is what the portal mirrors")
+        yield from ((_name(parent), _name(child)) for child in _mapping(children))
+
+
+def _row_of_attributes(value: object) -> Row:
+    job = _mapping(value)
+    name = _name(job.get("_name"))
+    fields = dict(zip(_ATTRIBUTES, map(job.get, _ATTRIBUTES.values()), strict=True))
+    fields["status"] = job.get("_status", job.get("status"))
+    fields["local_logs_out"], fields["local_logs_err"] = _logs(
+        name, job.get("_local_logs"), job.get("_remote_logs")
+    )
+    fields["remote_logs_out"], fields["remote_logs_err"] = _logs(name, job.get("_remote_logs"), None)
+    return _row(name, fields)
+
+
+def _row_of_tuple(job: object) -> Row:
+    if not isinstance(job, tuple) or len(job) < 12:
+        raise Refused("unknown form of job list: a list of something else than jobs")
+    names = ("id", "status", "priority", "section", "date", "member", "chunk")
+    logs = ("local_logs_out", "local_logs_err", "remote_logs_out", "remote_logs_err")
+    return _row(_name(job[0]), dict(zip(names + logs, job[1:12], strict=True)))
+
+
+def _row(name: str, fields: Mapping[str, object]) -> Row:
+    return [name, *map(_scalar, map(fields.get, COLUMNS[1:]))]
+
+
+def _mapping(value: object) -> Mapping[Any, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"unknown form of job list: {type(value).__name__} where attributes belong")
+    return value
+
+
+def _name(value: object) -> str:
+    name = text(value)
+    if not name:
+        raise Refused("unknown form of job list: a job without a name")
+    return name
+
+
+def _scalar(value: object) -> Scalar:
+    """Return a short text or a number of 64 bits as it is, a date as ISO text, and None for all else."""
+    if isinstance(value, TaggedScalar):
+        value = value.text
+    if value is None or isinstance(value, bool | Boolean):
+        return None
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+    if isinstance(value, int):
+        return value if abs(value) <= LARGEST_ID else None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat()
+    return value if isinstance(value, float) else None
+
+
+def _logs(name: str, value: object, other: object) -> tuple[str, str]:
+    """Return the names of output and error log, which are a pair.
+
+    After `recovery` and `setstatus` 4.1.17 has the names that it took from its history in the wrong places: the output
+    log alone where the local pair belongs, the error log where the remote pair does.
+    """
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return _log(name, value[0]), _log(name, value[1])
+    return (_log(name, value), _log(name, other)) if isinstance(other, str) else ("", "")
+
+
+def _log(name: str, value: object) -> str:
+    """Return the name of a log. After a run 4.1.17 has `<job>.0.out`, a name from before the submission: no file."""
+    log = text(value)
+    return "" if log.startswith(f"{name}.0.") else log

@@ -1,0 +1,89 @@
+"""The decoder: a process of its own, with limits, that turns pickled job lists into plain rows.
+
+A pickle of a few bytes can ask for more memory than there is, for minutes of computing, or for a value nested so
+deeply that the interpreter dies of it. Here that costs a process which is started again, and never the one that asked.
+`jobs.autosubmit.pickles.client` starts it as `python -m jobs.autosubmit.pickles.sandbox`. It reads the length of a pickle (8 bytes)
+and the pickle, and writes lines of JSON: one list for each job, `{"edges": […]}` for some edges at a time, and in the
+end `{"is_whole": true}` or `{"refused": why}`. Nothing is gathered for the answer: a long list leaves line by line.
+It knows nothing that is worth stealing: no environment, no file but its pipes.
+"""
+
+import gc
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from itertools import islice
+
+from jobs.autosubmit.pickles import unpickler
+from jobs.autosubmit.pickles.formats import rows_of
+
+LENGTH = 8
+LEAST_MEMORY = 1024 * 1024 * 1024
+MEMORY_OF_A_BYTE = 8
+"""Bytes of memory that a byte of a pickle may take: what Autosubmit writes takes about five."""
+
+_EDGES_A_LINE = 1000
+
+
+def main() -> None:
+    """Answer until the pipe is closed."""
+    gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    while head := sys.stdin.buffer.read(LENGTH):
+        length = int.from_bytes(head)
+        _limit(resource.RLIMIT_AS, memory_for(length))
+        _limit_computing(length)
+        for line in _answer(sys.stdin.buffer.read(length)):
+            sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+        gc.collect()
+
+
+def seconds_for(length: int) -> int:
+    """Return how many seconds of computing a pickle of `length` bytes may take: a hundred times what is usual."""
+    return 2 + length // 2_000_000
+
+
+def memory_for(length: int) -> int:
+    """Return how many bytes of address space the decoder may have for a pickle of `length` bytes."""
+    return LEAST_MEMORY + MEMORY_OF_A_BYTE * length
+
+
+def _limit_computing(length: int) -> None:
+    """Let the kernel end the process when it computes for too long."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    allowed = int(used.ru_utime + used.ru_stime) + 1 + seconds_for(length)
+    _limit(resource.RLIMIT_CPU, allowed)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _answer(data: bytes) -> Iterator[bytes]:
+    try:
+        yield from _lines(data)
+    except unpickler.Refused as refusal:
+        yield _line({"refused": str(refusal)})
+    except MemoryError:
+        yield _line({"refused": "refused: it needs more memory than it may have"})
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    jobs, edges = rows_of(unpickler.load(data))
+    for row in jobs:
+        yield _line(row)
+    while some := list(islice(edges, _EDGES_A_LINE)):
+        yield _line({"edges": some})
+    yield _line({"is_whole": True})
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+if __name__ == "__main__":
+    main()

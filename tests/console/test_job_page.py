@@ -1,0 +1,193 @@
+"""The page of a job, with its logs as they lie in the store."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from autosubmit_portal.access.rights.roles import Role
+from experiments.models import Experiment, Site
+from jobs.models import Job
+from tests.console.pages import page_of, text_of
+from tests.support import factories
+from tests.support.stores.written import write_store
+
+
+@pytest.fixture
+def logs(job: Job, tmp_path: Path) -> Path:
+    """The folder of the logs of the experiment, in a store where nothing else is; the job has an output there."""
+    folder = write_store(tmp_path, "a000") / "tmp" / "LOG_a000"
+    Site.objects.update(home=str(tmp_path))
+    Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.1.out")
+    (folder / "a000_SIM.1.out").write_bytes(b"first\n<script>alert(1)</script>\n")
+    return folder
+
+
+def log(job: Job, name: str = "a000_SIM.1.out") -> str:
+    return f"/jobs/job/{job.pk}/log/{name}/"
+
+
+def test_the_page_shows_the_log_as_text(as_viewer: Client, logs: Path, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "first\n&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
+
+
+def test_the_log_is_followed_from_where_one_is(as_viewer: Client, logs: Path, job: Job) -> None:
+    with (logs / "a000_SIM.1.out").open("ab") as file:
+        file.write(b"last\n")
+    answer = as_viewer.get(log(job), {"after": 32}).json()
+    assert (answer["html"], answer["end"], answer["is_over"]) == ("last\n", 37, False)
+
+
+@pytest.mark.parametrize("offset", [10**6, 10**18, 10**30])
+def test_an_offset_beyond_the_log_answers_its_end(
+    as_viewer: Client, logs: Path, job: Job, offset: int
+) -> None:
+    for name in ("after", "before"):
+        assert as_viewer.get(log(job), {name: offset}).json()["html"].startswith("first\n")
+
+
+def test_a_log_that_is_gone_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.out").unlink()
+    assert "There is no log &#x27;a000_SIM.1.out&#x27; any more, or not yet." in text_of(
+        as_viewer.get(page_of("jobs_job", job.pk))
+    )
+    assert as_viewer.get(log(job)).status_code == 404
+
+
+def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.0.err").write_bytes(b"failed before\n")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.0.err"}))
+    assert "failed before" in page
+    assert "?log=a000_SIM.1.out#log" in page
+
+
+def test_the_lines_around_a_place_are_shown_with_what_is_there_marked(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"<before>\n" * 10_000 + b"an <error> here\n" + b"after\n" * 20_000)
+    piece = as_viewer.get(log(job), {"at": 90_003, "length": 7}).json()
+    assert "&lt;before&gt;\nan <mark>&lt;error&gt;</mark> here\nafter\n" in piece["html"]
+    assert piece["html"].startswith("&lt;before&gt;\n")
+    assert piece["html"].endswith("after\n")
+    assert (piece["start"] < 90_000 < piece["end"] < piece["size"], piece["is_reset"]) == (True, True)
+
+
+def test_what_follows_is_shown_however_much_it_is(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"0123456\n" * 400_000)
+    piece = as_viewer.get(log(job), {"beyond": 8000}).json()
+    assert (piece["start"], piece["end"], piece["is_reset"]) == (8000, 8000 + 65_536, False)
+
+
+def test_another_file_of_the_name_is_shown_from_its_end(as_viewer: Client, logs: Path, job: Job) -> None:
+    file = as_viewer.get(log(job)).json()["file"]
+    assert not as_viewer.get(log(job), {"after": 6, "file": file}).json()["is_reset"]
+    (logs / "a000_SIM.1.out").rename(logs / "old")
+    (logs / "a000_SIM.1.out").write_bytes(b"another one\n")
+    piece = as_viewer.get(log(job), {"after": 6, "file": file}).json()
+    assert (piece["html"], piece["is_reset"]) == ("another one\n", True)
+
+
+def test_the_log_is_searched(as_viewer: Client, logs: Path, job: Job) -> None:
+    found = as_viewer.get(log(job), {"search": "ALERT", "ignore_case": "1"}).json()
+    assert [(match["line"], match["offset"]) for match in found["matches"]] == [(2, 14)]
+    assert as_viewer.get(log(job), {"search": "ALERT"}).json()["matches"] == []
+    assert as_viewer.get(log(job), {"search": ""}).status_code == 404
+
+
+def test_the_log_is_saved_whole_under_its_name(as_viewer: Client, logs: Path, job: Job) -> None:
+    answer = as_viewer.get(log(job), {"download": ""})
+    assert b"".join(answer.streaming_content).startswith(b"first\n")  # type: ignore[attr-defined]
+    assert answer["Content-Disposition"] == 'attachment; filename="a000_SIM.1.out"'
+
+
+def test_a_broken_log_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.3.out.gz").write_bytes(b"no gzip")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.3.out.gz"}))
+    assert "The log cannot be read: it is broken" in page
+    for query in ({}, {"download": ""}, {"search": "x"}):
+        assert as_viewer.get(log(job, "a000_SIM.3.out"), query).status_code == 404
+
+
+def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs.parent / "ASLOGS" / "20261125_100000_run.log").write_bytes(b"said by the run\n")
+    address = page_of("experiments_experiment", job.experiment_id)
+    assert "said by the run" not in text_of(as_viewer.get(address))
+    page = text_of(as_viewer.get(address, {"log": "20261125_100000_run.log"}))
+    assert "said by the run" in page
+    assert f"/experiments/experiment/{job.experiment_id}/log/20261125_100000_run.log/" in page
+
+
+def test_a_page_says_why_there_are_no_logs(as_viewer: Client, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("experiments_experiment", job.experiment_id)))
+    assert "The logs cannot be read: There is no Autosubmit configuration" in page
+
+
+def test_logs_are_for_those_who_may_see_the_row(client: Client, logs: Path, job: Job) -> None:
+    client.force_login(factories.create_user(Role.VIEWER))
+    assert client.get(log(job)).status_code == 200
+    client.force_login(factories.create_user())
+    assert client.get(log(job)).status_code in (302, 403)
+
+
+@pytest.mark.parametrize("name", ["../../../autosubmit.db", "/etc/passwd", ".."])
+def test_a_name_that_leads_out_of_the_logs_is_not_followed(
+    as_viewer: Client, logs: Path, job: Job, name: str
+) -> None:
+    Job.objects.filter(pk=job.pk).update(out_log=name)
+    assert as_viewer.get(log(job, quote(name, safe=""))).status_code == 404
+    page = as_viewer.get(page_of("jobs_job", job.pk), {"log": name})
+    assert "is not the bare name of a log" in text_of(page)
+
+
+def test_the_page_of_a_job_opens_the_log_that_stands_for_the_recorded_one(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.20261128173232.out_attempt_1").write_bytes(b"ERROR out of memory\n")
+    Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.20261128173227.out_attempt_1")
+    assert "ERROR out of memory" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+def test_the_page_of_a_job_opens_the_newest_output_when_the_recorded_one_is_lost(
+    as_viewer: Client, logs: Path, job: Job
+) -> None:
+    (logs / "a000_SIM.cmd.out.7").write_bytes(b"the seventh\n")
+    Job.objects.filter(pk=job.pk).update(out_log="a000_SIM.20261128173227.out_attempt_9")
+    assert "the seventh" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+@pytest.mark.parametrize("name", ["out", "a000_SIM.2.out", "a000_POST.1.out"])
+def test_a_log_that_the_job_has_not_is_not_found(as_viewer: Client, logs: Path, job: Job, name: str) -> None:
+    assert as_viewer.get(log(job, name)).status_code == 404
+
+
+def test_the_page_names_what_the_job_waits_for_and_what_waits_for_it(as_viewer: Client, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    parents, children = page.partition("Waits for")[2].split("Is waited for by")
+    assert ("a000_INI" in parents, "a000_POST" in children) == (True, True)
+
+
+def test_the_page_of_a_job_in_a_wrapper_names_that(as_viewer: Client, job: Job) -> None:
+    address = page_of("jobs_job", job.pk)
+    assert "Wrapper" not in text_of(as_viewer.get(address))
+    Job.objects.filter(pk=job.pk).update(wrapper="a000_ASThread_1")
+    assert "a000_ASThread_1" in text_of(as_viewer.get(address))
+
+
+def test_the_page_of_a_job_says_that_its_dependencies_are_not_known(as_viewer: Client, job: Job) -> None:
+    Experiment.objects.update(are_edges_known=False, edges_note="Which jobs wait for which is not known.")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "Which jobs wait for which is not known." in page
+    assert "It waits for no job." not in page
+
+
+def test_the_page_of_a_job_that_was_not_sent_says_what_is_planned(as_viewer: Client, job: Job) -> None:
+    Experiment.objects.update(plans={"SIM": {"platform": "MN5"}})
+    Job.objects.filter(pk=job.pk).update(status="WAITING", section="SIM", platform="")
+    assert 'MN5 <span class="quiet">planned</span>' in text_of(as_viewer.get(page_of("jobs_job", job.pk)))

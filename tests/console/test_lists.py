@@ -1,0 +1,261 @@
+"""The lists: as many queries for a thousand rows as for two, and everything that users write shown as text."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.html import escape
+
+from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin
+from experiments.models import Experiment, Run, Site, State
+from jobs.models import Job
+from tests.console.pages import list_of, page_of, text_of
+from tests.support import factories
+
+HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+
+
+def make_experiments(experiment: Experiment, number: int) -> None:
+    for index in range(number):
+        made = factories.create_experiment(is_running=index % 2 == 0, owner=f"owner{index}")
+        factories.create_action(made, state=State.RUNNING)
+
+
+def make_jobs(experiment: Experiment, number: int) -> None:
+    for index in range(number):
+        factories.create_job(factories.create_experiment(experiment.site), section=f"S{index}")
+
+
+def make_runs(experiment: Experiment, number: int) -> None:
+    for _ in range(number):
+        factories.create_run(factories.create_experiment(experiment.site))
+
+
+def make_actions(experiment: Experiment, number: int) -> None:
+    for _ in range(number):
+        factories.create_action(factories.create_experiment())
+
+
+def make_sites(experiment: Experiment, number: int) -> None:
+    for _ in range(number):
+        factories.create_site()
+
+
+def make_entries(experiment: Experiment, number: int) -> None:
+    for index in range(number):
+        trail.record(
+            "test.happened", origin=Origin(door=Door.API, actor_name=f"a{index}"), subject="something"
+        )
+
+
+def make_accounts(experiment: Experiment, number: int) -> None:
+    for _ in range(number):
+        factories.create_user(*Role)
+
+
+MAKERS: dict[str, Callable[[Experiment, int], None]] = {
+    "experiments_experiment": make_experiments,
+    "jobs_job": make_jobs,
+    "experiments_run": make_runs,
+    "experiments_action": make_actions,
+    "experiments_site": make_sites,
+    "audit_auditentry": make_entries,
+    "auth_user": make_accounts,
+}
+
+
+def queries_of(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
+    as_admin: Client, experiment: Experiment, name: str
+) -> None:
+    MAKERS[name](experiment, 3)
+    as_admin.get(list_of(name))  # fills the caches of the process
+    few = queries_of(as_admin, list_of(name))
+    MAKERS[name](experiment, 30)
+    assert queries_of(as_admin, list_of(name)) == few
+
+
+def test_the_dashboard_takes_as_many_queries_for_many_rows_as_for_few(
+    as_admin: Client, experiment: Experiment
+) -> None:
+    make_experiments(experiment, 3)
+    as_admin.get("/")
+    few = queries_of(as_admin, "/")
+    make_experiments(experiment, 30)
+    assert queries_of(as_admin, "/") == few
+
+
+def test_the_page_of_an_experiment_takes_as_many_queries_for_many_jobs_as_for_few(
+    as_admin: Client, experiment: Experiment
+) -> None:
+    address = page_of("experiments_experiment", experiment.pk)
+    as_admin.get(address)
+    few = queries_of(as_admin, address)
+    for index in range(30):
+        factories.create_job(experiment, section=f"S{index}", status="FAILED")
+        factories.create_action(experiment, state=State.SUCCEEDED)
+    assert queries_of(as_admin, address) == few
+
+
+def test_a_big_list_is_not_counted_to_its_end(as_viewer: Client, experiment: Experiment) -> None:
+    Job.objects.bulk_create(Job(experiment=experiment, name=f"a000_{n}_X") for n in range(10_100))
+    assert "10,000 or more" in text_of(as_viewer.get(list_of("jobs_job")))
+
+
+# --- Text of users
+
+
+@pytest.fixture
+def hostile(experiment: Experiment) -> dict[str, int]:
+    """Rows with HTML in every text; return the key of each by the name of its pages."""
+    Site.objects.update(name=HOSTILE, problem=HOSTILE)
+    texts: dict[str, Any] = dict.fromkeys(("description", "owner", "hpc", "model", "branch"), HOSTILE)
+    Experiment.objects.update(**texts, evidence=HOSTILE, problem=HOSTILE)
+    values = {
+        "section": HOSTILE,
+        "member": HOSTILE,
+        "platform": HOSTILE,
+        "out_log": HOSTILE,
+        "status": "FAILED",
+    }
+    job = factories.create_job(experiment, HOSTILE, **values)
+    factories.create_dependency(job, experiment.jobs.get(name="a000_POST"))
+    factories.create_dependency(experiment.jobs.get(name="a000_INI"), job)
+    action = factories.create_action(
+        experiment,
+        actor_name=HOSTILE,
+        reason=HOSTILE,
+        message=HOSTILE,
+        state=State.FAILED,
+        command=[["autosubmit", HOSTILE]],
+        parameters={"description": HOSTILE, "jobs": [HOSTILE]},
+        job_changes=[[HOSTILE, "READY"]],
+    )
+    run = factories.create_run(experiment, chunk_unit="<b>u</b>")
+    entry = trail.record(
+        "action.failed",
+        origin=Origin(door=Door.API, actor_name=HOSTILE),
+        subject=HOSTILE,
+        expid="a000",
+        message=HOSTILE,
+        details={HOSTILE: HOSTILE},
+    )
+    return {
+        "experiments_experiment": experiment.pk,
+        "jobs_job": job.pk,
+        "experiments_action": action.pk,
+        "experiments_run": run.pk,
+        "audit_auditentry": entry.pk,
+        "experiments_site": experiment.site.pk,
+    }
+
+
+def assert_shown_as_text(page: str) -> None:
+    assert escape("<script>alert(1)</script>") in page
+    assert "<script>alert" not in page
+    assert "<b>u</b>" not in page
+    assert "49" not in page.partition("{{7*7}}")[0][-10:]
+
+
+@pytest.mark.parametrize(
+    "name", ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry"]
+)
+def test_a_list_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int], name: str) -> None:
+    assert_shown_as_text(text_of(as_admin.get(list_of(name))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry", "experiments_site"],
+)
+def test_a_page_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int], name: str) -> None:
+    assert_shown_as_text(text_of(as_admin.get(page_of(name, hostile[name]))))
+
+
+def test_the_page_of_a_run_shows_its_unit_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
+    page = text_of(as_admin.get(page_of("experiments_run", hostile["experiments_run"])))
+    assert "&lt;b&gt;u&lt;/b&gt;" in page
+
+
+def test_the_dashboard_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
+    assert_shown_as_text(text_of(as_admin.get("/")))
+
+
+def test_a_form_and_its_preview_show_what_users_wrote_as_text(
+    as_admin: Client, hostile: dict[str, int]
+) -> None:
+    Site.objects.update(problem="")
+    address = f"/jobs/job/{hostile['jobs_job']}/request/set_status/"
+    assert_shown_as_text(text_of(as_admin.get(address)))
+    changes = text_of(as_admin.post(f"/jobs/job/{ini()}/request/set_status/preview/", {"status": "READY"}))
+    assert_shown_as_text(changes)
+
+
+def ini() -> int:
+    return Job.objects.get(name="a000_INI").pk
+
+
+def test_a_search_shows_what_was_typed_as_text(as_viewer: Client, experiment: Experiment) -> None:
+    for name in ("experiments_experiment", "jobs_job", "experiments_action"):
+        assert_shown_as_text(text_of(as_viewer.get(list_of(name), {"q": HOSTILE})))
+
+
+def test_a_filter_shows_what_was_typed_as_text(as_viewer: Client, experiment: Experiment) -> None:
+    assert_shown_as_text(text_of(as_viewer.get(list_of("jobs_job"), {"section": HOSTILE})))
+
+
+@pytest.mark.parametrize(
+    "name", ["experiments_experiment", "jobs_job", "experiments_action", "experiments_run"]
+)
+@pytest.mark.parametrize("value", ["nonsense", "9" * 30, "-1", "1e3", "²"])
+def test_a_filter_that_makes_no_sense_chooses_nothing(
+    as_viewer: Client, experiment: Experiment, name: str, value: str
+) -> None:
+    query = {"experiment": value, "chunk": value, "store": value, "running": value}
+    wanted = {key: query[key] for key in FILTERS.get(name, ("experiment",))}
+    assert as_viewer.get(list_of(name), wanted).status_code == 200
+
+
+FILTERS = {"experiments_experiment": ("store", "running"), "jobs_job": ("experiment", "chunk")}
+
+
+def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, experiment: Experiment) -> None:
+    factories.create_run(experiment, run_id=77)
+    factories.create_run(factories.create_experiment(experiment.site), run_id=88)
+    page = text_of(as_viewer.get(list_of("experiments_run"), {"experiment": experiment.pk}))
+    assert ("Run 77" in page or ">77<" in page, Run.objects.count()) == (True, 2)
+    assert "88" not in page.partition("result_list")[2].partition("</table>")[0]
+
+
+def test_experiments_that_contradict_themselves_are_marked_and_found(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    Experiment.objects.update(disagreement="It says RUNNING.", disagrees_since=timezone.now())
+    agreeing = factories.create_experiment(experiment.site)
+    found = as_viewer.get(list_of("experiments_experiment"), {"disagrees": "yes"}).content.decode()
+    assert 'title="It says RUNNING.">Contradictory<' in found
+    assert agreeing.expid not in found
+    assert (
+        "It says RUNNING." in as_viewer.get(page_of("experiments_experiment", experiment.pk)).content.decode()
+    )
+
+
+@pytest.mark.parametrize("page", ["experiments/freeze", "access/delegation", "access/apitoken"])
+def test_a_refused_form_leads_back_to_the_filtered_list(as_manager: Client, site: Site, page: str) -> None:
+    listed = text_of(as_manager.get(f"/{page}/?o=1"))
+    adding = f"/{page}/add/?_changelist_filters=o%3D1"
+    assert f'href="{adding}"' in listed
+    for answer in (as_manager.get(adding), as_manager.post(adding, {})):
+        assert f'href="/{page}/?o=1"' in text_of(answer)

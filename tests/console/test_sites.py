@@ -1,0 +1,96 @@
+"""What is executed at a site, and as whom, is for superusers to say."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from autosubmit_portal.access.rights.roles import Role
+from experiments.models import Site
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+AsRole = Callable[[Role], Client]
+
+
+@pytest.fixture
+def admin() -> Client:
+    """A browser of a superuser."""
+    client = Client()
+    client.force_login(factories.create_user(is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A site whose program and home are ours."""
+    program, home = tmp_path / "bin" / "autosubmit", tmp_path / "home"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    home.mkdir()
+    return factories.create_site(autosubmit=str(program), home=str(home))
+
+
+def form_of(site: Site, **values: Any) -> dict[str, Any]:
+    names = ("name", "slug", "autosubmit", "home", "configuration", "queue", "run_as", "refresh_seconds")
+    return {name: getattr(site, name) for name in names} | {"approval_hours": 24} | values
+
+
+def save(client: Client, site: Site, **values: Any) -> Any:
+    return client.post(
+        reverse("admin:experiments_site_change", args=[site.pk]), form_of(site, **values), secure=True
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"autosubmit": "/bin/sh"},
+        {"home": "/tmp"},
+        {"configuration": "/tmp/rc"},
+        {"queue": "other"},
+        {"run_as": "actor"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_manager_does_not_change_what_is_executed(
+    change: dict[str, str], as_role: AsRole, site: Site
+) -> None:
+    save(as_role(Role.MANAGER), site, name="Renamed", **change)
+    changed = Site.objects.get()
+    assert changed.name == "Renamed"
+    assert all(getattr(changed, name) == getattr(site, name) for name in Site.EXECUTION)
+
+
+def test_a_manager_adds_no_site(as_role: AsRole, site: Site) -> None:
+    add = reverse("admin:experiments_site_add")
+    assert as_role(Role.MANAGER).post(add, form_of(site, slug="other"), secure=True).status_code == 403
+    assert Site.objects.count() == 1
+
+
+def test_a_superuser_changes_it(admin: Client, site: Site) -> None:
+    assert save(admin, site, run_as="actor", queue="other").status_code == 302
+    assert (Site.objects.get().run_as, Site.objects.get().queue) == ("actor", "other")
+
+
+@pytest.mark.parametrize("name", ["autosubmit", "home", "configuration"])
+def test_what_others_can_write_is_refused_with_the_remedy(
+    name: str, admin: Client, site: Site, tmp_path: Path
+) -> None:
+    place = tmp_path / "shared"
+    place.mkdir()
+    place.chmod(0o777)
+    answer = save(admin, site, **{name: str(place / "autosubmit")})
+    assert f"{place} can be written by everybody" in answer.content.decode()
+    assert "chmod go-w" in answer.content.decode()
+
+
+def test_a_home_whose_configuration_others_can_write_is_refused(admin: Client, site: Site) -> None:
+    rc = Path(site.home) / ".autosubmitrc"
+    rc.touch()
+    rc.chmod(0o666)
+    assert f"{rc} can be written by everybody" in save(admin, site).content.decode()

@@ -1,0 +1,358 @@
+"""A whole portal as separate processes, and small tools for the tests that talk to one."""
+
+import atexit
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import string
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
+from autosubmit_portal.management.processes import MANAGE, commands
+from tests.support.waiting import wait_for
+from tests.support.workflows import KINDS
+
+STOP_SECONDS = 30.0  # what stops in order does so in less, even on a busy machine
+# Limits that nobody reaches, for whoever measures or floods; what is asked is counted all the same.
+UNBOUNDED = {f"PORTAL_THROTTLE_{name}": "1000000000/min" for name in ("READS", "ACTIONS", "ANONYMOUS")}
+
+
+_BLOCKS = cycle(string.digits + string.ascii_lowercase)
+
+
+def prepare(autosubmit: Autosubmit) -> None:
+    """Prepare a home whose expids (36 of them) are those of no other home that is in use on this host.
+
+    `autosubmit stop` ends the first run of an expid that it finds on the host, whatever home that is in. The name that
+    Autosubmit counts from ends with a digit that is not ASCII: it takes such names, and the portal does not list them.
+    """
+    autosubmit.prepare()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    last = f"b{worker[-1]}{next(_BLOCKS)}\N{ARABIC-INDIC DIGIT ZERO}"
+    with closing(sqlite3.connect(autosubmit.home / "autosubmit" / "autosubmit.db")) as database, database:
+        database.execute(
+            "INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, '', '4')", [last]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedAutosubmit(Autosubmit):
+    """The same program and home for what tests need and do not test: imported once, and forked for each command."""
+
+    def _run(self, arguments: tuple[str, ...], folder: str) -> tuple[int, bytes]:
+        output = Path(folder).with_suffix(".output")
+        output.touch()
+        order = {
+            "command": [str(self.program), *arguments],
+            "environment": self.environment,
+            "folder": folder,
+            "output": str(output),
+            "seconds": TIMEOUT_SECONDS,
+        }
+        status = _forks_of(self.program).ask(json.dumps(order))
+        printed = output.read_bytes()
+        output.unlink()
+        return int(status), printed
+
+
+# An argument that says nothing: the forks write their own command line over that of their parent.
+_ROOM = 4000 * "-"
+
+
+class _Forks:
+    """The process that forks: it answers a line with a line."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen(
+            [str(program.parent / "python"), str(Path(__file__).with_name("autosubmit_forks.py")), _ROOM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self.process.communicate)  # the end of its input ends it
+
+    def ask(self, line: str) -> str:
+        assert self.process.stdin
+        assert self.process.stdout
+        print(line, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline()
+
+
+_forks_of = cache(_Forks)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def processes_with(name: str, value: object) -> dict[int, str]:
+    """Return the command lines of the living processes with this variable in their environment, by pid."""
+    marker = f"{name}={value}".encode()
+    found = {}
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and marker in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                )
+        except OSError:
+            continue  # it ended meanwhile, or is none of ours
+    return found
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Return what runs in an Autosubmit home: its commands and the jobs that they started, by pid."""
+    return processes_with("HOME", home)
+
+
+def kill_processes_of(home: Path) -> None:
+    """Kill what runs in an Autosubmit home: long experiments whose tests are done."""
+    for pid in processes_of(home):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an HTTP server answered; `body` is parsed when it is JSON, text otherwise."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A client of the API that holds a token, or none."""
+
+    url: str
+    token: str = ""
+    timeout: float = 120.0  # a request may wait 60 s (`Prefer`), on a machine that does much else
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET a path."""
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """POST a body as JSON; headers as keywords (Prefer="wait=5", Idempotency_Key="x")."""
+        return self.call("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """PATCH a path with a body as JSON."""
+        return self.call("PATCH", path, body, **headers)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Send a request and return the answer, whatever its status."""
+        sent = {"Accept": "application/json"} | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
+        if self.token:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        request = urllib.request.Request(self.url.rstrip("/") + path, data, sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                return _answer(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error)
+
+
+def _answer(response: Any) -> Answer:
+    text = response.read().decode()
+    is_json = "json" in response.headers.get("Content-Type", "")
+    return Answer(response.status, dict(response.headers), json.loads(text) if is_json else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account of a portal: its password for the console, its token for the API."""
+
+    username: str
+    password: str
+    token: str
+
+
+@dataclass(slots=True)
+class Portal:
+    """A portal of its own: home, database, Autosubmit home, and its three processes, as `manage.py portal` has them.
+
+    `autosubmit_home` must be configured. Start it with `start()`; `stop`, `kill` and `start` also take the name of
+    one process: web, worker, mirror, and worker-2 and so on when there are several `workers`. `variables` are further
+    settings.
+    """
+
+    home: Path
+    autosubmit: Autosubmit
+    database_url: str = ""
+    port: int = field(default_factory=free_port)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    credentials: Credentials = Credentials("", "", "")
+    variables: dict[str, str] = field(default_factory=dict)
+    workers: int = 1
+
+    @property
+    def url(self) -> str:
+        """The address of the console."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def http(self) -> Http:
+        """A client of the API with the token of the first account."""
+        return Http(self.url, self.credentials.token)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+        ours = {
+            "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
+            "PORTAL_HOME": str(self.home),
+            "PORTAL_WORKERS": "2",
+            "PORTAL_LOG_LEVEL": "WARNING",
+        }
+        if self.database_url:
+            ours["PORTAL_DATABASE_URL"] = self.database_url
+        return inherited | ours | self.variables
+
+    @property
+    def commands(self) -> dict[str, list[str]]:
+        """The command of each process by its name."""
+        every = commands("127.0.0.1", self.port)
+        return every | {f"worker-{number}": every["worker"] for number in range(2, self.workers + 1)}
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """Run a management command to its end and return what it printed; AssertionError when it fails."""
+        done = subprocess.run(
+            [*MANAGE, *arguments],
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def make_tables(self) -> None:
+        """Make the tables; those of a portal without settings of its own are copied, since making them takes 5 s."""
+        if self.database_url or self.variables:
+            self.manage("migrate", "--verbosity=0")
+            return
+        for name, content in _first_files().items():
+            (self.home / name).write_bytes(content)
+
+    def set_up(self) -> None:
+        """Make the tables, the site and the first account."""
+        self.make_tables()
+        self.manage(
+            "bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home)
+        )
+        lines = (self.home / "credentials").read_text().splitlines()
+        self.credentials = Credentials(**dict(line.split("=", 1) for line in lines))
+
+    def create_user(self, role: str) -> Credentials:
+        """Create an account in the group of a role (Viewer, Operator, Manager), who may sign in to the console."""
+        name, password = f"{role.lower()}-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
+        code = (
+            "import os; from django.contrib.auth.models import Group, User;"
+            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD']);"
+            "u.groups.add(Group.objects.get(name=os.environ['ROLE']))"
+        )
+        self.manage("shell", "--no-imports", "-c", code, NAME=name, WORD=password, ROLE=role)
+        return Credentials(name, password, self.manage("create_token", name, "--name=tests").strip())
+
+    def make_experiment(self, kind: str, **options: Any) -> str:
+        """Make an experiment of a kind of tests/support/workflows.py at its site, as a user with a terminal would."""
+        return KINDS[kind](**options).make(self.autosubmit, generate=kind != "waiting")
+
+    def start_from_terminal(self, expid: str) -> subprocess.Popen[bytes]:
+        """Start `autosubmit run` as a user with a terminal would, without the portal."""
+        return subprocess.Popen(
+            [str(self.autosubmit.program), "run", expid],
+            env=self.autosubmit.environment,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def start(self, *names: str) -> None:
+        """Start the processes named, by default all, and wait until the web server answers."""
+        for name in names or tuple(self.commands):
+            self.spawn(name)
+        if "web" in self.processes:
+            wait_for(self._answers)
+
+    def spawn(self, name: str) -> None:
+        """Start one process and wait for nothing."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self.commands[name],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self, *names: str) -> None:
+        """Stop the processes named, by default all, as a supervisor does: SIGTERM to each one itself."""
+        for name in names or tuple(self.processes):
+            self.processes[name].terminate()
+        for name in names or tuple(self.processes):
+            self.processes.pop(name).wait(STOP_SECONDS)
+
+    def kill(self, *names: str) -> None:
+        """Kill -9 the processes named, by default all, with all their children but not the experiments."""
+        for name in names or tuple(self.processes):
+            process = self.processes.pop(name)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def tear_down(self) -> None:
+        """Kill what is left of the portal and of its experiments."""
+        self.kill()
+        kill_processes_of(self.autosubmit.home)
+
+    def log(self, name: str) -> str:
+        """Return what a process printed."""
+        return (self.home / f"{name}.log").read_text()
+
+    def _answers(self) -> bool:
+        try:
+            return Http(self.url, timeout=5).get("/healthz").status > 0
+        except OSError:
+            assert self.processes["web"].poll() is None, self.log("web")
+            return False
+
+
+@cache
+def _first_files() -> dict[str, bytes]:
+    """Return what `migrate` makes in a home: the tables on SQLite, and the key that their first audit entries have."""
+    with tempfile.TemporaryDirectory() as home:
+        made = Portal(home=Path(home), autosubmit=Autosubmit(Path("/nowhere"), Path(home)))
+        made.manage("migrate", "--verbosity=0")
+        return {name: (made.home / name).read_bytes() for name in ("portal.sqlite3", "secret_key")}

@@ -1,0 +1,64 @@
+"""How long pages of lists take where there are a million jobs."""
+
+import statistics
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.tools.bench import page
+from tests.tools.bench.filled import Filled, filled
+from tests.tools.bench.judgement import Verdict, at_most, figure, table
+from tests.tools.bench.page import Section
+
+EXPERIMENTS, JOBS = 100, 10_000
+REPEATS = 9
+MOST_SECONDS = 0.15
+PAGES = {
+    "all jobs": "/jobs/job/",
+    "jobs of a status": "/jobs/job/?status=FAILED",
+    "jobs of an experiment": "/jobs/job/?experiment={pk}",
+    "jobs of an experiment and a status": "/jobs/job/?experiment={pk}&status=FAILED",
+    "part of a name": "/jobs/job/?q={expid}_4711",
+    "page of 50 jobs": "/v4/experiments/{expid}/jobs?page_size=50",
+    "page of 50 jobs of a status": "/v4/experiments/{expid}/jobs?page_size=50&status=FAILED",
+}
+TEXT = """{context}
+
+{verdicts}
+
+Medians of {repeats} requests of one client, in seconds, where {experiments:,} experiments have {jobs:,} jobs together.
+The first are pages of the console, the last of the API. SQLite has no index for parts of names, and reads all of them.
+"""
+
+
+def run(folder: Path, program: Path, *, experiments: int = EXPERIMENTS, jobs: int = JOBS) -> Section:
+    """Measure each page on each database; `program` is the real Autosubmit."""
+    context, verdicts = page.context(), list[Verdict]()
+    with filled(folder, program, "tests.tools.bench.fill_lists", experiments, jobs) as portals:
+        for one in portals:
+            for title, path in PAGES.items():
+                seconds = ask(one, path.format(**one.facts))
+                verdicts.append(at_most(f"{title}, {one.database}", MOST_SECONDS, seconds, " s"))
+                print(f"{one.database}, {title}: {figure(seconds)} s", flush=True)
+    text = TEXT.format(
+        context=context,
+        verdicts=table(verdicts),
+        repeats=REPEATS,
+        experiments=experiments,
+        jobs=experiments * jobs,
+    )
+    return Section("Lists", text)
+
+
+def ask(one: Filled, path: str) -> float:
+    """Return the seconds that half of the answers need at most; the first one, which fills caches, does not count."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        request = urllib.request.Request(
+            one.portal.url + path, headers={"Cookie": f"sessionid={one.facts['session']}"}
+        )
+        began = time.perf_counter()
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[1:])

@@ -1,0 +1,46 @@
+"""The whole bench in small: it runs, and its page has a figure in every place."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeExperiment
+from tests.tools.bench import actions, changes, crowd, lists, page
+from tests.tools.bench.service import Extent, measure
+from tests.tools.bench.stores import Store
+
+pytestmark = [pytest.mark.system, pytest.mark.postgres]
+
+
+def test_mirror_and_reads_are_measured_on_both_databases(
+    autosubmit: Path, autosubmit_home: Path, make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    store = Store(autosubmit_home, make_experiment("medium"), jobs=981)
+    extent = Extent(frozenset({"mirror", "reads"}), seconds=0.02, rounds=1, changes=1)
+    sections = measure(tmp_path, [store], extent, python=autosubmit.parent / "python", rival=None)
+    written = page.renewed("", [*sections, page.machine()])
+    for start in ("| SQLite | 981 |", "| PostgreSQL | 981 |", "| one job |", "| children with status |"):
+        assert start in written
+    assert "HTTP 500" not in written
+
+
+def test_actions_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "IDLE_SECONDS", 0.5)
+    section = actions.run(tmp_path, autosubmit, 2, cases=actions.CASES[:1])
+    assert "| SQLite | 0.05 s |" in section.text
+
+
+def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
+    section = changes.run(tmp_path, autosubmit, seconds=0.1, experiments=32)
+    for start in ("| SQLite | 16 |", "| PostgreSQL | 16 |"):
+        assert start in section.text
+
+
+def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> None:
+    assert "| cores |" in crowd.run(tmp_path, autosubmit, seconds=1).text
+
+
+def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
+    section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
+    for start in ("| all jobs, SQLite |", "| all jobs, PostgreSQL |"):
+        assert start in section.text

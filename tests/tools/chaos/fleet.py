@@ -1,0 +1,156 @@
+"""The portal under fault injection: its processes, two clusters among them, its servers, and who starts them again."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autosubmit_portal.management.demo import Autosubmit
+from tests.stand_in import write_stand_in
+from tests.support import postgres, redis_server
+from tests.support.postgres import Postgres, PrivateServer
+from tests.support.redis_server import RedisServer
+from tests.support.services import UNBOUNDED, Portal, processes_with
+
+CLUSTERS = ("worker", "worker-2")
+LOOK_SECONDS = 0.5
+DISK = "size=16m,mode=700"
+DELIVER = """
+import json, os
+from django_q.tasks import async_task
+for task, argument in json.loads(os.environ["MESSAGES"]):
+    async_task(f"experiments.tasks.{task}", argument, cluster="portal")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Where the rows are, and where the messages wait."""
+
+    database: str
+    broker: str = "database"
+
+    @property
+    def title(self) -> str:
+        return self.database if self.broker == "database" else f"{self.database} + {self.broker}"
+
+
+@dataclass(slots=True)
+class Fleet:
+    """A portal with two clusters, and the servers that it stands on; None where it has no such server."""
+
+    portal: Portal
+    postgres: PrivateServer | None = None
+    redis: RedisServer | None = None
+    is_disk_ours: bool = False
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def actions(self) -> Path:
+        return self.portal.home / "actions"
+
+    @property
+    def store(self) -> Path:
+        return self.portal.autosubmit.home
+
+    def children(self, name: str) -> list[int]:
+        """Return the processes that a cluster's guard has started: workers, pusher and monitor."""
+        process = self.portal.processes[name]
+        guards = [pid for pid in self.group(name) if _parent(pid) == process.pid]
+        return [pid for pid in self.group(name) if _parent(pid) in guards]
+
+    def group(self, name: str) -> list[int]:
+        """Return all processes of one of the portal's processes, itself among them."""
+        leader = self.portal.processes[name].pid
+        every = processes_with("PORTAL_HOME", self.portal.home)
+        return sorted(pid for pid in every if _group_of(pid) == leader)
+
+    def owner(self, pid: int) -> str:
+        """Return the name of the process of the portal that a process belongs to; blank if none does any more."""
+        group = _group_of(pid)
+        return next((name for name, process in self.portal.processes.items() if process.pid == group), "")
+
+    def deliver(self, messages: Sequence[tuple[str, int | str]]) -> None:
+        """Put messages into the broker as anybody who can reach it does; a broker that is away takes none."""
+        with suppress(AssertionError):
+            self.portal.manage("shell", "--no-imports", "-c", DELIVER, MESSAGES=json.dumps(messages))
+
+    def keep(self) -> None:
+        """Start again what has died and end what it left, as `manage.py portal` does, until the fleet is closing."""
+        while not self.closing.wait(LOOK_SECONDS):
+            for name, process in list(self.portal.processes.items()):
+                if process.poll() is not None and not self.closing.is_set():
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    self.portal.spawn(name)
+
+
+@contextmanager
+def fleet(
+    setup: Setup, home: Path, *, program: Path | None = None, in_haste: bool = False
+) -> Iterator[Fleet]:
+    """Give a running fleet of a setup in a new folder; `program` is Autosubmit, by default the stand-in."""
+    home.mkdir()
+    with ExitStack() as stack:
+        autosubmit = Autosubmit(program or write_stand_in(home / "bin"), home / "autosubmit-home")
+        portal = Portal(home=home, autosubmit=autosubmit, workers=len(CLUSTERS))
+        portal.variables = {
+            **UNBOUNDED,
+            "DJANGO_SETTINGS_MODULE": "tests.tools.chaos.settings",
+            "PORTAL_LOG_LEVEL": "INFO",
+        }
+        if in_haste:
+            portal.variables["CHAOS_HASTE"] = "true"
+        made = Fleet(portal)
+        _give_servers(made, setup, stack)
+        _give_disk(made, stack)
+        portal.autosubmit.prepare()
+        portal.set_up()
+        stack.callback(portal.tear_down)
+        portal.start()
+        keeper = threading.Thread(target=made.keep)
+        keeper.start()
+        stack.callback(keeper.join)
+        stack.callback(made.closing.set)
+        yield made
+
+
+def _give_servers(made: Fleet, setup: Setup, stack: ExitStack) -> None:
+    if setup.database == "PostgreSQL":
+        made.postgres = stack.enter_context(postgres.private_server())
+        made.portal.database_url = Postgres(made.postgres.url).create_database()
+    if setup.broker == "Redis":
+        made.redis = stack.enter_context(redis_server.server())
+        made.portal.variables["PORTAL_BROKER_URL"] = made.redis.url
+
+
+def _give_disk(made: Fleet, stack: ExitStack) -> None:
+    """Give the run directories a small disk of their own, which only root may."""
+    made.actions.mkdir(mode=0o700)
+    if os.geteuid() != 0:
+        return
+    disk = ["mount", "-t", "tmpfs", "-o", DISK, "chaos", str(made.actions)]
+    made.is_disk_ours = subprocess.run(disk, check=False, capture_output=True).returncode == 0
+    if made.is_disk_ours:
+        stack.callback(subprocess.run, ["umount", "--lazy", str(made.actions)], check=True)
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(_stat(pid)[1])
+    return 0
+
+
+def _group_of(pid: int) -> int:
+    with suppress(OSError):
+        return int(_stat(pid)[2])
+    return 0
