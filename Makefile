@@ -1,13 +1,13 @@
 # The two commands of the product are `make up` and `make test`; plain `make` lists the others.
-# A bare machine needs Python 3.11 or newer with its venv module, git and make.
+# A bare machine needs Python 3.11 or newer, git and make; Debian packages that are missing are installed (.ci/packages).
 
 PYTHON ?= python3
 PORT ?= 8000
 HOME_DIR ?= var
 STORE ?=
-AUTOSUBMIT_VERSION := 4.1.17.1
 AUTOSUBMIT_ENV := $(HOME_DIR)/autosubmit-env
-AUTOSUBMIT ?= $(AUTOSUBMIT_ENV)/bin/autosubmit
+OWN_AUTOSUBMIT := $(AUTOSUBMIT_ENV)/bin/autosubmit
+AUTOSUBMIT ?= $(OWN_AUTOSUBMIT)
 # Autosubmit API, which `make bench` compares the portal with.
 PEER_VERSION := 4.2.0
 PEER ?= $(HOME_DIR)/peer-env
@@ -23,7 +23,6 @@ LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-ver
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
-MANAGE := PORTAL_HOME="$(HOME_DIR)" $(PY) manage.py
 # Checks touch neither the database nor the home of a portal.
 KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
 CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
@@ -34,7 +33,8 @@ SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check lock fix chaos fuzz bench peer screenshots clean needs-git needs-store
+.PHONY: help install install-tests autosubmit up test check lock fix chaos fuzz bench peer screenshots dist clean
+.PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -67,11 +67,8 @@ $(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
 
 autosubmit: $(AUTOSUBMIT) ## Autosubmit itself, in an environment of its own
 
-$(AUTOSUBMIT_ENV)/bin/autosubmit: | $(PY)
-	@echo "Installing Autosubmit $(AUTOSUBMIT_VERSION) into $(AUTOSUBMIT_ENV) …"
-	@$(PY) -c 'import sys, venv; venv.create(sys.argv[1], clear=True, with_pip=True)' "$(AUTOSUBMIT_ENV)"
-	@"$(AUTOSUBMIT_ENV)/bin/python" $(PIP_INSTALL) "autosubmit==$(AUTOSUBMIT_VERSION)" || { \
-		rm -rf "$(AUTOSUBMIT_ENV)"; exit 1; }
+$(OWN_AUTOSUBMIT): | $(PY)
+	@$(PY) -m autosubmit_portal.management.autosubmit_environment "$(AUTOSUBMIT_ENV)"
 
 peer: $(PEER)/bin/autosubmit_api ## Autosubmit API, in an environment of its own, to compare with
 
@@ -81,22 +78,14 @@ $(PEER)/bin/autosubmit_api: | $(PY)
 	@"$(PEER)/bin/python" $(PIP_INSTALL) "autosubmit_api==$(PEER_VERSION)" || { \
 		rm -rf "$(PEER)"; exit 1; }
 
-needs-git:
-	@command -v git >/dev/null || { \
-		echo "git is missing, and Autosubmit needs it. Install it (Debian, Ubuntu: apt-get install git)." >&2; exit 1; }
+packages-for-up packages-for-test:
+	@PYTHON="$(PYTHON)" .ci/packages $(@:packages-for-%=%)
 
-needs-store:
-	@[ -z "$(STORE)" ] || [ -f "$(STORE)/.autosubmitrc" ] || { \
-		echo "STORE=$(STORE) holds no .autosubmitrc: it is not an Autosubmit home. Give the folder that was HOME" >&2; \
-		echo "when 'autosubmit configure' was run, or leave STORE out to get a demo." >&2; exit 1; }
+up: packages-for-up install ## start the portal (Ctrl-C stops it)
+	@PORTAL_HOME="$(HOME_DIR)" exec $(PY) manage.py up --port "$(PORT)" $(if $(STORE),--store "$(STORE)") \
+		$(if $(filter-out $(OWN_AUTOSUBMIT),$(AUTOSUBMIT)),--autosubmit "$(AUTOSUBMIT)")
 
-up: needs-git needs-store install autosubmit ## start the portal (Ctrl-C stops it)
-	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) collectstatic --no-input --verbosity 0
-	@$(MANAGE) bootstrap --autosubmit "$(AUTOSUBMIT)" $(if $(STORE),--store "$(STORE)")
-	@PORTAL_HOME="$(HOME_DIR)" exec $(PY) manage.py portal --port "$(PORT)"
-
-test: check autosubmit ## all checks and the whole test suite
+test: packages-for-test check autosubmit ## all checks and the whole test suite
 	@echo "Fast tests on PostgreSQL …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.support.postgres $(PY) -m pytest -q -n 2
 	@echo "All tests …"
@@ -114,6 +103,9 @@ check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@$(CHECK) $(PY) manage.py makemigrations --check --dry-run
 	@$(CHECK) $(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
 
+dist: install-tests ## the wheel and the source distribution, into dist/
+	@$(PY) -m hatchling build -d dist
+
 lock: $(HOME_DIR)/lock-env/bin/uv ## pins and hashes of the requirements anew, from the .in files beside them (UPGRADE=package)
 	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) requirements.in --output-file requirements.txt
 	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) tests/requirements.in --output-file tests/requirements.txt
@@ -126,7 +118,7 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-chaos: install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
+chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
@@ -139,13 +131,13 @@ fuzz: install-tests autosubmit ## random bytes, random configurations beside Aut
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
 		$(PY) -m tests.tools.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
-bench: install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
+bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
 	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 
-screenshots: install-tests autosubmit ## the pictures of docs/, from the running product
+screenshots: packages-for-test install-tests autosubmit ## the pictures of docs/, from the running product
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/screenshots.py
 
 clean: ## remove the environment and caches; HOME_DIR with its data stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path "./$(HOME_DIR)/*" -prune -exec rm -rf {} +

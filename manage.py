@@ -1,19 +1,11 @@
 #!/usr/bin/env python
-"""The command line of Autosubmit Portal: `manage.py help` lists the commands."""
+"""The command line of a checkout: `manage.py help` lists the commands."""
 
-import os
 import sys
 
-
-def main() -> None:
-    """Run one management command."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "autosubmit_portal.settings")
+if __name__ == "__main__":
     try:
-        from django.core.management import execute_from_command_line
+        from autosubmit_portal.__main__ import main
     except ImportError as error:
         sys.exit(f"{error}. Run `make install`, then use `.venv/bin/python manage.py`.")
-    execute_from_command_line(sys.argv)
-
-
-if __name__ == "__main__":
     main()

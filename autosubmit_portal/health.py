@@ -126,7 +126,9 @@ def migrations(evidence: Evidence) -> Iterator[Finding]:
         yield _ok("The tables are up to date.")
         return
     _is_migrated.cache_clear()
-    yield Finding(Level.FAIL, "behind", "The tables are not up to date.", "Run `manage.py migrate`.")
+    yield Finding(
+        Level.FAIL, "behind", "The tables are not up to date.", f"Run `{settings.COMMAND_LINE} migrate`."
+    )
 
 
 @cache
@@ -147,7 +149,7 @@ def search(evidence: Evidence) -> Iterator[Finding]:
     """Look whether jobs are found by a part of their name without reading all of them."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
-        yield Finding(Level.WARN, "slow", text, trigrams.REMEDY)
+        yield Finding(Level.WARN, "slow", text, trigrams.remedy())
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
@@ -209,7 +211,7 @@ def mirror(evidence: Evidence) -> Iterator[Finding]:
             yield _ok(f"The mirror of {site} is fresh{by}.")
         elif not site.problem:
             age = f"{_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
-            remedy = "Start `manage.py mirror` where its store can be read."
+            remedy = f"Start `{settings.COMMAND_LINE} mirror` where its store can be read."
             yield Finding(Level.FAIL, "stale", f"The mirror of {site} is {age}.", remedy)
 
 
@@ -223,7 +225,10 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
             yield _ok(f"The site {site} is healthy{version}.")
     if not evidence.sites:
         yield Finding(
-            Level.WARN, "none", "There is no site yet.", "Add one in the console, or run `make up`."
+            Level.WARN,
+            "none",
+            "There is no site yet.",
+            f"Add one in the console, or run `{settings.COMMAND_LINE} up`.",
         )
 
 
@@ -286,7 +291,7 @@ CHECKS: dict[str, Check] = {
 
 def _start(queue_name: str) -> str:
     is_default = queue_name == settings.Q_CLUSTER["name"]
-    return f"`{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}manage.py qcluster`."
+    return f"`{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}{settings.COMMAND_LINE} qcluster`."
 
 
 def _ok(text: str) -> Finding:

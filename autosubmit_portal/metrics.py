@@ -101,7 +101,7 @@ def _queues() -> Metrics:
         family.add_metric([queue], (now - oldest.get(queue, now)).total_seconds())
     yield family
     alive = _counts(Worker.objects.alive(), "queue")
-    yield _filled("workers", "Workers (manage.py qcluster) that live.", "queue", queues, alive)
+    yield _filled("workers", "Workers (processes qcluster) that live.", "queue", queues, alive)
 
 
 def _sites() -> Metrics:

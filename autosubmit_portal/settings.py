@@ -1,8 +1,10 @@
 """Settings of Autosubmit Portal, each read from the environment (or from `.env`); `.env.example` explains them.
 
 The defaults are safe and need no environment: a laptop gets SQLite and a secret key of its own under PORTAL_HOME.
+A checkout and an installed wheel differ in three places: templates, `.env` and the default of PORTAL_HOME.
 """
 
+import os
 import re
 import secrets
 from datetime import timedelta
@@ -17,8 +19,23 @@ from environ.fileaware_mapping import FileAwareMapping
 from autosubmit_portal import privacy
 from autosubmit_portal.access.sign_in import claims
 
+# The folder of our packages: the checkout, or where pip has installed the wheel.
 BASE_DIR = Path(__file__).resolve().parent.parent
-environ.Env.read_env(BASE_DIR / ".env")
+TEMPLATES_OF_WHEEL = BASE_DIR / "autosubmit_portal" / "templates"
+IS_INSTALLED = TEMPLATES_OF_WHEEL.is_dir()
+# What the user types before the name of a command.
+COMMAND_LINE = "autosubmit-portal" if IS_INSTALLED else "manage.py"
+
+
+def data_folder() -> Path:
+    """Return where the programs of this account keep their data, as the XDG base directory specification says."""
+    return Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
+
+
+DEFAULT_HOME = data_folder() / "autosubmit-portal" if IS_INSTALLED else BASE_DIR / "var"
+# pip removes what lies beside the packages with them: an installed portal has `.env` in its home.
+ENV_FILE = (Path(os.environ.get("PORTAL_HOME") or DEFAULT_HOME) if IS_INSTALLED else BASE_DIR) / ".env"
+environ.Env.read_env(ENV_FILE)
 
 
 class Environment(FileAwareMapping):
@@ -73,7 +90,7 @@ def umask(name: str, text: str) -> int:
     return int(text, 8)
 
 
-PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(BASE_DIR / "var"))).resolve()
+PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
 COMMANDS_UMASK = umask(
@@ -119,7 +136,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "axes",
     "corsheaders",
-    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -140,7 +156,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "autosubmit_portal.api.outside.OutsideMiddleware",
-    "autosubmit_portal.console.parts.refreshes.RefreshesMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -163,7 +178,7 @@ APPEND_SLASH = False  # the routes of /v4 answer with and without the slash them
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [TEMPLATES_OF_WHEEL if IS_INSTALLED else BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -199,6 +214,8 @@ def database() -> dict[str, Any]:
         config["ENGINE"] = "autosubmit_portal.postgresql"
         config["OPTIONS"] = POSTGRES | config.get("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
+        if config["NAME"] != ":memory:":
+            config["NAME"] = str(ENV_FILE.parent / config["NAME"])  # the same one wherever a process works
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -209,7 +226,7 @@ def database() -> dict[str, Any]:
 
 DATABASES = {"default": database()}
 # What no other account of the host may read. The database need not be in the home.
-PRIVATE_FILES = [PORTAL_HOME, BASE_DIR / ".env"]
+PRIVATE_FILES = [PORTAL_HOME, ENV_FILE]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     PRIVATE_FILES += [Path(f"{DATABASES['default']['NAME']}{suffix}") for suffix in ("", "-wal", "-shm")]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -245,7 +262,7 @@ AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
-# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/single_sign_on.py, access/sign_in/bearer.py, access/sign_in/claims.py).
+# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/: single_sign_on.py, bearer.py, claims.py).
 OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
@@ -363,8 +380,8 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 AUDIT_SYSLOG = syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
-# Of each process. Waits, long answers and tabs have places for two thirds of them; the others are always free for
-# who does something.
+# Of each process. Waits and long answers have places for half of them; the others are always free for who does
+# something.
 WEB_THREADS = 12
 
 
@@ -413,10 +430,9 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.http.throttling.ChangeThrottle",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "autosubmit_portal.api.http.negotiation.FormatNegotiation",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, the OpenAPI document tells better
+    "DEFAULT_METADATA_CLASS": "autosubmit_portal.api.metadata.PortalMetadata",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.openapi.schema.PortalSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.problem_details",
 }
 

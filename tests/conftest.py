@@ -29,6 +29,7 @@ from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.console import stamps
 from autosubmit_portal.db import ttl_cache
 from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
@@ -164,6 +165,7 @@ def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
     ttl_cache.forget()
+    stamps.forget()
 
 
 @pytest.fixture(scope="session")

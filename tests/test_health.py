@@ -157,7 +157,7 @@ def test_a_site_that_is_broken_says_why_once(site: Site) -> None:
 
 def test_a_portal_without_a_site_is_told_how_to_get_one() -> None:
     assert (found("sites").level, found("sites").word) == (Level.WARN, "none")
-    assert "make up" in found("sites").remedy
+    assert "manage.py up" in found("sites").remedy
 
 
 def test_a_program_that_others_can_write_is_a_warning(site: Site, tmp_path: Path) -> None:

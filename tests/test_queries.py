@@ -21,6 +21,7 @@ from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy,
 from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.db import ttl_cache
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
@@ -143,6 +144,7 @@ def multiply(experiment: Experiment) -> None:
 def cost(client: Client, address: str) -> tuple[int, list[str]]:
     """Return the status of the answer, made anew, and the statements that it took, streams to their end."""
     answers.clear()
+    ttl_cache.forget()
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(address)
         b"".join(answer) if answer.streaming else answer.content

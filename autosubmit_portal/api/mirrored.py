@@ -1,4 +1,4 @@
-"""What the views of mirrored rows have in common: they say when what they show is stale, and since when."""
+"""What the resources of mirrored rows have in common: they say when what they show is stale, and since when."""
 
 from datetime import datetime
 from typing import Any
@@ -7,16 +7,16 @@ from django.db.models import Model
 from rest_framework.request import Request
 
 from autosubmit_portal.api.http.errors import NeverRead
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.objects import find_mirrored
 from autosubmit_portal.api.serializers.fields import instant
+from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.models import Experiment
 
 HEADER = "Portal-Stale-Since"
 
 
-class MirroredView(PortalView):
-    """A view of what the mirror knows of an experiment; one view serves one request.
+class MirroredViewSet(PortalViewSet):
+    """What the mirror knows of an experiment; one object serves one request.
 
     While the files cannot be read, it shows what was read last, with the header Portal-Stale-Since.
     """

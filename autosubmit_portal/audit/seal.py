@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from django.conf import settings
 from django.db.models import Min
 
 from autosubmit_portal.audit import chain, trail
@@ -79,7 +80,7 @@ def _written(rows: Iterator[Row], previous: str, folder: Path) -> Seal | None:
     seen = Examination(starts={previous})
     with open(unfinished, "wb", opener=_private) as file:
         for fault in seen.faults(_archived(rows, file)):
-            raise Unsealable(f"{fault} Run `manage.py audit verify`.")
+            raise Unsealable(f"{fault} Run `{settings.COMMAND_LINE} audit verify`.")
     if not seen.entries:
         unfinished.unlink()
         return None

@@ -80,9 +80,10 @@ class Sender(threading.Thread):
             self.waiting.put_nowait(entry)
         except queue.Full:
             logger.error(
-                "Entry %s is not forwarded to %s: `manage.py audit export --after %s` has it",
+                "Entry %s is not forwarded to %s: `%s audit export --after %s` has it",
                 entry.pk,
                 self.where,
+                settings.COMMAND_LINE,
                 entry.pk - 1,
             )
 

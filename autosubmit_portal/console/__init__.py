@@ -1,31 +1,5 @@
-"""The console: the pages through which people operate the portal. One file per model; `console` is the site."""
+"""The console: the pages through which people operate the portal. `site` is the site that they belong to."""
 
-from autosubmit_portal.console.pages import (
-    accounts,
-    action,
-    api_token,
-    audit_entry,
-    delegation,
-    experiment,
-    freeze,
-    job,
-    lockout,
-    run,
-    site,
-    teams,
-)
+from autosubmit_portal.console import pages
 
-__all__ = [
-    "accounts",
-    "action",
-    "api_token",
-    "audit_entry",
-    "delegation",
-    "experiment",
-    "freeze",
-    "job",
-    "lockout",
-    "run",
-    "site",
-    "teams",
-]
+__all__ = ["pages"]

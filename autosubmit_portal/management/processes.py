@@ -19,7 +19,13 @@ from autosubmit_portal.workers.parent_death import tether
 
 LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0  # whoever lived this long is not dying in a loop
-MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+# -P: nothing that lies in the folder where the portal is started is imported in place of ours.
+PYTHON = [sys.executable, "-P"]
+MANAGE = (
+    [*PYTHON, "-m", "autosubmit_portal"]
+    if settings.IS_INSTALLED
+    else [sys.executable, str(settings.BASE_DIR / "manage.py")]
+)
 
 
 def commands(host: str, port: int) -> dict[str, list[str]]:
@@ -32,9 +38,9 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
         "--graceful-timeout=5",
     ]
     quiet = ["--log-level=warning", "--no-control-socket"]
-    address = [f"--bind={host}:{port}", f"--chdir={settings.BASE_DIR}", "autosubmit_portal.wsgi"]
+    address = [f"--bind={host}:{port}", "autosubmit_portal.wsgi"]
     return {
-        "web": [sys.executable, *gunicorn, *quiet, *address],
+        "web": [*PYTHON, *gunicorn, *quiet, *address],
         "worker": [*MANAGE, "qcluster"],
         "mirror": [*MANAGE, "mirror"],
     }
@@ -43,11 +49,12 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
 def environment() -> dict[str, str]:
     """Return the environment of the processes: this one's, for the default queue, with terse logs unless asked.
 
-    They inherit our umask, so that they would not know the one for Autosubmit's commands.
+    They inherit our umask, so that they would not know the one for Autosubmit's commands; and they work in another
+    folder, where a relative PORTAL_HOME would mean another.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
     ours = {"PORTAL_LOG_LEVEL": "WARNING", "PORTAL_COMMANDS_UMASK": f"{settings.COMMANDS_UMASK:04o}"}
-    return ours | inherited
+    return ours | inherited | {"PORTAL_HOME": str(settings.PORTAL_HOME)}
 
 
 @dataclass(slots=True)
@@ -66,6 +73,7 @@ class Child:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
+            cwd=settings.BASE_DIR,  # gunicorn imports from its working folder first
             env=environment(),
             stdin=subprocess.DEVNULL,
             process_group=0,

@@ -198,9 +198,16 @@ def walked(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(pattern, URLResolver):
             yield from walked(pattern.url_patterns, route)
         elif isinstance(pattern.pattern, RoutePattern):
-            view = getattr(pattern.callback, "cls", None)
-            methods = [name for name in ("get", "post", "put", "patch", "delete") if hasattr(view, name)]
+            methods = methods_of(pattern.callback)
             yield from ((method.upper(), _plain(route)) for method in methods or ["any"])
+
+
+def methods_of(callback: Any) -> list[str]:
+    """Return which methods of HTTP an address of the API takes; none of one that is no address of the API."""
+    view = getattr(callback, "cls", None)
+    names = ("get", "post", "put", "patch", "delete")
+    bound = getattr(callback, "actions", None) or [name for name in names if hasattr(view, name)]
+    return [name for name in names if name in bound]
 
 
 def _plain(route: str) -> str:

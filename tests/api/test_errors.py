@@ -9,11 +9,13 @@ import pytest
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.urls import ROUTES
+from autosubmit_portal.api.urls import urlpatterns
 from autosubmit_portal.api.views import experiments
 from experiments.models import Experiment, Site
 from tests.support.stores.written import write_store
 
+# Each route without its slash at the end; the last one is for whatever is no route.
+ROUTES = [str(url.pattern) for url in urlpatterns[:-1] if not str(url.pattern).endswith("/")]
 PARTS = {"type", "title", "status", "detail", "error", "error_message"}
 
 
@@ -86,7 +88,7 @@ def test_too_many_requests(as_viewer: APIClient, site: Site, monkeypatch: pytest
     def throttle(self: Any, request: Any) -> None:
         raise Throttled(wait=30)
 
-    monkeypatch.setattr(experiments.ExperimentsView, "check_throttles", throttle)
+    monkeypatch.setattr(experiments.ExperimentViewSet, "check_throttles", throttle)
     answer = as_viewer.get("/v4/experiments")
     assert problem(answer, 429)["type"] == "urn:autosubmit-portal:throttled"
     assert answer["Retry-After"] == "30"

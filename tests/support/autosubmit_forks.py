@@ -1,7 +1,7 @@
 """Autosubmit that is imported once and forked for each command: the same program without the 4 s of its imports.
 
-Autosubmit's own Python runs this file (tests/support/services.py starts it). It reads an order a line from its input, does it
-to its end in a child, and writes the exit status of that, a line too; an order is an object of JSON:
+Autosubmit's own Python runs this file (tests/support/services.py starts it). It reads an order a line from its input,
+does it to its end in a child, and writes the exit status of that, a line too; an order is an object of JSON:
 
     command     the program and its arguments
     environment all variables of the command

@@ -89,7 +89,7 @@ def test_a_second_store_in_the_same_portal_is_refused(bootstrap: Bootstrap, auto
 
 
 def test_a_missing_program_is_refused_with_the_remedy(bootstrap: Bootstrap) -> None:
-    with pytest.raises(CommandError, match="make autosubmit"):
+    with pytest.raises(CommandError, match="up`, which installs it"):
         bootstrap(autosubmit=Path("/nowhere/autosubmit"))
 
 

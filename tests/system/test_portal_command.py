@@ -171,11 +171,11 @@ def test_a_port_that_is_taken_is_refused(made: Portal, supervise: Supervise, tmp
     database = f"sqlite:///{made.home / 'portal.sqlite3'}"
     said = _refusal(made, f"--port={made.port}", PORTAL_HOME=str(tmp_path), PORTAL_DATABASE_URL=database)
     assert f"Cannot listen on port {made.port}" in said
-    assert "make up PORT=" in said
+    assert "--port (make up PORT=…)" in said
 
 
 def test_a_database_without_tables_is_refused(made: Portal, tmp_path: Path) -> None:
-    assert "make up" in _refusal(made, PORTAL_HOME=str(tmp_path))
+    assert "`manage.py up`" in _refusal(made, PORTAL_HOME=str(tmp_path))
 
 
 def test_the_pause_before_another_start_grows_to_a_minute() -> None:

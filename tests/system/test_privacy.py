@@ -21,16 +21,14 @@ def made(autosubmit: Path, tmp_path: Path) -> Iterator[Portal]:
     home.mkdir(mode=0o755)
     (home / "portal.sqlite3").touch(mode=0o644)
     portal = Portal(home, Autosubmit(autosubmit, home / "autosubmit-home"))
-    portal.manage("migrate", "--verbosity=0")
-    portal.manage("collectstatic", "--no-input", "--verbosity=0")
-    portal.manage("bootstrap", f"--autosubmit={autosubmit}")
     started = subprocess.Popen(
-        [*MANAGE, "portal", f"--port={portal.port}"],
+        [*MANAGE, "up", f"--autosubmit={autosubmit}", f"--port={portal.port}"],
         env=portal.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    wait_for((home / "credentials").exists)
     yield portal
     started.terminate()
     started.wait(60)

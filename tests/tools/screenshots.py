@@ -17,7 +17,7 @@ from tests.support.services import Portal
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 812}, "device_scale_factor": 2}
 DARK: dict[str, Any] = {"color_scheme": "dark"}

@@ -3,8 +3,8 @@
 Validators are weak: they mean the same content, however it is compressed. There are two kinds:
 
 - The jobs, dependencies and runs of an experiment change only together with its row, so the row alone tells whether
-  the client has them: ten thousand jobs need not be read. `RevalidatedView.revalidate` does that. What is read from one
-  database of the store changes only together with that file (`revalidate_file`).
+  the client has them: ten thousand jobs need not be read. `RevalidatedViewSet.revalidate` does that. What is read from
+  one database of the store changes only together with that file (`revalidate_file`).
 - Every other answer is small, and shows what changes by itself (evidence, the active action). It is made and compared.
 
 Of the first kind each process also keeps the answers that it made last: a list that many watch is made once.
@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal import __version__
-from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.autosubmit.store import settled_fingerprint
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
@@ -80,8 +80,8 @@ answers = _Answers()
 """Those of this process."""
 
 
-class RevalidatedView(PortalView):
-    """A view whose JSON answers to GET have a validator; one view serves one request."""
+class RevalidatedViewSet(PortalViewSet):
+    """A resource whose JSON answers to GET have a validator; one object serves one request."""
 
     validator = ""
 

@@ -10,6 +10,7 @@ import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
@@ -144,9 +145,20 @@ class CSVRenderer(StreamRenderer):
     format = "csv"
 
 
-class PortalView(APIView):
-    """What all routes have in common: JSON or a page out, JSON in."""
+class OptionsMixin(APIView):
+    """What OPTIONS tells is JSON, or a page, also where the answers to GET are neither."""
 
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """Answer what the route takes (`metadata.py`)."""
+        if not isinstance(request.accepted_renderer, PageRenderer):
+            request.accepted_renderer, request.accepted_media_type = FastJSONRenderer(), "application/json"
+        return super().options(request, *args, **kwargs)
+
+
+class PortalView(OptionsMixin):
+    """What all routes have in common: JSON or a page out, JSON in. `tag` is their group in the OpenAPI document."""
+
+    tag = "Portal"
     renderer_classes: tuple[type[BaseRenderer], ...] = (FastJSONRenderer, PageRenderer)
     parser_classes = (JSONBodyParser,)
 

@@ -1,6 +1,7 @@
 """How an operation is described in the OpenAPI document. What concerns actions is derived from the catalogue."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, Envelope
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
+from autosubmit_portal.api.serializers.fields import Query
 from experiments.actions.parameters import field_for
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
@@ -49,6 +51,41 @@ OF_SERVER = {
 NOT_MODIFIED = {304: OpenApiResponse(None, "The answer is the one whose `ETag` was sent.")}
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What may be sent: one shape for each action that may be asked for; the empty name is of the only one.
+
+    `examples` are by their titles; `component` names several shapes together.
+    """
+
+    shapes: Mapping[str, Shape]
+    examples: Mapping[str, Any]
+    component: str = ""
+
+    @classmethod
+    def of(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
+        """Return the only body that an operation takes."""
+        return cls({"": shape}, examples)
+
+    def request(self) -> dict[str, OpenApiRequest]:
+        """Return the body as the document has it."""
+        shapes = list(self.shapes.values())
+        either = PolymorphicProxySerializer(
+            component_name=self.component, serializers=shapes, resource_type_field_name=None
+        )
+        shown = [OpenApiExample(title, value) for title, value in self.examples.items()]
+        body = shapes[0] if len(shapes) == 1 else either
+        return {"application/json": OpenApiRequest(body, examples=shown)}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an operation takes; it stands on its method for whoever shows that to people."""
+
+    query: type[Query] | None
+    bodies: Mapping[str, Shape]
+
+
 def operation(
     operation_id: str,
     summary: str,
@@ -56,23 +93,37 @@ def operation(
     answers: dict[Any, OpenApiResponse],
     parameters: Sequence[Any] = (),
     errors: Iterable[int] = (),
-    request: Any = None,
+    body: Body | None = None,
     is_open: bool = False,
 ) -> Callable[[View], View]:
     """Describe an operation; its description is the docstring of the method. `is_open`: without sign-in or limit."""
-    problems = {
-        (status, "application/problem+json"): OpenApiResponse(
-            Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
-        )
-        for status in sorted({*errors, *((406,) if is_open else EVERYWHERE)})
-    }
-    return extend_schema(
+    describe = extend_schema(
         operation_id=operation_id,
         summary=summary,
         parameters=parameters,
-        request=request,
-        responses=answers | (NOT_MODIFIED if ETAG in parameters else {}) | problems | OF_SERVER,
+        request=body.request() if body else None,
+        responses=answers
+        | (NOT_MODIFIED if ETAG in parameters else {})
+        | _problems({*errors, *((406,) if is_open else EVERYWHERE)})
+        | OF_SERVER,
     )
+    queries = [found for found in parameters if isinstance(found, type) and issubclass(found, Query)]
+    described = Described(queries[0] if queries else None, body.shapes if body else {})
+
+    def decorate(view: View) -> View:
+        view.described = described  # type: ignore[attr-defined]
+        return describe(view)
+
+    return decorate
+
+
+def _problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
+    return {
+        (status, "application/problem+json"): OpenApiResponse(
+            Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
+        )
+        for status in sorted(statuses)
+    }
 
 
 def answer(shape: Any, description: str, example: Any) -> OpenApiResponse:
@@ -97,7 +148,7 @@ def change(
         operation_id,
         summary,
         parameters=[query, *parameters, PREFER, KEY, LOCATION, REPLAYED],
-        request=_request(operation_id, kinds, frozenset(in_address)),
+        body=_body(operation_id, kinds, frozenset(in_address)),
         answers={
             200: OpenApiResponse(
                 PolymorphicProxySerializer(
@@ -254,19 +305,15 @@ def option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
     )
 
 
-def _request(
-    operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]
-) -> dict[str, OpenApiRequest]:
-    bodies = [body_of(kind, left_out) for kind in kinds]
-    name = "".join(word.capitalize() for word in operation_id.split("_")) + "Request"
-    either = PolymorphicProxySerializer(
-        component_name=name, serializers=bodies, resource_type_field_name=None
+def _body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]) -> Body:
+    return Body(
+        {kind.name: body_of(kind, left_out) for kind in kinds},
+        {
+            kind.title: {**examples.parameters_example(kind, left_out), "reason": "first year"}
+            for kind in kinds
+        },
+        "".join(word.capitalize() for word in operation_id.split("_")) + "Request",
     )
-    shown = [
-        OpenApiExample(kind.title, {**examples.parameters_example(kind, left_out), "reason": "first year"})
-        for kind in kinds
-    ]
-    return {"application/json": OpenApiRequest(bodies[0] if len(bodies) == 1 else either, examples=shown)}
 
 
 @cache

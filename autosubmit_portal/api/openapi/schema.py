@@ -8,25 +8,13 @@ from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
 from autosubmit_portal.api.http.authentication import BearerAuthentication, TokenAuthentication
 
-TAGS = [
-    {"name": "Experiments", "description": "Experiments, and what is done to them."},
-    {"name": "Jobs", "description": "The jobs of an experiment."},
-    {"name": "Logs", "description": "What Autosubmit and the jobs have logged."},
-    {"name": "Actions", "description": "What was requested, and what came of it."},
-    {"name": "Audit", "description": "Who did what."},
-    {"name": "Tokens", "description": "API tokens."},
-    {"name": "Sites", "description": "The Autosubmit installations."},
-    {"name": "Portal", "description": "The portal itself."},
-]
-
 
 class PortalSchema(AutoSchema):
-    """Groups the operations by the module of their view."""
+    """Groups the operations by their resources."""
 
     def get_tags(self) -> list[str]:
-        """Return the group of the operation."""
-        name = type(self.view).__module__.rpartition(".")[2].capitalize()
-        return [name if any(tag["name"] == name for tag in TAGS) else "Portal"]
+        """Return the group of the operation: the `tag` of its view."""
+        return [getattr(self.view, "tag", "Portal")]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -232,7 +232,7 @@ class AuditItem(serializers.Serializer[Any]):
     message = serializers.CharField()
     previous = serializers.CharField(help_text="The digest of the entry before.")
     digest = serializers.CharField(
-        help_text="The keyed digest of this entry and `previous`; `manage.py audit verify` checks it."
+        help_text="The keyed digest of this entry and `previous`; the command `audit verify` checks it."
     )
 
 

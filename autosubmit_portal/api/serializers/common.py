@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 
@@ -41,6 +42,7 @@ class PageInfo(serializers.Serializer[Any]):
     previous = serializers.URLField(allow_null=True, help_text="The address of the page before, by cursor.")
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class Listing(serializers.Serializer[Any]):
     """A page of a list that is read from its newest entry."""
 
@@ -48,6 +50,7 @@ class Listing(serializers.Serializer[Any]):
     previous = serializers.URLField(allow_null=True, help_text="The address of the page with newer entries.")
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class Index(serializers.Serializer[Any]):
     """Where to go."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
@@ -94,6 +95,7 @@ class ExperimentDetail(ExperimentItem):
     gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class ExperimentList(serializers.Serializer[Any]):
     """A page of experiments."""
 
@@ -118,6 +120,7 @@ class RunItem(serializers.Serializer[Any]):
     suspended = serializers.IntegerField()
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class RunList(serializers.Serializer[Any]):
     """The runs of an experiment, oldest first."""
 
@@ -172,6 +175,7 @@ class PermissionItem(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="The decision in words: of a refusal, what is missing.")
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class PermissionList(serializers.Serializer[Any]):
     """What may be requested of an experiment."""
 

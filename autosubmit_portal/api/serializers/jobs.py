@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import PageInfo
@@ -46,6 +47,7 @@ class JobItem(serializers.Serializer[Any]):
     fail_count = serializers.IntegerField(required=False)
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class JobList(serializers.Serializer[Any]):
     """Jobs of an experiment, by name."""
 
@@ -144,6 +146,7 @@ class WrapperItem(serializers.Serializer[Any]):
     job_names = serializers.ListField(child=serializers.CharField())
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class WrapperList(serializers.Serializer[Any]):
     """The wrappers of an experiment, by name."""
 

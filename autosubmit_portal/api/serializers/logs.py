@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import PageInfo
@@ -23,6 +24,7 @@ class LogItem(serializers.Serializer[Any]):
     url = serializers.CharField(help_text="The address of its content.")
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class LogList(serializers.Serializer[Any]):
     """Logs, the one written last first."""
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.bulk import BulkBody, fulfil_many
-from autosubmit_portal.api.http.renderers import FastJSONRenderer, PortalView, TextRenderer
+from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.objects import find_action
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
@@ -20,10 +21,12 @@ from autosubmit_portal.api.openapi.documentation import (
     KEY,
     PREFER,
     REPLAYED,
+    Body,
     answer,
     format_parameter,
     operation,
 )
+from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import ActionsQuery, BulkQuery, OutputQuery
 from autosubmit_portal.api.serializers.actions import (
@@ -35,6 +38,7 @@ from autosubmit_portal.api.serializers.actions import (
     RejectBody,
 )
 from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.approve import approve, reject
 from experiments.actions.cancel import cancel_action
@@ -46,8 +50,12 @@ from jobs.autosubmit.characters import first_character, whole_characters
 PIECE_BYTES = 65_536
 
 
-class ActionsView(PortalView):
-    """All actions."""
+class ActionViewSet(PortalViewSet):
+    """What was requested, and what came of it."""
+
+    tag = "Actions"
+    lookup_url_kwarg = "action_id"
+    lookup_value_converter = "int"
 
     @operation(
         "list_actions",
@@ -56,7 +64,7 @@ class ActionsView(PortalView):
         answers={200: answer(ActionList, "Actions, newest first.", examples.ACTIONS)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
 
         Long lists and texts in them are cut: `jobs` has the first 20 names and `jobs_count` says how many there are,
@@ -72,22 +80,14 @@ class ActionsView(PortalView):
         "act_on_many",
         "Act on many experiments",
         parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        request={
-            "application/json": OpenApiRequest(
-                BulkBody,
-                examples=[
-                    OpenApiExample("Start two", examples.BULK_BODY),
-                    OpenApiExample("Set status", examples.BULK_OF_JOBS),
-                ],
-            )
-        },
+        body=Body.of(BulkBody, {"Start two": examples.BULK_BODY, "Set status": examples.BULK_OF_JOBS}),
         answers={
             202: answer(BulkAnswer, "Some actions are under way.", examples.BULK),
             200: answer(BulkAnswer, "No action is under way.", examples.BULK_DRY_RUN),
         },
         errors=[400, 409, 413, 415, 422],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Request one action for each of up to 500 experiments.
 
         Each target is asked for as if alone: `results` says for each which action was made or what is against it. What
@@ -97,10 +97,6 @@ class ActionsView(PortalView):
         """
         return fulfil_many(request, BulkQuery.of(request).get("dry_run"))
 
-
-class ActionView(PortalView):
-    """One action."""
-
     @operation(
         "get_action",
         "Show an action",
@@ -108,14 +104,10 @@ class ActionView(PortalView):
         answers={200: answer(ActionItem, "The action.", examples.FINISHED_ACTION)},
         errors=[400, 404],
     )
-    def get(self, request: Request, action_id: int) -> Response:
+    def retrieve(self, request: Request, action_id: int) -> Response:
         """Show one action: what was asked, by whom, the exact commands, and what came of it."""
         Query.of(request)
         return Response(ActionItem(find_action(request, action_id)).data)
-
-
-class CancelView(PortalView):
-    """Taking an action back."""
 
     @operation(
         "cancel_action",
@@ -124,7 +116,8 @@ class CancelView(PortalView):
         answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
         errors=[400, 404, 409, 413, 415],
     )
-    def post(self, request: Request, action_id: int) -> Response:
+    @action(["POST"], detail=True)
+    def cancel(self, request: Request, action_id: int) -> Response:
         """Cancel an action that is still queued or waits for approval.
 
         One that has started cannot be cancelled: stop the experiment.
@@ -134,10 +127,6 @@ class CancelView(PortalView):
         cancel_action(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
 
-
-class ApproveView(PortalView):
-    """The second person's yes."""
-
     @operation(
         "approve_action",
         "Approve an action",
@@ -145,7 +134,8 @@ class ApproveView(PortalView):
         answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
         errors=[400, 404, 409, 413, 415],
     )
-    def post(self, request: Request, action_id: int) -> Response:
+    @action(["POST"], detail=True)
+    def approve(self, request: Request, action_id: int) -> Response:
         """Approve an action that another person has asked for, with the permission to ask for it yourself.
 
         Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
@@ -156,35 +146,22 @@ class ApproveView(PortalView):
         approve(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
 
-
-class RejectView(PortalView):
-    """The second person's no."""
-
     @operation(
         "reject_action",
         "Reject an action",
         parameters=[ACTION_ID],
-        request={
-            "application/json": OpenApiRequest(
-                RejectBody, examples=[OpenApiExample("Too early", {"reason": "Wait for the new forcing."})]
-            )
-        },
+        body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
         answers={200: answer(ActionItem, "The action, which is cancelled now.", examples.REJECTED_ACTION)},
         errors=[400, 404, 409, 413, 415],
     )
-    def post(self, request: Request, action_id: int) -> Response:
+    @action(["POST"], detail=True)
+    def reject(self, request: Request, action_id: int) -> Response:
         """Reject an action that another person has asked for, and say why. To take back your own, cancel it."""
         Query.of(request)
         action = find_action(request, action_id)
         reason = checked(RejectBody, json_body(request)).get("reason", "")
         reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
         return Response(ActionItem(action).data)
-
-
-class OutputView(PortalView):
-    """What an action printed."""
-
-    renderer_classes = (TextRenderer, FastJSONRenderer)
 
     @operation(
         "get_action_output",
@@ -196,7 +173,8 @@ class OutputView(PortalView):
         },
         errors=[400, 404],
     )
-    def get(self, request: Request, action_id: int) -> HttpResponseBase:
+    @action(detail=True, renderer_classes=(TextRenderer, FastJSONRenderer))
+    def output(self, request: Request, action_id: int) -> HttpResponseBase:
         """Read what the command of one step printed, standard output and errors in the order in which they came.
 
         As text it is the whole output, or the part that `offset` and `limit` say. As JSON (`?format=json` or
@@ -264,12 +242,16 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
         "kind": "kind",
         "state": "state",
         "expid": "expid",
-        "site": "site__slug",
         "actor": "actor_name",
         "approver": "approved_by_name",
     }
     found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
+    if "site" in query:
+        found = found.filter(of_site(query["site"]))
     if "active" not in query:
         return found
-    is_active = Q(state__in=ACTIVE_STATES)
-    return found.filter(is_active if query["active"] else ~is_active)
+    if not query["active"]:
+        return found.exclude(state__in=ACTIVE_STATES)
+    return found.filter(
+        pk__in=Action.objects.active().order_by().values("pk")
+    )  # few, and found by their index

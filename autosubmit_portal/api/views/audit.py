@@ -1,5 +1,6 @@
 """The routes of the audit trail, and what `manage.py audit export` shares with them."""
 
+import builtins
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,26 +8,22 @@ from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.exceptions import NotFound
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import (
-    CSVRenderer,
-    JSONLinesRenderer,
-    PortalView,
-    csv_lines,
-    json_lines,
-)
+from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, csv_lines, json_lines
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ENTRY_ID, answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
 from autosubmit_portal.api.serializers.brief import brief
-from autosubmit_portal.api.serializers.fields import Query, instant, wildcard
+from autosubmit_portal.api.serializers.fields import Query, instant
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.events import entries_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
@@ -73,10 +70,17 @@ EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
 }
 
 
-class AuditView(PortalView):
+class AuditEntryViewSet(PortalViewSet):
     """The audit trail."""
 
-    renderer_classes = (*PortalView.renderer_classes, JSONLinesRenderer, CSVRenderer)
+    tag = "Audit"
+    lookup_url_kwarg = "entry_id"
+    lookup_value_converter = "int"
+
+    def get_renderers(self) -> builtins.list[BaseRenderer]:
+        """Return the formats: a list can also be exported."""
+        exports = [] if self.detail else [renderer() for renderer in EXPORTS.values()]
+        return [*super().get_renderers(), *exports]
 
     @operation(
         "list_audit_entries",
@@ -89,7 +93,7 @@ class AuditView(PortalView):
         },
         errors=[400],
     )
-    def get(self, request: Request) -> HttpResponseBase:
+    def list(self, request: Request) -> HttpResponseBase:
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
 
         JSON comes in pages, with long lists in `details` cut. JSON lines (`?format=jsonl`) and CSV (`?format=csv`) are
@@ -107,10 +111,6 @@ class AuditView(PortalView):
         page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
         return listing(page, [brief(_entry(row)) for row in page.rows])
 
-
-class AuditEntryView(PortalView):
-    """One entry of the trail."""
-
     @operation(
         "get_audit_entry",
         "Show an entry of the audit trail",
@@ -118,7 +118,7 @@ class AuditEntryView(PortalView):
         answers={200: answer(AuditItem, "The entry.", examples.AUDIT_ENTRY)},
         errors=[400, 404],
     )
-    def get(self, request: Request, entry_id: int) -> Response:
+    def retrieve(self, request: Request, entry_id: int) -> Response:
         """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
         policy.require_view(request.user, AuditEntry)
@@ -132,10 +132,9 @@ class AuditEntryView(PortalView):
 def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
     """Return those of the rows that the parameters of an AuditQuery mean."""
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
-    if "event" in query:
-        found = found.filter(event__in=events_like(query["event"]))
-    if "credential" in query:
-        found = found.filter(wildcard("credential", query["credential"]))
+    for column in ("event", "credential"):
+        if column in query:
+            found = entries_like(found, column, query[column])
     if "period" in query:
         since, until = bounds(query["period"])
         found = found.filter(at__gte=since, at__lt=until)

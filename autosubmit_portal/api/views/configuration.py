@@ -2,16 +2,17 @@
 
 from typing import Any
 
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.http.conditional import RevalidatedView
-from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_located
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
+from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.configurations import (
     ShownConfiguration,
     file_system_configuration,
@@ -20,8 +21,10 @@ from experiments.configurations import (
 )
 
 
-class RunConfigurationView(RevalidatedView):
+class RunConfigurationViewSet(RevalidatedViewSet):
     """The configuration of a run."""
+
+    tag = "Configurations"
 
     @operation(
         "get_run_configuration",
@@ -30,7 +33,8 @@ class RunConfigurationView(RevalidatedView):
         answers={200: answer(RunConfiguration, "The configuration.", examples.RUN_CONFIGURATION)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str, run_id: int) -> Response:
+    @action(detail=False, url_path="runs/<int:run_id>/config")
+    def config(self, request: Request, expid: str, run_id: int) -> Response:
         """Show what a run was created with, as Autosubmit's history keeps it; empty if that has none.
 
         Passwords, tokens and keys are hidden.
@@ -42,8 +46,10 @@ class RunConfigurationView(RevalidatedView):
         return Response({"run_id": run_id, "config": _config(found), "masked": found.masked})
 
 
-class FileSystemConfigurationView(PortalView):
-    """The configuration in the files."""
+class FileSystemConfigurationViewSet(PortalViewSet):
+    """The configuration in the files of an experiment."""
+
+    tag = "Configurations"
 
     @operation(
         "get_filesystem_configuration",
@@ -54,7 +60,8 @@ class FileSystemConfigurationView(PortalView):
         },
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    @action(detail=False, url_path="filesystem-config", name="Configuration in the files")
+    def filesystem_config(self, request: Request, expid: str) -> Response:
         """Show what the files of an experiment say now, merged in the order of Autosubmit.
 
         Of Autosubmit 3 it has the parts `conf`, `exp`, `platforms`, `jobs` and `proj`, of Autosubmit 4 the sections of

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiRequest
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,20 +14,24 @@ from autosubmit_portal.access.rights.delegations import Wanted, delegate, requir
 from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.rights.teams import teams_seen_by
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
 
 
-class DelegationsView(PortalView):
+class DelegationViewSet(PortalViewSet):
     """What you have lent and were lent."""
+
+    tag = "Delegations"
+    lookup_url_kwarg = "delegation_id"
+    lookup_value_converter = "int"
 
     @operation(
         "list_delegations",
@@ -37,7 +40,7 @@ class DelegationsView(PortalView):
         answers={200: answer(DelegationList, "Delegations, newest first.", examples.DELEGATIONS)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
 
         A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
@@ -54,15 +57,11 @@ class DelegationsView(PortalView):
     @operation(
         "delegate",
         "Lend your rights for a time",
-        request={
-            "application/json": OpenApiRequest(
-                DelegationBody, examples=[OpenApiExample("Until Monday", examples.DELEGATION_BODY)]
-            )
-        },
+        body=Body.of(DelegationBody, {"Until Monday": examples.DELEGATION_BODY}),
         answers={201: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
         errors=[400, 404, 409, 413, 415],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
 
         They can never do more than you can at that moment, cannot lend it on, and what they do stands in the trail as
@@ -77,10 +76,6 @@ class DelegationsView(PortalView):
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
-
-class DelegationView(PortalView):
-    """One delegation."""
-
     @operation(
         "get_delegation",
         "Show a delegation",
@@ -88,7 +83,7 @@ class DelegationView(PortalView):
         answers={200: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
         errors=[400, 404],
     )
-    def get(self, request: Request, delegation_id: int) -> Response:
+    def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
         Query.of(request)
         return Response(DelegationItem(_find(request, delegation_id)).data)
@@ -100,7 +95,7 @@ class DelegationView(PortalView):
         answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
         errors=[400, 404, 409, 413, 415],
     )
-    def delete(self, request: Request, delegation_id: int) -> Response:
+    def destroy(self, request: Request, delegation_id: int) -> Response:
         """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.
 
         A token with a limited scope takes nothing back.

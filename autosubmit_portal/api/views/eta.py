@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import EtaQuery
@@ -16,8 +17,10 @@ from jobs.eta import ChunkJob, estimate
 from jobs.models import Job
 
 
-class EtaView(MirroredView):
-    """How long a section still takes."""
+class EtaViewSet(MirroredViewSet):
+    """How long a section of an experiment still takes."""
+
+    tag = "Experiments"
 
     @operation(
         "get_eta",
@@ -26,7 +29,8 @@ class EtaView(MirroredView):
         answers={200: answer(EtaItem, "The estimate.", examples.ETA)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    @action(detail=False, name="Time left")
+    def eta(self, request: Request, expid: str) -> Response:
         """Estimate how long a section still takes: the mean time of its complete chunks, times how many are left.
 
         A chunk is all jobs of that number, whatever their start date or member; it took from the first start to the

@@ -2,29 +2,33 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiRequest
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import FREEZE_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
+from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import FreezePlan, end_freeze, freeze, require_freeze_somewhere
 from experiments.models import Experiment, Freeze, Site
 from experiments.permissions import FREEZE
 
 
-class FreezesView(PortalView):
-    """All freezes."""
+class FreezeViewSet(PortalViewSet):
+    """Freezes of sites and platforms."""
+
+    tag = "Freezes"
+    lookup_url_kwarg = "freeze_id"
+    lookup_value_converter = "int"
 
     @operation(
         "list_freezes",
@@ -33,7 +37,7 @@ class FreezesView(PortalView):
         answers={200: answer(FreezeList, "Freezes, newest first.", examples.FREEZES)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
         query = FreezesQuery.of(request)
         policy.require_view(request.user, Site)
@@ -41,22 +45,18 @@ class FreezesView(PortalView):
         if query.get("active"):
             rows = rows.active()
         if "site" in query:
-            rows = rows.filter(site__slug=query["site"])
+            rows = rows.filter(of_site(query["site"]))
         page = read_page(request, rows, NEWEST_FIRST, query)
         return listing(page, FreezeItem(page.rows, many=True).data)
 
     @operation(
         "freeze",
         "Freeze a site or a platform",
-        request={
-            "application/json": OpenApiRequest(
-                FreezeBody, examples=[OpenApiExample("Maintenance", examples.FREEZE_BODY)]
-            )
-        },
+        body=Body.of(FreezeBody, {"Maintenance": examples.FREEZE_BODY}),
         answers={201: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
         errors=[400, 409, 413, 415],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Refuse whatever submits jobs at a site, or on one platform of it, for a time.
 
         What runs goes on, and can be stopped; queued actions that would submit jobs are cancelled with the message when
@@ -77,10 +77,6 @@ class FreezesView(PortalView):
         made = freeze(plan, actor=actor, origin=origin)
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
-
-class FreezeView(PortalView):
-    """One freeze."""
-
     @operation(
         "get_freeze",
         "Show a freeze",
@@ -88,7 +84,7 @@ class FreezeView(PortalView):
         answers={200: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
         errors=[400, 404],
     )
-    def get(self, request: Request, freeze_id: int) -> Response:
+    def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
         Query.of(request)
         return Response(detail(request, find_freeze(request, freeze_id)))
@@ -100,7 +96,7 @@ class FreezeView(PortalView):
         answers={200: answer(FreezeDetail, "The freeze, which is over.", examples.ENDED_FREEZE)},
         errors=[400, 404, 409, 413, 415],
     )
-    def delete(self, request: Request, freeze_id: int) -> Response:
+    def destroy(self, request: Request, freeze_id: int) -> Response:
         """End a freeze before its time, or call off a planned one; it stays in the list.
 
         Needs the permission `experiments.freeze_site`.

@@ -37,7 +37,7 @@ class HealthView(PortalView):
         errors=[400],
     )
     def get(self, request: Request) -> Response:
-        """Answer one word for each part. Needs no sign-in; `manage.py doctor` tells the details.
+        """Answer one word for each part. Needs no sign-in; the command `doctor` tells the details.
 
         It is a `503` when the database cannot be read, so that a load balancer asks another server; with `strict=true`,
         for monitors, it is one whatever part fails.

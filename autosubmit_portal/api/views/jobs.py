@@ -8,12 +8,13 @@ from typing import Any
 from django.db.models import Case, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left, NullIf, Replace, Substr
 from django.db.models.lookups import Exact
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.action_requests import Wish, fulfil
-from autosubmit_portal.api.http.conditional import RevalidatedView
-from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
+from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job, find_job_key
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
@@ -70,20 +71,24 @@ VIEWS = {
 }
 
 
-def _relatives(edge: str, job: int) -> "QuerySet[Job, tuple[str, str]]":
+def _other_ends(edge: str, job: int) -> "QuerySet[Job, tuple[str, str]]":
     return Job.objects.filter(**{edge: job}).order_by("name").values_list("name", "status")
 
 
 _RELATIVES: dict[str, Prepared[tuple[str, str]]] = {
-    edge: Prepared(partial(_relatives, edge), int) for edge in ("child_edges__child", "parent_edges__parent")
+    edge: Prepared(partial(_other_ends, edge), int) for edge in ("child_edges__child", "parent_edges__parent")
 }
 _LAST_RUN: Prepared[Run] = Prepared(
     lambda experiment: Run.objects.filter(experiment=experiment).order_by("-run_id")[:1], int
 )
 
 
-class JobsView(MirroredView, RevalidatedView):
+class JobViewSet(MirroredViewSet, RevalidatedViewSet):
     """The jobs of an experiment."""
+
+    tag = "Jobs"
+    lookup_url_kwarg = "job"
+    lookup_value_converter = "job"
 
     @operation(
         "list_jobs",
@@ -92,7 +97,7 @@ class JobsView(MirroredView, RevalidatedView):
         answers={200: answer(JobList, "Jobs by name.", examples.JOBS)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    def list(self, request: Request, expid: str) -> Response:
         """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
 
         While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
@@ -118,7 +123,7 @@ class JobsView(MirroredView, RevalidatedView):
         parameters=[EXPID, option_parameter(SET_STATUS, "status")],
         in_address=["status"],
     )
-    def patch(self, request: Request, expid: str) -> Response:
+    def partial_bulk_update(self, request: Request, expid: str) -> Response:
         """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters.
 
         While the experiment runs this is refused, unless `live` has the run itself do it.
@@ -127,10 +132,6 @@ class JobsView(MirroredView, RevalidatedView):
         experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {})
 
-
-class JobView(MirroredView, RevalidatedView):
-    """One job."""
-
     @operation(
         "get_job",
         "Show a job",
@@ -138,7 +139,7 @@ class JobView(MirroredView, RevalidatedView):
         answers={200: answer(JobDetail, "The job.", examples.JOB)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str, job: str) -> Response:
+    def retrieve(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
 
         A job that waits, for the first time or again, has none of that; the logs of earlier attempts are in the list
@@ -157,17 +158,37 @@ class JobView(MirroredView, RevalidatedView):
         parameters=[EXPID, JOB, option_parameter(SET_STATUS, "status")],
         in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
     )
-    def patch(self, request: Request, expid: str, job: str) -> Response:
+    def partial_update(self, request: Request, expid: str, job: str) -> Response:
         """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""
         query = SetStatusQuery.of(request)
         experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
+    @operation(
+        "list_parents",
+        "List the parents of a job",
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
+        errors=[400, 404, 409],
+    )
+    @action(detail=True)
+    def parents(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that this one waits for."""
+        return self._relatives(request, expid, job, "child_edges__child", "parents")
 
-class RelativesView(MirroredView, RevalidatedView):
-    """What parents and children have in common."""
+    @operation(
+        "list_children",
+        "List the children of a job",
+        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
+        errors=[400, 404, 409],
+    )
+    @action(detail=True)
+    def children(self, request: Request, expid: str, job: str) -> Response:
+        """List the jobs that wait for this one."""
+        return self._relatives(request, expid, job, "parent_edges__parent", "children")
 
-    def relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+    def _relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
         """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
@@ -177,36 +198,6 @@ class RelativesView(MirroredView, RevalidatedView):
         jobs = [dict(zip(names, row, strict=False)) for row in found]
         note = {"note": experiment.edges_note} if experiment.edges_note else {}
         return Response({title: jobs if experiment.are_edges_known else None, **note})
-
-
-class ParentsView(RelativesView):
-    """What a job waits for."""
-
-    @operation(
-        "list_parents",
-        "List the parents of a job",
-        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
-        errors=[400, 404, 409],
-    )
-    def get(self, request: Request, expid: str, job: str) -> Response:
-        """List the jobs that this one waits for."""
-        return self.relatives(request, expid, job, "child_edges__child", "parents")
-
-
-class ChildrenView(RelativesView):
-    """What waits for a job."""
-
-    @operation(
-        "list_children",
-        "List the children of a job",
-        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
-        errors=[400, 404, 409],
-    )
-    def get(self, request: Request, expid: str, job: str) -> Response:
-        """List the jobs that wait for this one."""
-        return self.relatives(request, expid, job, "parent_edges__parent", "children")
 
 
 def _kind(query: Mapping[str, Any]) -> ActionKind:

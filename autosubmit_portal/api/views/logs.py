@@ -14,20 +14,21 @@ from drf_spectacular.utils import (
     PolymorphicProxySerializer,
 )
 from rest_framework.exceptions import NotFound
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, preferred_wait
 from autosubmit_portal.api.http.errors import ProblemRenderer, problem
 from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
-from autosubmit_portal.api.http.renderers import PortalView, TextRenderer
+from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.objects import find_experiment, find_job
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.waits import applied, wait_until
 from experiments.logs import is_over, logs_of
 from experiments.models import Experiment
@@ -70,7 +71,19 @@ CONTENT: dict[Any, OpenApiResponse] = {
 }
 
 
-class LogsOfExperimentView(PortalView):
+class LogsViewSet(PortalViewSet):
+    """What all logs have in common."""
+
+    tag = "Logs"
+    lookup_url_kwarg = "log"
+    lookup_value_converter = "name"
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Return the formats: a log itself is text."""
+        return [TextRenderer(), JSONRenderer()] if self.detail else super().get_renderers()
+
+
+class LogViewSet(LogsViewSet):
     """The logs of an experiment."""
 
     @operation(
@@ -80,15 +93,9 @@ class LogsOfExperimentView(PortalView):
         answers={200: answer(LogList, "Logs, the one written last first.", examples.LOGS)},
         errors=[400, 404, 409, 503],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    def list(self, request: Request, expid: str) -> Response:
         """List what Autosubmit's commands on the experiment have logged (`tmp/ASLOGS`), asked for here or elsewhere."""
         return _list(request, Owner.of(request, LogsQuery.of(request), expid))
-
-
-class LogOfExperimentView(PortalView):
-    """One log of an experiment."""
-
-    renderer_classes = (TextRenderer, JSONRenderer)
 
     @operation(
         "get_log",
@@ -97,7 +104,7 @@ class LogOfExperimentView(PortalView):
         answers=CONTENT,
         errors=[400, 404, 409, 416, 503],
     )
-    def get(self, request: Request, expid: str, log: str) -> HttpResponseBase:
+    def retrieve(self, request: Request, expid: str, log: str) -> HttpResponseBase:
         """Read a log, follow it, or search in it.
 
         As text it is the whole log, a range of it, or the part that `offset` and `limit` say. As JSON
@@ -110,7 +117,7 @@ class LogOfExperimentView(PortalView):
         return _content(request, Owner.of(request, query, expid), log, query)
 
 
-class LogsOfJobView(PortalView):
+class JobLogViewSet(LogsViewSet):
     """The logs of a job."""
 
     @operation(
@@ -120,15 +127,9 @@ class LogsOfJobView(PortalView):
         answers={200: answer(LogList, "Logs, the one written last first.", examples.JOB_LOGS)},
         errors=[400, 404, 409, 503],
     )
-    def get(self, request: Request, expid: str, job: str) -> Response:
+    def list(self, request: Request, expid: str, job: str) -> Response:
         """List the logs of every attempt at the job, and its script."""
         return _list(request, Owner.of(request, LogsQuery.of(request), expid, job))
-
-
-class LogOfJobView(PortalView):
-    """One log of a job."""
-
-    renderer_classes = (TextRenderer, JSONRenderer)
 
     @operation(
         "get_job_log",
@@ -137,7 +138,7 @@ class LogOfJobView(PortalView):
         answers=CONTENT,
         errors=[400, 404, 409, 416, 503],
     )
-    def get(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
+    def retrieve(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
         query = LogQuery.of(request)
         return _content(request, Owner.of(request, query, expid, job), log, query)

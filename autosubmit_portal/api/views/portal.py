@@ -10,45 +10,48 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.http.renderers import OptionsMixin, PortalView
 from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
 from autosubmit_portal.api.serializers.common import Index
 from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.viewsets import PortalViewSet
 
-INDEX = (
-    "experiments",
-    "actions",
-    "sites",
-    "freezes",
-    "delegations",
-    "audit",
-    "tokens",
-    "schema",
-    "docs",
-    "health",
-)
+ROUTES = {
+    "experiments": "experiment-list",
+    "actions": "action-list",
+    "sites": "site-list",
+    "freezes": "freeze-list",
+    "delegations": "delegation-list",
+    "audit": "audit-entry-list",
+    "tokens": "token-list",
+    "schema": "schema",
+    "docs": "docs",
+    "health": "health",
+}
 
 
-class IndexView(PortalView):
+class IndexViewSet(PortalViewSet):
     """The API of Autosubmit Portal."""
+
+    title = "Index"
 
     @operation(
         "get_index",
         "Show where to go",
         answers={
             200: answer(
-                Index, "Addresses.", {name: f"https://portal.example.org/v4/{name}" for name in INDEX}
+                Index, "Addresses.", {name: f"https://portal.example.org/v4/{name}" for name in ROUTES}
             )
         },
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """Show the addresses of the lists and of this documentation."""
         Query.of(request)
-        return Response({name: reverse(f"api-{name}", request=request) for name in INDEX})
+        return Response({name: reverse(route, request=request) for name, route in ROUTES.items()})
 
 
-class SchemaView(SpectacularAPIView):
+class SchemaView(OptionsMixin, SpectacularAPIView):
     """The OpenAPI document."""
 
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
@@ -70,10 +73,10 @@ class SchemaView(SpectacularAPIView):
         return response
 
 
-class DocsView(SpectacularSwaggerSplitView):
+class DocsView(OptionsMixin, SpectacularSwaggerSplitView):
     """The OpenAPI document as pages to read and to try. Everything they need comes from the portal itself."""
 
-    url_name = "api-schema"
+    url_name = "schema"
 
 
 @extend_schema(exclude=True)

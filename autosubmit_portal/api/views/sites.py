@@ -5,18 +5,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import SLUG, answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.experiments import SiteItem, SiteList
 from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.models import Site
 
 
-class SitesView(PortalView):
-    """All sites."""
+class SiteViewSet(PortalViewSet):
+    """The Autosubmit installations."""
+
+    tag = "Sites"
+    lookup_url_kwarg = "slug"
+    lookup_value_converter = "name"
 
     @operation(
         "list_sites",
@@ -25,16 +29,12 @@ class SitesView(PortalView):
         answers={200: answer(SiteList, "The sites, by name.", examples.SITES)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List the Autosubmit installations that you have anything to do with, with their health."""
         query = NewestFirstQuery.of(request)
         policy.require_view(request.user, Site)
         page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
         return listing(page, SiteItem(page.rows, many=True).data)
-
-
-class SiteView(PortalView):
-    """One site."""
 
     @operation(
         "get_site",
@@ -43,7 +43,7 @@ class SiteView(PortalView):
         answers={200: answer(SiteItem, "The site.", examples.SITE)},
         errors=[400, 404],
     )
-    def get(self, request: Request, slug: str) -> Response:
+    def retrieve(self, request: Request, slug: str) -> Response:
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
         Query.of(request)
         policy.require_view(request.user, Site)

@@ -2,7 +2,8 @@
 
 from http import HTTPStatus
 
-from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,20 +11,24 @@ from rest_framework.response import Response
 from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import TOKEN_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 
 LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))
 
 
-class TokensView(PortalView):
-    """All tokens."""
+class TokenViewSet(PortalViewSet):
+    """API tokens."""
+
+    tag = "Tokens"
+    lookup_url_kwarg = "token_id"
+    lookup_value_converter = "name"
 
     @operation(
         "list_tokens",
@@ -32,7 +37,7 @@ class TokensView(PortalView):
         answers={200: answer(TokenList, "Tokens, newest first.", examples.TOKENS)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
         query = NewestFirstQuery.of(request)
         found = (
@@ -44,19 +49,14 @@ class TokensView(PortalView):
     @operation(
         "create_token",
         "Make an API token",
-        request={
-            "application/json": OpenApiRequest(
-                TokenBody,
-                examples=[
-                    OpenApiExample("For two kinds", examples.TOKEN_BODY),
-                    OpenApiExample("Only to read", examples.READING_TOKEN_BODY),
-                ],
-            )
-        },
+        body=Body.of(
+            TokenBody,
+            {"For two kinds": examples.TOKEN_BODY, "Only to read": examples.READING_TOKEN_BODY},
+        ),
         answers={201: answer(NewToken, "The token, this once.", examples.NEW_TOKEN)},
         errors=[400, 413, 415],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Make an API token that acts as you, with at most the scope that you give it.
 
         Asked for with a token, the new one can do no more than that one and ends no later.
@@ -67,10 +67,6 @@ class TokensView(PortalView):
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
-
-class TokenView(PortalView):
-    """One token."""
-
     @operation(
         "revoke_token",
         "Revoke an API token",
@@ -78,7 +74,7 @@ class TokenView(PortalView):
         answers={204: OpenApiResponse(description="It is revoked.")},
         errors=[400, 404, 413, 415],
     )
-    def delete(self, request: Request, token_id: str) -> Response:
+    def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
         It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
@@ -93,8 +89,10 @@ class TokenView(PortalView):
         return Response(status=204)
 
 
-class VerifyTokenView(PortalView):
-    """Whether a token is good."""
+class IdentityViewSet(PortalViewSet):
+    """Who asks, and whether a token is good."""
+
+    tag = "Tokens"
 
     @operation(
         "verify_token",
@@ -102,7 +100,8 @@ class VerifyTokenView(PortalView):
         answers={200: answer(Identity, "Who you are.", examples.IDENTITY)},
         errors=[400],
     )
-    def get(self, request: Request) -> Response:
+    @action(detail=False, url_path="verify-token")
+    def verify_token(self, request: Request) -> Response:
         """Answer who the token or the session acts as, as Autosubmit API does.
 
         A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.

@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.http.conditional import RevalidatedView
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_located
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
@@ -17,7 +18,11 @@ from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 from jobs.models import Job
 
 
-class _MetricsView(RevalidatedView):
+class UserMetricsViewSet(RevalidatedViewSet):
+    """The metrics that the jobs of an experiment reported."""
+
+    tag = "Runs"
+
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
         query = SiteQuery.of(request)
@@ -27,10 +32,6 @@ class _MetricsView(RevalidatedView):
         self.revalidate_file(request, experiment, source)
         return source
 
-
-class MetricRunsView(_MetricsView):
-    """The runs that have metrics."""
-
     @operation(
         "list_runs_with_user_metrics",
         "List the runs that have user metrics",
@@ -38,14 +39,11 @@ class MetricRunsView(_MetricsView):
         answers={200: answer(MetricRunList, "Their numbers, newest first.", examples.METRIC_RUNS)},
         errors=[400, 404, 409, 503],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    @action(detail=False, url_path="user-metrics-runs")
+    def user_metrics_runs(self, request: Request, expid: str) -> Response:
         """List the runs whose jobs reported metrics, newest first."""
         runs = read_metric_runs(self.source(request, expid))
         return Response({"runs": [{"run_id": run_id} for run_id in runs]})
-
-
-class MetricsView(_MetricsView):
-    """The metrics of a run."""
 
     @operation(
         "list_user_metrics",
@@ -54,7 +52,8 @@ class MetricsView(_MetricsView):
         answers={200: answer(MetricList, "Its metrics; none of a run without any.", examples.METRICS)},
         errors=[400, 404, 409, 503],
     )
-    def get(self, request: Request, expid: str, run_id: int) -> Response:
+    @action(detail=False, url_path="runs/<int:run_id>/user-metrics")
+    def user_metrics(self, request: Request, expid: str, run_id: int) -> Response:
         """List the metrics that the jobs of a run reported, in the order in which they were written down."""
         metrics = read_metrics(self.source(request, expid), run_id)
         return Response({"run_id": run_id, "metrics": [asdict(metric) for metric in metrics]})

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.mirrored import MirroredView
+from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
@@ -16,8 +16,10 @@ from experiments.models import Experiment
 from jobs.models import Job
 
 
-class WrappersView(MirroredView):
+class WrapperViewSet(MirroredViewSet):
     """The wrappers of an experiment."""
+
+    tag = "Wrappers"
 
     @operation(
         "list_wrappers",
@@ -26,7 +28,7 @@ class WrappersView(MirroredView):
         answers={200: answer(WrapperList, "Its wrappers, by name.", examples.WRAPPERS)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    def list(self, request: Request, expid: str) -> Response:
         """List the wrappers with their jobs, each job in the wrapper that it was last sent in.
 
         Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
@@ -91,6 +92,12 @@ def exact(at: datetime | None) -> SafeString:
         f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         when(at),
     )
+
+
+@register.simple_tag
+def command_line() -> str:
+    """Return what stands before the name of a command in a terminal."""
+    return settings.COMMAND_LINE
 
 
 @register.simple_tag
@@ -316,7 +323,8 @@ def live(context: Mapping[str, Any], seconds: int) -> SafeString:
     """Return the attributes that make an element with an id of its own refresh itself from its page."""
     request: HttpRequest = context["request"]
     return format_html(
-        'data-live="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
+        'data-live="{}" data-stamp="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
         seconds,
+        request.live_stamp,  # type: ignore[attr-defined]  # stamps.begin; a part without a stamp is an error
         request.get_full_path(),
     )

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from autosubmit_portal.access import api_tokens
 from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.management.autosubmit_environment import program_of
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, make_demo
 from experiments.autosubmit.store import BrokenStore, locate, read_experiments
 from experiments.models import Site
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--autosubmit",
             type=Path,
-            default=settings.PORTAL_HOME / "autosubmit-env" / "bin" / "autosubmit",
+            default=program_of(settings.PORTAL_HOME / "autosubmit-env"),
             help="the autosubmit program (default: the one under PORTAL_HOME)",
         )
         parser.add_argument(
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         home = store.expanduser().resolve() if store else settings.PORTAL_HOME / "autosubmit-home"
         autosubmit = Autosubmit(program=_program(options["autosubmit"]), home=home)
         if store:
-            self._require_store(home)
+            require_store(home)
+            self._require_only_store(home)
             self._make_site(autosubmit)
         elif _is_ours(home):
             self._make_home(autosubmit)
@@ -59,16 +61,12 @@ class Command(BaseCommand):
         self.stdout.write(text)
         self.stdout.flush()
 
-    def _require_store(self, home: Path) -> None:
-        try:
-            locate(home)
-        except BrokenStore as error:
-            raise CommandError(f"STORE {home} cannot be served: {error}") from error
+    def _require_only_store(self, home: Path) -> None:
         other = Site.objects.default()
         if other and not Site.objects.filter(home=str(home)).exists():
             raise CommandError(
-                f"This portal serves {other.home} already. Give {home} a portal of its own (make up HOME_DIR=…), "
-                "or add it as a site in the console."
+                f"This portal serves {other.home} already. Give {home} a portal of its own "
+                "(PORTAL_HOME=…, or make up HOME_DIR=…), or add it as a site in the console."
             )
 
     def _make_home(self, autosubmit: Autosubmit) -> None:
@@ -115,13 +113,25 @@ class Command(BaseCommand):
         self._done(f"The account “admin” has the password {password}; it and an API token are in {file}.")
 
 
+def require_store(home: Path) -> None:
+    """Refuse a folder that is no Autosubmit home."""
+    try:
+        locate(home)
+    except BrokenStore as error:
+        raise CommandError(
+            f"The store {home} cannot be served: {error} Give the folder that was HOME when `autosubmit configure` "
+            "was run, or leave the store out to get a demo."
+        ) from error
+
+
 def _program(path: Path) -> Path:
     """Return the program as an absolute path that still goes through its environment's folder."""
     program = Path(os.path.abspath(path.expanduser()))
     if os.access(program, os.X_OK) and program.is_file():
         return program
     raise CommandError(
-        f"There is no Autosubmit program {program}. Run `make autosubmit`, or name one: --autosubmit."
+        f"There is no Autosubmit program {program}. Name one (--autosubmit), or leave it to "
+        f"`{settings.COMMAND_LINE} up`, which installs it."
     )
 
 

@@ -126,14 +126,16 @@ def _require_migrated() -> None:
         raise CommandError(f"The database cannot be used: {error}") from error
     if is_behind:
         raise CommandError(
-            "The database is not up to date. Run `manage.py migrate`, or `make up`, which does."
+            f"The database is not up to date. Run `{settings.COMMAND_LINE} migrate`, or "
+            f"`{settings.COMMAND_LINE} up`, which does."
         )
 
 
 def _require_static_files() -> None:
     if not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
         raise CommandError(
-            "The static files are missing. Run `manage.py collectstatic`, or `make up`, which does."
+            f"The static files are missing. Run `{settings.COMMAND_LINE} collectstatic`, or "
+            f"`{settings.COMMAND_LINE} up`, which does."
         )
 
 
@@ -145,7 +147,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = f"Cannot listen on port {port} of {host}: {error}."
-            raise CommandError(f"{reason} Choose another: make up PORT=… (--port).") from error
+            raise CommandError(f"{reason} Choose another: --port (make up PORT=…).") from error
 
 
 def _answers(host: str, port: int) -> bool:

@@ -16,7 +16,7 @@ from jobs.autosubmit.pickles.sandbox import LENGTH, seconds_for
 from jobs.autosubmit.pickles.unpickler import Refused
 from jobs.autosubmit.values import LONGEST_TEXT
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 # Beyond its time of computing it may wait for a busy processor, and for itself to start.
 _PATIENCE = 60
 # The most that Linux gives anybody: every time that a pipe is full, or empty, two processes wait for each other.

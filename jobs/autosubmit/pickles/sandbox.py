@@ -2,10 +2,10 @@
 
 A pickle of a few bytes can ask for more memory than there is, for minutes of computing, or for a value nested so
 deeply that the interpreter dies of it. Here that costs a process which is started again, and never the one that asked.
-`jobs.autosubmit.pickles.client` starts it as `python -m jobs.autosubmit.pickles.sandbox`. It reads the length of a pickle (8 bytes)
-and the pickle, and writes lines of JSON: one list for each job, `{"edges": […]}` for some edges at a time, and in the
-end `{"is_whole": true}` or `{"refused": why}`. Nothing is gathered for the answer: a long list leaves line by line.
-It knows nothing that is worth stealing: no environment, no file but its pipes.
+`jobs.autosubmit.pickles.client` starts it as `python -m jobs.autosubmit.pickles.sandbox`. It reads the length of a
+pickle (8 bytes) and the pickle, and writes lines of JSON: one list for each job, `{"edges": […]}` for some edges at
+a time, and in the end `{"is_whole": true}` or `{"refused": why}`. Nothing is gathered for the answer: a long list
+leaves line by line. It knows nothing that is worth stealing: no environment, no file but its pipes.
 """
 
 import gc

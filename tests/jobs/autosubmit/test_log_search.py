@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.logs import reader, search
+from jobs.autosubmit.logs import reader
 from jobs.autosubmit.logs.reader import Log
 from jobs.autosubmit.logs.search import Match, search
 
@@ -70,7 +70,7 @@ def test_a_search_stops_after_so_many_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_search_takes_a_bounded_time_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr("jobs.autosubmit.logs.search.MAX_SECONDS", 0.0)
     monkeypatch.setattr(reader, "BLOCK_BYTES", 1000)
     with log_of(tmp_path, b"fine\n" * 10_000 + b"ERROR\n") as log:
         first = search(log, "ERROR")

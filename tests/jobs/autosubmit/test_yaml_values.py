@@ -9,7 +9,7 @@ from jobs.autosubmit.job_list import JobRecord, read_job_list
 from jobs.autosubmit.pickles.unpickler import Refused, load
 from tests.support import stores
 
-PROGRAM = Path(__file__).parents[2] / "yaml_values.py"
+PROGRAM = Path(__file__).parents[2] / "support" / "yaml_values.py"
 
 
 def is_whole(job: JobRecord) -> bool:

@@ -6,18 +6,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
+from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of
 from experiments.catalogue.kinds import CATALOGUE, Target
 
 
-class PermissionsView(PortalView):
+class PermissionViewSet(PortalViewSet):
     """What one may request of an experiment."""
+
+    tag = "Experiments"
+    title = "Permissions"
 
     @operation(
         "list_permissions",
@@ -26,7 +29,7 @@ class PermissionsView(PortalView):
         answers={200: answer(PermissionList, "A decision for each action.", examples.PERMISSIONS)},
         errors=[400, 404, 409],
     )
-    def get(self, request: Request, expid: str) -> Response:
+    def list(self, request: Request, expid: str) -> Response:
         """Tell for each action whether you may request it of this experiment, and why or what is missing.
 
         It is about permission only: whether the state of the experiment allows the action now, a dry run tells.

@@ -1,0 +1,44 @@
+"""Routes of the runs of an experiment."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from autosubmit_portal.api.http.conditional import RevalidatedViewSet
+from autosubmit_portal.api.mirrored import MirroredViewSet
+from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, answer, operation
+from autosubmit_portal.api.query.queries import RunsQuery
+from autosubmit_portal.api.query.selection import selection
+from autosubmit_portal.api.serializers.experiments import RunItem, RunList
+from autosubmit_portal.db.compiled_query import Prepared
+from experiments.models import Run
+
+_RUNS: Prepared[Any] = Prepared(
+    lambda experiment: selection(RunItem, None).rows(
+        Run.objects.filter(experiment=experiment).order_by("run_id"), []
+    ),
+    int,
+)
+
+
+class RunViewSet(MirroredViewSet, RevalidatedViewSet):
+    """The runs of an experiment."""
+
+    tag = "Runs"
+
+    @operation(
+        "list_runs",
+        "List the runs of an experiment",
+        parameters=[EXPID, RunsQuery, IF_NONE_MATCH, ETAG],
+        answers={200: answer(RunList, "Its runs, oldest first.", examples.RUNS)},
+        errors=[400, 404, 409],
+    )
+    def list(self, request: Request, expid: str) -> Response:
+        """List the runs in Autosubmit's history of the experiment, oldest first."""
+        query = RunsQuery.of(request)
+        experiment = self.find_mirrored(request, expid, query.get("site"))
+        self.revalidate(request, experiment)
+        chosen = selection(RunItem, query.get("fields"))
+        return Response({"runs": chosen.written_all(_RUNS.rows(experiment.pk))})
