@@ -48,11 +48,11 @@ class Facts:
         return self._first.of(request.key, request.experiment) if request.key and self._first else None
 
     def job_names(self, experiment: Experiment) -> Container[str]:
-        """Return the names of the jobs of an experiment; only where its request names jobs."""
+        """Return the names of the jobs of an experiment."""
         return self._job_names[experiment.pk]
 
     def jobs_of(self, experiment: Experiment) -> Workflow:
-        """Return the jobs of an experiment without their edges; only where the kind of its request chooses jobs."""
+        """Return the jobs of an experiment without their edges."""
         return self._workflows[experiment.pk]
 
     @cached_property
@@ -76,16 +76,11 @@ class Facts:
 
     @cached_property
     def _job_names(self) -> dict[int, set[str]]:
-        found: dict[int, set[str]] = {
-            request.experiment.pk: set()
-            for request in self._requests
-            if request.experiment and request.parameters.get("jobs")
-        }
+        found: dict[int, set[str]] = {experiment: set() for experiment in self._experiments}
         for experiment, name in Job.objects.filter(experiment__in=found).values_list("experiment_id", "name"):
             found[experiment].add(name)
         return found
 
     @cached_property
     def _workflows(self) -> dict[int, Workflow]:
-        choosing = [request.experiment for request in self._requests if request.kind.choose]
-        return jobs_of_each([experiment.pk for experiment in choosing if experiment])
+        return jobs_of_each(self._experiments)
