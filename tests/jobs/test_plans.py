@@ -16,8 +16,8 @@ SCANS = ("Seq Scan on jobs_job", "USE TEMP B-TREE FOR ORDER BY", "reads all")
 LISTS = ["", "?status=RUNNING", "?experiment={pk}", "?experiment={pk}&status=RUNNING", "?q=zz9"]
 
 
-@pytest.fixture
-def filled(db: None) -> Experiment:
+@pytest.fixture(scope="module")
+def filled(module_db: None) -> Experiment:
     site = factories.create_site()
     experiments = [factories.create_experiment(site, total_jobs=JOBS) for _ in range(EXPERIMENTS)]
     Job.objects.bulk_create(
