@@ -250,7 +250,7 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
     """Rights at sites, for whoever manages the site."""
 
     actions = None
-    list_select_related = True
+    list_select_related: tuple[str, ...] = ("user", "site")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return those at sites that the user manages."""
@@ -300,6 +300,7 @@ class SitePolicyAdmin(RightsAdmin):
     """What sites grant to the owners of experiments."""
 
     list_display = ("site", "owner_role")
+    list_select_related = ("site",)
 
 
 BESIDE: tuple[type[Model], ...] = (SiteRole, SiteAccount, SitePolicy)
