@@ -15,6 +15,7 @@ Field = serializers.Field[Any, Any, Any, Any]
 CSRF = "csrfmiddlewaretoken"
 FLAG = (("", "–"), ("true", "yes"), ("false", "no"))
 DRY_RUN = (("true", "only tell what it would do"), ("", "do it"), (AUTOSUBMIT, "have Autosubmit tell"))
+LAST = ("reason", "dry_run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ def inputs_of(
     shape: type[serializers.Serializer[Any]], said: Mapping[str, Any], errors: Mapping[str, Iterable[str]]
 ) -> Iterator[Input]:
     """Yield a field for each value of a body or a query that a person can type, with what was `said` before."""
-    for name, field in shape().fields.items():
+    fields = shape().fields
+    for name in sorted(fields, key=LAST.__contains__):
+        field = fields[name]
         if not _is_nested(field):
             yield Input(
                 name,
@@ -58,7 +61,7 @@ def inputs_of(
                 str(field.help_text or ""),
                 field.required,
                 _choices(field),
-                str(said.get(name, "")),
+                str(said.get(name, "" if said else _first(field))),
                 tuple(errors.get(name, ())),
             )
 
@@ -103,6 +106,11 @@ def _is_nested(field: Any) -> bool:
     return isinstance(field, serializers.BaseSerializer | serializers.DictField) or (
         isinstance(field, serializers.ListField) and not is_flat_list
     )
+
+
+def _first(field: Any) -> str:
+    """Return what a form proposes: to see first what an action would do."""
+    return DRY_RUN[0][0] if isinstance(field, DryRunField) else ""
 
 
 def _type(field: Any) -> str:

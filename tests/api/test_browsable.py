@@ -73,7 +73,14 @@ def test_an_operator_gets_the_forms_of_an_operator(
     assert "partial_bulk_update-set_status" in forms(client, "/v4/experiments/a000/jobs")
 
 
-def test_a_form_tells_first_what_it_would_do(
+def test_a_form_proposes_to_see_first_what_it_would_do(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    page = as_person(operator).get("/v4/experiments/a000").content.decode()
+    assert page.count('<option value="true" selected>only tell') == page.count("only tell what it would do")
+
+
+def test_a_form_tells_what_it_would_do(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
     answer = send(as_person(operator), "/v4/experiments/a000", "act-run", dry_run="true", reason="first+year")

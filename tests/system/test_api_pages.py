@@ -102,5 +102,5 @@ def test_a_viewer_finds_filters_and_no_form(visit: Callable[[str], Page]) -> Non
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text('"total_items": 0')).to_be_visible()
     page.goto("/v4/experiments/a000")
-    expect(page.locator("details.said")).to_have_count(1)  # the fields to show
+    expect(page.locator("details.said")).to_have_count(1)  # only the parameters of the page
     assert page.evaluate("window.told") == []

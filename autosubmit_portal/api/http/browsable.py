@@ -32,6 +32,7 @@ class PageRenderer(BrowsableAPIRenderer):
             "available_formats": [renderer.format for renderer in view.get_renderers()],
             "extra_actions": None,
             "forms": list(_forms(view, data)) if is_shown else [],
+            "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
             "filters": list(_filters(view, request)),
             "links": view.links(data) if is_shown else {},
         }
