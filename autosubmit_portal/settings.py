@@ -156,7 +156,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "autosubmit_portal.api.outside.OutsideMiddleware",
-    "autosubmit_portal.console.parts.refreshes.RefreshesMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -381,8 +380,8 @@ AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "
 AUDIT_SYSLOG = syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
-# Of each process. Waits, long answers and tabs have places for two thirds of them; the others are always free for
-# who does something.
+# Of each process. Waits and long answers have places for half of them; the others are always free for who does
+# something.
 WEB_THREADS = 12
 
 

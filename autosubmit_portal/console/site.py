@@ -1,9 +1,10 @@
 """The console: the one admin site of the portal. Only what is registered on it here has pages."""
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from itertools import filterfalse
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
@@ -12,7 +13,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, path, resolve, reverse
 from django.utils.decorators import method_decorator
@@ -21,8 +22,11 @@ from django.views.decorators.cache import never_cache
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages import sign_in
 from experiments.models import Site
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 # The order of the navigation; what is not named here comes last.
 NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "Freeze", "AuditEntry")
@@ -63,6 +67,10 @@ class Console(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Let everybody in who may see something, as the policy says."""
         return policy.may_enter(request.user)
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Have every page answer at once to a tab that shows already what it would get."""
+        return stamps.unless_unchanged(super().admin_view(view, cacheable))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
@@ -129,8 +137,9 @@ class Console(AdminSite):
     @method_decorator(never_cache)
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
-        from autosubmit_portal.console.pages.dashboard import dashboard
+        from autosubmit_portal.console.pages.dashboard import besides, dashboard, shown
 
+        stamps.begin(request, shown(request.user), besides(request.user))
         context = {**self.each_context(request), "title": self.index_title, **dashboard(request.user)}
         return TemplateResponse(request, "admin/portal/dashboard.html", context | (extra_context or {}))
 

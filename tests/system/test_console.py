@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.conftest import sign_in
 from tests.support.services import Portal
@@ -77,6 +77,21 @@ def test_jobs_are_seen_to_change_while_a_run_goes_on(page: Page, portal: Portal)
     expect_end(page, "Succeeded")
     open_experiment(page, expid)
     expect(page.get_by_label("Progress")).to_contain_text("COMPLETED 4")
+
+
+def is_tick(response: Response) -> bool:
+    return "portal-stamp" in response.request.headers
+
+
+def test_an_open_tab_gets_a_part_when_something_has_changed_and_only_then(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "waiting")
+    open_experiment(page, expid)
+    with page.expect_response(lambda response: is_tick(response) and response.status == 204):
+        pass
+    with page.expect_response(lambda response: is_tick(response) and response.status == 200):
+        portal.http.post(f"/v4/experiments/{expid}?action=generate", {})
+    expect(page.get_by_role("link", name=re.compile(r"^Generate #\d+$")).first).to_be_visible()
+    expect(page.locator("#live-state")).to_have_text("Live")
 
 
 def test_a_run_is_stopped_from_the_browser(page: Page, portal: Portal) -> None:

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.console.pages.approval import ApprovalPages, what_waits
-from autosubmit_portal.console.pages.experiment import newest_entries
+from autosubmit_portal.console import stamps
+from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, what_waits
+from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, newest_entries
 from autosubmit_portal.console.parts import filters, output, presentation
 from autosubmit_portal.console.parts.actions import address_of_action, refusal_text
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
@@ -58,6 +59,11 @@ class ActionAdmin(ApprovalPages):
         """Fetch the site and the experiment with the action."""
         return super().get_queryset(request).select_related("site", "experiment__site")
 
+    def beside(self, request: HttpRequest) -> list[QuerySet[Any]]:
+        """Return what waits for a decision: while something does there is a column for it."""
+        waiting = Action.objects.visible_to(request.user).awaiting_approval()
+        return [waiting.order_by("pk").values("pk")[:MOST_WAITING]]
+
     @admin.display(description="Action", ordering="pk")
     def what(self, action: Action) -> SafeString:
         """Say what it does, with its number."""
@@ -98,6 +104,15 @@ class ActionAdmin(ApprovalPages):
         return format_html(
             '<span class="about" title="{0}">{0}</span>', mask_text(action.message or action.reason)[:300]
         )
+
+    def shown(self, request: HttpRequest, obj: Action) -> stamps.Shown:
+        """Return the rows that the page is made of; what is long does not change without the others."""
+        entries = entries_visible_to(request.user).filter(action_id=obj.pk)
+        return [
+            Action.objects.listed().filter(pk=obj.pk),
+            *(stamps.about(obj.experiment) if obj.experiment else ()),
+            entries.order_by("-pk").values("pk")[:SHOWN_ROWS],
+        ]
 
     def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
         """Return everything about one action."""

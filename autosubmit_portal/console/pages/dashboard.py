@@ -1,5 +1,6 @@
 """What an operator needs to see first: what runs, what failed, what is wrong, what just happened."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console.pages.health import failures
+from autosubmit_portal.console import stamps
+from autosubmit_portal.console.pages.health import failing, failures
 from autosubmit_portal.console.parts.presentation import STATUSES
 from experiments.audit_visibility import entries_visible_to
 from experiments.catalogue.kinds import CATALOGUE, Target
@@ -18,6 +20,7 @@ from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
+MOST_STAMPED = 50
 # A worker takes a queued action within a second.
 WAITING_LONG = timedelta(seconds=20)
 RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
@@ -32,7 +35,7 @@ def dashboard(user: Any) -> dict[str, Any]:
     return {
         **totals(experiments),
         "running": running(experiments),
-        "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
+        "failed": newest(experiments.filter(failed_jobs__gt=0)),
         "troubled": newest(experiments.exclude(problem="")),
         "sites": sites,
         "freezes": list(
@@ -52,6 +55,29 @@ def dashboard(user: Any) -> dict[str, Any]:
     }
 
 
+def shown(user: Any) -> stamps.Shown:
+    """Return the rows that the dashboard is made of.
+
+    The sums over all experiments are not: one that the mirror writes is among those whose files changed last.
+    """
+    experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
+    running, troubled = experiments.filter(is_running=True), experiments.exclude(problem="")
+    actions = Action.objects.visible_to(user).listed()
+    ended = actions.filter(state__in=(State.FAILED, State.LOST))
+    return [
+        *(rows.order_by("pk")[:MOST_STAMPED] for rows in (running, troubled, actions.active())),
+        *(stamps.Counted(rows) for rows in (experiments, running, troubled, actions.active())),
+        experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],
+        *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
+        entries_visible_to(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
+    ]
+
+
+def besides(user: Any) -> Callable[[], object]:
+    """Return what else the dashboard shows: to whoever may see all sites, what fails."""
+    return failing if policy.may_view_all(user, Site) else tuple
+
+
 def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     """Return the number of experiments and of their jobs per status, in one query over stored counts."""
     sums = {
@@ -60,7 +86,7 @@ def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     row = experiments.aggregate(
         experiments=Count("pk"),
         running_experiments=Count("pk", filter=Q(is_running=True)),
-        failed_experiments=Count("pk", filter=Q(status_counts__FAILED__gt=0)),
+        failed_experiments=Count("pk", filter=Q(failed_jobs__gt=0)),
         troubled_experiments=Count("pk", filter=~Q(problem="")),
         **{f"jobs_{status}": total for status, total in sums.items()},
     )

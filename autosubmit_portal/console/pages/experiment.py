@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
@@ -42,8 +43,8 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         filters.ProblemFilter,
         filters.DisagreementFilter,
         ("site", filters.SiteFilter),
-        "owner",
-        "hpc",
+        filters.OwnerFilter,
+        filters.HpcFilter,
         filters.GoneFilter,
     )
     ordering = ("-is_running", F("changed_at").desc(nulls_last=True))
@@ -97,6 +98,16 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def subject(self, obj: Experiment) -> actions.Subject:
         """The experiment itself."""
         return actions.Subject(site=obj.site, experiment=obj)
+
+    def shown(self, request: HttpRequest, obj: Experiment) -> stamps.Shown:
+        """Return the rows that the page is made of."""
+        visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
+        return [
+            *stamps.about(obj),
+            visible.order_by("-pk")[:SHOWN_ROWS],
+            obj.runs.order_by("-run_id")[:SHOWN_ROWS],
+            entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
+        ]
 
     def page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.forms import RuledForm
 from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
@@ -101,12 +102,13 @@ class FreezeAdmin(TermAdmin):
         end_freeze(row, actor=actor_of(request), origin=origin_of(request))
         return f"{row} is frozen no more."
 
+    def shown(self, request: HttpRequest, obj: Freeze) -> stamps.Shown:
+        """Return the freeze and what runs where it holds."""
+        return [Freeze.objects.filter(pk=obj.pk), affected_by(obj, request.user)]
+
     def page_context(self, request: HttpRequest, obj: Freeze) -> dict[str, Any]:
         """Return the freeze and the experiments that run where it holds."""
-        running = obj.running_experiments().values("pk")
-        affected = (
-            Experiment.objects.visible_to(request.user).filter(pk__in=running).order_by("owner", "expid")
-        )
+        affected = affected_by(obj, request.user)
         return {
             "title": f"Freeze of {obj}",
             "freeze": obj,
@@ -143,3 +145,9 @@ class FreezeAdmin(TermAdmin):
     def by(self, frozen: Freeze) -> str:
         """Say who froze it."""
         return frozen.made_by_name
+
+
+def affected_by(frozen: Freeze, user: Any) -> QuerySet[Experiment]:
+    """Return the experiments that run where a freeze holds, as far as the user may see them, by owner."""
+    running = frozen.running_experiments().values("pk")
+    return Experiment.objects.visible_to(user).filter(pk__in=running).order_by("owner", "expid")

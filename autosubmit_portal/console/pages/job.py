@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
@@ -23,6 +24,7 @@ from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
 from experiments.planned import planned_of
 from jobs.models import Job
+from jobs.trigrams import narrowed
 
 MOST_RELATIVES = 100
 SENT_WITH = (
@@ -65,6 +67,14 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     )
     list_per_page = 100
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Find jobs by parts of their name."""
+        found, has_duplicates = super().get_search_results(request, queryset, search_term)
+        is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
+        return narrowed(found, search_term) if is_plain else found, has_duplicates
+
     @admin.display(description="Status", ordering="status")
     def chip(self, job: Job) -> SafeString:
         """Show the status in its colour."""
@@ -101,6 +111,15 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     def subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
         return subject_of([obj])
+
+    def beside(self, request: HttpRequest) -> list[QuerySet[Any]]:
+        """Return the experiments that say that what is known of their jobs is stale."""
+        troubled = Experiment.objects.exclude(problem="").order_by("pk")
+        return [troubled.values("pk", "problem")[: self.list_per_page]]
+
+    def shown(self, request: HttpRequest, obj: Job) -> stamps.Shown:
+        """Return the rows that the page is made of; those of its relatives change with that of the experiment."""
+        return [Job.objects.filter(pk=obj.pk), *stamps.about(obj.experiment)]
 
     def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
         """Return everything about one job."""

@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.actions import Subject, buttons, kinds_for
-from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, Target
@@ -104,6 +105,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the health above the settings."""
+        stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id) or 0)])
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:

@@ -1,5 +1,6 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from django.contrib import admin
@@ -15,6 +16,7 @@ from django.urls import URLPattern, reverse
 from django.utils.functional import cached_property
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console import stamps
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -42,7 +44,7 @@ class BoundedPaginator(AnyPaginator):
     def count(self) -> int:
         """The number of rows, at most MOST_COUNTED."""
         rows = cast("QuerySet[Model]", self.object_list)
-        return rows.order_by()[:MOST_COUNTED].count()
+        return rows.order_by().values("pk")[:MOST_COUNTED].count()
 
 
 class BriefChangeList(ChangeList):
@@ -52,6 +54,21 @@ class BriefChangeList(ChangeList):
         """Return the rows without the long fields."""
         console_admin = cast("ConsoleAdmin", self.model_admin)
         return super().get_queryset(*args, **kwargs).defer(*console_admin.long_fields)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page of the list; a live one is stamped first."""
+        if cast("ConsoleAdmin", self.model_admin).live_seconds:
+            stamps.begin(request, [*self._shown(), *cast("ConsoleAdmin", self.model_admin).beside(request)])
+        super().get_results(request)
+
+    def _shown(self) -> "Iterator[QuerySet[Any] | stamps.Counted]":
+        """Yield the rows of the page, and how many there are; of a list that has one page, that is shown for any."""
+        rows = self.queryset.select_related(None)
+        size = self.list_max_show_all if self.show_all else self.list_per_page
+        page = 1 if self.show_all else max(1, min(self.page_num, MOST_COUNTED))
+        for number in {1, page}:
+            yield rows[(number - 1) * size : number * size]
+        yield stamps.Counted(rows.order_by().values("pk")[:MOST_COUNTED])
 
 
 class ConsoleAdmin(ModelAdmin):
@@ -76,6 +93,10 @@ class ConsoleAdmin(ModelAdmin):
             "title": str(self.opts.verbose_name_plural).capitalize(),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def beside(self, request: HttpRequest) -> "Sequence[QuerySet[Any]]":
+        """Return what a live list shows besides its own rows."""
+        return ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the kind of list."""
@@ -147,6 +168,10 @@ class ReadOnlyAdmin(ConsoleAdmin):
         obj = self.seen_object(request, object_id)
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
+        shown = self.shown(request, obj)
+        if shown is not None:
+            stamps.begin(request, shown)
+            obj = self.seen_object(request, object_id)  # as it is after the stamp
         return self.page(request, self.page_template, obj, self.page_context(request, obj))
 
     def page(
@@ -160,6 +185,10 @@ class ReadOnlyAdmin(ConsoleAdmin):
             "original": obj,
         }
         return TemplateResponse(request, template, frame | context, status=status)
+
+    def shown(self, request: HttpRequest, obj: Any) -> "stamps.Shown | None":
+        """Return the rows that the live page of `obj` is made of; None for a page that is not live."""
+        return None
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the page of `obj` shows besides the row itself."""

@@ -323,7 +323,8 @@ def live(context: Mapping[str, Any], seconds: int) -> SafeString:
     """Return the attributes that make an element with an id of its own refresh itself from its page."""
     request: HttpRequest = context["request"]
     return format_html(
-        'data-live="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
+        'data-live="{}" data-stamp="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
         seconds,
+        request.live_stamp,  # type: ignore[attr-defined]  # stamps.begin; a part without a stamp is an error
         request.get_full_path(),
     )

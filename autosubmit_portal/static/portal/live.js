@@ -1,7 +1,11 @@
-// Keeps parts of a page fresh: an element with data-live="seconds" asks its page for itself again (htmx), and the
-// answer is morphed into what is there: nodes that did not change stay, and with them focus, selection and scroll.
+// Keeps parts of a page fresh: an element with data-live="seconds" asks its page whether it has changed since its
+// data-stamp (htmx). 204 means no; otherwise the part comes with a new stamp and is morphed into what is there: nodes
+// that did not change stay, and with them focus, selection and scroll.
 
 const UNREACHABLE_AFTER = 2;
+const SLOWEST = 3; // times the seconds: a part that has not changed for long, while nobody does anything
+const SLOWEST_UNREACHABLE = 10;
+const SLOWER_BY = 1.1;
 const indicator = document.getElementById("live-state");
 let failures = 0;
 
@@ -70,6 +74,7 @@ htmx.defineExtension("morph", {
         const fresh = fragment.querySelector(`#${CSS.escape(target.id)}`);
         if (fresh) {
             morph(target, fresh);
+            target.dataset.stamp = fresh.dataset.stamp;
             document.dispatchEvent(new Event("portal:refreshed"));
         }
         return [target];
@@ -85,20 +90,62 @@ function show(state, text) {
 // Rows must not move under the pointer of somebody who is choosing some of them.
 const isHeld = (element) => element.querySelector("input.action-select:checked") !== null;
 
-function tick(element) {
-    if (document.hidden) return;
-    if (isHeld(element)) show("paused", "Paused while rows are chosen");
-    else htmx.trigger(element, "live");
+class Part {
+    constructor(element) {
+        this.element = element;
+        this.pace = 1;
+        this.isAsking = false;
+        this.plan();
+    }
+
+    // Tabs that were opened together do not ask together.
+    plan() {
+        clearTimeout(this.timer);
+        const seconds = Number(this.element.dataset.live) * this.pace;
+        this.timer = setTimeout(() => this.tick(), 1000 * seconds * (0.85 + 0.3 * Math.random()));
+    }
+
+    // A hidden tab does not ask; it does at once when it is seen again.
+    tick() {
+        if (this.isAsking || document.hidden) return;
+        if (isHeld(this.element)) {
+            show("paused", "Paused while rows are chosen");
+            this.plan();
+            return;
+        }
+        this.isAsking = true;
+        htmx.trigger(this.element, "live");
+    }
+
+    answered(pace) {
+        this.isAsking = false;
+        this.pace = pace;
+        this.plan();
+    }
+
+    // Somebody is there.
+    hurry() {
+        if (this.pace === 1 || this.isAsking) return;
+        this.pace = 1;
+        this.plan();
+    }
 }
 
+const parts = new Map();
+
 function start() {
-    const elements = [...document.querySelectorAll("[data-live]")];
-    for (const element of elements) setInterval(() => tick(element), 1000 * Number(element.dataset.live));
-    document.addEventListener("visibilitychange", () => elements.forEach(tick));
-    if (elements.length) show("live", "Live");
+    for (const element of document.querySelectorAll("[data-live]")) parts.set(element, new Part(element));
+    const all = (work) => () => parts.forEach(work);
+    document.addEventListener("visibilitychange", all((part) => part.tick()));
+    for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, all((part) => part.hurry()), true);
+    if (parts.size) show("live", "Live");
     else indicator?.setAttribute("hidden", "");
 }
 
+document.addEventListener("htmx:configRequest", (event) => {
+    const { elt, headers } = event.detail;
+    if (elt.dataset.stamp) headers["Portal-Stamp"] = elt.dataset.stamp;
+});
 document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
     if (xhr.responseURL && new URL(xhr.responseURL).pathname !== new URL(event.detail.pathInfo.requestPath, location).pathname) {
@@ -107,10 +154,16 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) {
+    const { elt, successful, xhr } = event.detail;
+    const part = parts.get(elt);
+    if (successful) {
         failures = 0;
         show("live", "Live");
-    } else if (event.detail.xhr?.status === 404 || event.detail.xhr?.status === 403) {
+        part?.answered(xhr.status === 204 ? Math.min(SLOWEST, part.pace * SLOWER_BY) : 1);
+        return;
+    }
+    part?.answered(Math.min(SLOWEST_UNREACHABLE, part.pace * 2));
+    if (xhr?.status === 404 || xhr?.status === 403) {
         show("lost", "This is not there any more");
     } else {
         failures += 1;

@@ -1,0 +1,241 @@
+"""Stamps of live parts: a tab asks whether what it shows has changed, and gets the part only when it has.
+
+A part is made of rows. Which rows, its page says as QuerySets; from them one statement is made and kept, with the
+rights of whoever looks in the same statement. A stamp is a digest of all that this statement returns, so there is no
+counter that a writer could forget. No row becomes an object and no template is rendered. What depends on the clock (a
+freeze begins, a mirror is late) is looked at once a second for all tabs of the process. What is in no row (the files of
+a store, when the mirror last looked) is seen within MOST_SECONDS: a stamp lasts no longer. Relative times count on in
+the browser.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import wraps
+from hashlib import blake2b
+from sys import intern
+from threading import Lock
+from typing import Any, TypeVar, cast
+from zlib import crc32
+
+from cachetools import TTLCache
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
+
+from autosubmit_portal import __version__
+from autosubmit_portal.access.models import TeamExperiment
+from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.db.ttl_cache import lately
+from autosubmit_portal.health import WAITING_LONG
+from experiments.models import Action, Experiment, Freeze, Site, State
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+HEADER = "Portal-Stamp"
+MOST_SECONDS = 60
+# A statement may hold times, such as those of a filter by period; it is made anew after that.
+KEPT_SECONDS = 300
+MOST_KEPT = 2000
+MOST_WAITING = 20
+# The mirror writes these all the time.
+HEARTBEATS = {"mirrored_at", "swept_at", "mirror_expires_at"}
+_OF_SITE = [field.attname for field in Site._meta.concrete_fields if field.name not in HEARTBEATS]
+
+# What decides what somebody sees and may do: the rights of the account, and of those who lend it theirs.
+_RIGHTS = """
+WITH given(account, now) AS (SELECT CAST(%s AS bigint), %s),
+loan AS (
+    SELECT * FROM access_delegation, given
+    WHERE grantee_id = account AND revoked_at IS NULL AND starts_at <= now AND ends_at > now
+),
+whose(id) AS (SELECT account FROM given UNION SELECT grantor_id FROM loan)
+SELECT 1 AS kind, id AS account, CAST(is_superuser AS integer) AS number, CAST(is_active AS integer) AS team,
+    0 AS place, '' AS name, '' AS owner, '' AS hpc, '' AS pattern
+FROM auth_user WHERE id IN (SELECT id FROM whose)
+UNION ALL SELECT 2, user_id, permission_id, 0, 0, '', '', '', ''
+FROM auth_user_user_permissions WHERE user_id IN (SELECT id FROM whose)
+UNION ALL SELECT 3, member.user_id, held.permission_id, 0, 0, '', '', '', ''
+FROM auth_user_groups member JOIN auth_group_permissions held ON held.group_id = member.group_id
+WHERE member.user_id IN (SELECT id FROM whose)
+UNION ALL SELECT 4, member.user_id, member.role, member.team_id, coverage.site_id, team.slug, coverage.owner,
+    coverage.hpc, coverage.expid_pattern
+FROM access_membership member JOIN access_team team ON team.id = member.team_id
+LEFT JOIN access_coverage coverage ON coverage.team_id = team.id
+WHERE member.user_id IN (SELECT id FROM whose)
+UNION ALL SELECT 5, user_id, role, 0, site_id, '', '', '', ''
+FROM access_siterole WHERE user_id IN (SELECT id FROM whose)
+UNION ALL SELECT 6, account.user_id, policy.owner_role, 0, account.site_id, account.unix_name, '', '', ''
+FROM access_siteaccount account LEFT JOIN access_sitepolicy policy ON policy.site_id = account.site_id
+WHERE account.user_id IN (SELECT id FROM whose)
+UNION ALL SELECT 7, loan.id, loan.role, loan.team_id, loan.experiment_id, '', coverage.owner, coverage.hpc,
+    coverage.expid_pattern
+FROM loan LEFT JOIN access_coverage coverage ON coverage.team_id = loan.team_id
+"""
+_RIGHTS_WIDTH = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows of which a part shows only how many there are."""
+
+    rows: "QuerySet[Any, Any]"
+
+
+Shown = Iterable["QuerySet[Any, Any] | Counted"]
+
+
+def about(experiment: Experiment) -> "list[QuerySet[Any]]":
+    """Return the rows that pages about an experiment have in common.
+
+    The mirror writes jobs, dependencies and runs in one transaction with the row of their experiment (`refreshed_at`).
+    """
+    return [
+        Experiment.objects.filter(pk=experiment.pk),
+        Action.objects.active().listed().filter(experiment=experiment).order_by("pk"),
+        TeamExperiment.objects.filter(experiment=experiment).order_by("pk").values("team"),
+    ]
+
+
+class Unchanged(Exception):
+    """The tab shows already what it would get."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What to ask for a stamp: a statement, what else counts, and the rights by which the statement was made."""
+
+    sql: str
+    params: tuple[Any, ...]
+    besides: Callable[[], object]
+    rights: str = ""
+
+
+_kept: TTLCache[tuple[int, str], _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
+_lock = Lock()
+
+
+def forget() -> None:
+    """Have every statement made anew."""
+    with _lock:
+        _kept.clear()
+
+
+def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tuple) -> None:
+    """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
+
+    Call it before anything of the part is read, which then may be newer than the stamp and never older. `besides` is
+    what else the part shows; it is asked at each tick and must cost little.
+    """
+    question = _question(shown, besides)
+    rights, stamp = _answer(request, question)
+    with _lock:
+        _kept[_key(request)] = _Question(question.sql, question.params, besides, rights)
+    request.live_stamp = stamp  # type: ignore[attr-defined]  # the tag `live` writes it down
+    if _stamp_of(request) == stamp:
+        raise Unchanged
+
+
+def unless_unchanged(view: View) -> View:
+    """Have a page answer 204 to a tab that shows already what it would get.
+
+    This is asked after the sign-in and the second factor were looked at, and before anything of the page.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return HttpResponse(status=204) if _is_unchanged(request) else view(request, *args, **kwargs)
+        except Unchanged:
+            return HttpResponse(status=204)
+
+    return cast(View, answer)
+
+
+def _stamp_of(request: HttpRequest) -> str:
+    return request.headers.get(HEADER, "") if request.method == "GET" else ""
+
+
+def _key(request: HttpRequest) -> tuple[int, str]:
+    """Return who looks at what."""
+    return actor_of(request).pk, request.get_full_path()
+
+
+def _is_unchanged(request: HttpRequest) -> bool:
+    stamp = _stamp_of(request)
+    if not stamp or not request.user.is_authenticated:
+        return False
+    with _lock:
+        question = _kept.get(_key(request))
+    return question is not None and _answer(request, question) == (question.rights, stamp)
+
+
+def _answer(request: HttpRequest, question: _Question) -> tuple[str, str]:
+    """Return digests of the rights of whoever looks, and of these with all that the part shows. One query."""
+    account, path = _key(request)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(question.sql, [account, now, *question.params])
+        rows = cursor.fetchall()
+    rights = _digest(sorted(repr(row) for row in rows if row[0] == 0))
+    shown = [row for row in rows if row[0] != 0]
+    # Not those of all tabs end at the same moment.
+    offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
+    period = (time.time() + offset) // MOST_SECONDS
+    state = [__version__, path, rights, period, _by_the_clock(), question.besides(), shown]
+    return rights, _digest(state)
+
+
+def _digest(state: object) -> str:
+    return blake2b(repr(state).encode(), digest_size=16).hexdigest()
+
+
+@lately
+def _by_the_clock() -> str:
+    """Return a digest of what changes when its time comes: which mirrors are late, what is frozen, what waits long."""
+    sites = [
+        (*(getattr(site, name) for name in _OF_SITE), site.is_mirror_fresh)
+        for site in Site.objects.order_by("pk")
+    ]
+    freezes = Freeze.objects.current().order_by("pk")
+    frozen = [
+        (row.pk, row.site_id, row.platform, row.message, row.starts_at, row.ends_at, row.is_active)
+        for row in freezes
+    ]
+    queued = Action.objects.with_queued_at().filter(
+        state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG
+    )
+    waiting = list(queued.order_by("pk").values_list("pk", flat=True)[:MOST_WAITING])
+    return _digest([sites, frozen, waiting])
+
+
+def _question(shown: Shown, besides: Callable[[], object]) -> _Question:
+    """Make one statement of all rows: each is marked with the number of its kind, rights with 0."""
+    parts = [(_RIGHTS, (), _RIGHTS_WIDTH), *_compiled(shown)]
+    widest = max(width for _, _, width in parts)
+    texts = [_marked(number, text, widest - width) for number, (text, _, width) in enumerate(parts)]
+    params = tuple(param for _, given, _ in parts for param in given)
+    return _Question(intern(" UNION ALL ".join(texts)), params, besides)
+
+
+def _marked(number: int, text: str, missing: int) -> str:
+    """Return rows in the form of all others: each as one text on PostgreSQL, with as many columns on SQLite."""
+    if connection.vendor == "postgresql":
+        return f"SELECT {number}, CAST(part AS text) FROM ({text}) part"  # noqa: S608  # made by Django, or ours
+    return f"SELECT {number}, part.*{', NULL' * missing} FROM ({text}) part"  # noqa: S608
+
+
+def _compiled(shown: Shown) -> Iterator[tuple[str, tuple[Any, ...], int]]:
+    """Yield the SQL of the rows, its parameters, and how many columns it returns."""
+    for one in shown:
+        rows = one.rows if isinstance(one, Counted) else one
+        compiler = rows.query.get_compiler(rows.db)
+        with suppress(EmptyResultSet):
+            text, params = compiler.as_sql()
+            if isinstance(one, Counted):
+                yield f"SELECT COUNT(*) FROM ({text}) counted", params, 1  # noqa: S608  # made by Django
+            else:
+                yield text, params, compiler.col_count
