@@ -163,6 +163,29 @@ def test_a_program_sends_no_form(as_operator: Any, experiment: Experiment) -> No
     assert answer.status_code == 415
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("OPTIONS /v4/experiments/a000", 200),
+        ("OPTIONS /v4/experiments/a0zz", 200),
+        ("OPTIONS /v4/experiments/a0zz/jobs/x", 200),
+        ("OPTIONS /v4/actions/999", 200),
+        ("OPTIONS /v4/freezes/999", 200),
+        ("OPTIONS /v4/delegations/999", 200),
+        ("GET /v4/experiments/a0zz?bogus=1", 400),
+        ("GET /v4/experiments/a0zz/jobs?bogus=1", 400),
+        ("GET /v4/experiments/a0zz", 404),
+        ("GET /v4/actions/999/cancel", 405),
+    ],
+)
+def test_a_page_about_nothing_is_a_page(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, asked: str, status: int
+) -> None:
+    answer = as_person(operator).generic(*asked.split(), headers={"accept": PAGE})
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+
+
 def links(client: Client, path: str) -> set[str]:
     """Return where the page leads."""
     return {unescape(url) for url in re.findall(r'href="([^"]+)"', client.get(path).content.decode())}

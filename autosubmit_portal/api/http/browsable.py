@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 from django.http import QueryDict
 from django.urls import resolve
+from rest_framework.exceptions import APIException
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.views import APIView
 
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.forms import Form, inputs_of, is_typed
+from autosubmit_portal.api.http.errors import AmbiguousExpid
 
 CHANGES = ("POST", "PATCH", "DELETE")
 # To whom nothing is shown, nothing is offered.
@@ -26,15 +30,15 @@ class PageRenderer(BrowsableAPIRenderer):
         """Add forms, filters and links; leave out the style for code, which would stand in the page itself."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
         view, request = renderer_context["view"], renderer_context["request"]
-        is_shown = renderer_context["response"].status_code not in HIDDEN and hasattr(view, "may")
+        forms, links = _offered(view, data, renderer_context["response"].status_code)
         return context | {
             "code_style": "",
             "available_formats": [renderer.format for renderer in view.get_renderers()],
             "extra_actions": None,
-            "forms": list(_forms(view, data)) if is_shown else [],
+            "forms": forms,
             "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
             "filters": list(_filters(view, request)),
-            "links": view.links(data) if is_shown else {},
+            "links": links,
         }
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
@@ -52,6 +56,16 @@ def _own_name(url: str) -> str:
     """Return the name of the one thing that an address shows; blank for a list and for what is about a thing."""
     known = getattr(resolve(url).func, "initkwargs", {})
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
+
+
+def _offered(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
+    """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
+    if status in HIDDEN or status >= HTTPStatus.INTERNAL_SERVER_ERROR or not hasattr(view, "may"):
+        return [], {}
+    try:
+        return list(_forms(view, data)), view.links(data)
+    except (policy.Forbidden, APIException, AmbiguousExpid):
+        return [], {}
 
 
 def _forms(view: Any, data: Any) -> Iterator[Form]:
