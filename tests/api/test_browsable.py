@@ -181,7 +181,8 @@ def test_a_program_sends_no_form(as_operator: Any, experiment: Experiment) -> No
 def test_a_page_about_nothing_is_a_page(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment, asked: str, status: int
 ) -> None:
-    answer = as_person(operator).generic(*asked.split(), headers={"accept": PAGE})
+    method, path = asked.split()
+    answer = as_person(operator).generic(method, path, headers={"accept": PAGE})
     assert answer.status_code == status
     assert answer["Content-Type"] == "text/html; charset=utf-8"
 
