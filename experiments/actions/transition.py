@@ -35,6 +35,7 @@ def on_behalf_of(action: Action) -> Origin:
         actor_name=action.actor_name,
         actor_id=action.actor_id,
         on_behalf_of=action.on_behalf_of,
+        on_behalf_of_id=action.lender_id,
     )
 
 
@@ -42,7 +43,14 @@ def record(
     action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None, message: str = ""
 ) -> None:
     """Add the audit entry of something that happened to an action, by default with its parameters and command."""
-    trail.record(
+    trail.record_all([draft(action, event, origin=origin, details=details, message=message)])
+
+
+def draft(
+    action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None, message: str = ""
+) -> trail.Draft:
+    """Return the same entry to be recorded together with others."""
+    return trail.draft(
         event,
         origin=origin,
         subject=action.expid or str(action.site),

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
-from autosubmit_portal.access.rights.grants import Grant, Part, condition_of, grants_of, limits_of
+from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
 from autosubmit_portal.access.rights.lending import Loan, lent_to
 from autosubmit_portal.access.rights.roles import LEAST_TO_VIEW, Role
 from autosubmit_portal.access.rights.scope import scope_of
@@ -81,22 +81,30 @@ def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: A
 
 
 def decide_again(
-    actor: Actor, kind: PermittedKind, *, lender: str, site: Any = None, experiment: Any = None
+    actor: Actor,
+    kind: PermittedKind,
+    *,
+    lender: int | None = None,
+    whom: str = "",
+    site: Any = None,
+    experiment: Any = None,
 ) -> Decision:
     """Decide whether the actor still has the right by which they have requested it.
 
-    It was their own, or, where `lender` is not blank, that of the account of this name: nobody else's takes its place.
+    It was their own, or, where `whom` names somebody, that of the account with the number `lender`: nobody else's takes
+    its place, whatever their name is by now.
     """
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
         return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
     for decision in _rights(actor, kind, site, experiment):
-        if lender == (decision.on_behalf_of.get_username() if decision.on_behalf_of else ""):
+        theirs = decision.on_behalf_of
+        if (theirs is None and not whom) or (theirs is not None and theirs.pk == lender):
             return decision
     missing = _what_is_missing(actor, kind, site, experiment)
-    if lender:
+    if whom:
         missing = (
-            f"{actor} may not do “{kind.title}” for {lender} any more: nothing that {lender} lends allows it."
+            f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
         )
     return Decision(allowed=False, reason=missing)
 
@@ -121,8 +129,22 @@ def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experime
 
 def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
     """Read at once what the decisions about these experiments will ask for."""
-    if not getattr(actor, "is_superuser", False):
-        grants_of(actor).look_up(experiments)
+    wanted = list(experiments)
+    for grants in _asked_for(actor):
+        grants.look_up(wanted)
+
+
+def _asked_for(actor: Actor) -> Iterator[Grants]:
+    limits = limits_of(actor)
+    if limits:
+        yield limits
+    if getattr(actor, "is_superuser", False):
+        return
+    yield grants_of(actor)
+    for loan in lent_to(actor):
+        yield grants_of(loan.grantor)
+        if loan.team:
+            yield loan.team
 
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
