@@ -132,9 +132,15 @@ def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tu
     rights, stamp = _answer(request, question)
     with _lock:
         _kept[_key(request)] = _Question(question.sql, question.params, besides, rights)
-    request.live_stamp = stamp  # type: ignore[attr-defined]  # the tag `live` writes it down
-    if _stamp_of(request) == stamp:
+    request.live_stamp = stamp  # type: ignore[attr-defined]
+    if _known(request) == stamp:
         raise Unchanged
+
+
+def stamp_of(request: HttpRequest) -> str:
+    """Return the stamp of the part that is being made; a part that was not begun is an error."""
+    stamp: str = request.live_stamp  # type: ignore[attr-defined]
+    return stamp
 
 
 def unless_unchanged(view: View) -> View:
@@ -153,7 +159,8 @@ def unless_unchanged(view: View) -> View:
     return cast(View, answer)
 
 
-def _stamp_of(request: HttpRequest) -> str:
+def _known(request: HttpRequest) -> str:
+    """Return the stamp that a tab has; blank for who has none."""
     return request.headers.get(HEADER, "") if request.method == "GET" else ""
 
 
@@ -163,7 +170,7 @@ def _key(request: HttpRequest) -> tuple[int, str]:
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
-    stamp = _stamp_of(request)
+    stamp = _known(request)
     if not stamp or not request.user.is_authenticated:
         return False
     with _lock:
