@@ -149,7 +149,7 @@ def search(evidence: Evidence) -> Iterator[Finding]:
     """Look whether jobs are found by a part of their name without reading all of them."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
-        yield Finding(Level.WARN, "slow", text, trigrams.REMEDY)
+        yield Finding(Level.WARN, "slow", text, trigrams.remedy())
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:

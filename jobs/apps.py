@@ -1,9 +1,18 @@
 """The app of jobs."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class JobsConfig(AppConfig):
     """Jobs of experiments; knows experiments by foreign-key name only."""
 
     name = "jobs"
+
+    def ready(self) -> None:
+        """When the tables have changed, look after the index of names and what SQLite knows of the tables."""
+        from autosubmit_portal.db.analysis import analyse
+        from jobs import trigrams
+
+        post_migrate.connect(trigrams.keep, sender=self)
+        post_migrate.connect(analyse, sender=self)

@@ -1,17 +1,46 @@
-"""The index that finds jobs by a part of their name; only PostgreSQL has one, if its extension pg_trgm may be used."""
+"""The index that finds jobs by a part of their name, by the groups of three characters that the part consists of.
+
+PostgreSQL has it if its extension pg_trgm may be used, and uses it by itself. SQLite has it since 3.34, as a table that
+triggers keep.
+"""
+
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 INDEX = "CREATE INDEX IF NOT EXISTS jobs_name_trigrams ON jobs_job USING gin (upper(name) gin_trgm_ops)"
-REMEDY = f"Have a superuser of the database run in it: `{EXTENSION}; {INDEX};`"
+REMEDIES = {
+    "postgresql": f"Have a superuser of the database run in it: `{EXTENSION}; {INDEX};`",
+    "sqlite": "Run `manage.py migrate`, which makes it.",
+}
+# It knows in which names a group occurs and not where: a tenth of the size, and candidates are compared anyway.
+_NAMES = (
+    "CREATE VIRTUAL TABLE jobs_names USING fts5(name, content='jobs_job', content_rowid='id', "
+    "tokenize='trigram', detail=none, columnsize=0)"
+)
+_ADD = "INSERT INTO jobs_names(rowid, name) VALUES (NEW.id, NEW.name);"
+_TAKE_OUT = "INSERT INTO jobs_names(jobs_names, rowid, name) VALUES ('delete', OLD.id, OLD.name);"
+_TRIGGERS = {
+    "jobs_names_added": f"AFTER INSERT ON jobs_job BEGIN {_ADD} END",
+    "jobs_names_gone": f"AFTER DELETE ON jobs_job BEGIN {_TAKE_OUT} END",
+    "jobs_names_changed": f"AFTER UPDATE OF id, name ON jobs_job BEGIN {_TAKE_OUT} {_ADD} END",
+}
+_FIND = "SELECT rowid FROM jobs_names WHERE jobs_names MATCH %s"
+_COUNT = f"SELECT COUNT(*) FROM ({_FIND} LIMIT %s)"  # noqa: S608 - ours
+GROUP = 3
+MOST_GROUPS = 50
+# What more names than this may have is met soon by going through the jobs.
+MOST_CANDIDATES = 10_000
 
 
 def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Make the index where that is possible; a migration's forward step. Without it searches are slow, not wrong."""
+    """Make the index of PostgreSQL where it may be; a migration's forward step. Without it searches are slow."""
     if schema_editor.connection.vendor != "postgresql":
         return
     try:
@@ -26,12 +55,75 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
         )
 
 
+def keep(**_: Any) -> None:
+    """Make the index of SQLite anew if a part of it is missing; after each migrate, which may make a table anew.
+
+    A table that is made anew loses its triggers, and what happens without them is not in the index.
+    """
+    if connection.vendor != "sqlite" or not is_missing():
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        for name in _TRIGGERS:
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+        cursor.execute("DROP TABLE IF EXISTS jobs_names")
+        cursor.execute(_NAMES)
+        for name, what in _TRIGGERS.items():
+            cursor.execute(f"CREATE TRIGGER {name} {what}")
+        cursor.execute("INSERT INTO jobs_names(jobs_names) VALUES ('rebuild')")
+
+
 def is_missing() -> bool:
     """Answer whether the database could have the index and has not; before there is a table, nothing is missing."""
-    if connection.vendor != "postgresql":
-        return False
     with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs_job'")
+            return bool(cursor.fetchone()) and not _is_whole() and _is_possible()
         cursor.execute(
             "SELECT to_regclass('jobs_job') IS NOT NULL AND to_regclass('jobs_name_trigrams') IS NULL"
         )
         return bool(cursor.fetchone()[0])
+
+
+def remedy() -> str:
+    """Return what to do when the index is missing."""
+    return REMEDIES[connection.vendor]
+
+
+def narrowed(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """Return `jobs`, without those whose names have not all words of `text` if that leaves few; only SQLite needs it.
+
+    Some of what is left may not have them either: its letters occur there in another order.
+    """
+    groups = list(dict.fromkeys(group for word in text.split() for group in _groups(word)))[:MOST_GROUPS]
+    if connection.vendor != "sqlite" or not groups or not _is_whole():
+        return jobs
+    quoted = (group.replace('"', '""') for group in groups)
+    match = " AND ".join(f'"{group}"' for group in quoted)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [match, MOST_CANDIDATES + 1])
+        if cursor.fetchone()[0] > MOST_CANDIDATES:
+            return jobs
+    return jobs.filter(pk__in=RawSQL(_FIND, [match]))  # noqa: S611 - a constant
+
+
+def _groups(word: str) -> list[str]:
+    return [word[start : start + GROUP] for start in range(len(word) - GROUP + 1)]
+
+
+def _is_whole() -> bool:
+    wanted = [*_TRIGGERS, "jobs_names"]
+    with connection.cursor() as cursor:
+        places = ", ".join(["%s"] * len(wanted))
+        cursor.execute(f"SELECT COUNT(*) FROM sqlite_master WHERE name IN ({places})", wanted)  # noqa: S608 - ours
+        return bool(cursor.fetchone()[0] == len(wanted))
+
+
+def _is_possible() -> bool:
+    """Answer whether this SQLite has what the index needs."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE VIRTUAL TABLE temp.jobs_trial USING fts5(name, tokenize='trigram')")
+            cursor.execute("DROP TABLE temp.jobs_trial")
+    except DatabaseError:
+        return False
+    return True

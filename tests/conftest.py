@@ -9,18 +9,20 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from django_q.brokers import get_broker
 from django_q.conf import Conf
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.rights.roles import Role
@@ -42,7 +44,9 @@ from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.redis_server import RedisServer
 from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
+from tests.support.shared import run_folder
 from tests.support.waiting import PATIENCE
+from tests.support.where_time_went import WhereTimeWent
 from tests.support.workflows import KINDS
 
 # A shell starts what it puts into the background without SIGINT, which is how Autosubmit ends a run.
@@ -52,6 +56,7 @@ expect.set_options(timeout=1000 * PATIENCE)
 # Unix accounts that tests may name as if this host had them.
 PEOPLE = ("ana", "ben", "bea", "owner", "autosubmit", "stan")
 
+_numbers = count(1)
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -69,6 +74,12 @@ MARKER_OF_FIXTURE = {
     "portal": "system",
     "browser": "browser",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of the run before other processes are started, and see where the time goes."""
+    run_folder()
+    config.pluginmanager.register(WhereTimeWent())
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -125,9 +136,25 @@ def _send_before_counting() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _actions_directory(settings: Any, tmp_path: Path) -> None:
+def _actions_directory(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
-    settings.ACTIONS_DIRECTORY = tmp_path / "actions"
+    settings.ACTIONS_DIRECTORY = tmp_path_factory.getbasetemp() / f"actions-of-test-{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a fixture of a module make rows for all tests of it: what a test does to them is undone after that test."""
+    real = connections["default"]
+    with (
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(
+            real, "close", lambda: None
+        )  # each test closes its connections, and would lose the rows
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 from django_q.conf import Conf
 
 from autosubmit_portal.checks import check_queue, check_search, check_sign_in
+from tests.support.factories import drop_index_of_names
 
 
 def complaints(settings: Any, **values: Any) -> list[str]:
@@ -80,7 +80,5 @@ def test_sign_in_that_cannot_work_is_complained_about(
 
 def test_what_finds_names_of_jobs_is_asked_for_in_the_database(db: None) -> None:
     assert check_search() == []
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("DROP INDEX jobs_name_trigrams")
-        assert [message.id for message in check_search()] == ["portal.W004"]
+    drop_index_of_names()
+    assert [message.id for message in check_search()] == ["portal.W004"]

@@ -67,6 +67,7 @@ class ApiToken(AbstractAuthToken):
     class Meta:
         verbose_name = "API token"
         default_permissions = ("view", "delete")
+        indexes = [models.Index(fields=["-created"], name="access_tokens_newest")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"

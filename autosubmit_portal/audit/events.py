@@ -1,18 +1,30 @@
-"""Which events the trail holds: a few dozen names, found by leaps through their index."""
+"""Which entries of the trail have an event, or came in with a credential, that matches a text."""
 
 import re
 from fnmatch import fnmatchcase
 
+from django.db.models import QuerySet
+
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.distinct import distinct_values
 
+MOST_FEW = 10_000
 
-def events_like(text: str) -> list[str]:
-    """Return the names of events in the trail that match, where `*` stands for anything and a leading `!` negates.
 
-    An index finds entries by names, but none by a part of one. Upper and lower case are alike.
+def entries_like(entries: QuerySet[AuditEntry], column: str, text: str) -> QuerySet[AuditEntry]:
+    """Return the entries whose `column` matches, where `*` stands for anything and a leading `!` negates.
+
+    Upper and lower case are alike. An index finds entries by values, but none by a part of one: the values come first,
+    by leaps through it. Few entries are found by their keys: SQLite does not know that they are few.
     """
+    condition = {f"{column}__in": _values_like(column, text)}
+    matching = AuditEntry.objects.filter(**condition).order_by().values("pk")
+    is_few = matching[: MOST_FEW + 1].count() <= MOST_FEW
+    return entries.filter(pk__in=matching) if is_few else entries.filter(**condition)
+
+
+def _values_like(column: str, text: str) -> list[str]:
     pattern = re.sub(r"([?\[])", r"[\1]", text.removeprefix("!")).upper()
     is_wanted = not text.startswith("!")
-    names = distinct_values(AuditEntry, "event")
-    return [name for name in names if fnmatchcase(name.upper(), pattern) is is_wanted]
+    values = distinct_values(AuditEntry, column)
+    return [value for value in values if fnmatchcase(value.upper(), pattern) is is_wanted]

@@ -55,10 +55,11 @@ def _send_lost(queue_name: str) -> None:
 
 
 def schedule_supervision(site: Site) -> None:
-    """Have the queue of the site supervised every minute, and old output removed every hour."""
+    """Have the queue of the site supervised every minute, old output removed every hour and SQLite analysed daily."""
     every_minute = {"schedule_type": Schedule.MINUTES, "minutes": 1, "args": repr((site.queue,))}
     _schedule("supervise", site.queue, **every_minute)
     _schedule("prune", site.queue, schedule_type=Schedule.HOURLY)
+    _schedule("analyse", site.queue, schedule_type=Schedule.DAILY)
 
 
 def _schedule(task: str, queue_name: str, **values: Any) -> None:

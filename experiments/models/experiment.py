@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import uid_of
@@ -72,7 +74,8 @@ class Experiment(models.Model):
     It is this very experiment by `autosubmit_id` and `created_at`. When it is gone its expid may be given to another
     (`experiments.registry`), which then is another row.
 
-    `status_counts` holds the number of jobs per status name (zeros left out). `is_running` is decided by `evidence`,
+    `status_counts` holds the number of jobs per status name (zeros left out); the database makes `failed_jobs` of it,
+    which an index finds. `is_running` is decided by `evidence`,
     never by Autosubmit's own status table. `fingerprint` says which version of the store's files is mirrored.
     `owner_uid` is the uid of its folder when that was last seen, which is how Autosubmit decides whose it is: rights
     and accounts follow from it and from nothing else. None where no folder was seen yet, NO_OWNER where a link or a
@@ -101,6 +104,11 @@ class Experiment(models.Model):
     branch = models.CharField(max_length=250, blank=True)
     created_at = models.DateTimeField(null=True)
     status_counts = models.JSONField(default=dict)
+    failed_jobs = models.GeneratedField(
+        expression=Coalesce(Cast(KeyTextTransform("FAILED", "status_counts"), models.IntegerField()), 0),
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
     total_jobs = models.PositiveIntegerField(default=0)
     is_running = models.BooleanField(default=False)
     evidence = models.CharField(max_length=300, blank=True)
@@ -157,6 +165,9 @@ class Experiment(models.Model):
             models.Index(fields=["owner"], name="experiments_of_owner"),
             models.Index(fields=["hpc"], name="experiments_of_hpc"),
             models.Index(fields=["site", "expid"], condition=~Q(problem=""), name="experiments_troubled"),
+            models.Index(
+                fields=["site", "expid"], condition=Q(failed_jobs__gt=0), name="experiments_with_failed_jobs"
+            ),
         ]
         default_permissions = ("view",)
 

@@ -11,14 +11,22 @@ from rest_framework.test import APIClient
 
 from experiments.models import Action, Experiment
 from jobs.models import Job
+from tests.support import factories
 
 PATH = "/v4/experiments/a000/jobs?status=SUSPENDED"
 LONGEST_ARGUMENT_BYTES = 131_071  # of Linux
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def experiment(module_db: None) -> Experiment:
+    """An experiment at the default site, for all tests here."""
+    site = factories.create_site(slug="local", is_default=True)
+    return factories.create_experiment(site, expid="a000", total_jobs=10_000)
+
+
+@pytest.fixture(scope="module")
 def names(experiment: Experiment) -> list[str]:
-    """The names of 10,000 more jobs, about as long as they get."""
+    """The names of its 10,000 jobs, about as long as they get."""
     made = [f"a000_20000101_fc{number % 100}_{number}_SIMULATION_ATMOSPHERE" for number in range(10_000)]
     rows: list[Any] = [Job(experiment=experiment, name=name, status="WAITING") for name in made]
     Job.objects.bulk_create(rows, batch_size=1000)

@@ -1,9 +1,9 @@
 """What is done to a copy of the database, where no trigger holds and nobody looks, is found when it is verified."""
 
-import os
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,8 +11,10 @@ import pytest
 
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.verify import COLUMNS
+from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
-from tests.support.postgres import Postgres, binaries
+from tests.support.postgres import Postgres, dump, execute
+from tests.support.services import Portal
 
 MADE = """
 from autosubmit_portal.audit import trail
@@ -45,55 +47,42 @@ class Copies:
 
     def __init__(self, folder: Path, server: Postgres | None) -> None:
         self.folder, self.server = folder, server
-        self.url = self._empty("first")
-        self.manage(self.url, "migrate", "--verbosity=0")
-        self.manage(self.url, "shell", "--no-imports", "-c", MADE)
+        self.portal = Portal(folder, Autosubmit(Path("/nowhere"), folder))
+        if server:
+            self.portal.database_url = server.create_database()
+        self.portal.make_tables()
+        self.portal.manage("shell", "--no-imports", "-c", MADE)
 
-    def _empty(self, name: str) -> str:
-        return self.server.create_database() if self.server else f"sqlite:///{self.folder / name}"
-
-    def manage(self, url: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PORTAL_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-        return subprocess.run(
-            [*MANAGE, *words],
-            env=environment,
-            text=True,
-            capture_output=True,
-            check=check,
-        )
+    def verify(self, url: str) -> subprocess.CompletedProcess[str]:
+        """Have a portal verify the trail of a database."""
+        environment = self.portal.environment | {"PORTAL_DATABASE_URL": url}
+        command = [*MANAGE, "audit", "verify"]
+        return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
 
     def copy(self, name: str, sql: str) -> str:
         """Return the address of a copy in which somebody has run `sql`, if anything."""
-        url = self._empty(name)
         if self.server:
-            self._psql(url, self._program("pg_dump", _plain(self.url)))
-            self._psql(url, _without_triggers("postgresql", sql))
+            url = self.server.create_database()
+            execute(dump(self.portal.database_url), url)
+            execute(_without_triggers("postgresql", sql), url)
             return url
-        shutil.copy(urlsplit(self.url).path, urlsplit(url).path)
-        with sqlite3.connect(urlsplit(url).path) as connection:
+        copied = self.folder / name
+        shutil.copy(self.folder / "portal.sqlite3", copied)
+        with closing(sqlite3.connect(copied)) as connection:
             connection.executescript(_without_triggers("sqlite", sql))
-        connection.close()
-        return url
+        return f"sqlite:///{copied}"
 
-    def _psql(self, url: str, text: str) -> None:
-        self._program("psql", "--quiet", "--set=ON_ERROR_STOP=1", _plain(url), text=text)
-
-    def _program(self, name: str, *words: str, text: str = "") -> str:
-        command = [str(binaries() / name), *words]
-        return subprocess.run(command, input=text, text=True, capture_output=True, check=True).stdout
-
-    def number_of(self, url: str, event: str) -> str:
+    def number_of(self, url: str, event: str) -> int:
         """Return the number of the entry with this event."""
-        found = self.manage(url, "audit", "export", "--event", event, "--format", "csv").stdout
-        return found.splitlines()[1].split(",")[0].strip('"')
+        sql = f"SELECT id FROM audit_auditentry WHERE event = '{event}'"
+        if self.server:
+            return int(execute(sql, url))
+        with closing(sqlite3.connect(urlsplit(url).path)) as connection:
+            return int(connection.execute(sql).fetchone()[0])
 
 
 def _without_triggers(vendor: str, sql: str) -> str:
     return "; ".join([*triggers.REMOVE[vendor], sql]) if sql else ""
-
-
-def _plain(url: str) -> str:
-    return url.replace("postgres://", "postgresql://", 1)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -107,7 +96,7 @@ def copies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_what_was_done_to_a_restored_dump_is_found(copies: Copies, how: str) -> None:
     sql, event = TAMPERED.get(how, ("", ""))
     url = copies.copy(how.replace(" ", "_"), sql)
-    verified = copies.manage(url, "audit", "verify", check=False)
+    verified = copies.verify(url)
     if not event:
         assert (verified.returncode, "entries examined" in verified.stdout) == (0, True)
         return

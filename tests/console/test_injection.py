@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.models import Experiment
 from tests.console.pages import text_of
-from tests.test_queries import address_of, routes, rows  # noqa: F401
+from tests.support import factories
+from tests.test_queries import address_of, create_rows, routes
 
 TAG = "<script>pwned()</script>"
 APPS = ("experiments", "jobs", "access", "workers")
@@ -34,9 +34,11 @@ def texts_of(model: type[models.Model]) -> Iterator[tuple[str, str]]:
             yield field.attname, TAG[: field.max_length or len(TAG)]
 
 
-@pytest.fixture
-def hostile(rows: Experiment) -> Experiment:  # noqa: F811
-    """One row of everything, with hostile text wherever text fits."""
+@pytest.fixture(scope="module")
+def hostile(module_db: None) -> User:
+    """Somebody who may see everything. There is one row of everything, with hostile text wherever text fits."""
+    admin = factories.create_user(is_superuser=True, is_staff=True)
+    create_rows(admin)
     for model in (model for label in APPS for model in apps.get_app_config(label).get_models()):
         texts: dict[str, Any] = dict(texts_of(model))
         for name in [name for name in texts if name.endswith("_by_name")]:
@@ -44,20 +46,20 @@ def hostile(rows: Experiment) -> Experiment:  # noqa: F811
         if texts and model._meta.managed:
             models.QuerySet(model).update(**texts)
     AuditEntry.objects.create(**dict(texts_of(AuditEntry)), expid="a000", details={TAG: TAG})
-    return rows
+    return admin
 
 
 @pytest.mark.parametrize("route", PAGES)
 def test_no_page_shows_hostile_text_as_a_part_of_itself(
-    client: Client, admin_user: User, hostile: Experiment, route: str
+    client: Client, db: None, hostile: User, route: str
 ) -> None:
-    client.force_login(admin_user)
+    client.force_login(hostile)
     answer: Any = client.get(address_of(route))
     page = b"".join(answer).decode() if answer.streaming else text_of(answer)
     assert answer.status_code < 500
     assert TAG not in page
 
 
-def test_hostile_text_is_shown_as_text(client: Client, admin_user: User, hostile: Experiment) -> None:
-    client.force_login(admin_user)
+def test_hostile_text_is_shown_as_text(client: Client, db: None, hostile: User) -> None:
+    client.force_login(hostile)
     assert "&lt;script&gt;pwned()&lt;/script&gt;" in text_of(client.get("/"))

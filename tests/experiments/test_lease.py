@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
 from experiments.autosubmit.store import Store
 from experiments.mirror import lease as lease_module
@@ -21,7 +22,8 @@ from experiments.mirror.lease import Lease, LostLease, holder
 from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
 from tests.support import factories
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, execute
+from tests.support.services import Portal
 from tests.support.small_stores import COMPLETED, make_store, write_pickle
 from tests.support.waiting import wait_for
 
@@ -170,53 +172,35 @@ def test_a_single_pass_waits_for_the_lease_of_a_dead_mirror(
 
 
 class Fleet:
-    """Mirror processes on one database of their own."""
+    """Mirror processes on one database of their own, with a site."""
 
-    def __init__(self, home: Path, database_url: str) -> None:
-        self.environment = os.environ | {
-            "PORTAL_HOME": str(home),
-            "PORTAL_DATABASE_URL": database_url,
-            "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
-        }
+    def __init__(self, home: Path, database_url: str, store: Store) -> None:
+        home.mkdir()
+        self.portal = Portal(home, Autosubmit(Path(sys.executable), store.root.parent), database_url)
+        self.portal.make_tables()
+        values = {"slug": "x", "name": "x", "autosubmit": sys.executable, "home": str(store.root.parent)}
+        code = f"from experiments.models import Site; Site.objects.create(**{values!r})"
+        self.portal.manage("shell", "--no-imports", "-c", code)
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def manage(self, *words: str) -> str:
-        done = subprocess.run(
-            [*MANAGE, *words], env=self.environment, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    def ask(self, expression: str) -> str:
-        """Print an expression about the one site."""
-        return self.manage(
-            "shell",
-            "--no-imports",
-            "-c",
-            f"from experiments.models import Site; site = Site.objects.get(); print({expression})",
-        )
-
     def start(self) -> "subprocess.Popen[bytes]":
-        self.processes.append(subprocess.Popen([*MANAGE, "mirror"], env=self.environment))
+        self.processes.append(subprocess.Popen([*MANAGE, "mirror"], env=self.portal.environment))
         return self.processes[-1]
 
+    def read(self, query: str) -> str:
+        """Return the one value that a query has for an answer."""
+        return execute(query, self.portal.database_url).strip()
+
     def holder(self) -> int:
-        """The process that holds the lease, 0 if none does."""
-        return int(self.ask("site.mirrored_by").rpartition(":")[2] or 0)
+        """The process that holds the lease or held it last, 0 if it was given back."""
+        return int(self.read("SELECT mirror_holder FROM experiments_site").rpartition(":")[2] or 0)
 
 
 @pytest.fixture
 def fleet(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Fleet]:
     """No mirror yet, and a site in a PostgreSQL database."""
     url = postgres.create_database()
-    made = Fleet(tmp_path / "home", url)
-    made.manage("migrate", "--verbosity=0")
-    values = {"slug": "x", "name": "x", "autosubmit": sys.executable, "home": str(store.root.parent)}
-    made.manage(
-        "shell",
-        "--no-imports",
-        "-c",
-        f"from experiments.models import Site; Site.objects.create(**{values!r})",
-    )
+    made = Fleet(tmp_path / "home", url, store)
     yield made
     for process in made.processes:
         process.kill()
@@ -234,7 +218,8 @@ def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(
     os.kill(fleet.holder(), signal.SIGKILL)
     write_pickle(store, "a000", COMPLETED)
     wait_for(lambda: fleet.holder() == other.pid, seconds=60)
-    wait_for(lambda: fleet.ask("site.experiments.get(expid='a000').status_counts") == "{'COMPLETED': 1}")
+    counted = "SELECT status_counts FROM experiments_experiment WHERE expid = 'a000'"
+    wait_for(lambda: fleet.read(counted) == '{"COMPLETED": 1}')
 
 
 def test_a_mirror_that_is_stopped_gives_its_lease_back(fleet: Fleet) -> None:
@@ -242,4 +227,4 @@ def test_a_mirror_that_is_stopped_gives_its_lease_back(fleet: Fleet) -> None:
     wait_for(lambda: fleet.holder() == first.pid)
     first.terminate()
     assert first.wait(60) == 0
-    assert fleet.ask("site.mirror_token") == ""
+    assert fleet.read("SELECT mirror_token FROM experiments_site") == ""

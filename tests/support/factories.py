@@ -9,6 +9,7 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
@@ -152,3 +153,12 @@ def create_failed_sign_in(**values: Any) -> AccessAttempt:
     """Create the row of a sign-in that failed just now."""
     defaults = {"username": f"user-{next(_numbers)}", "ip_address": "192.0.2.1", "failures_since_start": 1}
     return AccessAttempt.objects.create(**defaults | values)
+
+
+def drop_index_of_names() -> None:
+    """Take away what finds jobs by a part of their name, or what keeps it."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER jobs_names_added")
+        else:
+            cursor.execute("DROP INDEX jobs_name_trigrams")

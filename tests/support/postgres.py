@@ -45,9 +45,7 @@ class Postgres:
 
     def execute(self, statement: str) -> None:
         """Execute one statement, outside of transactions."""
-        with psycopg.connect(
-            self.url.replace("postgres://", "postgresql://", 1), autocommit=True
-        ) as connection:
+        with psycopg.connect(_of_psql(self.url), autocommit=True) as connection:
             connection.execute(statement)
 
 
@@ -102,6 +100,25 @@ def private_server(*, more_options: str = "") -> Iterator[PrivateServer]:
         if (data / "postmaster.pid").exists():
             made.crash()
         shutil.rmtree(folder)
+
+
+def dump(url: str) -> str:
+    """Return what is in a database, as SQL."""
+    return _program("pg_dump", _of_psql(url))
+
+
+def execute(sql: str, url: str) -> str:
+    """Execute what `dump` returned, or other SQL, in a database; return the rows of its answers, one a line."""
+    return _program("psql", "-qAt", "--set=ON_ERROR_STOP=1", _of_psql(url), text=sql)
+
+
+def _program(name: str, *words: str, text: str = "") -> str:
+    command = [str(binaries() / name), *words]
+    return subprocess.run(command, input=text, text=True, capture_output=True, check=True).stdout
+
+
+def _of_psql(url: str) -> str:
+    return url.replace("postgres://", "postgresql://", 1)
 
 
 def binaries() -> Path:

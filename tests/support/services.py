@@ -4,24 +4,26 @@ import atexit
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sqlite3
 import string
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, commands
+from tests.support.postgres import Postgres, dump, execute
+from tests.support.shared import once
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 
@@ -255,12 +257,17 @@ class Portal:
         return done.stdout
 
     def make_tables(self) -> None:
-        """Make the tables; those of a portal without settings of its own are copied, since making them takes 5 s."""
-        if self.database_url or self.variables:
-            self.manage("migrate", "--verbosity=0")
-            return
-        for name, content in _first_files().items():
-            (self.home / name).write_bytes(content)
+        """Make the tables, with the key that their first audit entries have; the database must be empty.
+
+        They are copied: `migrate` takes 6 s, and does it once in a run of the tests for each kind of database.
+        """
+        if self.database_url:
+            made = once("tables-postgresql", partial(_migrate_postgresql, Postgres(self.database_url)))
+            execute((made / "tables.sql").read_text(), self.database_url)
+        else:
+            made = once("tables-sqlite", _migrate_sqlite)
+            shutil.copy(made / "portal.sqlite3", self.home)
+        shutil.copy(made / "secret_key", self.home)
 
     def set_up(self) -> None:
         """Make the tables, the site and the first account."""
@@ -349,10 +356,14 @@ class Portal:
             return False
 
 
-@cache
-def _first_files() -> dict[str, bytes]:
-    """Return what `migrate` makes in a home: the tables on SQLite, and the key that their first audit entries have."""
-    with tempfile.TemporaryDirectory() as home:
-        made = Portal(home=Path(home), autosubmit=Autosubmit(Path("/nowhere"), Path(home)))
-        made.manage("migrate", "--verbosity=0")
-        return {name: (made.home / name).read_bytes() for name in ("portal.sqlite3", "secret_key")}
+def _migrate_sqlite(home: Path) -> None:
+    """Have `migrate` make a database and a key in a home."""
+    Portal(home=home, autosubmit=Autosubmit(Path("/nowhere"), home)).manage("migrate", "--verbosity=0")
+
+
+def _migrate_postgresql(server: Postgres, home: Path) -> None:
+    """Have `migrate` make a database and a key, and keep the database as SQL."""
+    url = server.create_database()
+    Portal(home, Autosubmit(Path("/nowhere"), home), url).manage("migrate", "--verbosity=0")
+    (home / "tables.sql").write_text(dump(url))
+    server.drop_database(url)

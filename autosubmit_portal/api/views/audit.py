@@ -20,10 +20,10 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
 from autosubmit_portal.api.serializers.brief import brief
-from autosubmit_portal.api.serializers.fields import Query, instant, wildcard
+from autosubmit_portal.api.serializers.fields import Query, instant
 from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.audit.events import entries_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
@@ -132,10 +132,9 @@ class AuditEntryViewSet(PortalViewSet):
 def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
     """Return those of the rows that the parameters of an AuditQuery mean."""
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
-    if "event" in query:
-        found = found.filter(event__in=events_like(query["event"]))
-    if "credential" in query:
-        found = found.filter(wildcard("credential", query["credential"]))
+    for column in ("event", "credential"):
+        if column in query:
+            found = entries_like(found, column, query[column])
     if "period" in query:
         since, until = bounds(query["period"])
         found = found.filter(at__gte=since, at__lt=until)

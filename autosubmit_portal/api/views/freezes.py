@@ -11,6 +11,7 @@ from autosubmit_portal.api.action_requests import checked, json_body, require_no
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
+from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
@@ -44,7 +45,7 @@ class FreezeViewSet(PortalViewSet):
         if query.get("active"):
             rows = rows.active()
         if "site" in query:
-            rows = rows.filter(site__slug=query["site"])
+            rows = rows.filter(of_site(query["site"]))
         page = read_page(request, rows, NEWEST_FIRST, query)
         return listing(page, FreezeItem(page.rows, many=True).data)
 

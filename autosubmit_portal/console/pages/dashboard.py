@@ -36,7 +36,7 @@ def dashboard(user: Any) -> dict[str, Any]:
     return {
         **totals(experiments),
         "running": running(experiments),
-        "failed": newest(experiments.filter(status_counts__FAILED__gt=0)),
+        "failed": newest(experiments.filter(failed_jobs__gt=0)),
         "troubled": newest(experiments.exclude(problem="")),
         "sites": sites,
         "freezes": list(
@@ -92,7 +92,7 @@ def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     row = experiments.aggregate(
         experiments=Count("pk"),
         running_experiments=Count("pk", filter=Q(is_running=True)),
-        failed_experiments=Count("pk", filter=Q(status_counts__FAILED__gt=0)),
+        failed_experiments=Count("pk", filter=Q(failed_jobs__gt=0)),
         troubled_experiments=Count("pk", filter=~Q(problem="")),
         **{f"jobs_{status}": total for status, total in sums.items()},
     )

@@ -43,8 +43,8 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         filters.ProblemFilter,
         filters.DisagreementFilter,
         ("site", filters.SiteFilter),
-        "owner",
-        "hpc",
+        filters.OwnerFilter,
+        filters.HpcFilter,
         filters.GoneFilter,
     )
     ordering = ("-is_running", F("changed_at").desc(nulls_last=True))

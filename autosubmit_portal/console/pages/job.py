@@ -24,6 +24,7 @@ from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
 from experiments.planned import planned_of
 from jobs.models import Job
+from jobs.trigrams import narrowed
 
 MOST_RELATIVES = 100
 SENT_WITH = (
@@ -65,6 +66,14 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         filters.PlatformFilter,
     )
     list_per_page = 100
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Find jobs by parts of their name."""
+        found, has_duplicates = super().get_search_results(request, queryset, search_term)
+        is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
+        return narrowed(found, search_term) if is_plain else found, has_duplicates
 
     @admin.display(description="Status", ordering="status")
     def chip(self, job: Job) -> SafeString:

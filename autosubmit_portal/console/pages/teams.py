@@ -11,7 +11,8 @@ from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -177,8 +178,9 @@ class TeamAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
-        people = Count("memberships__user", distinct=True)
-        rows = teams.teams_seen_by(request.user).annotate(number_of_people=people)
+        members = Membership.objects.filter(team=OuterRef("pk")).order_by().values("team")
+        people = members.annotate(number=Count("user", distinct=True)).values("number")
+        rows = teams.teams_seen_by(request.user).annotate(number_of_people=Coalesce(Subquery(people), 0))
         return rows.prefetch_related("coverages__site", "coverages__team")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

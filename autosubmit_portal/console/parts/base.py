@@ -44,7 +44,7 @@ class BoundedPaginator(AnyPaginator):
     def count(self) -> int:
         """The number of rows, at most MOST_COUNTED."""
         rows = cast("QuerySet[Model]", self.object_list)
-        return rows.order_by()[:MOST_COUNTED].count()
+        return rows.order_by().values("pk")[:MOST_COUNTED].count()
 
 
 class BriefChangeList(ChangeList):

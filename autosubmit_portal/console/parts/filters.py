@@ -7,7 +7,8 @@ from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from autosubmit_portal.audit.events import events_like
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.events import entries_like
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, bounds
 from autosubmit_portal.console.parts.base import whole_number
@@ -52,14 +53,8 @@ class FailedFilter(ConditionFilter):
     """Experiments with failed jobs."""
 
     title, parameter_name = "failed jobs", "failed"
-    condition = Q(status_counts__FAILED__gt=0)
+    condition = Q(failed_jobs__gt=0)
     labels = ("Has failed jobs", "Has none")
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the condition; an experiment without a count of FAILED has none."""
-        if self.value() == "no":
-            return queryset.filter(Q(status_counts__FAILED=None) | Q(status_counts__FAILED=0))
-        return super().queryset(request, queryset)
 
 
 class ProblemFilter(ConditionFilter):
@@ -137,11 +132,12 @@ class ExperimentFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Those that run, and the chosen one."""
-        wanted = Q(is_running=True)
-        if whole_number(self.value()):
-            wanted |= Q(pk=self.value())
-        rows = Experiment.objects.visible_to(request.user).filter(wanted).order_by("expid")
-        return [(str(pk), expid) for pk, expid in rows.values_list("pk", "expid")[: self.most_offered]]
+        visible = Experiment.objects.visible_to(request.user)
+        running = visible.filter(is_running=True).order_by("site_id", "expid")
+        offered = dict(running.values_list("pk", "expid")[: self.most_offered])
+        if chosen := whole_number(self.value()):
+            offered |= dict(visible.filter(pk=chosen).values_list("pk", "expid"))
+        return [(str(pk), expid) for pk, expid in offered.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice; what is no number chooses nothing."""
@@ -211,6 +207,32 @@ class LinkedFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class ValueFilter(LinkedFilter):
+    """Experiments by a value that occurs in those that the user may see."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The values; whose experiments are all to be seen, by leaps through their index."""
+        name = str(self.parameter_name)
+        if policy.may_view_all(request.user, Experiment):
+            values = distinct_values(Experiment, name)
+        else:
+            rows = Experiment.objects.visible_to(request.user).order_by(name)
+            values = list(rows.values_list(name, flat=True).distinct())
+        return [(value, value) for value in values if value]
+
+
+class OwnerFilter(ValueFilter):
+    """Experiments of an owner."""
+
+    title, parameter_name = "owner", "owner"
+
+
+class HpcFilter(ValueFilter):
+    """Experiments on a main platform."""
+
+    title, parameter_name = "HPC", "hpc"
 
 
 class ExpidFilter(LinkedFilter):
@@ -316,4 +338,4 @@ class EventFilter(SimpleListFilter):
         if not self.value():
             return queryset
         pattern = f"*{REFUSED}" if self.value() == REFUSED else f"{self.value()}*"
-        return queryset.filter(event__in=events_like(pattern))
+        return entries_like(queryset, "event", pattern)

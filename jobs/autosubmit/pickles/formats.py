@@ -40,26 +40,18 @@ COLUMNS = (
 )
 """What a row holds, by the names that the job-list database of 4.2 has for it."""
 
-_ATTRIBUTES = {
-    "section": "_section",
-    "date": "date",
-    "member": "_member",
-    "chunk": "_chunk",
-    "split": "_split",
-    "splits": "_splits",
-    "priority": "priority",
-    "platform_name": "platform_name",
-    "id": "id",
-    "wallclock": "_wallclock",
-    "processors": "_processors",
-    "fail_count": "_fail_count",
-}
-"""The attributes of a Job that stand in a row as they are."""
+_ATTRIBUTES = (
+    *("_section", "date", "_member", "_chunk", "_split", "_splits", "priority", "platform_name", "id"),
+    *("_wallclock", "_processors"),
+)
+"""The attributes of a Job that stand in a row as they are, from the section on."""
 
 MAX_JOBS = 500_000
 """More than the largest workflows. A few bytes of a pickle are enough to repeat a job, so the bytes do not limit it."""
 
 MAX_EDGES = 2_000_000
+
+_NO_LOGS = ("", "")
 
 Scalar = str | int | float | None
 Row = list[Scalar]
@@ -117,15 +109,17 @@ def _edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
 
 
 def _row_of_attributes(value: object) -> Row:
+    """Return the row of a job. Each job of each list that changes comes this way, hence no dictionaries."""
     job = _mapping(value)
-    name = _name(job.get("_name"))
-    fields = dict(zip(_ATTRIBUTES, map(job.get, _ATTRIBUTES.values()), strict=True))
-    fields["status"] = job.get("_status", job.get("status"))
-    fields["local_logs_out"], fields["local_logs_err"] = _logs(
-        name, job.get("_local_logs"), job.get("_remote_logs")
-    )
-    fields["remote_logs_out"], fields["remote_logs_err"] = _logs(name, job.get("_remote_logs"), None)
-    return _row(name, fields)
+    name, local, remote = _name(job.get("_name")), job.get("_local_logs"), job.get("_remote_logs")
+    return [
+        name,
+        _scalar(job.get("_status", job.get("status"))),
+        *map(_scalar, map(job.get, _ATTRIBUTES)),
+        *_logs(name, local, remote),
+        *_logs(name, remote, None),
+        _scalar(job.get("_fail_count")),
+    ]
 
 
 def _row_of_tuple(job: object) -> Row:
@@ -133,11 +127,8 @@ def _row_of_tuple(job: object) -> Row:
         raise Refused("unknown form of job list: a list of something else than jobs")
     names = ("id", "status", "priority", "section", "date", "member", "chunk")
     logs = ("local_logs_out", "local_logs_err", "remote_logs_out", "remote_logs_err")
-    return _row(_name(job[0]), dict(zip(names + logs, job[1:12], strict=True)))
-
-
-def _row(name: str, fields: Mapping[str, object]) -> Row:
-    return [name, *map(_scalar, map(fields.get, COLUMNS[1:]))]
+    fields = dict(zip(names + logs, job[1:12], strict=True))
+    return [_name(job[0]), *map(_scalar, map(fields.get, COLUMNS[1:]))]
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:
@@ -155,12 +146,18 @@ def _name(value: object) -> str:
 
 def _scalar(value: object) -> Scalar:
     """Return a short text or a number of 64 bits as it is, a date as ISO text, and None for all else."""
-    if isinstance(value, TaggedScalar):
-        value = value.text
-    if value is None or isinstance(value, bool | Boolean):
+    if value is None or (type(value) is str and len(value) <= LONGEST_TEXT):
+        return value
+    if type(value) is int and abs(value) <= LARGEST_ID:
+        return value  # nearly always one of these
+    return _unusual(value.text if isinstance(value, TaggedScalar) else value)
+
+
+def _unusual(value: object) -> Scalar:
+    if isinstance(value, bool | Boolean):
         return None
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+        return value[:LONGEST_TEXT]
     if isinstance(value, int):
         return value if abs(value) <= LARGEST_ID else None
     if isinstance(value, datetime):
@@ -169,11 +166,13 @@ def _scalar(value: object) -> Scalar:
 
 
 def _logs(name: str, value: object, other: object) -> tuple[str, str]:
-    """Return the names of output and error log, which are a pair.
+    """Return the names of output and error log, which are a pair: of most jobs a blank one.
 
     After `recovery` and `setstatus` 4.1.17 has the names that it took from its history in the wrong places: the output
     log alone where the local pair belongs, the error log where the remote pair does.
     """
+    if value == _NO_LOGS:
+        return _NO_LOGS
     if isinstance(value, tuple | list) and len(value) == 2:
         return _log(name, value[0]), _log(name, value[1])
     return (_log(name, value), _log(name, other)) if isinstance(other, str) else ("", "")

@@ -5,6 +5,7 @@ Each command that starts stands in a ledger that the portal does not know.
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +24,9 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.runners import runner_for
-from tests.stand_in import StandIn
 from tests.support import factories
 from tests.support.services import kill_processes_of
+from tests.support.stand_in import StandIn
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -171,22 +172,56 @@ def mirrored_as_running(experiment: Experiment) -> bool:
     return experiment.is_running
 
 
+@pytest.fixture
+def run(experiment: Experiment, stand_in: StandIn) -> Iterator["subprocess.Popen[bytes]"]:
+    """A run of the experiment that somebody has started from a terminal, held and mirrored."""
+    stand_in.hold("run")
+    with stand_in.at_terminal("run", experiment.expid) as process:
+        wait_for(lambda: mirrored_as_running(experiment))
+        yield process
+
+
+def queued_change(experiment: Experiment) -> Action:
+    """Have the run suspend SIM."""
+    return queued(experiment, "set_status_live", status="SUSPENDED", jobs=[f"{experiment.expid}_SIM"])
+
+
+def test_a_run_takes_the_changes_that_it_was_given_and_goes_on(
+    experiment: Experiment, run: "subprocess.Popen[bytes]"
+) -> None:
+    action = executed(queued_change(experiment))
+    job = f"{experiment.expid}_SIM"
+    assert (action.state, action.job_changes) == (State.SUCCEEDED, [[job, "SUSPENDED"]]), action.message
+    assert experiment.jobs.get(name=job).status == "SUSPENDED"
+    assert mirrored_as_running(experiment)
+
+
+def test_a_change_that_its_run_does_not_live_to_read_is_taken_back(
+    experiment: Experiment, run: "subprocess.Popen[bytes]", stand_in: StandIn
+) -> None:
+    run.send_signal(signal.SIGSTOP)  # it holds its lock and reads nothing
+    action = started(queued_change(experiment))
+    changes = stand_in.changes_of(experiment.expid)
+    wait_for(changes.exists)
+    assert not follow(action)
+    run.kill()
+    wait_for(lambda: not mirrored_as_running(experiment))
+    followed(action)
+    assert (action.state, changes.exists()) == (State.FAILED, False)
+    assert "It was taken back" in action.message
+
+
 # --- What is asked again before a command starts
 
 
 @pytest.mark.parametrize("kind", ["run", "restart", "generate", "set_status"])
 def test_a_command_does_not_start_when_a_run_has_started_since_it_was_asked_for(
-    kind: str, experiment: Experiment, stand_in: StandIn
+    kind: str, experiment: Experiment, run: "subprocess.Popen[bytes]", stand_in: StandIn
 ) -> None:
     parameters = {"status": "READY", "jobs": [f"{experiment.expid}_SIM"]} if kind == "set_status" else {}
     action = queued(experiment, kind, **parameters)
-    stand_in.hold("run")
-    terminal = stand_in.start_from_terminal("run", experiment.expid)
-    wait_for(lambda: mirrored_as_running(experiment))
     Experiment.objects.update(is_running=False)  # as it was when the action was asked for
     executed(action)
-    stand_in.release()
-    terminal.wait()
     assert (action.state, stand_in.started()) == (State.FAILED, [])
     assert "is running" in action.message
 

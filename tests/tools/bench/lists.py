@@ -27,7 +27,7 @@ TEXT = """{context}
 {verdicts}
 
 Medians of {repeats} requests of one client, in seconds, where {experiments:,} experiments have {jobs:,} jobs together.
-The first are pages of the console, the last of the API. SQLite has no index for parts of names, and reads all of them.
+The first are pages of the console, the last of the API.
 """
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autosubmit_portal.management.demo import Autosubmit
-from tests.stand_in import write_stand_in
 from tests.support import postgres, redis_server
 from tests.support.postgres import Postgres, PrivateServer
 from tests.support.redis_server import RedisServer
 from tests.support.services import UNBOUNDED, Portal, processes_with
+from tests.support.stand_in import write_stand_in
 
 CLUSTERS = ("worker", "worker-2")
 LOOK_SECONDS = 0.5

@@ -43,7 +43,7 @@ class PointsConfig(AppConfig):
 
     name = "tests.tools.chaos.points"
     label = "chaos_points"
-    path = str(settings.BASE_DIR / "tests" / "chaos")
+    path = str(settings.BASE_DIR / "tests" / "tools" / "chaos")
 
     def ready(self) -> None:
         # Each refusal that a client saw is looked for in the trail: none may be counted only.

@@ -11,6 +11,7 @@ not know: `started|ended <action>/<step> <command> <expid> <pid> <monotonic time
 
 Chance decides how long a command takes and how a run ends. With a file `$HOME/calm` it does not: a command takes no
 time, but for as long as there is a file `$HOME/hold-<command>`, and ends well, unless there is `$HOME/fail-<command>`.
+A run that is held takes changes of jobs from `status/updated_list_<expid>.txt`.
 """
 
 import fcntl
@@ -21,6 +22,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,11 +80,22 @@ def is_calm() -> bool:
     return (HOME / "calm").exists()
 
 
-def work(seconds: float) -> None:
+def work(seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
     if not is_calm():
         time.sleep(seconds)
     while (HOME / f"hold-{sys.argv[1]}").exists():
         time.sleep(0.01)
+        meanwhile()
+
+
+def take_changes(expid: str) -> None:
+    """As the loop of a run does: the file is renamed, then the job list is saved."""
+    file = ROOT / expid / "status" / f"updated_list_{expid}.txt"
+    if file.exists():
+        changes = dict(line.split() for line in file.read_text().splitlines())
+        file.rename(file.with_suffix(".read"))
+        time.sleep(0.05)  # the clock of a file system is a coarse one
+        write_jobs(expid, read_jobs(expid) | changes)
 
 
 def note(event: str, name: str, command: str, expid: str, status: int) -> None:
@@ -120,6 +133,7 @@ def create_experiment(_expid: str, dice: random.Random) -> int:
     expid = f"a{number:03}"
     (ROOT / expid / "tmp").mkdir(parents=True, exist_ok=True)
     (ROOT / expid / "pkl").mkdir(exist_ok=True)
+    (ROOT / expid / "status").mkdir(exist_ok=True)
     with database() as connection:
         row = connection.execute(
             "INSERT INTO experiment(name, description, autosubmit_version) VALUES (?, ?, ?)",
@@ -168,7 +182,7 @@ def run(expid: str, dice: random.Random) -> int:
         return in_use()
     signal.signal(signal.SIGINT, interrupt)
     try:
-        work(dice.choice((0.2, 1.0, 3.0, 8.0)))
+        work(dice.choice((0.2, 1.0, 3.0, 8.0)), lambda: take_changes(expid))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except InterruptedError:
         say("Interrupt signal received")

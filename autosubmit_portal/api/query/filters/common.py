@@ -1,9 +1,11 @@
 """Conditions that several lists have."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
+
+from experiments.models import Site
 
 
 def every(conditions: Iterable[Q]) -> Q:
@@ -22,6 +24,21 @@ def given(query: Mapping[str, Any], conditions: Mapping[str, Callable[[Any], Q]]
 def compared(column: str, lookup: str) -> Callable[[Any], Q]:
     """Return what makes the condition that a column compares so with a value."""
     return lambda value: Q((f"{column}__{lookup}", value))
+
+
+def of_site(slug: str) -> Q:
+    """Return the condition that a row is of a site, by its key: of that the database knows how many rows it has."""
+    key = Site.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    return Q(pk__in=[]) if key is None else Q(site=key)
+
+
+def among(column: str) -> Callable[[Any], Q]:
+    """Return what makes the condition that a column has one of some values; of one alone its index serves best."""
+
+    def condition(values: Sequence[Any]) -> Q:
+        return Q((column, values[0])) if len(values) == 1 else Q((f"{column}__in", values))
+
+    return condition
 
 
 def within(column: str) -> Callable[[Any], Q]:

@@ -10,7 +10,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
-from autosubmit_portal.api.query.filters.common import compared, every, given
+from autosubmit_portal.api.query.filters.common import compared, every, given, of_site
 from autosubmit_portal.api.query.pagination import Key, Order
 from autosubmit_portal.api.serializers.fields import wildcard
 
@@ -132,11 +132,11 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "autosubmit_version": _matches("version"),
     "model": _matches("model"),
     "branch": _matches("branch"),
-    "site": lambda slug: Q(site__slug=slug),
+    "site": of_site,
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
     "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
-    "failed": lambda failed: _has_jobs("FAILED") if failed else ~_has_jobs("FAILED"),
+    "failed": lambda failed: Q(failed_jobs__gt=0) if failed else Q(failed_jobs=0),
     "total_min": compared("total_jobs", "gte"),
     "total_max": compared("total_jobs", "lte"),
     **{f"{name}_after": compared(column, "gte") for name, column in TIMES.items()},

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from autosubmit_portal.api.query.filters.common import compared, given, within
+from autosubmit_portal.api.query.filters.common import among, compared, given, within
 from autosubmit_portal.api.query.pagination import Key, Order
 from autosubmit_portal.api.serializers.fields import wildcard
 from jobs.autosubmit.start_dates import Period
@@ -59,9 +59,9 @@ def _on(periods: Iterable[Period]) -> Q:
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "job_name": lambda text: wildcard("name", text, is_part=True),
-    "status": compared("status", "in"),
-    "section": compared("section", "in"),
-    "member": compared("member", "in"),
+    "status": among("status"),
+    "section": among("section"),
+    "member": among("member"),
     "date": _on,
     "chunk": within("chunk"),
     "split": within("split"),

@@ -1,4 +1,4 @@
-"""The stand-in for `autosubmit` of tests/chaos, without its chance: real commands, locks and processes, at once.
+"""The stand-in for `autosubmit` of tests/tools/chaos, without its chance: real commands, locks and processes, at once.
 
 For fast tests of what workers do. How the real Autosubmit behaves, the tests with the marker `autosubmit` show.
 """
@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from experiments.autosubmit.output import created_expid
 from tests.support.waiting import wait_for
 
-SCRIPT = Path(__file__).with_name("chaos") / "stand_in.py"
+SCRIPT = Path(__file__).parents[1] / "tools" / "chaos" / "stand_in.py"
 
 
 def write_stand_in(folder: Path) -> Path:
@@ -67,14 +68,17 @@ class StandIn(Autosubmit):
         self.call("create", expid)
         return expid
 
-    def start_from_terminal(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command as a user with a terminal does, without the portal, and wait until it is there."""
+    @contextmanager
+    def at_terminal(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Have a user with a terminal start a command, without the portal; what is left of it at the end is killed."""
         before = len(self._ledger("started"))
-        process = subprocess.Popen(
-            [str(self.program), *arguments], env=self.environment, cwd="/", stdout=subprocess.DEVNULL
-        )
-        wait_for(lambda: len(self._ledger("started")) > before)
-        return process
+        command = [str(self.program), *arguments]
+        with subprocess.Popen(command, env=self.environment, cwd="/", stdout=subprocess.DEVNULL) as process:
+            try:
+                wait_for(lambda: len(self._ledger("started")) > before)
+                yield process
+            finally:
+                process.kill()
 
     def replace_experiment(self, expid: str) -> None:
         """Delete an experiment and let another one have its expid, as Autosubmit does."""
@@ -89,6 +93,10 @@ class StandIn(Autosubmit):
     def job_list(self, expid: str) -> Path:
         """Return the file of the job list of an experiment."""
         return self.home / "autosubmit" / expid / "pkl" / f"job_list_{expid}.pkl"
+
+    def changes_of(self, expid: str) -> Path:
+        """Return the file from which the run of an experiment takes changes of jobs."""
+        return self.home / "autosubmit" / expid / "status" / f"updated_list_{expid}.txt"
 
     def started(self) -> list[str]:
         """Return the commands that workers have started so far."""
