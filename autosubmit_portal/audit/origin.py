@@ -31,7 +31,7 @@ class Origin:
     """Who did something and from where. `actor_id` is None for people and programs without an account.
 
     `credential` is what they came in with, such as “API token ab12cd34 nightly”; `on_behalf_of` names whom they acted
-    for, blank for themselves.
+    for, blank for themselves, and `on_behalf_of_id` is that account.
     """
 
     door: Door
@@ -40,6 +40,7 @@ class Origin:
     address: str | None = None
     credential: str = ""
     on_behalf_of: str = ""
+    on_behalf_of_id: int | None = None
 
     @classmethod
     def of(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":

@@ -72,12 +72,13 @@ def may_approve(action: Action, actor: User) -> bool:
 def _as_second_person(action: Action, actor: User, origin: Origin) -> Origin:
     """Return the origin with whom the actor decides for; raise unless all of them are other people than asked for it.
 
-    Two who act for the same person are no two people, and neither is that person a second one.
+    Two who act for the same person are no two people, and neither is that person a second one. Accounts count, and not
+    their names, which may be changed and given to others.
     """
     kind, site, experiment = action.catalogue_kind, action.site, action.experiment
     origin = permitted_origin(actor, kind, origin, site=site, experiment=experiment)
-    asked = {action.actor_name, action.on_behalf_of} - {""}
-    if actor.pk == action.actor_id or asked & {origin.actor_name, origin.on_behalf_of}:
+    asked = {action.actor_id, action.lender_id} - {None}
+    if asked & {actor.pk, origin.on_behalf_of_id}:
         whom = f" for {origin.on_behalf_of}" if origin.on_behalf_of else ""
         names = " for ".join(filter(None, (action.actor_name, action.on_behalf_of)))
         raise NotASecondPerson(

@@ -68,9 +68,11 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
     """
     accounts = accounts or Accounts()
     about = {"site": action.site, "experiment": action.experiment}
-    kind, lender = action.catalogue_kind, action.on_behalf_of
+    kind, lender = action.catalogue_kind, action.lender_id
     try:
-        decision = policy.decide_again(accounts.asker(action), kind, lender=lender, **about)
+        decision = policy.decide_again(
+            accounts.asker(action), kind, lender=lender, whom=action.on_behalf_of, **about
+        )
         if decision.allowed and action.approved_by_name:
             decision = policy.decide(accounts.approver(action), kind, **about)
     except RightLost as lost:

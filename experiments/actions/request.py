@@ -191,7 +191,9 @@ def permitted_origin(
     """Return the origin with whom the actor acts for, if somebody has lent them the right; raise Forbidden."""
     decision = policy.require_request(actor, kind, site=site, experiment=experiment)
     lender = decision.on_behalf_of
-    return replace(origin, on_behalf_of=lender.get_username() if lender else "")
+    if lender is None:
+        return replace(origin, on_behalf_of="", on_behalf_of_id=None)
+    return replace(origin, on_behalf_of=lender.get_username(), on_behalf_of_id=lender.pk)
 
 
 def _prepare(
@@ -293,6 +295,7 @@ def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]
                 actor=request.actor,
                 actor_name=request.origin.actor_name,
                 on_behalf_of=request.origin.on_behalf_of,
+                lender_id=request.origin.on_behalf_of_id,
                 door=request.origin.door,
                 token_digest=token_of(request.actor),
                 address=request.origin.address,

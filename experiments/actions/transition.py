@@ -35,6 +35,7 @@ def on_behalf_of(action: Action) -> Origin:
         actor_name=action.actor_name,
         actor_id=action.actor_id,
         on_behalf_of=action.on_behalf_of,
+        on_behalf_of_id=action.lender_id,
     )
 
 

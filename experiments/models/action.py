@@ -82,10 +82,10 @@ class Action(models.Model):
     `step` is the index of the one that runs or ran last. The names of actor and expid are copied: they stay true when
     accounts and experiments are gone. `idempotency_key` is what the actor called the request, blank if nothing;
     `idempotency_item` tells apart the actions of one request for many. `is_replay` is never stored: it marks the
-    object that answers a repeated request. `on_behalf_of` is who has lent the right to ask for it, blank for nobody. An
-    action that a second person must approve waits for that until `approval_expires_at`; `approved_by` is who did, with
-    a copy of the name. `unix_name` is the Unix account that its commands run as, blank for that of the worker.
-    `token_digest` is the key of the API token that asked for it, blank for other credentials.
+    object that answers a repeated request. `lender` is who has lent the right to ask for it, `on_behalf_of` a copy of
+    the name, blank for nobody. An action that a second person must approve waits for that until `approval_expires_at`;
+    `approved_by` is who did, with a copy of the name. `unix_name` is the Unix account that its commands run as, blank
+    for that of the worker. `token_digest` is the key of the API token that asked for it, blank for other credentials.
     """
 
     is_replay = False
@@ -103,6 +103,9 @@ class Action(models.Model):
     )
     actor_name = models.CharField(max_length=150)
     on_behalf_of = models.CharField(max_length=150, blank=True)
+    lender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     unix_name = models.CharField(max_length=32, blank=True)
     door = models.CharField(max_length=20)
     token_digest = models.CharField(max_length=128, blank=True)

@@ -137,7 +137,7 @@ def test_a_closed_account_is_told_that_it_is_closed(actor: Actor, experiment: Ex
     for closed in (actor(Role.MANAGER, is_active=False), actor(is_active=False, is_superuser=True)):
         for decision in (
             policy.decide(closed, RUN, experiment=experiment),
-            policy.decide_again(closed, RUN, lender="", experiment=experiment),
+            policy.decide_again(closed, RUN, experiment=experiment),
         ):
             assert (decision.allowed, "the account is closed" in decision.reason) == (False, True)
 

@@ -81,22 +81,30 @@ def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: A
 
 
 def decide_again(
-    actor: Actor, kind: PermittedKind, *, lender: str, site: Any = None, experiment: Any = None
+    actor: Actor,
+    kind: PermittedKind,
+    *,
+    lender: int | None = None,
+    whom: str = "",
+    site: Any = None,
+    experiment: Any = None,
 ) -> Decision:
     """Decide whether the actor still has the right by which they have requested it.
 
-    It was their own, or, where `lender` is not blank, that of the account of this name: nobody else's takes its place.
+    It was their own, or, where `whom` names somebody, that of the account with the number `lender`: nobody else's takes
+    its place, whatever their name is by now.
     """
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
         return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
     for decision in _rights(actor, kind, site, experiment):
-        if lender == (decision.on_behalf_of.get_username() if decision.on_behalf_of else ""):
+        theirs = decision.on_behalf_of
+        if (theirs is None and not whom) or (theirs is not None and theirs.pk == lender):
             return decision
     missing = _what_is_missing(actor, kind, site, experiment)
-    if lender:
+    if whom:
         missing = (
-            f"{actor} may not do “{kind.title}” for {lender} any more: nothing that {lender} lends allows it."
+            f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
         )
     return Decision(allowed=False, reason=missing)
 

@@ -154,6 +154,25 @@ def test_the_requester_does_not_approve_under_another_name(operator: User, waiti
         rejected(waiting, renamed)
 
 
+def test_another_person_who_was_given_the_name_of_the_requester_is_a_second_person(
+    operator: User, second: User, waiting: Action
+) -> None:
+    User.objects.filter(pk=operator.pk).update(username="renamed")
+    User.objects.filter(pk=second.pk).update(username="operator")
+    assert approved(waiting, User.objects.get(pk=second.pk)).state == State.QUEUED
+
+
+def test_a_lender_who_was_renamed_does_not_approve_what_was_asked_for_them(
+    operator: User, second: User, ready: Experiment
+) -> None:
+    borrower = factories.create_user(username="borrower")
+    factories.create_delegation(operator, borrower)
+    waiting = ask(borrower, "run", ready)
+    User.objects.filter(pk=operator.pk).update(username="renamed")
+    with pytest.raises(NotASecondPerson):
+        approved(waiting, User.objects.get(pk=operator.pk))
+
+
 def test_not_even_a_superuser_approves_their_own(admin_user: User, ready: Experiment) -> None:
     with pytest.raises(NotASecondPerson):
         approved(ask(admin_user, "run", ready), admin_user)

@@ -5,24 +5,29 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
+from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, SiteRole, Team
 from autosubmit_portal.access.rights.delegations import revoke
 from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import follow
 from experiments.actions.approve import approve
 from experiments.actions.execute import execute
+from experiments.actions.recheck import lost_right
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
+from tests.support.identity_provider import Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -252,6 +257,45 @@ def test_a_right_of_ones_own_does_not_take_the_place_of_a_lent_one(ana: User, re
     execute(action.pk)
     action.refresh_from_db()
     assert action.state == State.CANCELLED
+
+
+def give_the_name_away(lender: User) -> None:
+    """Rename an account and give its name to another one that may do, and lends, the same."""
+    User.objects.filter(pk=lender.pk).update(username="renamed")
+    factories.create_user(Role.OPERATOR, username="lender")
+
+
+def test_a_lender_who_was_renamed_still_lends(ana: User, ready: Experiment) -> None:
+    by_loan(ana, ready)
+    action = ask(ana, ready)
+    give_the_name_away(User.objects.get(username="lender"))
+    assert lost_right(Action.objects.get(pk=action.pk)) == ""
+
+
+@pytest.mark.parametrize(
+    "take", [lambda lender: lender.delete(), lambda lender: Delegation.objects.get().delete()]
+)
+def test_another_account_with_the_name_of_the_lender_does_not_take_their_place(
+    take: Callable[[User], Any], ana: User, ready: Experiment
+) -> None:
+    by_loan(ana, ready)
+    action, lender = ask(ana, ready), User.objects.get(username="lender")
+    give_the_name_away(lender)
+    take(User.objects.get(pk=lender.pk))
+    lend(User.objects.get(username="lender"), ana)
+    assert "nothing that lender lends" in lost_right(Action.objects.get(pk=action.pk))
+
+
+def test_what_an_access_token_asked_for_is_called_off_when_the_claims_grant_it_no_more(
+    provider: Provider, ready: Experiment, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {provider.robot_token()}")
+    assert client.post("/v4/experiments/a000?action=run").status_code == 202
+    account = SocialAccount.objects.get()
+    with django_capture_on_commit_callbacks(execute=True):
+        provide_at_sign_in(account, {"iat": timezone.now().timestamp() + 1, "groups": []})
+    assert Action.objects.get().state == State.CANCELLED
 
 
 def test_an_approval_of_a_closed_account_starts_nothing(ana: User, ready: Experiment) -> None:
