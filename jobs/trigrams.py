@@ -17,7 +17,7 @@ EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 INDEX = "CREATE INDEX IF NOT EXISTS jobs_name_trigrams ON jobs_job USING gin (upper(name) gin_trgm_ops)"
 REMEDIES = {
     "postgresql": f"Have a superuser of the database run in it: `{EXTENSION}; {INDEX};`",
-    "sqlite": "Run `manage.py migrate`, which makes it.",
+    "sqlite": f"Run `{settings.COMMAND_LINE} migrate`, which makes it.",
 }
 # It knows in which names a group occurs and not where: a tenth of the size, and candidates are compared anyway.
 _NAMES = (
