@@ -16,6 +16,7 @@ from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.waits import applied, wait_until
+from experiments.actions.facts import Facts
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import InvalidParameters, Refusal
@@ -200,9 +201,13 @@ def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any
     return {**body, **address}
 
 
-def preview(request: Request, *, is_whole: bool = False) -> dict[str, Any]:
-    """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are."""
-    commands = preview_action(request)
+def preview(request: Request, *, is_whole: bool = False, facts: Facts | None = None) -> dict[str, Any]:
+    """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are.
+
+    `facts` are those that were read for many requests.
+    """
+    facts = facts or Facts([request])
+    commands = preview_action(request, facts)
     effect = effect_of(request)
     most = None if is_whole else MOST_NAMED
     children = effect.children if effect else []
@@ -212,7 +217,7 @@ def preview(request: Request, *, is_whole: bool = False) -> dict[str, Any]:
         "site": request.site.slug,
         "expid": request.expid,
         "command": commands if is_whole else shortened(commands),
-        "unix_name": request.unix_name(),
+        "unix_name": facts.unix_name(request),
         "needs_approval": request.needs_approval,
         "warning": request.kind.warning,
         "would_lose": would_lose(request),

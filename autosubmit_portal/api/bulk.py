@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -23,24 +24,25 @@ from autosubmit_portal.api.action_requests import (
     preferred_wait,
     preview,
 )
-from autosubmit_portal.api.http.errors import AmbiguousExpid, problem_of
-from autosubmit_portal.api.objects import find_experiment_to_change
+from autosubmit_portal.api.http.errors import problem_of, unforeseen
+from autosubmit_portal.api.objects import find_each
 from autosubmit_portal.api.openapi.documentation import table
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import choice, flag
 from autosubmit_portal.audit.origin import actor_of, origin_of
+from experiments.actions.facts import Facts
 from experiments.actions.idempotency import IdempotencyKey, first_action
+from experiments.actions.many import Round, Unfound, record_refusals, request_each
 from experiments.actions.parameters import serializer_for
-from experiments.actions.refusals import Refusal
-from experiments.actions.request import Request, record_early_refusal, request_action
+from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.request import Request, facts_of_each, record_early_refusal
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.models import Action
+from experiments.models import Action, Experiment
 
 # Each target is an action of its own; more would be a queue of hours.
 MOST_TARGETS = 500
 KINDS = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
 KIND_NAMES = [kind.name for kind in KINDS]
-REFUSALS = (Forbidden, Refusal, AmbiguousExpid, APIException, OperationalError)
 
 
 class Strict(serializers.Serializer[Any]):
@@ -123,7 +125,8 @@ def fulfil_many(http: HttpRequest, is_dry_run: bool | None) -> Response:
     except (Refusal, APIException, RequestDataTooBig) as refusal:
         record_early_refusal(origin_of(http), refusal, subject="many experiments")
         raise
-    results = [_result(http, wish, target) for target in wish.targets]
+    asked = Round(origin=origin_of(http), kind=wish.kind, parameters=wish.parameters)
+    results = _results(wish, _wanted(http, wish), asked)
     headers = _wait(http, results)
     if any(result.get("is_replay") for result in results):
         headers["Idempotent-Replayed"] = "true"
@@ -149,34 +152,65 @@ def _wish(http: HttpRequest, is_dry_run: bool | None) -> BulkWish:
     return wish
 
 
-def _result(http: HttpRequest, wish: BulkWish, target: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for the action on one target; return what came of it, with the status that it would have alone."""
-    result: dict[str, Any] = {"expid": target["expid"], "site": target.get("site")}
+def _results(wish: BulkWish, wanted: Sequence[Request | Unfound], asked: Round) -> list[dict[str, Any]]:
+    """Return what came of each target, with the status that it would have alone."""
+    answers = _previews(asked, wanted) if wish.is_dry_run else request_each(asked, wanted)
+    return [_result(*about) for about in zip(wish.targets, wanted, answers, strict=True)]
+
+
+def _result(
+    target: Mapping[str, Any], one: Request | Unfound, answer: Action | dict[str, Any] | Exception
+) -> dict[str, Any]:
+    site = one.site.slug if isinstance(one, Request) else target.get("site")
+    result: dict[str, Any] = {"expid": target["expid"], "site": site}
+    match answer:
+        case Action():
+            return result | {"action": answer, "is_replay": answer.is_replay}
+        case Exception():
+            problem = problem_of(answer) or unforeseen(answer)
+            return result | {"status": problem["status"], "problem": problem}
+    return result | {"status": 200, "dry_run": answer}
+
+
+def _previews(asked: Round, wanted: Sequence[Request | Unfound]) -> list[dict[str, Any] | Exception]:
+    """Return what each action would do, or why it would not be made; only what is not there is recorded."""
+    record_refusals(asked, [(one, one.refusal) for one in wanted if isinstance(one, Unfound)])
+    requests = [one for one in wanted if isinstance(one, Request)]
+    answers = map(_preview, requests, facts_of_each(requests))
+    return [one.refusal if isinstance(one, Unfound) else next(answers) for one in wanted]
+
+
+def _preview(request: Request, facts: Facts) -> dict[str, Any] | Exception:
     try:
-        request = _request(http, wish, target)
-        result["site"] = request.site.slug
-        if wish.is_dry_run:
-            return result | {"status": 200, "dry_run": preview(request)}
-        action = request_action(request)
-    except REFUSALS as refusal:
-        problem = problem_of(refusal) or {}
-        return result | {"status": problem["status"], "problem": problem}
-    return result | {"action": action, "is_replay": action.is_replay}
+        return preview(request, facts=facts)
+    except (Forbidden, Refusal, OperationalError) as refusal:
+        return refusal
 
 
-def _request(http: HttpRequest, wish: BulkWish, target: Mapping[str, Any]) -> Request:
-    experiment = find_experiment_to_change(http, wish.kind, target["expid"], target.get("site"))
-    jobs = {"jobs": target["jobs"]} if "jobs" in target else {}
-    item = f"{experiment.site.slug}/{experiment.expid}"
+def _wanted(http: HttpRequest, wish: BulkWish) -> list[Request | Unfound]:
+    found = find_each(http, [(target["expid"], target.get("site")) for target in wish.targets])
+    return [_request(http, wish, *about) for about in zip(wish.targets, found, strict=True)]
+
+
+def _request(
+    http: HttpRequest, wish: BulkWish, target: Mapping[str, Any], found: Experiment | Exception
+) -> Request | Unfound:
+    unfound = partial(Unfound, expid=target["expid"], site=target.get("site", ""))
+    if isinstance(found, Exception):
+        return unfound(refusal=found)
+    try:
+        parameters = merged(wish.parameters, {"jobs": target["jobs"]} if "jobs" in target else {})
+    except InvalidParameters as refusal:
+        return unfound(refusal=refusal)
     return Request(
         actor=actor_of(http),
         origin=origin_of(http),
         kind=wish.kind,
-        site=experiment.site,
-        experiment=experiment,
-        parameters=merged(wish.parameters, jobs),
+        site=found.site,
+        experiment=found,
+        parameters=parameters,
         reason=wish.reason,
-        key=replace(wish.key, item=item) if wish.key else None,
+        key=replace(wish.key, item=f"{found.site.slug}/{found.expid}") if wish.key else None,
     )
 
 

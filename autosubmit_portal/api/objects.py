@@ -1,6 +1,6 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from django.db.models import Model, QuerySet
@@ -89,8 +89,12 @@ def _only(
 ) -> Experiment:
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
-    at_site = [found for found in called(expid) if site in (None, found.site.slug)]
-    found = meant_by_name(_seen(request.user, at_site, showing))
+    return _meant(expid, site, _seen(request.user, called(expid), showing))
+
+
+def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
+    """Return which of the experiments called `expid` is meant; raise NotFound or AmbiguousExpid."""
+    found = meant_by_name([experiment for experiment in seen if site in (None, experiment.site.slug)])
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:
@@ -118,6 +122,30 @@ def find_experiment_to_change(
         origin = origin_of(request)
         record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
+
+
+def find_each(
+    request: HttpRequest, named: Sequence[tuple[str, str | None]]
+) -> list[Experiment | policy.Forbidden | NotFound | AmbiguousExpid]:
+    """Return the experiment of each expid and site as find_experiment does, or what that raises. In few queries."""
+    try:
+        policy.require_view(request.user, Experiment)
+    except policy.Forbidden as refusal:
+        return [refusal] * len(named)
+    rows = Experiment.objects.filter(expid__in={expid for expid, _ in named}).select_related("site")
+    seen: dict[str, list[Experiment]] = {}
+    for experiment in _seen(request.user, list(rows.order_by("site__slug")), Experiment):
+        seen.setdefault(experiment.expid, []).append(experiment)
+    return [_meant_or_why(expid, site, seen.get(expid, [])) for expid, site in named]
+
+
+def _meant_or_why(
+    expid: str, site: str | None, seen: Iterable[Experiment]
+) -> Experiment | NotFound | AmbiguousExpid:
+    try:
+        return _meant(expid, site, seen)
+    except (NotFound, AmbiguousExpid) as refusal:
+        return refusal
 
 
 def find_job(experiment: Experiment, name: str) -> Job:

@@ -7,7 +7,7 @@ verify.py looks. docs/audit.md says what this proves and what it cannot.
 import hmac
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -52,20 +52,21 @@ _LOCK = int.from_bytes(b"audit", "big")
 # go of the lock before it waits for the disk, which the backend does then (postgresql/base.py).
 # One function, so that the digest comes with the lock: its second statement sees what was committed while it waited.
 _FUNCTION = f"""
-CREATE OR REPLACE FUNCTION audit_next_place(OUT number bigint, OUT last_digest text) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION audit_next_places(wanted integer, OUT numbers bigint[], OUT last_digest text)
+LANGUAGE plpgsql AS $$
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
     SET CONSTRAINTS ALL DEFERRED;
     PERFORM set_config('idle_in_transaction_session_timeout', '60s', true);
     PERFORM set_config('synchronous_commit', 'off', true);
     PERFORM pg_advisory_xact_lock({_LOCK});
-    number := nextval(pg_get_serial_sequence('audit_auditentry', 'id'));
+    numbers := ARRAY(SELECT nextval(pg_get_serial_sequence('audit_auditentry', 'id')) FROM generate_series(1, wanted));
     last_digest := (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1);
 END $$
 """  # noqa: S608 # a number of ours
 _NEXT = {
-    "postgresql": "SELECT number, last_digest FROM audit_next_place()",
-    # Its transactions begin with the lock of the only writer.
+    "postgresql": "SELECT numbers, last_digest FROM audit_next_places(%s)",
+    # Its transactions begin with the lock of the only writer. What comes is the number of the first place.
     "sqlite": "SELECT 1 + MAX("
     "COALESCE((SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'audit_auditentry'), 0), "
     "COALESCE((SELECT MAX(id) FROM audit_auditentry), 0)), "
@@ -73,25 +74,32 @@ _NEXT = {
 }
 
 
-class Place(NamedTuple):
-    """Where the next entry goes: its number, and the digest of the entry before it, blank for the first one."""
+class Places(NamedTuple):
+    """Where the next entries go: their numbers, and the digest of the entry before them, blank for the first one."""
 
-    id: int
+    ids: Sequence[int]
     previous: str
 
 
-def next_place() -> Place:
-    """Return where the next entry goes; nobody else gets a place until the transaction, which must be open, ends."""
+def next_places(wanted: int) -> Places:
+    """Return where so many entries go; nobody else gets a place until the transaction, which must be open, ends."""
+    is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT[connection.vendor])
-        number, previous = cursor.fetchone()
-    return Place(number, previous or "")
+        cursor.execute(_NEXT[connection.vendor], [wanted] if is_postgresql else [])
+        found, previous = cursor.fetchone()
+    return Places(found if is_postgresql else range(found, found + wanted), previous or "")
 
 
 def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Make what `next_place` calls in the database, if that is a PostgreSQL; a migration's forward step."""
+    """Make what `next_places` calls in the database, if that is a PostgreSQL; a migration's forward step."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(_FUNCTION)
+
+
+def drop_old_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Drop what gave one place at a time, if there is one; a migration's forward step."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP FUNCTION IF EXISTS audit_next_place()")
 
 
 def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:

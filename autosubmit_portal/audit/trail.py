@@ -2,9 +2,10 @@
 
 import ipaddress
 import math
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from django.db import connection, transaction
 from django.db.models import Field
@@ -14,44 +15,68 @@ from autosubmit_portal.audit import chain, syslog, tally
 from autosubmit_portal.audit.models import AuditEntry, Tally
 from autosubmit_portal.audit.origin import Origin
 
+Draft = dict[str, Any]
+"""An entry that is not recorded yet, by its columns."""
 
-def record(
-    event: str,
-    *,
-    origin: Origin,
-    subject: str = "",
-    site: str = "",
-    expid: str = "",
-    action_id: int | None = None,
-    kind: str = "",
-    details: dict[str, Any] | None = None,
-    message: str = "",
-) -> AuditEntry:
-    """Add one entry. Call it in the transaction of the change that it records, so that neither is without the other.
 
-    Call it last there: entries are chained one after the other, so nobody else can record anything until the
-    transaction ends, and one that then waited for a row of another transaction might wait for ever.
+class Said(TypedDict, total=False):
+    """What an entry says besides its event."""
 
-    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON. Refusals and failed
-    sign-ins that come too often are only counted (tally.py): what is returned then has no number.
+    origin: Required[Origin]
+    subject: str
+    site: str
+    expid: str
+    action_id: int | None
+    kind: str
+    details: dict[str, Any]
+    message: str
+
+
+def record(event: str, **said: Unpack[Said]) -> AuditEntry:
+    """Add one entry, as `draft` takes it; see `record_all`."""
+    return record_all([draft(event, **said)])[0]
+
+
+def draft(event: str, **said: Unpack[Said]) -> Draft:
+    """Return an entry to be recorded.
+
+    `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON.
     """
-    values = {
+    return {
         "at": timezone.now(),
         "event": event,
-        **_of_origin(origin),
-        "subject": _text(subject, 300),
-        "site": _text(site, 50),
-        "expid": _text(expid, 50),
-        "action_id": action_id,
-        "kind": kind,
-        "details": _storable(details or {}),
-        "message": _text(message),
+        **_of_origin(said["origin"]),
+        "subject": _text(said.get("subject", ""), 300),
+        "site": _text(said.get("site", ""), 50),
+        "expid": _text(said.get("expid", ""), 50),
+        "action_id": said.get("action_id"),
+        "kind": said.get("kind", ""),
+        "details": _storable(said.get("details") or {}),
+        "message": _text(said.get("message", "")),
     }
-    if event in (tally.FAILED, tally.LOCKED_OUT) or event.endswith("refused"):
+
+
+def record_all(drafts: Sequence[Draft]) -> list[AuditEntry]:
+    """Add entries, in this order and one right after the other.
+
+    Call it in the transaction of the changes that they record, so that neither is without the other. Call it last
+    there, and once: entries are chained one after the other, so nobody else can record anything until the transaction
+    ends, and one that then waited for a row of another transaction might wait for ever.
+
+    Refusals and failed sign-ins that come too often are only counted (tally.py): what is returned then has no number.
+    """
+    if any(_is_counted(one) for one in drafts):
         tell_counts()
-        if tally.is_over(values):
-            return AuditEntry(**values)
-    return _append(values)
+    are_over = [_is_counted(one) and tally.is_over(one) for one in drafts]
+    added = iter(_append([one for one, is_over in zip(drafts, are_over, strict=True) if not is_over]))
+    return [
+        AuditEntry(**one) if is_over else next(added) for one, is_over in zip(drafts, are_over, strict=True)
+    ]
+
+
+def _is_counted(one: Draft) -> bool:
+    event: str = one["event"]
+    return event in (tally.FAILED, tally.LOCKED_OUT) or event.endswith("refused")
 
 
 def tell_counts() -> None:
@@ -63,10 +88,10 @@ def tell_counts() -> None:
         with transaction.atomic():
             is_mine = Tally.objects.filter(pk=count.pk, held=count.held).delete()[0]
             if is_mine and count.held:
-                _append(_summary(count))
+                _append([_summary(count)])
 
 
-def _summary(count: Tally) -> dict[str, Any]:
+def _summary(count: Tally) -> Draft:
     since, until = (at.isoformat(timespec="seconds") for at in (count.began_at, count.last_at))
     return {
         "at": timezone.now(),
@@ -81,22 +106,36 @@ def _summary(count: Tally) -> dict[str, Any]:
     }
 
 
-def _append(values: dict[str, Any]) -> AuditEntry:
+def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
+    """Chain entries and insert them, under one hold of the lock."""
+    if not drafts:
+        return []
     with transaction.atomic(savepoint=False):
-        place = chain.next_place()
-        values["id"] = place.id
-        digest = chain.digest_of(values, place.previous)
-        entry = AuditEntry(**values, previous=place.previous, digest=digest)
-        _insert(entry)
-        entry._state.adding, entry._state.db = False, connection.alias
-        syslog.forward(entry)
-    return entry
+        entries = list(_chained(drafts, chain.next_places(len(drafts))))
+        _insert(entries)
+        for entry in entries:
+            entry._state.adding, entry._state.db = False, connection.alias
+            syslog.forward(entry)
+    return entries
 
 
-def _insert(entry: AuditEntry) -> None:
-    """Insert an entry; on PostgreSQL together with the COMMIT, if that comes next: nobody waits for two answers."""
-    sql, columns = _statement()
-    params = [column.get_db_prep_save(getattr(entry, column.attname), connection) for column in columns]
+def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEntry]:
+    previous = places.previous
+    for number, one in zip(places.ids, drafts, strict=True):
+        values = {**one, "id": number}
+        digest = chain.digest_of(values, previous)
+        yield AuditEntry(**values, previous=previous, digest=digest)
+        previous = digest
+
+
+def _insert(entries: Sequence[AuditEntry]) -> None:
+    """Insert entries; on PostgreSQL together with the COMMIT, if that comes next: nobody waits for two answers."""
+    sql, columns = _statement(len(entries))
+    params = [
+        column.get_db_prep_save(getattr(entry, column.attname), connection)
+        for entry in entries
+        for column in columns
+    ]
     execute_last = getattr(connection, "execute_last", None)
     if execute_last:
         execute_last(sql, params)
@@ -106,12 +145,13 @@ def _insert(entry: AuditEntry) -> None:
 
 
 @cache
-def _statement() -> tuple[str, tuple["Field[Any, Any]", ...]]:
-    """Return what inserts an entry, and its columns in the order of the values."""
+def _statement(rows: int) -> tuple[str, tuple["Field[Any, Any]", ...]]:
+    """Return what inserts so many entries, and their columns in the order of the values."""
     columns = AuditEntry._meta.concrete_fields
     names = ", ".join(f'"{column.column}"' for column in columns)
-    values = ", ".join(["%s"] * len(columns))
-    sql = f"INSERT INTO {AuditEntry._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608 # our own names
+    row = f"({', '.join(['%s'] * len(columns))})"
+    values = ", ".join([row] * rows)
+    sql = f"INSERT INTO {AuditEntry._meta.db_table} ({names}) VALUES {values}"  # noqa: S608 # our own names
     return sql, tuple(columns)
 
 

@@ -16,6 +16,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last: tuple[str, Sequence[Any]] | None = None
+        self._is_flush_owed = False
 
     def is_usable(self) -> bool:
         """Answer whether the connection is alive. The server sends nothing unasked until it ends one."""
@@ -33,7 +34,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         its locks, if the transaction has set `synchronous_commit` to off, so that many commits wait for one write.
         """
         self._execute_last()
-        self._last = sql, params
+        self._last, self._is_flush_owed = (sql, params), True
 
     def _execute_last(self) -> None:
         if self._last:
@@ -46,20 +47,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super()._cursor(name)  # type: ignore[misc] # not in the stubs
 
     def _commit(self) -> None:
-        last, self._last = self._last, None
-        if last is None or self.connection is None:
+        last, is_flush_owed = self._last, self._is_flush_owed
+        self._forget_last()
+        if not is_flush_owed or self.connection is None:
             super()._commit()  # type: ignore[misc]
             return
         with self.wrap_database_errors, self.connection.pipeline():
-            self.connection.execute(*last)
+            if last:
+                self.connection.execute(*last)
             self.connection.execute("COMMIT", prepare=False)  # psycopg's own waits for its answer
             self.connection.execute(_FLUSH)
 
     def _rollback(self) -> None:
-        self._last = None
+        self._forget_last()
         super()._rollback()  # type: ignore[misc]
+
+    def _forget_last(self) -> None:
+        self._last, self._is_flush_owed = None, False
 
     def close(self) -> None:
         """Close the connection; what was not committed is gone."""
-        self._last = None
+        self._forget_last()
         super().close()

@@ -1,5 +1,6 @@
 """Messages to workers wait in Redis. Apart from the other broker, because the client takes a while to import."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,10 @@ class RedisBroker(Felt, Redis):
     def get_connection(list_key: str | None = None) -> Any:
         """Return the connections of this process."""
         return _client(settings.Q_CLUSTER["redis"])
+
+    def enqueue_all(self: Any, packages: Sequence[str]) -> None:
+        """Send many messages at once."""
+        self.connection.rpush(self.list_key, *packages)
 
 
 @cache

@@ -5,6 +5,8 @@ folder the experiment is, if that is entered there too.
 """
 
 import os
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 
 from django.contrib.auth.models import User
 
@@ -18,18 +20,53 @@ from experiments.models.experiment import RUN_KINDS
 from experiments.models.site import RunAs
 
 
-def unix_name_for(actor: User, kind: ActionKind, site: Site, experiment: Experiment | None) -> str:
+class KnownAccounts:
+    """The accounts that are entered at sites and those of runs, each read once for all experiments, when asked for."""
+
+    def __init__(self, actor: User, experiments: Iterable[Experiment] = ()) -> None:
+        self._actor = actor
+        self._experiments = list(experiments)
+
+    @cached_property
+    def own(self) -> Mapping[int, str]:
+        """The account of the actor at each site."""
+        return dict(SiteAccount.objects.filter(user=self._actor.pk).values_list("site_id", "unix_name"))
+
+    @cached_property
+    def of_runs(self) -> Mapping[int, str]:
+        """The account of the run that the portal has started, by experiment."""
+        runs = Action.objects.filter(
+            experiment__in=self._experiments, state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+        )
+        return dict(runs.order_by("-pk").values_list("experiment_id", "unix_name"))
+
+    @cached_property
+    def entered(self) -> Collection[tuple[int, str]]:
+        """All accounts at the sites of the experiments, as site and name."""
+        sites = {experiment.site_id for experiment in self._experiments}
+        accounts = SiteAccount.objects.filter(site__in=sites).order_by("unix_name")
+        return list(accounts.values_list("site_id", "unix_name").distinct())
+
+
+def unix_name_for(
+    actor: User,
+    kind: ActionKind,
+    site: Site,
+    experiment: Experiment | None,
+    known: KnownAccounts | None = None,
+) -> str:
     """Return the Unix account that what the actor asks for runs as; blank for the account of the worker.
 
     It is the actor's own at the site, also when they act for somebody else: the processes of a host say who acted.
-    A stop runs as whoever the run belongs to, because Autosubmit lets nobody else stop it. Raises Conflict for an actor
-    without an account, and for an account that nothing may run as.
+    A stop runs as whoever the run belongs to, because Autosubmit lets nobody else stop it. `known` is what was read for
+    many experiments. Raises Conflict for an actor without an account, and for an account that nothing may run as.
     """
     if site.run_as == RunAs.SERVICE:
         return ""
+    known = known or KnownAccounts(actor, [experiment] if experiment else [])
     if kind.is_urgent and experiment is not None:
-        return _account_of_run(experiment)
-    own = SiteAccount.objects.filter(user=actor.pk, site=site).values_list("unix_name", flat=True).first()
+        return _account_of_run(experiment, known)
+    own = known.own.get(site.pk)
     if own is None:
         raise Conflict(
             f"Commands run as the person who asks at the site {site}, and {actor} has no Unix account there. "
@@ -56,16 +93,15 @@ def account_changed(action: Action) -> str:
     )
 
 
-def _account_of_run(experiment: Experiment) -> str:
+def _account_of_run(experiment: Experiment, known: KnownAccounts) -> str:
     """Return the account of the run that the portal has started, or else the owner, who alone can have started one."""
-    runs = Action.objects.filter(experiment=experiment, state=State.RUNNING, kind__in=RUN_KINDS)
-    started_as = runs.filter(is_dry_run=False).values_list("unix_name", flat=True).first()
+    started_as = known.of_runs.get(experiment.pk)
     if started_as is None:
-        return _account_of_owner(experiment)
+        return _account_of_owner(experiment, known)
     return _usable(started_as) if started_as else ""
 
 
-def _account_of_owner(experiment: Experiment) -> str:
+def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     """Return the account whose folder the experiment is, by a name that is entered at the site for its uid."""
     uid = experiment.owner_uid
     if uid is None or uid == NO_OWNER:
@@ -77,9 +113,8 @@ def _account_of_owner(experiment: Experiment) -> str:
         )
     if uid == os.getuid():
         return ""
-    entered = SiteAccount.objects.filter(site=experiment.site_id).order_by("unix_name")
-    for name in entered.values_list("unix_name", flat=True).distinct():
-        if uid_of(name) == uid:
+    for site, name in known.entered:
+        if site == experiment.site_id and uid_of(name) == uid:
             return name
     raise Conflict(
         f"The folder of {experiment} belongs to {experiment.owner}, which is none of the Unix accounts that are known "

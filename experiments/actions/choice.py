@@ -7,7 +7,7 @@ starts: if that gives other jobs by then, because some have another status, the 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -24,8 +24,16 @@ _NAME = re.compile(JOB_NAME_PATTERN)
 
 def jobs_of(experiment: Experiment) -> Workflow:
     """Read the jobs of an experiment without their edges. One query."""
-    rows = Job.objects.filter(experiment=experiment).order_by("pk").values_list(*COLUMNS)
-    return Workflow([JobRow(*row) for row in rows])
+    return jobs_of_each([experiment.pk])[experiment.pk]
+
+
+def jobs_of_each(experiments: Collection[int]) -> dict[int, Workflow]:
+    """Read the jobs of experiments without their edges, by experiment. One query."""
+    found: dict[int, list[JobRow]] = {experiment: [] for experiment in experiments}
+    jobs = Job.objects.filter(experiment__in=experiments).order_by("pk")
+    for experiment, *row in jobs.values_list("experiment_id", *COLUMNS):
+        found[experiment].append(JobRow(*row))
+    return {experiment: Workflow(rows) for experiment, rows in found.items()}
 
 
 def written_out(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,19 +38,31 @@ class IdempotencyKey:
         return cls(text=text, digest=hashlib.sha256(said.encode()).hexdigest())
 
 
-def first_action(actor: User, key: IdempotencyKey, experiment: Experiment | None = None) -> Action | None:
-    """Return the action that the same request has made before, marked as replay; None if there is none.
+class FirstActions:
+    """The actions that some requests with the same key have made before, read once for all of their `items`."""
 
-    Raises KeyReused when the key has named a request that says something else, or the same of an experiment that had
-    the expid before this one.
-    """
-    named = Action.objects.filter(actor=actor, idempotency_key=key.text)
-    matching = named.filter(~Q(idempotency_digest=key.digest) | Q(idempotency_item=key.item))
-    action = matching.select_related("site").order_by("pk").first()
-    if action is None:
+    def __init__(self, actor: User, key: IdempotencyKey, items: Iterable[str]) -> None:
+        named = Action.objects.filter(actor=actor, idempotency_key=key.text)
+        matching = named.filter(~Q(idempotency_digest=key.digest) | Q(idempotency_item__in=list(items)))
+        self._found = list(matching.select_related("site").order_by("pk"))
+
+    def of(self, key: IdempotencyKey, experiment: Experiment | None = None) -> Action | None:
+        """Return the action that the same request has made before, marked as replay; None if there is none.
+
+        Raises KeyReused when the key has named a request that says something else, or the same of an experiment that
+        had the expid before this one.
+        """
+        for action in self._found:
+            is_another = action.idempotency_digest != key.digest
+            if not is_another and action.idempotency_item != key.item:
+                continue
+            if is_another or (experiment is not None and action.experiment_id != experiment.pk):
+                raise KeyReused(key.text, action.pk)
+            action.is_replay = True
+            return action
         return None
-    is_of_another = experiment is not None and action.experiment_id != experiment.pk
-    if action.idempotency_digest != key.digest or is_of_another:
-        raise KeyReused(key.text, action.pk)
-    action.is_replay = True
-    return action
+
+
+def first_action(actor: User, key: IdempotencyKey) -> Action | None:
+    """Return the action that the same request has made before, as FirstActions does."""
+    return FirstActions(actor, key, [key.item]).of(key)

@@ -4,29 +4,36 @@ Whoever takes a message does what is next at the site of that action (`slots.py`
 """
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
+from autosubmit_portal.workers.brokers import Messages
 from experiments.models import Action, Site
 
 logger = logging.getLogger(__name__)
 
 
-def send(action: Action) -> None:
-    """Send the action to the queue of its site once the transaction commits."""
-    transaction.on_commit(lambda: _send("execute", action.pk, action.site))
+def send(*actions: Action) -> None:
+    """Send each action to the queue of its site once the transaction commits."""
+    numbers: dict[str, list[int]] = {}
+    for action in actions:
+        numbers.setdefault(action.site.queue, []).append(action.pk)
+    for queue_name, of_queue in numbers.items():
+        transaction.on_commit(partial(_send, "execute", of_queue, queue_name))
 
 
 def hand_over(action: Action) -> None:
     """Let another worker of the queue go on looking at the command of a running action."""
-    _send("watch", action.pk, action.site)
+    _send("watch", [action.pk], action.site.queue)
 
 
 def ring(site: Site) -> None:
     """Ask a worker of the site to supervise now: something there has just ended, or must end."""
-    _send("supervise", site.queue, site)
+    _send("supervise", [site.queue], site.queue)
 
 
 def is_empty(queue_name: str) -> bool:
@@ -38,8 +45,13 @@ def is_empty(queue_name: str) -> bool:
         return False
 
 
-def _send(task: str, argument: int | str, site: Site) -> None:
+def _send(task: str, arguments: Sequence[int | str], queue_name: str) -> None:
+    """Send a message for each argument, all at once."""
+    messages = Messages(queue_name)
     try:
-        async_task(f"experiments.tasks.{task}", argument, cluster=site.queue)
+        for argument in arguments:
+            async_task(f"experiments.tasks.{task}", argument, cluster=queue_name, broker=messages)
+        messages.send()
     except Exception:  # whatever a broker raises: the supervisor comes every minute, sends again, and looks
-        logger.exception("“%s %s” must wait: the queue %s cannot be reached", task, argument, site.queue)
+        about = ", ".join(map(str, arguments))
+        logger.exception("“%s %s” must wait: the queue %s cannot be reached", task, about, queue_name)

@@ -1,16 +1,19 @@
 """The one door of all actions: permission, parameters, preconditions, then a row and its audit entry.
 
+Requests go through it in batches: what the checks need is read once for a batch (`facts.py`), and one transaction makes
+its actions and their entries. One request is a batch of one.
+
 The action is queued, or waits for a second person where the site wants that for its kind. While it waits it is active:
 what was approved would not be what is done if others changed the experiment meanwhile. A stop overtakes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -21,18 +24,24 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
 from experiments.actions.accounts import unix_name_for
-from experiments.actions.choice import jobs_of, written_out
-from experiments.actions.freeze import frozen_reason
-from experiments.actions.idempotency import IdempotencyKey, first_action
+from experiments.actions.choice import written_out
+from experiments.actions.facts import Facts
+from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.parameters import CREDENTIALS, validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
-from experiments.actions.transition import record
+from experiments.actions.transition import draft
 from experiments.actions.workflows import seen_workflow_of
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.catalogue.preconditions import in_store
 from experiments.models import Action, Experiment, Site, State
 from jobs.autosubmit.secrets import has_credentials, masked
 from jobs.workflow import Workflow
+
+# A batch holds the lock of the trail, and on SQLite that of the only writer, for a few milliseconds.
+MOST_AT_ONCE = 50
+MOST_JOBS_AT_ONCE = 200_000
+REFUSALS = (policy.Forbidden, Refusal)
+_TURN = int.from_bytes(b"many", "big")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +77,20 @@ class Request:
         return self.experiment.expid if self.experiment else ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """A request that nothing is against, and what will be done."""
+
+    request: Request
+    commands: list[list[str]]
+    parameters: dict[str, Any]
+    unix_name: str
+
+
+Answer = Action | Exception
+Checked = TypeVar("Checked")
+
+
 def kind_named(name: str, *, among: Target | None = None) -> ActionKind:
     """Return the kind called `name`; raise InvalidParameters naming the legal ones."""
     kind = CATALOGUE.get(name)
@@ -91,16 +114,30 @@ def request_action(request: Request) -> Action:
 
     Raises policy.Forbidden, InvalidParameters, Conflict or KeyReused; each refusal is recorded in the trail first.
     """
-    try:
-        return _first_or_new(request)
-    except (policy.Forbidden, Refusal) as refusal:
-        record_refusal(request, refusal)
-        raise
+    (answer,) = request_actions([request])
+    if isinstance(answer, Action):
+        return answer
+    if isinstance(answer, REFUSALS):
+        record_refusal(request, answer)
+    raise answer
 
 
-def preview_action(request: Request) -> list[list[str]]:
-    """Return the exact commands that the action would run, changing nothing; raises as request_action does."""
-    return _prepare(request, seen_workflow_of)[0]
+def request_actions(requests: Sequence[Request]) -> list[Answer]:
+    """Make an action of each request of one person, in batches; return for each its action, or why there is none.
+
+    A batch is made as a whole, or, where somebody else was faster, without what they were faster with. One that fails
+    keeps no other from being made: its error is the answer of each of its requests. Refusals are not recorded.
+    """
+    return [answer for batch in _batches(requests) for answer in _answers_or_error(batch)]
+
+
+def preview_action(request: Request, facts: Facts | None = None) -> list[list[str]]:
+    """Return the exact commands that the action would run, changing nothing; raises as request_action does.
+
+    `facts` are those that were read for many requests.
+    """
+    facts = facts or Facts([request])
+    return _prepared(_permitted(request), facts, seen_workflow_of).commands
 
 
 def would_lose(request: Request) -> str:
@@ -109,15 +146,17 @@ def would_lose(request: Request) -> str:
     return request.kind.would_lose(request.experiment, parameters) if request.experiment else ""
 
 
-def obstacle(request: Request) -> Conflict | None:
+def obstacle(request: Request, facts: Facts | None = None) -> Conflict | None:
     """Return what forbids the action now, whatever its parameters are; None if nothing does.
 
-    The experiment must come from `with_active_action()`. Permission is not looked at.
+    The experiment must come from `with_active_action()`. Permission is not looked at. `facts` are those that were read
+    for many requests.
     """
+    facts = facts or Facts([request])
     try:
         _require_site(request)
-        _require_no_freeze(request, request.parameters)
-        request.unix_name()
+        _require_no_freeze(request, request.parameters, facts)
+        facts.unix_name(request)
         if request.experiment:
             _require_experiment(request, request.experiment)
     except Conflict as conflict:
@@ -157,24 +196,73 @@ def record_early_refusal(
     )
 
 
-def _first_or_new(request: Request) -> Action:
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """Yield the requests in batches that hold nobody up for long, and whose jobs fit into memory."""
+    batch: list[Request] = []
+    jobs = 0
+    for request in requests:
+        is_about_jobs = request.experiment and request.kind.target is Target.JOBS
+        more = request.experiment.total_jobs if request.experiment and is_about_jobs else 0
+        if batch and (len(batch) == MOST_AT_ONCE or jobs + more > MOST_JOBS_AT_ONCE):
+            yield batch
+            batch, jobs = [], 0
+        batch.append(request)
+        jobs += more
+    if batch:
+        yield batch
+
+
+def facts_of_each(requests: Iterable[Request]) -> Iterator[Facts]:
+    """Yield for each request of one person what is known of it, read for a batch at a time."""
+    for batch in _batches(requests):
+        yield from [Facts(batch)] * len(batch)
+
+
+def _answers_or_error(batch: list[Request]) -> list[Answer]:
+    try:
+        return _answers(batch)
+    except Exception as error:  # whatever it is: what was made of other batches must be told
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # the next batch may get a better one
+        return [error] * len(batch)
+
+
+def _answers(batch: list[Request]) -> list[Answer]:
+    facts = Facts(batch)
+    checked = [_attempt(_checked, request, facts) for request in batch]
+    made = iter(_make_all([one for one in checked if isinstance(one, Ready)]))
+    answers = [next(made) if isinstance(one, Ready) else one for one in checked]
+    return _with_faster_ones(batch, answers)
+
+
+def _attempt(check: Callable[..., Checked], *about: Any) -> Checked | Exception:
+    """Return what a check answers, or the refusal that it raises."""
+    try:
+        return check(*about)
+    except REFUSALS as refusal:
+        return refusal
+
+
+def _checked(request: Request, facts: Facts) -> Action | Ready:
+    """Return the action that the same request has made before, or the request ready to become one; raise refusals."""
     request = _permitted(request)
-    first = _first(request)
+    first = facts.first_action(request)
     if first:
         return first
-    try:
-        commands, parameters = _prepare(request)
-        _require_reason(request, parameters)
-        return _make(request, commands, parameters)
-    except Conflict:
-        first = _first(request)  # the same request, asked at the same time, may be what was faster
-        if first is None:
-            raise
-        return first
+    ready = _prepared(request, facts, facts.jobs_of)
+    _require_reason(request, ready.parameters)
+    return ready
 
 
-def _first(request: Request) -> Action | None:
-    return first_action(request.actor, request.key, request.experiment) if request.key else None
+def _with_faster_ones(batch: list[Request], answers: list[Answer]) -> list[Answer]:
+    """Put in the place of conflicts the actions of the same requests, which were asked at the same time and faster."""
+    again = Facts([one for one, answer in zip(batch, answers, strict=True) if isinstance(answer, Conflict)])
+    return [_faster_one(*about, again) for about in zip(batch, answers, strict=True)]
+
+
+def _faster_one(request: Request, answer: Answer, again: Facts) -> Answer:
+    first = _attempt(again.first_action, request) if isinstance(answer, Conflict) else None
+    return first or answer
 
 
 def _permitted(request: Request) -> Request:
@@ -196,20 +284,19 @@ def permitted_origin(
     return replace(origin, on_behalf_of=lender.get_username(), on_behalf_of_id=lender.pk)
 
 
-def _prepare(
-    request: Request, read: Callable[[Experiment], Workflow] = jobs_of
-) -> tuple[list[list[str]], dict[str, Any]]:
-    _permitted(request)
+def _prepared(request: Request, facts: Facts, read: Callable[[Experiment], Workflow]) -> Ready:
+    """Check all but the permission; raise what is against it. `read` gives the jobs of an experiment."""
     parameters = validated(request.kind, request.parameters)
     _require_visible_source(request, parameters)
     _require_site(request)
-    _require_no_freeze(request, parameters)
-    request.unix_name()
+    _require_no_freeze(request, parameters, facts)
+    unix_name = facts.unix_name(request)
     if request.experiment:
-        _require_known_jobs(request.experiment, parameters.get("jobs", []))
-        _require_experiment(request, Experiment.objects.with_active_action().get(pk=request.experiment.pk))
+        _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
+        _require_experiment(request, facts.experiment(request))
     told = written_out(request.kind, request.experiment, parameters, read)
-    return request.kind.command_lines(request.site.autosubmit, request.expid, told), parameters
+    commands = request.kind.command_lines(request.site.autosubmit, request.expid, told)
+    return Ready(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
 
 
 def _require_reason(request: Request, parameters: dict[str, Any]) -> None:
@@ -228,8 +315,8 @@ def _require_site(request: Request) -> None:
         raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
 
 
-def _require_no_freeze(request: Request, parameters: Mapping[str, Any]) -> None:
-    reason = frozen_reason(request.experiment) if request.kind.submits_jobs(parameters) else ""
+def _require_no_freeze(request: Request, parameters: Mapping[str, Any], facts: Facts) -> None:
+    reason = facts.frozen_reason(request) if request.kind.submits_jobs(parameters) else ""
     if reason:
         raise Conflict(reason)
 
@@ -252,10 +339,10 @@ def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> 
             raise InvalidParameters({option.name: [absence]})
 
 
-def _require_known_jobs(experiment: Experiment, names: list[str]) -> None:
+def _require_known_jobs(experiment: Experiment, names: list[str], facts: Facts) -> None:
     if not names:
         return
-    known = set(experiment.jobs.values_list("name", flat=True))
+    known = facts.job_names(experiment)
     unknown = [name for name in names if name not in known]
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
@@ -283,40 +370,68 @@ def _in_the_way(experiment: Experiment, action_id: int | None) -> Conflict:
     )
 
 
-def _make(request: Request, command: list[list[str]], parameters: dict[str, Any]) -> Action:
+def _make_all(ready: Sequence[Ready]) -> list[Answer]:
+    """Make the actions in one transaction; where somebody else was faster, in the halves that they left."""
+    if not ready:
+        return []
     try:
         with transaction.atomic():
-            action = Action.objects.create(
-                **_fields_of(request.key),
-                kind=request.kind.name,
-                site=request.site,
-                experiment=request.experiment,
-                expid=request.expid,
-                actor=request.actor,
-                actor_name=request.origin.actor_name,
-                on_behalf_of=request.origin.on_behalf_of,
-                lender_id=request.origin.on_behalf_of_id,
-                door=request.origin.door,
-                token_digest=token_of(request.actor),
-                address=request.origin.address,
-                reason=request.reason,
-                parameters=parameters,
-                command=command,
-                unix_name=request.unix_name(),
-                may_overtake=request.kind.may_overtake,
-                is_forced=request.kind.forces(parameters),
-                is_dry_run=request.kind.is_dry_run,
-                **_waits(request),
-            )
-            _expect(request, action)
-            record(action, "action.requested", origin=request.origin)
-            if action.state == State.QUEUED:
-                queue.send(action)
-    except IntegrityError as error:  # somebody else was faster: the constraints of Action say so
-        if request.experiment is None and request.key is None:
+            return [*_make(ready)]
+    except IntegrityError:  # the constraints of Action say that somebody else was faster
+        if len(ready) > 1:
+            middle = len(ready) // 2
+            return _make_all(ready[:middle]) + _make_all(ready[middle:])
+        if ready[0].request.experiment is None and ready[0].request.key is None:
             raise
-        raise _beaten(request, parameters) from error
-    return action
+    return [_beaten(ready[0].request, ready[0].parameters)]
+
+
+def _make(ready: Sequence[Ready]) -> list[Action]:
+    if len(ready) > 1:
+        _take_turns()
+    actions = Action.objects.bulk_create(_action_of(one) for one in ready)
+    _expect((one.request, action) for one, action in zip(ready, actions, strict=True))
+    trail.record_all(
+        [
+            draft(action, "action.requested", origin=one.request.origin)
+            for one, action in zip(ready, actions, strict=True)
+        ]
+    )
+    queue.send(*(action for action in actions if action.state == State.QUEUED))
+    return actions
+
+
+def _take_turns() -> None:
+    """Wait until nobody else makes many actions: two who name the same experiments would wait for each other."""
+    if connection.vendor == "postgresql":  # SQLite has one writer
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+
+
+def _action_of(ready: Ready) -> Action:
+    request = ready.request
+    return Action(
+        **_fields_of(request.key),
+        kind=request.kind.name,
+        site=request.site,
+        experiment=request.experiment,
+        expid=request.expid,
+        actor=request.actor,
+        actor_name=request.origin.actor_name,
+        on_behalf_of=request.origin.on_behalf_of,
+        lender_id=request.origin.on_behalf_of_id,
+        door=request.origin.door,
+        token_digest=token_of(request.actor),
+        address=request.origin.address,
+        reason=request.reason,
+        parameters=ready.parameters,
+        command=ready.commands,
+        unix_name=ready.unix_name,
+        may_overtake=request.kind.may_overtake,
+        is_forced=request.kind.forces(ready.parameters),
+        is_dry_run=request.kind.is_dry_run,
+        **_waits(request),
+    )
 
 
 def _waits(request: Request) -> dict[str, Any]:
@@ -327,13 +442,15 @@ def _waits(request: Request) -> dict[str, Any]:
     return {"state": State.AWAITING_APPROVAL, "approval_expires_at": expires_at}
 
 
-def _expect(request: Request, action: Action) -> None:
-    """Note the teams whose experiment a creation makes."""
-    if request.kind.target is Target.SITE:
-        teams = policy.teams_of_new(request.actor, request.kind, request.site)
-        ExpectedExperiment.objects.bulk_create(
-            ExpectedExperiment(team_id=team, action=action) for team in sorted(teams)
-        )
+def _expect(made: Iterable[tuple[Request, Action]]) -> None:
+    """Note the teams whose experiments the creations among what was made will be."""
+    expected = [
+        ExpectedExperiment(team_id=team, action=action)
+        for request, action in made
+        if request.kind.target is Target.SITE
+        for team in sorted(policy.teams_of_new(request.actor, request.kind, request.site))
+    ]
+    ExpectedExperiment.objects.bulk_create(expected)
 
 
 def _fields_of(key: IdempotencyKey | None) -> dict[str, str]:

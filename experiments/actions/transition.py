@@ -43,7 +43,14 @@ def record(
     action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None, message: str = ""
 ) -> None:
     """Add the audit entry of something that happened to an action, by default with its parameters and command."""
-    trail.record(
+    trail.record_all([draft(action, event, origin=origin, details=details, message=message)])
+
+
+def draft(
+    action: Action, event: str, *, origin: Origin, details: dict[str, Any] | None = None, message: str = ""
+) -> trail.Draft:
+    """Return the same entry to be recorded together with others."""
+    return trail.draft(
         event,
         origin=origin,
         subject=action.expid or str(action.site),

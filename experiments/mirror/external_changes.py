@@ -153,6 +153,6 @@ def _record(
         subject=expid,
         site=site.slug,
         expid=expid,
-        details=details,
+        details=details or {},
         message=message,
     )

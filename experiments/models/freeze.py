@@ -1,5 +1,6 @@
 """A freeze: while a site or a platform is under maintenance, nothing is started there."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -102,6 +103,17 @@ class Freeze(models.Model):
             jobs = _unfinished_jobs(self.platform).filter(experiment=OuterRef("pk"))
             rows = rows.alias(on=Upper("hpc")).filter(Q(on=self.platform) | Exists(jobs))
         return rows.order_by("owner", "expid")
+
+
+def unfinished_on(
+    platforms: Iterable[str], experiments: "models.QuerySet[Experiment]"
+) -> list[tuple[int, str]]:
+    """Return which of the experiments have unfinished jobs on which of the platforms, given in upper case."""
+    jobs: models.QuerySet[Any] = Job.objects.exclude(status__in=FINISHED_STATUSES).filter(
+        experiment__in=experiments
+    )
+    found = jobs.alias(on=Upper("platform")).filter(on__in=platforms).annotate(at=F("on"))
+    return list(found.order_by().values_list("experiment_id", "at").distinct())
 
 
 def _unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":

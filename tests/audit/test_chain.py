@@ -62,6 +62,13 @@ def test_each_entry_has_the_digest_of_the_one_before(ids: list[int]) -> None:
     assert [previous for previous, _ in chained] == ["", *(digest for _, digest in chained[:4])]
 
 
+def test_entries_that_are_recorded_together_are_chained_in_their_order(ids: list[int]) -> None:
+    added = trail.record_all([trail.draft(f"test.{number}", origin=SOMEBODY) for number in range(3)])
+    assert [entry.event for entry in AuditEntry.objects.order_by("-pk")[:3]] == ["test.2", "test.1", "test.0"]
+    assert [entry.pk for entry in added] == [ids[-1] + number for number in (1, 2, 3)]
+    assert faults() == []
+
+
 @pytest.mark.parametrize("column", FORGED)
 def test_a_changed_column_is_found(ids: list[int], tamper: Tamper, column: str) -> None:
     tamper(f"UPDATE {{}} SET {column} = %s WHERE id = %s", FORGED[column], ids[2])

@@ -48,6 +48,22 @@ def test_an_entry_holds_its_lock_for_two_round_trips(said: Path) -> None:
     assert AuditEntry.objects.filter(event="test.happened").count() == RECORDED
 
 
+def test_many_entries_hold_their_lock_for_two_round_trips(said: Path) -> None:
+    for _ in range(RECORDED):
+        trail.record_all([trail.draft("test.happened", origin=ORIGIN) for _ in range(50)])
+    assert last_round_trips(said) == 2
+    assert AuditEntry.objects.filter(event="test.happened").count() == 50 * RECORDED
+
+
+def test_a_transaction_that_goes_on_after_its_entry_waits_for_the_disk_too(said: Path) -> None:
+    with transaction.atomic():
+        trail.record("test.happened", origin=ORIGIN)
+        assert AuditEntry.objects.filter(event="test.happened").exists()
+    _, committed, after = said.read_text(errors="replace").rpartition('"COMMIT')
+    assert committed
+    assert "pg_logical_emit_message" in after
+
+
 def test_an_entry_is_seen_by_what_comes_after_it_in_its_transaction() -> None:
     with transaction.atomic():
         trail.record("test.happened", origin=ORIGIN)

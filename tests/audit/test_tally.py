@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -38,6 +39,28 @@ def guess(name: str, address: str) -> None:
 def test_refusals_of_one_account_are_recorded_up_to_a_bound() -> None:
     refuse(tally.MOST_REFUSALS + 50)
     assert len(recorded("action.refused")) == tally.MOST_REFUSALS
+
+
+def refuse_once_more_after_the_first_look() -> Any:
+    """Refuse somebody again at the moment when the one refusal has seen that there is no count yet."""
+    looks: list[str] = []
+
+    def interrupt(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and Tally._meta.db_table in sql:
+            looks.append(sql)
+            if len(looks) == 1:
+                refuse(1)
+        return answer
+
+    return connection.execute_wrapper(interrupt)
+
+
+def test_a_refusal_is_recorded_when_somebody_else_begins_its_count_at_the_same_moment() -> None:
+    with refuse_once_more_after_the_first_look():
+        refuse(1)
+    assert len(recorded("action.refused")) == 2
+    assert [(count.recorded, count.held) for count in Tally.objects.all()] == [(2, 0)]
 
 
 def test_an_account_does_not_use_up_the_bound_of_another() -> None:
@@ -79,7 +102,7 @@ def test_an_account_without_roles_cannot_fill_the_trail_by_bulk_requests() -> No
     client.force_authenticate(factories.create_user())
     targets = [{"expid": factories.create_experiment().expid} for _ in range(tally.MOST_REFUSALS + 20)]
     client.post("/v4/actions", {"kind": "run", "targets": targets}, format="json")
-    assert len(recorded("action.refused")) == tally.MOST_REFUSALS
+    assert len(recorded("action.refused")) == 1
 
 
 def test_attempts_during_a_lockout_are_one_entry() -> None:

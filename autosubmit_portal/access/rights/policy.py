@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
-from autosubmit_portal.access.rights.grants import Grant, Part, condition_of, grants_of, limits_of
+from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
 from autosubmit_portal.access.rights.lending import Loan, lent_to
 from autosubmit_portal.access.rights.roles import LEAST_TO_VIEW, Role
 from autosubmit_portal.access.rights.scope import scope_of
@@ -129,8 +129,22 @@ def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experime
 
 def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
     """Read at once what the decisions about these experiments will ask for."""
-    if not getattr(actor, "is_superuser", False):
-        grants_of(actor).look_up(experiments)
+    wanted = list(experiments)
+    for grants in _asked_for(actor):
+        grants.look_up(wanted)
+
+
+def _asked_for(actor: Actor) -> Iterator[Grants]:
+    limits = limits_of(actor)
+    if limits:
+        yield limits
+    if getattr(actor, "is_superuser", False):
+        return
+    yield grants_of(actor)
+    for loan in lent_to(actor):
+        yield grants_of(loan.grantor)
+        if loan.team:
+            yield loan.team
 
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:

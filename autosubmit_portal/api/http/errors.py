@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
@@ -76,6 +76,16 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     )
 
 
+def unforeseen(error: Exception) -> dict[str, Any]:
+    """Return the body that says that something failed of which the log says more, where other parts were answered."""
+    logger.error("A part of a request failed", exc_info=error)
+    return problem(
+        500,
+        "internal-server-error",
+        "This failed for a reason that the log of the portal tells.",
+    )
+
+
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
     """Return the body of an answer; `members` are what only this kind of problem says."""
     return {
@@ -140,7 +150,7 @@ def _limit(error: Exception) -> dict[str, Any] | None:
         case TooManyFieldsSent():
             most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
             return problem(400, "too-many-fields", f"There are more than {most:,} parameters.")
-        case OperationalError():
+        case OperationalError() | InterfaceError():
             logger.error("The database failed", exc_info=error)
             return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
         case BrokenStore() | UnreadableMetrics():

@@ -90,9 +90,10 @@ class ActionViewSet(PortalViewSet):
     def create(self, request: Request) -> Response:
         """Request one action for each of up to 500 experiments.
 
-        Each target is asked for on its own, as if alone: `results` says for each which action was made or what is
-        against it, and every refusal is recorded. With an `Idempotency-Key` the targets that were accepted answer their
-        first actions, and those that were refused are asked for again.
+        Each target is asked for as if alone: `results` says for each which action was made or what is against it. What
+        is refused is recorded together. Actions are made 50 at a time: if a part fails, `status` says so for each of
+        its targets, and all others stand. With an `Idempotency-Key` the targets that were accepted answer their first
+        actions, and the others are asked for again.
         """
         return fulfil_many(request, BulkQuery.of(request).get("dry_run"))
 

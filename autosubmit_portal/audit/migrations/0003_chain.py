@@ -30,10 +30,10 @@ def chain_existing(apps, schema_editor):
 
 
 def _mark(rows, last, count):
-    place = chain.next_place()
+    places = chain.next_places(1)
     values = {
         **dict.fromkeys(chain.VERSIONS[1], ""),
-        "id": place.id,
+        "id": places.ids[0],
         "at": timezone.now(),
         "event": "audit.chained",
         "actor_id": None,
@@ -45,8 +45,8 @@ def _mark(rows, last, count):
         "message": "The entries before this one were chained when the portal was upgraded: "
         "the chain does not prove what they said until then.",
     }
-    digest = chain.digest_of(values, place.previous, version=1)
-    rows.create(**values, previous=place.previous, digest=digest)
+    digest = chain.digest_of(values, places.previous, version=1)
+    rows.create(**values, previous=places.previous, digest=digest)
 
 
 class Migration(migrations.Migration):

@@ -3,8 +3,9 @@
 A page shows and asks; `experiments.actions` decides. GET never changes anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -17,15 +18,17 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts.forms import ActionForm
+from experiments.actions.facts import Facts
 from experiments.actions.idempotency import IdempotencyKey
+from experiments.actions.many import Round, request_each
 from experiments.actions.preview import effect_of, shortened
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
 from experiments.actions.request import (
     Request,
+    facts_of_each,
     foreseen,
     obstacle,
     preview_action,
-    request_action,
     would_lose,
 )
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
@@ -164,15 +167,21 @@ def ask(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> list[Answer]:
     """Request the action for each subject; a refusal of one does not keep the others from being asked."""
-    answers = []
-    for subject in subjects:
-        try:
-            key = key_of(kind, subjects, form)
-            action = request_action(asked(request, kind, subject, form, key))
-            answers.append(Answer(subject=subject, action=action))
-        except (policy.Forbidden, Refusal) as refusal:
-            answers.append(Answer(subject=subject, refusal=refusal))
-    return answers
+    try:
+        key = key_of(kind, subjects, form)
+        wanted = [asked(request, kind, subject, form, key) for subject in subjects]
+        told = Round(origin=origin_of(request), kind=kind, parameters=form.parameters())
+    except InvalidParameters as refusal:  # the form itself is wrong
+        return [Answer(subject=subject, refusal=refusal) for subject in subjects]
+    answers = request_each(told, wanted)
+    if not isinstance(answers[0], (Action, policy.Forbidden, Refusal)) and len(set(answers)) == 1:
+        raise answers[0]  # nothing was made
+    return [
+        Answer(subject=subject, action=answer)
+        if isinstance(answer, Action)
+        else Answer(subject=subject, refusal=answer)
+        for subject, answer in zip(subjects, answers, strict=True)
+    ]
 
 
 def key_of(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> IdempotencyKey | None:
@@ -183,19 +192,29 @@ def key_of(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> I
     return IdempotencyKey.of(form.key(), [kind.name, about, form.parameters(), form.reason()])
 
 
-def forecast(request: HttpRequest, kind: ActionKind, subject: Subject, form: ActionForm) -> Forecast:
-    """Return what the request would do that the form says now; nothing is changed or recorded."""
-    refusal: Exception | None = obstacle(asked(request, kind, subject))
+def forecasts(
+    request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
+) -> list[Forecast]:
+    """Return what the request for each subject would do that the form says now; nothing is changed or recorded."""
+    plain = [asked(request, kind, subject) for subject in subjects]
+    return [
+        _forecast(subject, one, partial(asked, request, kind, subject, form), facts)
+        for subject, one, facts in zip(subjects, plain, facts_of_each(plain), strict=True)
+    ]
+
+
+def _forecast(subject: Subject, plain: Request, read_form: Callable[[], Request], facts: Facts) -> Forecast:
+    refusal: Exception | None = obstacle(plain, facts)
     if refusal:
         return Forecast(subject=subject, refusal=refusal)
     try:
-        wanted = asked(request, kind, subject, form)
+        wanted = read_form()
         return Forecast(
             subject=subject,
-            commands=shortened(preview_action(wanted)),
+            commands=shortened(preview_action(wanted, facts)),
             effect=effect_of(wanted),
             loss=would_lose(wanted),
-            unix_name=wanted.unix_name(),
+            unix_name=facts.unix_name(wanted),
             foreseen=foreseen(wanted),
             needs_approval=wanted.needs_approval,
         )

@@ -70,7 +70,7 @@ class FormPage:
 
     def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
-        forecasts = [actions.forecast(request, self.kind, subject, form) for subject in self.subjects]
+        forecasts = actions.forecasts(request, self.kind, self.subjects, form)
         missing = next((one.missing for one in forecasts if one.missing), None)
         return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
 

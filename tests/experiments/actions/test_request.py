@@ -71,7 +71,7 @@ def test_nothing_is_queued_when_the_audit_entry_cannot_be_written(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr("experiments.actions.transition.trail.record", broken)
+    monkeypatch.setattr("experiments.actions.request.trail.record_all", broken)
     with pytest.raises(RuntimeError):
         request_action(asked(operator, "run", ready))
     assert not Action.objects.exists()

@@ -151,8 +151,7 @@ def test_the_supervisor_sends_nothing_again_while_messages_wait(
     site: Site, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     late(site, 30)
-    for action in Action.objects.all():
-        queue._send("execute", action.pk, site)
+    queue._send("execute", list(Action.objects.values_list("pk", flat=True)), site.queue)
     assert supervised(site, django_capture_on_commit_callbacks) == 30
 
 
