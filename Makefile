@@ -20,6 +20,9 @@ UV_VERSION := 0.13.8
 LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# Hundreds of processes of a test run would compile the portal anew, where this is set.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -30,10 +33,12 @@ CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 # The slow tests mostly wait for processes; four at a time keep two cores busy. Those of a file stay together: what they
 # do to an experiment, Autosubmit does to every run of that name on the host.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+# The fast ones compute. Each process has one half, so that what a file makes once is made once.
+TWO_HALVES := -n 2 --dist worksteal
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test check lock fix chaos fuzz bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-fast check lock fix chaos fuzz bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -86,10 +91,13 @@ up: packages-for-up install ## start the portal (Ctrl-C stops it)
 		$(if $(filter-out $(OWN_AUTOSUBMIT),$(AUTOSUBMIT)),--autosubmit "$(AUTOSUBMIT)")
 
 test: packages-for-test check autosubmit ## all checks and the whole test suite
-	@echo "Fast tests on PostgreSQL …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m tests.support.postgres $(PY) -m pytest -q -n 2
+	@echo "Fast tests that ask the database, on PostgreSQL …"
+	@$(PY) -m tests.support.postgres $(PY) -m pytest -q -m "fast and database" $(TWO_HALVES)
 	@echo "All tests …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "" $(SIDE_BY_SIDE)
+
+test-fast: install-tests ## the tests that need nothing but Python, on SQLite
+	@$(PY) -m pytest -q $(TWO_HALVES)
 
 check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@echo "Checking style, types and imports …"

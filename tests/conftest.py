@@ -74,6 +74,8 @@ MARKER_OF_FIXTURE = {
     "portal": "system",
     "browser": "browser",
 }
+SLOW = {*MARKER_OF_FIXTURE.values(), "node"}
+FIXTURES_OF_DATABASE = {"db", "transactional_db"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,16 +85,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Give each test the markers of the fixtures that it uses, before `-m` chooses.
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> Generator[None]:
+    """Give each test the markers of the fixtures that it uses, before `-m` chooses; one that has none is `fast`.
 
     When tests run side by side, the slow ones come first, so that no process is left alone with them at the end. The
     plugin for Django has an order of its own, which stays among the slow and among the others.
     """
     for item in items:
-        for name in getattr(item, "fixturenames", ()):
+        for name in item.fixturenames:
             if name in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[name])
+        if not any(item.get_closest_marker(marker) for marker in SLOW):
+            item.add_marker("fast")
+        if item.get_closest_marker("django_db") or not FIXTURES_OF_DATABASE.isdisjoint(item.fixturenames):
+            item.add_marker("database")
     yield
     items.sort(
         key=lambda item: [item.get_closest_marker(marker) is None for marker in ("system", "autosubmit")]

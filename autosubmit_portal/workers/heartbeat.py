@@ -46,7 +46,7 @@ class Pulse:
 
 def seal() -> str:
     """Return what is the same for all processes that can read each other's messages, without telling the key."""
-    return salted_hmac("autosubmit_portal.workers", broker_name()).hexdigest()
+    return salted_hmac("autosubmit_portal.workers", broker_name(), algorithm="sha256").hexdigest()
 
 
 def broker_name() -> str:

@@ -1,6 +1,6 @@
 const test = require("node:test");
 const assert = require("node:assert");
-const { open } = require("./browser.js");
+const { open, press } = require("./browser.js");
 
 const PART = `<span id="live-state"></span><section id="part" data-live="5">
     <table><tr><td><input class="action-select" type="checkbox"><a href="/a000/">a000</a></td><td>WAITING</td></tr>
@@ -139,6 +139,62 @@ test("a hidden page asks for nothing, and at once when it is seen again", async 
     hidden = false;
     document.dispatchEvent(new window.Event("visibilitychange"));
     assert.deepStrictEqual(asked, ["live of part"]);
+});
+
+// Answers a part that has asked, so many times, and returns after how many seconds it asked again for the last time.
+async function wait({ clock, asked, answer }, times, ...answered) {
+    let seconds = 0;
+    for (let time = 0; time < times; time += 1) {
+        const [before, since] = [asked.length, clock.now];
+        answer(...answered);
+        while (asked.length === before && clock.now - since < 100_000) await clock.pass(100);
+        seconds = (clock.now - since) / 1000;
+    }
+    return seconds;
+}
+
+test("what does not change is asked for ever less often, and as before when it has changed", async () => {
+    const page = opened();
+    await page.clock.pass(5000);
+    assert.strictEqual(await wait(page, 1, true, 204), 5.5);
+    assert.strictEqual(await wait(page, 20, true, 204), 15);
+    assert.strictEqual(await wait(page, 1, true, 200), 5);
+});
+
+test("what does not change is asked for as before when somebody is there", async () => {
+    const { document, clock, asked, answer } = opened();
+    await clock.pass(5000);
+    await wait({ clock, asked, answer }, 20, true, 204);
+    answer(true, 204);
+    press(document.body, "x");
+    await clock.pass(5000);
+    assert.strictEqual(asked.length, 22);
+});
+
+test("a portal that is away is asked ever less often, and as before once it has answered", async () => {
+    const page = opened();
+    await page.clock.pass(5000);
+    assert.strictEqual(await wait(page, 1, false, 502), 10);
+    assert.strictEqual(await wait(page, 9, false, 502), 50);
+    assert.strictEqual(await wait(page, 1, true, 200), 5);
+});
+
+test("nothing is asked for again before it is answered", async () => {
+    const { clock, asked } = opened();
+    await clock.pass(60_000);
+    assert.deepStrictEqual(asked, ["live of part"]);
+});
+
+test("a part says which state it shows, and knows the one that an answer brought", () => {
+    const { window, document, part, refresh } = opened(PART.replace("data-live", `data-stamp="one" data-live`));
+    const stamp = () => {
+        const detail = { elt: part, headers: {} };
+        document.dispatchEvent(new window.CustomEvent("htmx:configRequest", { detail }));
+        return detail.headers["Portal-Stamp"];
+    };
+    assert.strictEqual(stamp(), "one");
+    refresh((fresh) => { fresh.dataset.stamp = "two"; });
+    assert.strictEqual(stamp(), "two");
 });
 
 test("a portal that does not answer twice is said to be away, until it answers", () => {

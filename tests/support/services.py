@@ -119,6 +119,14 @@ def processes_with(name: str, value: object) -> dict[int, str]:
     return found
 
 
+def children_of(pid: int) -> str:
+    """Return the command lines of the children of a process; blank if it has none or is gone."""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return " ".join(Path(f"/proc/{child}/cmdline").read_text() for child in children)
+    return ""
+
+
 def processes_of(home: Path) -> dict[int, str]:
     """Return what runs in an Autosubmit home: its commands and the jobs that they started, by pid."""
     return processes_with("HOME", home)

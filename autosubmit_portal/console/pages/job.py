@@ -150,8 +150,10 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     # --- Many jobs
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return one entry per kind that the user may request of jobs."""
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        """Return one entry per kind that the user may request of jobs; `action_location` is given by Django 6.1."""
+        if action_location and action_location.name == "CHANGE_FORM":
+            return {}  # the page of a job has buttons
         kinds = actions.kinds_for(request.user, self.request_targets)
         return {kind.name: (opens(kind), kind.name, f"{kind.title}…") for kind in kinds}
 

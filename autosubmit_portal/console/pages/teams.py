@@ -250,7 +250,6 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
     """Rights at sites, for whoever manages the site."""
 
     actions = None
-    list_select_related = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return those at sites that the user manages."""
@@ -281,6 +280,7 @@ class SiteRoleAdmin(RightsAdmin):
     """Roles of people at whole sites."""
 
     list_display = ("user", "role", "site", "source")
+    list_select_related = ("user", "site")
     readonly_fields = ("source",)
     search_fields = ("user__username",)
     search_placeholder = "person"
@@ -291,6 +291,7 @@ class SiteAccountAdmin(RightsAdmin):
     """Unix users of people at sites."""
 
     list_display = ("user", "unix_name", "site")
+    list_select_related = ("user", "site")
     search_fields = ("user__username", "unix_name")
     search_placeholder = "person or Unix user"
 
@@ -300,6 +301,7 @@ class SitePolicyAdmin(RightsAdmin):
     """What sites grant to the owners of experiments."""
 
     list_display = ("site", "owner_role")
+    list_select_related = ("site",)
 
 
 BESIDE: tuple[type[Model], ...] = (SiteRole, SiteAccount, SitePolicy)

@@ -10,6 +10,7 @@ from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
 from experiments.runners import local, runner_for
 from tests.support import factories
+from tests.support.services import children_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +30,17 @@ def started(*argv: str, kind: str = "generate") -> Action:
     claimed = claim(action.pk)
     assert claimed is not None
     start_step(claimed, 0)
-    wait_for((action.run_directory(0) / "pid").exists)
+    wait_for(lambda: has_begun(action))
     return claimed
+
+
+def has_begun(action: Action) -> bool:
+    """Answer whether the launcher has come to the command: before, a signal to end is not one to the command."""
+    pid = action.run_directory(0) / "pid"
+    if not pid.exists():
+        return False
+    is_over = (action.run_directory(0) / "exit_status").exists()
+    return is_over or action.command[0][0] in children_of(int(pid.read_text().split()[0]))
 
 
 def followed(action: Action) -> Action:

@@ -17,6 +17,7 @@ from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner
 from tests.conftest import MakeExperiment
+from tests.support.services import children_of
 from tests.support.waiting import wait_for
 
 SHOW_ARGUMENTS = "import sys; print(ascii(sys.argv[1:]))"
@@ -143,10 +144,6 @@ def test_the_launcher_outlives_a_signal_to_its_command_and_keeps_the_status(
     assert ended(runner, directory) == 128 + signal.SIGTERM
 
 
-def children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
 def test_a_command_whose_launcher_was_killed_is_not_alive(runner: LocalRunner, directory: Path) -> None:
     runner.start(["sleep", "60"], directory)
     pid = pid_of(directory)
@@ -177,12 +174,6 @@ def test_an_exit_status_that_finds_no_room_is_written_when_there_is_room(
     assert runner.look(directory).is_alive
     (directory / "exit_status.new").rmdir()
     assert ended(runner, directory) == 0
-
-
-def children_of(pid: int) -> str:
-    """Return the command lines of the children of a process."""
-    lines = (Path(f"/proc/{child}/cmdline") for child in children(pid))
-    return " ".join(line.read_text() for line in lines if line.exists())
 
 
 def test_a_command_that_was_given_up_never_starts(runner: LocalRunner, directory: Path) -> None:
