@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from autosubmit_portal.api.forms import spoken
 from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
@@ -138,7 +140,7 @@ def end_within(http: HttpRequest, actions: Sequence[Action], seconds: int) -> di
 
 def json_body(http: HttpRequest) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
-    body = http.data
+    body = spoken(http.data, _shape(http)) if isinstance(http.data, QueryDict) else http.data
     if not isinstance(body, dict):
         raise InvalidParameters({"body": ["The body must be a JSON object."]})
     if any(UNSTORABLE.search(name) for name in body):
@@ -151,6 +153,13 @@ def json_body(http: HttpRequest) -> dict[str, Any]:
     if errors:
         raise InvalidParameters(errors)
     return dict(body)
+
+
+def _shape(http: HttpRequest) -> type[serializers.Serializer[Any]] | None:
+    """Return the shape of the body that a form was made of."""
+    handler = getattr(http.parser_context["view"], (http.method or "").lower())
+    bodies: Mapping[str, type[serializers.Serializer[Any]]] = handler.described.bodies
+    return bodies.get(http.query_params.get("action", ""), next(iter(bodies.values()), None))
 
 
 def _texts(value: Any) -> Iterator[str]:

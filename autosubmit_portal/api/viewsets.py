@@ -1,7 +1,10 @@
 """What all resources of the API have in common."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
+from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSetMixin
 
 from autosubmit_portal.api.http.renderers import PortalView
@@ -11,10 +14,13 @@ class PortalViewSet(ViewSetMixin, PortalView):
     """A resource: `list`, `create`, `retrieve` and so on, which the router binds to methods of HTTP.
 
     The rows of a list are read as tuples and written without a serializer for each, which DRF's mixins and paginators
-    would not do. `title` is that of the list, by default the tag.
+    would not do. `title` is that of the list, by default the tag; `items` is where a list has its rows, and what names
+    each of them.
     """
 
     title = ""
+    items: ClassVar[tuple[str, str]] = ("results", "id")
+    lookup_url_kwarg = "id"
 
     def get_view_name(self) -> str:
         """Return the title of a page."""
@@ -25,3 +31,38 @@ class PortalViewSet(ViewSetMixin, PortalView):
         handler = getattr(self, self.action_map.get("get", ""), None)
         self.description = self.description or getattr(handler, "__doc__", None)
         return super().get_view_description(html)
+
+    def may(self, name: str, kind: str) -> bool:
+        """Answer whether to offer a form of a method, and of an action kind if it asks for one."""
+        return True
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return where one may go from the page of an answer, by title."""
+        found = self.links_of_rows(data) if isinstance(data, dict) and not self.detail else {}
+        actions: Sequence[Any] = self.get_extra_actions()
+        for action in actions:
+            if action.detail == self.detail and "get" in self.action_map and "get" in action.mapping:
+                found[str(action.kwargs["name"])] = self.address(f"{self.basename}-{action.url_name}")
+        return found
+
+    def links_of_rows(self, data: dict[str, Any]) -> dict[str, str]:
+        """Return the address of each row of a list."""
+        rows, key = self.items
+        if not hasattr(self, "retrieve"):
+            return {}
+        return {
+            str(row[key]): self.address_of_row(row[key], row) for row in data.get(rows) or () if key in row
+        }
+
+    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+        """Return the address of one row of a list."""
+        return self.address(
+            f"{self.basename}-detail", {**self.kwargs, self.lookup_url_kwarg: name}, row.get("site")
+        )
+
+    def address(self, route: str, names: dict[str, Any] | None = None, site: Any = None) -> str:
+        """Return the address of a route, by default of this very thing; one of an experiment names its site."""
+        names = self.kwargs if names is None else names
+        slug = site if isinstance(site, str) else self.request.query_params.get("site")
+        query = f"?{urlencode({'site': slug})}" if slug and "expid" in names else ""
+        return f"{reverse(route, kwargs=names)}{query}"

@@ -30,8 +30,7 @@ from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.audit.origin import actor_of
 from autosubmit_portal.db.ttl_cache import lately
-from autosubmit_portal.health import WAITING_LONG
-from experiments.models import Action, Experiment, Freeze, Site, State
+from experiments.models import Action, Experiment, Freeze, Site
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -40,7 +39,6 @@ MOST_SECONDS = 60
 # A statement may hold times, such as those of a filter by period; it is made anew after that.
 KEPT_SECONDS = 300
 MOST_KEPT = 2000
-MOST_WAITING = 20
 # The mirror writes these all the time.
 HEARTBEATS = {"mirrored_at", "swept_at", "mirror_expires_at"}
 _OF_SITE = [field.attname for field in Site._meta.concrete_fields if field.name not in HEARTBEATS]
@@ -134,9 +132,15 @@ def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tu
     rights, stamp = _answer(request, question)
     with _lock:
         _kept[_key(request)] = _Question(question.sql, question.params, besides, rights)
-    request.live_stamp = stamp  # type: ignore[attr-defined]  # the tag `live` writes it down
-    if _stamp_of(request) == stamp:
+    request.live_stamp = stamp  # type: ignore[attr-defined]
+    if _known(request) == stamp:
         raise Unchanged
+
+
+def stamp_of(request: HttpRequest) -> str:
+    """Return the stamp of the part that is being made; a part that was not begun is an error."""
+    stamp: str = request.live_stamp  # type: ignore[attr-defined]
+    return stamp
 
 
 def unless_unchanged(view: View) -> View:
@@ -155,7 +159,8 @@ def unless_unchanged(view: View) -> View:
     return cast(View, answer)
 
 
-def _stamp_of(request: HttpRequest) -> str:
+def _known(request: HttpRequest) -> str:
+    """Return the stamp that a tab has; blank for who has none."""
     return request.headers.get(HEADER, "") if request.method == "GET" else ""
 
 
@@ -165,7 +170,7 @@ def _key(request: HttpRequest) -> tuple[int, str]:
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
-    stamp = _stamp_of(request)
+    stamp = _known(request)
     if not stamp or not request.user.is_authenticated:
         return False
     with _lock:
@@ -195,7 +200,7 @@ def _digest(state: object) -> str:
 
 @lately
 def _by_the_clock() -> str:
-    """Return a digest of what changes when its time comes: which mirrors are late, what is frozen, what waits long."""
+    """Return a digest of what changes when its time comes: which mirrors are late, what is frozen."""
     sites = [
         (*(getattr(site, name) for name in _OF_SITE), site.is_mirror_fresh)
         for site in Site.objects.order_by("pk")
@@ -205,11 +210,7 @@ def _by_the_clock() -> str:
         (row.pk, row.site_id, row.platform, row.message, row.starts_at, row.ends_at, row.is_active)
         for row in freezes
     ]
-    queued = Action.objects.with_queued_at().filter(
-        state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG
-    )
-    waiting = list(queued.order_by("pk").values_list("pk", flat=True)[:MOST_WAITING])
-    return _digest([sites, frozen, waiting])
+    return _digest([sites, frozen])
 
 
 def _question(shown: Shown, besides: Callable[[], object]) -> _Question:

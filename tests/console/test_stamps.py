@@ -437,3 +437,50 @@ def test_a_process_that_does_not_know_the_tab_says_as_well_that_nothing_has_chan
     tab = Tab(as_viewer, page_of("experiments_experiment", experiment.pk))
     stamps.forget()
     assert not tab.has_changed()
+
+
+# --- Outputs that are followed
+
+
+def piece(client: Client, address: str, stamp: str) -> tuple[int, str, str]:
+    """Return the status, the stamp and the text of what comes after the first line of an output."""
+    answer = client.get(address, {"after": "4"}, headers={stamps.HEADER: stamp})
+    said = answer.json() if answer.status_code == 200 else {"html": ""}
+    return (
+        answer.status_code,
+        answer.headers.get(stamps.HEADER, stamp),
+        f"{said['html']}{said.get('is_over', '')}",
+    )
+
+
+def test_the_output_of_an_action_is_sent_when_it_has_grown_or_ended(
+    experiment: Experiment, as_viewer: Client
+) -> None:
+    action = factories.create_action(experiment, state=State.RUNNING, step_started_at=timezone.now())
+    file = action.run_directory(0) / "output"
+    file.parent.mkdir(parents=True)
+    file.write_text("one\n")
+    address = reverse("admin:experiments_action_output", args=[action.pk, 0])
+    _, stamp, _ = piece(as_viewer, address, "")
+    assert piece(as_viewer, address, stamp)[0] == 204
+    file.write_text("one\ntwo\n")
+    _, stamp, text = piece(as_viewer, address, stamp)
+    assert text == "two\nFalse"
+    Action.objects.filter(pk=action.pk).update(state=State.SUCCEEDED)
+    assert piece(as_viewer, address, stamp)[2] == "two\nTrue"
+
+
+def test_a_log_is_sent_when_it_has_grown_or_is_another_one(
+    experiment: Experiment, store_home: Path, as_viewer: Client
+) -> None:
+    file = store_home / "autosubmit" / "a000" / "tmp" / "ASLOGS" / "20261125_100000_run.log"
+    file.parent.mkdir()
+    file.write_text("one\n")
+    address = reverse("admin:experiments_experiment_log", args=[experiment.pk, file.name])
+    _, stamp, _ = piece(as_viewer, address, "")
+    assert piece(as_viewer, address, stamp)[0] == 204
+    file.write_text("one\ntwo\n")
+    _, stamp, text = piece(as_viewer, address, stamp)
+    assert text == "two\nFalse"
+    file.unlink()
+    assert piece(as_viewer, address, stamp)[0] == 404

@@ -285,6 +285,18 @@ def test_a_member_of_a_group_works_at_the_console(
     expect(page.get_by_role("link", name="Update description…")).to_have_count(0 if role == "Viewer" else 1)
 
 
+# A phone, 1,300 pixels that are magnified twice, and screens.
+@pytest.mark.parametrize("width", [375, 650, 1024, 1300, 1600])
+def test_no_page_of_the_navigation_is_cut_off(
+    width: int, open_page: Callable[..., Page], portal: Portal
+) -> None:
+    page = open_page(portal.url, viewport={"width": width, "height": 700})
+    sign_in(page, portal.credentials)
+    for link in page.locator(".portal-nav a").all():
+        expect(link).to_be_in_viewport(ratio=1)
+    assert page.locator(".portal-nav").evaluate("nav => nav.scrollWidth <= nav.clientWidth")
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/experiments/experiment/", "/jobs/job/", "/experiments/action/", "/audit/auditentry/"]
 )

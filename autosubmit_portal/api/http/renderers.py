@@ -8,12 +8,13 @@ from typing import IO, Any, NoReturn
 
 import orjson
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
-from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.parsers import BaseParser, FormParser, JSONParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
+from autosubmit_portal.api.http.browsable import PageRenderer
 from experiments.actions.refusals import InvalidParameters
 
 ENCODER = JSONEncoder()
@@ -92,26 +93,6 @@ class FastJSONRenderer(JSONRenderer):
         return bytes(super().render(orjson.loads(written), accepted_media_type, renderer_context))
 
 
-class PageRenderer(BrowsableAPIRenderer):
-    """Answers as pages, to look around. Acting is for the console and for /v4/docs, so there are no forms."""
-
-    def get_context(
-        self, data: Any, accepted_media_type: str | None, renderer_context: Any
-    ) -> dict[str, Any]:
-        """Leave out the style for code, which would stand in the page itself."""
-        context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
-        return context | {"code_style": ""}
-
-    def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
-        """Name each route once: it answers with and without the slash."""
-        crumbs: list[tuple[str, str]] = super().get_breadcrumbs(request)
-        return [(name, url) for name, url in crumbs if url == request.path or not url.endswith("/")]
-
-    def show_form_for_method(self, view: APIView, method: str, request: Any, obj: Any) -> bool:
-        """Show none."""
-        return False
-
-
 class StreamRenderer(BaseRenderer):
     """A format that the view itself writes piece by piece."""
 
@@ -161,6 +142,20 @@ class PortalView(OptionsMixin):
     tag = "Portal"
     renderer_classes: tuple[type[BaseRenderer], ...] = (FastJSONRenderer, PageRenderer)
     parser_classes = (JSONBodyParser,)
+
+    def get_parsers(self) -> list[BaseParser]:
+        """Return what reads a body: JSON, and of pages also their forms."""
+        accepted = self.request.headers.get("Accept", "") if self.request else ""
+        parsers = super().get_parsers()
+        return [*parsers, FormParser()] if "text/html" in accepted else parsers
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Lead a page from what was asked for to what came of it: to load it again asks for nothing again."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        is_page = isinstance(getattr(response, "accepted_renderer", None), PageRenderer)
+        if is_page and response.status_code in (200, 201, 202) and response.has_header("Location"):
+            response.status_code = 303
+        return response
 
 
 def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

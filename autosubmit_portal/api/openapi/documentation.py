@@ -1,7 +1,7 @@
 """How an operation is described in the OpenAPI document. What concerns actions is derived from the catalogue."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
 from experiments.actions.parameters import field_for
-from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, SET_STATUS_LIVE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])
 Shape = type[serializers.Serializer[Any]]
@@ -55,12 +55,17 @@ NOT_MODIFIED = {304: OpenApiResponse(None, "The answer is the one whose `ETag` w
 class Body:
     """What may be sent: one shape for each action that may be asked for; the empty name is of the only one.
 
-    `examples` are by their titles; `component` names several shapes together.
+    `examples` are by their titles, in the order of the shapes; `component` names several shapes together. `titles` and
+    `queries` are what people call the actions, and what the address says besides. `forms` are the shapes with what may
+    also stand in the address, for forms have only a body.
     """
 
     shapes: Mapping[str, Shape]
     examples: Mapping[str, Any]
     component: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    forms: Mapping[str, Shape] = field(default_factory=dict)
 
     @classmethod
     def of(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
@@ -80,10 +85,22 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What an operation takes; it stands on its method for whoever shows that to people."""
+    """What an operation takes; it stands on its method for whoever shows that to people.
 
+    Bodies, examples and titles are by the names of the actions that they ask for, of which `queries` are the rest of
+    the address; the only body of an operation that asks for no action has the empty name.
+    """
+
+    summary: str
     query: type[Query] | None
     bodies: Mapping[str, Shape]
+    examples: Mapping[str, Any]
+    titles: Mapping[str, str]
+    queries: Mapping[str, Mapping[str, str]]
+
+    def query_for(self, name: str) -> dict[str, str]:
+        """Return the query parameters that ask for an action."""
+        return dict(self.queries.get(name, {}))
 
 
 def operation(
@@ -108,7 +125,14 @@ def operation(
         | OF_SERVER,
     )
     queries = [found for found in parameters if isinstance(found, type) and issubclass(found, Query)]
-    described = Described(queries[0] if queries else None, body.shapes if body else {})
+    described = Described(
+        summary,
+        queries[0] if queries else None,
+        (body.forms or body.shapes) if body else {},
+        dict(zip(body.shapes, body.examples.values(), strict=False)) if body else {},
+        body.titles if body else {},
+        body.queries if body else {},
+    )
 
     def decorate(view: View) -> View:
         view.described = described  # type: ignore[attr-defined]
@@ -313,7 +337,17 @@ def _body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[st
             for kind in kinds
         },
         "".join(word.capitalize() for word in operation_id.split("_")) + "Request",
+        {kind.name: kind.title for kind in kinds},
+        {kind.name: _query_of(kind) for kind in kinds},
+        {kind.name: body_of(kind, left_out - {"status"}) for kind in kinds},
     )
+
+
+def _query_of(kind: ActionKind) -> dict[str, str]:
+    """Return what an address says to ask for a kind of action."""
+    if kind.target is Target.EXPERIMENT and not kind.is_edit:
+        return {"action": kind.name}
+    return {"live": "true"} if kind is SET_STATUS_LIVE else {}
 
 
 @cache

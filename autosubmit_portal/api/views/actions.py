@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
-from autosubmit_portal.api.bulk import BulkBody, fulfil_many
+from autosubmit_portal.api.bulk import KINDS, BulkBody, fulfil_many
 from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.objects import find_action
 from autosubmit_portal.api.openapi import examples
@@ -40,7 +41,7 @@ from autosubmit_portal.api.serializers.actions import (
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from experiments.actions.approve import approve, reject
+from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import ACTIVE_STATES, Action
@@ -56,6 +57,28 @@ class ActionViewSet(PortalViewSet):
     tag = "Actions"
     lookup_url_kwarg = "action_id"
     lookup_value_converter = "int"
+
+    def may(self, name: str, kind: str) -> bool:
+        """Answer whether the person may request something somewhere, or do this with this action now."""
+        actor = actor_of(self.request)
+        if not self.detail:
+            return any(policy.may_request(actor, catalogued) for catalogued in KINDS)
+        found = find_action(self.request, self.kwargs["action_id"])
+        if name != "cancel":
+            return may_approve(found, actor)
+        return found.is_active and policy.may_request(
+            actor, found.catalogue_kind, site=found.site, experiment=found.experiment
+        )
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return the actions of a list, or what belongs to one."""
+        found = super().links(data)
+        if not self.detail or "expid" not in data:
+            return found
+        if data["expid"]:
+            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
+            found["Jobs"] = self.address("job-list", {"expid": data["expid"]}, data["site"])
+        return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 
     @operation(
         "list_actions",

@@ -10,7 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.models import Delegation, Team
-from autosubmit_portal.access.rights.delegations import Wanted, delegate, require_lending, revoke, seen_by
+from autosubmit_portal.access.rights.delegations import (
+    Wanted,
+    delegate,
+    may_revoke,
+    require_lending,
+    revoke,
+    seen_by,
+)
 from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.rights.teams import teams_seen_by
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
@@ -32,6 +39,12 @@ class DelegationViewSet(PortalViewSet):
     tag = "Delegations"
     lookup_url_kwarg = "delegation_id"
     lookup_value_converter = "int"
+
+    def may(self, name: str, kind: str) -> bool:
+        """Answer whether the person may take this one back; everybody may lend."""
+        return not self.detail or may_revoke(
+            self.request.user, _find(self.request, self.kwargs["delegation_id"])
+        )
 
     @operation(
         "list_delegations",

@@ -1,10 +1,13 @@
 """Routes of experiments."""
 
+from typing import Any
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
 from autosubmit_portal.api.openapi import examples
@@ -34,12 +37,17 @@ from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
 from experiments.models import Experiment
 
 
-class ExperimentViewSet(RevalidatedViewSet):
+class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     """Experiments, and what is done to them."""
 
     tag = "Experiments"
     lookup_url_kwarg = "expid"
     lookup_value_converter = "name"
+    items = ("experiments", "name")
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return the experiments of a list, or what belongs to one of them."""
+        return self.links_of_experiment() if self.detail else super().links(data)
 
     @operation(
         "list_experiments",

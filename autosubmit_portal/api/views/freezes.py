@@ -18,7 +18,14 @@ from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
 from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from experiments.actions.freeze import FreezePlan, end_freeze, freeze, require_freeze_somewhere
+from experiments.actions.freeze import (
+    FreezePlan,
+    end_freeze,
+    freeze,
+    may_freeze,
+    require_freeze_somewhere,
+    sites_to_freeze,
+)
 from experiments.models import Experiment, Freeze, Site
 from experiments.permissions import FREEZE
 
@@ -29,6 +36,14 @@ class FreezeViewSet(PortalViewSet):
     tag = "Freezes"
     lookup_url_kwarg = "freeze_id"
     lookup_value_converter = "int"
+
+    def may(self, name: str, kind: str) -> bool:
+        """Answer whether there is a site that the person may freeze, or this is one."""
+        actor = self.request.user
+        if not self.detail:
+            return sites_to_freeze(actor).exists()
+        found = find_freeze(self.request, self.kwargs["freeze_id"])
+        return not found.is_over and may_freeze(actor, found.site)
 
     @operation(
         "list_freezes",

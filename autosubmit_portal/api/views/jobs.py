@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job, find_job_key
@@ -83,12 +84,22 @@ _LAST_RUN: Prepared[Run] = Prepared(
 )
 
 
-class JobViewSet(MirroredViewSet, RevalidatedViewSet):
+class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     """The jobs of an experiment."""
 
     tag = "Jobs"
     lookup_url_kwarg = "job"
     lookup_value_converter = "job"
+    items = ("jobs", "name")
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return the jobs of a list, or what belongs to one of them; its parents and children too."""
+        found = super().links(data)
+        if not self.detail:
+            return found
+        rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
+        found |= {row["job_name"]: self.address_of_row(row["job_name"], row) for row in rows}
+        return found | {"Logs": self.address("job-log-list")}
 
     @operation(
         "list_jobs",

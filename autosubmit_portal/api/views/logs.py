@@ -75,6 +75,7 @@ class LogsViewSet(PortalViewSet):
     """What all logs have in common."""
 
     tag = "Logs"
+    items = ("logs", "name")
     lookup_url_kwarg = "log"
     lookup_value_converter = "name"
 

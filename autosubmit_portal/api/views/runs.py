@@ -28,6 +28,17 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
 
     tag = "Runs"
 
+    def links(self, data: Any) -> dict[str, str]:
+        """Return the configuration of each run."""
+        runs = data.get("runs", ()) if isinstance(data, dict) else ()
+        numbers = [row["run_id"] for row in runs if "run_id" in row]
+        return {
+            f"Configuration of run {number}": self.address(
+                "run-configuration-config", {**self.kwargs, "run_id": number}
+            )
+            for number in numbers
+        }
+
     @operation(
         "list_runs",
         "List the runs of an experiment",

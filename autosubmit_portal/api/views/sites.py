@@ -1,5 +1,8 @@
 """Routes of sites."""
 
+from typing import Any
+from urllib.parse import urlencode
+
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,8 +22,17 @@ class SiteViewSet(PortalViewSet):
     """The Autosubmit installations."""
 
     tag = "Sites"
+    items = ("results", "slug")
     lookup_url_kwarg = "slug"
     lookup_value_converter = "name"
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return the sites, or what belongs to one."""
+        found = super().links(data)
+        if self.detail:
+            query = urlencode({"site": self.kwargs["slug"]})
+            found |= {"Experiments": f"/v4/experiments?{query}", "Actions": f"/v4/actions?{query}"}
+        return found
 
     @operation(
         "list_sites",

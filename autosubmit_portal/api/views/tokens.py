@@ -1,6 +1,7 @@
 """Routes of API tokens."""
 
 from http import HTTPStatus
+from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
@@ -29,6 +30,10 @@ class TokenViewSet(PortalViewSet):
     tag = "Tokens"
     lookup_url_kwarg = "token_id"
     lookup_value_converter = "name"
+
+    def links_of_rows(self, data: dict[str, Any]) -> dict[str, str]:
+        """Return the page of each token, where it is revoked."""
+        return {row["name"]: self.address_of_row(row["id"], row) for row in data.get("results", ())}
 
     @operation(
         "list_tokens",

@@ -165,6 +165,8 @@ class ActionAdmin(ApprovalPages):
         read = reader(action, step)
         if "download" in request.GET:
             return output.download(output.pieces(read), f"action-{action.pk}-step-{step + 1}.log")
+        stamps.begin(request, [Action.objects.listed().filter(pk=action.pk)], lambda: read(0, 0)[1])
+        action = self.seen_object(request, str(object_id))  # as it is after the stamp
         return output.answer(request, read, is_over=is_over(action, step))
 
     def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import URLPattern, path, reverse
 
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
 from experiments.autosubmit.store import BrokenStore
@@ -51,6 +53,8 @@ class LogPages(ConsoleAdmin):
                     return output.download(part, log.plain_name)
                 if "search" in request.GET:
                     return found(request, log)
+                stamps.begin(request, _rows(*owner), lambda: _state(owner, name))
+                owner = self.owner(self.seen_object(request, str(object_id)))  # as it is after the stamp
                 over = is_over(log, *owner)
                 return output.answer(request, reader(log), is_over=over, file=log.identity)
         except BROKEN as error:
@@ -97,6 +101,23 @@ class LogPages(ConsoleAdmin):
         except BROKEN as error:
             shown["problem"] = reason(error)
         return shown
+
+
+def _rows(experiment: Experiment, job: Job | None) -> "list[QuerySet[Any]]":
+    """Return the rows that say whether more is written to a log."""
+    return [
+        Experiment.objects.filter(pk=experiment.pk),
+        Job.objects.filter(pk=job.pk if job else 0),
+    ]
+
+
+def _state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object, ...]:
+    """Return what tells that a log has grown or is another one; nothing of one that cannot be read."""
+    try:
+        with logs_of(*owner).open(name) as log:
+            return log.name, log.identity, log.status.st_size, log.status.st_mtime_ns
+    except BROKEN:
+        return ()
 
 
 def reader(log: Log) -> output.Read:

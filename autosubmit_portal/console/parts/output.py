@@ -12,6 +12,7 @@ from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
+from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.base import whole_number
 from autosubmit_portal.console.parts.terminal import to_html
 from jobs.autosubmit.characters import first_character, whole_characters
@@ -138,9 +139,11 @@ def answer(request: HttpRequest, read: Read, *, is_over: bool, file: str = "") -
     """Answer the piece that `?after=`, `?before=`, `?beyond=` or `?at=` names, by default the newest.
 
     `file` tells the file that is read from others of its name: who names another one in `?file=` gets the newest piece.
+    The answer says its stamp, with which the same may be asked again.
     """
     piece = _piece(request, read, is_over=is_over) if request.GET.get("file", file) == file else None
-    return JsonResponse(asdict(piece or tail(read, is_over=is_over)) | {"file": file})
+    said = asdict(piece or tail(read, is_over=is_over)) | {"file": file}
+    return JsonResponse(said, headers={stamps.HEADER: stamps.stamp_of(request)})
 
 
 def _piece(request: HttpRequest, read: Read, *, is_over: bool) -> Piece | None:

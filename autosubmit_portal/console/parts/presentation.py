@@ -16,6 +16,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, masked
@@ -325,6 +326,6 @@ def live(context: Mapping[str, Any], seconds: int) -> SafeString:
     return format_html(
         'data-live="{}" data-stamp="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
         seconds,
-        request.live_stamp,  # type: ignore[attr-defined]  # stamps.begin; a part without a stamp is an error
+        stamps.stamp_of(request),
         request.get_full_path(),
     )

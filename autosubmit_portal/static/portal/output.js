@@ -3,6 +3,7 @@
 // [data-output-search] is searched too: a match far from the end is shown alone, with what is around it.
 
 const FOLLOW_EVERY = 1000;
+const SLOWEST = 3; // times that, while nothing is written
 const SHOWN_CHARACTERS = 2_000_000;
 
 class Output {
@@ -17,6 +18,8 @@ class Output {
         this.start = "start" in box.dataset ? Number(box.dataset.start) : null;
         this.end = "end" in box.dataset ? Number(box.dataset.end) : null;
         this.html = null; // of the last piece
+        this.stamp = ""; // of the last piece; asked for with it, the same is not sent again
+        this.pace = 1;
         this.isOver = box.dataset.over === "true";
         this.isAtEnd = true;
         this.isAway = false; // shows a place before the end, which it does not follow then
@@ -51,21 +54,35 @@ class Output {
     }
 
     async ask(query) {
+        return (await this.fetch(query)).json();
+    }
+
+    async fetch(query, headers = {}) {
         const asked = new URLSearchParams(this.file ? { ...query, file: this.file } : query);
-        const answer = await fetch(`${this.address}?${asked}`); // who accepts JSON only is taken for a program
+        const answer = await fetch(`${this.address}?${asked}`, { headers }); // who accepts JSON only is taken for a program
         if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
-        return answer.json();
+        return answer;
+    }
+
+    // Asks for what comes after what is shown; null if nothing does.
+    async askAfter(end) {
+        const answer = await this.fetch(end === null ? {} : { after: end }, { "Portal-Stamp": this.stamp });
+        this.stamp = answer.headers.get("Portal-Stamp") ?? this.stamp;
+        return answer.status === 204 ? null : answer.json();
     }
 
     async follow() {
         if (this.isOver) return;
-        let wait = FOLLOW_EVERY;
+        let wait = FOLLOW_EVERY * this.pace;
         if (!document.hidden && !this.isAway && this.isShown()) {
             try {
                 const end = this.end;
-                const piece = await this.ask(end === null ? {} : { after: end });
+                const piece = await this.askAfter(end);
+                this.pace = piece === null ? Math.min(SLOWEST, this.pace * 1.1) : 1;
                 // Meanwhile the reader may have gone elsewhere, and even come back.
-                if (!this.isAway && this.end === end && this.take(piece)) wait = 50;
+                const isOurs = !this.isAway && this.end === end;
+                if (piece && !isOurs) this.stamp = "";
+                if (piece && isOurs && this.take(piece)) wait = 50;
             } catch {
                 wait = 5 * FOLLOW_EVERY;
             }

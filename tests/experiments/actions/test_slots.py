@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import OrmQ
@@ -14,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from experiments.actions import finish, follow, queue, slots
 from experiments.actions.execute import claim, execute
 from experiments.actions.supervise import supervise
-from experiments.models import Action, Site, State
+from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
 from tests.support.redis_server import RedisServer
 
@@ -174,6 +175,51 @@ def test_the_supervisor_itself_stops_what_a_lost_message_was_to_stop(site: Site)
     stop = queued(site, "stop")
     supervise(site.queue)
     assert states(stop) != [State.QUEUED]
+
+
+MANY = 1_500
+
+
+@pytest.fixture
+def crowd(site: Site) -> list[Action]:
+    """Very many actions of one person that were queued long ago."""
+    person = factories.create_administrator()
+    experiments = Experiment.objects.bulk_create(
+        Experiment(site=site, expid=f"b{number:04d}") for number in range(MANY)
+    )
+    values = {
+        "site": site,
+        "kind": "generate",
+        "actor": person,
+        "actor_name": "somebody",
+        "command": [["true"]],
+    }
+    made = Action.objects.bulk_create(Action(experiment=experiment, **values) for experiment in experiments)
+    Action.objects.update(requested_at=timezone.now() - timedelta(minutes=5))
+    return made
+
+
+@pytest.mark.parametrize(("waiting", "after"), [(MANY, MANY), (1, 1), (0, 2)])
+def test_the_supervisor_sends_again_what_can_start_of_very_many_and_only_if_the_broker_lost_all(
+    waiting: int,
+    after: int,
+    site: Site,
+    crowd: list[Action],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    OrmQ.objects.bulk_create(OrmQ(key=site.queue, payload="x", lock=timezone.now()) for _ in range(waiting))
+    with CaptureQueriesContext(connection) as asked:
+        assert supervised(site, django_capture_on_commit_callbacks) == after
+    assert len(asked) < 40
+
+
+def test_a_stop_goes_before_very_many_that_wait(site: Site, crowd: list[Action]) -> None:
+    stop = queued(site, "stop")
+    with CaptureQueriesContext(connection) as asked:
+        execute(crowd[0].pk)
+    started = Action.objects.exclude(started_at=None).order_by("started_at").first()
+    assert started == stop
+    assert len(asked) < 150
 
 
 def test_whether_messages_wait_is_asked_of_redis(site: Site, at_redis: RedisServer) -> None:

@@ -1,19 +1,17 @@
 """What others notice, and what it costs, while many look on, wait, follow, send slowly and do not read."""
 
-import http.client
-import http.cookiejar
+import json
 import os
-import socket
-import threading
+import subprocess
+import sys
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.support.services import Http
 from tests.tools.bench import page
+from tests.tools.bench.crowd_clients import AGAIN_SECONDS, TAB_SECONDS, Crowd
 from tests.tools.bench.filled import Filled, filled
 from tests.tools.bench.judgement import at_most, figure, table
 from tests.tools.bench.load import Connection, Sample, Server
@@ -23,7 +21,7 @@ from tests.tools.bench.page import Section
 TABS, WAITS, FOLLOWERS, HEADS, READERS = 200, 50, 30, 50, 20
 ACCOUNTS = 16
 SECONDS = 30.0
-TAB_SECONDS, AGAIN_SECONDS, ASK_SECONDS = 3.0, 5.0, 0.2
+ASK_SECONDS = 0.2
 MOST_P95, MOST_HEALTH, MOST_CORES = 100.0, 500.0, 0.6
 TICKS = os.sysconf("SC_CLK_TCK")
 SHORT_LOG, LONG_LOG = "20261125_100000_run.log", "20261125_110000_create.log"
@@ -31,79 +29,95 @@ TEXT = """{context}
 
 {verdicts}
 
-- **Crowd**: {tabs} open tabs of the console, each on the page of an experiment, {waits} requests with
+- **Crowd**: {tabs} open tabs of the console, each on the page of an experiment, with a session of its own of {accounts}
+  accounts, as if somebody were at each: it asks every {tab:g} s whether anything has changed. {waits} requests with
   `Prefer: wait=60`, {followers} followed logs, {heads} unfinished heads and {readers} readers of a log of 200 MB that
-  do not read, for {seconds:g} s. Who finds no place to wait asks again after the `Retry-After` that it is told; a tab
-  that finds none keeps what it shows until it asks again.
+  do not read, for {seconds:g} s. Who finds no place to wait asks again after the `Retry-After` that it is told. The
+  tabs were answered {ticks}.
 - **Others**: one client that asks for an experiment, and one for `/healthz`, every {ask:g} s.
-- **Cores**: the processor time of the two web processes of eight threads, on SQLite. All clients share the machine.
+- **Cores**: the processor time of the two web processes of twelve threads, on SQLite. The crowd, in a process of its
+  own on the same machine, took {clients} of a core.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What others got, what the portal and the crowd took of a core, and what tabs were answered, by status."""
+
+    experiment: Sample
+    health: Sample
+    cores: float
+    clients: float
+    ticks: dict[str, int]
 
 
 def run(folder: Path, program: Path, *, seconds: float = SECONDS) -> Section:
     """Measure on SQLite; `program` is the real Autosubmit."""
     context = page.context()
-    with filled(folder, program, "tests.tools.bench.fill_changes", TABS, ACCOUNTS, databases=["SQLite"]) as (
-        one,
-    ):
-        experiment, health, cores = _measured(one, folder / "autosubmit-home" / "autosubmit", seconds)
-    print(experiment.p95, health.p95, cores, flush=True)
+    fill = "tests.tools.bench.fill_crowd"
+    with filled(folder, program, fill, TABS, ACCOUNTS, TABS, databases=["SQLite"]) as (one,):
+        found = _measured(one, folder / "autosubmit-home" / "autosubmit", seconds)
+    print(found.experiment.p95, found.health.p95, found.cores, found.clients, found.ticks, flush=True)
     verdicts = [
-        at_most("experiment, p95", MOST_P95, experiment.p95, " ms"),
-        at_most("`/healthz`, slowest", MOST_HEALTH, max(health.milliseconds), " ms"),
-        at_most("cores", MOST_CORES, cores),
+        at_most("experiment, p95", MOST_P95, found.experiment.p95, " ms"),
+        at_most("`/healthz`, slowest", MOST_HEALTH, max(found.health.milliseconds), " ms"),
+        at_most("cores", MOST_CORES, found.cores),
     ]
     text = TEXT.format(
-        context=f"{context} The experiment needed {figure(experiment.p50)} ms at the median.",
+        context=f"{context} The experiment needed {figure(found.experiment.p50)} ms at the median.",
         verdicts=table(verdicts),
         tabs=TABS,
+        accounts=ACCOUNTS,
+        tab=TAB_SECONDS,
         waits=WAITS,
         followers=FOLLOWERS,
         heads=HEADS,
         readers=READERS,
         seconds=seconds,
+        ticks=", ".join(f"{status} {count:,} times" for status, count in sorted(found.ticks.items())),
         ask=ASK_SECONDS,
+        clients=figure(found.clients),
     )
     return Section("Load", text)
 
 
-def _measured(one: Filled, store: Path, seconds: float) -> tuple[Sample, Sample, float]:
+def _measured(one: Filled, store: Path, seconds: float) -> Measured:
     expids, tokens = one.facts["expids"], one.facts["tokens"]
     _write_logs(store / expids[0] / "tmp" / "ASLOGS")
-    one.portal.manage("collectstatic", "--no-input", "--verbosity=0")  # pages name them
-    one.portal.stop("web")
-    one.portal.start("web")
-    is_over = threading.Event()
-    cookie = _cookie(one)
-    begin: list[Callable[[], None]] = []
-    begin += [lambda number=n: _tab(one, cookie, number, is_over) for n in range(TABS)]  # type: ignore[misc]
-    begin += [lambda n=n: _wait(one, expids[n], tokens[n % ACCOUNTS], is_over) for n in range(WAITS)]  # type: ignore[misc]
-    begin += [lambda n=n: _follow(one, expids[0], tokens[n % ACCOUNTS], is_over) for n in range(FOLLOWERS)]  # type: ignore[misc]
-    threads = [threading.Thread(target=_until_it_ends, args=(work,), daemon=True) for work in begin]
-    for thread in threads:
-        thread.start()
-    slow = [_send(one, "GET / HTTP/1.1\r\n") for _ in range(HEADS)]
-    path = f"/v4/experiments/{expids[0]}/logs/{LONG_LOG}"
-    slow += [
-        _send(
-            one,
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {tokens[n % ACCOUNTS]}\r\n\r\n",
-        )
-        for n in range(READERS)
-    ]
-    time.sleep(AGAIN_SECONDS)
-    began, used = time.monotonic(), _processor(one)
-    experiment, health = _others(one, f"/v4/experiments/{expids[-1]}", tokens[0], seconds)
-    cores = (_processor(one) - used) / (time.monotonic() - began)
-    is_over.set()
-    for connection in slow:
-        connection.close()
-    return experiment, health, cores
+    with _crowd(one) as clients:
+        time.sleep(AGAIN_SECONDS)
+        began, used = time.monotonic(), _processor(one)
+        experiment, health = _others(one, f"/v4/experiments/{expids[-1]}", tokens[0], seconds)
+        lasted = time.monotonic() - began
+        cores = (_processor(one) - used) / lasted
+        told = json.loads(clients.communicate("\n")[0])
+    return Measured(experiment, health, cores, told["seconds"] / (lasted + AGAIN_SECONDS), told["ticks"])
 
 
-def _until_it_ends(work: Callable[[], None]) -> None:
-    with suppress(OSError, http.client.HTTPException):  # the portal is killed under them in the end
-        work()
+@contextmanager
+def _crowd(one: Filled) -> Iterator["subprocess.Popen[str]"]:
+    """Let the crowd begin, in a process of its own."""
+    facts, sizes = one.facts, {"waits": WAITS, "followers": FOLLOWERS, "heads": HEADS, "readers": READERS}
+    crowd = Crowd(
+        url=one.portal.url,
+        sessions=facts["sessions"],
+        tokens=facts["tokens"],
+        expids=facts["expids"],
+        short_log=SHORT_LOG,
+        long_log=LONG_LOG,
+        **sizes,
+    )
+    command = [sys.executable, "-m", "tests.tools.bench.crowd_clients"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
+        assert clients.stdin
+        assert clients.stdout
+        clients.stdin.write(f"{json.dumps(asdict(crowd))}\n")
+        clients.stdin.flush()
+        assert clients.stdout.readline() == "begun\n"
+        try:
+            yield clients
+        finally:
+            clients.kill()
 
 
 def _write_logs(folder: Path) -> None:
@@ -112,51 +126,6 @@ def _write_logs(folder: Path) -> None:
     os.utime(folder / SHORT_LOG, (time.time() + 3600, time.time() + 3600))  # as if it were still written
     with (folder / LONG_LOG).open("wb") as file:
         file.truncate(200_000_000)
-
-
-def _cookie(one: Filled) -> str:
-    jar = http.cookiejar.CookieJar()
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-    opener.open(f"{one.portal.url}/login/").close()
-    values = {cookie.name: cookie.value or "" for cookie in jar}
-    form = {
-        "username": one.portal.credentials.username,
-        "password": one.portal.credentials.password,
-        "csrfmiddlewaretoken": values["csrftoken"],
-        "next": "/healthz",
-    }
-    opener.open(f"{one.portal.url}/login/", urllib.parse.urlencode(form).encode()).close()
-    return next(f"sessionid={cookie.value}" for cookie in jar if cookie.name == "sessionid")
-
-
-def _tab(one: Filled, cookie: str, number: int, is_over: threading.Event) -> None:
-    address = f"{one.portal.url}/experiments/experiment/{number + 1}/change/"
-    request = urllib.request.Request(address, headers={"Cookie": cookie, "HX-Request": "true"})
-    is_over.wait(TAB_SECONDS * number / TABS)
-    while not is_over.is_set():
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            answer.read()
-        is_over.wait(TAB_SECONDS)
-
-
-def _wait(one: Filled, expid: str, token: str, is_over: threading.Event) -> None:
-    http = Http(one.portal.url, token)
-    asked = http.post(f"/v4/experiments/{expid}?action=generate", {}, Prefer="wait=60")
-    while not is_over.wait(AGAIN_SECONDS):
-        http.get(asked.headers["Location"])
-
-
-def _follow(one: Filled, expid: str, token: str, is_over: threading.Event) -> None:
-    path = f"/v4/experiments/{expid}/logs/{SHORT_LOG}?format=json&offset=6"
-    while not is_over.is_set():
-        answer = Http(one.portal.url, token).get(path, Prefer="wait=20")
-        is_over.wait(float(answer.headers.get("Retry-After", 0)))
-
-
-def _send(one: Filled, text: str) -> socket.socket:
-    made = socket.create_connection(("127.0.0.1", one.portal.port))
-    made.sendall(text.encode())
-    return made
 
 
 def _others(one: Filled, path: str, token: str, seconds: float) -> tuple[Sample, Sample]:

@@ -1,0 +1,51 @@
+"""What the pages of an experiment and of what belongs to it offer."""
+
+from urllib.parse import urlencode
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.objects import find_experiment
+from autosubmit_portal.api.viewsets import PortalViewSet
+from autosubmit_portal.audit.origin import actor_of
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.models import Experiment
+
+LISTS = {
+    "Jobs": "job-list",
+    "Runs": "run-list",
+    "Logs": "log-list",
+    "Wrappers": "wrapper-list",
+    "Configuration in the files": "configuration-filesystem-config",
+    "Time left": "time-left-eta",
+    "User metrics": "user-metrics-user-metrics-runs",
+    "Permissions": "permission-list",
+}
+
+
+class ExperimentPages(PortalViewSet):
+    """Forms for the kinds of actions that the person may request, and links to all of an experiment."""
+
+    _found: Experiment | None = None
+
+    def may(self, name: str, kind: str) -> bool:
+        """Answer as the policy does, of this experiment or of a new one."""
+        if not kind:
+            return True
+        actor, catalogued = actor_of(self.request), CATALOGUE[kind]
+        if "expid" not in self.kwargs:
+            return policy.may_request(actor, catalogued)
+        found = self.shown_experiment()
+        return policy.may_request(actor, catalogued, site=found.site, experiment=found)
+
+    def shown_experiment(self) -> Experiment:
+        """Return the experiment of the page; read once."""
+        if self._found is None:
+            site = self.request.query_params.get("site")
+            self._found = find_experiment(self.request, self.kwargs["expid"], site)
+        return self._found
+
+    def links_of_experiment(self) -> dict[str, str]:
+        """Return what belongs to the experiment of the page."""
+        expid = {"expid": self.kwargs["expid"]}
+        query = urlencode(expid | {"site": self.shown_experiment().site.slug})
+        found = {title: self.address(route, expid) for title, route in LISTS.items()}
+        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}"}

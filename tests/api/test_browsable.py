@@ -1,0 +1,253 @@
+"""The pages of the API: a person does with them what they may do, and finds the way from everything to everything."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from autosubmit_portal.access.models import ApiToken
+from experiments.models import Action, Experiment, State
+from jobs.models import Job
+from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
+from tests.support import factories
+from tests.test_queries import address_of
+
+PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.fixture
+def as_person() -> Callable[[User], Client]:
+    """Return a browser in which somebody has signed in, and which checks where a form comes from."""
+
+    def sign_in(user: User) -> Client:
+        client = Client(enforce_csrf_checks=True, headers={"accept": PAGE})
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+def forms(client: Client, path: str) -> set[str]:
+    """Return the names of the forms on a page."""
+    page = client.get(path).content.decode()
+    return {*re.findall(r'<details class="said" id="([^"]+)"', page)} - {"filters"}
+
+
+def send(client: Client, path: str, form_id: str, /, **values: str) -> Any:
+    """Fill in a form of a page and send it as a browser does."""
+    page = client.get(path).content.decode()
+    form = page.partition(f'<details class="said" id="{form_id}"')[2].partition("</form>")[0]
+    url = unescape(re.search(r'<form action="([^"]+)"', form)[1])  # type: ignore[index]
+    method = re.search(r'data-method="(\w+)"', form)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]  # type: ignore[index]
+    data = {"csrfmiddlewaretoken": token} | values
+    body = "&".join(f"{key}={value}" for key, value in data.items())
+    return client.generic(
+        method[1] if method else "POST", url, body, "application/x-www-form-urlencoded",
+        headers={"x-csrftoken": token},
+    )  # fmt: skip
+
+
+def test_a_viewer_gets_no_form_of_an_experiment(
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
+) -> None:
+    client = as_person(viewer)
+    assert forms(client, "/v4/experiments/a000") == set()
+    assert forms(client, "/v4/experiments") == set()
+    assert forms(client, "/v4/experiments/a000/jobs") == set()
+
+
+def test_an_operator_gets_the_forms_of_an_operator(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    client = as_person(operator)
+    assert forms(client, "/v4/experiments/a000") >= {
+        "act-run",
+        "act-stop",
+        "partial_update-update_description",
+    }
+    assert "partial_bulk_update-set_status" in forms(client, "/v4/experiments/a000/jobs")
+
+
+def test_a_form_proposes_to_see_first_what_it_would_do(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    page = as_person(operator).get("/v4/experiments/a000").content.decode()
+    assert page.count('<option value="true" selected>only tell') == page.count("only tell what it would do")
+
+
+def test_a_form_tells_what_it_would_do(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = send(as_person(operator), "/v4/experiments/a000", "act-run", dry_run="true", reason="first+year")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "autosubmit" in page
+    assert 'value="first year"' in page
+    assert not Action.objects.exists()
+
+
+def test_a_form_leads_to_the_action_that_it_asked_for(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = send(as_person(operator), "/v4/experiments/a000", "act-run", reason="first+year", dry_run="")
+    action = Action.objects.get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/v4/actions/{action.pk}")
+    assert (action.kind, action.reason) == ("run", "first year")
+
+
+def test_a_form_sets_the_status_of_jobs(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = send(
+        as_person(operator), "/v4/experiments/a000/jobs", "partial_bulk_update-set_status",
+        status="READY", jobs="a000_POST%0D%0A", dry_run="", reason="x",
+    )  # fmt: skip
+    assert answer.status_code == 303
+    assert Action.objects.get().parameters["jobs"] == ["a000_POST"]
+
+
+def test_a_refused_form_is_shown_again_with_what_was_typed(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    path = "/v4/experiments/a000/jobs"
+    answer = send(
+        as_person(operator),
+        path,
+        "partial_bulk_update-set_status",
+        status="READY",
+        filter_chunks="x%5B",
+        dry_run="",
+    )
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert 'value="x[' in page
+    assert "has-error" in page
+
+
+def test_a_form_makes_a_token_and_another_revokes_it(
+    as_person: Callable[[User], Client], viewer: User
+) -> None:
+    client = as_person(viewer)
+    assert send(client, "/v4/tokens", "create", name="mine").status_code == 201
+    token = ApiToken.objects.get()
+    send(client, f"/v4/tokens/{token.token_key}", "destroy")
+    assert not ApiToken.objects.exists() or ApiToken.objects.get().is_expired
+
+
+def test_a_second_person_gets_the_form_to_approve(
+    as_person: Callable[[User], Client], operator: User, manager: User, experiment: Experiment
+) -> None:
+    action = factories.create_action(experiment, actor=operator, state=State.QUEUED)
+    assert "cancel" in forms(as_person(operator), f"/v4/actions/{action.pk}")
+    assert "approve" not in forms(as_person(operator), f"/v4/actions/{action.pk}")
+
+
+def test_a_form_without_its_token_is_refused(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    client = as_person(operator)
+    answer = client.post("/v4/experiments/a000?action=run", "reason=x", "application/x-www-form-urlencoded")
+    assert answer.status_code == 403
+    assert not Action.objects.exists()
+
+
+def test_a_program_sends_no_form(as_operator: Any, experiment: Experiment) -> None:
+    answer = as_operator.post(
+        "/v4/experiments/a000?action=run", "reason=x", content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("OPTIONS /v4/experiments/a000", 200),
+        ("OPTIONS /v4/experiments/a0zz", 200),
+        ("OPTIONS /v4/experiments/a0zz/jobs/x", 200),
+        ("OPTIONS /v4/actions/999", 200),
+        ("OPTIONS /v4/freezes/999", 200),
+        ("OPTIONS /v4/delegations/999", 200),
+        ("GET /v4/experiments/a0zz?bogus=1", 400),
+        ("GET /v4/experiments/a0zz/jobs?bogus=1", 400),
+        ("GET /v4/experiments/a0zz", 404),
+        ("GET /v4/actions/999/cancel", 405),
+    ],
+)
+def test_a_page_about_nothing_is_a_page(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, asked: str, status: int
+) -> None:
+    method, path = asked.split()
+    answer = as_person(operator).generic(method, path, headers={"accept": PAGE})
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+
+
+def links(client: Client, path: str) -> set[str]:
+    """Return where the page leads."""
+    return {unescape(url) for url in re.findall(r'href="([^"]+)"', client.get(path).content.decode())}
+
+
+def test_everything_leads_to_everything(
+    as_person: Callable[[User], Client], manager: User, experiment: Experiment
+) -> None:
+    client = as_person(manager)
+    action = factories.create_action(experiment)
+    assert "/v4/experiments/a000?site=local" in links(client, "/v4/experiments")
+    assert {
+        "/v4/experiments/a000/jobs", "/v4/experiments/a000/logs", "/v4/experiments/a000/runs",
+        "/v4/actions?expid=a000&site=local", "/v4/audit?expid=a000&site=local",
+    } <= links(client, "/v4/experiments/a000")  # fmt: skip
+    job = "/v4/experiments/a000/jobs/a000_POST"
+    assert job in links(client, "/v4/experiments/a000/jobs")
+    assert {f"{job}/parents", f"{job}/children", f"{job}/logs", "/v4/experiments/a000"} <= links(client, job)
+    parent = Job.objects.get(section="SIM").name
+    assert f"/v4/experiments/a000/jobs/{parent}" in links(client, f"{job}/parents")
+    assert "/v4/experiments/a000?site=local" in links(client, f"/v4/actions/{action.pk}")
+
+
+def test_a_list_has_its_filters(
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
+) -> None:
+    page = as_person(viewer).get("/v4/experiments?owner=ana&is_running=").content.decode()
+    dialog = page.partition('id="filters"')[2].partition("</form>")[0]
+    assert 'name="owner" type="text" value="ana"' in dialog
+    assert 'name="order_by"' in dialog
+
+
+@pytest.mark.parametrize("route", UNSAFE)
+def test_every_route_that_changes_something_has_a_form(people: dict[str, Client], route: str) -> None:  # noqa: F811
+    """Of the forms' own action, or on the page above it."""
+    client = signed_in(factories.create_user(username="root", is_superuser=True))
+    method, address = route.split()
+    path = address_of(address)
+    if "/approve" in path or "/reject" in path or "/cancel" in path:
+        experiment = Experiment.objects.get(expid="a000")
+        state = State.QUEUED if "/cancel" in path else State.AWAITING_APPROVAL
+        made = factories.create_action(experiment, state=state, command=[["autosubmit", "run", "a000"]])
+        path = f"/v4/actions/{made.pk}/{path.rpartition('/')[2]}"
+        page = client.get(path.rpartition("/")[0], headers={"accept": PAGE}).content.decode()
+    else:
+        page = client.get(path, headers={"accept": PAGE}).content.decode()
+    found = {
+        (method, unescape(url).partition("?")[0])
+        for url, rest in re.findall(r'<form action="([^"]+)"([^>]*)>', page)
+        for method in re.findall(r'data-method="(\w+)"', rest) or ["POST"]
+    }
+    assert (method, path) in found
+
+
+@pytest.mark.parametrize("path", ["/v4", "/v4/experiments", "/v4/experiments/a000", "/v4/tokens"])
+def test_a_page_holds_no_style_and_no_script_of_its_own(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, path: str
+) -> None:
+    page = as_person(operator).get(path).content.decode()
+    assert " style=" not in page
+    assert "<style" not in page
+    assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", page) == []
+    outside = re.findall(r'(?:src|href|action)="(https?://[^"]+)"', page)
+    assert all(url.startswith("http://testserver/") for url in outside)
