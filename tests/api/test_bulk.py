@@ -1,6 +1,7 @@
 """One request for many experiments: an action and an answer for each."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from experiments.actions.many import MOST_LISTED, MOST_TOLD
 from experiments.actions.request import MOST_AT_ONCE
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
+from experiments.permissions import synchronise_permissions
 from tests.api.test_schema import document, errors_of
 from tests.support import factories
 
@@ -466,3 +468,25 @@ def test_what_nobody_foresaw_in_one_batch_is_told_with_what_was_made(
         answer = ask(as_operator, *create_many(site, 3))
     assert statuses(answer) == [202, 500, 202]
     assert Action.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer")
+def test_two_who_name_the_same_experiments_in_another_order_do_not_wait_for_each_other() -> None:
+    synchronise_permissions()
+    expids = create_many(factories.create_site(), MOST_AT_ONCE)
+    clients = [token_client(factories.create_user(Role.OPERATOR)) for _ in range(2)]
+
+    def ask_for(number: int) -> list[int]:
+        try:
+            return statuses(ask(clients[number], *expids[:: 1 - 2 * number]))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            forwards, backwards = pool.map(ask_for, range(2))
+            assert [sorted(pair) for pair in zip(forwards, backwards[::-1], strict=True)] == [
+                [202, 409]
+            ] * len(expids)
+            Action.objects.update(state=State.SUCCEEDED)

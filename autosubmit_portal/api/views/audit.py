@@ -23,7 +23,7 @@ from autosubmit_portal.api.serializers.brief import brief
 from autosubmit_portal.api.serializers.fields import Query, instant
 from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import entries_like
+from autosubmit_portal.audit.events import entries_between, entries_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
@@ -60,8 +60,6 @@ CONDITIONS = {
     "kind": "kind",
     "door": "door",
     "action": "action_id",
-    "since": "at__gte",
-    "until": "at__lt",
 }
 ROWS_AT_ONCE = 2000
 EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
@@ -145,8 +143,9 @@ def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[A
         if column in query:
             found = entries_like(found, column, query[column])
     if "period" in query:
-        since, until = bounds(query["period"])
-        found = found.filter(at__gte=since, at__lt=until)
+        found = entries_between(found, *bounds(query["period"]))
+    if {"since", "until"} & query.keys():
+        found = entries_between(found, query.get("since"), query.get("until"))
     return found
 
 

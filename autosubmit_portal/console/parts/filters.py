@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.events import entries_like
+from autosubmit_portal.audit.events import entries_between, entries_like
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, bounds
 from autosubmit_portal.console.parts.base import whole_number
@@ -269,9 +269,9 @@ class PeriodFilter(SimpleListFilter):
         return [(name, name.replace("_", " ").capitalize()) for name in PERIODS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice; the end is now or earlier, and nothing is newer than now."""
+        """Apply the choice."""
         period = self.value() or ""
-        return queryset.filter(at__range=bounds(period)) if period in PERIODS else queryset
+        return entries_between(queryset, *bounds(period)) if period in PERIODS else queryset
 
 
 class ActionIdFilter(LinkedFilter):

@@ -18,16 +18,25 @@ PAGES = {
     "jobs of a status": "/jobs/job/?status=FAILED",
     "jobs of an experiment": "/jobs/job/?experiment={pk}",
     "jobs of an experiment and a status": "/jobs/job/?experiment={pk}&status=FAILED",
+    "jobs of an experiment and a section": "/jobs/job/?experiment={pk}&section=SIM",
     "part of a name": "/jobs/job/?q={expid}_4711",
+    "part of no name": "/jobs/job/?q=nowhere",
+    "part of all names": "/jobs/job/?q=SIM",
+    "experiments": "/experiments/experiment/",
+    "experiments with failed jobs": "/experiments/experiment/?failed=yes",
+    "page of an experiment": "/experiments/experiment/{pk}/change/",
+    "page of 50 experiments": "/v4/experiments?page_size=50",
     "page of 50 jobs": "/v4/experiments/{expid}/jobs?page_size=50",
     "page of 50 jobs of a status": "/v4/experiments/{expid}/jobs?page_size=50&status=FAILED",
+    "page of 50 jobs by part of a name": "/v4/experiments/{expid}/jobs?page_size=50&job_name=4711",
 }
 TEXT = """{context}
 
 {verdicts}
 
 Medians of {repeats} requests of one client, in seconds, where {experiments:,} experiments have {jobs:,} jobs together.
-The first are pages of the console, the last of the API.
+The first are pages of the console, the last of the API. No index serves, and longer takes: a part of a name of one or
+two characters, all jobs in the order of another column, and a text in the lists of actions and of the trail.
 """
 
 
