@@ -13,15 +13,19 @@ const BOX = `
 
 const piece = (html, start, end, more = {}) => ({ html, start, end, shown: end, size: end, is_over: false, ...more });
 
-// A page with an output, and a portal that answers what it is given, in turn: pieces, or Error for a failure.
+// A page with an output, and a portal that answers what it is given, in turn: pieces, null for 204, Error for a failure.
 function opened(answers, body = BOX) {
-    const asked = [];
+    const asked = [], stamps = [];
     const page = open(body, "output", (window) => {
-        window.fetch = async (address) => {
+        window.fetch = async (address, { headers }) => {
             asked.push(address);
+            stamps.push(headers["Portal-Stamp"]);
             const answer = answers.length > 1 ? answers.shift() : answers[0];
-            const { redirected = false, ...said } = await answer;
-            return { ok: !(answer instanceof Error), redirected, statusText: "Bad Gateway", json: async () => said };
+            const { redirected = false, stamp, ...said } = (await answer) ?? {};
+            return {
+                ok: !(answer instanceof Error), status: answer === null ? 204 : 200, redirected,
+                statusText: "Bad Gateway", headers: new Map(stamp ? [["Portal-Stamp", stamp]] : []), json: async () => said,
+            };
         };
         Object.defineProperties(window.HTMLPreElement.prototype, {
             scrollHeight: { configurable: true, get() { return 20 * this.textContent.split("\n").length + 1000; } },
@@ -29,7 +33,7 @@ function opened(answers, body = BOX) {
         });
     });
     const find = (selector) => page.document.querySelector(selector);
-    return { ...page, asked, find, box: find("[data-output]"), screen: find("pre") };
+    return { ...page, asked, stamps, find, box: find("[data-output]"), screen: find("pre") };
 }
 
 const NOTHING = piece("", 0, 4);
@@ -90,6 +94,15 @@ test("a portal that does not answer, or sends to another page, is asked less oft
     assert.strictEqual(asked.length, 1);
     await clock.pass(5001);
     assert.strictEqual(screen.textContent, "one\ntwo\n");
+});
+
+test("while nothing is written it is asked for less often, with the stamp of what is shown", async () => {
+    const { clock, asked, stamps } = opened([{ ...NOTHING, stamp: "one" }, null]);
+    await clock.pass(60_000);
+    assert.deepStrictEqual(stamps.slice(0, 3), ["", "one", "one"]);
+    const before = asked.length;
+    await clock.pass(30_000);
+    assert.strictEqual(asked.length - before, 10);
 });
 
 test("what is folded away or hidden is not asked for", async () => {
