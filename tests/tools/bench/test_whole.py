@@ -1,14 +1,13 @@
 """The whole bench in small: it runs, and its page has a figure in every place."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, changing, crowd, lists, page
+from tests.tools.bench import actions, changes, crowd, lists, page
 from tests.tools.bench.service import Extent, measure
-from tests.tools.bench.stores import Plan, Store
+from tests.tools.bench.stores import Store
 
 pytestmark = [pytest.mark.system, pytest.mark.postgres]
 
@@ -44,24 +43,4 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> No
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
     for start in ("| all jobs, SQLite |", "| all jobs, PostgreSQL |"):
-        assert start in section.text
-
-
-def test_changing_lists_are_measured_on_both_databases(
-    autosubmit: Path,
-    autosubmit_home: Path,
-    make_experiment: MakeExperiment,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made = [
-        {"expid": make_experiment(kind), "jobs": jobs, "profile": "running"}
-        for kind, jobs in (("medium", 981), ("small", 4))
-    ]
-    (autosubmit_home.parent / "store.json").write_text(json.dumps({"experiments": made}))
-    shorter = {"PLAN": Plan(2, (981,)), "EVERY_SECONDS": 2.0, "SMALL_EVERY_SECONDS": 1.0, "LONGEST_JOBS": 10}
-    for name, value in shorter.items():
-        monkeypatch.setattr(changing, name, value)
-    section = changing.run(tmp_path, autosubmit_home, autosubmit.parent / "python", rounds=8)
-    for start in ("| large list, half of the changes, SQLite |", "| PostgreSQL | 10 |"):
         assert start in section.text
