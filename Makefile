@@ -20,6 +20,13 @@ UV_VERSION := 0.13.8
 LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# The newest Python that pyproject.toml names, wherever it is here, and what is tested on it with the newest Django: the
+# pages of the console, which reach into Django the furthest, and the workers. Queries are counted with our own Django.
+NEWEST := 3.13
+NEWEST_PYTHON ?= $(firstword $(wildcard $(patsubst %,%/python$(NEWEST),/usr/local/bin /usr/bin $(HOME)/.pyenv/versions/$(NEWEST).*/bin)))
+NEWEST_ENV := $(HOME_DIR)/newest-env
+NEWEST_TESTS := tests/console tests/workers tests/test_checks.py -k 'not queries'
+
 # Hundreds of processes of a test run would compile the portal anew, where this is set.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -38,7 +45,7 @@ TWO_HALVES := -n 2 --dist worksteal
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-fast check lock fix chaos fuzz bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-fast test-newest check lock fix chaos fuzz bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -98,6 +105,19 @@ test: packages-for-test check autosubmit ## all checks and the whole test suite
 
 test-fast: install-tests ## the tests that need nothing but Python, on SQLite
 	@$(PY) -m pytest -q $(TWO_HALVES)
+
+test-newest: ## fast tests on the newest Python that we promise, with the newest Django (NEWEST_PYTHON=)
+	@if [ -n "$(NEWEST_PYTHON)" ]; then \
+		$(MAKE) --no-print-directory "$(NEWEST_ENV)/installed" && \
+		"$(NEWEST_ENV)/bin/python" -m pytest -q -p no:cacheprovider $(TWO_HALVES) $(NEWEST_TESTS); \
+	else echo "There is no Python $(NEWEST) here: nothing was tested on it."; fi
+
+$(NEWEST_ENV)/installed: tests/requirements.txt tests/newest.txt
+	@echo "Installing what the tests need, for $(NEWEST_PYTHON) …"
+	@"$(NEWEST_PYTHON)" -m venv --clear "$(NEWEST_ENV)"
+	@"$(NEWEST_ENV)/bin/python" $(PIP_INSTALL) --require-hashes -r tests/requirements.txt
+	@"$(NEWEST_ENV)/bin/python" $(PIP_INSTALL) --require-hashes --no-deps -r tests/newest.txt
+	@touch $@
 
 check: install-tests ## style, types, imports, settings, migrations, OpenAPI
 	@echo "Checking style, types and imports …"
