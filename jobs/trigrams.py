@@ -31,6 +31,7 @@ _TRIGGERS = {
     "jobs_names_gone": f"AFTER DELETE ON jobs_job BEGIN {_TAKE_OUT} END",
     "jobs_names_changed": f"AFTER UPDATE OF id, name ON jobs_job BEGIN {_TAKE_OUT} {_ADD} END",
 }
+_PARTS = {*_TRIGGERS, "jobs_names"}
 _FIND = "SELECT rowid FROM jobs_names WHERE jobs_names MATCH %s"
 _COUNT = f"SELECT COUNT(*) FROM ({_FIND} LIMIT %s)"  # noqa: S608 - ours
 GROUP = 3
@@ -74,10 +75,10 @@ def keep(**_: Any) -> None:
 
 def is_missing() -> bool:
     """Answer whether the database could have the index and has not; before there is a table, nothing is missing."""
+    if connection.vendor == "sqlite":
+        there = _there()
+        return "jobs_job" in there and not there.issuperset(_PARTS) and _is_possible()
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs_job'")
-            return bool(cursor.fetchone()) and not _is_whole() and _is_possible()
         cursor.execute(
             "SELECT to_regclass('jobs_job') IS NOT NULL AND to_regclass('jobs_name_trigrams') IS NULL"
         )
@@ -95,7 +96,7 @@ def narrowed(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
     Some of what is left may not have them either: its letters occur there in another order.
     """
     groups = list(dict.fromkeys(group for word in text.split() for group in _groups(word)))[:MOST_GROUPS]
-    if connection.vendor != "sqlite" or not groups or not _is_whole():
+    if connection.vendor != "sqlite" or not groups or not _there().issuperset(_PARTS):
         return jobs
     quoted = (group.replace('"', '""') for group in groups)
     match = " AND ".join(f'"{group}"' for group in quoted)
@@ -110,12 +111,13 @@ def _groups(word: str) -> list[str]:
     return [word[start : start + GROUP] for start in range(len(word) - GROUP + 1)]
 
 
-def _is_whole() -> bool:
-    wanted = [*_TRIGGERS, "jobs_names"]
+def _there() -> set[str]:
+    """Return which parts of SQLite's index there are, and `jobs_job` if there is the table."""
+    names = ["jobs_job", *_PARTS]
     with connection.cursor() as cursor:
-        places = ", ".join(["%s"] * len(wanted))
-        cursor.execute(f"SELECT COUNT(*) FROM sqlite_master WHERE name IN ({places})", wanted)  # noqa: S608 - ours
-        return bool(cursor.fetchone()[0] == len(wanted))
+        places = ", ".join(["%s"] * len(names))
+        cursor.execute(f"SELECT name FROM sqlite_master WHERE name IN ({places})", names)  # noqa: S608 - ours
+        return {name for (name,) in cursor}
 
 
 def _is_possible() -> bool:
