@@ -16,6 +16,8 @@ CSRF = "csrfmiddlewaretoken"
 FLAG = (("", "–"), ("true", "yes"), ("false", "no"))
 DRY_RUN = (("true", "only tell what it would do"), ("", "do it"), (AUTOSUBMIT, "have Autosubmit tell"))
 LAST = ("reason", "dry_run")
+# Python refuses to read numbers of thousands of digits. What is longer is told to be wrong as the text that it is.
+MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _value(field: Field | None, text: str) -> Any:
         case serializers.BooleanField():
             return {"true": True, "false": False}.get(text, text)
         case serializers.IntegerField():
-            return int(text) if text.isascii() and text.isdigit() else text
+            return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else text
         case serializers.ListField() | serializers.DictField() if _is_nested(field):
             return _json(text)
         case serializers.ListField():

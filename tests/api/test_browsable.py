@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.http import QueryDict
 from django.test import Client
+from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.api.forms import spoken
 from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
@@ -127,6 +130,16 @@ def test_a_refused_form_is_shown_again_with_what_was_typed(
     page = answer.content.decode()
     assert 'value="x[' in page
     assert "has-error" in page
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "²", "-1", "1e3"])
+def test_what_a_form_says_for_a_number_is_left_to_the_shape_unless_it_is_one(text: str) -> None:
+    class Shape(serializers.Serializer[Any]):
+        count = serializers.IntegerField()
+
+    said = QueryDict(mutable=True)
+    said["count"] = text
+    assert spoken(said, Shape) == {"count": text}
 
 
 def test_a_form_makes_a_token_and_another_revokes_it(
