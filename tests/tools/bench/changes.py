@@ -37,7 +37,7 @@ TEXT = """{context}
   over for {seconds:g} s on one connection, each with an account of its own. Half of the requests change something and
   add to the trail.
 - **At once**: one `POST /v4/actions` with {targets} experiments, the median of five.
-- Clients, web server (two processes of eight threads) and database share the cores of the machine.
+- Clients, web server (two processes of twelve threads) and database share the cores of the machine.
 """
 
 
