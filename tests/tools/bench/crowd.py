@@ -57,7 +57,6 @@ def run(folder: Path, program: Path, *, seconds: float = SECONDS) -> Section:
     fill = "tests.tools.bench.fill_crowd"
     with filled(folder, program, fill, TABS, ACCOUNTS, TABS, databases=["SQLite"]) as (one,):
         found = _measured(one, folder / "autosubmit-home" / "autosubmit", seconds)
-    print(found.experiment.p95, found.health.p95, found.cores, found.clients, found.ticks, flush=True)
     verdicts = [
         at_most("experiment, p95", MOST_P95, found.experiment.p95, " ms"),
         at_most("`/healthz`, slowest", MOST_HEALTH, max(found.health.milliseconds), " ms"),

@@ -34,7 +34,7 @@ READS = """{context}
 - Each client has one kept connection and asks again when it was answered; it has a token, at the portal that of an
   account that may only look. Servers were asked by turns, {seconds:g} s in all for each figure, from the machine that
   they run on: clients, servers and databases share its cores. Nothing was compressed, no answer was conditional.
-- Each portal ran as `manage.py portal` runs it: two processes of eight threads each, which held at most
+- Each portal ran as `manage.py portal` runs it: two processes of twelve threads each, which held at most
   {web:.0f} MB each in the end, and the mirror beside it. {peer} had two workers too, and no periodic tasks.
   PostgreSQL is on the same machine, as installed but without `fsync`.
 - The portal keeps the answers that it made last of what is mirrored of an experiment (jobs, their parents and children,
