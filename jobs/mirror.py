@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
+from jobs import trigrams
 from jobs.autosubmit.attempts import RESET, attempt_of
 from jobs.autosubmit.edges import Edges, edges_between
 from jobs.autosubmit.history import JobTimes
@@ -203,10 +205,12 @@ def _sync_jobs(experiment_id: int, made: Mapping[str, Made], known: Snapshot | N
             values = _differing(row, wanted)
             changed.setdefault(tuple(values), {})[name] = tuple(values.values())
     gone = [name for name in before if name not in made]
-    for some in batches(gone):
-        Job.objects.filter(experiment=experiment_id, name__in=some).delete()
+    leaving = [Job.objects.filter(experiment=experiment_id, name__in=some) for some in batches(gone)]
     new = ((experiment_id, name, *row) for name, (_, _, row) in made.items() if name not in before)
-    _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
+    with trigrams.in_bulk(leaving) if gone or len(made) > len(before) else nullcontext():
+        for jobs in leaving:
+            jobs.delete()
+        _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
     for fields, rows in changed.items():
         _update(experiment_id, fields, rows)
     return before

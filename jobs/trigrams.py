@@ -4,6 +4,8 @@ PostgreSQL has it if its extension pg_trgm may be used, and uses it by itself. S
 triggers keep.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +33,9 @@ _TRIGGERS = {
     "jobs_names_gone": f"AFTER DELETE ON jobs_job BEGIN {_TAKE_OUT} END",
     "jobs_names_changed": f"AFTER UPDATE OF id, name ON jobs_job BEGIN {_TAKE_OUT} {_ADD} END",
 }
+_IN_BULK = ("jobs_names_added", "jobs_names_gone")
+_ADD_ALL = "INSERT INTO jobs_names(rowid, name) SELECT id, name FROM jobs_job WHERE id > %s"
+_TAKE_ALL_OUT = "INSERT INTO jobs_names(jobs_names, rowid, name) SELECT 'delete', * FROM ({})"
 _PARTS = {*_TRIGGERS, "jobs_names"}
 _FIND = "SELECT rowid FROM jobs_names WHERE jobs_names MATCH %s"
 _COUNT = f"SELECT COUNT(*) FROM ({_FIND} LIMIT %s)"  # noqa: S608 - ours
@@ -71,6 +76,30 @@ def keep(**_: Any) -> None:
         for name, what in _TRIGGERS.items():
             cursor.execute(f"CREATE TRIGGER {name} {what}")
         cursor.execute("INSERT INTO jobs_names(jobs_names) VALUES ('rebuild')")
+
+
+@contextmanager
+def in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
+    """Write the index of SQLite once for all jobs that are added, and for those that are to go; in a transaction.
+
+    A trigger makes FTS5 write its part of the index for each row, and merge it with all others: 10,000 rows took 8 s
+    beside 140,000 others, and more beside more. Here they take 0.2 s. A transaction that fails has its triggers back.
+    """
+    if connection.vendor != "sqlite" or not _there().issuperset(_PARTS):
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(MAX(id), 0) FROM jobs_job")
+        (last,) = cursor.fetchone()
+        for name in _IN_BULK:
+            cursor.execute(f"DROP TRIGGER {name}")
+        for jobs in gone:
+            sql, params = jobs.order_by().values_list("pk", "name").query.sql_with_params()
+            cursor.execute(_TAKE_ALL_OUT.format(sql), params)
+        yield
+        cursor.execute(_ADD_ALL, [last])
+        for name in _IN_BULK:
+            cursor.execute(f"CREATE TRIGGER {name} {_TRIGGERS[name]}")
 
 
 def is_missing() -> bool:

@@ -1,11 +1,16 @@
 """The index that finds jobs by a part of their name."""
 
+from dataclasses import replace
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment
 from jobs import trigrams
+from jobs.mirror import sync
 from jobs.models import Job
+from tests.jobs.test_mirror import records
 from tests.support import factories
 
 only_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its index itself")
@@ -72,3 +77,31 @@ def test_a_word_that_is_in_very_many_names_is_looked_for_without_the_index(
     jobs = Job.objects.all()
     assert trigrams.narrowed(jobs, "a000") is jobs
     assert trigrams.narrowed(jobs, "INI") is not jobs
+
+
+def mirrored(experiment: Experiment, prefix: str) -> int:
+    """Mirror a list of fifty jobs and return how many statements wrote the index: a trigger's are not among them."""
+    jobs = [replace(record, name=f"a000_{prefix}_{record.chunk}") for record in records("READY")[:50]]
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        sync(experiment.pk, jobs, {}, list)
+    return sum(query["sql"].startswith("INSERT INTO jobs_names") for query in captured)
+
+
+@only_sqlite
+def test_the_mirror_writes_the_index_once_for_all_jobs_that_come_and_for_those_that_go(
+    experiment: Experiment,
+) -> None:
+    assert mirrored(experiment, "OLD") == 2
+    assert mirrored(experiment, "NEW") == 2
+    factories.create_job(experiment, "a000_LATER")
+    assert [len(found(text)) for text in ("_OLD_", "_NEW_", "POST", "LATER")] == [0, 50, 0, 1]
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_names(jobs_names, rank) VALUES ('integrity-check', 1)")
+
+
+@only_sqlite
+def test_many_jobs_that_are_not_written_after_all_leave_the_index_as_it_was(experiment: Experiment) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), trigrams.in_bulk([Job.objects.all()]):
+        raise ZeroDivisionError
+    assert not trigrams.is_missing()
+    assert found("a000_I") == ["a000_INI"]
