@@ -136,7 +136,7 @@ def _drop_whoever_is_connected() -> Iterator[None]:
     """
 
     def drop(creation: DatabaseCreation, name: str, verbosity: int) -> None:
-        with creation._nodb_cursor() as cursor:
+        with creation.connection._nodb_cursor() as cursor:
             cursor.execute(f"DROP DATABASE {creation.connection.ops.quote_name(name)} WITH (FORCE)")
 
     with pytest.MonkeyPatch.context() as patch:
