@@ -6,10 +6,10 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (39, 90),
-    "set status by filter": (39, 95),
-    "list of jobs": (21, 35),
-    "experiment page": (36, 411),
+    "run an action": (40, 95),
+    "set status by filter": (40, 99),
+    "list of jobs": (23, 40),
+    "experiment page": (37, 420),
 }
 
 
