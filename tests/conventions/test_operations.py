@@ -10,7 +10,6 @@ from autosubmit_portal import health, metrics
 from experiments.models import State
 from tests.support import factories
 
-
 DOCS = settings.BASE_DIR / "docs"
 
 
