@@ -16,7 +16,7 @@ from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
-from experiments.models.experiment import RUN_KINDS
+from experiments.models.action import RUN_KINDS
 from experiments.models.site import RunAs
 
 

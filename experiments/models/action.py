@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
 URGENT_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_urgent]
+RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -236,3 +237,20 @@ class Action(models.Model):
     def run_directory(self, step: int) -> Path:
         """Where the command of one step leaves its output and exit status."""
         return self.directory / str(step)
+
+
+def with_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+    """Add `active_action_id`, the action that excludes others, or None."""
+    active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
+    rows: models.QuerySet[Any] = experiments.annotate(active_action_id=Subquery(active.values("pk")[:1]))
+    return rows
+
+
+def with_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
+    """Add `active_action_id` and `is_starting` (a run is under way) to the experiments, all if none are given."""
+    starting = Action.objects.filter(
+        experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+    )
+    rows = with_active_action_id(Experiment.objects.all() if experiments is None else experiments)
+    rows = rows.annotate(is_starting=Exists(starting))
+    return rows
