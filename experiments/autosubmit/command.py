@@ -10,6 +10,8 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
+from experiments.autosubmit.output import ReadOutcome, of_dry_run, read_outcome
+
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
 SCRIPTS = Path(__file__).parent
@@ -73,8 +75,9 @@ def script(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`).
+    """One Autosubmit command: its words, its options, what its end means, and whether it may last for months.
 
+    `outcome` reads from its exit status and from what it printed what has become of it.
     `saving` are the words that make it keep what it does: without them it is its own dry run. `script` is run by a
     shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
     arguments of the script, its name first.
@@ -84,6 +87,7 @@ class Command:
 
     words: tuple[str | Word, ...]
     options: tuple[Option, ...] = ()
+    outcome: ReadOutcome = read_outcome
     saving: tuple[str, ...] = ()
     script: str = ""
     is_long: bool = False
@@ -99,7 +103,7 @@ class Command:
     def as_dry_run(self) -> "Command":
         """The same command, which changes nothing and tells what it would change."""
         words = tuple(word for word in self.words if word not in self.saving)
-        return replace(self, words=words, saving=())
+        return replace(self, words=words, saving=(), outcome=of_dry_run(self.outcome))
 
     def program(self, autosubmit: str) -> list[str]:
         """Return what its words are arguments of; `autosubmit` is that program."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from autosubmit_portal.access.rights.roles import Role
 from experiments.autosubmit.command import Command, Option, OptionType, Word, script
-from experiments.catalogue import impact, preconditions, previews
+from experiments.catalogue import impact, outcomes, preconditions, previews
 from experiments.catalogue.impact import Counted, Loss
 from experiments.catalogue.preconditions import ExperimentState
 from experiments.catalogue.previews import Choose, Preview
@@ -187,7 +187,7 @@ DESCRIPTION = Option(
     example="Control run, 1850-1900",
 )
 
-RUN_COMMAND = Command(words=("run", EXPID), is_long=True)
+RUN_COMMAND = Command(words=("run", EXPID), is_long=True, outcome=outcomes.read_run)
 
 RUN = ActionKind(
     name="run",
@@ -209,6 +209,7 @@ STOP = ActionKind(
     steps=(
         Command(
             words=("stop", "--yes", EXPID),
+            outcome=outcomes.read_stop,
             # It waits without end for a run that ignores the signal. A run stops within its SAFETYSLEEPTIME.
             time_limit=300,
             overdue_help="The run goes on. Stop it with force to kill it.",
@@ -248,6 +249,7 @@ GENERATE = ActionKind(
     steps=(
         Command(
             words=("create", "--noplot", EXPID),
+            outcome=outcomes.say("The job list was generated."),
             options=(
                 Option(
                     name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
@@ -275,6 +277,7 @@ RESTART = ActionKind(
     steps=(
         Command(
             words=("recovery", "--all", "--save", "--noplot", EXPID),
+            outcome=outcomes.count_changes("The job list was recovered"),
             saving=("--save",),
             options=(
                 Option(
@@ -335,6 +338,7 @@ SET_STATUS = ActionKind(
     steps=(
         Command(
             words=("setstatus", "--save", "--noplot", EXPID),
+            outcome=outcomes.count_changes("Changed"),
             saving=("--save",),
             options=(
                 STATUS,
@@ -393,6 +397,7 @@ SET_STATUS_LIVE = ActionKind(
     steps=(
         Command(
             words=("update_list", EXPID),
+            outcome=outcomes.read_live_change,
             script=script("update_list.sh"),
             overdue_help="The run may be too busy to read the change. Look at its log.",
             options=(
@@ -440,6 +445,7 @@ CREATE = ActionKind(
     steps=(
         Command(
             words=("expid",),
+            outcome=outcomes.read_creation,
             options=(
                 replace(DESCRIPTION, flag="--description"),
                 Option(
@@ -505,7 +511,13 @@ UPDATE_DESCRIPTION = ActionKind(
     help="Change the description of the experiment.",
     target=Target.EXPERIMENT,
     role=Role.OPERATOR,
-    steps=(Command(words=("updatedescrip", EXPID, "--"), options=(DESCRIPTION,)),),
+    steps=(
+        Command(
+            words=("updatedescrip", EXPID, "--"),
+            options=(DESCRIPTION,),
+            outcome=outcomes.say("The description was changed."),
+        ),
+    ),
     is_edit=True,
 )
 
