@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import scope_of
+from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of

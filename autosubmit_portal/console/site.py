@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.urls import Resolver404, resolve
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.console import stamps
 from experiments.models import Site
 

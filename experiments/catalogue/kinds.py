@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.autosubmit.command import Command, Option, OptionType, Word, script
 from experiments.catalogue import impact, outcomes, preconditions, previews
 from experiments.catalogue.impact import Counted, Loss

@@ -251,6 +251,6 @@ def with_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "mo
     starting = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     )
-    rows = with_active_action_id(Experiment.objects.all() if experiments is None else experiments)
-    rows = rows.annotate(is_starting=Exists(starting))
-    return rows
+    rows = Experiment.objects.all() if experiments is None else experiments
+    with_both: models.QuerySet[Any] = with_active_action_id(rows).annotate(is_starting=Exists(starting))
+    return with_both
