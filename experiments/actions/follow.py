@@ -15,7 +15,7 @@ from experiments.actions.slots import slot_until
 from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome
-from experiments.catalogue.preconditions import running
+from experiments.catalogue.preconditions import refuse_without_run
 from experiments.models import Action, State, with_active_action
 from experiments.runners import runner_for
 
@@ -70,10 +70,10 @@ def _must_end(action: Action) -> bool:
 
 def _is_pointless(action: Action) -> bool:
     """Answer whether a command waits for a run that is gone; a later run must not find what it has left."""
-    if action.experiment_id is None or not action.catalogue_kind.ends_with_run:
+    if action.experiment_id is None or not action.catalogue_kind.needs_run:
         return False
     experiment = with_active_action().get(pk=action.experiment_id)
-    return running(experiment) is not None
+    return bool(refuse_without_run(experiment, action.parameters))
 
 
 def _ended(action: Action, exit_status: int) -> bool:

@@ -19,9 +19,9 @@ from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
 from experiments.audit_visibility import entries_visible_to
-from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
-from experiments.models.action import RUN_KINDS, ActionQuerySet
+from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
 MOST_STAMPED = 50
