@@ -129,7 +129,7 @@ def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEnt
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:
-    """Insert entries. On PostgreSQL the statement goes together with the COMMIT, to save a round trip under the lock."""
+    """Insert entries; on PostgreSQL together with the COMMIT, which saves a round trip under the lock."""
     sql, columns = _statement(len(entries))
     params = [
         column.get_db_prep_save(getattr(entry, column.attname), connection)
