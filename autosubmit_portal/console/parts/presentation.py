@@ -11,6 +11,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -134,6 +135,17 @@ def status_class(status: str) -> str:
 def status_chip(status: str) -> SafeString:
     """Show a job status by its name and Autosubmit's colour."""
     return format_html('<span class="chip {}">{}</span>', status_class(status), status)
+
+
+def excerpt(text: str) -> SafeString:
+    """Show the beginning of a text that may be long."""
+    return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
+
+
+def link_to_experiment(experiment_id: int, name: object) -> SafeString:
+    """Link to the page of an experiment."""
+    address = reverse("admin:experiments_experiment_change", args=[experiment_id])
+    return format_html('<a href="{}">{}</a>', address, name)
 
 
 @register.filter
