@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from jobs.autosubmit.statuses import ACTIVE
+
 
 class Counted(Protocol):
     """What a loss may look at: the number of jobs per status, and why that is not known now."""
@@ -14,7 +16,6 @@ class Counted(Protocol):
 
 Loss = Callable[[Counted, Mapping[str, Any]], str]
 
-ACTIVE_STATUSES = ("SUBMITTED", "QUEUING", "RUNNING")
 UNTOUCHED_STATUSES = ("WAITING", "READY")
 
 
@@ -58,7 +59,7 @@ def active_jobs(experiment: Counted, parameters: Mapping[str, Any]) -> str:
 def _active(experiment: Counted) -> str:
     if experiment.problem:
         return f"not known, {experiment.problem.rstrip('.')}"
-    counts = {status: experiment.status_counts.get(status, 0) for status in ACTIVE_STATUSES}
+    counts = {status: experiment.status_counts.get(status, 0) for status in ACTIVE}
     return _listed(counts) or "none that is known"
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments.autosubmit.command import parts
 from jobs.autosubmit.chunk_filter import read_chunk_filter
-from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
+from jobs.autosubmit.statuses import ACTIVE, DONE
+from jobs.workflow import JobRow, Workflow
 
 NAMED = 5
 """How many jobs a warning names."""

@@ -12,11 +12,11 @@ from django.db.models.functions import Cast, Coalesce
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue.impact import ACTIVE_STATUSES
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
+from jobs.autosubmit.statuses import ACTIVE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -211,7 +211,7 @@ class Experiment(models.Model):
 
         Where that contradicts what is known, `disagreement` says it.
         """
-        jobs = {status: count for status in ACTIVE_STATUSES if (count := self.count(status))}
+        jobs = {status: count for status in ACTIVE if (count := self.count(status))}
         is_unknown = self.gone_at or self.is_absent or self.problem or self.disagreement
         if not jobs or is_unknown or self.is_running or getattr(self, "is_starting", False):
             return ""
@@ -220,7 +220,7 @@ class Experiment(models.Model):
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""
-        jobs = self.jobs.filter(status__in=("SUBMITTED", "QUEUING", "RUNNING")).order_by("name")
+        jobs = self.jobs.filter(status__in=ACTIVE).order_by("name")
         return list(jobs.values_list("name", "platform"))
 
     def statuses_of(self, names: Sequence[str]) -> dict[str, str]:

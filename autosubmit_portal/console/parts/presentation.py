@@ -21,6 +21,7 @@ from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, masked
+from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.workflow import JobRow
 
 register = template.Library()
@@ -41,8 +42,6 @@ STATUSES = (
     "WAITING",
     "UNKNOWN",
 )
-ACTIVE_STATUSES = ("RUNNING", "QUEUING", "SUBMITTED")
-DONE_STATUSES = ("COMPLETED", "SKIPPED")
 NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.
 THINNEST_PERCENT = 1.5
@@ -231,7 +230,7 @@ def progress(experiment: Experiment) -> SafeString:
         return format_html(
             '<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list"
         )
-    done = experiment.count(*DONE_STATUSES)
+    done = experiment.count(*DONE)
     return format_html(
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'
         "{}{}</span></div>",
@@ -239,7 +238,7 @@ def progress(experiment: Experiment) -> SafeString:
         f"{done:,}",
         f"{experiment.total_jobs:,}",
         _noted(experiment.count("FAILED"), "failed", "st-failed"),
-        _noted(experiment.count(*ACTIVE_STATUSES), "active", "st-running"),
+        _noted(experiment.count(*ACTIVE), "active", "st-running"),
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.job_list import JobRecord, read_job_list
+from jobs.autosubmit.job_list import read_job_list
+from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.pickles.unpickler import Refused, load
 from tests.support import stores
 
