@@ -98,7 +98,7 @@ def absence_of(action: Action) -> str:
             "Whatever has its name now is another one: ask anew if that is meant."
         )
     absence = sync.absence(action.experiment) if action.experiment else ""
-    return preconditions.absent(action.expid, absence) if absence else ""
+    return preconditions.say_absent(action.expid, absence) if absence else ""
 
 
 def foreseen_now(action: Action) -> str:
@@ -107,7 +107,7 @@ def foreseen_now(action: Action) -> str:
         return ""
     sync.look_alive(action.experiment)
     experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.foresees(experiment, action.parameters)
+    return action.catalogue_kind.foresee_failure(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.command import Command
-from experiments.catalogue.kinds import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS, ActionKind
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
-URGENT_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_urgent]
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -51,7 +50,7 @@ class ActionQuerySet(models.QuerySet["Action"]):
 
     def urgent(self) -> "ActionQuerySet":
         """Those that wait for nothing, with force first."""
-        return self.filter(kind__in=URGENT_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
+        return self.filter(kind__in=STOP_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
 
     def in_slots(self) -> "ActionQuerySet":
         """Those whose commands count among the ones that a site runs at the same time."""

@@ -181,7 +181,7 @@ class Site(models.Model):
         What contains an action that needs approval needs it as well: a restart ends in a run.
         """
         is_covered = any(other.name in self.approval_kinds for other in kind.covering)
-        return is_covered and not (kind.is_urgent or kind.is_dry_run)
+        return is_covered and not (kind.stops_run or kind.is_dry_run)
 
     @property
     def mirrored_by(self) -> str:

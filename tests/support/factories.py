@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
@@ -128,8 +129,10 @@ def create_team(*members: tuple[User, Role], covers: Mapping[str, Any] | None = 
 
 def create_token(user: User, **values: Any) -> str:
     """Create an API token of the user and return it."""
-    token: str = ApiToken.objects.create(user=user, **{"name": "tests"} | values)[1]
-    return token
+    values["expiry"] = timezone.now() + values.get("expiry", settings.TOKEN_DEFAULT)
+    token, text = ApiToken.generate(user, **{"name": "tests"} | values)
+    token.save()
+    return text
 
 
 def create_worker(**values: Any) -> Worker:

@@ -36,7 +36,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
 
     approval_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.is_urgent],
+        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.stops_run],
         widget=forms.CheckboxSelectMultiple,
         label="Second person",
         help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "

@@ -13,7 +13,8 @@ from tests.support.postgres import binaries
 
 HEAD = """# Performance
 
-What `make bench` measured; it writes this page. Read the figures as orders of magnitude: they are of one machine.
+`make bench` measures and writes this page. The figures are of one machine: read them as orders of magnitude. A
+missed target would say so beside its figure.
 """
 TITLES = (
     *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
