@@ -23,8 +23,8 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.forms import RuledForm

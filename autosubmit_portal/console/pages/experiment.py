@@ -21,7 +21,7 @@ from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import entries_about
 from experiments.catalogue.kinds import Target
-from experiments.models import Action, Experiment, Freeze, Site
+from experiments.models import Action, Experiment, Freeze, Site, with_active_action
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -52,8 +52,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        rows: QuerySet[Any] = super().get_queryset(request).with_active_action()  # type: ignore[attr-defined]
-        return rows
+        return with_active_action(super().get_queryset(request))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""

@@ -22,7 +22,7 @@ from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.models import Experiment
+from experiments.models import Experiment, with_active_action
 from experiments.planned import planned_of
 from jobs.models import Job
 from jobs.trigrams import narrowed
@@ -209,7 +209,7 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 
 def subject_of(jobs: Sequence[Job]) -> actions.Subject:
     """Return the experiment of `jobs` with exactly these chosen."""
-    experiment = Experiment.objects.with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
+    experiment = with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
     return actions.Subject(
         site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
     )

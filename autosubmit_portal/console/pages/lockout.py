@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.models import FailedSignIn
-from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit.origin import origin_of
 from autosubmit_portal.console.parts import presentation
