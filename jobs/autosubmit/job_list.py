@@ -22,8 +22,8 @@ from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, e
 from jobs.autosubmit.job_record import COLUMNS, JobRecord
 from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.pickles.formats import require_mirrored
-from jobs.autosubmit.pickles.unpickler import Refused
 from jobs.autosubmit.records import read_record
+from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import text
 
 MAX_BYTES = 384 * 1024 * 1024

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from jobs.autosubmit.pickles.unpickler import Refused
 from jobs.autosubmit.records import Column, columns_of
+from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
 from jobs.autosubmit.values import count, identifier, number, text, word
 

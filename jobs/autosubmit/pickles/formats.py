@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from jobs.autosubmit.job_record import COLUMNS
-from jobs.autosubmit.pickles.unpickler import Boolean, Inert, Refused, TaggedScalar
+from jobs.autosubmit.pickles.unpickler import Boolean, Inert, TaggedScalar
+from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, text
 
 _ATTRIBUTES = (

@@ -17,7 +17,7 @@ from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.pickles import sandbox as limits
 from jobs.autosubmit.pickles.client import Decoder, decoder
-from jobs.autosubmit.pickles.unpickler import Refused
+from jobs.autosubmit.refusal import Refused
 from tests.support import fuzz, stores
 
 GOOD = stores.FOLDER / "4.1.17.1.pkl"
