@@ -1,4 +1,4 @@
-"""Settings that are each legal but do harm together, as Django system checks."""
+"""System checks of Django for settings that are legal alone, but harmful together."""
 
 import re
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 
 @register()
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check what the queue is told."""
+    """Check the settings of the queue."""
     return [*_timing(settings.Q_CLUSTER), *_name(Conf.CLUSTER_NAME), *_broker(settings.Q_CLUSTER)]
 
 
 @register()
 def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check what single sign-on is told."""
+    """Check the settings of the sign-in."""
     found: list[CheckMessage] = []
     if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
         hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
@@ -58,7 +58,7 @@ def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 
 @register()
 def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check that jobs are found by a part of their name, where the database answers and has the table."""
+    """Check that there is an index for parts of job names, where the database answers and has the table."""
     try:
         is_slow = trigrams.is_missing()
     except DatabaseError:
