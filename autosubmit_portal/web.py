@@ -25,7 +25,7 @@ UNREAD_SECONDS = 30.0
 MOST_CONNECTIONS = 800
 # A line of a request and all its headers together.
 MOST_HEAD_BYTES = 16_384
-# Longer requests are refused here. Below, Django refuses bodies above DATA_UPLOAD_MAX_MEMORY_SIZE with a problem document.
+# Longer requests are refused here. Django refuses bodies above DATA_UPLOAD_MAX_MEMORY_SIZE, with a problem document.
 MOST_BODY_BYTES = 16 * 1024 * 1024
 # So much of an answer is kept in memory until the client has read it; the rest of a longer one is made meanwhile.
 KEPT_BYTES = 8 * 1024 * 1024
