@@ -30,14 +30,24 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
         hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
         found.append(
-            Error("The identity provider knows the portal by no client.", hint=hint, id="portal.E004")
+            Error(
+                "PORTAL_OIDC_CLIENT_ID is missing, which the identity provider asks for.",
+                hint=hint,
+                id="portal.E004",
+            )
         )
     if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
         hint = "Set PORTAL_OIDC_ISSUER, or leave PORTAL_PASSWORD_LOGIN out."
         found.append(Error("Nobody can sign in.", hint=hint, id="portal.E005"))
     if settings.AXES_FAILURE_LIMIT < 1 or settings.AXES_COOLOFF_TIME.total_seconds() < 60:
         hint = "Choose at least 1 for PORTAL_SIGN_IN_ATTEMPTS and for PORTAL_LOCKOUT_MINUTES."
-        found.append(Error("The lockout of guessed passwords makes no sense.", hint=hint, id="portal.E007"))
+        found.append(
+            Error(
+                "The lockout after wrong passwords cannot work with these settings.",
+                hint=hint,
+                id="portal.E007",
+            )
+        )
     if settings.REQUIRE_SECOND_FACTOR not in SECOND_FACTOR:
         hint = f"Choose one of {', '.join(SECOND_FACTOR)}."
         text = f"PORTAL_REQUIRE_SECOND_FACTOR is “{settings.REQUIRE_SECOND_FACTOR}”."
@@ -45,7 +55,13 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     address = urlsplit(settings.OIDC_ISSUER)
     if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
         hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
-        found.append(Warning("Anybody on the way can speak as the issuer.", hint=hint, id="portal.W002"))
+        found.append(
+            Warning(
+                "Without HTTPS, others on the network can pretend to be the issuer.",
+                hint=hint,
+                id="portal.W002",
+            )
+        )
     return found
 
 

@@ -105,7 +105,7 @@ def _careful(check: Check, evidence: Evidence) -> list[Finding]:
     try:
         return list(check(evidence)) or [_ok("Nothing is amiss.")]
     except Error as error:
-        return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
+        return [Finding(Level.FAIL, "unknown", f"The database cannot answer: {_line(error)}.")]
 
 
 def database(evidence: Evidence) -> Iterator[Finding]:
@@ -252,13 +252,15 @@ def disk(evidence: Evidence) -> Iterator[Finding]:
     room = {worker.host: worker.free_bytes for worker in evidence.workers}
     for host, free in (room or {"this host": free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
         if free is None:
-            yield Finding(Level.WARN, "unknown", f"Nobody can tell the room for run directories on {host}.")
+            yield Finding(Level.WARN, "unknown", f"The free space for run directories is unknown on {host}.")
         elif free > LITTLE_BYTES:
             yield _ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
             text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
-            yield Finding(level, "low" if level is Level.WARN else "full", text, "Make room on that disk.")
+            yield Finding(
+                level, "low" if level is Level.WARN else "full", text, "Free some space on that disk."
+            )
 
 
 def files(evidence: Evidence) -> Iterator[Finding]:

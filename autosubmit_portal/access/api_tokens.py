@@ -90,7 +90,7 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
     try:
         _require_writing(by)
         if by and by != token and by.scope() != UNLIMITED:
-            raise TokenRefused("This token has a limited scope: it revokes no token but itself.")
+            raise TokenRefused("This token has a limited scope: it can revoke only itself.")
         if token.user_id != actor.pk and not actor.has_perm("access.delete_apitoken"):
             raise TokenRefused(f"{actor} may not revoke the tokens of others. Ask a manager.")
     except TokenRefused as refusal:
@@ -102,13 +102,13 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
 
 def _require_writing(by: ApiToken | None) -> None:
     if by and by.kinds == []:
-        raise TokenRefused("This token is only to read. Sign in, or use another one.")
+        raise TokenRefused("This token can only read. Sign in, or use another one.")
 
 
 def _require_kinds(wanted: Wanted, by: ApiToken | None) -> None:
     if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
         legal = ", ".join(by.kinds)
-        raise TokenRefused(f"The token that asks is limited: choose `kinds` among its own: {legal}.")
+        raise TokenRefused(f"Your token is limited: choose `kinds` from its own: {legal}.")
 
 
 def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | None:
@@ -119,9 +119,7 @@ def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | Non
     possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise TokenRefused(
-                f"The token that asks is limited: choose `teams` among its own: {_slugs(possible)}."
-            )
+            raise TokenRefused(f"Your token is limited: choose `teams` from its own: {_slugs(possible)}.")
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:

@@ -139,21 +139,21 @@ def _errors(
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
         "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
         **wrong_times,
-        "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",
+        "reason": "" if wanted.reason.strip() else "Say why: the audit trail keeps it.",
     }
     return {field: [text] for field, text in wrong.items() if text}
 
 
 def _require_whole_credential(actor: Any) -> None:
     if scope_of(actor) != UNLIMITED:
-        reason = "A credential that is limited lends nothing and takes nothing back: use one with all rights."
+        reason = "A limited credential can neither lend rights nor take them back: use one with all rights."
         raise policy.Forbidden(reason, "")
 
 
 def _wrong_grantee(grantee: User | None, grantor: User) -> str:
     if grantee is None or not grantee.is_active:
         return "There is no such account, or it is closed."
-    return "Somebody else: you have these rights." if grantee == grantor else ""
+    return "Choose somebody else: you have these rights yourself." if grantee == grantor else ""
 
 
 def _too_long(length: timedelta) -> str:

@@ -56,7 +56,7 @@ _REASONS: dict[type[Exception], str] = {
     ExpiredSignatureError: "The token has expired.",
     ImmatureSignatureError: "The token is not valid yet.",
     InvalidAudienceError: "The token is for another audience.",
-    InvalidIssuerError: "The token is of another issuer.",
+    InvalidIssuerError: "The token is from another issuer.",
     InvalidSignatureError: "The signature of the token is wrong.",
     MissingRequiredClaimError: f"The token lacks one of the claims {', '.join(NEEDED)}.",
     PyJWKClientError: "The token is signed with a key that the provider does not have.",
@@ -132,7 +132,7 @@ def _verified(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str
         raise InvalidToken(_reason(error)) from error
     header, claims = decoded["header"], decoded["payload"]
     if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or not claims["sub"].isprintable():
-        raise InvalidToken("The token names nobody.")
+        raise InvalidToken("The token names no subject.")
     return header, claims
 
 
