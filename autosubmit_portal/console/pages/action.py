@@ -21,11 +21,11 @@ from autosubmit_portal.console.parts.presentation import link_to_experiment, sho
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
 from experiments.actions.cancel import cancel_action
-from experiments.audit_visibility import entries_visible_to
+from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
@@ -96,7 +96,7 @@ class ActionAdmin(ApprovalPages):
 
     def get_live_rows(self, request: HttpRequest, obj: Action) -> stamps.PartRows:
         """Return the rows that the page is made of; what is long does not change without the others."""
-        entries = entries_visible_to(request.user).filter(action_id=obj.pk)
+        entries = list_visible_entries(request.user).filter(action_id=obj.pk)
         return [
             Action.objects.listed().filter(pk=obj.pk),
             *(stamps.list_rows_about(obj.experiment) if obj.experiment else ()),
@@ -116,7 +116,7 @@ class ActionAdmin(ApprovalPages):
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
             "entries": list_newest_entries(
-                request, entries_visible_to(request.user).filter(action_id=obj.pk)
+                request, list_visible_entries(request.user).filter(action_id=obj.pk)
             ),
         }
 
@@ -169,7 +169,7 @@ class ActionAdmin(ApprovalPages):
 
 def make_reader(action: Action, step: int) -> output.Read:
     """Return what reads the output of one step."""
-    runner, directory = runner_for(action.site), action.run_directory(step)
+    runner, directory = get_runner(action.site), action.run_directory(step)
     return lambda offset, limit: runner.shown(directory, offset, limit)
 
 

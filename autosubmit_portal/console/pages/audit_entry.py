@@ -15,7 +15,7 @@ from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import entries_visible_to, experiment_of
+from experiments.audit_visibility import find_experiment, list_visible_entries
 from jobs.autosubmit.secrets import mask_text
 
 
@@ -77,11 +77,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""
-        return entries_visible_to(request.user)
+        return list_visible_entries(request.user)
 
     def get_page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""
-        experiment = experiment_of(request.user, obj) if obj.expid else None
+        experiment = find_experiment(request.user, obj) if obj.expid else None
         return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
 
 

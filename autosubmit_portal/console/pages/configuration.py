@@ -13,14 +13,14 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from experiments.configurations import (
-    Difference,
+    ConfigurationChange,
     MissingConfiguration,
     ShownConfiguration,
     UnreadableConfiguration,
-    differences,
-    file_system_configuration,
-    history_of,
-    run_configuration,
+    compare_configurations,
+    locate_history,
+    read_configuration_of_run,
+    read_file_configuration,
 )
 from experiments.models import Experiment
 from jobs.autosubmit.secrets import MASK
@@ -48,16 +48,18 @@ class ConfigurationPage(ReadOnlyAdmin):
 
 
 def _read_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
-    return run_configuration(experiment, history_of(experiment), run_id)
+    return read_configuration_of_run(experiment, locate_history(experiment), run_id)
 
 
 def get_configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
     """Return what the page shows: the files, or a run and what has changed from it to the files."""
-    now, trouble_now = _try_reading(lambda: file_system_configuration(experiment))
+    now, trouble_now = _try_reading(lambda: read_file_configuration(experiment))
     found, trouble = (
         (now, trouble_now) if run_id is None else _try_reading(lambda: _read_run(experiment, run_id))
     )
-    changes = differences(found, now) if run_id is not None and now and found and found.values else None
+    changes = (
+        compare_configurations(found, now) if run_id is not None and now and found and found.values else None
+    )
     return {
         "title": f"Configuration of {experiment.expid}",
         "experiment": experiment,
@@ -90,7 +92,7 @@ class ShownDifference:
     new: SafeString
 
     @classmethod
-    def of(cls, one: Difference) -> "ShownDifference":
+    def of(cls, one: ConfigurationChange) -> "ShownDifference":
         """Show a difference; of one that was added or removed, one side is blank."""
         parts = [part.replace("~1", "/").replace("~0", "~") for part in one.pointer.split("/")[1:]]
         old = SafeString("") if one.change == "added" else show_value(one.old)

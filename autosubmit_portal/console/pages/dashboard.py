@@ -18,7 +18,7 @@ from autosubmit_portal.console.pages.health import list_failing, list_failures
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
-from experiments.audit_visibility import entries_visible_to
+from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
@@ -83,7 +83,7 @@ def list_live_rows(user: Any) -> stamps.PartRows:
         *(stamps.RowCount(rows) for rows in (experiments, running, troubled, actions.active())),
         experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],
         *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
-        entries_visible_to(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
+        list_visible_entries(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
     ]
 
 
@@ -165,7 +165,7 @@ def list_entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
     if not policy.may_view(user, AuditEntry):
         return None
-    return list(entries_visible_to(user).order_by("-pk")[:SHOWN_ROWS])
+    return list(list_visible_entries(user).order_by("-pk")[:SHOWN_ROWS])
 
 
 def get_first_steps(user: Any) -> dict[str, bool]:

@@ -32,7 +32,7 @@ from autosubmit_portal.console.parts.presentation import delegation_state, show_
 from autosubmit_portal.console.parts.validity import InstantField, ValidityAdmin
 from autosubmit_portal.console.site import console
 from experiments.models import Experiment
-from experiments.models.experiment import meant_by_name
+from experiments.models.experiment import choose_meant
 
 
 class DelegationForm(RuledForm):
@@ -91,7 +91,7 @@ class DelegationForm(RuledForm):
             return None
         site, _, expid = text.rpartition("/")
         rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
-        found = meant_by_name(list(rows.filter(site__slug=site) if site else rows))
+        found = choose_meant(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
             raise ValidationError(
                 "Several sites have it: write site/expid." if found else "There is no such one."

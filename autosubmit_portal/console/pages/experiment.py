@@ -19,7 +19,7 @@ from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import entries_about
+from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, with_active_action
 from jobs.models import Job
@@ -94,7 +94,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             *stamps.list_rows_about(obj),
             visible.order_by("-pk")[:SHOWN_ROWS],
             obj.runs.order_by("-run_id")[:SHOWN_ROWS],
-            entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
+            list_entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": list_newest_entries(request, entries_about(request.user, obj)),
+            "entries": list_newest_entries(request, list_entries_about(request.user, obj)),
         }
 
 

@@ -23,9 +23,9 @@ from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, with_active_action
-from experiments.planned import planned_of
+from experiments.planned import apply_plan
 from jobs.models import Job
-from jobs.trigrams import narrowed
+from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
 SENT_WITH = (
@@ -81,7 +81,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Find jobs by parts of their name."""
         found, has_duplicates = super().get_search_results(request, queryset, search_term)
         is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
-        return narrowed(found, search_term) if is_plain else found, has_duplicates
+        return narrow(found, search_term) if is_plain else found, has_duplicates
 
     chip = make_field_column("Status", "status", presentation.status_chip)
     submitted = make_field_column("Submitted", "submitted_at", presentation.when)
@@ -119,7 +119,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         kinds = actions.list_allowed_kinds(request.user, self.request_targets, subject)
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
-        sent_with, planned = planned_of(obj.experiment, obj)
+        sent_with, planned = apply_plan(obj.experiment, obj)
         return {
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],

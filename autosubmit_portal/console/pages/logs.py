@@ -14,9 +14,9 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
 from experiments.autosubmit.store import BrokenStore
-from experiments.logs import is_over, logs_of
+from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
-from jobs.autosubmit.logs.reader import Log, NoSuchLog, Part, Shelf
+from jobs.autosubmit.logs.reader import Log, LogPart, Logs, NoSuchLog
 from jobs.autosubmit.logs.search import MAX_TEXT, search
 from jobs.models import Job
 
@@ -40,9 +40,9 @@ class LogPages(ConsoleAdmin):
         owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))
         try:
             with ExitStack() as stack:
-                log = stack.enter_context(logs_of(*owner).open(name))
+                log = stack.enter_context(find_logs(*owner).open(name))
                 if "download" in request.GET:
-                    part = Part(log, 0, log.size)
+                    part = LogPart(log, 0, log.size)
                     stack.pop_all()  # the answer closes it
                     return output.answer_download(part, log.plain_name)
                 if "search" in request.GET:
@@ -51,7 +51,7 @@ class LogPages(ConsoleAdmin):
                 owner = self.get_log_owner(
                     self.get_visible_object(request, str(object_id))
                 )  # as it is after the stamp
-                over = is_over(log, *owner)
+                over = is_log_over(log, *owner)
                 return output.answer_piece(request, make_reader(log), is_over=over, file=log.identity)
         except BROKEN as error:
             raise Http404(f"The log cannot be read: {explain_error(error)}") from error
@@ -62,7 +62,7 @@ class LogPages(ConsoleAdmin):
         That is the one that `?log=` names, else `default` or, where that cannot be read, the newest output.
         """
         try:
-            shelf = logs_of(*self.get_log_owner(obj))
+            shelf = find_logs(*self.get_log_owner(obj))
         except BrokenStore as error:
             return {"problem": str(error)}
         files = shelf.files()
@@ -76,7 +76,7 @@ class LogPages(ConsoleAdmin):
         }
 
     def _open_first(
-        self, request: HttpRequest, obj: Any, shelf: Shelf, names: Sequence[str]
+        self, request: HttpRequest, obj: Any, shelf: Logs, names: Sequence[str]
     ) -> dict[str, Any] | None:
         """Return the first log that can be read; what is wrong with the last one when none can; None of no names."""
         shown = None
@@ -86,7 +86,7 @@ class LogPages(ConsoleAdmin):
                 break
         return shown
 
-    def _open_log(self, request: HttpRequest, obj: Any, shelf: Shelf, name: str) -> dict[str, Any]:
+    def _open_log(self, request: HttpRequest, obj: Any, shelf: Logs, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": name, "title": name}
         try:
             with shelf.open(name) as log:
@@ -94,7 +94,7 @@ class LogPages(ConsoleAdmin):
                 shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
                 if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
                     shown["piece"] = output.read_tail(
-                        make_reader(log), is_over=is_over(log, *self.get_log_owner(obj))
+                        make_reader(log), is_over=is_log_over(log, *self.get_log_owner(obj))
                     )
         except BROKEN as error:
             shown["problem"] = explain_error(error)
@@ -112,7 +112,7 @@ def _list_live_rows(experiment: Experiment, job: Job | None) -> "list[QuerySet[A
 def _read_state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object, ...]:
     """Return what tells that a log has grown or is another one; nothing of one that cannot be read."""
     try:
-        with logs_of(*owner).open(name) as log:
+        with find_logs(*owner).open(name) as log:
             return log.name, log.identity, log.status.st_size, log.status.st_mtime_ns
     except BROKEN:
         return ()

@@ -15,7 +15,7 @@ from django.utils.http import content_disposition_header
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.terminal import render_html
-from jobs.autosubmit.characters import first_character, whole_characters
+from jobs.autosubmit.characters import decode_whole, find_first_character
 
 # Reads `limit` bytes from `offset`; answers them and the size of the whole.
 Read = Callable[[int, int], tuple[bytes, int]]
@@ -97,7 +97,7 @@ def _divide(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, int
     lines = data.rfind(b"\n") + 1
     if lines and not is_last:
         return lines, lines, lines
-    whole = lines + whole_characters(data[lines:], is_final=False)[1]
+    whole = lines + decode_whole(data[lines:], is_final=False)[1]
     if is_last and len(data) - lines <= LONG_LINE_BYTES:
         return lines, lines, whole
     rewritten = data.rfind(b"\r", lines, len(data) - 1) + 1
@@ -109,7 +109,7 @@ def _divide(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, int
 
 def _cut_long_line(data: bytes) -> int:
     """Return up to where a long line is shown: not within a character or a sequence, and never nothing."""
-    whole = data[: whole_characters(data, is_final=False)[1]]
+    whole = data[: decode_whole(data, is_final=False)[1]]
     open_sequence = _OPEN_SEQUENCE.search(whole)
     return (open_sequence.start() if open_sequence else len(whole)) or len(data)
 
@@ -117,7 +117,7 @@ def _cut_long_line(data: bytes) -> int:
 def _find_first_line(data: bytes) -> int:
     """Return where the first line begins that is whole; of a long one where its first whole character does."""
     line = data.find(b"\n", 0, LONG_LINE_BYTES) + 1
-    return line if 0 < line < len(data) else first_character(data)
+    return line if 0 < line < len(data) else find_first_character(data)
 
 
 def read_around(read: Read, offset: int, length: int) -> Piece:
@@ -126,7 +126,7 @@ def read_around(read: Read, offset: int, length: int) -> Piece:
     data, size = read(start, PIECE_BYTES)
     first = min(offset - start, len(data))
     last = min(first + length, len(data))
-    skipped = min(data.find(b"\n", 0, first) + 1 or first_character(data), first) if start else 0
+    skipped = min(data.find(b"\n", 0, first) + 1 or find_first_character(data), first) if start else 0
     if start + len(data) < size:
         data = data[: data.rfind(b"\n", last) + 1 or max(_cut_long_line(data), last)]
     parts = render_html(data[skipped:first]), render_html(data[first:last]), render_html(data[last:])

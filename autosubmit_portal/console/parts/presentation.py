@@ -20,7 +20,7 @@ from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
-from jobs.autosubmit.secrets import mask_text, masked
+from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.workflow import JobRow
 
@@ -261,13 +261,13 @@ def count_statuses(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
 @register.filter
 def shell(argv: Sequence[str]) -> str:
     """Write an argv as one would type it in a shell, without its secrets."""
-    return shlex.join(masked(list(argv))[0])
+    return shlex.join(mask_value(list(argv))[0])
 
 
 @register.filter
 def pretty(value: Any) -> str:
     """Write JSON for people, without its secrets."""
-    return json.dumps(masked(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+    return json.dumps(mask_value(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
 
 
 @register.filter
