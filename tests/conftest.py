@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules

@@ -16,7 +16,7 @@ from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, State, with_active_action
 from experiments.runners import runner_for
 from jobs.autosubmit.secrets import mask_text
 
@@ -42,7 +42,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
     if action.experiment is None or not (kind.postconditions or kind.report):
         return outcome
     _mirrored(action, action.expid)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    experiment = with_active_action().get(pk=action.experiment.pk)
     reason = kind.find_failure(experiment, action.parameters)
     if reason:
         return replace(outcome, succeeded=False, message=reason)

@@ -16,7 +16,7 @@ from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, State, with_active_action
 
 
 class RightLost(Exception):
@@ -106,7 +106,7 @@ def foreseen_now(action: Action) -> str:
     if action.experiment is None:
         return ""
     sync.look_alive(action.experiment)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
+    experiment = with_active_action().get(pk=action.experiment.pk)
     return action.catalogue_kind.foresee_failure(experiment, action.parameters)
 
 

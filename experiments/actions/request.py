@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import token_of
+from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.autosubmit.command import Command, Option, OptionType, Word, script
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
 from experiments.catalogue.facts import (
@@ -497,4 +497,5 @@ CATALOGUE: dict[str, ActionKind] = {
     kind.name: kind
     for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
 }
+RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]

@@ -5,24 +5,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue.kinds import CATALOGUE
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
-from experiments.models.states import ACTIVE_STATES, State
-from jobs.workflow import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
-RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
@@ -37,23 +34,6 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
     ) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
-
-    def with_active_action(self) -> "models.QuerySet[Any]":
-        """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""
-        from experiments.models.action import Action
-
-        starting = Action.objects.filter(
-            experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
-        )
-        rows: models.QuerySet[Any] = self.with_active_action_id().annotate(is_starting=Exists(starting))
-        return rows
-
-    def with_active_action_id(self) -> "models.QuerySet[Any]":
-        """Add `active_action_id`, the action that excludes others, or None."""
-        from experiments.models.action import Action
-
-        active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
-        return self.annotate(active_action_id=Subquery(active.values("pk")[:1]))
 
 
 def meant_by_name(found: "Sequence[Experiment]") -> "list[Experiment]":

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.actions.parameters import serializer_for, validated
 from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target

@@ -9,7 +9,7 @@ import pytest
 from experiments.autosubmit.store import Store
 from experiments.catalogue import impact, postconditions, preconditions
 from experiments.mirror.scanner import SiteMirror
-from experiments.models import Experiment, Site
+from experiments.models import Experiment, Site, with_active_action
 from tests.support import factories
 from tests.support.small_stores import RUNNING, make_store, write_pickle
 
@@ -33,7 +33,7 @@ def look(site: Site) -> Any:
     mirror = SiteMirror(site.pk, is_patient=False)
     mirror.look()
     mirror.lease.release()
-    return Experiment.objects.with_active_action().get()
+    return with_active_action().get()
 
 
 @pytest.fixture
