@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from experiments.catalogue.facts import Impact, JobFacts, Parameters
-from jobs.workflow import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE
 
 UNTOUCHED_STATUSES = ("WAITING", "READY")
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from experiments.autosubmit.command import parts
 from experiments.catalogue.facts import Parameters, join_names
 from experiments.catalogue.selection import choose, choose_by_name
-from jobs.workflow import ACTIVE, DONE, JobRow, Workflow
+from jobs.autosubmit.statuses import ACTIVE, DONE
+from jobs.workflow import JobRow, Workflow
 
 NAMED = 5
 """How many jobs a warning names."""

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
-from jobs.workflow import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""

@@ -14,7 +14,7 @@ from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
-from jobs.workflow import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

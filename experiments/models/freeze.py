@@ -11,13 +11,11 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
+from jobs.autosubmit.statuses import DONE
 from jobs.models import Job
-from jobs.workflow import DONE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-# A job in any other status may still be sent to its platform: a restart makes FAILED ones READY.
 
 
 class FreezeQuerySet(models.QuerySet["Freeze"]):
@@ -115,5 +113,6 @@ def unfinished_on(
 
 
 def _unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
+    """Return the jobs of a platform that may still be sent to it: a restart makes FAILED ones READY."""
     unfinished = Job.objects.exclude(status__in=DONE)
     return unfinished.alias(on=Upper("platform")).filter(on=platform)
