@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 from zlib import crc32
 
 from cachetools import TTLCache
+from cachetools.func import ttl_cache
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
@@ -29,7 +30,6 @@ from django.utils import timezone
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.audit.origin import actor_of
-from autosubmit_portal.db.ttl_cache import lately
 from experiments.models import Action, Experiment, Freeze, Site
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -120,13 +120,14 @@ def forget() -> None:
     """Have every statement made anew."""
     with _lock:
         _kept.clear()
+    look.cache_clear()
 
 
 def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tuple) -> None:
     """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
 
     Call it before anything of the part is read, which then may be newer than the stamp and never older. `besides` is
-    what else the part shows; it is asked at each tick and must cost little.
+    what else the part shows, as it was within a second; it must be the same function at each call.
     """
     question = _question(shown, besides)
     rights, stamp = _answer(request, question)
@@ -190,7 +191,7 @@ def _answer(request: HttpRequest, question: _Question) -> tuple[str, str]:
     # Not those of all tabs end at the same moment.
     offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
     period = (time.time() + offset) // MOST_SECONDS
-    state = [__version__, path, rights, period, _by_the_clock(), question.besides(), shown]
+    state = [__version__, path, rights, period, look(_by_the_clock), look(question.besides), shown]
     return rights, _digest(state)
 
 
@@ -198,7 +199,12 @@ def _digest(state: object) -> str:
     return blake2b(repr(state).encode(), digest_size=16).hexdigest()
 
 
-@lately
+@ttl_cache(ttl=1)
+def look(besides: Callable[[], object]) -> object:
+    """Return what `besides` returns, or has returned within a second to another tab of this process."""
+    return besides()
+
+
 def _by_the_clock() -> str:
     """Return a digest of what changes when its time comes: which mirrors are late, what is frozen."""
     sites = [

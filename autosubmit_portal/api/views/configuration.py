@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
-from autosubmit_portal.api.objects import find_experiment, find_located
+from autosubmit_portal.api.objects import find_experiment, find_mirrored
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
@@ -39,7 +39,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
 
         Passwords, tokens and keys are hidden.
         """
-        experiment = find_located(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_mirrored(request, expid, SiteQuery.of(request).get("site"))
         history = history_of(experiment)
         self.revalidate_file(request, experiment, history)
         found = run_configuration(experiment, history, run_id)

@@ -14,7 +14,6 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import failing, failures
 from autosubmit_portal.console.parts.presentation import STATUSES
-from autosubmit_portal.db.ttl_cache import lately
 from experiments.audit_visibility import entries_visible_to
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
@@ -76,12 +75,15 @@ def shown(user: Any) -> stamps.Shown:
 
 def besides(user: Any) -> Callable[[], object]:
     """Return what else the dashboard shows: what waits too long, and to whoever may see all sites, what fails."""
-    return (lambda: (_late(), failing())) if policy.may_view_all(user, Site) else _late
+    return _late_or_failing if policy.may_view_all(user, Site) else _late
 
 
-@lately
 def _late() -> list[int]:
     return list(waiting(Action.objects.order_by("pk")).values_list("pk", flat=True)[:MOST_STAMPED])
+
+
+def _late_or_failing() -> object:
+    return _late(), failing()
 
 
 def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.site import console
-from autosubmit_portal.db.ttl_cache import lately
 from autosubmit_portal.health import Finding, Level
 from experiments.models import Site
 
@@ -39,7 +38,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     """Show every finding with its remedy, what fails first, to whoever may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
-    stamps.begin(request, (), _found)
+    stamps.begin(request, (), health.examine)
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
     context = {
@@ -52,22 +51,16 @@ def health_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 
-@lately
-def _found(parts: tuple[str, ...] = ()) -> list[Finding]:
-    return health.examine(parts)
-
-
 def failing() -> list[Finding]:
-    """Return what fails, as far as the dashboard does not say so itself, as it was within a second."""
-    return [finding for finding in _found(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
+    """Return what fails, as far as the dashboard does not say so itself."""
+    return [finding for finding in health.examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
 
 
 def failures(user: Any) -> list[dict[str, Any]]:
     """Return the rows of what fails, as far as the dashboard does not say so itself."""
     if not policy.may_view_all(user, Site):
         return []
-    findings = health.examine(ON_THE_DASHBOARD)
-    return [row(finding) for finding in findings if finding.level is Level.FAIL]
+    return [row(finding) for finding in failing()]
 
 
 def row(finding: Finding) -> dict[str, Any]:
