@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import scope_of
+from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
@@ -16,7 +16,7 @@ from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue.kinds import ActionKind
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Site, with_active_action
 from experiments.models.experiment import ExperimentQuerySet, meant_by_name
 from jobs.models import Job
 
@@ -29,7 +29,7 @@ def _called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: _called(expid).with_active_action(), "site", annotations=("active_action_id", "is_starting")
+    lambda expid: with_active_action(_called(expid)), "site", annotations=("active_action_id", "is_starting")
 )
 _MIRRORED = CompiledQuery(
     _called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
