@@ -8,7 +8,7 @@ import pytest
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.terminal import to_html
 from tests.support import fuzz
-from tests.support.commands import outcome_of
+from tests.support.kinds import outcome_of
 
 # Text without control characters, references and the elements that we make.
 SAFE = re.compile(

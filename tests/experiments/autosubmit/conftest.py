@@ -12,7 +12,7 @@ from experiments.autosubmit.liveness import liveness, read_locks
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store, locate
 from tests.conftest import MakeExperiment
-from tests.support.commands import outcome_of
+from tests.support.kinds import outcome_of
 from tests.support.waiting import PATIENCE, wait_for
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
