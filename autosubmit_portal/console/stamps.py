@@ -120,14 +120,14 @@ def forget() -> None:
     """Have every statement made anew."""
     with _lock:
         _kept.clear()
-    look.cache_clear()
+    look_once_a_second.cache_clear()
 
 
 def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tuple) -> None:
     """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
 
     Call it before anything of the part is read, which then may be newer than the stamp and never older. `besides` is
-    what else the part shows, as it was within a second; it must be the same function at each call.
+    what else the part shows; it is asked at each tick and must cost little.
     """
     question = _question(shown, besides)
     rights, stamp = _answer(request, question)
@@ -191,7 +191,7 @@ def _answer(request: HttpRequest, question: _Question) -> tuple[str, str]:
     # Not those of all tabs end at the same moment.
     offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
     period = (time.time() + offset) // MOST_SECONDS
-    state = [__version__, path, rights, period, look(_by_the_clock), look(question.besides), shown]
+    state = [__version__, path, rights, period, look_once_a_second(_by_the_clock), question.besides(), shown]
     return rights, _digest(state)
 
 
@@ -200,9 +200,9 @@ def _digest(state: object) -> str:
 
 
 @ttl_cache(ttl=1)
-def look(besides: Callable[[], object]) -> object:
-    """Return what `besides` returns, or has returned within a second to another tab of this process."""
-    return besides()
+def look_once_a_second(look: Callable[[], object]) -> object:
+    """Return what `look` returns, or has returned within a second to another tab of this process."""
+    return look()
 
 
 def _by_the_clock() -> str:

@@ -28,10 +28,11 @@ PARTS: CompiledQuery[Experiment] = CompiledQuery(
 
 def test_a_compiled_query_returns_whole_rows(experiment: Experiment) -> None:
     [found] = BY_EXPID.rows(experiment.expid)
+    expected = Experiment.objects.select_related("site").get()
     with CaptureQueriesContext(connection) as queries:
-        for row, expected in ((found, experiment), (found.site, experiment.site)):
+        for row, same in ((found, expected), (found.site, expected.site)):
             names = [field.attname for field in row._meta.concrete_fields]
-            assert [getattr(row, name) for name in names] == [getattr(expected, name) for name in names]
+            assert [getattr(row, name) for name in names] == [getattr(same, name) for name in names]
         assert found.active_action_id is None  # type: ignore[attr-defined]
     assert not queries.captured_queries
 

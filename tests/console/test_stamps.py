@@ -46,7 +46,7 @@ class Tab:
 
     def tick(self) -> int:
         """Ask whether something has changed, later than a second after the last time; return the status."""
-        stamps.look.cache_clear()
+        stamps.look_once_a_second.cache_clear()
         answer = self.client.get(self.address, headers=HTMX | {stamps.HEADER: self.stamp})
         if answer.status_code == 200:
             self.stamp = STAMP.findall(answer.content.decode())[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
@@ -84,7 +85,8 @@ def shown(user: Any) -> stamps.Shown:
 
 def besides(user: Any) -> Callable[[], object]:
     """Return what else the dashboard shows: what waits too long, and to whoever may see all sites, what fails."""
-    return _late_or_failing if policy.may_view_all(user, Site) else _late
+    look = _late_or_failing if policy.may_view_all(user, Site) else _late
+    return partial(stamps.look_once_a_second, look)
 
 
 def _late() -> list[int]:

@@ -1,5 +1,6 @@
 """Whether the portal works, as `manage.py doctor` says it: a page, and what of it the dashboard repeats."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -37,7 +38,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     """Show every finding with its remedy, what fails first, to whoever may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
-    stamps.begin(request, (), health.examine)
+    stamps.begin(request, (), partial(stamps.look_once_a_second, health.examine))
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
     context = {
