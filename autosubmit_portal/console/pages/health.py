@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.presentation import marked
+from autosubmit_portal.console.parts.presentation import mark_code
 from autosubmit_portal.console.site import console
 from autosubmit_portal.health import Finding, Level
 from experiments.models import Site
@@ -38,37 +38,37 @@ def health_page(request: HttpRequest) -> HttpResponse:
     """Show every finding with its remedy, what fails first, to whoever may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
-    stamps.begin(request, (), partial(stamps.look_once_a_second, health.examine))
+    stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
     context = {
         **console.each_context(request),
         "title": "Health",
-        "rows": [row(finding) for finding in findings],
+        "rows": [describe_finding(finding) for finding in findings],
         "failures": levels.count(Level.FAIL),
         "warnings": levels.count(Level.WARN),
     }
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 
-def failing() -> list[Finding]:
+def list_failing() -> list[Finding]:
     """Return what fails, as far as the dashboard does not say so itself."""
     return [finding for finding in health.examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
 
 
-def failures(user: Any) -> list[dict[str, Any]]:
+def list_failures(user: Any) -> list[dict[str, Any]]:
     """Return the rows of what fails, as far as the dashboard does not say so itself."""
     if not policy.may_view_all(user, Site):
         return []
-    return [row(finding) for finding in failing()]
+    return [describe_finding(finding) for finding in list_failing()]
 
 
-def row(finding: Finding) -> dict[str, Any]:
+def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return what a page shows of a finding."""
     return {
         "part": TITLES[finding.part],
         "word": finding.word,
         "look": LOOKS[finding.level],
-        "text": marked(finding.text),
-        "remedy": marked(finding.remedy),
+        "text": mark_code(finding.text),
+        "remedy": mark_code(finding.remedy),
     }
