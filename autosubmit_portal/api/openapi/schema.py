@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme as DRFSessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
@@ -56,20 +57,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         )
 
 
-def _scheme(prefix: str) -> dict[str, Any]:
-    return build_bearer_security_scheme_object(header_name="Authorization", token_prefix=prefix)
+class SessionScheme(DRFSessionScheme):  # type: ignore[no-untyped-call]
+    """The session of a browser."""
 
-
-def without_trailing_slashes(
-    endpoints: list[tuple[str, str, str, Any]], **_: Any
-) -> list[tuple[str, str, str, Any]]:
-    """Leave out the second address of each route: both mean the same."""
-    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
-
-
-def any_of(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Let alternatives overlap: `{}` is a legal body of several actions, which oneOf would refuse."""
-    for schema in result["components"]["schemas"].values():
-        if "oneOf" in schema:
-            schema["anyOf"] = schema.pop("oneOf")
-    return result
+    target_class = "autosubmit_portal.api.http.authentication.SessionAuthentication"
