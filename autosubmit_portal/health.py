@@ -14,13 +14,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min
 from django.utils import timezone
 from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.db import history
 from autosubmit_portal.workers.heartbeat import broker_name, free_bytes, seal
 from autosubmit_portal.workers.models import Worker
 from experiments.autosubmit.trusted import why_untrusted
@@ -134,8 +134,7 @@ def migrations(evidence: Evidence) -> Iterator[Finding]:
 @cache
 def _is_migrated() -> bool:
     """Answer whether no migration is missing; true once is true for the life of a process."""
-    executor = MigrationExecutor(connection)
-    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return history.is_current(connection)
 
 
 def trail(evidence: Evidence) -> Iterator[Finding]:

@@ -18,46 +18,56 @@ class PortalSchema(AutoSchema):
         return [getattr(self.view, "tag", "Portal")]
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _HeaderScheme(OpenApiAuthenticationExtension):
+    """`Authorization: <keyword> <token>`."""
+
+    keyword = BearerAuthentication.keyword
+    bearer_format: str | None = None
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object("Authorization", self.keyword, self.bearer_format)
+
+
+class BearerScheme(_HeaderScheme):
     """`Authorization: Bearer <token>`."""
 
     target_class = "autosubmit_portal.api.http.authentication.BearerAuthentication"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=BearerAuthentication.scheme
-        )
 
-
-class SingleSignOnScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class SingleSignOnScheme(_HeaderScheme):
     """`Authorization: Bearer <JWT>` of the identity provider, where the portal has one."""
 
     target_class = "autosubmit_portal.api.http.authentication.SingleSignOnAuthentication"
     name = "singleSignOn"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=BearerAuthentication.scheme, bearer_format="JWT"
-        )
+    bearer_format = "JWT"
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(_HeaderScheme):
     """`Authorization: Token <token>`."""
 
     target_class = "autosubmit_portal.api.http.authentication.TokenAuthentication"
     name = "token"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=TokenAuthentication.scheme
-        )
+    keyword = TokenAuthentication.keyword
 
 
-class SessionScheme(DRFSessionScheme):  # type: ignore[no-untyped-call]
+class SessionScheme(DRFSessionScheme):
     """The session of a browser."""
 
     target_class = "autosubmit_portal.api.http.authentication.SessionAuthentication"
+
+
+def without_trailing_slashes(
+    endpoints: list[tuple[str, str, str, Any]], **_: Any
+) -> list[tuple[str, str, str, Any]]:
+    """Leave out the second address of each route: both mean the same."""
+    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+def any_of(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Let alternatives overlap: `{}` is a legal body of several actions, which oneOf would refuse."""
+    for schema in result["components"]["schemas"].values():
+        if "oneOf" in schema:
+            schema["anyOf"] = schema.pop("oneOf")
+    return result
