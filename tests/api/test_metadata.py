@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.urls import VIEWS, router, urlpatterns
