@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from rest_framework import authentication
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import SessionAuthentication as DRFSessionAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -104,6 +105,14 @@ class TokenAuthentication(BearerAuthentication):
     """`Authorization: Token <token>`."""
 
     keyword = "Token"
+
+
+class SessionAuthentication(DRFSessionAuthentication):
+    """The session of a browser. Its body is not parsed yet: what is wrong with that is told to who has signed in."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Raise PermissionDenied for what another site may have made the browser send."""
+        super().enforce_csrf(request._request)  # type: ignore[arg-type]
 
 
 def _read_token(digest: str) -> ApiToken | None:

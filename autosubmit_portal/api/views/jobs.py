@@ -93,13 +93,15 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     items = ("jobs", "name")
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return the jobs of a list, or what belongs to one of them; its parents and children too."""
-        found = super().links(data)
+        """Return what belongs to a job."""
+        return super().links(data) | ({"Logs": self.address("job-log-list")} if self.detail else {})
+
+    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+        """Return what names each job of a list, also of parents or children, and their addresses."""
         if not self.detail:
-            return found
+            return super().links_of_rows(data)
         rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
-        found |= {row["job_name"]: self.address_of_row(row["job_name"], row) for row in rows}
-        return found | {"Logs": self.address("job-log-list")}
+        return "job_name", [self.address_of_row(row["job_name"], row) for row in rows]
 
     @operation(
         "list_jobs",

@@ -28,16 +28,11 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
 
     tag = "Runs"
 
-    def links(self, data: Any) -> dict[str, str]:
-        """Return the configuration of each run."""
-        runs = data.get("runs", ()) if isinstance(data, dict) else ()
-        numbers = [row["run_id"] for row in runs if "run_id" in row]
-        return {
-            f"Configuration of run {number}": self.address(
-                "run-configuration-config", {**self.kwargs, "run_id": number}
-            )
-            for number in numbers
-        }
+    items = ("runs", "run_id")
+
+    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+        """Return the address of the configuration of a run."""
+        return self.address("run-configuration-config", {**self.kwargs, "run_id": name})
 
     @operation(
         "list_runs",
