@@ -12,15 +12,7 @@ from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MAT
 from autosubmit_portal.api.query.queries import RunsQuery
 from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import RunItem, RunList
-from autosubmit_portal.db.compiled_query import Prepared
 from experiments.models import Run
-
-_RUNS: Prepared[Any] = Prepared(
-    lambda experiment: selection(RunItem, None).rows(
-        Run.objects.filter(experiment=experiment).order_by("run_id"), []
-    ),
-    int,
-)
 
 
 class RunViewSet(MirroredViewSet, RevalidatedViewSet):
@@ -47,4 +39,5 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
         experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
-        return Response({"runs": chosen.written_all(_RUNS.rows(experiment.pk))})
+        rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), [])
+        return Response({"runs": chosen.written_all(rows)})
