@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Team
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.roles import MANAGE_TEAMS
-from autosubmit_portal.access.rights.scope import UNLIMITED, scope_of
+from autosubmit_portal.access.roles import MANAGE_TEAMS
+from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 

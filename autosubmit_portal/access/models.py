@@ -16,8 +16,8 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from autosubmit_portal.access.rights.roles import Role
-from autosubmit_portal.access.rights.scope import UNLIMITED, Scope, scope_of
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.scope import UNLIMITED, Scope, scope_of
 from autosubmit_portal.access.unix import why_unusable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import token_of
+from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from experiments.actions import queue
 from experiments.actions.action_request import ActionRequest, record_refusal
@@ -179,7 +179,7 @@ def _to_action(checked: CheckedRequest) -> Action:
         command=checked.commands,
         unix_name=checked.unix_name,
         may_overtake=request.kind.may_overtake,
-        is_forced=request.kind.forces(checked.parameters),
+        is_forced=request.kind.is_forced(checked.parameters),
         is_dry_run=request.kind.is_dry_run,
         **_approval_fields(request),
     )
@@ -223,5 +223,5 @@ def _name_faster(request: ActionRequest, parameters: Mapping[str, Any]) -> Confl
         experiment=request.experiment, may_overtake=request.kind.may_overtake
     )
     if request.kind.may_overtake:
-        active = active.filter(kind=request.kind.name, is_forced=request.kind.forces(parameters))
+        active = active.filter(kind=request.kind.name, is_forced=request.kind.is_forced(parameters))
     return describe_active(request.experiment, active.values_list("pk", flat=True).first())

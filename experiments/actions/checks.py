@@ -20,9 +20,10 @@ from experiments.actions.idempotency import FirstActions
 from experiments.actions.parameters import CREDENTIALS, validate
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.workflows import read_jobs
+from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
-from experiments.catalogue.preconditions import in_store
-from experiments.models import Action, Experiment, Freeze, Site
+from experiments.catalogue.preconditions import refuse_absent
+from experiments.models import Action, Experiment, Freeze, Site, with_active_action
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
@@ -60,7 +61,7 @@ class Facts:
         """The experiments as they are now and with their active actions; what was just read is not read again."""
         if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
             return self._experiments
-        return Experiment.objects.with_active_action().in_bulk(list(self._experiments))
+        return with_active_action().in_bulk(list(self._experiments))
 
     @cached_property
     def job_names(self) -> Mapping[int, Container[str]]:
@@ -137,7 +138,7 @@ def check(
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
         _require_experiment(request, facts.experiments[request.experiment.pk])
     named = parameters
-    if request.kind.choose and request.experiment:
+    if request.experiment and any(option.is_filter for option in request.kind.options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
         named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
     commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
@@ -206,7 +207,7 @@ def _require_visible_source(request: ActionRequest, parameters: Mapping[str, Any
         expid = parameters[option.name]
         seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
         source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
-        absence = in_store(source) if source else ""
+        absence = refuse_absent(source) if source else ""
         if source is None and expid and not policy.may_view_all(request.actor, Experiment):
             absence = f"There is no experiment {expid} at the site {request.site}."
         if absence:
@@ -219,18 +220,15 @@ def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: F
     known = facts.job_names[experiment.pk]
     unknown = [name for name in names if name not in known]
     if unknown:
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InvalidParameters(
-            {"jobs": [f"Not a job of {experiment.expid}: {', '.join(unknown[:5])}{more}."]}
-        )
+        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
 
 
 def _require_experiment(request: ActionRequest, experiment: Any) -> None:
-    absence = in_store(experiment)
+    absence = refuse_absent(experiment)
     if absence:
         raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise describe_active(experiment, experiment.active_action_id)
-    reason = request.kind.obstacle(experiment)
+    reason = request.kind.find_obstacle(experiment, request.parameters)
     if reason:
         raise Conflict(reason)

@@ -15,8 +15,8 @@ from experiments.actions.slots import slot_until
 from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome
-from experiments.catalogue.preconditions import running
-from experiments.models import Action, Experiment, State
+from experiments.catalogue.preconditions import refuse_without_run
+from experiments.models import Action, State, with_active_action
 from experiments.runners import runner_for
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
@@ -70,10 +70,10 @@ def _must_end(action: Action) -> bool:
 
 def _is_pointless(action: Action) -> bool:
     """Answer whether a command waits for a run that is gone; a later run must not find what it has left."""
-    if action.experiment_id is None or not action.catalogue_kind.ends_with_run:
+    if action.experiment_id is None or not action.catalogue_kind.needs_run:
         return False
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment_id)
-    return running(experiment) is not None
+    experiment = with_active_action().get(pk=action.experiment_id)
+    return bool(refuse_without_run(experiment, action.parameters))
 
 
 def _ended(action: Action, exit_status: int) -> bool:

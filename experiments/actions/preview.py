@@ -43,7 +43,7 @@ def preview_action(request: ActionRequest, facts: Facts | None = None) -> Previe
         needs_approval=request.site.needs_approval(request.kind),
         effect=work_out_effect(request.kind, experiment, checked.parameters),
         would_lose=checked.would_lose,
-        foreseen=request.kind.foresees(experiment, checked.parameters) if experiment else "",
+        foreseen=request.kind.foresee_failure(experiment, checked.parameters) if experiment else "",
     )
 
 

@@ -15,7 +15,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Freeze, State
+from experiments.models import Action, Freeze, State, with_active_action
 
 
 class RightLost(Exception):
@@ -104,7 +104,7 @@ def find_absence(action: Action) -> str:
             "Whatever has its name now is another one: ask anew if that is meant."
         )
     absence = sync.absence(action.experiment) if action.experiment else ""
-    return preconditions.absent(action.expid, absence) if absence else ""
+    return preconditions.say_absent(action.expid, absence) if absence else ""
 
 
 def foresee_failure(action: Action) -> str:
@@ -112,8 +112,8 @@ def foresee_failure(action: Action) -> str:
     if action.experiment is None:
         return ""
     sync.look_alive(action.experiment)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.foresees(experiment, action.parameters)
+    experiment = with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.foresee_failure(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:

@@ -4,17 +4,21 @@ No value ever passes through a shell. Each option with a flag is one `--flag=val
 begins with `-` stays a value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit.output import ReadOutcome, of_dry_run, read_outcome
+from jobs.workflow import Workflow
 
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
 SCRIPTS = Path(__file__).parent
+
+Choice = tuple[list[str], list[str]]
+"""The names of the jobs, and doubts about the choice."""
 
 
 class Word(Enum):
@@ -39,9 +43,9 @@ class Option:
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
-    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant, `is_filter` those that the
-    portal itself replaces by the names of the jobs, which therefore never stand on a command line. `is_expid` marks the
-    name of another experiment.
+    items of a list. `choose` finds the jobs that a value means, for the alternative ways to say that; `is_filter` marks
+    those that the portal itself replaces by the names of the jobs, which therefore never stand on a command line.
+    `is_expid` marks the name of another experiment.
     """
 
     name: str
@@ -55,7 +59,7 @@ class Option:
     max_bytes: int = 200
     separator: str = " "
     example: Any = None
-    selects_jobs: bool = False
+    choose: Callable[[Workflow, Any], Choice] | None = None
     is_filter: bool = False
     is_expid: bool = False
 

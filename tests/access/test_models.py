@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SiteRole, Team, digest_of
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.permissions import synchronise_permissions
 from tests.support import factories

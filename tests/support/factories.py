@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.workers.heartbeat import seal
 from autosubmit_portal.workers.models import Worker

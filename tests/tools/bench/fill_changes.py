@@ -5,7 +5,7 @@ import json
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Site
 from tests.support.factories import create_token
 

@@ -26,29 +26,25 @@ READS = """{context}
 
 {sizes}
 
-- Cells are p50–p95 in ms, from the first byte sent to the last received. **×**: how many times sooner than {peer}
-  half of the answers come; **target**: its least value (1 where none stands), or for more experiments the most that
-  p50 may grow.
-- Each client has one kept connection, and asks again when it was answered. At the portal its account may only look.
-  Servers are asked by turns, {seconds:g} s in all for each figure, from the machine that they run on. Nothing is
-  compressed or conditional.
-- Each portal runs as `manage.py portal` runs it: two web processes of twelve threads, which hold at most {web:.0f}
-  MB each, and the mirror. {peer} has two workers and no periodic tasks. PostgreSQL runs on the same machine,
-  without `fsync`.
-- The portal keeps recent answers about an experiment, so most figures are of answers made once; **none kept** asks
-  for another one each time. Once a second it looks up the token and its rights; {peer} has one token for everybody.
+Cells are p50–p95 in ms. **×**: how many times sooner than {peer} half of the answers come. **Target**: its least
+value (1 where none stands), or for more experiments the most that p50 may grow.
+
+- One kept connection and one token for each client; {seconds:g} s for each figure, servers by turns, on one
+  machine. Nothing is compressed or conditional.
+- Two web processes of twelve threads (at most {web:.0f} MB each) and the mirror; {peer} with two workers and no
+  periodic tasks; PostgreSQL without `fsync`.
+- The portal keeps recent answers about an experiment; **none kept** asks for another one each time.
 - The experiment asked for has {jobs:,} jobs. {alike}
 """
 MIRROR = """{context}
 
 {figures}
 
-- **First pass**: `manage.py mirror --once` into an empty database, its start included.
-- **Pass without changes**: medians of {rounds} passes over {most:,} experiments, and of `os.stat` of the same
-  {files:,} files, in one process by turns. A **usual pass** is one of a running mirror.
-- **Change**: with {most:,} experiments, a job list of {jobs:,} jobs is replaced {repeats} times while its run holds
-  the lock. The clock stops when `GET …/jobs/<job>` has the new status.
-- **Peak**: the most that the process and its children held; shared pages count for each.
+- **First pass**: `manage.py mirror --once` into an empty database. **Peak**: of the process and its children.
+- **Pass without changes**: medians of {rounds} passes over {most:,} experiments, beside `os.stat` of the same
+  {files:,} files. A **usual pass** is one of a running mirror.
+- **Change**: a job list of {jobs:,} jobs is replaced {repeats} times while its run holds the lock, until `GET
+  …/jobs/<job>` has the new status.
 """
 
 

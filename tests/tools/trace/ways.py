@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment
 from tests.support import factories
 from tests.tools.trace.crossing import Crossing, crossing_of
