@@ -139,7 +139,8 @@ def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
 
 def test_a_run_that_takes_the_signal_is_foreseen_to_stop(operator: User, running: Experiment) -> None:
     sync.look_alive(running)
-    assert preview_action(wish(operator, running)).foreseen == ""
+    request = wish(operator, running)
+    assert request.kind.foresee_failure(running, request.parameters) == ""
 
 
 def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:
