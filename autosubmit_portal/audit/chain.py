@@ -96,12 +96,6 @@ def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEdito
         schema_editor.execute(_FUNCTION)
 
 
-def drop_old_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop what gave one place at a time, if there is one; a migration's forward step."""
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("DROP FUNCTION IF EXISTS audit_next_place()")
-
-
 def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:
     """Return the digest of an entry, given by its columns, that follows one with the digest `previous`."""
     said = [version, previous, *(_plain(name, values[name]) for name in VERSIONS[version])]

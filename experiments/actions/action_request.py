@@ -12,7 +12,7 @@ from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, Site
-from jobs.autosubmit.secrets import masked
+from jobs.autosubmit.secrets import mask_value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ def find_dry_run(kind: ActionKind) -> ActionKind:
 
 def record_refusal(request: ActionRequest, refusal: Exception) -> None:
     """Record that a request was refused, and why."""
-    details, _ = masked({"parameters": dict(request.parameters)})
+    details, _ = mask_value({"parameters": dict(request.parameters)})
     trail.record(
         "action.refused",
         origin=request.origin,

@@ -37,7 +37,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
 
     def touching(self, experiment: Experiment) -> "FreezeQuerySet":
         """Those of the site of the experiment, of its HPC, or of the platform of any of its unfinished jobs."""
-        jobs = _unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
+        jobs = _filter_unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
         touches = Q(platform="") | Q(platform=experiment.hpc.upper()) | Q(Exists(jobs))
         return self.filter(touches, site=experiment.site_id)
 
@@ -47,7 +47,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
         freezes = list(self.active().filter(site__in=sites).select_related("site").order_by("pk"))
         platforms = {frozen.platform for frozen in freezes if frozen.platform}
         used = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
-        on = set(unfinished_on(platforms, used)) if platforms else set()
+        on = set(find_unfinished(platforms, used)) if platforms else set()
         first = {
             experiment.pk: next((one for one in freezes if _touches(one, experiment, on)), None)
             for experiment in experiments
@@ -111,12 +111,12 @@ class Freeze(models.Model):
         """Return what runs where it holds, by owner; their runs go on, and their owners should know."""
         rows: models.QuerySet[Any] = Experiment.objects.filter(site=self.site_id, is_running=True)
         if self.platform:
-            jobs = _unfinished_jobs(self.platform).filter(experiment=OuterRef("pk"))
+            jobs = _filter_unfinished_jobs(self.platform).filter(experiment=OuterRef("pk"))
             rows = rows.alias(on=Upper("hpc")).filter(Q(on=self.platform) | Exists(jobs))
         return rows.order_by("owner", "expid")
 
 
-def unfinished_on(
+def find_unfinished(
     platforms: Iterable[str], experiments: "models.QuerySet[Experiment]"
 ) -> list[tuple[int, str]]:
     """Return which of the experiments have unfinished jobs on which of the platforms, given in upper case."""
@@ -133,7 +133,7 @@ def _touches(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, st
     return not frozen.platform or is_on
 
 
-def _unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
+def _filter_unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
     """Return the jobs of a platform that may still be sent to it: a restart makes FAILED ones READY."""
     unfinished = Job.objects.exclude(status__in=DONE)
     return unfinished.alias(on=Upper("platform")).filter(on=platform)

@@ -20,12 +20,12 @@ from experiments.actions.execute import claim, execute
 from experiments.actions.follow import _judged, follow, start_step
 from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict
-from experiments.autosubmit.environment import environment
+from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Experiment, Site, State, with_active_action
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
 from tests.support.waiting import wait_for
@@ -137,10 +137,10 @@ def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
     assert "only force ends it" in body["warnings"][0]
 
 
-def test_a_run_that_takes_the_signal_is_foreseen_to_stop(operator: User, running: Experiment) -> None:
+def test_a_run_that_takes_the_signal_is_foreseen_to_stop(running: Experiment) -> None:
     sync.look_alive(running)
-    request = wish(operator, running)
-    assert request.kind.foresee_failure(running, request.parameters) == ""
+    seen = with_active_action().get()
+    assert CATALOGUE["stop"].foresee_failure(seen, {}) == ""
 
 
 def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:
@@ -158,7 +158,7 @@ def background_run(site: Site, make_experiment: MakeExperiment) -> Iterator[Expe
     experiment = sync.adopt(site, make_experiment("long"))
     assert experiment is not None
     shell = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", site.autosubmit, "run", experiment.expid]
-    variables = environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
+    variables = make_environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
     # What it prints goes nowhere: it would wait for a reader.
     with subprocess.Popen(
         shell, env=variables, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
