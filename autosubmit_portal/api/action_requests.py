@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.forms import spoken
+from autosubmit_portal.api.forms import read_form
 from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
@@ -136,7 +136,9 @@ def wait_for_ends(request: Request, actions: Sequence[Action], seconds: int) -> 
 
 def read_body(request: Request) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
-    body = spoken(request.data, _find_shape(request)) if isinstance(request.data, QueryDict) else request.data
+    body = (
+        read_form(request.data, _find_shape(request)) if isinstance(request.data, QueryDict) else request.data
+    )
     if not isinstance(body, dict):
         raise InvalidParameters({"body": ["The body must be a JSON object."]})
     if any(UNSTORABLE.search(name) for name in body):
