@@ -23,7 +23,7 @@ from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
 from autosubmit_portal.workers.heartbeat import broker_name, free_bytes, seal
 from autosubmit_portal.workers.models import Worker
-from experiments.autosubmit.trusted import why_untrusted
+from experiments.autosubmit.trusted import explain_distrust
 from experiments.models import Action, Site, State
 from jobs import trigrams
 
@@ -148,7 +148,7 @@ def search(evidence: Evidence) -> Iterator[Finding]:
     """Look whether jobs are found by a part of their name without reading all of them."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
-        yield Finding(Level.WARN, "slow", text, trigrams.remedy())
+        yield Finding(Level.WARN, "slow", text, trigrams.get_remedy())
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
@@ -234,7 +234,7 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
 def program(evidence: Evidence) -> Iterator[Finding]:
     """Look for the program of each site, and whose it is, on this host, which need not be that of its commands."""
     for site in evidence.sites:
-        untrusted = why_untrusted(Path(site.autosubmit))
+        untrusted = explain_distrust(Path(site.autosubmit))
         if untrusted:
             text = f"Others choose what is run as the portal's account at {site}: {untrusted}."
             remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."
