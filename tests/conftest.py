@@ -42,9 +42,10 @@ from tests.support import redis_server as redis
 from tests.support.identity_provider import Provider
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
+from tests.support.quick_autosubmit import quick
 from tests.support.redis_server import RedisServer
 from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
-from tests.support.shared import run_folder
+from tests.support.shared import once, run_folder
 from tests.support.waiting import PATIENCE
 from tests.support.where_time_went import WhereTimeWent
 from tests.support.workflows import KINDS
@@ -58,6 +59,7 @@ PEOPLE = ("ana", "ben", "bea", "owner", "autosubmit", "stan")
 
 _numbers = count(1)
 REPOSITORY = Path(__file__).resolve().parent.parent
+OWN_AUTOSUBMIT = REPOSITORY / "var" / "autosubmit-env" / "bin" / "autosubmit"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -256,12 +258,10 @@ class MakeExperiment(Protocol):
 def autosubmit() -> Path:
     """The real Autosubmit program: that of $AUTOSUBMIT, or the one that `make autosubmit` installs."""
     given = os.environ.get("AUTOSUBMIT")
-    if given:
-        return Path(given).resolve(strict=True)
-    program = REPOSITORY / "var" / "autosubmit-env" / "bin" / "autosubmit"
+    program = Path(given).resolve(strict=True) if given else OWN_AUTOSUBMIT
     if not program.exists():
         subprocess.run(["make", "--silent", "autosubmit", "HOME_DIR=var"], cwd=REPOSITORY, check=True)
-    return program
+    return quick(program)
 
 
 @pytest.fixture(scope="session")
@@ -361,15 +361,17 @@ def provider(running_provider: Provider, settings: Any) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def static_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The static files, collected once for all portals."""
-    home = tmp_path_factory.mktemp("static-files")
+def static_files() -> Path:
+    """The static files, collected once for all portals of the run."""
+    return once("static-files", _collect_static) / "static"
+
+
+def _collect_static(home: Path) -> None:
     environment = os.environ | {
         "PORTAL_HOME": str(home),
         "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
     }
     subprocess.run([*MANAGE, "collectstatic", "--no-input", "--verbosity=0"], env=environment, check=True)
-    return home / "static"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
