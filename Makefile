@@ -45,7 +45,7 @@ TWO_HALVES := -n 2 --dist worksteal
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-fast test-newest check lock fix chaos fuzz bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-fast test-newest check lock fix chaos fuzz trace bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -158,6 +158,9 @@ fuzz: install-tests autosubmit ## random bytes, random configurations beside Aut
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) DJANGO_SETTINGS_MODULE=autosubmit_portal.settings \
 		$(PY) -m tests.tools.api_fuzz --static $(VENV)/fuzz/static $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
+
+trace: install-tests ## how many files and jumps between them a request takes (FILES=1 names the files)
+	@$(PY) -m tests.tools.trace $(if $(FILES),--files)
 
 bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, changing, mirror or reads)
 	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \

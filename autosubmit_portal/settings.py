@@ -139,7 +139,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "knox",
     "rest_framework",
     "autosubmit_portal.apps.PortalConfig",
     "autosubmit_portal.access",
@@ -409,13 +408,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)
 
-# Knox would make a table of its own beside ours, which nothing uses and whose foreign key keeps tests from flushing.
-MIGRATION_MODULES = {"knox": None}
-KNOX_TOKEN_MODEL = "access.ApiToken"
 # For how many days a token may be made, at most and by default.
 TOKEN_DAYS = env.int("PORTAL_TOKEN_DAYS", default=365)
 TOKEN_DEFAULT = timedelta(days=min(90, TOKEN_DAYS))
-REST_KNOX = {"TOKEN_MODEL": KNOX_TOKEN_MODEL, "TOKEN_TTL": TOKEN_DEFAULT, "AUTH_HEADER_PREFIX": "Bearer"}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

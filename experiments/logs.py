@@ -5,8 +5,8 @@ from pathlib import Path
 
 from experiments.autosubmit.store import locate
 from experiments.models import Experiment
-from jobs.autosubmit.attempts import ACTIVE
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Shelf
+from jobs.autosubmit.statuses import ACTIVE
 from jobs.models import Job
 
 QUIET_SECONDS = 60.0

@@ -8,7 +8,7 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
-from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS, MANAGE_TEAMS, VIEW, Role
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS, MANAGE_TEAMS, VIEW, Role
 from experiments.catalogue.kinds import CATALOGUE
 
 MANAGE = ("change_site", "view_auditentry", "view_apitoken", "delete_apitoken")

@@ -2,7 +2,7 @@
 
 from experiments.autosubmit.plans import PLANNED, with_plan
 from experiments.models import Experiment
-from jobs.autosubmit.attempts import NOT_SENT
+from jobs.autosubmit.statuses import NOT_SENT
 from jobs.models import Job
 
 

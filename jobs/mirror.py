@@ -15,10 +15,11 @@ from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
 from jobs import trigrams
-from jobs.autosubmit.attempts import RESET, attempt_of
+from jobs.autosubmit.attempts import attempt_of
 from jobs.autosubmit.edges import Edges, edges_between
 from jobs.autosubmit.history import JobTimes
-from jobs.autosubmit.job_list import JobRecord
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.statuses import RESET
 from jobs.models import Job, JobDependency
 
 BATCH = 1000

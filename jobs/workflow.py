@@ -6,11 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-# On a platform, according to the job list.
-ACTIVE = ("SUBMITTED", "QUEUING", "RUNNING")
-# What lets a child start; Autosubmit counts a skipped parent as done.
-DONE = ("COMPLETED", "SKIPPED")
-
 
 @dataclass(frozen=True, slots=True)
 class JobRow:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
+from django.db.backends.postgresql.creation import DatabaseCreation
 from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from django_q.brokers import get_broker
@@ -25,7 +26,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules
@@ -126,6 +127,22 @@ def _flush_without_triggers() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drop_whoever_is_connected() -> Iterator[None]:
+    """Drop the databases of tests at PostgreSQL although a session is there still.
+
+    One that was closed ends some time later on a busy machine, and the server's own vacuum counts too.
+    """
+
+    def drop(creation: DatabaseCreation, name: str, verbosity: int) -> None:
+        with creation.connection._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {creation.connection.ops.quote_name(name)} WITH (FORCE)")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseCreation, "_destroy_test_db", drop)
         yield
 
 

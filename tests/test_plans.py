@@ -17,7 +17,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, Delegation, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts import base

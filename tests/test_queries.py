@@ -19,7 +19,7 @@ from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.db import ttl_cache

@@ -9,13 +9,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from knox.models import get_digest_token
-from knox.settings import CONSTANTS
 
 from autosubmit_portal.access.models import ApiToken, Team
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.roles import MANAGE_TEAMS
-from autosubmit_portal.access.rights.scope import UNLIMITED, scope_of
+from autosubmit_portal.access.roles import MANAGE_TEAMS
+from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 
@@ -68,11 +66,8 @@ def make_token(
     except (TokenRefused, WrongToken) as refusal:
         trail.record("api_token.refused", origin=origin, subject=wanted.name, message=str(refusal))
         raise
-    digest, text = get_digest_token()
-    token = ApiToken(
-        digest=digest,
-        token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH],
-        user=owner,
+    token, text = ApiToken.generate(
+        owner,
         expiry=expiry,
         name=wanted.name,
         kinds=None if wanted.kinds is None else sorted(wanted.kinds),

@@ -3,7 +3,9 @@
 The groups of Django hold the roles that somebody has everywhere. `policy.py` decides what follows from all of them.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
 from django.conf import settings
@@ -13,16 +15,22 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
-from knox.models import AbstractAuthToken, AuthTokenManager
 
-from autosubmit_portal.access.rights.roles import Role
-from autosubmit_portal.access.rights.scope import UNLIMITED, Scope, scope_of
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.scope import UNLIMITED, Scope, scope_of
 from autosubmit_portal.access.unix import why_unusable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 BY_HAND = "hand"
+# So much of the text of a token is kept, to tell tokens apart.
+KEY_LENGTH = 15
+
+
+def digest_of(text: str) -> str:
+    """Return what is kept of the text of a token. It is random, so that it needs neither salt nor many rounds."""
+    return hashlib.sha512(text.encode()).hexdigest()
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
@@ -43,9 +51,16 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return own.filter(~Exists(wider), only_teams=True)
 
 
-class ApiToken(AbstractAuthToken):
+class ApiToken(models.Model):
     """A token for the API: kept as a digest, shown once when made."""
 
+    digest = models.CharField(max_length=128, primary_key=True)
+    token_key = models.CharField(max_length=25, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="auth_token_set"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    expiry = models.DateTimeField(null=True, blank=True)
     name = models.CharField(max_length=100, help_text="What uses it.")
     kinds = models.JSONField(
         null=True,
@@ -62,7 +77,7 @@ class ApiToken(AbstractAuthToken):
     last_used_at = models.DateTimeField(null=True, editable=False)
     last_used_address = models.GenericIPAddressField(null=True, editable=False)
 
-    objects: ClassVar[Any] = AuthTokenManager.from_queryset(ApiTokenQuerySet)()
+    objects = ApiTokenQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API token"
@@ -71,6 +86,12 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+    @classmethod
+    def generate(cls, user: "User", **columns: Any) -> tuple["ApiToken", str]:
+        """Return a new token, which is not saved yet, and its text, which is kept nowhere."""
+        text = secrets.token_hex(32)
+        return cls(digest=digest_of(text), token_key=text[:KEY_LENGTH], user=user, **columns), text
 
     def scope(self) -> Scope:
         """Return what it may be used for, at most."""

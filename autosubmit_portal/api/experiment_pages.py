@@ -3,8 +3,8 @@
 from urllib.parse import urlencode
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment

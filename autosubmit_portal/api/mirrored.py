@@ -7,9 +7,9 @@ from django.db.models import Model
 from rest_framework.request import Request
 
 from autosubmit_portal.api.http.errors import NeverRead
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_mirrored
 from autosubmit_portal.api.serializers.fields import instant
-from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.models import Experiment
 
 HEADER = "Portal-Stale-Since"

@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import scope_of
+from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
@@ -17,7 +17,7 @@ from autosubmit_portal.db.ttl_cache import lately
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue.kinds import ActionKind
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Site, with_active_action
 from experiments.models.experiment import ExperimentQuerySet, meant_by_name
 from jobs.models import Job
 
@@ -37,7 +37,7 @@ def _jobs_called(experiment: int, name: str) -> QuerySet[Job]:
 
 
 _WHOLE: Prepared[Experiment] = Prepared(
-    lambda expid: _called(expid).with_active_action().order_by("site__slug"), str
+    lambda expid: with_active_action(_called(expid)).order_by("site__slug"), str
 )
 _MIRRORED: Prepared[Experiment] = Prepared(
     lambda expid: _called(expid).only(*_OF_MIRROR).order_by("site__slug"), str

@@ -1,5 +1,1 @@
 """The console: the pages through which people operate the portal. `site` is the site that they belong to."""
-
-from autosubmit_portal.console import pages
-
-__all__ = ["pages"]

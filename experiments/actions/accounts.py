@@ -14,9 +14,8 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue.kinds import ActionKind
+from experiments.catalogue.kinds import RUN_KINDS, ActionKind
 from experiments.models import Action, Experiment, Site, State
-from experiments.models.experiment import RUN_KINDS
 from experiments.models.site import RunAs
 
 
@@ -64,7 +63,7 @@ def unix_name_for(
     if site.run_as == RunAs.SERVICE:
         return ""
     known = known or KnownAccounts(actor, [experiment] if experiment else [])
-    if kind.is_urgent and experiment is not None:
+    if kind.stops_run and experiment is not None:
         return _account_of_run(experiment, known)
     own = known.own.get(site.pk)
     if own is None:
@@ -80,7 +79,7 @@ def account_changed(action: Action) -> str:
     kind = action.catalogue_kind
     if action.site.run_as == RunAs.SERVICE and not action.unix_name:
         return ""
-    if action.actor is None or (kind.is_urgent and _was_run_as(action)):
+    if action.actor is None or (kind.stops_run and _was_run_as(action)):
         return why_unusable(action.unix_name) if action.unix_name else ""
     try:
         now = unix_name_for(action.actor, kind, action.site, action.experiment)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
-from experiments.catalogue.kinds import JOB_NAME_PATTERN, ActionKind
+from experiments.catalogue.facts import join_names
+from experiments.catalogue.kinds import ActionKind
+from experiments.catalogue.selection import JOB_NAME_PATTERN
 from experiments.models import Action, Experiment
 from jobs.models import Job
 from jobs.workflow import JobRow, Workflow
 
 COLUMNS = ("name", "status", "section", "date", "member", "chunk")
-NAMED = 5
 
 _NAME = re.compile(JOB_NAME_PATTERN)
 
@@ -46,18 +47,17 @@ def written_out(
 
     Raises InvalidParameters when the filter means no job, and Conflict while the job list cannot be read.
     """
-    filters = {option.name for option in kind.options if option.is_filter and parameters.get(option.name)}
-    if kind.choose is None or experiment is None or not filters:
+    given = (option for option in kind.options if option.is_filter and parameters.get(option.name))
+    way = next(given, None)
+    if way is None or way.choose is None or experiment is None:
         return dict(parameters)
     if experiment.problem:
         raise Conflict(f"Which jobs a filter means is not known now. {experiment.problem}")
-    names, doubts = kind.choose(read(experiment), parameters)
-    (name,) = filters
+    names, doubts = way.choose(read(experiment), parameters[way.name])
     if not names:
-        told = [doubt.removeprefix(f"{name}: ") for doubt in doubts]  # the refusal names the field itself
-        raise InvalidParameters({name: told or ["No job is meant by this."]})
-    _require_names(name, names)
-    return {key: value for key, value in parameters.items() if key != name} | {"jobs": names}
+        raise InvalidParameters({way.name: doubts or ["No job is meant by this."]})
+    _require_names(way.name, names)
+    return {key: value for key, value in parameters.items() if key != way.name} | {"jobs": names}
 
 
 def choice_changed(action: Action, experiment: Experiment) -> str:
@@ -81,6 +81,5 @@ def _require_names(field: str, names: list[str]) -> None:
     """Refuse names that a command line would take for more than one name: what a store says is not to be trusted."""
     odd = [name for name in names if not _NAME.fullmatch(name)]
     if odd:
-        more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
-        shown = ", ".join(map(repr, odd[:NAMED]))
-        raise InvalidParameters({field: [f"Autosubmit cannot be told these names of jobs: {shown}{more}."]})
+        shown = join_names([repr(name) for name in odd])
+        raise InvalidParameters({field: [f"Autosubmit cannot be told these names of jobs: {shown}."]})

@@ -19,7 +19,7 @@ from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Site, State, with_active_action
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
 SHORT_COMMAND_SECONDS = 240.0
@@ -69,7 +69,7 @@ def claim(action_id: int) -> Action | None:
     try:
         with transaction.atomic():
             site = Site.objects.select_for_update(no_key=True).get(pk=action.site_id)
-            if not (action.catalogue_kind.is_urgent or slots.free(site)):
+            if not (action.catalogue_kind.stops_run or slots.free(site)):
                 return None
             claimed = move(action, frm=State.QUEUED, to=State.RUNNING, **started)
     except IntegrityError:  # another creation runs at this site; its end sends this one again
@@ -95,18 +95,20 @@ def _run(action: Action) -> None:
     _look_on(action)
 
 
-def _reason_against(action: Action) -> str | None:
+def _reason_against(action: Action) -> str:
     """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
     if action.experiment is None:
-        return None
-    if action.catalogue_kind.may_be_late:
+        return ""
+    if action.catalogue_kind.stops_run:  # Autosubmit answers it if nothing is running any more
         return absence_of(action) or foreseen_now(action)
     try:
         sync.adopt(action.site, action.expid)
     except BrokenStore as problem:
         return str(problem)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.obstacle(experiment) or choice_changed(action, experiment)
+    experiment = with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.find_obstacle(experiment, action.parameters) or choice_changed(
+        action, experiment
+    )
 
 
 def _look_on(action: Action) -> None:

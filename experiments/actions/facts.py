@@ -12,7 +12,7 @@ from experiments.actions.accounts import KnownAccounts, unix_name_for
 from experiments.actions.choice import jobs_of_each
 from experiments.actions.freeze import frozen_reasons
 from experiments.actions.idempotency import FirstActions
-from experiments.models import Action, Experiment
+from experiments.models import Action, Experiment, with_active_action
 from jobs.models import Job
 from jobs.workflow import Workflow
 
@@ -57,7 +57,7 @@ class Facts:
 
     @cached_property
     def _now(self) -> dict[int, Any]:
-        return Experiment.objects.with_active_action().in_bulk(list(self._experiments))
+        return with_active_action().in_bulk(list(self._experiments))
 
     @cached_property
     def _frozen(self) -> dict[int, str]:

@@ -16,7 +16,7 @@ from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, State, with_active_action
 from experiments.runners import runner_for
 from jobs.autosubmit.secrets import mask_text
 
@@ -37,17 +37,16 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
 
 
 def _confirmed(action: Action, outcome: Outcome) -> Outcome:
-    """Check what the kind ensures, and add what the operator must know."""
+    """Ask the postconditions of the kind, and add what it reports."""
     kind = action.catalogue_kind
-    if action.experiment is None or not (kind.ensures or kind.tells):
+    if action.experiment is None or not (kind.postconditions or kind.report):
         return outcome
     _mirrored(action, action.expid)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    reasons = (ensured(experiment, action.parameters) for ensured in kind.ensures)
-    reason = next((reason for reason in reasons if reason), None)
+    experiment = with_active_action().get(pk=action.experiment.pk)
+    reason = kind.find_failure(experiment, action.parameters)
     if reason:
         return replace(outcome, succeeded=False, message=reason)
-    told = kind.tells(experiment, action.parameters) if kind.tells else ""
+    told = kind.report(experiment, action.parameters) if kind.report else ""
     return replace(outcome, message=f"{outcome.message} {told}".strip())
 
 

@@ -14,9 +14,9 @@ from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
 from experiments.actions.slots import slot_until
 from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
-from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
-from experiments.catalogue.preconditions import running
-from experiments.models import Action, Experiment, State
+from experiments.autosubmit.output import Outcome
+from experiments.catalogue.preconditions import refuse_without_run
+from experiments.models import Action, State, with_active_action
 from experiments.runners import runner_for
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
@@ -70,14 +70,14 @@ def _must_end(action: Action) -> bool:
 
 def _is_pointless(action: Action) -> bool:
     """Answer whether a command waits for a run that is gone; a later run must not find what it has left."""
-    if action.experiment_id is None or not action.catalogue_kind.ends_with_run:
+    if action.experiment_id is None or not action.catalogue_kind.needs_run:
         return False
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment_id)
-    return running(experiment) is not None
+    experiment = with_active_action().get(pk=action.experiment_id)
+    return bool(refuse_without_run(experiment, action.parameters))
 
 
 def _ended(action: Action, exit_status: int) -> bool:
-    outcome = read_outcome(action.current_command.name, exit_status, _printed(action))
+    outcome = action.current_command.outcome(exit_status, _printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
         return _gone_on(action)
     if action.may_overtake:
@@ -114,7 +114,7 @@ def _judged(action: Action, outcome: Outcome) -> Outcome:
         minutes = action.current_command.time_limit // 60
         help_text = foreseen_now(action) or action.current_command.overdue_help
         return replace(outcome, message=f"Ended because it took more than {minutes} min. {help_text}")
-    return dry_run_refused(outcome) if action.is_dry_run else outcome
+    return outcome
 
 
 def _follow_overtaken(action: Action) -> None:

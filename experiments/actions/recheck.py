@@ -16,7 +16,7 @@ from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, State, with_active_action
 
 
 class RightLost(Exception):
@@ -98,7 +98,7 @@ def absence_of(action: Action) -> str:
             "Whatever has its name now is another one: ask anew if that is meant."
         )
     absence = sync.absence(action.experiment) if action.experiment else ""
-    return preconditions.absent(action.expid, absence) if absence else ""
+    return preconditions.say_absent(action.expid, absence) if absence else ""
 
 
 def foreseen_now(action: Action) -> str:
@@ -106,8 +106,8 @@ def foreseen_now(action: Action) -> str:
     if action.experiment is None:
         return ""
     sync.look_alive(action.experiment)
-    experiment = Experiment.objects.with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.foresees(experiment, action.parameters)
+    experiment = with_active_action().get(pk=action.experiment.pk)
+    return action.catalogue_kind.foresee_failure(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:

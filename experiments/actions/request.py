@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.scope import token_of
+from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions import queue
@@ -31,8 +31,9 @@ from experiments.actions.parameters import CREDENTIALS, validated
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.transition import draft
 from experiments.actions.workflows import seen_workflow_of
+from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.catalogue.preconditions import in_store
+from experiments.catalogue.preconditions import refuse_absent
 from experiments.models import Action, Experiment, Site, State
 from jobs.autosubmit.secrets import has_credentials, masked
 from jobs.workflow import Workflow
@@ -168,7 +169,7 @@ def foreseen(request: Request) -> str:
     """Say why the action will not do what it is for, as far as the mirror knows; raises InvalidParameters."""
     parameters = validated(request.kind, request.parameters)
     experiment: Any = request.experiment
-    return request.kind.foresees(experiment, parameters) if experiment else ""
+    return request.kind.foresee_failure(experiment, parameters) if experiment else ""
 
 
 def record_refusal(request: Request, refusal: Exception) -> None:
@@ -332,7 +333,7 @@ def _require_visible_source(request: Request, parameters: Mapping[str, Any]) -> 
         expid = parameters[option.name]
         seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
         source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
-        absence = in_store(source) if source else ""
+        absence = refuse_absent(source) if source else ""
         if source is None and expid and not policy.may_view_all(request.actor, Experiment):
             absence = f"There is no experiment {expid} at the site {request.site}."
         if absence:
@@ -345,19 +346,16 @@ def _require_known_jobs(experiment: Experiment, names: list[str], facts: Facts) 
     known = facts.job_names(experiment)
     unknown = [name for name in names if name not in known]
     if unknown:
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InvalidParameters(
-            {"jobs": [f"Not a job of {experiment.expid}: {', '.join(unknown[:5])}{more}."]}
-        )
+        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
 
 
 def _require_experiment(request: Request, experiment: Any) -> None:
-    absence = in_store(experiment)
+    absence = refuse_absent(experiment)
     if absence:
         raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise _in_the_way(experiment, experiment.active_action_id)
-    reason = request.kind.obstacle(experiment)
+    reason = request.kind.find_obstacle(experiment, request.parameters)
     if reason:
         raise Conflict(reason)
 
@@ -428,7 +426,7 @@ def _action_of(ready: Ready) -> Action:
         command=ready.commands,
         unix_name=ready.unix_name,
         may_overtake=request.kind.may_overtake,
-        is_forced=request.kind.forces(ready.parameters),
+        is_forced=request.kind.is_forced(ready.parameters),
         is_dry_run=request.kind.is_dry_run,
         **_waits(request),
     )
@@ -471,5 +469,5 @@ def _beaten(request: Request, parameters: Mapping[str, Any]) -> Conflict:
         experiment=request.experiment, may_overtake=request.kind.may_overtake
     )
     if request.kind.may_overtake:
-        active = active.filter(kind=request.kind.name, is_forced=request.kind.forces(parameters))
+        active = active.filter(kind=request.kind.name, is_forced=request.kind.is_forced(parameters))
     return _in_the_way(request.experiment, active.values_list("pk", flat=True).first())

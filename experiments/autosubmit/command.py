@@ -4,15 +4,21 @@ No value ever passes through a shell. Each option with a flag is one `--flag=val
 begins with `-` stays a value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
+from experiments.autosubmit.output import ReadOutcome, of_dry_run, read_outcome
+from jobs.workflow import Workflow
+
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
 SCRIPTS = Path(__file__).parent
+
+Choice = tuple[list[str], list[str]]
+"""The names of the jobs, and doubts about the choice."""
 
 
 class Word(Enum):
@@ -37,9 +43,9 @@ class Option:
 
     `flag` is empty for a positional argument. `pattern` is a regular expression that the whole value, or each item
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
-    items of a list. `selects_jobs` marks the alternative ways to say which jobs are meant, `is_filter` those that the
-    portal itself replaces by the names of the jobs, which therefore never stand on a command line. `is_expid` marks the
-    name of another experiment.
+    items of a list. `choose` finds the jobs that a value means, for the alternative ways to say that; `is_filter` marks
+    those that the portal itself replaces by the names of the jobs, which therefore never stand on a command line.
+    `is_expid` marks the name of another experiment.
     """
 
     name: str
@@ -53,7 +59,7 @@ class Option:
     max_bytes: int = 200
     separator: str = " "
     example: Any = None
-    selects_jobs: bool = False
+    choose: Callable[[Workflow, Any], Choice] | None = None
     is_filter: bool = False
     is_expid: bool = False
 
@@ -73,8 +79,9 @@ def script(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One Autosubmit command: its words, its options, and whether it may last for months (`is_long`).
+    """One Autosubmit command: its words, its options, what its end means, and whether it may last for months.
 
+    `outcome` reads from its exit status and from what it printed what has become of it.
     `saving` are the words that make it keep what it does: without them it is its own dry run. `script` is run by a
     shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
     arguments of the script, its name first.
@@ -84,6 +91,7 @@ class Command:
 
     words: tuple[str | Word, ...]
     options: tuple[Option, ...] = ()
+    outcome: ReadOutcome = read_outcome
     saving: tuple[str, ...] = ()
     script: str = ""
     is_long: bool = False
@@ -99,7 +107,7 @@ class Command:
     def as_dry_run(self) -> "Command":
         """The same command, which changes nothing and tells what it would change."""
         words = tuple(word for word in self.words if word not in self.saving)
-        return replace(self, words=words, saving=())
+        return replace(self, words=words, saving=(), outcome=of_dry_run(self.outcome))
 
     def program(self, autosubmit: str) -> list[str]:
         """Return what its words are arguments of; `autosubmit` is that program."""

@@ -1,8 +1,8 @@
-"""What an Autosubmit command printed: its outcome, as a sentence for the operator.
+"""What an Autosubmit command printed: the reason of a failure, the jobs that it changed, the experiment that it made.
 
 The exit status alone does not tell it. An uncaught error ends with the last two digits of its code (7000 becomes 88),
-a run that was stopped in good order ends like one that crashed, and `setstatus` ends with 0 when it changed nothing.
-The texts are those of Autosubmit 4.1.17, seen by running each command; AUTOSUBMIT.md lists them.
+and a run that was stopped in good order ends like one that crashed. What the end of each command means stands in
+`experiments/catalogue/outcomes.py`. The texts are those of Autosubmit 4.1.17, seen by running each command.
 """
 
 import re
@@ -27,8 +27,6 @@ _ARGUMENT_ERROR = re.compile(r"^(?:[\w ]+: )?error: (.+)$", re.MULTILINE)
 _USAGE = "usage: autosubmit"
 _MORE_INFO = "More info at https://"
 _TRACEBACK = "Traceback (most recent call last):"
-_SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
-_NOT_SIGNALLED = "An error occurred while stopping"
 _WAITS = "Waiting for the autosubmit run to safety stop"
 _UNEXPECTED = "Unexpected error: "
 _REPORT = "Please report it to Autosubmit Developers"
@@ -61,10 +59,6 @@ _REMEDIES = {
 }
 
 
-_STOPPED = "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
-_JOBS_FAILED = "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment."
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a command ended: a short sentence for the operator, and what it made or changed.
@@ -77,6 +71,13 @@ class Outcome:
     expid: str | None = None
     changes: tuple[Change, ...] = ()
     stopped: bool = False
+
+
+ReadOutcome = Callable[[int, str], Outcome]
+"""Reads an outcome from the exit status of a command and all or the last part of what it printed.
+
+A negative exit status, or one above 128 that no reason of Autosubmit explains, is the end by a signal.
+"""
 
 
 def plain(text: str) -> str:
@@ -103,33 +104,43 @@ def critical_message(text: str) -> str | None:
     """
     text = plain(text)
     reason = _coded(text) or _refused_arguments(text) or _unexpected(text)
-    return _bounded(reason) if reason else None
+    return shorten(reason) if reason else None
 
 
-def read_outcome(command: str, exit_status: int, text: str) -> Outcome:
-    """Return the outcome of an Autosubmit command.
+def find_reason(text: str) -> str | None:
+    """Return why a command has failed: another one holds the experiment, or what `critical_message` finds."""
+    return _IN_USE if _IN_USE in plain(text) else critical_message(text)
 
-    `command` is its word (expid, create, run, stop, setstatus, recovery, updatedescrip, …). A negative `exit_status`,
-    or one above 128 that no reason of Autosubmit explains, is the end by a signal. `text` is all or the last part of
-    what it printed.
+
+def read_failure(
+    exit_status: int, text: str, after_kill: str = "Check the state of the experiment, then try again."
+) -> Outcome | None:
+    """Return the outcome of a command that was killed or has failed, None of one that ended with 0.
+
+    `after_kill` tells the operator what to do about one that was killed.
     """
     text = plain(text)
-    if command == "update_list":
-        return _told_run(exit_status, text)
-    if command == "run" and _was_stopped(exit_status, text):
-        return Outcome(True, _STOPPED, stopped=True)
     killer = _signal(exit_status, text)
     if killer:
-        return Outcome(False, _killed(command, killer), changes=tuple(changed_jobs(text)))
-    if exit_status == 0:
-        return _SUCCESSES.get(command, _done)(text)
-    return Outcome(False, _failure(command, exit_status, text))
+        message = f"The command was killed by {killer} before it ended. {after_kill}"
+        return Outcome(False, message, changes=tuple(changed_jobs(text)))
+    return Outcome(False, _explain(exit_status, text)) if exit_status else None
 
 
-def dry_run_refused(outcome: Outcome) -> Outcome:
-    """Return the outcome of a dry run without the advice that helps only who saves: force does nothing here."""
-    is_advised = not outcome.succeeded and _ACTIVE in outcome.message
-    return replace(outcome, message=_NOT_FORETOLD) if is_advised else outcome
+def read_outcome(exit_status: int, text: str) -> Outcome:
+    """Return the outcome of a command of which nothing more is known than how all of them fail."""
+    return read_failure(exit_status, text) or Outcome(True, "Done.", changes=tuple(changed_jobs(text)))
+
+
+def of_dry_run(read: ReadOutcome) -> ReadOutcome:
+    """Return what reads the outcome of a dry run, without the advice that helps only who saves: to force."""
+
+    def read_dry_run(exit_status: int, text: str) -> Outcome:
+        outcome = read(exit_status, text)
+        is_advised = not outcome.succeeded and _ACTIVE in outcome.message
+        return replace(outcome, message=_NOT_FORETOLD) if is_advised else outcome
+
+    return read_dry_run
 
 
 def looks_of_stop(text: str) -> int:
@@ -201,18 +212,20 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _bounded(text: str) -> str:
+def shorten(text: str) -> str:
+    """Return a text, or the beginning of one that is longer than what is kept."""
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
-def _was_stopped(exit_status: int, text: str) -> bool:
+def is_interrupted(exit_status: int, text: str) -> bool:
     """Answer whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
+    text = plain(text)
     by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _coded(text)
     in_good_order = any(sign in text for sign in _INTERRUPTED)
-    return by_signal or in_good_order or (exit_status != 0 and _was_interrupted(text))
+    return by_signal or in_good_order or (exit_status != 0 and _has_interrupt(text))
 
 
-def _was_interrupted(text: str) -> bool:
+def _has_interrupt(text: str) -> bool:
     """Answer whether SIGINT is the cause of the error that ended a command, whatever Autosubmit has taken it for.
 
     While it loads or saves the job list, that is an error of the job list to it.
@@ -233,76 +246,12 @@ def _signal(exit_status: int, text: str) -> str | None:
         return None
 
 
-def _killed(command: str, killer: str) -> str:
-    message = f"The command was killed by {killer} before it ended."
-    if command == "run":
-        return f"{message} Jobs that were submitted may go on; restart the experiment when they have ended."
-    return f"{message} Check the state of the experiment, then try again."
-
-
-def _failure(command: str, exit_status: int, text: str) -> str:
-    reason = _IN_USE if _IN_USE in text else critical_message(text)
-    if reason is None and command == "run" and exit_status == 1:
-        return _JOBS_FAILED
+def _explain(exit_status: int, text: str) -> str:
+    reason = find_reason(text)
     if reason is None:
         return f"The command ended with exit status {exit_status} and gave no reason. Look at its output."
     remedy = next((remedy for piece, remedy in _REMEDIES.items() if piece in reason), "")
     return f"{reason.rstrip('.')}. {remedy}" if remedy else reason
-
-
-def _created(text: str) -> Outcome:
-    expid = created_expid(text)
-    if expid is None:
-        return Outcome(False, critical_message(text) or "Autosubmit did not say which experiment it created.")
-    return Outcome(True, f"Experiment {expid} was created.", expid=expid)
-
-
-def _generated(_text: str) -> Outcome:
-    return Outcome(True, "The job list was generated.")
-
-
-def _ran(_text: str) -> Outcome:
-    return Outcome(True, "The run ended and no job has failed.")
-
-
-def _stop_answered(text: str) -> Outcome:
-    if _NOT_SIGNALLED in text:
-        reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
-        return Outcome(False, f"{_bounded(reason)}. Check which account the run belongs to.")
-    if "was not running" in text:
-        return Outcome(True, "The experiment was not running.")
-    return Outcome(True, "The run was stopped.")
-
-
-def _changed(text: str) -> Outcome:
-    changes = tuple(changed_jobs(text))
-    if "NOT saved" in text:
-        return Outcome(True, f"Nothing was saved. It would change: {counted(changes)}.", changes=changes)
-    if not changes:
-        return Outcome(True, "No job changed.")
-    return Outcome(True, f"Changed: {counted(changes)}.", changes=changes)
-
-
-def _recovered(text: str) -> Outcome:
-    changes = tuple(changed_jobs(text))
-    if "NOT saved" in text or not changes:
-        return _changed(text)
-    return Outcome(True, f"The job list was recovered: {counted(changes)}.", changes=changes)
-
-
-def _told_run(exit_status: int, text: str) -> Outcome:
-    """Return the last sentence of our own script `update_list.sh`."""
-    said = _SAID.findall(text)
-    message = said[-1] if said else f"The change could not be given to the run (exit status {exit_status})."
-    return Outcome(exit_status == 0, message, changes=tuple(changed_jobs(text)))
-
-
-def _described(_text: str) -> Outcome:
-    return Outcome(True, "The description was changed.")
-
-
-def _done(text: str) -> Outcome:
-    return Outcome(True, "Done.", changes=tuple(changed_jobs(text)))
 
 
 def counted(changes: Sequence[Change]) -> str:
@@ -310,14 +259,3 @@ def counted(changes: Sequence[Change]) -> str:
     counts = Counter(status for _, status in changes)
     parts = (f"{count} {'job' if count == 1 else 'jobs'} to {status}" for status, count in counts.items())
     return ", ".join(parts) or "no job"
-
-
-_SUCCESSES: dict[str, Callable[[str], Outcome]] = {
-    "expid": _created,
-    "create": _generated,
-    "run": _ran,
-    "stop": _stop_answered,
-    "setstatus": _changed,
-    "recovery": _recovered,
-    "updatedescrip": _described,
-}

@@ -13,9 +13,9 @@ from typing import Any
 from experiments.autosubmit.confined import TooLong, read_inside
 from experiments.autosubmit.plain_data import BadData, from_json, from_yaml
 from experiments.autosubmit.store import Store
-from jobs.autosubmit.attempts import NOT_SENT
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_run_configuration
 from jobs.autosubmit.logs.safe_open import LeadsOutside
+from jobs.autosubmit.statuses import NOT_SENT
 from jobs.autosubmit.values import text
 
 RESOLVED = Path("conf/metadata/experiment_data.yml")

@@ -3,28 +3,31 @@
 The command lines and what they do are those of Autosubmit 4.1.17; the tests pass each through its own parser.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.autosubmit.command import Command, Option, OptionType, Word, script
-from experiments.catalogue import impact, preconditions, previews
-from experiments.catalogue.impact import Counted, Loss
-from experiments.catalogue.preconditions import ExperimentState
-from experiments.catalogue.previews import Choose, Preview
-from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
+from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
+from experiments.catalogue.facts import (
+    NO_PARAMETERS,
+    ExperimentFacts,
+    Impact,
+    JobFacts,
+    Parameters,
+    Statement,
+    say_nothing,
+)
+from experiments.catalogue.previews import Preview
 
 EXPID = Word.EXPID
 EXPID_PATTERN = r"[a-z0-9]{4,}"
-JOB_NAME_PATTERN = r"[A-Za-z0-9_.+/-]+"
 # Autosubmit accepts these as targets; it refuses FAILED, RUNNING and the others.
 SETTABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "UNKNOWN", "HELD")
 # A run takes UNKNOWN and HELD for jobs on a platform, asks that about them, and ends with an error (4.1.17).
 LIVE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED")
-FILTERABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "FAILED", "UNKNOWN")
 DESCRIPTION_BYTES = 10_240
 
 
@@ -36,42 +39,43 @@ class Target(StrEnum):
     JOBS = "jobs"
 
 
-def _never(_parameters: Mapping[str, Any]) -> bool:
+def _submits_nothing(_parameters: Parameters) -> bool:
     return False
 
 
-def _nothing(_experiment: ExperimentState, _parameters: Mapping[str, Any]) -> str:
-    return ""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnRun:
+    """What a kind does to a run of its experiment: it may start while the action of the run is active.
 
+    `stops` it: nothing waits behind a stop. Its preconditions may have ceased to hold when it starts, with its force it
+    goes past a stop that waits, and its signal is sent again if it was lost. Any other kind has the run do something,
+    and is pointless when the run is gone; it is shown in the place of the kind `instead_of` while only it is possible.
+    `doubt` says why the run will not do it: previews warn of that, and the action fails with it right before its
+    command, if it is still so. `submits_jobs` answers whether the run sends jobs to a platform because of it.
+    """
 
-def _forced(parameters: Mapping[str, Any]) -> bool:
-    return bool(parameters.get("force"))
-
-
-def _always(_parameters: Mapping[str, Any]) -> bool:
-    return True
+    stops: bool = False
+    doubt: Statement = say_nothing
+    submits_jobs: Callable[[Parameters], bool] = _submits_nothing
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ActionKind:
     """One kind of action; there is one object of each.
 
-    `requires` are checked when the action is requested and again right before its command starts, after what all kinds
-    require: that the experiment is in the store. `check` looks at
-    the validated parameters together and answers errors by field. `ensures` are checked on fresh evidence when its last
-    command has succeeded: the action fails with the first reason that is answered. `tells` adds what the operator must
-    know afterwards. `choose` finds the jobs that a filter means. `preview` works out beforehand what would change.
-    `may_overtake` lets it start while another action is active on the experiment. `may_be_late` says that it is
-    harmless when what it requires has ceased to hold while it waited; `ends_with_run` that it waits for a run to do it,
-    and is pointless when that is gone. `warning` tells a person what is lost in general; `loses` tell it of one
-    experiment and need a reason. `is_edit` puts it on PATCH instead of `POST ?action=`. `stands_in_for` names the kind
-    whose place it takes on pages while only this one is possible. `submits_jobs` answers whether, with these
-    parameters, jobs are sent to a platform: a freeze refuses that. `is_urgent` kinds wait for nobody's approval.
-    `is_dry_run` marks the twin of a kind that Autosubmit carries out without saving. `foresees` tells why, with these
-    parameters, it will not do what it is for: previews warn of that, and the action fails with it right before its
-    command, if it is still so. `forces` answers whether it goes past an action of its own kind that waits.
-    `stops_run` marks what ends a run: one that is being started does not begin any more, and one that has lost the
-    signal is sent it again.
+    What the outcome of a command means stands with the command, in `steps`. The behaviours are called with the facts of
+    the experiment, then the validated parameters:
+
+    - `preconditions` say why it cannot be done, when it is requested and again right before its command;
+    - `postconditions` say, when its last command has succeeded, why it has failed all the same;
+    - `report` says then what the operator must know;
+    - `impact` says what is destroyed: that needs a reason;
+    - `preview` works out beforehand what would change, from the jobs in place of the experiment.
+
+    `check` looks at the parameters together and answers errors by field. `warning` says what is lost in general.
+    `is_edit` puts it on PATCH instead of POST. `on_run` is for what acts on a run. `is_dry_run` marks the twin of a
+    kind that Autosubmit carries out without saving.
     """
 
     name: str
@@ -80,25 +84,16 @@ class ActionKind:
     target: Target
     role: Role
     steps: tuple[Command, ...]
-    requires: tuple[Callable[[ExperimentState], str | None], ...] = ()
-    ensures: tuple[Callable[[ExperimentState, Mapping[str, Any]], str | None], ...] = ()
-    tells: Callable[[ExperimentState, Mapping[str, Any]], str] | None = None
-    choose: Choose | None = None
+    check: Callable[[Parameters], dict[str, str]] | None = None
+    preconditions: tuple[Statement, ...] = ()
+    postconditions: tuple[Statement, ...] = ()
+    report: Statement | None = None
+    impact: tuple[Impact, ...] = ()
     preview: Preview | None = None
-    check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
-    may_overtake: bool = False
-    may_be_late: bool = False
-    ends_with_run: bool = False
     warning: str = ""
-    loses: tuple[Loss, ...] = ()
     is_edit: bool = False
-    stands_in_for: str = ""
-    is_urgent: bool = False
-    submits_jobs: Callable[[Mapping[str, Any]], bool] = _never
+    on_run: OnRun | None = None
     is_dry_run: bool = False
-    foresees: Callable[[ExperimentState, Mapping[str, Any]], str] = _nothing
-    forces: Callable[[Mapping[str, Any]], bool] = _never
-    stops_run: bool = False
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -114,29 +109,36 @@ class ActionKind:
     def covering(self) -> list["ActionKind"]:
         """The kinds whose rules at a site hold for this one, itself first.
 
-        They are those whose commands are all among its own, and the one that it stands in for.
+        They are those whose commands are all among its own, and the one in whose place it is shown.
         """
         within = (kind for kind in CATALOGUE.values() if all(step in self.steps for step in kind.steps))
         others = [kind for kind in within if kind.name != self.name]
-        return [self, *others, *filter(None, [CATALOGUE.get(self.stands_in_for)])]
-
-    def command_of(self, step: int, argvs: int) -> Command:
-        """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
-        return self.steps[max(0, len(self.steps) - argvs + step)]
-
-    def obstacle(self, experiment: ExperimentState) -> str | None:
-        """Return why it cannot be done to the experiment now, whatever its parameters are; None if it can."""
-        reasons = (required(experiment) for required in (preconditions.in_store, *self.requires))
-        return next((reason for reason in reasons if reason), None)
-
-    def would_lose(self, experiment: Counted, parameters: Mapping[str, Any]) -> str:
-        """Say what the action would destroy, with numbers; blank if nothing, and then it needs no reason."""
-        return " ".join(filter(None, (loss(experiment, parameters) for loss in self.loses)))
+        return [self, *others, *filter(None, [CATALOGUE.get(self.instead_of)])]
 
     @property
     def is_run(self) -> bool:
         """Whether the action ends in a run of the experiment."""
         return self.steps[-1].is_long
+
+    @property
+    def may_overtake(self) -> bool:
+        """Whether it may start while another action is active on the experiment."""
+        return self.on_run is not None
+
+    @property
+    def stops_run(self) -> bool:
+        """Whether it ends a run."""
+        return self.on_run is not None and self.on_run.stops
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether it waits for a run to do it."""
+        return self.on_run is not None and not self.on_run.stops
+
+    @property
+    def instead_of(self) -> str:
+        """The name of the kind in whose place it is shown while only this one is possible; blank for most."""
+        return self.on_run.instead_of if self.on_run else ""
 
     @property
     def has_dry_run(self) -> bool:
@@ -148,11 +150,39 @@ class ActionKind:
         """The same kind, in which only the commands that can tell run, and save nothing."""
         return _dry_run_of(self)
 
-    def commands(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+    def submits_jobs(self, parameters: Parameters) -> bool:
+        """Answer whether jobs are sent to a platform, which a freeze refuses."""
+        return self.is_run or (self.on_run is not None and self.on_run.submits_jobs(parameters))
+
+    def is_forced(self, parameters: Parameters) -> bool:
+        """Answer whether it goes past an action of its own kind that waits."""
+        return self.stops_run and bool(parameters.get("force"))
+
+    def find_obstacle(self, experiment: ExperimentFacts, parameters: Parameters = NO_PARAMETERS) -> str:
+        """Return why it cannot be done to the experiment now; blank if it can."""
+        return _first((preconditions.refuse_absent, *self.preconditions), experiment, parameters)
+
+    def find_failure(self, experiment: ExperimentFacts, parameters: Parameters) -> str:
+        """Return why it has failed although its last command has succeeded; blank if it has not."""
+        return _first(self.postconditions, experiment, parameters)
+
+    def foresee_failure(self, experiment: ExperimentFacts, parameters: Parameters) -> str:
+        """Return why the run will not do it; blank if it will."""
+        return self.on_run.doubt(experiment, parameters) if self.on_run else ""
+
+    def would_lose(self, experiment: JobFacts, parameters: Parameters) -> str:
+        """Say what the action would destroy, with numbers; blank if nothing, and then it needs no reason."""
+        return " ".join(filter(None, (say(experiment, parameters) for say in self.impact)))
+
+    def command_of(self, step: int, argvs: int) -> Command:
+        """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
+        return self.steps[max(0, len(self.steps) - argvs + step)]
+
+    def commands(self, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, without the program."""
         return [argv for step in self.steps for argv in step.argvs(expid, parameters)]
 
-    def command_lines(self, autosubmit: str, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+    def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
         return [
             [*step.program(autosubmit), *argv]
@@ -161,17 +191,20 @@ class ActionKind:
         ]
 
 
+def _first(conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters) -> str:
+    return next(filter(None, (refuse(experiment, parameters) for refuse in conditions)), "")
+
+
 @cache
 def _dry_run_of(kind: ActionKind) -> ActionKind:
     return replace(
         kind,
         title=f"{kind.title} (dry run)",
         steps=tuple(step.as_dry_run for step in kind.steps if step.saving),
-        ensures=(),
-        tells=None,
+        postconditions=(),
+        report=None,
+        impact=(),
         warning="",
-        loses=(),
-        submits_jobs=_never,
         is_dry_run=True,
     )
 
@@ -187,7 +220,7 @@ DESCRIPTION = Option(
     example="Control run, 1850-1900",
 )
 
-RUN_COMMAND = Command(words=("run", EXPID), is_long=True)
+RUN_COMMAND = Command(words=("run", EXPID), is_long=True, outcome=outcomes.read_run)
 
 RUN = ActionKind(
     name="run",
@@ -196,8 +229,7 @@ RUN = ActionKind(
     target=Target.EXPERIMENT,
     role=Role.OPERATOR,
     steps=(RUN_COMMAND,),
-    requires=(preconditions.has_job_list, preconditions.not_running),
-    submits_jobs=_always,
+    preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run),
 )
 
 STOP = ActionKind(
@@ -209,6 +241,7 @@ STOP = ActionKind(
     steps=(
         Command(
             words=("stop", "--yes", EXPID),
+            outcome=outcomes.read_stop,
             # It waits without end for a run that ignores the signal. A run stops within its SAFETYSLEEPTIME.
             time_limit=300,
             overdue_help="The run goes on. Stop it with force to kill it.",
@@ -225,18 +258,13 @@ STOP = ActionKind(
             ),
         ),
     ),
-    requires=(preconditions.running,),
-    ensures=(preconditions.run_is_gone,),
-    tells=preconditions.jobs_left_active,
-    may_overtake=True,
-    may_be_late=True,  # Autosubmit answers that nothing was running
-    is_urgent=True,
-    foresees=preconditions.ignores_stop,
-    forces=_forced,
-    stops_run=True,
+    preconditions=(preconditions.refuse_without_run,),
+    postconditions=(postconditions.refuse_living_run,),
+    report=postconditions.report_active_jobs,
+    on_run=OnRun(stops=True, doubt=preconditions.doubt_stop),
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
-    loses=(impact.when("force", impact.the_run), impact.when("cancel", impact.active_jobs)),
+    impact=(impact.when("force", impact.kill_run), impact.when("cancel", impact.cancel_jobs)),
 )
 
 GENERATE = ActionKind(
@@ -248,6 +276,7 @@ GENERATE = ActionKind(
     steps=(
         Command(
             words=("create", "--noplot", EXPID),
+            outcome=outcomes.say("The job list was generated."),
             options=(
                 Option(
                     name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
@@ -261,9 +290,9 @@ GENERATE = ActionKind(
             ),
         ),
     ),
-    requires=(preconditions.not_running,),
+    preconditions=(preconditions.refuse_during_run,),
     warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
-    loses=(impact.progress,),
+    impact=(impact.lose_progress,),
 )
 
 RESTART = ActionKind(
@@ -275,6 +304,7 @@ RESTART = ActionKind(
     steps=(
         Command(
             words=("recovery", "--all", "--save", "--noplot", EXPID),
+            outcome=outcomes.count_changes("The job list was recovered"),
             saving=("--save",),
             options=(
                 Option(
@@ -287,23 +317,10 @@ RESTART = ActionKind(
         ),
         RUN_COMMAND,
     ),
-    requires=(preconditions.has_job_list, preconditions.not_running),
-    preview=previews.restart,
-    submits_jobs=_always,
-    loses=(impact.when("force", impact.active_jobs),),
+    preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run),
+    impact=(impact.when("force", impact.cancel_jobs),),
+    preview=previews.preview_restart,
 )
-
-
-def _one_readable_choice(parameters: Mapping[str, Any]) -> dict[str, str]:
-    ways = ("jobs", "filter_status", "filter_section", "filter_chunks")
-    if sum(bool(parameters.get(way)) for way in ways) != 1:
-        return {"jobs": f"Choose the jobs in exactly one way: {', '.join(ways)}."}
-    if parameters.get("filter_chunks"):
-        try:
-            read_chunk_filter(parameters["filter_chunks"])
-        except UnreadableFilter as error:
-            return {"filter_chunks": f"This cannot be read. {error}"}
-    return {}
 
 
 STATUS = Option(
@@ -315,17 +332,6 @@ STATUS = Option(
     help="The new status.",
     example="READY",
 )
-JOBS = Option(
-    name="jobs",
-    flag="--list",
-    type=OptionType.LIST,
-    pattern=JOB_NAME_PATTERN,
-    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
-    help="Names of jobs.",
-    example=["a000_20000101_fc0_1_SIM"],
-    selects_jobs=True,
-)
-
 SET_STATUS = ActionKind(
     name="set_status",
     title="Set status",
@@ -335,51 +341,23 @@ SET_STATUS = ActionKind(
     steps=(
         Command(
             words=("setstatus", "--save", "--noplot", EXPID),
+            outcome=outcomes.count_changes("Changed"),
             saving=("--save",),
             options=(
                 STATUS,
-                JOBS,
-                Option(
-                    name="filter_status",
-                    type=OptionType.LIST,
-                    choices=FILTERABLE_STATUSES,
-                    help="All jobs that have one of these statuses.",
-                    example=["FAILED"],
-                    selects_jobs=True,
-                    is_filter=True,
-                ),
-                Option(
-                    name="filter_section",
-                    type=OptionType.LIST,
-                    pattern=r"[A-Za-z0-9_.+/-]+",
-                    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
-                    help="All jobs of these sections; `Any` stands for all.",
-                    example=["SIM"],
-                    selects_jobs=True,
-                    is_filter=True,
-                ),
-                Option(
-                    name="filter_chunks",
-                    max_bytes=10_240,
-                    pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
-                    pattern_help="dates, members and chunks in brackets",
-                    help="All jobs of these dates, members and chunks, in Autosubmit's notation. A date is a day or, "
-                    "with two or four more digits, an hour or a minute of it.",
-                    example="[ 20000101 [ fc0 [1-4] ] ]",
-                    selects_jobs=True,
-                    is_filter=True,
-                ),
+                selection.JOBS,
+                *selection.FILTERS,
             ),
         ),
     ),
-    requires=(preconditions.has_job_list, preconditions.not_running_or_live),
-    check=_one_readable_choice,
-    choose=previews.choose,
-    preview=previews.set_status,
+    preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run_or_offer_live),
+    check=selection.check_choice,
+    preview=previews.preview_set_status,
+    is_edit=True,
 )
 
 
-def _lets_jobs_start(parameters: Mapping[str, Any]) -> bool:
+def _lets_jobs_start(parameters: Parameters) -> bool:
     """Answer whether a run sends jobs off when these get their new status, or those that wait for them."""
     return parameters.get("status") in ("READY", "COMPLETED", "WAITING")
 
@@ -393,28 +371,27 @@ SET_STATUS_LIVE = ActionKind(
     steps=(
         Command(
             words=("update_list", EXPID),
+            outcome=outcomes.read_live_change,
             script=script("update_list.sh"),
             overdue_help="The run may be too busy to read the change. Look at its log.",
             options=(
                 replace(STATUS, flag="", choices=LIVE_STATUSES),
-                replace(JOBS, flag="", required=True),
+                replace(selection.JOBS, flag="", required=True),
             ),
         ),
     ),
-    requires=(preconditions.has_job_list, preconditions.running),
-    ensures=(preconditions.jobs_were_changed,),
-    tells=preconditions.jobs_are_now,
-    preview=previews.set_status_live,
-    submits_jobs=_lets_jobs_start,
-    may_overtake=True,
-    ends_with_run=True,
-    stands_in_for=SET_STATUS.name,
+    preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_without_run),
+    postconditions=(postconditions.refuse_unchanged_jobs,),
+    report=postconditions.report_statuses,
+    preview=previews.preview_live_change,
+    on_run=OnRun(submits_jobs=_lets_jobs_start, instead_of=SET_STATUS.name),
+    is_edit=True,
     warning="Active jobs are cancelled on their platform first. READY jobs, and WAITING ones whose parents have "
     "completed, are submitted at once.",
 )
 
 
-def _one_origin(parameters: Mapping[str, Any]) -> dict[str, str]:
+def _check_origin(parameters: Parameters) -> dict[str, str]:
     errors: dict[str, str] = {}
     if sum(bool(parameters.get(name)) for name in ("dummy", "minimal_configuration", "copy")) > 1:
         errors["dummy"] = "Choose at most one of dummy, minimal_configuration and copy."
@@ -440,6 +417,7 @@ CREATE = ActionKind(
     steps=(
         Command(
             words=("expid",),
+            outcome=outcomes.read_creation,
             options=(
                 replace(DESCRIPTION, flag="--description"),
                 Option(
@@ -496,7 +474,7 @@ CREATE = ActionKind(
             ),
         ),
     ),
-    check=_one_origin,
+    check=_check_origin,
 )
 
 UPDATE_DESCRIPTION = ActionKind(
@@ -505,7 +483,13 @@ UPDATE_DESCRIPTION = ActionKind(
     help="Change the description of the experiment.",
     target=Target.EXPERIMENT,
     role=Role.OPERATOR,
-    steps=(Command(words=("updatedescrip", EXPID, "--"), options=(DESCRIPTION,)),),
+    steps=(
+        Command(
+            words=("updatedescrip", EXPID, "--"),
+            options=(DESCRIPTION,),
+            outcome=outcomes.say("The description was changed."),
+        ),
+    ),
     is_edit=True,
 )
 
@@ -513,4 +497,5 @@ CATALOGUE: dict[str, ActionKind] = {
     kind.name: kind
     for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
 }
+RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]

@@ -16,9 +16,9 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from experiments.catalogue.impact import ACTIVE_STATUSES
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
+from jobs.autosubmit.statuses import ACTIVE
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""
@@ -69,7 +69,7 @@ def _unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
     claims = []
     if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
         claims.append("Autosubmit's database says RUNNING")
-    active = [(count, name) for name in ACTIVE_STATUSES if (count := experiment.count(name))]
+    active = [(count, name) for name in ACTIVE if (count := experiment.count(name))]
     if active:
         claims.append("the job list has " + ", ".join(f"{count:,} {name}" for count, name in active))
     if not claims:
@@ -89,7 +89,7 @@ def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
     """
     if _is_after_start(finished_at, experiment):
         return True
-    return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE_STATUSES, *_COULD_GO_ON) == 0
+    return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE, *_COULD_GO_ON) == 0
 
 
 def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:

@@ -17,8 +17,8 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.autosubmit.command_logs import commands_since
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.store import Store
+from experiments.catalogue.kinds import RUN_KINDS
 from experiments.models import Action, Experiment, Site, State
-from experiments.models.experiment import RUN_KINDS
 from jobs.mirror import Difference
 
 # Clocks of hosts differ a little, and a command logs a little before and after it saves.

@@ -1,10 +1,21 @@
 """The models of experiments and of what is done to them."""
 
-from experiments.models.action import Action
+from experiments.models.action import Action, with_active_action, with_active_action_id
 from experiments.models.experiment import Experiment
 from experiments.models.freeze import Freeze
 from experiments.models.run import Run
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, MOVES, State
 
-__all__ = ["ACTIVE_STATES", "MOVES", "Action", "Experiment", "Freeze", "Run", "Site", "State"]
+__all__ = [
+    "ACTIVE_STATES",
+    "MOVES",
+    "Action",
+    "Experiment",
+    "Freeze",
+    "Run",
+    "Site",
+    "State",
+    "with_active_action",
+    "with_active_action_id",
+]

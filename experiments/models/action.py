@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.command import Command
-from experiments.catalogue.kinds import CATALOGUE, ActionKind
+from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS, ActionKind
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
-URGENT_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_urgent]
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -51,7 +50,7 @@ class ActionQuerySet(models.QuerySet["Action"]):
 
     def urgent(self) -> "ActionQuerySet":
         """Those that wait for nothing, with force first."""
-        return self.filter(kind__in=URGENT_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
+        return self.filter(kind__in=STOP_KINDS, is_dry_run=False).order_by("-is_forced", "pk")
 
     def in_slots(self) -> "ActionQuerySet":
         """Those whose commands count among the ones that a site runs at the same time."""
@@ -236,3 +235,20 @@ class Action(models.Model):
     def run_directory(self, step: int) -> Path:
         """Where the command of one step leaves its output and exit status."""
         return self.directory / str(step)
+
+
+def with_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+    """Add `active_action_id`, the action that excludes others, or None."""
+    active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
+    rows: models.QuerySet[Any] = experiments.annotate(active_action_id=Subquery(active.values("pk")[:1]))
+    return rows
+
+
+def with_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
+    """Add `active_action_id` and `is_starting` (a run is under way) to the experiments, all if none are given."""
+    starting = Action.objects.filter(
+        experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+    )
+    rows = Experiment.objects.all() if experiments is None else experiments
+    with_both: models.QuerySet[Any] = with_active_action_id(rows).annotate(is_starting=Exists(starting))
+    return with_both

@@ -5,24 +5,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import uid_of
 from experiments.autosubmit.store import NO_OWNER
-from experiments.catalogue.impact import ACTIVE_STATUSES
-from experiments.catalogue.kinds import CATALOGUE
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
-from experiments.models.states import ACTIVE_STATES, State
+from jobs.autosubmit.statuses import ACTIVE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
-RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
@@ -37,23 +34,6 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
     ) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
-
-    def with_active_action(self) -> "models.QuerySet[Any]":
-        """Add `active_action_id` (the action that excludes others, or None) and `is_starting` (a run is under way)."""
-        from experiments.models.action import Action
-
-        starting = Action.objects.filter(
-            experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
-        )
-        rows: models.QuerySet[Any] = self.with_active_action_id().annotate(is_starting=Exists(starting))
-        return rows
-
-    def with_active_action_id(self) -> "models.QuerySet[Any]":
-        """Add `active_action_id`, the action that excludes others, or None."""
-        from experiments.models.action import Action
-
-        active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
-        return self.annotate(active_action_id=Subquery(active.values("pk")[:1]))
 
 
 def meant_by_name(found: "Sequence[Experiment]") -> "list[Experiment]":
@@ -211,7 +191,7 @@ class Experiment(models.Model):
 
         Where that contradicts what is known, `disagreement` says it.
         """
-        jobs = {status: count for status in ACTIVE_STATUSES if (count := self.count(status))}
+        jobs = {status: count for status in ACTIVE if (count := self.count(status))}
         is_unknown = self.gone_at or self.is_absent or self.problem or self.disagreement
         if not jobs or is_unknown or self.is_running or getattr(self, "is_starting", False):
             return ""
@@ -220,7 +200,7 @@ class Experiment(models.Model):
 
     def active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""
-        jobs = self.jobs.filter(status__in=("SUBMITTED", "QUEUING", "RUNNING")).order_by("name")
+        jobs = self.jobs.filter(status__in=ACTIVE).order_by("name")
         return list(jobs.values_list("name", "platform"))
 
     def statuses_of(self, names: Sequence[str]) -> dict[str, str]:

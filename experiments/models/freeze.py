@@ -11,13 +11,11 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
+from jobs.autosubmit.statuses import DONE
 from jobs.models import Job
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-# A job in any other status may still be sent to its platform: a restart makes FAILED ones READY.
-FINISHED_STATUSES = ("COMPLETED", "SKIPPED")
 
 
 class FreezeQuerySet(models.QuerySet["Freeze"]):
@@ -109,13 +107,12 @@ def unfinished_on(
     platforms: Iterable[str], experiments: "models.QuerySet[Experiment]"
 ) -> list[tuple[int, str]]:
     """Return which of the experiments have unfinished jobs on which of the platforms, given in upper case."""
-    jobs: models.QuerySet[Any] = Job.objects.exclude(status__in=FINISHED_STATUSES).filter(
-        experiment__in=experiments
-    )
+    jobs: models.QuerySet[Any] = Job.objects.exclude(status__in=DONE).filter(experiment__in=experiments)
     found = jobs.alias(on=Upper("platform")).filter(on__in=platforms).annotate(at=F("on"))
     return list(found.order_by().values_list("experiment_id", "at").distinct())
 
 
 def _unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
-    unfinished = Job.objects.exclude(status__in=FINISHED_STATUSES)
+    """Return the jobs of a platform that may still be sent to it: a restart makes FAILED ones READY."""
+    unfinished = Job.objects.exclude(status__in=DONE)
     return unfinished.alias(on=Upper("platform")).filter(on=platform)

@@ -46,15 +46,16 @@ class SiteQuerySet(models.QuerySet["Site"]):
 
     def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "SiteQuerySet":
         """Those at which the actor has a role, a team with something to cover, or an experiment to see."""
-        from experiments.models.experiment import Experiment
-
         if policy.may_view_all(actor, self.model):
             return self
         if not policy.may_view(actor, self.model):
             return self.none()
-        theirs = policy.visible(Experiment.objects.all(), actor, model=self.model)
-        named = policy.named_sites(actor, self.model)
-        return self.filter(Q(pk__in=named) | Q(pk__in=theirs.order_by().values("site_id")))
+        named = Q(pk__in=policy.named_sites(actor, self.model))
+        theirs = policy.seen(actor, self.model, "experiments__")
+        if theirs is None:
+            return self.filter(named)
+        seen = self.model.objects.filter(theirs, experiments__isnull=False)
+        return self.filter(named | Q(pk__in=seen.values("pk")))
 
     def default(self) -> "Site | None":
         """The site that is meant when none is named."""
@@ -181,7 +182,7 @@ class Site(models.Model):
         What contains an action that needs approval needs it as well: a restart ends in a run.
         """
         is_covered = any(other.name in self.approval_kinds for other in kind.covering)
-        return is_covered and not (kind.is_urgent or kind.is_dry_run)
+        return is_covered and not (kind.stops_run or kind.is_dry_run)
 
     @property
     def mirrored_by(self) -> str:

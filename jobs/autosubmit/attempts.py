@@ -8,16 +8,8 @@ versions write it when they submit the job.
 from dataclasses import replace
 
 from jobs.autosubmit.history import JobTimes
-from jobs.autosubmit.job_list import JobRecord
-
-RESET = frozenset({"WAITING", "READY", "PREPARED", "DELAYED"})
-"""Statuses of jobs that were not sent, or not again since they were reset: no attempt is theirs."""
-
-ACTIVE = frozenset({"SUBMITTED", "QUEUING", "RUNNING"})
-"""Statuses of jobs that were sent and have not ended."""
-
-NOT_SENT = RESET | {"HELD", "SUSPENDED"}
-"""Statuses of jobs of which no attempt is going on or has ended."""
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.statuses import ACTIVE, NOT_SENT
 
 
 def attempt_of(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:

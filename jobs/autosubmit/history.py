@@ -8,49 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
 from jobs.autosubmit.postgres import Schema
+from jobs.autosubmit.records import Column, columns_of, read_record
 from jobs.autosubmit.values import LARGEST_ID, YEAR_9999, count, identifier, moment, number, text, word
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
-_RUN_COLUMNS = (
-    "run_id",
-    "start",
-    "finish",
-    "chunk_unit",
-    "chunk_size",
-    "completed",
-    "total",
-    "failed",
-    "queuing",
-    "running",
-    "submitted",
-    "suspended",
-)
-_JOB_COLUMNS = (
-    "id",
-    "job_name",
-    "run_id",
-    "status",
-    "submit",
-    "start",
-    "finish",
-    "platform",
-    "qos",
-    "wallclock",
-    "out",
-    "err",
-    "workflow_commit",
-    "ncpus",
-    "job_id",
-    "fail_count",
-)
-
-
 # Autosubmit writes into the row of an attempt while it runs, and for a while after its end the names of its logs.
 _SETTLED = timedelta(hours=1)
 
@@ -59,22 +26,37 @@ class UnreadableHistory(Exception):
     """The history of an experiment cannot be read now; the text says why."""
 
 
+def read_instant(seconds: object) -> datetime | None:
+    """Return seconds since 1970 as a moment; None for what did not happen yet."""
+    since_1970 = number(seconds, YEAR_9999)
+    return moment(since_1970) if since_1970 > 0 else None
+
+
+def read_platform(value: object) -> str:
+    """Return the name of a platform; Autosubmit writes NA for none."""
+    name = word(value)
+    return "" if name == "NA" else name
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of `experiment_run`. The counts are Autosubmit's own at its last look, not a truth about now."""
+    """One row of `experiment_run`. The counts are Autosubmit's own at its last look, not a truth about now.
 
-    run_id: int
-    started_at: datetime | None
-    finished_at: datetime | None
-    chunk_unit: str
-    chunk_size: int
-    completed: int
-    total: int
-    failed: int
-    queuing: int
-    running: int
-    submitted: int
-    suspended: int
+    Left out are `metadata`, the whole configuration as JSON, and `platform_output`: they are long.
+    """
+
+    run_id: Annotated[int, Column(count)]
+    started_at: Annotated[datetime | None, Column(read_instant, "start")]
+    finished_at: Annotated[datetime | None, Column(read_instant, "finish")]
+    chunk_unit: Annotated[str, Column(text)]
+    chunk_size: Annotated[int, Column(count)]
+    completed: Annotated[int, Column(count)]
+    total: Annotated[int, Column(count)]
+    failed: Annotated[int, Column(count)]
+    queuing: Annotated[int, Column(count)]
+    running: Annotated[int, Column(count)]
+    submitted: Annotated[int, Column(count)]
+    suspended: Annotated[int, Column(count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +66,24 @@ class JobTimes:
     `fail_count` is how often the job had failed before it, None where the version does not say.
     """
 
-    name: str
-    run_id: int | None
-    status: str
-    submitted_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    platform: str
-    qos: str
-    wallclock: str
-    out_log: str
-    err_log: str
-    workflow_commit: str
-    ncpus: int
-    remote_id: int | None
-    fail_count: int | None = None
+    name: Annotated[str, Column(text, "job_name")]
+    run_id: Annotated[int | None, Column(lambda value: count(value) or None)]
+    status: Annotated[str, Column(word)]
+    submitted_at: Annotated[datetime | None, Column(read_instant, "submit")]
+    started_at: Annotated[datetime | None, Column(read_instant, "start")]
+    finished_at: Annotated[datetime | None, Column(read_instant, "finish")]
+    platform: Annotated[str, Column(read_platform)]
+    qos: Annotated[str, Column(word)]
+    wallclock: Annotated[str, Column(word)]
+    out_log: Annotated[str, Column(text, "out")]
+    err_log: Annotated[str, Column(text, "err")]
+    workflow_commit: Annotated[str, Column(word)]
+    ncpus: Annotated[int, Column(count)]
+    remote_id: Annotated[int | None, Column(identifier, "job_id")]
+    fail_count: Annotated[int | None, Column(lambda value: None if value is None else count(value))] = None
+
+
+_JOB_COLUMNS = ("id", *columns_of(JobTimes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +102,8 @@ class Attempts:
 
 def read_runs(source: Source) -> list[RunRecord]:
     """Return the runs by their number, oldest first; none if there are none. Raises UnreadableHistory."""
-    return [_run(row) for row in _read(source, "experiment_run", _RUN_COLUMNS, "ORDER BY run_id")]
-
-
-def read_job_times(source: Source) -> dict[str, JobTimes]:
-    """Return the newest attempt of each job by its name; none if there are none. Raises UnreadableHistory."""
-    return read_attempts(source).newest
+    found = _read(source, "experiment_run", [*columns_of(RunRecord)], "ORDER BY run_id")
+    return [read_record(RunRecord, row) for row in found]
 
 
 def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
@@ -147,7 +128,7 @@ def _attempts(
     newest, open_ids = dict(before), dict[str, int]()
     settled_before = datetime.now(UTC) - _SETTLED
     for row in rows:
-        times, number_of_row = _times(row), number(row.get("id"), LARGEST_ID)
+        times, number_of_row = read_record(JobTimes, row), number(row.get("id"), LARGEST_ID)
         newest[times.name] = times
         last = max(last, number_of_row)
         if times.finished_at is None or times.finished_at > settled_before:
@@ -192,51 +173,3 @@ def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> li
         return []
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableHistory(f"The history {source} cannot be read: {error}.") from error
-
-
-def _run(row: Mapping[str, Any]) -> RunRecord:
-    return RunRecord(
-        run_id=count(row.get("run_id")),
-        started_at=_instant(row.get("start")),
-        finished_at=_instant(row.get("finish")),
-        chunk_unit=text(row.get("chunk_unit")),
-        chunk_size=count(row.get("chunk_size")),
-        completed=count(row.get("completed")),
-        total=count(row.get("total")),
-        failed=count(row.get("failed")),
-        queuing=count(row.get("queuing")),
-        running=count(row.get("running")),
-        submitted=count(row.get("submitted")),
-        suspended=count(row.get("suspended")),
-    )
-
-
-def _times(row: Mapping[str, Any]) -> JobTimes:
-    return JobTimes(
-        name=text(row.get("job_name")),
-        run_id=count(row.get("run_id")) or None,
-        status=word(row.get("status")),
-        submitted_at=_instant(row.get("submit")),
-        started_at=_instant(row.get("start")),
-        finished_at=_instant(row.get("finish")),
-        platform=_platform(row.get("platform")),
-        qos=word(row.get("qos")),
-        wallclock=word(row.get("wallclock")),
-        out_log=text(row.get("out")),
-        err_log=text(row.get("err")),
-        workflow_commit=word(row.get("workflow_commit")),
-        ncpus=count(row.get("ncpus")),
-        remote_id=identifier(row.get("job_id")),
-        fail_count=None if row.get("fail_count") is None else count(row["fail_count"]),
-    )
-
-
-def _platform(value: object) -> str:
-    """Return the name of a platform; Autosubmit writes NA for none."""
-    name = word(value)
-    return "" if name == "NA" else name
-
-
-def _instant(seconds: object) -> datetime | None:
-    since_1970 = number(seconds, YEAR_9999)
-    return moment(since_1970) if since_1970 > 0 else None

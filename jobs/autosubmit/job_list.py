@@ -14,38 +14,17 @@ Which one there is is seen from what is found. A pickle is read as data, by a pr
 import io
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, each_row, opened, rows, tables
+from jobs.autosubmit.job_record import COLUMNS, JobRecord
 from jobs.autosubmit.pickles.client import decoder
-from jobs.autosubmit.pickles.formats import COLUMNS, require_mirrored
-from jobs.autosubmit.pickles.unpickler import Refused
-from jobs.autosubmit.values import count, identifier, number, text, word
-
-# The numbers of autosubmit.job.job_common.Status; a test compares them with the installed Autosubmit.
-STATUS_BY_NUMBER: dict[int, str] = {
-    -3: "SUSPENDED",
-    -2: "UNKNOWN",
-    -1: "FAILED",
-    0: "WAITING",
-    1: "READY",
-    2: "SUBMITTED",
-    3: "QUEUING",
-    4: "RUNNING",
-    5: "COMPLETED",
-    6: "HELD",
-    7: "PREPARED",
-    8: "SKIPPED",
-    9: "DELAYED",
-}
-STATUSES: tuple[str, ...] = tuple(STATUS_BY_NUMBER.values())
-
-LONGEST_NAME = 250
-"""A name cut short could be that of another job; Autosubmit makes files of names, which cannot be longer."""
+from jobs.autosubmit.pickles.formats import require_mirrored
+from jobs.autosubmit.records import read_record
+from jobs.autosubmit.refusal import Refused
+from jobs.autosubmit.values import text
 
 MAX_BYTES = 384 * 1024 * 1024
 """500,000 jobs take about 290 MB; a larger file than this is not loaded."""
@@ -53,36 +32,6 @@ MAX_BYTES = 384 * 1024 * 1024
 
 class UnreadableJobList(Exception):
     """A job list, or its edges, cannot be read; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """One job as the job list has it.
-
-    What a job does not have is an empty text or None. `remote_id` is the platform's number of the job. `wallclock` is
-    "hh:mm", `processors` is what the configuration says. Logs are bare file names; the history has them more reliably.
-    `wrapper` stands elsewhere: see `jobs.autosubmit.wrappers`.
-    """
-
-    name: str
-    status: str
-    section: str
-    date: datetime | None
-    member: str
-    chunk: int | None
-    split: int | None
-    splits: int | None
-    priority: int
-    platform: str
-    remote_id: int | None
-    wallclock: str
-    processors: str
-    out_log: str
-    err_log: str
-    out_log_remote: str
-    err_log_remote: str
-    fail_count: int
-    wrapper: str = ""
 
 
 Decoded = dict[bytes, JobRecord]
@@ -154,7 +103,7 @@ def _in_database(source: Source, known: Decoded | None) -> JobList:
     if "jobs" in tables(source):
         found = rows(source, "jobs", COLUMNS)
         require_mirrored(len(found))
-        return JobList([_job_of_row(row) for row in found])
+        return JobList([read_record(JobRecord, row) for row in found])
     (row, *_) = rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
@@ -173,60 +122,8 @@ def _decoded(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
             if isinstance(value, dict):
                 job_list.edges.extend((text(parent), text(child)) for parent, child in value["edges"])
                 continue
-            record = _job_of_row(dict(zip(COLUMNS, value, strict=True)))
+            record = read_record(JobRecord, dict(zip(COLUMNS, value, strict=True)))
         job_list.jobs.append(record)
         if job_list.decoded is not None:
             job_list.decoded[line] = record
     return job_list
-
-
-def _job_of_row(row: Mapping[str, object]) -> JobRecord:
-    return JobRecord(
-        name=_name(row.get("name")),
-        status=_status(row.get("status")),
-        section=word(row.get("section")),
-        date=_date(row.get("date")),
-        member=word(row.get("member")),
-        chunk=_ordinal(row.get("chunk")),
-        split=_ordinal(row.get("split")),
-        splits=_ordinal(row.get("splits")),
-        priority=number(row.get("priority")),
-        platform=word(row.get("platform_name")),
-        remote_id=identifier(row.get("id")),
-        wallclock=word(row.get("wallclock")),
-        processors=word(row.get("processors")),
-        out_log=text(row.get("local_logs_out")),
-        err_log=text(row.get("local_logs_err")),
-        out_log_remote=text(row.get("remote_logs_out")),
-        err_log_remote=text(row.get("remote_logs_err")),
-        fail_count=count(row.get("fail_count")),
-    )
-
-
-def _name(value: object) -> str:
-    name = text(value)
-    if not name:
-        raise Refused("unknown form of job list: a job without a name")
-    if len(name) > LONGEST_NAME:
-        raise Refused(f"a job has a name of more than {LONGEST_NAME} characters")
-    return name
-
-
-def _status(value: object) -> str:
-    """Return the name of a status, given by number in a pickle and by name in a database."""
-    name = STATUS_BY_NUMBER.get(value) if isinstance(value, int) else value
-    return name if isinstance(name, str) and name in STATUSES else "UNKNOWN"
-
-
-def _ordinal(value: object) -> int | None:
-    """Return the number of a chunk or split; Autosubmit says None, 0 or -1 for "has none"."""
-    ordinal = number(value)
-    return ordinal if ordinal > 0 else None
-
-
-def _date(value: object) -> datetime | None:
-    """Return a start date, given as ISO text without a zone, as UTC."""
-    try:
-        return datetime.fromisoformat(text(value)).replace(tzinfo=UTC)
-    except ValueError:
-        return None

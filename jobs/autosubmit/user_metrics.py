@@ -4,11 +4,13 @@ Source: table `user_metrics` of `<expid>/tmp/metrics_<expid>.db`, or of the sche
 Values are text, whatever they mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows
+from jobs.autosubmit.records import Column, columns_of, read_record
 from jobs.autosubmit.values import count, text
 
 MOST_METRICS = 100_000
@@ -17,7 +19,6 @@ MOST_BYTES = 32 * 1024 * 1024
 LONGEST_VALUE = 1024 * 1024
 
 _TABLE = "user_metrics"
-_COLUMNS = ("job_name", "metric_name", "metric_value", "modified")
 
 
 class UnreadableMetrics(Exception):
@@ -28,10 +29,10 @@ class UnreadableMetrics(Exception):
 class MetricRecord:
     """One value that one job reported; `modified` is the time of that, as Autosubmit wrote it (ISO 8601)."""
 
-    job_name: str
-    metric_name: str
-    metric_value: str
-    modified: str
+    job_name: Annotated[str, Column(text)]
+    metric_name: Annotated[str, Column(text)]
+    metric_value: Annotated[str, Column(partial(text, longest=LONGEST_VALUE))]
+    modified: Annotated[str, Column(text)]
 
 
 def read_metric_runs(source: Source) -> list[int]:
@@ -43,10 +44,10 @@ def read_metric_runs(source: Source) -> list[int]:
 def read_metrics(source: Source, run_id: int) -> list[MetricRecord]:
     """Return the metrics of a run in the order in which they were written. Raises UnreadableMetrics."""
     clause = f"WHERE run_id = {run_id:d} ORDER BY user_metric_id"
-    return [_metric(row) for row in _read(source, _COLUMNS, clause)]
+    return [read_record(MetricRecord, row) for row in _read(source, [*columns_of(MetricRecord)], clause)]
 
 
-def _read(source: Source, columns: tuple[str, ...], clause: str) -> list[dict[str, Any]]:
+def _read(source: Source, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
     try:
         found = rows(source, _TABLE, columns, f"{clause} LIMIT {MOST_METRICS + 1}", most_bytes=MOST_BYTES)
     except FileNotFoundError:
@@ -56,12 +57,3 @@ def _read(source: Source, columns: tuple[str, ...], clause: str) -> list[dict[st
     if len(found) > MOST_METRICS:
         raise UnreadableMetrics(f"The metrics {source} cannot be read: there are more than {MOST_METRICS:,}.")
     return found
-
-
-def _metric(row: Mapping[str, Any]) -> MetricRecord:
-    return MetricRecord(
-        job_name=text(row.get("job_name")),
-        metric_name=text(row.get("metric_name")),
-        metric_value=text(row.get("metric_value"), LONGEST_VALUE),
-        modified=text(row.get("modified")),
-    )

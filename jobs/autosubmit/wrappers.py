@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, rows_of_tables
-from jobs.autosubmit.job_list import JobRecord, UnreadableJobList
+from jobs.autosubmit.job_list import UnreadableJobList
+from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.values import LARGEST_ID, number, text
 
 # The older table first: its rows have no package id.

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.backends import AccountBackend, remember, with_permissions
 from tests.support import factories
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.claims import (
     Grant,
     InvalidRules,

@@ -19,8 +19,8 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.roles import Role
-from autosubmit_portal.access.rights.scope import Scope
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.scope import Scope
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.approve import approve

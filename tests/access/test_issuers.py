@@ -8,7 +8,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
 
 from autosubmit_portal.access.models import Membership
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.single_sign_on import provider_id
 from tests.support import factories
 

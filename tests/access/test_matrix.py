@@ -17,7 +17,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.single_sign_on import provider_id
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SiteRole, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SiteRole, Team, digest_of
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.permissions import synchronise_permissions
 from tests.support import factories
@@ -55,6 +55,11 @@ def test_a_coverage_says_something() -> None:
 def test_a_unix_user_has_a_name_that_unix_takes(viewer: User, name: str) -> None:
     account = SiteAccount(user=viewer, site=factories.create_site(), unix_name=name)
     assert "unix_name" in problems(account)
+
+
+def test_a_token_that_was_made_before_keeps_its_digest() -> None:
+    digest = digest_of("5f0c0ffee")
+    assert (len(digest), digest[:16]) == (128, "a8f8f13701ecb326")
 
 
 def test_a_provider_keeps_rows_of_its_own(viewer: User) -> None:

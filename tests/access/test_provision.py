@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteRole, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.provision import account_for, provide_at_sign_in
 from autosubmit_portal.access.sign_in.single_sign_on import provider_id
 from autosubmit_portal.audit.models import AuditEntry

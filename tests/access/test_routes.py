@@ -18,7 +18,7 @@ from django.urls.resolvers import RoutePattern
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job

@@ -8,7 +8,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteRole
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Run, Site, State
 from jobs.models import Job

@@ -251,12 +251,13 @@ def test_an_unknown_job_in_the_body_is_named(as_operator: APIClient, experiment:
 
 
 def test_every_kind_has_a_route() -> None:
-    routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", False)}
+    routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", True)}
     assert {(kind.target.value, kind.is_edit) for kind in CATALOGUE.values()} <= routed
     assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.SITE] == ["create"]
     jobs = [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS]
     assert jobs == ["set_status", "set_status_live"]
-    assert [kind.name for kind in CATALOGUE.values() if kind.is_edit] == ["update_description"]
+    edits = [kind.name for kind in CATALOGUE.values() if kind.is_edit]
+    assert edits == ["set_status", "set_status_live", "update_description"]
 
 
 def test_no_option_is_called_like_a_field_of_the_envelope() -> None:

@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, SiteAccount
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.api.bulk import MOST_TARGETS
 from autosubmit_portal.audit import tally

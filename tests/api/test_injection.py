@@ -67,7 +67,7 @@ def ask(client: APIClient, method: str, address: str, body: Any, **headers: str)
 def required(kind: ActionKind, option: Option) -> dict[str, Any]:
     """Return what must be there besides the option, and what it goes together with."""
     given = {other.name: other.example for other in kind.options if other.required}
-    if option.selects_jobs:
+    if option.choose:
         given.pop("jobs", None)
     return given | ({"minimal_configuration": True} if option.name.startswith("git_") else {})
 

@@ -7,8 +7,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from autosubmit_portal.api.http.renderers import PortalView
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.urls import VIEWS, router, urlpatterns
-from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment
 from tests.api.test_errors import ROUTES, address

@@ -8,14 +8,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from autosubmit_portal.db.compiled_query import Prepared
-from experiments.models import Experiment
+from experiments.models import Experiment, with_active_action
 from jobs.models import Job
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 
 BY_EXPID: Prepared[Experiment] = Prepared(
-    lambda expid: Experiment.objects.filter(expid=expid).select_related("site").with_active_action(), str
+    lambda expid: with_active_action(Experiment.objects.filter(expid=expid).select_related("site")), str
 )
 
 

@@ -24,7 +24,7 @@ DOCUMENT: dict[str, Any] = {}
 
 def document() -> dict[str, Any]:
     if not DOCUMENT:
-        DOCUMENT.update(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
+        DOCUMENT.update(SchemaGenerator().get_schema(request=None, public=True))
     return DOCUMENT
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http import throttling
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.db import ttl_cache

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import preferred_wait
 from experiments.actions import queue
 from experiments.models import Action, Experiment, State

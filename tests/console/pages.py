@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from django.urls import reverse
 
-from experiments.catalogue import preconditions
 from experiments.catalogue.kinds import ActionKind, Target
 from experiments.models import Experiment, Site
 from jobs.models import Job
@@ -67,7 +66,7 @@ def filled(kind: ActionKind) -> dict[str, Any]:
 
 def make_possible(kind: ActionKind, experiment: Experiment) -> None:
     """Let the experiment run when the kind is about a run."""
-    Experiment.objects.filter(pk=experiment.pk).update(is_running=preconditions.running in kind.requires)
+    Experiment.objects.filter(pk=experiment.pk).update(is_running=kind.on_run is not None)
 
 
 def text_of(response: Answered) -> str:

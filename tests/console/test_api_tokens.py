@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from tests.console.pages import list_of, text_of
 from tests.support import factories
 

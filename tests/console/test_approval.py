@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.catalogue.kinds import RUN
 from experiments.models import Action, Experiment, Site, State
 from jobs.models import Job

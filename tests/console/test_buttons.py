@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.catalogue.kinds import CATALOGUE, SET_STATUS, SET_STATUS_LIVE, ActionKind, Target
 from experiments.models import Experiment, Site, State
 from jobs.models import Job

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.db import ttl_cache

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS, Role
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS, Role
 from autosubmit_portal.access.sign_in.lockout import ADDRESS_FACTOR
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.permissions import synchronise_permissions

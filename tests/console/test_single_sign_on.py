@@ -9,7 +9,7 @@ from allauth.socialaccount.models import SocialAccount, SocialApp
 from django.contrib.auth.models import User
 from django.test import Client
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from tests.console.pages import text_of
 from tests.support.identity_provider import CLIENT_ID, Provider, parameters_of

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Site
 from tests.support import factories
 

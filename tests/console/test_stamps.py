@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from autosubmit_portal.access.models import Coverage, Delegation, Membership, SiteRole
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console import stamps

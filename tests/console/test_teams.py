@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SitePolicy, SiteRole, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Site
 from tests.console.pages import list_of, page_of, text_of
 from tests.support import factories

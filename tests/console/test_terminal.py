@@ -7,8 +7,8 @@ import pytest
 
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.terminal import to_html
-from experiments.autosubmit.output import read_outcome
 from tests.support import fuzz
+from tests.support.commands import outcome_of
 
 # Text without control characters, references and the elements that we make.
 SAFE = re.compile(
@@ -94,4 +94,4 @@ def test_whatever_is_printed_has_an_outcome(seed: int) -> None:
     for command in ("run", "expid", "create", "setstatus", "stop"):
         for status in (0, 1, 88, 137, -9):
             text = fuzz.printed(random).decode("utf-8", "replace")
-            assert read_outcome(command, status, text).message
+            assert outcome_of(command, status, text).message

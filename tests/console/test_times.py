@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from autosubmit_portal.access.models import Delegation
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Freeze
 from tests.console.pages import page_of, text_of
 from tests.support import factories

@@ -10,9 +10,11 @@ from autosubmit_portal import health, metrics
 from experiments.models import State
 from tests.support import factories
 
+DOCS = settings.BASE_DIR / "docs"
+
 
 def page() -> str:
-    return (settings.BASE_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+    return (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.django_db
@@ -22,7 +24,8 @@ def test_the_page_names_every_metric_and_no_other() -> None:
     factories.create_worker()
     text = metrics.exposition("text/plain")[0].decode()
     told = {f.name + ("_info" if f.type == "info" else "") for f in text_string_to_metric_families(text)}
-    assert set(re.findall(r"autosubmit_portal_[a-z_]+(?=[`\s{])", page())) == told
+    texts = page() + (DOCS / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"autosubmit_portal_[a-z_]+(?=[`\s{])", texts)) == told
 
 
 def test_the_page_names_every_part_of_the_health() -> None:

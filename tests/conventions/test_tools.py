@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 
-@pytest.mark.parametrize("tool", ["tests.tools.bench", "tests.tools.chaos"])
+@pytest.mark.parametrize("tool", ["tests.tools.bench", "tests.tools.chaos", "tests.tools.trace"])
 def test_tool_starts_without_django_being_set_up(tool: str) -> None:
     environ = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.execute import execute

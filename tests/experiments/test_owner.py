@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.db import ttl_cache

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.catalogue import previews
+from experiments.catalogue import previews, selection
 from experiments.catalogue.previews import Change, Effect
 from jobs.workflow import JobRow, Workflow
 
@@ -23,7 +23,7 @@ WORKFLOW = Workflow(
 
 
 def effect(**parameters: Any) -> Effect:
-    return previews.set_status(WORKFLOW, parameters)
+    return previews.preview_set_status(WORKFLOW, parameters)
 
 
 def changed(found: Effect) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_parent_that_is_to_run_again_is_unfinished_too() -> None:
 
 
 def test_the_run_itself_starts_what_is_ready_and_that_is_warned_about() -> None:
-    found = previews.set_status_live(WORKFLOW, {"status": "READY", "jobs": ["POST_2"]})
+    found = previews.preview_live_change(WORKFLOW, {"status": "READY", "jobs": ["POST_2"]})
     assert found.changes == [Change("POST_2", "WAITING", "READY")]
     assert found.warnings == ["POST_2: it would start before its parents have completed, SIM_2 (WAITING)."]
 
@@ -81,26 +81,26 @@ LOADED = Workflow(
 
 
 def test_a_command_resets_what_is_ready_and_that_is_told() -> None:
-    found = previews.set_status(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    found = previews.preview_set_status(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
     changes = {change.job: change.new for change in found.changes}
     assert changes == {"A": "WAITING", "B": "WAITING", "D": "SUSPENDED"}
     assert found.warnings == ["2 jobs (A, B) READY or delayed: loaded as WAITING, and so again by each run."]
 
 
 def test_a_run_resets_nothing() -> None:
-    found = previews.set_status_live(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
+    found = previews.preview_live_change(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
     assert [change.job for change in found.changes] == ["D"]
 
 
 @pytest.mark.parametrize(("status", "job"), [("READY", "A"), ("WAITING", "C")])
 def test_jobs_are_chosen_by_the_status_that_is_shown(status: str, job: str) -> None:
-    assert previews.choose(LOADED, {"filter_status": [status]}) == ([job], [])
+    assert selection.choose(LOADED, {"filter_status": [status]}) == ([job], [])
 
 
 def test_of_a_list_for_several_commands_only_the_last_keeps_what_the_next_would_reset() -> None:
     names = [f"a000_{'x' * 90}_{number}" for number in range(1500)]
     workflow = Workflow([JobRow(name, "FAILED") for name in names])
-    found = previews.set_status(workflow, {"status": "READY", "jobs": names})
+    found = previews.preview_set_status(workflow, {"status": "READY", "jobs": names})
     news = [change.new for change in found.changes]
     assert (news[0], news[-1], len(news)) == ("WAITING", "READY", 1500)
     assert "need several commands" in found.warnings[0]
@@ -143,7 +143,7 @@ def test_dates_members_and_chunks_that_no_job_has_are_named(text: str, unknown: 
 
 def test_known_dates_members_and_chunks_that_never_come_together_are_told() -> None:
     rows = [JobRow("A", "WAITING", "SIM", DATE, "fc0", 1), JobRow("B", "WAITING", "SIM", DATE, "fc1", 2)]
-    found = previews.set_status(
+    found = previews.preview_set_status(
         Workflow(rows), {"status": "READY", "filter_chunks": "[ 20000101 [ fc0 [2] ] ]"}
     )
     assert found.warnings == ["filter_chunks: no job has these dates, members and chunks together."]
@@ -152,40 +152,42 @@ def test_known_dates_members_and_chunks_that_never_come_together_are_told() -> N
 def test_ten_thousand_early_jobs_are_counted_not_listed() -> None:
     rows = [JobRow(f"J{number}", "WAITING") for number in range(10_001)]
     chain = Workflow(rows, [(f"J{number}", f"J{number + 1}") for number in range(10_000)])
-    found = previews.set_status(chain, {"status": "READY", "jobs": [row.name for row in rows]})
+    found = previews.preview_set_status(chain, {"status": "READY", "jobs": [row.name for row in rows]})
     assert found.warnings[-1] == "9995 jobs more with unfinished parents."
     assert len(found.warnings) == previews.NAMED + 1
 
 
 def test_a_restart_readies_what_can_start_and_keeps_what_completed() -> None:
-    found = previews.restart(WORKFLOW, {"force": True})
+    found = previews.preview_restart(WORKFLOW, {"force": True})
     assert found.changes == [Change("SIM_1", "FAILED", "READY"), Change("LONG", "RUNNING", "READY")]
     assert [row.name for row in found.children] == ["SIM_2", "POST_2"]
 
 
 def test_a_restart_with_active_jobs_is_said_to_be_refused_without_force() -> None:
-    assert "Autosubmit refuses that unless force" in previews.restart(WORKFLOW, {}).warnings[0]
+    assert "Autosubmit refuses that unless force" in previews.preview_restart(WORKFLOW, {}).warnings[0]
 
 
 @pytest.mark.parametrize("status", ["UNKNOWN", "HELD", "QUEUING"])
 def test_a_restart_is_refused_for_all_that_autosubmit_takes_for_active(status: str) -> None:
-    found = previews.restart(Workflow([JobRow("A", status)]), {})
+    found = previews.preview_restart(Workflow([JobRow("A", status)]), {})
     assert "1 job (A) still active" in found.warnings[0]
 
 
 def test_a_restart_leaves_what_is_suspended() -> None:
-    assert previews.restart(Workflow([JobRow("A", "SUSPENDED")]), {}).changes == []
+    assert previews.preview_restart(Workflow([JobRow("A", "SUSPENDED")]), {}).changes == []
 
 
 def test_a_restart_undoes_what_was_completed_before_its_parents_and_says_so() -> None:
     rows = [JobRow("A", "FAILED"), JobRow("B", "COMPLETED"), JobRow("C", "COMPLETED")]
-    found = previews.restart(Workflow(rows, [("A", "B"), ("B", "C")]), {})
+    found = previews.preview_restart(Workflow(rows, [("A", "B"), ("B", "C")]), {})
     assert [change.new for change in found.changes] == ["READY", "WAITING", "WAITING"]
     assert found.warnings[0] == "2 jobs (B, C) would lose COMPLETED."
 
 
 def test_a_set_status_takes_the_changes_that_autosubmit_reports() -> None:
-    found = previews.set_status(WORKFLOW, {"status": "READY", "jobs": ["SIM_1", "LONG"]}, {"SIM_1": "READY"})
+    found = previews.preview_set_status(
+        WORKFLOW, {"status": "READY", "jobs": ["SIM_1", "LONG"]}, {"SIM_1": "READY"}
+    )
     assert found.changes == [Change("SIM_1", "FAILED", "READY")]
 
 
@@ -197,5 +199,5 @@ def test_a_restart_takes_the_completed_jobs_that_autosubmit_reports() -> None:
         "POST_2": "WAITING",
         "LONG": "WAITING",
     }
-    found = previews.restart(WORKFLOW, {}, reported)
+    found = previews.preview_restart(WORKFLOW, {}, reported)
     assert found.changes[0] == Change("SETUP", "COMPLETED", "READY")

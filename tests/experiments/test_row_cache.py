@@ -17,7 +17,7 @@ from experiments.mirror.scanner import SiteMirror
 from experiments.mirror.sync import read, refresh, write
 from experiments.models import Experiment, Run, Site
 from jobs import mirror as jobs_mirror
-from jobs.autosubmit.job_list import STATUS_BY_NUMBER
+from jobs.autosubmit.statuses import STATUS_BY_NUMBER
 from jobs.mirror import MIRRORED_FIELDS
 from jobs.models import Job, JobDependency
 from tests.support import factories, fuzz, stores

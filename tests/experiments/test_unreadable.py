@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from experiments.autosubmit.store import Store
-from experiments.catalogue import impact, preconditions
+from experiments.catalogue import impact, postconditions, preconditions
 from experiments.mirror.scanner import SiteMirror
-from experiments.models import Experiment, Site
+from experiments.models import Experiment, Site, with_active_action
 from tests.support import factories
 from tests.support.small_stores import RUNNING, make_store, write_pickle
 
@@ -33,7 +33,7 @@ def look(site: Site) -> Any:
     mirror = SiteMirror(site.pk, is_patient=False)
     mirror.look()
     mirror.lease.release()
-    return Experiment.objects.with_active_action().get()
+    return with_active_action().get()
 
 
 @pytest.fixture
@@ -89,15 +89,15 @@ def test_it_is_stale_since_the_first_time_and_no_more_when_it_is_repaired(
 
 def test_nobody_is_told_to_generate_a_list_that_is_there(never_read: Any) -> None:
     assert (never_read.is_unread, never_read.total_jobs) == (True, 0)
-    assert preconditions.has_job_list(never_read) is None
+    assert preconditions.refuse_without_jobs(never_read, {}) == ""
 
 
 def test_to_generate_it_anew_needs_a_reason_although_no_job_is_known(never_read: Any) -> None:
-    assert "What a000 loses is not known" in impact.progress(never_read, {})
+    assert "What a000 loses is not known" in impact.lose_progress(never_read, {})
 
 
 def test_nothing_is_said_about_jobs_that_are_left_active_or_were_changed(broken: Any) -> None:
     change = {"status": "SUSPENDED", "jobs": ["a000_0"]}
-    assert "is not known" in preconditions.jobs_left_active(broken, {})
-    assert preconditions.jobs_were_changed(broken, change) is None
-    assert "is not known" in preconditions.jobs_are_now(broken, change)
+    assert "is not known" in postconditions.report_active_jobs(broken, {})
+    assert postconditions.refuse_unchanged_jobs(broken, change) == ""
+    assert "is not known" in postconditions.report_statuses(broken, change)

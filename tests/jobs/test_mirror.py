@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment
 from jobs.autosubmit.history import JobTimes
-from jobs.autosubmit.job_list import JobRecord
+from jobs.autosubmit.job_record import JobRecord
 from jobs.mirror import sync
 from jobs.models import Job, JobDependency
 from tests.support import factories

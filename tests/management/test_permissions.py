@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment
 from tests.support import factories
 

@@ -8,12 +8,13 @@ from itertools import count
 from typing import Any
 
 from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.workers.heartbeat import seal
 from autosubmit_portal.workers.models import Worker
@@ -128,8 +129,10 @@ def create_team(*members: tuple[User, Role], covers: Mapping[str, Any] | None = 
 
 def create_token(user: User, **values: Any) -> str:
     """Create an API token of the user and return it."""
-    token: str = ApiToken.objects.create(user=user, **{"name": "tests"} | values)[1]
-    return token
+    values["expiry"] = timezone.now() + values.get("expiry", settings.TOKEN_DEFAULT)
+    token, text = ApiToken.generate(user, **{"name": "tests"} | values)
+    token.save()
+    return text
 
 
 def create_worker(**values: Any) -> Worker:

@@ -22,7 +22,7 @@ BODY = "POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000\r\n\r\n
 RUNNING = f"/v4/experiments/a000/logs/{web.LOG}?format=json&offset=12"
 LONG_LOG = "20261125_110000_create.log"
 PEOPLE = (
-    "import json, uuid; from autosubmit_portal.access.rights.roles import Role; from tests.support import factories;"
+    "import json, uuid; from autosubmit_portal.access.roles import Role; from tests.support import factories;"
     "names = [uuid.uuid4().hex for _ in range({})];"
     "people = [factories.create_user(Role.OPERATOR, username=name) for name in names];"
     "print(json.dumps([factories.create_token(person) for person in people]))"

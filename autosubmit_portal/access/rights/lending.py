@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.access.rights.grants import Grants, condition_of, grants_covering, grants_of
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from django.db.models import Model, Q, QuerySet
 
 from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
 from autosubmit_portal.access.rights.lending import Loan, lent_to
-from autosubmit_portal.access.rights.roles import LEAST_TO_VIEW, Role
-from autosubmit_portal.access.rights.scope import scope_of
+from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
+from autosubmit_portal.access.scope import scope_of
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")

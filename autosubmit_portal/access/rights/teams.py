@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from autosubmit_portal.access.models import Coverage, Team, TeamExperiment
 from autosubmit_portal.access.rights.grants import Part, grants_of
 from autosubmit_portal.access.rights.policy import Actor
-from autosubmit_portal.access.rights.roles import MANAGE_TEAMS, Role
+from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 
 
 def add_experiment(team: Team, experiment: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 
 Claims = Mapping[str, Any]
 

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from autosubmit_portal.access.models import Identity, Membership, SiteRole, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import claims as rules
 from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, provider_id
 

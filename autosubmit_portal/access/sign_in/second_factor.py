@@ -34,7 +34,7 @@ from django.urls import reverse
 from autosubmit_portal.access import sessions
 from autosubmit_portal.access.rights import teams
 from autosubmit_portal.access.rights.grants import grants_of
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import actor_of, client_address, current_origin

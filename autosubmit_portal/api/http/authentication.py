@@ -8,14 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import User
-from knox.auth import TokenAuthentication as KnoxAuthentication
-from knox.crypto import hash_token
+from rest_framework import authentication
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from autosubmit_portal.access.models import ApiToken
+from autosubmit_portal.access.models import ApiToken, digest_of
 from autosubmit_portal.access.sign_in import bearer, last_use, provision
 from autosubmit_portal.access.sign_in.backends import remember, with_permissions
 from autosubmit_portal.access.sign_in.single_sign_on import is_offered
@@ -33,22 +32,18 @@ _TOKEN: Prepared[ApiToken] = Prepared(
 )
 
 
-class BearerAuthentication(KnoxAuthentication):
+class BearerAuthentication(authentication.TokenAuthentication):
     """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one.
 
     One that was revoked, or whose account may do less now, still reads for a second (`lately`), and does nothing more.
     """
 
-    scheme = "Bearer"
-
-    def authenticate_header(self, request: Request) -> str:
-        """Return the challenge of a 401, which knox also compares with what the client sent."""
-        return self.scheme
+    keyword = "Bearer"
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
         """Return the account, with the scope of the token and its name for the trail, and the token."""
         self.read = _read_token_lately if request.method in SAFE_METHODS else _read_token
-        found: tuple[Any, ApiToken] | None = super().authenticate(request)  # type: ignore[no-untyped-call]
+        found: tuple[Any, ApiToken] | None = super().authenticate(request)
         if found is not None:
             user, token = found
             user.scope, user.credential = token.scope(), token.credential
@@ -56,9 +51,9 @@ class BearerAuthentication(KnoxAuthentication):
             last_use.note(token, client_address(request._request))
         return found
 
-    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
-        """Return the user and the token; raise AuthenticationFailed for one that is unknown, expired or no text."""
-        found = self.read(hash_token(token.decode("ascii"))) if token.isascii() else None
+    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+        """Return the user and the token; raise AuthenticationFailed for one that is unknown or expired."""
+        found = self.read(digest_of(key))
         if found is None or found.is_expired or not found.user.is_active:
             origin = current_origin()
             require_few_failures(origin.address)
@@ -108,14 +103,11 @@ class SingleSignOnAuthentication(BaseAuthentication):
 class TokenAuthentication(BearerAuthentication):
     """`Authorization: Token <token>`."""
 
-    scheme = "Token"
+    keyword = "Token"
 
 
 def _read_token(digest: str) -> ApiToken | None:
-    """Return a token with its account and what that holds, or None; one query, for the digest of 512 bits is its key.
-
-    Knox would read every token of the account, to delete the expired ones; ours stay listed until they are revoked.
-    """
+    """Return a token with its account and what that holds, or None; one query."""
     for found in _TOKEN.rows(digest):
         remember(found)
         return found

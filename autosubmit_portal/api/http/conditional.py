@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal import __version__
-from autosubmit_portal.api.viewsets import PortalViewSet
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from experiments.autosubmit.store import settled_fingerprint
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source

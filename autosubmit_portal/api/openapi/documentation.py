@@ -295,7 +295,7 @@ def table(kinds: Sequence[ActionKind]) -> str:
 
 
 def _explained(kind: ActionKind) -> str:
-    needs = "Needs a `reason` where it destroys something." if kind.loses else ""
+    needs = "Needs a `reason` where it destroys something." if kind.impact else ""
     return " ".join(filter(None, (kind.help, kind.warning, needs)))
 
 

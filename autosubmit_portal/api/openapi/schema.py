@@ -17,47 +17,38 @@ class PortalSchema(AutoSchema):
         return [getattr(self.view, "tag", "Portal")]
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _HeaderScheme(OpenApiAuthenticationExtension):
+    """`Authorization: <keyword> <token>`."""
+
+    keyword = BearerAuthentication.keyword
+    bearer_format: str | None = None
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return how the document says it."""
+        return build_bearer_security_scheme_object("Authorization", self.keyword, self.bearer_format)
+
+
+class BearerScheme(_HeaderScheme):
     """`Authorization: Bearer <token>`."""
 
     target_class = "autosubmit_portal.api.http.authentication.BearerAuthentication"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=BearerAuthentication.scheme
-        )
 
-
-class SingleSignOnScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class SingleSignOnScheme(_HeaderScheme):
     """`Authorization: Bearer <JWT>` of the identity provider, where the portal has one."""
 
     target_class = "autosubmit_portal.api.http.authentication.SingleSignOnAuthentication"
     name = "singleSignOn"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=BearerAuthentication.scheme, bearer_format="JWT"
-        )
+    bearer_format = "JWT"
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(_HeaderScheme):
     """`Authorization: Token <token>`."""
 
     target_class = "autosubmit_portal.api.http.authentication.TokenAuthentication"
     name = "token"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return how the document says it."""
-        return build_bearer_security_scheme_object(
-            header_name="Authorization", token_prefix=TokenAuthentication.scheme
-        )
-
-
-def _scheme(prefix: str) -> dict[str, Any]:
-    return build_bearer_security_scheme_object(header_name="Authorization", token_prefix=prefix)
+    keyword = TokenAuthentication.keyword
 
 
 def without_trailing_slashes(

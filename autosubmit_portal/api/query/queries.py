@@ -24,8 +24,8 @@ from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS
 from experiments.catalogue.kinds import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
-from jobs.autosubmit.job_list import STATUSES
 from jobs.autosubmit.logs.search import MAX_TEXT
+from jobs.autosubmit.statuses import STATUSES
 
 LAST_PAGE = 1_000_000
 LARGEST_NUMBER = 2**31 - 1

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.access.rights.delegations import LONGEST_DAYS
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.serializers.common import Listing
 from autosubmit_portal.api.serializers.fields import InstantField
 

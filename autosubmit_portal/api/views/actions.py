@@ -15,6 +15,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
 from autosubmit_portal.api.bulk import KINDS, BulkBody, fulfil_many
 from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
@@ -39,7 +40,6 @@ from autosubmit_portal.api.serializers.actions import (
     RejectBody,
 )
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, csv_lines, json_lines
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ENTRY_ID, answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
@@ -21,7 +22,6 @@ from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
 from autosubmit_portal.api.serializers.brief import brief
 from autosubmit_portal.api.serializers.fields import Query, instant
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.events import entries_between, entries_like
 from autosubmit_portal.audit.models import AuditEntry

@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_located
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
-from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.configurations import (
     ShownConfiguration,
     file_system_configuration,

@@ -18,9 +18,10 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
@@ -28,7 +29,6 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
 

@@ -34,7 +34,7 @@ from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.request import kind_named
 from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
-from experiments.models import Experiment
+from experiments.models import Experiment, with_active_action_id
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
@@ -65,7 +65,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
         order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
-        rows = found.with_active_action_id().annotate(**annotations_of(query))
+        rows = with_active_action_id(found).annotate(**annotations_of(query))
         page = read_page(
             request,
             chosen.rows(rows, order.columns),

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
@@ -16,7 +17,6 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.freeze import (
     FreezePlan,

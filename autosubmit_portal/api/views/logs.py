@@ -22,13 +22,13 @@ from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, preferre
 from autosubmit_portal.api.http.errors import ProblemRenderer, problem
 from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.http.renderers import TextRenderer
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.waits import applied, wait_until
 from experiments.logs import is_over, logs_of
 from experiments.models import Experiment

@@ -6,12 +6,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of
 from experiments.catalogue.kinds import CATALOGUE, Target
 

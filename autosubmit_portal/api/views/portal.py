@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from autosubmit_portal.api.http.renderers import OptionsMixin, PortalView
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
 from autosubmit_portal.api.serializers.common import Index
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.api.viewsets import PortalViewSet
 
 ROUTES = {
     "experiments": "experiment-list",

@@ -8,13 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import SLUG, answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.experiments import SiteItem, SiteList
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.api.viewsets import PortalViewSet
 from experiments.models import Site
 
 

@@ -12,13 +12,13 @@ from rest_framework.response import Response
 from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
-from autosubmit_portal.api.viewsets import PortalViewSet
 from autosubmit_portal.audit.origin import actor_of, origin_of
 
 LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))

@@ -1,23 +1,16 @@
 """Users and groups, as Django has them. The groups Viewer, Operator and Manager hold the permissions of the roles."""
 
-from typing import TYPE_CHECKING
-
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.utils.safestring import SafeString
 
-from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.site import console
-
-if TYPE_CHECKING:
-    PeopleAdmin = UserAdmin[User]
-else:
-    PeopleAdmin = UserAdmin
 
 
 @admin.register(User, site=console)
-class AccountAdmin(PeopleAdmin):
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """People. The groups say what they may see and do; Django's `is_staff` means nothing here and is not shown."""
 
     list_display = (
@@ -43,15 +36,8 @@ class AccountAdmin(PeopleAdmin):
         """Fetch the groups with the users."""
         return super().get_queryset(request).prefetch_related("groups")
 
-    @admin.display(description="Last sign-in", ordering="last_login")
-    def signed_in(self, user: User) -> SafeString:
-        """Show when they last signed in."""
-        return presentation.when(user.last_login)
-
-    @admin.display(description="Roles")
-    def roles(self, user: User) -> str:
-        """Name the groups."""
-        return ", ".join(group.name for group in user.groups.all())
+    roles = column("Roles", lambda user: ", ".join(group.name for group in user.groups.all()))
+    signed_in = field_column("Last sign-in", "last_login", when)
 
 
 console.register(Group, GroupAdmin)

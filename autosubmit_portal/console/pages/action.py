@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -16,11 +16,11 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, what_waits
 from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, newest_entries
 from autosubmit_portal.console.parts import filters, output, presentation
-from autosubmit_portal.console.parts.actions import address_of_action, refusal_text
+from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.presentation import excerpt, link_to_experiment
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
 from experiments.actions.cancel import cancel_action
-from experiments.actions.refusals import Conflict
 from experiments.audit_visibility import entries_visible_to
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, State
@@ -31,6 +31,13 @@ from jobs.autosubmit.secrets import mask_text
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
 EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
 FORCE = "force"
+
+
+def action_time(action: Action) -> SafeString | str:
+    """Show how long an action ran; only a running one is still counting."""
+    if action.ended_at is None and action.state != State.RUNNING:
+        return presentation.NOTHING
+    return presentation.lasting(action.started_at, action.ended_at)
 
 
 @admin.register(Action, site=console)
@@ -64,46 +71,28 @@ class ActionAdmin(ApprovalPages):
         waiting = Action.objects.visible_to(request.user).awaiting_approval()
         return [waiting.order_by("pk").values("pk")[:MOST_WAITING]]
 
+    chip = field_column("State", "state", presentation.state_chip)
+    requested = field_column("Requested", "requested_at", presentation.when)
+    took = column("Took", action_time)
+    result = column("Result", lambda action: excerpt(mask_text(action.message or action.reason)))
+
     @admin.display(description="Action", ordering="pk")
     def what(self, action: Action) -> SafeString:
         """Say what it does, with its number."""
         return format_html('{} <span class="quiet num">#{}</span>', presentation.verb(action), action.pk)
-
-    @admin.display(description="State", ordering="state")
-    def chip(self, action: Action) -> SafeString:
-        """Show the state."""
-        return presentation.state_chip(action.state)
 
     @admin.display(description="Experiment", ordering="expid")
     def of_experiment(self, action: Action) -> SafeString | str:
         """Link to the experiment."""
         if action.experiment_id is None:
             return action.expid or format_html('<span class="quiet">{}</span>', action.site)
-        address = reverse("admin:experiments_experiment_change", args=[action.experiment_id])
-        return format_html('<a href="{}">{}</a>', address, action.expid)
+        return link_to_experiment(action.experiment_id, action.expid)
 
     @admin.display(description="By", ordering="actor_name")
     def by(self, action: Action) -> SafeString:
         """Say who asked, and through which door."""
         whom = f" for {action.on_behalf_of}" if action.on_behalf_of else ""
         return format_html('{}{} <span class="quiet">{}</span>', action.actor_name, whom, action.door)
-
-    @admin.display(description="Requested", ordering="requested_at")
-    def requested(self, action: Action) -> SafeString:
-        """Show when it was asked for."""
-        return presentation.when(action.requested_at)
-
-    @admin.display(description="Took")
-    def took(self, action: Action) -> SafeString | str:
-        """Show how long it ran."""
-        return action_time(action)
-
-    @admin.display(description="Result")
-    def result(self, action: Action) -> SafeString:
-        """Show the beginning of the message."""
-        return format_html(
-            '<span class="about" title="{0}">{0}</span>', mask_text(action.message or action.reason)[:300]
-        )
 
     def shown(self, request: HttpRequest, obj: Action) -> stamps.Shown:
         """Return the rows that the page is made of; what is long does not change without the others."""
@@ -131,31 +120,21 @@ class ActionAdmin(ApprovalPages):
 
     def get_urls(self) -> list[URLPattern]:
         """Add cancelling and the output."""
-        view = self.admin_site.admin_view
         return [
-            path(
-                "<int:object_id>/cancel/",
-                view(require_POST(self.cancel_view)),
-                name="experiments_action_cancel",
-            ),
-            path(
-                "<int:object_id>/output/<int:step>/", view(self.output_view), name="experiments_action_output"
-            ),
+            self.row_url("cancel", require_POST(self.cancel_view)),
+            self.row_url("output", self.output_view, "<int:step>/"),
             *super().get_urls(),
         ]
 
     def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Cancel the action, or ask its worker to, and go back to its page."""
-        action = self.seen_object(request, str(object_id))
-        try:
+
+        def cancel(action: Action) -> str:
             cancel_action(action, actor=actor_of(request), origin=origin_of(request))
-            ended = (
-                "was cancelled before it started" if action.state == State.CANCELLED else "is being cancelled"
-            )
-            messages.success(request, f"Action {action.pk} {ended}.")
-        except (policy.Forbidden, Conflict) as refusal:
-            messages.error(request, refusal_text(refusal))
-        return HttpResponseRedirect(address_of_action(action.pk))
+            is_over = action.state == State.CANCELLED
+            return f"Action {action.pk} {'was cancelled before it started' if is_over else 'is being cancelled'}."
+
+        return self.change_row(request, object_id, cancel)
 
     def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
         """Answer a piece of the output of one step, or all of it with `?download`."""
@@ -233,10 +212,3 @@ def forced_address(request: HttpRequest, action: Action) -> str:
     is_hopeful = action.state == State.FAILED and not action.parameters.get(FORCE)
     knows_force = again and FORCE in {option.name for option in action.catalogue_kind.options}
     return f"{again}&{FORCE}=on" if is_hopeful and knows_force else ""
-
-
-def action_time(action: Action) -> SafeString | str:
-    """Show how long an action ran; only a running one is still counting."""
-    if action.ended_at is None and action.state != State.RUNNING:
-        return presentation.NOTHING
-    return presentation.lasting(action.started_at, action.ended_at)

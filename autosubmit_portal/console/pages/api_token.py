@@ -10,8 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -28,6 +27,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE
 
@@ -99,6 +99,7 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     list_display = ("name", "beginning", "user", "allows", "made", "expires", "used", "revoke")
     list_display_links = None
+    pages = ("changelist", "add", "delete")
     list_select_related = ("user",)
     actions = None
     ordering = ("-created",)
@@ -106,10 +107,6 @@ class ApiTokenAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Fetch the teams with the tokens."""
         return super().get_queryset(request).prefetch_related("teams")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Everybody in the console has tokens."""
-        return True
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Everybody sees their own."""
@@ -129,35 +126,22 @@ class ApiTokenAdmin(ConsoleAdmin):
             request, obj
         )
 
-    def get_urls(self) -> list[URLPattern]:
-        """Leave out the pages that a token does not have."""
-        kept = ("_changelist", "_add", "_delete")
-        return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         user = actor_of(request)
         form = TokenForm(user, request.POST if request.method == "POST" else None)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "New API token",
-            "form": form,
-            "list": self.list_address(request),
-        }
         if form.is_bound and form.is_valid():
             try:
                 return _show_next(request, make_token(user, form.wanted(), origin=origin_of(request))[1])
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
-        context["token"] = _shown_next(request)
-        response = TemplateResponse(request, "admin/portal/new_token.html", context)
+        token = _shown_next(request)
+        context = {"title": "New API token", "form": form, "list": self.list_address(request), "token": token}
+        response = self.page(request, "admin/portal/new_token.html", None, context)
         response["Cache-Control"] = "no-store"
-        if context["token"]:
+        if token:
             response.delete_cookie(NEW_TOKEN, path=request.path)
         return response
 
@@ -165,15 +149,9 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Revoke the token."""
         revoke_token(obj, actor_of(request), origin=origin_of(request))
 
-    @admin.display(description="Begins with")
-    def beginning(self, token: ApiToken) -> SafeString:
-        """Show the first characters, which are all that is kept."""
-        return format_html("<code>{}…</code>", token.token_key)
-
-    @admin.display(description="Made", ordering="created")
-    def made(self, token: ApiToken) -> SafeString:
-        """Show when it was made."""
-        return presentation.when(token.created)
+    # The first characters are all that is kept.
+    beginning = column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))
+    made = field_column("Made", "created", presentation.when)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Link to the trail for those who may see it."""

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.console.parts.actions import address_of_action, refusal_text
+from autosubmit_portal.console.parts.actions import address_of_action
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.preview import effect_of
-from experiments.actions.refusals import Refusal
 from experiments.actions.request import Request
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.catalogue.previews import Effect
@@ -31,11 +30,9 @@ class ApprovalPages(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the two decisions."""
-        approving = self.admin_site.admin_view(require_POST(self.approve_view))
-        rejecting = self.admin_site.admin_view(require_POST(self.reject_view))
         return [
-            path("<int:object_id>/approve/", approving, name="experiments_action_approve"),
-            path("<int:object_id>/reject/", rejecting, name="experiments_action_reject"),
+            self.row_url("approve", require_POST(self.approve_view)),
+            self.row_url("reject", require_POST(self.reject_view)),
             *super().get_urls(),
         ]
 
@@ -51,25 +48,22 @@ class ApprovalPages(ReadOnlyAdmin):
 
     def approve_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Approve the action and go to its page."""
-        return self._decided(request, object_id, "approved", lambda action, asked: approve(action, **asked))
+
+        def decide(action: Action) -> str:
+            approve(action, actor=actor_of(request), origin=origin_of(request))
+            return f"Action {action.pk} was approved."
+
+        return self.change_row(request, object_id, decide)
 
     def reject_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Reject the action for the reason that was given and go to its page."""
         reason = request.POST.get("reason", "")
-        return self._decided(
-            request, object_id, "rejected", lambda action, asked: reject(action, **asked, reason=reason)
-        )
 
-    def _decided(
-        self, request: HttpRequest, object_id: int, what: str, decide: Callable[[Action, Any], None]
-    ) -> HttpResponse:
-        action = self.seen_object(request, str(object_id))
-        try:
-            decide(action, {"actor": request.user, "origin": origin_of(request)})
-            messages.success(request, f"Action {action.pk} was {what}.")
-        except (policy.Forbidden, Refusal) as refusal:
-            messages.error(request, refusal_text(refusal))
-        return HttpResponseRedirect(address_of_action(action.pk))
+        def decide(action: Action) -> str:
+            reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
+            return f"Action {action.pk} was rejected."
+
+        return self.change_row(request, object_id, decide)
 
 
 def decision_for(request: HttpRequest) -> Callable[[Action], SafeString | str]:

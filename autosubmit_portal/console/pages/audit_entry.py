@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import entries_visible_to, experiment_of
 from jobs.autosubmit.secrets import mask_text
@@ -50,15 +51,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_placeholder = "person, expid, event, token, address or message"
     ordering = ("-pk",)
 
-    @admin.display(description="When", ordering="at")
-    def at_time(self, entry: AuditEntry) -> SafeString:
-        """Show when it happened, in full."""
-        return presentation.exact(entry.at)
-
-    @admin.display(description="Event", ordering="event")
-    def happened(self, entry: AuditEntry) -> SafeString:
-        """Show what happened."""
-        return presentation.event(entry.event)
+    at_time = field_column("When", "at", presentation.exact)
+    happened = field_column("Event", "event", presentation.event)
+    said = column("Message", lambda entry: presentation.excerpt(mask_text(entry.message)))
 
     @admin.display(description="Who", ordering="actor_name")
     def who(self, entry: AuditEntry) -> SafeString:
@@ -79,11 +74,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return format_html(
             '<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id
         )
-
-    @admin.display(description="Message")
-    def said(self, entry: AuditEntry) -> SafeString:
-        """Show the beginning of the message."""
-        return format_html('<span class="about" title="{0}">{0}</span>', mask_text(entry.message)[:300])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -38,9 +38,7 @@ class ConfigurationPage(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page."""
-        view = self.admin_site.admin_view(self.configuration_view)
-        name = "experiments_experiment_configuration"
-        return [path("<int:object_id>/configuration/", view, name=name), *super().get_urls()]
+        return [self.row_url("configuration", self.configuration_view), *super().get_urls()]
 
     def configuration_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show the page."""

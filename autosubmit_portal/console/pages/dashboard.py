@@ -7,6 +7,8 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
@@ -14,9 +16,10 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import failing, failures
 from autosubmit_portal.console.parts.presentation import STATUSES
+from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
 from experiments.audit_visibility import entries_visible_to
-from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
 
@@ -24,8 +27,14 @@ SHOWN_ROWS = 10
 MOST_STAMPED = 50
 # A worker takes a queued action within a second.
 WAITING_LONG = timedelta(seconds=20)
-RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 LATELY = timedelta(days=1)
+
+
+def dashboard_page(request: HttpRequest) -> HttpResponse:
+    """Show the first page of the console."""
+    stamps.begin(request, shown(request.user), besides(request.user))
+    context = {**console.each_context(request), "title": console.index_title, **dashboard(request.user)}
+    return TemplateResponse(request, "admin/portal/dashboard.html", context)
 
 
 def dashboard(user: Any) -> dict[str, Any]:

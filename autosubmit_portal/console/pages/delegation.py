@@ -23,11 +23,12 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.roles import Role
 from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.forms import RuledForm
+from autosubmit_portal.console.parts.presentation import delegation_state, excerpt, when
 from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
 from autosubmit_portal.console.site import console
 from experiments.models import Experiment
@@ -121,10 +122,6 @@ class DelegationAdmin(TermAdmin):
         """Return what the user has lent and was lent."""
         return seen_by(request.user).select_related(*self.list_select_related)
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Everybody in the console."""
-        return True
-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Everybody sees their own."""
         return True
@@ -151,15 +148,15 @@ class DelegationAdmin(TermAdmin):
             "may_revoke": not obj.is_over and may_revoke(request.user, obj),
         }
 
+    state = column("State", delegation_state)
+    begins = field_column("From", "starts_at", when)
+    ends = column("Until", lambda lent: when(lent.revoked_at or lent.ends_at), "ends_at")
+    why = field_column("Reason", "reason", excerpt, is_sorted=False)
+
     @admin.display(description="Who", ordering="grantee__username")
     def who(self, delegation: Delegation) -> SafeString:
         """Say who acts for whom."""
         return format_html('{} <span class="quiet">for</span> {}', delegation.grantee, delegation.grantor)
-
-    @admin.display(description="State")
-    def state(self, delegation: Delegation) -> SafeString:
-        """Say whether it holds."""
-        return presentation.delegation_state(delegation)
 
     @admin.display(description="What")
     def what(self, delegation: Delegation) -> SafeString:
@@ -167,18 +164,3 @@ class DelegationAdmin(TermAdmin):
         return format_html(
             '{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about
         )
-
-    @admin.display(description="From", ordering="starts_at")
-    def begins(self, delegation: Delegation) -> SafeString:
-        """Show its start."""
-        return presentation.when(delegation.starts_at)
-
-    @admin.display(description="Until", ordering="ends_at")
-    def ends(self, delegation: Delegation) -> SafeString:
-        """Show its end."""
-        return presentation.when(delegation.revoked_at or delegation.ends_at)
-
-    @admin.display(description="Reason")
-    def why(self, delegation: Delegation) -> SafeString:
-        """Show the beginning of the reason."""
-        return format_html('<span class="about" title="{0}">{0}</span>', delegation.reason[:300])

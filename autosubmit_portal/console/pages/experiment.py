@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -16,11 +16,12 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import entries_about
 from experiments.catalogue.kinds import Target
-from experiments.models import Action, Experiment, Freeze, Site
+from experiments.models import Action, Experiment, Freeze, Site, with_active_action
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -51,22 +52,24 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        rows: QuerySet[Any] = super().get_queryset(request).with_active_action()  # type: ignore[attr-defined]
-        return rows
+        return with_active_action(super().get_queryset(request))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
         columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
         return columns if Site.objects.visible_to(request.user).count() < 2 else [*columns, "site"]
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Offer what can be done to the default site, such as creating an experiment."""
-        site = Site.objects.visible_to(request.user).default()
-        return super().changelist_view(
-            request, {"buttons": site_buttons(request, site)} | (extra_context or {})
-        )
+        return {"buttons": site_buttons(request, Site.objects.visible_to(request.user).default())}
+
+    progress = column("Progress", presentation.progress)
+    about = field_column("Description", "description", presentation.excerpt)
+    activity = column(
+        "Last activity",
+        lambda experiment: presentation.when(experiment.changed_at),
+        F("changed_at").asc(nulls_first=True),
+    )
 
     @admin.display(description="State", ordering="is_running")
     def state(self, experiment: Experiment) -> SafeString:
@@ -75,21 +78,6 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         shown = ((text, word) for word, text in flags if text)
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)
-
-    @admin.display(description="Progress")
-    def progress(self, experiment: Experiment) -> SafeString:
-        """Show the bar and the counts."""
-        return presentation.progress(experiment)
-
-    @admin.display(description="Description", ordering="description")
-    def about(self, experiment: Experiment) -> SafeString:
-        """Show the beginning of the description."""
-        return format_html('<span class="about" title="{0}">{0}</span>', experiment.description[:300])
-
-    @admin.display(description="Last activity", ordering=F("changed_at").asc(nulls_first=True))
-    def activity(self, experiment: Experiment) -> SafeString:
-        """Show when its files last changed."""
-        return presentation.when(experiment.changed_at)
 
     def owner(self, obj: Experiment) -> tuple[Experiment, None]:
         """The logs are those of Autosubmit's commands."""

@@ -6,14 +6,13 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.forms import RuledForm
+from autosubmit_portal.console.parts.presentation import excerpt, freeze_state, when
 from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
 from autosubmit_portal.console.site import console
 from experiments.actions.freeze import (
@@ -24,7 +23,7 @@ from experiments.actions.freeze import (
     may_freeze,
     sites_to_freeze,
 )
-from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.refusals import InvalidParameters
 from experiments.models import Experiment, Freeze, Site
 
 
@@ -68,7 +67,6 @@ class FreezeAdmin(TermAdmin):
     form_lead = "While it holds, nothing that submits jobs starts. What runs goes on, and can be stopped."
     form_button = "Freeze"
     wrong = InvalidParameters
-    refusals = (policy.Forbidden, Refusal)
     live_seconds = 5
     list_display = ("what", "state", "said", "begins", "ends", "by")
     list_select_related = ("site",)
@@ -77,13 +75,16 @@ class FreezeAdmin(TermAdmin):
     search_placeholder = "platform, message or person"
     ordering = ("-pk",)
 
+    what = column("Frozen", str, "site")
+    state = column("State", freeze_state)
+    said = field_column("Message", "message", excerpt, is_sorted=False)
+    begins = field_column("From", "starts_at", when)
+    ends = column("Until", lambda frozen: when(frozen.ended_at or frozen.ends_at), "ends_at")
+    by = field_column("By", "made_by_name")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Fetch the site with the freeze."""
         return super().get_queryset(request).select_related("site")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Whoever may see the sites."""
-        return policy.may_view(request.user, Site)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may see the sites."""
@@ -115,36 +116,6 @@ class FreezeAdmin(TermAdmin):
             "affected": [] if obj.is_over else list(affected.select_related("site")),
             "may_end": not obj.is_over and may_freeze(request.user, obj.site),
         }
-
-    @admin.display(description="Frozen", ordering="site")
-    def what(self, frozen: Freeze) -> str:
-        """Name the platform or the site."""
-        return str(frozen)
-
-    @admin.display(description="State")
-    def state(self, frozen: Freeze) -> SafeString:
-        """Say whether it holds."""
-        return presentation.freeze_state(frozen)
-
-    @admin.display(description="Message")
-    def said(self, frozen: Freeze) -> SafeString:
-        """Show the beginning of the message."""
-        return format_html('<span class="about" title="{0}">{0}</span>', frozen.message[:300])
-
-    @admin.display(description="From", ordering="starts_at")
-    def begins(self, frozen: Freeze) -> SafeString:
-        """Show its start."""
-        return presentation.when(frozen.starts_at)
-
-    @admin.display(description="Until", ordering="ends_at")
-    def ends(self, frozen: Freeze) -> SafeString:
-        """Show its end."""
-        return presentation.when(frozen.ended_at or frozen.ends_at)
-
-    @admin.display(description="By", ordering="made_by_name")
-    def by(self, frozen: Freeze) -> str:
-        """Say who froze it."""
-        return frozen.made_by_name
 
 
 def affected_by(frozen: Freeze, user: Any) -> QuerySet[Experiment]:

@@ -5,12 +5,11 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts.presentation import marked
 from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
 from autosubmit_portal.health import Finding, Level
@@ -76,14 +75,6 @@ def row(finding: Finding) -> dict[str, Any]:
         "part": TITLES[finding.part],
         "word": finding.word,
         "look": LOOKS[finding.level],
-        "text": coded(finding.text),
-        "remedy": coded(finding.remedy),
+        "text": marked(finding.text),
+        "remedy": marked(finding.remedy),
     }
-
-
-def coded(text: str) -> SafeString:
-    """Show what stands between backticks as code."""
-    words = enumerate(text.split("`"))
-    return format_html_join(
-        "", "{}", ((format_html("<code>{}</code>", word) if at % 2 else word,) for at, word in words)
-    )

@@ -18,10 +18,11 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.models import Experiment
+from experiments.models import Experiment, with_active_action
 from experiments.planned import planned_of
 from jobs.models import Job
 from jobs.trigrams import narrowed
@@ -33,6 +34,13 @@ SENT_WITH = (
     ("Processors", "processors"),
     ("Wallclock", "wallclock"),
 )
+
+
+def job_time(job: Job) -> SafeString | str:
+    """Show how long a job ran; only a running one is still counting."""
+    if job.finished_at is None and job.status != "RUNNING":
+        return presentation.NOTHING
+    return presentation.lasting(job.started_at, job.finished_at)
 
 
 @admin.register(Job, site=console)
@@ -75,34 +83,18 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
         return narrowed(found, search_term) if is_plain else found, has_duplicates
 
-    @admin.display(description="Status", ordering="status")
-    def chip(self, job: Job) -> SafeString:
-        """Show the status in its colour."""
-        return presentation.status_chip(job.status)
+    chip = field_column("Status", "status", presentation.status_chip)
+    submitted = field_column("Submitted", "submitted_at", presentation.when)
+    started = field_column("Started", "started_at", presentation.when)
+    took = column("Took", job_time)
 
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
         """Link to the experiment, and say whether what is shown of its jobs is stale."""
-        address = reverse("admin:experiments_experiment_change", args=[job.experiment_id])
-        flag = format_html(' <span class="flag" title="{}">Stale</span>', job.experiment.problem)
-        return format_html(
-            '<a href="{}">{}</a>{}', address, job.experiment, flag if job.experiment.problem else ""
-        )
-
-    @admin.display(description="Submitted", ordering="submitted_at")
-    def submitted(self, job: Job) -> SafeString:
-        """Show when it was submitted."""
-        return presentation.when(job.submitted_at)
-
-    @admin.display(description="Started", ordering="started_at")
-    def started(self, job: Job) -> SafeString:
-        """Show when it started."""
-        return presentation.when(job.started_at)
-
-    @admin.display(description="Took")
-    def took(self, job: Job) -> SafeString | str:
-        """Show how long it ran, or has been running."""
-        return job_time(job)
+        link = presentation.link_to_experiment(job.experiment_id, job.experiment)
+        if not job.experiment.problem:
+            return link
+        return format_html('{} <span class="flag" title="{}">Stale</span>', link, job.experiment.problem)
 
     def owner(self, obj: Job) -> tuple[Experiment, Job]:
         """The logs are those of the job."""
@@ -217,7 +209,7 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 
 def subject_of(jobs: Sequence[Job]) -> actions.Subject:
     """Return the experiment of `jobs` with exactly these chosen."""
-    experiment = Experiment.objects.with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
+    experiment = with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
     return actions.Subject(
         site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
     )
@@ -229,10 +221,3 @@ def subjects_of(jobs: Any) -> list[actions.Subject]:
     for job in jobs:
         by_experiment[job.experiment_id].append(job)
     return sorted((subject_of(group) for group in by_experiment.values()), key=str)
-
-
-def job_time(job: Job) -> SafeString | str:
-    """Show how long a job ran; only a running one is still counting."""
-    if job.finished_at is None and job.status != "RUNNING":
-        return presentation.NOTHING
-    return presentation.lasting(job.started_at, job.finished_at)

@@ -6,26 +6,27 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import F, Max, QuerySet, Sum, Window
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.models import FailedSignIn
-from autosubmit_portal.access.rights.roles import LIFT_LOCKOUTS
+from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit.origin import origin_of
 from autosubmit_portal.console.parts import presentation
-from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.columns import field_column
 from autosubmit_portal.console.site import console
 
 
 @admin.register(FailedSignIn, site=console)
-class LockoutAdmin(ConsoleAdmin):
-    """Failed sign-ins that still count, by name, address and browser."""
+class LockoutAdmin(ReadOnlyAdmin):
+    """Failed sign-ins that still count, by name, address and browser. A lockout is lifted or it ends."""
 
+    pages = ("changelist", "delete")
     list_display = ("username", "address", "failures", "last_failure", "locked", "lift")
     list_display_links = None
-    actions = None
     ordering = ("-attempt_time",)
     search_fields = ("username", "ip_address")
     search_placeholder = "Name or address"
@@ -42,30 +43,11 @@ class LockoutAdmin(ConsoleAdmin):
         )
         return counted
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Show the list to whoever may lift lockouts."""
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Show it to whoever may lift lockouts, and let them do it: that deletes the row."""
         return request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Show it to whoever may lift lockouts."""
-        return self.has_module_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let them lift it."""
-        return self.has_module_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: failures make the rows."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: a lockout is lifted or it ends."""
-        return False
-
-    def get_urls(self) -> list[URLPattern]:
-        """Keep the list and the page that asks before it lifts."""
-        kept = ("_changelist", "_delete")
-        return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
+    has_delete_permission = has_view_permission
 
     def delete_model(self, request: HttpRequest, obj: FailedSignIn) -> None:
         """Lift the lockout of the name and of the address."""
@@ -76,20 +58,9 @@ class LockoutAdmin(ConsoleAdmin):
         messages.success(request, "The lockout is lifted.")
         return HttpResponseRedirect(reverse("admin:access_failedsignin_changelist"))
 
-    @admin.display(description="Address", ordering="ip_address")
-    def address(self, attempt: FailedSignIn) -> str:
-        """Show where they came from."""
-        return attempt.ip_address or ""
-
-    @admin.display(description="Failures", ordering="failures_since_start")
-    def failures(self, attempt: FailedSignIn) -> int:
-        """Show how many they were."""
-        return attempt.failures_since_start
-
-    @admin.display(description="Last failure", ordering="attempt_time")
-    def last_failure(self, attempt: FailedSignIn) -> SafeString:
-        """Show when it last failed."""
-        return presentation.when(attempt.attempt_time)
+    address = field_column("Address", "ip_address", lambda address: address or "")
+    failures = field_column("Failures", "failures_since_start")
+    last_failure = field_column("Last failure", "attempt_time", presentation.when)
 
     @admin.display(description="Locked out")
     def locked(self, attempt: Any) -> str | SafeString:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern
 
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
@@ -29,13 +29,7 @@ class LogPages(ConsoleAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add what answers the content of a log."""
-        view = self.admin_site.admin_view(self.log_view)
-        return [path("<int:object_id>/log/<str:name>/", view, name=self.log_route), *super().get_urls()]
-
-    @property
-    def log_route(self) -> str:
-        """The name of the address of a log."""
-        return f"{self.opts.app_label}_{self.opts.model_name}_log"
+        return [self.row_url("log", self.log_view, "<str:name>/"), *super().get_urls()]
 
     def owner(self, obj: Any) -> tuple[Experiment, Job | None]:
         """Return the experiment, and the job if the logs are those of a job."""
@@ -94,7 +88,7 @@ class LogPages(ConsoleAdmin):
         shown: dict[str, Any] = {"name": name, "title": name}
         try:
             with shelf.open(name) as log:
-                shown |= {"address": reverse(f"admin:{self.log_route}", args=[obj.pk, name])}
+                shown |= {"address": self.address_of("log", obj.pk, name)}
                 shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
                 if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
                     shown["piece"] = output.tail(reader(log), is_over=is_over(log, *self.owner(obj)))

@@ -5,12 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.columns import column, field_column
 from autosubmit_portal.console.site import console
 from experiments.models import Run
 
@@ -40,26 +39,14 @@ class RunAdmin(ReadOnlyAdmin):
     search_placeholder = "expid"
     ordering = (F("started_at").desc(nulls_last=True),)
 
-    @admin.display(description="Run", ordering="run_id")
-    def run(self, run: Run) -> str:
-        """Name the run."""
-        return f"Run {run.run_id}"
-
-    @admin.display(description="Experiment", ordering="experiment__expid")
-    def of_experiment(self, run: Run) -> SafeString:
-        """Link to the experiment."""
-        address = reverse("admin:experiments_experiment_change", args=[run.experiment_id])
-        return format_html('<a href="{}">{}</a>', address, run.experiment)
-
-    @admin.display(description="Jobs")
-    def shares(self, run: Run) -> SafeString:
-        """Draw the shares of the statuses."""
-        return presentation.bar(run_counts(run))
-
-    @admin.display(description="Started", ordering="started_at")
-    def started(self, run: Run) -> SafeString:
-        """Show when it started."""
-        return presentation.when(run.started_at)
+    run = column("Run", lambda run: f"Run {run.run_id}", "run_id")
+    of_experiment = column(
+        "Experiment",
+        lambda run: presentation.link_to_experiment(run.experiment_id, run.experiment),
+        "experiment__expid",
+    )
+    shares = column("Jobs", lambda run: presentation.bar(run_counts(run)))
+    started = field_column("Started", "started_at", presentation.when)
 
     @admin.display(description="Took")
     def took(self, run: Run) -> SafeString | str:

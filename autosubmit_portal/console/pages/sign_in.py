@@ -1,4 +1,7 @@
-"""Signing in: the form for name and password, and the two addresses of single sign-on."""
+"""Signing in: the form for name and password, a new password, and the two addresses of single sign-on."""
+
+from functools import partial
+from typing import Any
 
 import requests
 from allauth.account.utils import perform_login
@@ -6,13 +9,15 @@ from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
+from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -21,6 +26,7 @@ from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.access.sign_in.single_sign_on import CodeFlow, SignInRefused, is_offered, unavailable
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin, client_address, origin_of
+from autosubmit_portal.console.site import console
 
 
 class SignInForm(AuthenticationForm):
@@ -66,9 +72,64 @@ class SignInView(LoginView):
         return answer
 
 
+@never_cache
+def sign_in_page(request: HttpRequest) -> HttpResponseBase:
+    """Show and take the form for name and password, and offer single sign-on where there is one."""
+    if request.method == "POST" and not settings.PASSWORD_LOGIN:
+        raise PermissionDenied
+    return _dashboard_of(request) or _form(request)
+
+
+def _dashboard_of(request: HttpRequest) -> HttpResponse | None:
+    """Lead whoever is signed in to the dashboard."""
+    is_in = request.method == "GET" and console.has_permission(request)
+    return HttpResponseRedirect(reverse("admin:index")) if is_in else None
+
+
+def _form(request: HttpRequest, **context: Any) -> HttpResponseBase:
+    shown = {
+        **console.each_context(request),
+        "title": "Sign in",
+        "app_path": request.get_full_path(),
+        "username": request.user.get_username(),
+        "single_sign_on": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+        "password_login": settings.PASSWORD_LOGIN,
+    }
+    return SignInView.as_view(extra_context=shown | context)(request)
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A new password for oneself; guessing the old one is counted like guessing at the sign-in."""
+
+    user: User
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        """Return the old password; raise ValidationError when it is wrong, or guessed too often."""
+        name, password = self.user.get_username(), self.cleaned_data["old_password"]
+        if authenticate(self.request, username=name, password=password) != self.user:
+            wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+            raise lockout_error(self.request, name) or wrong
+        return str(password)
+
+
+def password_page(request: HttpRequest) -> HttpResponseBase:
+    """Show and take the form for a new password."""
+    view = PasswordChangeView.as_view(
+        form_class=partial(PasswordForm, request),
+        success_url=reverse("admin:password_change_done"),
+        extra_context=console.each_context(request),
+        template_name="registration/password_change_form.html",
+    )
+    return view(request)
+
+
 @require_safe
 @never_cache
-def begin(request: HttpRequest) -> HttpResponse:
+def begin(request: HttpRequest) -> HttpResponseBase:
     """Send the browser to the provider. Nothing of the address counts but `next`, and that only on our host."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
@@ -82,7 +143,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-def callback(request: HttpRequest) -> HttpResponse:
+def callback(request: HttpRequest) -> HttpResponseBase:
     """Take somebody who comes back from the provider; the sign-in page says why if that fails."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
@@ -97,13 +158,19 @@ def callback(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def refused(request: HttpRequest, refusal: SignInRefused) -> HttpResponse:
-    """Record the refusal and show it on the sign-in page."""
-    from autosubmit_portal.console.site import console
-
+def refused(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
+    """Record the refusal and show it on the sign-in page; the dashboard to whoever is signed in."""
     origin = Origin(door=Door.ADMIN, address=client_address(request))
     trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
-    return console.sign_in_page(request, refusal=str(refusal), status=refusal.status)
+    return _dashboard_of(request) or _form_refusing(request, refusal)
+
+
+def _form_refusing(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
+    index = reverse("admin:index")
+    address = f"{reverse('admin:login')}?{urlencode({'next': index})}"
+    page = _form(request, refusal=str(refusal), app_path=address, next=index)
+    page.status_code = refusal.status
+    return page
 
 
 def _next(request: HttpRequest) -> str:

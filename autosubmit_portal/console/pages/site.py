@@ -1,6 +1,6 @@
 """The sites: their health for everybody who may look, their settings for those who may change them. Never deleted."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -11,21 +11,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.actions import Subject, buttons, kinds_for
 from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
+from autosubmit_portal.console.parts.columns import column
+from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Site
 
-if TYPE_CHECKING:
-    ModelForm = forms.ModelForm[Site]
-else:
-    ModelForm = forms.ModelForm
 
-
-class SiteForm(ModelForm):
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
     """The settings of a site, with the action kinds as boxes to tick."""
 
     disabled_kinds = forms.MultipleChoiceField(
@@ -40,12 +36,28 @@ class SiteForm(ModelForm):
 
     approval_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.is_urgent],
+        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.stops_run],
         widget=forms.CheckboxSelectMultiple,
         label="Second person",
         help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "
         "Restart contains Start. What stops a run never waits.",
     )
+
+
+def show_health(site: Site) -> SafeString:
+    """Say whether commands can run at a site, with the reason if not."""
+    if site.problem:
+        return format_html(
+            '<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem
+        )
+    return SafeString('<span class="state state-succeeded">Healthy</span>')
+
+
+def show_freshness(site: Site) -> SafeString:
+    """Say when the mirror last looked, and whether that is too long ago."""
+    if not site.is_mirror_fresh:
+        return format_html('<span class="flag">Stale</span> {}', when(site.mirrored_at))
+    return when(site.mirrored_at)
 
 
 @admin.register(Site, site=console)
@@ -67,6 +79,9 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     )
     prepopulated_fields = {"slug": ("name",)}
 
+    health = column("Health", show_health, "problem")
+    mirrored = column("Mirror", show_freshness, "mirrored_at")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites that the user may see or change."""
         return Site.objects.all() if self.has_change_permission(request) else super().get_queryset(request)
@@ -87,23 +102,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         """Propose a short name for a new site only."""
         return {} if obj else dict(self.prepopulated_fields)
 
-    @admin.display(description="Health", ordering="problem")
-    def health(self, site: Site) -> SafeString:
-        """Say whether commands can run there, with the reason if not."""
-        return health(site)
-
-    @admin.display(description="Mirror", ordering="mirrored_at")
-    def mirrored(self, site: Site) -> SafeString:
-        """Say how fresh the mirror is."""
-        return freshness(site)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the health above the settings."""
         stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id) or 0)])
         site = self.get_object(request, object_id)
@@ -112,7 +111,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
             kinds = kinds_for(request.user, self.request_targets, self.subject(site))
             context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
             context["site"] = site
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+        return super().change_view(request, object_id, extra_context=context)
 
     def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
         """Offer the other sites on the form page."""
@@ -132,19 +131,3 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     def subject(self, obj: Site) -> Subject:
         """The site itself."""
         return Subject(site=obj)
-
-
-def health(site: Site) -> SafeString:
-    """Say whether commands can run at a site, with the reason if not."""
-    if site.problem:
-        return format_html(
-            '<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem
-        )
-    return SafeString('<span class="state state-succeeded">Healthy</span>')
-
-
-def freshness(site: Site) -> SafeString:
-    """Say when the mirror last looked, and whether that is too long ago."""
-    if not site.is_mirror_fresh:
-        return format_html('<span class="flag">Stale</span> {}', presentation.when(site.mirrored_at))
-    return presentation.when(site.mirrored_at)

@@ -4,16 +4,16 @@ Whoever manages all teams changes everything; the manager of a site what lies at
 in it. `access.teams` says so, here it is only shown and asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -30,17 +30,10 @@ from autosubmit_portal.access.models import (
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.rights.grants import condition_of, grants_covering
 from autosubmit_portal.console.parts.base import ConsoleAdmin
+from autosubmit_portal.console.parts.columns import column
+from autosubmit_portal.console.parts.presentation import link_to_experiment
 from autosubmit_portal.console.site import console
 from experiments.models import Experiment, Site
-
-if TYPE_CHECKING:
-    AnyAdmin = BaseModelAdmin[Any]
-    Inline = admin.TabularInline[Any, Team]
-    Formset = forms.BaseInlineFormSet[Any, Team, Any]
-else:
-    AnyAdmin = BaseModelAdmin
-    Inline = admin.TabularInline
-    Formset = forms.BaseInlineFormSet
 
 SHOWN_EXPERIMENTS = 20
 
@@ -58,7 +51,7 @@ def manages_something(request: HttpRequest) -> bool:
     return teams.manages_all(request.user) or bool(teams.managed_sites(request.user))
 
 
-class LimitedChoices(AnyAdmin):
+class LimitedChoices(BaseModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """Offers, and accepts, only sites and experiments that the user may change the rights at.
 
     What is chosen is not changed on the way: there are no links beside the fields.
@@ -83,7 +76,7 @@ class LimitedChoices(AnyAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
-class TeamInline(LimitedChoices, Inline):
+class TeamInline(LimitedChoices, admin.TabularInline):  # type: ignore[type-arg]
     """A part of the page of a team, changed by whoever may change all about the team unless it says otherwise."""
 
     extra = 0
@@ -96,17 +89,11 @@ class TeamInline(LimitedChoices, Inline):
         """Show it to whoever sees the team."""
         return True
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As to change."""
-        return self.may_change(request, obj)
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As to change."""
+        """As `may_change` says; so it is with adding and deleting."""
         return self.may_change(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As to change."""
-        return self.may_change(request, obj)
+    has_add_permission = has_delete_permission = has_change_permission
 
 
 class MembershipInline(TeamInline):
@@ -125,7 +112,7 @@ class MembershipInline(TeamInline):
         )
 
 
-class CoverageFormset(Formset):
+class CoverageFormset(forms.BaseInlineFormSet):  # type: ignore[type-arg]
     """The coverage of a team, which must not leave the sites of whoever changes it."""
 
     needs_site = False
@@ -176,6 +163,9 @@ class TeamAdmin(ConsoleAdmin):
     readonly_fields = ("covered",)
     ordering = ("slug",)
 
+    people = column("People", lambda team: team.number_of_people)
+    described = column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
         members = Membership.objects.filter(team=OuterRef("pk")).order_by().values("team")
@@ -208,26 +198,14 @@ class TeamAdmin(ConsoleAdmin):
         """Propose a short name for a new team only."""
         return {} if obj else dict(self.prepopulated_fields)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Lead to the other rights, which have no place of their own in the navigation."""
         beside = [
             (made.opts.verbose_name_plural, reverse(f"admin:access_{made.opts.model_name}_changelist"))
-            for made in map(self.admin_site.get_model_admin, BESIDE)
+            for made in map(self.admin_site.get_model_admin, (SiteRole, SiteAccount, SitePolicy))
             if made.has_view_permission(request)
         ]
-        return super().changelist_view(request, {"beside": beside} | (extra_context or {}))
-
-    @admin.display(description="People")
-    def people(self, team: Any) -> int:
-        """Count who is in it."""
-        return int(team.number_of_people)
-
-    @admin.display(description="Coverage")
-    def described(self, team: Team) -> str:
-        """Say the conditions, one line after the other."""
-        return "; or ".join(coverage.described for coverage in team.coverages.all())
+        return {"beside": beside}
 
     @admin.display(description="Experiments")
     def covered(self, team: Team) -> SafeString | str:
@@ -237,13 +215,9 @@ class TeamAdmin(ConsoleAdmin):
             return "None yet."
         rows = Experiment.objects.filter(condition, gone_at=None).order_by("expid")
         named = rows.values_list("pk", "expid")[:SHOWN_EXPERIMENTS]
-        links = format_html_join(" ", '<a href="{}">{}</a>', ((_page(pk), expid) for pk, expid in named))
+        links = format_html_join(" ", "{}", ((link_to_experiment(*one),) for one in named))
         number = rows.count()
         return format_html("{}: {}{}", number, links, " …" if number > SHOWN_EXPERIMENTS else "")
-
-
-def _page(experiment: int) -> str:
-    return reverse("admin:experiments_experiment_change", args=[experiment])
 
 
 class RightsAdmin(LimitedChoices, ConsoleAdmin):
@@ -256,23 +230,12 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
         return super().get_queryset(request).filter(site__in=sites_of(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever manages the site."""
-        return manages_something(request) if obj is None else self._is_theirs(request, obj)
+        """Whoever manages the site, or for a new row any site; they may do everything with it."""
+        return (
+            manages_something(request) if obj is None else sites_of(request).filter(pk=obj.site_id).exists()
+        )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whoever manages a site."""
-        return manages_something(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As to see."""
-        return self.has_view_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As to see."""
-        return self.has_view_permission(request, obj)
-
-    def _is_theirs(self, request: HttpRequest, obj: Any) -> bool:
-        return sites_of(request).filter(pk=obj.site_id).exists()
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
 
 
 @admin.register(SiteRole, site=console)
@@ -302,6 +265,3 @@ class SitePolicyAdmin(RightsAdmin):
 
     list_display = ("site", "owner_role")
     list_select_related = ("site",)
-
-
-BESIDE: tuple[type[Model], ...] = (SiteRole, SiteAccount, SitePolicy)

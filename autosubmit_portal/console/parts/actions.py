@@ -137,7 +137,7 @@ def buttons(
         for kind in kinds
     }
     for button in list(made.values()):
-        replaced = made.get(button.kind.stands_in_for)
+        replaced = made.get(button.kind.instead_of)
         if replaced:
             del made[replaced.kind.name if replaced.obstacle and not button.obstacle else button.kind.name]
     return list(made.values())

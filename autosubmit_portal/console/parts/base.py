@@ -1,35 +1,29 @@
 """What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    AnyPaginator = Paginator[Any]
-else:
-    ModelAdmin = admin.ModelAdmin
-    AnyPaginator = Paginator
+from autosubmit_portal.console.parts.actions import refusal_text
+from experiments.actions.refusals import Refusal
 
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
 MOST_COUNTED = 10_000
 # Databases count to 9,223,372,036,854,775,807.
 MOST_DIGITS = 19
-KEPT_ADDRESSES = ("_changelist", "_change")
 
 
 def whole_number(text: str | None) -> int | None:
@@ -37,7 +31,7 @@ def whole_number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else None
 
 
-class BoundedPaginator(AnyPaginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # of the stubs alone
     """Counts no further than MOST_COUNTED rows."""
 
     @cached_property
@@ -71,10 +65,16 @@ class BriefChangeList(ChangeList):
         yield stamps.Counted(rows.order_by().values("pk")[:MOST_COUNTED])
 
 
-class ConsoleAdmin(ModelAdmin):
-    """The base of all lists. `long_fields` are read for the page of a row, not for the list."""
+class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
+    """The base of all lists.
+
+    `long_fields` are read for the page of a row, not for the list. `pages` are the pages of Django's admin that there
+    are, by the ends of their names; None for all. `refusals` are what a change of a row may be refused with.
+    """
 
     long_fields: tuple[str, ...] = ()
+    pages: tuple[str, ...] | None = None
+    refusals: tuple[type[Exception], ...] = (policy.Forbidden, Refusal)
 
     list_per_page = 50
     show_full_result_count = False
@@ -91,8 +91,13 @@ class ConsoleAdmin(ModelAdmin):
             "live_seconds": self.live_seconds,
             "search_placeholder": self.search_placeholder,
             "title": str(self.opts.verbose_name_plural).capitalize(),
+            **self.list_context(request),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what the page of the list shows besides the list."""
+        return {}
 
     def beside(self, request: HttpRequest) -> "Sequence[QuerySet[Any]]":
         """Return what a live list shows besides its own rows."""
@@ -101,6 +106,12 @@ class ConsoleAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the kind of list."""
         return BriefChangeList
+
+    def get_urls(self) -> list[URLPattern]:
+        """Leave out the pages that there are not."""
+        urls = super().get_urls()
+        kept = tuple(f"_{page}" for page in self.pages or ())
+        return urls if self.pages is None else [url for url in urls if (url.name or "").endswith(kept)]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever may see some rows; which they are is said by `get_queryset`."""
@@ -115,11 +126,46 @@ class ConsoleAdmin(ModelAdmin):
         rows = super().get_queryset(request)
         return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
 
+    def route_of(self, page: str) -> str:
+        """Return the name of the address of a page of this model."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+    def address_of(self, page: str, *args: Any) -> str:
+        """Return the address of a page of this model."""
+        return reverse(f"admin:{self.route_of(page)}", args=args)
+
+    def row_url(self, page: str, view: Callable[..., HttpResponseBase], rest: str = "") -> URLPattern:
+        """Return the address `<id>/<page>/<rest>` for a view that takes `object_id`."""
+        return path(
+            f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.route_of(page)
+        )
+
     def list_address(self, request: HttpRequest) -> str:
         """Return the address of the list, with the filters under which the page was opened from it."""
         kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        return str(add_preserved_filters(kept, address))
+        return str(add_preserved_filters(kept, self.address_of("changelist")))
+
+    def change_row(
+        self, request: HttpRequest, object_id: int, change: Callable[[Any], str]
+    ) -> HttpResponseRedirect:
+        """Change a row that the user may see, show what `change` says of it or is refused with, and go to its page."""
+        try:
+            messages.success(request, change(self.seen_object(request, str(object_id))))
+        except self.refusals as refusal:
+            messages.error(request, refusal_text(refusal))
+        return HttpResponseRedirect(self.address_of("change", object_id))
+
+    def page(
+        self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
+    ) -> TemplateResponse:
+        """Answer a page about `obj`, None for one that is to be made, inside the frame of the console."""
+        frame = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(obj),
+            "original": obj,
+        }
+        return TemplateResponse(request, template, frame | context, status=status)
 
     def seen_object(self, request: HttpRequest, object_id: str) -> Any:
         """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""
@@ -139,6 +185,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """A list and a page per row; there are no addresses to add, change or delete anything."""
 
     actions = None
+    pages = ("changelist", "change")
     page_template = ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -149,21 +196,9 @@ class ReadOnlyAdmin(ConsoleAdmin):
         """Never, not even for a superuser."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never, not even for a superuser."""
-        return False
+    has_delete_permission = has_change_permission
 
-    def get_urls(self) -> list[URLPattern]:
-        """Keep the addresses of the list and of the page of a row."""
-        return [url for url in super().get_urls() if (url.name or "").endswith(KEPT_ADDRESSES)]
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the page of one row."""
         obj = self.seen_object(request, object_id)
         if request.method not in ("GET", "HEAD"):
@@ -173,18 +208,6 @@ class ReadOnlyAdmin(ConsoleAdmin):
             stamps.begin(request, shown)
             obj = self.seen_object(request, object_id)  # as it is after the stamp
         return self.page(request, self.page_template, obj, self.page_context(request, obj))
-
-    def page(
-        self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
-    ) -> TemplateResponse:
-        """Answer a page about `obj` inside the frame of the console."""
-        frame = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": str(obj),
-            "original": obj,
-        }
-        return TemplateResponse(request, template, frame | context, status=status)
 
     def shown(self, request: HttpRequest, obj: Any) -> "stamps.Shown | None":
         """Return the rows that the live page of `obj` is made of; None for a page that is not live."""

@@ -1,6 +1,5 @@
 """The filters of the lists. None of them asks a big table for its distinct values."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
@@ -19,6 +18,28 @@ from jobs.models import Job
 
 # How the events of all requests that were refused end.
 REFUSED = "refused"
+
+
+class LinkedFilter(SimpleListFilter):
+    """Rows with one value of the field that is called like the parameter; links on other pages choose it.
+
+    With `is_number`, what is no number chooses nothing.
+    """
+
+    is_number = False
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The chosen value only."""
+        return [(self.value(), self.value())] if self.value() else []  # type: ignore[list-item]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        value = self.value()
+        if not value:
+            return queryset
+        if self.is_number and whole_number(value) is None:
+            return queryset.none()
+        return queryset.filter(**{str(self.parameter_name): value})
 
 
 class ConditionFilter(SimpleListFilter):
@@ -83,23 +104,15 @@ class GoneFilter(SimpleListFilter):
         return [("gone", "Gone"), ("all", "All")]
 
     def choices(self, changelist: Any) -> Any:
-        """Say what the default is."""
-        for choice in super().choices(changelist):
-            yield (
-                {**choice, "display": "In the store"}
-                if choice["display"] == "All" and _is_first(choice)
-                else choice
-            )
+        """Say what the default is, which comes first."""
+        default, *others = super().choices(changelist)
+        return [{**default, "display": "In the store"}, *others]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
         if self.value() == "all":
             return queryset
         return queryset.filter(gone_at__isnull=self.value() != "gone")
-
-
-def _is_first(choice: Mapping[str, Any]) -> bool:
-    return "store=" not in choice["query_string"]
 
 
 class SiteFilter(RelatedFieldListFilter):
@@ -110,7 +123,7 @@ class SiteFilter(RelatedFieldListFilter):
         return list(Site.objects.visible_to(request.user).order_by("slug").values_list("pk", "slug"))
 
 
-class StatusFilter(SimpleListFilter):
+class StatusFilter(LinkedFilter):
     """Jobs by status: all names of Autosubmit, whether they occur or not."""
 
     title, parameter_name = "status", "status"
@@ -119,15 +132,11 @@ class StatusFilter(SimpleListFilter):
         """The statuses."""
         return [(status, status) for status in STATUSES]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice."""
-        return queryset.filter(status=self.value()) if self.value() else queryset
 
-
-class ExperimentFilter(SimpleListFilter):
+class ExperimentFilter(LinkedFilter):
     """Rows of one experiment: the one that a link names, or one of those that run."""
 
-    title, parameter_name = "experiment", "experiment"
+    title, parameter_name, is_number = "experiment", "experiment", True
     most_offered = 20
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -139,15 +148,8 @@ class ExperimentFilter(SimpleListFilter):
             offered |= dict(visible.filter(pk=chosen).values_list("pk", "expid"))
         return [(str(pk), expid) for pk, expid in offered.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice; what is no number chooses nothing."""
-        if not self.value():
-            return queryset
-        number = whole_number(self.value())
-        return queryset.none() if number is None else queryset.filter(experiment=number)
 
-
-class OfExperimentFilter(SimpleListFilter):
+class OfExperimentFilter(LinkedFilter):
     """Jobs by the values that occur in the chosen experiment; there is nothing to choose before one is."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -161,10 +163,6 @@ class OfExperimentFilter(SimpleListFilter):
             found = distinct_values(Job, str(self.parameter_name), experiment=experiment)
             values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice."""
-        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
 class SectionFilter(OfExperimentFilter):
@@ -182,31 +180,13 @@ class MemberFilter(OfExperimentFilter):
 class ChunkFilter(OfExperimentFilter):
     """Jobs of a chunk."""
 
-    title, parameter_name = "chunk", "chunk"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice; what is no number chooses nothing."""
-        if self.value() and whole_number(self.value()) is None:
-            return queryset.none()
-        return super().queryset(request, queryset)
+    title, parameter_name, is_number = "chunk", "chunk", True
 
 
 class PlatformFilter(OfExperimentFilter):
     """Jobs on a platform."""
 
     title, parameter_name = "platform", "platform"
-
-
-class LinkedFilter(SimpleListFilter):
-    """Rows with one value of a field, which links on other pages choose."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The chosen value only."""
-        return [(self.value(), self.value())] if self.value() else []  # type: ignore[list-item]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice."""
-        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
 class ValueFilter(LinkedFilter):
@@ -277,16 +257,10 @@ class PeriodFilter(SimpleListFilter):
 class ActionIdFilter(LinkedFilter):
     """What belongs to an action."""
 
-    title, parameter_name = "action", "action_id"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice; what is no number chooses nothing."""
-        if self.value() and whole_number(self.value()) is None:
-            return queryset.none()
-        return super().queryset(request, queryset)
+    title, parameter_name, is_number = "action", "action_id", True
 
 
-class DoorFilter(SimpleListFilter):
+class DoorFilter(LinkedFilter):
     """Rows by how somebody came in: all ways, whether they occur or not."""
 
     title, parameter_name = "door", "door"
@@ -294,10 +268,6 @@ class DoorFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The ways."""
         return [(door.value, door.value.capitalize() if door is not Door.API else "API") for door in Door]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Apply the choice."""
-        return queryset.filter(door=self.value()) if self.value() else queryset
 
 
 class EventFilter(SimpleListFilter):

@@ -78,8 +78,9 @@ def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionFor
     When the jobs are fixed, the other ways to choose jobs are left out with them.
     """
     without = set(fixed)
-    if without & {option.name for option in kind.options if option.selects_jobs}:
-        without |= {option.name for option in kind.options if option.selects_jobs}
+    ways = {option.name for option in kind.options if option.choose}
+    if without & ways:
+        without |= ways
     options = tuple(option for option in kind.options if option.name not in without)
     fields: dict[str, Any] = {option.name: field_for(option) for option in options}
     fields[REASON] = forms.CharField(

@@ -11,6 +11,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -20,6 +21,7 @@ from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, masked
+from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.workflow import JobRow
 
 register = template.Library()
@@ -40,8 +42,6 @@ STATUSES = (
     "WAITING",
     "UNKNOWN",
 )
-ACTIVE_STATUSES = ("RUNNING", "QUEUING", "SUBMITTED")
-DONE_STATUSES = ("COMPLETED", "SKIPPED")
 NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.
 THINNEST_PERCENT = 1.5
@@ -136,6 +136,17 @@ def status_chip(status: str) -> SafeString:
     return format_html('<span class="chip {}">{}</span>', status_class(status), status)
 
 
+def excerpt(text: str) -> SafeString:
+    """Show the beginning of a text that may be long."""
+    return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
+
+
+def link_to_experiment(experiment_id: int, name: object) -> SafeString:
+    """Link to the page of an experiment."""
+    address = reverse("admin:experiments_experiment_change", args=[experiment_id])
+    return format_html('<a href="{}">{}</a>', address, name)
+
+
 @register.filter
 def state_chip(state: str) -> SafeString:
     """Show the state of an action."""
@@ -219,7 +230,7 @@ def progress(experiment: Experiment) -> SafeString:
         return format_html(
             '<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list"
         )
-    done = experiment.count(*DONE_STATUSES)
+    done = experiment.count(*DONE)
     return format_html(
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'
         "{}{}</span></div>",
@@ -227,7 +238,7 @@ def progress(experiment: Experiment) -> SafeString:
         f"{done:,}",
         f"{experiment.total_jobs:,}",
         _noted(experiment.count("FAILED"), "failed", "st-failed"),
-        _noted(experiment.count(*ACTIVE_STATUSES), "active", "st-running"),
+        _noted(experiment.count(*ACTIVE), "active", "st-running"),
     )
 
 

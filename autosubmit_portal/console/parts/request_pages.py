@@ -179,7 +179,7 @@ class RequestPages(ConsoleAdmin):
         kinds = [
             other
             for other in actions.kinds_for(request.user, self.request_targets, subject)
-            if kind.name == other.stands_in_for or other.name == kind.stands_in_for
+            if kind.name == other.instead_of or other.name == kind.instead_of
         ]
         made = actions.buttons(request, subject, kinds, self.request_route, obj.pk)
         return next((button for button in made if not button.obstacle), None)

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from jobs.autosubmit.pickles.formats import COLUMNS, MAX_EDGES, MAX_JOBS
+from jobs.autosubmit.job_record import COLUMNS
+from jobs.autosubmit.pickles.formats import MAX_EDGES, MAX_JOBS
 from jobs.autosubmit.pickles.sandbox import LENGTH, seconds_for
-from jobs.autosubmit.pickles.unpickler import Refused
+from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LONGEST_TEXT
 
 _ROOT = Path(__file__).resolve().parents[3]

@@ -15,30 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobs.autosubmit.pickles.unpickler import Boolean, Inert, Refused, TaggedScalar
+from jobs.autosubmit.job_record import COLUMNS
+from jobs.autosubmit.pickles.unpickler import Boolean, Inert, TaggedScalar
+from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, text
-
-COLUMNS = (
-    "name",
-    "status",
-    "section",
-    "date",
-    "member",
-    "chunk",
-    "split",
-    "splits",
-    "priority",
-    "platform_name",
-    "id",
-    "wallclock",
-    "processors",
-    "local_logs_out",
-    "local_logs_err",
-    "remote_logs_out",
-    "remote_logs_err",
-    "fail_count",
-)
-"""What a row holds, by the names that the job-list database of 4.2 has for it."""
 
 _ATTRIBUTES = (
     *("_section", "date", "_member", "_chunk", "_split", "_splits", "priority", "platform_name", "id"),

@@ -17,6 +17,7 @@ from itertools import islice
 
 from jobs.autosubmit.pickles import unpickler
 from jobs.autosubmit.pickles.formats import rows_of
+from jobs.autosubmit.refusal import Refused
 
 LENGTH = 8
 LEAST_MEMORY = 1024 * 1024 * 1024
@@ -66,7 +67,7 @@ def _limit(kind: int, value: int) -> None:
 def _answer(data: bytes) -> Iterator[bytes]:
     try:
         yield from _lines(data)
-    except unpickler.Refused as refusal:
+    except Refused as refusal:
         yield _line({"refused": str(refusal)})
     except MemoryError:
         yield _line({"refused": "refused: it needs more memory than it may have"})

@@ -18,9 +18,7 @@ import pickle
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
-
-class Refused(Exception):
-    """The bytes are not a pickle that is read here; the text says why."""
+from jobs.autosubmit.refusal import Refused
 
 
 class Inert:

@@ -19,7 +19,7 @@ from experiments.actions.request import Request, obstacle, preview_action, reque
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, State, with_active_action
 from tests.console.pages import filled
 from tests.support import factories, small_stores
 
@@ -72,7 +72,7 @@ def wish(actor: User, kind: ActionKind, experiment: Experiment) -> Request:
 
 def seen_again(experiment: Experiment) -> Any:
     sync.adopt(experiment.site, experiment.expid)
-    return Experiment.objects.with_active_action().get(pk=experiment.pk)
+    return with_active_action().get(pk=experiment.pk)
 
 
 @kinds

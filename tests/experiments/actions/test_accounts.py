@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.execute import execute
@@ -19,7 +19,7 @@ from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, obstacle, request_action
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.models import Action, Experiment, State
+from experiments.models import Action, Experiment, State, with_active_action
 from experiments.models.site import RunAs
 from experiments.runners.local import LocalRunner
 from tests.support import factories
@@ -92,7 +92,7 @@ def test_who_has_no_account_there_is_refused_and_told_why(operator: User, ready:
 
 
 def test_a_button_says_why_it_is_not_possible(operator: User, ready: Experiment) -> None:
-    experiment = Experiment.objects.with_active_action().get()
+    experiment = with_active_action().get()
     assert "no Unix account" in str(obstacle(wish(operator, "run", experiment)))
 
 

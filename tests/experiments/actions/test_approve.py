@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from autosubmit_portal import health
 from autosubmit_portal.access.rights.policy import Forbidden
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.approve import approve, reject

@@ -19,7 +19,7 @@ from experiments.actions.follow import _judged, follow, start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, foreseen, request_action
 from experiments.autosubmit.environment import environment
-from experiments.autosubmit.output import Outcome, dry_run_refused, read_outcome
+from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
@@ -142,9 +142,9 @@ def test_a_run_that_takes_the_signal_is_foreseen_to_stop(operator: User, running
 
 def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:
     said = "[CRITICAL] Experiment can't be recovered due being 1 active jobs, please use the flag -f [eCode=7053]"
-    outcome = read_outcome("recovery", 141, said)
-    assert "Use force" in outcome.message
-    told = dry_run_refused(outcome).message
+    kind = CATALOGUE["restart"]
+    assert "Use force" in kind.steps[0].outcome(141, said).message
+    told = kind.as_dry_run.steps[0].outcome(141, said).message
     assert "dry_run=true" in told
     assert "flag -f" not in told
 

@@ -17,7 +17,6 @@ from experiments.actions.freeze import FreezePlan, end_freeze, freeze
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
-from experiments.autosubmit.output import Outcome
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from tests.support import factories
@@ -158,7 +157,6 @@ def test_what_was_queued_before_is_cancelled_with_the_message(operator: User, re
 def test_a_restart_does_not_go_on_to_its_run(ready: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     action = factories.create_action(ready, kind="restart", state=State.RUNNING)
     factories.create_freeze(ready.site)
-    monkeypatch.setattr(follow, "read_outcome", lambda *_: Outcome(True, ""))
     monkeypatch.setattr(finish, "_mirrored", lambda action, _: action.experiment)
     assert follow._ended(action, 0)
     action.refresh_from_db()

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, SiteRole, Team
 from autosubmit_portal.access.rights.delegations import revoke
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin

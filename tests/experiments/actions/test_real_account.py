@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit
 from experiments.actions.execute import execute

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import ExpectedExperiment, Team
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.finish import finish

@@ -9,9 +9,10 @@ from django.conf import settings
 
 from experiments.autosubmit.environment import environment
 from experiments.autosubmit.liveness import liveness, read_locks
-from experiments.autosubmit.output import Outcome, read_outcome
+from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store, locate
 from tests.conftest import MakeExperiment
+from tests.support.commands import outcome_of
 from tests.support.waiting import PATIENCE, wait_for
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -61,7 +62,7 @@ def call(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Call:
     def call_one(*arguments: str) -> Outcome:
         log = tmp_path_factory.mktemp("output") / "log"
         status = start(*arguments, log=log).wait(PATIENCE)
-        return read_outcome(arguments[0], status, log.read_text())
+        return outcome_of(arguments[0], status, log.read_text())
 
     return call_one
 

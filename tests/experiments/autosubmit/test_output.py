@@ -10,9 +10,9 @@ from experiments.autosubmit.output import (
     created_expid,
     critical_message,
     plain,
-    read_outcome,
 )
 from tests.experiments.autosubmit.conftest import Call
+from tests.support.commands import outcome_of
 from tests.support.waiting import PATIENCE
 
 TRACEBACK = """\x1b[1m \x1b[31m[CRITICAL] Traceback (most recent call last):
@@ -204,7 +204,7 @@ def test_a_long_reason_is_cut() -> None:
     ],
 )
 def test_a_failure_says_why(command: str, exit_status: int, text: str, message: str) -> None:
-    outcome = read_outcome(command, exit_status, text)
+    outcome = outcome_of(command, exit_status, text)
     assert not outcome.succeeded
     assert message in outcome.message
 
@@ -221,12 +221,12 @@ def test_a_failure_says_why(command: str, exit_status: int, text: str, message: 
     ],
 )
 def test_a_run_that_was_stopped_is_no_failure(exit_status: int, text: str) -> None:
-    outcome = read_outcome("run", exit_status, text)
+    outcome = outcome_of("run", exit_status, text)
     assert (outcome.succeeded, outcome.stopped) == (True, True)
 
 
 def test_a_run_that_went_on_after_a_signal_and_failed_was_not_stopped() -> None:
-    outcome = read_outcome("run", 102, WENT_ON)
+    outcome = outcome_of("run", 102, WENT_ON)
     assert (outcome.succeeded, outcome.stopped) == (False, False)
 
 
@@ -242,7 +242,7 @@ def test_a_run_that_went_on_after_a_signal_and_failed_was_not_stopped() -> None:
     ],
 )
 def test_a_success_says_what_happened(command: str, text: str, message: str) -> None:
-    outcome = read_outcome(command, 0, text)
+    outcome = outcome_of(command, 0, text)
     assert outcome.succeeded
     assert outcome.message.startswith(message)
 
@@ -251,7 +251,7 @@ READ = "CHANGED: job: a_1 status to: READY\nupdate_list: The run has read the ch
 
 
 def test_a_change_by_the_run_says_when_it_was_read_and_of_which_jobs() -> None:
-    outcome = read_outcome("update_list", 0, READ)
+    outcome = outcome_of("update_list", 0, READ)
     assert (outcome.succeeded, outcome.changes) == (True, (("a_1", "READY"),))
     assert outcome.message == "The run has read the change after 2 s."
 
@@ -265,12 +265,12 @@ def test_a_change_by_the_run_says_when_it_was_read_and_of_which_jobs() -> None:
     ],
 )
 def test_a_change_that_no_run_made_says_why(exit_status: int, text: str, message: str) -> None:
-    outcome = read_outcome("update_list", exit_status, text)
+    outcome = outcome_of("update_list", exit_status, text)
     assert (outcome.succeeded, outcome.message) == (False, message)
 
 
 def test_a_dry_run_without_any_change_says_so() -> None:
-    outcome = read_outcome("setstatus", 0, "[WARNING] Changes NOT saved to the JobList!!!!")
+    outcome = outcome_of("setstatus", 0, "[WARNING] Changes NOT saved to the JobList!!!!")
     assert outcome.message == "Nothing was saved. It would change: no job."
 
 
@@ -323,7 +323,7 @@ def test_a_real_run_refuses_others_and_is_stopped(
 ) -> None:
     assert "Another Autosubmit instance" in call("create", "-np", long_experiment).message
     assert call("stop", "-y", long_experiment).message.startswith("The run was stopped.")
-    run = read_outcome("run", long_run.wait(PATIENCE), (tmp_path / "run.log").read_text())
+    run = outcome_of("run", long_run.wait(PATIENCE), (tmp_path / "run.log").read_text())
     assert run.stopped
     assert call("stop", "-y", long_experiment).message == "The experiment was not running."
     assert "Use force" in call("recovery", "--all", "-s", long_experiment).message

@@ -19,7 +19,7 @@ from experiments.autosubmit.store import (
 from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment
 from jobs.autosubmit import postgres as reading
-from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
+from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
@@ -95,7 +95,7 @@ def test_the_recorded_edges_and_history_are_read_whole(store: Store) -> None:
     assert sorted(edges) == [(f"a001_{parent}", f"a001_{child}") for parent, child in stores.EDGES]
     (run,) = read_runs(store.history_database("a001"))
     assert (run.run_id, run.completed, run.total) == (1, 4, 4)
-    times = read_job_times(store.history_database("a001"))
+    times = read_attempts(store.history_database("a001")).newest
     assert sorted(times) == sorted(f"a001_{name}" for name in stores.NAMES)
     assert {job.status for job in times.values()} == {"COMPLETED"}
 
@@ -168,7 +168,7 @@ def test_a_locked_table_is_unreadable_and_waits_little(url: str, store: Store) -
     with psycopg.connect(url) as writer:
         writer.execute("LOCK TABLE a001.job_data, a001.experiment_structure, job_pkl")
         with pytest.raises(UnreadableHistory, match="lock timeout"):
-            read_job_times(store.history_database("a001"))
+            read_attempts(store.history_database("a001"))
         with pytest.raises(UnreadableJobList, match="lock timeout"):
             read_dependencies(store.structure_database("a001"))
         with pytest.raises(UnreadableJobList, match="lock timeout"):

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.attempts import ACTIVE, RESET, attempt_of
-from jobs.autosubmit.history import JobTimes, read_job_times
-from jobs.autosubmit.job_list import JobRecord
+from jobs.autosubmit.attempts import attempt_of
+from jobs.autosubmit.history import JobTimes, read_attempts
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.statuses import ACTIVE, RESET
 
 ENDED = {"job_id": 7, "run_id": 1, "submit": 100, "start": 110, "finish": 120, "status": "FAILED"}
 KILLED = {**ENDED, "start": 0, "finish": 0}
@@ -37,7 +38,7 @@ def newest(folder: Path, *attempts: dict[str, object]) -> JobTimes:
         rows = [["a000_SIM", *attempt.values()] for attempt in attempts]
         connection.executemany(f"INSERT INTO job_data ({', '.join(columns)}) VALUES ({marks})", rows)
         connection.commit()
-    return read_job_times(path)["a000_SIM"]
+    return read_attempts(path).newest["a000_SIM"]
 
 
 def at(seconds: int) -> datetime:

@@ -13,11 +13,11 @@ from random import Random
 
 import pytest
 
-from jobs.autosubmit.history import UnreadableHistory, read_job_times, read_runs
+from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
 from jobs.autosubmit.pickles import sandbox as limits
 from jobs.autosubmit.pickles.client import Decoder, decoder
-from jobs.autosubmit.pickles.unpickler import Refused
+from jobs.autosubmit.refusal import Refused
 from tests.support import fuzz, stores
 
 GOOD = stores.FOLDER / "4.1.17.1.pkl"
@@ -32,7 +32,7 @@ def decoded(path: Path, by: Decoder = decoder) -> list[bytes]:
 def outcome(path: Path) -> str:
     """Read all that can be read there; any other error than those that are promised fails the test."""
     told = []
-    for read in (read_job_list, read_dependencies, read_runs, read_job_times):
+    for read in (read_job_list, read_dependencies, read_runs, read_attempts):
         try:
             read(path)
         except (UnreadableJobList, UnreadableHistory, FileNotFoundError) as error:

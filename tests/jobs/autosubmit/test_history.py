@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_job_times, read_runs
+from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_attempts, read_runs
 from tests.jobs.autosubmit.conftest import shared_files
 
 OLDEST = """
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_no_history_has_no_runs_and_no_times(tmp_path: Path) -> None:
     assert read_runs(tmp_path / "none.db") == []
-    assert read_job_times(tmp_path / "none.db") == {}
+    assert read_attempts(tmp_path / "none.db").newest == {}
 
 
 def test_zero_and_nothing_are_no_time(path: Path) -> None:
@@ -44,12 +44,12 @@ def test_columns_that_a_version_lacks_are_empty(path: Path) -> None:
 
 
 def test_the_newest_attempt_of_a_job_counts(path: Path) -> None:
-    times = read_job_times(path)["a000_SIM"]
+    times = read_attempts(path).newest["a000_SIM"]
     assert (times.status, times.remote_id, times.started_at) == ("RUNNING", 8, None)
     assert times.submitted_at == datetime.fromtimestamp(200, UTC)
 
 
-@pytest.mark.parametrize("read", [read_runs, read_job_times])
+@pytest.mark.parametrize("read", [read_runs, read_attempts])
 def test_a_broken_history_says_so(path: Path, read: object) -> None:
     path.write_bytes(b"no database" * 200)
     with pytest.raises(UnreadableHistory, match=r"job_data_a000\.db cannot be read"):
@@ -60,7 +60,7 @@ def test_a_database_without_the_tables_says_so(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE job_data")
     with pytest.raises(UnreadableHistory, match="no table job_data"):
-        read_job_times(path)
+        read_attempts(path)
 
 
 def test_reading_leaves_no_file_behind(path: Path) -> None:
@@ -82,12 +82,12 @@ def test_histories_of_other_versions_are_read() -> None:
         assert runs == sorted(runs, key=lambda run: run.run_id)
         assert runs[-1].started_at
         expid = path.stem.removeprefix("job_data_")
-        assert all(name.startswith(f"{expid}_") for name in read_job_times(path))
+        assert all(name.startswith(f"{expid}_") for name in read_attempts(path).newest)
 
 
 def test_a_real_history_tells_the_run_and_its_jobs(root: Path, failed: str) -> None:
     path = root / "metadata" / "data" / f"job_data_{failed}.db"
-    times = read_job_times(path)
+    times = read_attempts(path).newest
     bad = times[f"{failed}_BAD"]
     assert (bad.status, bad.platform, bad.wallclock) == ("FAILED", "LOCAL", "00:05")
     assert _is_ordered(bad)

@@ -14,14 +14,9 @@ from typing import Any
 import pytest
 
 from jobs.autosubmit import job_list
-from jobs.autosubmit.job_list import (
-    STATUS_BY_NUMBER,
-    STATUSES,
-    JobRecord,
-    UnreadableJobList,
-    read_dependencies,
-    read_job_list,
-)
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
 from tests.jobs.autosubmit.conftest import shared_files
 from tests.support.services import ForkedAutosubmit
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.pickles.unpickler import Inert, Refused, load
+from jobs.autosubmit.pickles.unpickler import Inert, load
+from jobs.autosubmit.refusal import Refused
 
 PICKLE_2 = b"\x80\x02"
 INERT = b"cautosubmit.job.job\nJob\n"

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.job_list import JobRecord, read_job_list
-from jobs.autosubmit.pickles.unpickler import Refused, load
+from jobs.autosubmit.job_list import read_job_list
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.pickles.unpickler import load
+from jobs.autosubmit.refusal import Refused
 from tests.support import stores
 
 PROGRAM = Path(__file__).parents[2] / "support" / "yaml_values.py"

@@ -34,22 +34,16 @@ TEXT = """| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-- **Broker**: where messages to workers wait. The database by default, here SQLite or PostgreSQL; Redis with
-  `PORTAL_BROKER_URL`, beside a PostgreSQL.
-- **Looks every**: `PORTAL_POLL_SECONDS`, how often an idle worker looks into the database. {poll:g} s is the default:
-  half of it is what an action waits for that on average. A worker waits at Redis without looking.
-- **p50, p95, max**: from `requested_at` of an action, which is before its transaction commits, to the first line of
-  its command: commit, message, claim, a fresh look at the store, the run directory, the start. {actions} actions in
-  each row, `POST ?action=generate` over HTTP, one after the other at random moments on an idle worker.
-- **Idle CPU**: of one core, over {idle:.0f} s in which nothing happens: the worker's processes, + those of the
-  PostgreSQL server.
-- **Stops in**: from SIGTERM to the end of `manage.py qcluster` while it looks at a command that takes two minutes. The
-  command goes on, and the next worker looks.
-- **Load**: the load average of the machine when the row was begun, other work and our own preparations included.
+- **Broker**: where messages to workers wait: the database, or Redis beside PostgreSQL (`PORTAL_BROKER_URL`).
+- **Looks every**: `PORTAL_POLL_SECONDS`, {poll:g} s by default; an action waits half of it on average.
+- **p50, p95, max**: from `requested_at` to the first line of the command, of {actions} actions one after the other
+  at random moments on an idle worker.
+- **Idle CPU**: of one core, over {idle:.0f} s: the processes of the worker, + those of PostgreSQL.
+- **Stops in**: from SIGTERM to the end of `manage.py qcluster` while a command goes on.
+- **Load**: the load average when the row was begun.
 
-Web, worker and mirror are real processes with real connections; PostgreSQL and Redis are on the same machine, without
-`fsync`. The store was made by the real Autosubmit, but the `autosubmit` that the actions start is a stand-in that notes
-the time: the real one needs about 3 s to import itself before it does anything, with or without a portal.
+Processes and connections are real; PostgreSQL and Redis are on the same machine, without `fsync`. `autosubmit` is a
+stand-in that notes the time: the real one needs about 3 s to import itself.
 """
 
 

@@ -5,9 +5,9 @@ import json
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Site
+from tests.support.factories import create_token
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -47,4 +47,4 @@ def fill_experiments(count: int) -> list[str]:
 def _token(number: int) -> str:
     user = User.objects.create_user(f"client-{number}")
     user.groups.add(Group.objects.get(name=Role.MANAGER.title))
-    return str(ApiToken.objects.create(user=user, name="bench")[1])
+    return create_token(user, name="bench")

@@ -7,15 +7,15 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 
-from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.access.rights.roles import Role
+from autosubmit_portal.access.roles import Role
+from tests.support.factories import create_token
 from tests.tools.bench.fill_changes import fill_experiments
 
 
 def fill(experiments: int, accounts: int, tabs: int) -> None:
     """Make the rows and print the expids, the tokens and the keys of the sessions as JSON."""
     expids, users = fill_experiments(experiments), [_account(number) for number in range(accounts)]
-    tokens = [str(ApiToken.objects.create(user=user, name="bench")[1]) for user in users]
+    tokens = [create_token(user, name="bench") for user in users]
     sessions = [_session(users[number % accounts]) for number in range(tabs)]
     print(json.dumps({"expids": expids, "tokens": tokens, "sessions": sessions}))
 

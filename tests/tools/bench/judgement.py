@@ -1,31 +1,38 @@
-"""Targets, and whether they were met."""
+"""Figures, their targets, and whether these were met."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was aimed at, what was measured, and whether that is good enough."""
+    """A figure: its row `what`, its column, such as a database, and its target, if it has one."""
 
     what: str
-    target: str
+    column: str
     measured: str
-    is_met: bool
+    target: str = ""
+    is_met: bool = True
 
     @property
-    def row(self) -> str:
-        """The verdict as a row of a table."""
-        return f"| {self.what} | {self.target} | {self.measured} | {'met' if self.is_met else '**missed**'} |"
+    def cell(self) -> str:
+        """The figure as a cell of a table."""
+        return self.measured if self.is_met else f"**{self.measured}, missed**"
 
 
-def at_least(what: str, target: float, measured: float, unit: str = "") -> Verdict:
+def at_least(what: str, column: str, target: float, measured: float) -> Verdict:
     """Judge a figure of which more is better."""
-    return Verdict(what, f"≥ {target:g}{unit}", f"{figure(measured)}{unit}", measured >= target)
+    return Verdict(what, column, figure(measured), f"≥ {target:g}", measured >= target)
 
 
-def at_most(what: str, target: float, measured: float, unit: str = "") -> Verdict:
+def at_most(what: str, column: str, target: float, measured: float) -> Verdict:
     """Judge a figure of which less is better."""
-    return Verdict(what, f"≤ {target:g}{unit}", f"{figure(measured)}{unit}", measured <= target)
+    return Verdict(what, column, figure(measured), f"≤ {target:g}", measured <= target)
+
+
+def untargeted(what: str, column: str, measured: float) -> Verdict:
+    """Note a figure for which there is no target."""
+    return Verdict(what, column, figure(measured))
 
 
 def figure(value: float) -> str:
@@ -35,9 +42,13 @@ def figure(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def table(verdicts: list[Verdict]) -> str:
-    """Return the verdicts as a table, the missed ones first."""
-    rows = sorted(verdicts, key=lambda verdict: verdict.is_met)
-    return "\n".join(
-        ["| what | target | measured | |", "| --- | --- | --- | --- |", *(row.row for row in rows)]
-    )
+def table(title: str, verdicts: Sequence[Verdict]) -> str:
+    """Return figures as a table: a row for each `what`, with its targets, a column for each `column`."""
+    columns = list(dict.fromkeys(verdict.column for verdict in verdicts))
+    rows = [[title, "target", *columns], ["---"] * (len(columns) + 2)]
+    for what in dict.fromkeys(verdict.what for verdict in verdicts):
+        found = {verdict.column: verdict for verdict in verdicts if verdict.what == what}
+        targets = dict.fromkeys(verdict.target for verdict in found.values())
+        cells = [found[column].cell if column in found else "" for column in columns]
+        rows.append([what, ", ".join(targets), *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

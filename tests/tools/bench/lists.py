@@ -32,11 +32,11 @@ PAGES = {
 }
 TEXT = """{context}
 
-{verdicts}
+{figures}
 
-Medians of {repeats} requests of one client, in seconds, where {experiments:,} experiments have {jobs:,} jobs together.
-The first are pages of the console, the last of the API. No index serves, and longer takes: a part of a name of one or
-two characters, all jobs in the order of another column, and a text in the lists of actions and of the trail.
+Medians of {repeats} requests of one client, with {jobs:,} jobs in {experiments:,} experiments. The last four rows
+are pages of the API, the others of the console. No index serves these, so they take longer: one or two characters
+of a name, all jobs ordered by another column, a text in the lists of actions and of the trail.
 """
 
 
@@ -47,11 +47,11 @@ def run(folder: Path, program: Path, *, experiments: int = EXPERIMENTS, jobs: in
         for one in portals:
             for title, path in PAGES.items():
                 seconds = ask(one, path.format(**one.facts))
-                verdicts.append(at_most(f"{title}, {one.database}", MOST_SECONDS, seconds, " s"))
+                verdicts.append(at_most(title, one.database, MOST_SECONDS, seconds))
                 print(f"{one.database}, {title}: {figure(seconds)} s", flush=True)
     text = TEXT.format(
         context=context,
-        verdicts=table(verdicts),
+        figures=table("seconds", verdicts),
         repeats=REPEATS,
         experiments=experiments,
         jobs=experiments * jobs,

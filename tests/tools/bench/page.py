@@ -13,7 +13,8 @@ from tests.support.postgres import binaries
 
 HEAD = """# Performance
 
-What `make bench` measured; it writes this page. Read the figures as orders of magnitude: they are of one machine.
+`make bench` measures and writes this page, on one machine. Figures are orders of magnitude; a missed target says
+so.
 """
 TITLES = (
     *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
@@ -42,7 +43,7 @@ def renewed(page: str, sections: list[Section]) -> str:
 def context() -> str:
     """Say when a section was begun and what else the machine did."""
     now = datetime.now(UTC)
-    return f"Measured on {now:%Y-%m-%d at %H:%M} UTC; the load average was {os.getloadavg()[0]:.1f} then."
+    return f"Measured on {now:%Y-%m-%d at %H:%M} UTC, load average {os.getloadavg()[0]:.1f}."
 
 
 def machine() -> Section:
@@ -56,8 +57,7 @@ def machine() -> Section:
         "PostgreSQL": _said(str(binaries() / "postgres"), "--version").split()[2],
         "Redis": f"{_said('redis-server', '--version').split()[2].removeprefix('v=')}, client {version('redis')}",
     }
-    rows = (f"| {name} | {fact} |" for name, fact in facts.items())
-    return Section("The machine", "\n".join(["| | |", "| --- | --- |", *rows]))
+    return Section("The machine", "\n".join(f"- {name}: {fact}" for name, fact in facts.items()))
 
 
 def _processor() -> str:

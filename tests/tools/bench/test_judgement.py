@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tools.bench.judgement import at_least, at_most, figure, table
+from tests.tools.bench.judgement import at_least, at_most, figure, table, untargeted
 from tests.tools.bench.load import Sample, percentile
 
 
@@ -26,21 +26,27 @@ def test_a_sample_names_what_was_answered_instead() -> None:
 @pytest.mark.parametrize(
     ("verdict", "is_met"),
     [
-        (at_least("x", 20, 20.0), True),
-        (at_least("x", 20, 19.99), False),
-        (at_most("x", 3, 3.0), True),
-        (at_most("x", 3, 3.01), False),
+        (at_least("x", "SQLite", 20, 20.0), True),
+        (at_least("x", "SQLite", 20, 19.99), False),
+        (at_most("x", "SQLite", 3, 3.0), True),
+        (at_most("x", "SQLite", 3, 3.01), False),
     ],
 )
 def test_a_target_is_met_from_its_value_on(verdict: object, is_met: bool) -> None:
     assert getattr(verdict, "is_met") is is_met  # noqa: B009
 
 
-def test_missed_targets_come_first() -> None:
-    rows = table([at_most("memory", 300, 98.2, " MB"), at_least("search", 20, 14.3, " ×")]).splitlines()[2:]
-    assert rows == [
-        "| search | ≥ 20 × | 14.3 × | **missed** |",
-        "| memory | ≤ 300 MB | 98.2 MB | met |",
+def test_a_table_has_a_row_for_each_figure_and_a_column_for_each_database() -> None:
+    verdicts = [
+        at_most("memory, MB", "SQLite", 300, 98.2),
+        untargeted("p50, ms", "SQLite", 5.0),
+        at_most("memory, MB", "PostgreSQL", 200, 201.0),
+    ]
+    assert table("load", verdicts).splitlines() == [
+        "| load | target | SQLite | PostgreSQL |",
+        "| --- | --- | --- | --- |",
+        "| memory, MB | ≤ 300, ≤ 200 | 98.2 | **201, missed** |",
+        "| p50, ms |  | 5.00 |  |",
     ]
 
 

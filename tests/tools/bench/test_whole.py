@@ -19,7 +19,7 @@ def test_mirror_and_reads_are_measured_on_both_databases(
     extent = Extent(frozenset({"mirror", "reads"}), seconds=0.02, rounds=1, changes=1)
     sections = measure(tmp_path, [store], extent, python=autosubmit.parent / "python", rival=None)
     written = page.renewed("", [*sections, page.machine()])
-    for start in ("| SQLite | 981 |", "| PostgreSQL | 981 |", "| one job |", "| children with status |"):
+    for start in ("a job list of 981 jobs", "| one job |", "| children with status |"):
         assert start in written
     assert "HTTP 500" not in written
 
@@ -32,8 +32,7 @@ def test_actions_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pyt
 
 def test_changes_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = changes.run(tmp_path, autosubmit, seconds=0.1, experiments=32)
-    for start in ("| SQLite | 16 |", "| PostgreSQL | 16 |"):
-        assert start in section.text
+    assert "| 16 clients | target | SQLite | PostgreSQL |" in section.text
 
 
 def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> None:
@@ -42,5 +41,4 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> No
 
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
-    for start in ("| all jobs, SQLite |", "| all jobs, PostgreSQL |"):
-        assert start in section.text
+    assert "| seconds | target | SQLite | PostgreSQL |" in section.text

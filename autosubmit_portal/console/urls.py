@@ -1,0 +1,20 @@
+"""The addresses of the console: its own pages first, then those of the models, which their modules have registered."""
+
+from django.urls import path
+
+from autosubmit_portal.console.pages import dashboard, health, sign_in
+from autosubmit_portal.console.site import console
+
+app_name = "admin"
+# The first three take the place of Django's pages of the same names.
+urlpatterns = [
+    path("", console.admin_view(dashboard.dashboard_page), name="index"),
+    path("login/", sign_in.sign_in_page, name="login"),
+    path(
+        "password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"
+    ),
+    path("health/", console.admin_view(health.health_page), name="health"),
+    path("login/sso/", sign_in.begin, name="single_sign_on"),
+    path("login/sso/callback/", sign_in.callback, name="single_sign_on_callback"),
+    *console.get_urls(),
+]

@@ -1,0 +1,94 @@
+"""What the end of each command means: functions of its exit status and of what it printed."""
+
+import re
+from collections.abc import Callable
+
+from experiments.autosubmit.output import (
+    Outcome,
+    ReadOutcome,
+    changed_jobs,
+    counted,
+    created_expid,
+    critical_message,
+    find_reason,
+    is_interrupted,
+    plain,
+    read_failure,
+    shorten,
+)
+
+_SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
+_NOT_SIGNALLED = "An error occurred while stopping"
+
+
+def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
+    """Return what explains a command that failed, and has `read` say what one that ended with 0 has done."""
+
+    def read_outcome(exit_status: int, text: str) -> Outcome:
+        return read_failure(exit_status, text) or read(plain(text))
+
+    return read_outcome
+
+
+def say(message: str) -> ReadOutcome:
+    """Return what says this of each command that ended with 0."""
+    return on_success(lambda _text: Outcome(True, message))
+
+
+@on_success
+def read_creation(text: str) -> Outcome:
+    """Name the experiment that `expid` has created."""
+    expid = created_expid(text)
+    if expid is None:
+        return Outcome(False, critical_message(text) or "Autosubmit did not say which experiment it created.")
+    return Outcome(True, f"Experiment {expid} was created.", expid=expid)
+
+
+def read_run(exit_status: int, text: str) -> Outcome:
+    """Tell a run that was stopped, which is no failure, and one whose jobs have failed, which gives no reason."""
+    if is_interrupted(exit_status, text):
+        message = (
+            "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
+        )
+        return Outcome(True, message, stopped=True)
+    if exit_status == 1 and find_reason(text) is None:
+        return Outcome(
+            False,
+            "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment.",
+        )
+    after_kill = "Jobs that were submitted may go on; restart the experiment when they have ended."
+    return read_failure(exit_status, text, after_kill) or Outcome(
+        True, "The run ended and no job has failed."
+    )
+
+
+@on_success
+def read_stop(text: str) -> Outcome:
+    """Tell whether there was a run to stop: `stop` also ends with 0 when it could not send the signal."""
+    if _NOT_SIGNALLED in text:
+        reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
+        return Outcome(False, f"{shorten(reason)}. Check which account the run belongs to.")
+    if "was not running" in text:
+        return Outcome(True, "The experiment was not running.")
+    return Outcome(True, "The run was stopped.")
+
+
+def count_changes(verdict: str) -> ReadOutcome:
+    """Return what counts the jobs that a command has changed, after the words `verdict`: it may be none."""
+
+    def read(text: str) -> Outcome:
+        changes = tuple(changed_jobs(text))
+        if "NOT saved" in text:
+            return Outcome(True, f"Nothing was saved. It would change: {counted(changes)}.", changes=changes)
+        message = f"{verdict}: {counted(changes)}." if changes else "No job changed."
+        return Outcome(True, message, changes=changes)
+
+    return on_success(read)
+
+
+def read_live_change(exit_status: int, text: str) -> Outcome:
+    """Return the last sentence of our own script `update_list.sh`."""
+    text = plain(text)
+    said = _SAID.findall(text)
+    message = said[-1] if said else f"The change could not be given to the run (exit status {exit_status})."
+    return Outcome(exit_status == 0, message, changes=tuple(changed_jobs(text)))

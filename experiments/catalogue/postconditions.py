@@ -1,0 +1,46 @@
+"""What must hold when the last command has succeeded, and what is reported then, both on fresh evidence."""
+
+from collections.abc import Mapping
+
+from experiments.catalogue.facts import ExperimentFacts, Parameters, join_names
+
+# A run takes jobs on from these at once, so that they are hardly ever seen.
+_PASSING = ("READY", "WAITING")
+
+
+def refuse_living_run(experiment: ExperimentFacts, _parameters: Parameters) -> str:
+    """Refuse to call a run stopped that is still seen."""
+    if experiment.is_running:
+        return f"{experiment.expid} still runs ({experiment.evidence}). Stop it with force to kill it."
+    return ""
+
+
+def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> str:
+    """Tell which jobs go on after their run has gone: neither the run nor the portal watches them any more."""
+    if experiment.problem:
+        return f"Which jobs are left active is not known: {experiment.problem}"
+    jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.active_jobs()]
+    return f"Left active: {join_names(jobs, 10)}." if jobs else "No job is left active."
+
+
+def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -> str:
+    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on.
+
+    A job list that cannot be read shows nothing.
+    """
+    wanted = parameters["status"]
+    if wanted in _PASSING or experiment.problem:
+        return ""
+    others = {name: now for name, now in experiment.statuses_of(parameters["jobs"]).items() if now != wanted}
+    return f"The run has read the change, but {_list_statuses(others)}. Look at its log." if others else ""
+
+
+def report_statuses(experiment: ExperimentFacts, parameters: Parameters) -> str:
+    """Tell the status of the jobs: the run may have taken them on already."""
+    if experiment.problem:
+        return f"What the jobs are now is not known: {experiment.problem}"
+    return f"Now {_list_statuses(experiment.statuses_of(parameters['jobs']))}."
+
+
+def _list_statuses(statuses: Mapping[str, str]) -> str:
+    return join_names([f"{name} is {status}" for name, status in statuses.items()], more="more jobs")

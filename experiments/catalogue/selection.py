@@ -1,0 +1,107 @@
+"""The ways to say which jobs are meant: each option beside the function that finds its jobs."""
+
+from collections.abc import Sequence
+
+from experiments.autosubmit.command import Choice, Option, OptionType
+from experiments.catalogue.facts import Parameters, join_names
+from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
+from jobs.workflow import Workflow
+
+FILTERABLE_STATUSES = ("READY", "COMPLETED", "WAITING", "SUSPENDED", "FAILED", "UNKNOWN")
+JOB_NAME_PATTERN = r"[A-Za-z0-9_.+/-]+"
+
+
+def choose_by_name(workflow: Workflow, names: Sequence[str]) -> Choice:
+    """Choose those of the named jobs that there are."""
+    return [name for name in names if name in workflow.jobs], []
+
+
+def _choose_by_status(workflow: Workflow, statuses: Sequence[str]) -> Choice:
+    absent = sorted(set(statuses) - {row.status for row in workflow.rows})
+    doubts = [f"no job is {status}." for status in absent]
+    return [row.name for row in workflow.rows if row.status in statuses], doubts
+
+
+def _choose_by_section(workflow: Workflow, sections: Sequence[str]) -> Choice:
+    wanted = {section.upper() for section in sections}
+    if "ANY" in wanted:
+        return list(workflow.jobs), []
+    absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
+    doubts = [f"no job is of section {section}." for section in absent]
+    return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
+
+
+def _choose_by_chunks(workflow: Workflow, text: str) -> Choice:
+    wanted = read_chunk_filter(text)
+    chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
+    unknown = wanted.unknown((row.date, row.member, row.chunk) for row in workflow.rows)
+    doubts = [f"no job has {join_names(unknown)}."] if unknown else []
+    if not chosen and not unknown:
+        doubts.append("no job has these dates, members and chunks together.")
+    return chosen, doubts
+
+
+JOBS = Option(
+    name="jobs",
+    flag="--list",
+    type=OptionType.LIST,
+    pattern=JOB_NAME_PATTERN,
+    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+    help="Names of jobs.",
+    example=["a000_20000101_fc0_1_SIM"],
+    choose=choose_by_name,
+)
+FILTERS = (
+    Option(
+        name="filter_status",
+        type=OptionType.LIST,
+        choices=FILTERABLE_STATUSES,
+        help="All jobs that have one of these statuses.",
+        example=["FAILED"],
+        choose=_choose_by_status,
+        is_filter=True,
+    ),
+    Option(
+        name="filter_section",
+        type=OptionType.LIST,
+        pattern=r"[A-Za-z0-9_.+/-]+",
+        pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+        help="All jobs of these sections; `Any` stands for all.",
+        example=["SIM"],
+        choose=_choose_by_section,
+        is_filter=True,
+    ),
+    Option(
+        name="filter_chunks",
+        max_bytes=10_240,
+        pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
+        pattern_help="dates, members and chunks in brackets",
+        help="All jobs of these dates, members and chunks, in Autosubmit's notation. A date is a day or, "
+        "with two or four more digits, an hour or a minute of it.",
+        example="[ 20000101 [ fc0 [1-4] ] ]",
+        choose=_choose_by_chunks,
+        is_filter=True,
+    ),
+)
+WAYS = {option.name: option for option in (JOBS, *FILTERS)}
+
+
+def choose(workflow: Workflow, parameters: Parameters) -> Choice:
+    """Return the jobs that the parameters mean, by name or by a filter."""
+    for name, way in WAYS.items():
+        if way.choose and parameters.get(name):
+            names, doubts = way.choose(workflow, parameters[name])
+            return names, [f"{name}: {doubt}" for doubt in doubts]
+    return [], []
+
+
+def check_choice(parameters: Parameters) -> dict[str, str]:
+    """Return what is wrong with the choice: there is one, and a filter can be read."""
+    if sum(bool(parameters.get(way)) for way in WAYS) != 1:
+        return {"jobs": f"Choose the jobs in exactly one way: {', '.join(WAYS)}."}
+    if parameters.get("filter_chunks"):
+        try:
+            read_chunk_filter(parameters["filter_chunks"])
+        except UnreadableFilter as error:
+            return {"filter_chunks": f"This cannot be read. {error}"}
+    return {}

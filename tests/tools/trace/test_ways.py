@@ -1,0 +1,22 @@
+"""No way through the product becomes longer than it is; who makes one shorter lowers its figures here."""
+
+import pytest
+
+from tests.tools.trace.ways import WAYS, measure
+
+# Files and jumps.
+MOST = {
+    "run an action": (40, 95),
+    "set status by filter": (40, 99),
+    "list of jobs": (23, 40),
+    "experiment page": (37, 420),
+}
+
+
+@pytest.mark.django_db(transaction=True)  # what waits for the commit belongs to the way
+@pytest.mark.parametrize("name", WAYS)
+def test_way_crosses_no_more_files_and_jumps_than_now(name: str) -> None:
+    crossing = measure(WAYS[name])
+    files, jumps = MOST[name]
+    assert len(crossing.files) <= files, "\n".join(crossing.files)
+    assert crossing.jumps <= jumps
