@@ -8,7 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,25 +87,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(WhereTimeWent())
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> Generator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Give each test the markers of the fixtures that it uses, before `-m` chooses; one that has none is `fast`.
 
-    When tests run side by side, the slow ones come first, so that no process is left alone with them at the end. The
-    plugin for Django has an order of its own, which stays among the slow and among the others.
+    What is slow stays together by file and by the portal that its tests share: side by side, one process runs it.
     """
     for item in items:
         for name in item.fixturenames:
             if name in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[name])
-        if not any(item.get_closest_marker(marker) for marker in SLOW):
+        if any(item.get_closest_marker(marker) for marker in SLOW):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {_portal_of(item)}"))
+        else:
             item.add_marker("fast")
         if item.get_closest_marker("django_db") or not FIXTURES_OF_DATABASE.isdisjoint(item.fixturenames):
             item.add_marker("database")
-    yield
-    items.sort(
-        key=lambda item: [item.get_closest_marker(marker) is None for marker in ("system", "autosubmit")]
-    )
+
+
+def _portal_of(item: pytest.Function) -> str:
+    return str(item.callspec.params.get("portal", "")) if hasattr(item, "callspec") else ""
 
 
 # --- Databases

@@ -26,6 +26,9 @@ from tests.console.pages import filled, form_of, make_possible
 from tests.support import factories
 from tests.support.identity_provider import Provider
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 TABLE = """
                           run stop restart generate set_status set_status_live create update_description
 nothing                   n   n    n       n        n          n               n      n
