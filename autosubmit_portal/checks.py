@@ -64,7 +64,7 @@ def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     except DatabaseError:
         return []  # `manage.py doctor` and /healthz say that
     text = "Every search for names of jobs reads all jobs: the index for it is missing."
-    return [Warning(text, hint=trigrams.remedy(), id="portal.W004")] if is_slow else []
+    return [Warning(text, hint=trigrams.get_remedy(), id="portal.W004")] if is_slow else []
 
 
 def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:

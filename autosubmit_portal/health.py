@@ -14,16 +14,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min
 from django.utils import timezone
 from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
+from autosubmit_portal.db import history
 from autosubmit_portal.workers.heartbeat import broker_name, free_bytes, seal
 from autosubmit_portal.workers.models import Worker
-from experiments.autosubmit.trusted import why_untrusted
+from experiments.autosubmit.trusted import explain_distrust
 from experiments.models import Action, Site, State
 from jobs import trigrams
 
@@ -134,8 +134,7 @@ def migrations(evidence: Evidence) -> Iterator[Finding]:
 @cache
 def _is_migrated() -> bool:
     """Answer whether no migration is missing; true once is true for the life of a process."""
-    executor = MigrationExecutor(connection)
-    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return history.is_current(connection)
 
 
 def trail(evidence: Evidence) -> Iterator[Finding]:
@@ -149,7 +148,7 @@ def search(evidence: Evidence) -> Iterator[Finding]:
     """Look whether jobs are found by a part of their name without reading all of them."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
-        yield Finding(Level.WARN, "slow", text, trigrams.remedy())
+        yield Finding(Level.WARN, "slow", text, trigrams.get_remedy())
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
@@ -235,7 +234,7 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
 def program(evidence: Evidence) -> Iterator[Finding]:
     """Look for the program of each site, and whose it is, on this host, which need not be that of its commands."""
     for site in evidence.sites:
-        untrusted = why_untrusted(Path(site.autosubmit))
+        untrusted = explain_distrust(Path(site.autosubmit))
         if untrusted:
             text = f"Others choose what is run as the portal's account at {site}: {untrusted}."
             remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."

@@ -1,6 +1,6 @@
-"""Keeping what the portal writes from the other accounts of its host; nothing here needs Django.
+"""Keep the portal's files from other accounts of the host. Needs no Django.
 
-Who reads the database has every session, and who reads the secret key can run code as the portal.
+Whoever reads the database has every session; whoever reads the secret key can run code as the portal.
 """
 
 import os
@@ -21,10 +21,10 @@ REMEDY = "Take it from them (`chmod -R go-rwx`), as the account that owns it."
 
 
 def close(home: Path) -> int:
-    """Keep from others whatever this process makes from now on, and `home` with the files right in it.
+    """Close `home`, the files right in it, and all that this process makes from now on to other accounts.
 
-    Returns the umask that was found. What is another account's, or a folder that all may write to, stays as it is:
-    `open_files` names it. A home that cannot be made is for whoever writes there to complain of.
+    Returns the umask of before. Files of other accounts and folders that all may write to stay as they are:
+    `open_files` names them. If `home` cannot be made, whoever writes there first reports that.
     """
     found = os.umask(PRIVATE_UMASK)
     with suppress(OSError):
@@ -49,13 +49,13 @@ def _take_from_others(path: Path) -> None:
 
 
 def open_files(paths: Iterable[Path]) -> list[Path]:
-    """Return which of these files, and of the files in these folders, other accounts can read: of so many entries."""
+    """Return which of these files, and of those in these folders, others can read; looks at MOST_ENTRIES at most."""
     found = (path for start in paths if _is_reached(start) for path in _walk(start))
     return [path for path in islice(found, MOST_ENTRIES) if _allows(path, OTHERS_READ) and not path.is_dir()]
 
 
 def told(files: list[Path]) -> str:
-    """Return a sentence that names such files."""
+    """Return a sentence that names some of the files."""
     more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
     return f"Other accounts of this host can read {', '.join(map(str, files[:MOST_NAMED]))}{more}."
 
@@ -65,7 +65,7 @@ def _is_reached(path: Path) -> bool:
 
 
 def _walk(start: Path) -> Iterator[Path]:
-    """Give a file, or what others can get at in a folder, the files right in it first."""
+    """Yield a file, or what others can reach in a folder, its own files first."""
     if not start.is_dir():
         yield start
     for folder, names, files in os.walk(start):
@@ -76,7 +76,7 @@ def _walk(start: Path) -> Iterator[Path]:
 
 
 def _allows(path: Path, bits: int) -> bool:
-    """Answer whether the mode gives one of the bits to others; what is gone, or a link, gives nothing."""
+    """Return whether others have one of the bits; not for links and what is gone."""
     try:
         mode = path.lstat().st_mode
     except OSError:

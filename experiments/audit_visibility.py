@@ -19,7 +19,7 @@ UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
 _BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
 
-def entries_visible_to(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditEntry]:
+def list_visible_entries(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditEntry]:
     """Return all entries to whoever holds the permission to see them, to managers those of what they manage."""
     entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
     if policy.may_view_all(actor, AuditEntry):
@@ -30,25 +30,27 @@ def entries_visible_to(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[Audi
     return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.showing(AuditEntry, actor)))
 
 
-def entries_about(actor: AbstractBaseUser | AnonymousUser, experiment: Experiment) -> QuerySet[AuditEntry]:
+def list_entries_about(
+    actor: AbstractBaseUser | AnonymousUser, experiment: Experiment
+) -> QuerySet[AuditEntry]:
     """Return the entries about an experiment that the actor may see."""
-    named = entries_visible_to(actor).filter(expid=experiment.expid, site=experiment.site.slug)
+    named = list_visible_entries(actor).filter(expid=experiment.expid, site=experiment.site.slug)
     return named.filter(_is_about(Experiment.objects.filter(pk=experiment.pk)))
 
 
-def experiment_of(actor: AbstractBaseUser | AnonymousUser, entry: AuditEntry) -> Experiment | None:
+def find_experiment(actor: AbstractBaseUser | AnonymousUser, entry: AuditEntry) -> Experiment | None:
     """Return the experiment that an entry is about; None if there is none, or none that the actor may see."""
     named = Experiment.objects.visible_to(actor).filter(expid=entry.expid, site__slug=entry.site)
-    return named.filter(_had_expid(entry.at, entry.at)).first()
+    return named.filter(_make_expid_condition(entry.at, entry.at)).first()
 
 
 def _is_about(experiments: QuerySet[Experiment]) -> Exists:
     """Return the condition that an entry names one of the experiments."""
     named = experiments.filter(expid=OuterRef("expid"), site__slug=OuterRef("site"))
-    return Exists(named.filter(_had_expid(OuterRef("at"), OuterRef(OuterRef("at")))))
+    return Exists(named.filter(_make_expid_condition(OuterRef("at"), OuterRef(OuterRef("at")))))
 
 
-def _had_expid(at: Any, at_from_within: Any) -> Q:
+def _make_expid_condition(at: Any, at_from_within: Any) -> Q:
     """Return the condition that an experiment had its expid at an instant: it did already, and no later one did.
 
     The instant is given as the query of experiments refers to it, and as a query within that does.
@@ -62,7 +64,7 @@ def _had_expid(at: Any, at_from_within: Any) -> Q:
     return (Q(expid_since=None) | Q(expid_since__lte=at)) & ~Q(Exists(later))
 
 
-def actions_without_entries() -> QuerySet[Action]:
+def find_actions_without_entries() -> QuerySet[Action]:
     """Return the actions of which the trail does not say that they were requested, or that they went on since.
 
     Those are left out whose entries may have been sealed and moved out: they are older than the first entry.

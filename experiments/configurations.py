@@ -7,12 +7,12 @@ from typing import Any
 
 from experiments.autosubmit import installation
 from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
-from experiments.autosubmit.plain_data import BadData, from_json
+from experiments.autosubmit.plain_data import BadData, parse_json
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
 from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
-from jobs.autosubmit.secrets import leaves, mask_text, masked
+from jobs.autosubmit.secrets import list_leaves, mask_text, mask_value
 
 _NOT_COMPARED = {"/AS_ENV_CURRENT_USER"}
 """Who ran the command of Autosubmit; nobody does when the files are read."""
@@ -42,11 +42,11 @@ class ShownConfiguration:
 
     def leaves(self) -> Iterator[tuple[str, Any, Any]]:
         """Yield where each value is, the value itself, which is not to be shown, and as it is shown."""
-        return leaves(self._unmasked, self.values)
+        return list_leaves(self._unmasked, self.values)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ConfigurationChange:
     """A value that is not the same in two configurations, as it is shown."""
 
     pointer: str
@@ -55,7 +55,7 @@ class Difference:
     new: Any = None
 
 
-def file_system_configuration(experiment: Experiment) -> ShownConfiguration:
+def read_file_configuration(experiment: Experiment) -> ShownConfiguration:
     """Return the configuration that the files of an experiment say now.
 
     Raises MissingConfiguration and UnreadableConfiguration.
@@ -63,16 +63,16 @@ def file_system_configuration(experiment: Experiment) -> ShownConfiguration:
     site = experiment.site
     try:
         store = locate(site.home_folder, site.configuration_file)
-        added = installation.parameters(read_rc(site.home_folder, site.configuration_file))
-        found = read_configuration(_folder(store, experiment.expid), added, experiment.description)
+        added = installation.read_parameters(read_rc(site.home_folder, site.configuration_file))
+        found = read_configuration(_find_folder(store, experiment.expid), added, experiment.description)
     except NoConfiguration as error:
         raise MissingConfiguration(str(error)) from error
     except (BrokenStore, BadConfiguration) as error:
         raise UnreadableConfiguration(mask_text(str(error))) from error
-    return _shown(found.values, found.files, found.left_out)
+    return _mask_configuration(found.values, found.files, found.left_out)
 
 
-def history_of(experiment: Experiment) -> Source:
+def locate_history(experiment: Experiment) -> Source:
     """Return where the configurations of the runs are; raise UnreadableConfiguration without a store."""
     try:
         store = locate(experiment.site.home_folder, experiment.site.configuration_file)
@@ -81,7 +81,7 @@ def history_of(experiment: Experiment) -> Source:
     return store.history_database(experiment.expid)
 
 
-def run_configuration(experiment: Experiment, history: Source, run_id: int) -> ShownConfiguration:
+def read_configuration_of_run(experiment: Experiment, history: Source, run_id: int) -> ShownConfiguration:
     """Return the configuration that Autosubmit kept of a run in its history; an empty one if it kept none.
 
     Raises MissingConfiguration and UnreadableConfiguration.
@@ -90,7 +90,7 @@ def run_configuration(experiment: Experiment, history: Source, run_id: int) -> S
         text = read_run_configuration(history, run_id)
         if text is None:
             raise MissingConfiguration(f"{experiment.expid} has no run {run_id}.")
-        return _shown(from_json(text) if text else {})
+        return _mask_configuration(parse_json(text) if text else {})
     except BadData as error:
         reason = f"The configuration of run {run_id} of {experiment.expid} cannot be read: {error}."
         raise UnreadableConfiguration(reason) from error
@@ -98,7 +98,7 @@ def run_configuration(experiment: Experiment, history: Source, run_id: int) -> S
         raise UnreadableConfiguration(str(error)) from error
 
 
-def differences(old: ShownConfiguration, new: ShownConfiguration) -> list[Difference]:
+def compare_configurations(old: ShownConfiguration, new: ShownConfiguration) -> list[ConfigurationChange]:
     """Return what must change in `old` to make it `new`, in the order of the places.
 
     Secrets are compared, too: one that is another now is changed, and shown as little as before. A number and the text
@@ -109,11 +109,11 @@ def differences(old: ShownConfiguration, new: ShownConfiguration) -> list[Differ
     changes = []
     for pointer in sorted((before.keys() | after.keys()) - _NOT_COMPARED):
         if pointer not in before:
-            changes.append(Difference(pointer, "added", new=after[pointer][1]))
+            changes.append(ConfigurationChange(pointer, "added", new=after[pointer][1]))
         elif pointer not in after:
-            changes.append(Difference(pointer, "removed", old=before[pointer][1]))
+            changes.append(ConfigurationChange(pointer, "removed", old=before[pointer][1]))
         elif not _is_same(before[pointer][0], after[pointer][0]):
-            changes.append(Difference(pointer, "changed", before[pointer][1], after[pointer][1]))
+            changes.append(ConfigurationChange(pointer, "changed", before[pointer][1], after[pointer][1]))
     return changes
 
 
@@ -121,15 +121,15 @@ def _is_same(old: Any, new: Any) -> bool:
     return old == new or (isinstance(old, str) != isinstance(new, str) and str(old) == str(new))
 
 
-def _folder(store: Store, expid: str) -> Path:
+def _find_folder(store: Store, expid: str) -> Path:
     absence = store.absence(expid)
     if absence:
         raise NoConfiguration(f"The files of {expid} are not there: {absence}.")
     return store.experiment_folder(expid)
 
 
-def _shown(
+def _mask_configuration(
     values: dict[str, Any], files: list[str] | None = None, left_out: list[str] | None = None
 ) -> ShownConfiguration:
-    shown, where = masked(values)
+    shown, where = mask_value(values)
     return ShownConfiguration(shown, where, files or [], list(map(mask_text, left_out or [])), values)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from experiments.autosubmit.store import ExperimentRecord, Store, read_experiments
 from experiments.models import Experiment, Site
 from jobs.autosubmit.secrets import mask_text
-from jobs.mirror import BATCH, fitted
+from jobs.mirror import BATCH, fit_values
 
 FIELDS = [name for name in ExperimentRecord.__dataclass_fields__ if name != "expid"]
 # More names than this are not named in a query.
@@ -46,13 +46,13 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
     One that comes back, as from a backup of the store, has its old row again. Call it in a transaction.
     """
     wanted = {record.expid: record for record in records}
-    named, synced, new = _rows_named(site, wanted), Synced(), []
+    named, synced, new = _read_rows(site, wanted), Synced(), []
     for expid, record in wanted.items():
         row = next((row for row in named[expid] if _is_row_of(row, record)), None)
-        values = _values(record, row)
+        values = _make_values(record, row)
         if row is None or row["gone_at"] is not None:
             synced.new.append(expid)
-            values |= _taken_over(synced, expid, [other for other in named[expid] if other is not row])
+            values |= _take_over(synced, expid, [other for other in named[expid] if other is not row])
         elif (before := mask_text(row["description"])) != values["description"]:
             synced.described.append((expid, before, values["description"]))
         if row is None:
@@ -79,7 +79,7 @@ def mark_all_gone_but(site: Site, expids: set[str]) -> list[str]:
     return [*gone]
 
 
-def numbers_at(site: Site, expid: str = "") -> dict[str, int]:
+def read_numbers(site: Site, expid: str = "") -> dict[str, int]:
     """Return Autosubmit's numbers of the experiments that a site has, or of one: of doubled rows these count."""
     rows = Experiment.objects.filter(site=site, gone_at=None)
     rows = rows.filter(expid=expid) if expid else rows
@@ -102,7 +102,7 @@ def is_same(number: int, created_at: datetime | None, record: ExperimentRecord) 
     return is_numbered_alike and (None in (created_at, record.created_at) or created_at == record.created_at)
 
 
-def _rows_named(site: Site, expids: Mapping[str, Any]) -> defaultdict[str, list[Row]]:
+def _read_rows(site: Site, expids: Mapping[str, Any]) -> defaultdict[str, list[Row]]:
     """Return the rows of each expid: the present one first, then those that are gone, the latest first."""
     rows = Experiment.objects.filter(site=site).order_by(F("gone_at").desc(nulls_first=True))
     if len(expids) <= _MANY:
@@ -117,20 +117,20 @@ def _is_row_of(row: Row, record: ExperimentRecord) -> bool:
     return is_same(row["autosubmit_id"], row["created_at"], record)
 
 
-def _values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
+def _make_values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
     """Return what a row says of a record; a time of creation that was known stays known.
 
     The address of git in `model` may hold a password, and so may whatever somebody has typed.
     """
     told = {name: getattr(record, name) for name in FIELDS}
     shown = {name: mask_text(value) if isinstance(value, str) else value for name, value in told.items()}
-    values = fitted(Experiment, shown | {"gone_at": None})
+    values = fit_values(Experiment, shown | {"gone_at": None})
     if row and values["created_at"] is None:
         values["created_at"] = row["created_at"]
     return values
 
 
-def _taken_over(synced: Synced, expid: str, others: list[Row]) -> dict[str, Any]:
+def _take_over(synced: Synced, expid: str, others: list[Row]) -> dict[str, Any]:
     """Mark whoever has the expid as gone; return since when it is of the one that has it now, if others had it."""
     now = timezone.now()
     for other in others:

@@ -14,5 +14,5 @@ class JobsConfig(AppConfig):
         from autosubmit_portal.db.analysis import analyse
         from jobs import trigrams
 
-        post_migrate.connect(trigrams.keep, sender=self)
+        post_migrate.connect(trigrams.restore_index, sender=self)
         post_migrate.connect(analyse, sender=self)

@@ -36,14 +36,14 @@ def estimate(jobs: Iterable[ChunkJob]) -> Eta:
     for job in jobs:
         chunks[job.chunk].append(job)
     complete = [chunk for chunk in chunks.values() if all(job.status == "COMPLETED" for job in chunk)]
-    took = [seconds for seconds in map(_seconds, complete) if seconds is not None]
+    took = [seconds for seconds in map(_measure_seconds, complete) if seconds is not None]
     mean = sum(took) / len(took) if took else None
     left = len(chunks) - len(complete)
     eta = 0.0 if not left else None if mean is None else mean * left
     return Eta(eta, len(chunks), left, mean)
 
 
-def _seconds(chunk: Sequence[ChunkJob]) -> float | None:
+def _measure_seconds(chunk: Sequence[ChunkJob]) -> float | None:
     start = min((job.started_at for job in chunk if job.started_at), default=None)
     end = max((job.finished_at for job in chunk if job.finished_at), default=None)
     return (end - start).total_seconds() if start and end and end >= start else None

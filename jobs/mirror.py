@@ -15,8 +15,8 @@ from django.db import connection
 from django.db.models import DateTimeField, Func, Model
 
 from jobs import trigrams
-from jobs.autosubmit.attempts import attempt_of
-from jobs.autosubmit.edges import Edges, edges_between
+from jobs.autosubmit.attempts import choose_attempt
+from jobs.autosubmit.edges import Edges, select_edges
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.statuses import RESET
@@ -90,10 +90,10 @@ class Difference:
         return [name for names in self.moved.values() for name in names] + self.added + self.removed
 
 
-def fitted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+def fit_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of fields, texts no longer than their column takes: what a store holds is not to be trusted."""
     fitting = dict(values)
-    for name, longest in _longest(model):
+    for name, longest in _list_longest(model):
         value = fitting.get(name)
         if isinstance(value, str) and len(value) > longest:
             fitting[name] = value[:longest]
@@ -101,11 +101,11 @@ def fitted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _longest(model: type[Model]) -> list[tuple[str, int]]:
+def _list_longest(model: type[Model]) -> list[tuple[str, int]]:
     return [(field.name, field.max_length) for field in model._meta.concrete_fields if field.max_length]
 
 
-def sync(
+def sync_jobs(
     experiment_id: int,
     records: Iterable[JobRecord],
     times: Mapping[str, JobTimes],
@@ -126,12 +126,14 @@ def sync(
     made = make_rows(records, times, before.jobs if before else {})
     known = before if is_before_written else None
     statuses = _sync_jobs(experiment_id, made, known)
-    difference = _difference(statuses, {name: row[_STATUS] for name, (_, _, row) in made.items()})
+    difference = _compare_statuses(statuses, {name: row[_STATUS] for name, (_, _, row) in made.items()})
     digest = known.edges if known else None
     edges = None
     if not are_edges_known or difference.added or difference.removed:
-        edges = edges_between(dependencies(), made)
-        wanted = _digest(edges.between) if before else None  # only who reads again and again has use for it
+        edges = select_edges(dependencies(), made)
+        wanted = (
+            _digest_edges(edges.between) if before else None
+        )  # only who reads again and again has use for it
         if wanted is None or wanted != digest or difference.added or difference.removed:
             _sync_dependencies(experiment_id, edges.between)
         digest = wanted
@@ -146,7 +148,7 @@ def make_rows(
     for record in records:
         attempt, known = times.get(record.name), before.get(record.name)
         if known is None or not (_is_same(known[0], record) and _is_same(known[1], attempt)):
-            known = record, attempt, _row(record, attempt)
+            known = record, attempt, _make_row(record, attempt)
         made[record.name] = known
     return made
 
@@ -155,7 +157,7 @@ def _is_same(one: object, other: object) -> bool:
     return one is other or one == other
 
 
-def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
+def _compare_statuses(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
     moved: dict[tuple[str, str], list[str]] = {}
     for name, status in after.items():
         if before.get(name, status) != status:
@@ -165,7 +167,7 @@ def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Differen
     return Difference(dict(Counter(after.values())), added, removed, moved, Snapshot({}))
 
 
-def _row(record: JobRecord, times: JobTimes | None) -> Row:
+def _make_row(record: JobRecord, times: JobTimes | None) -> Row:
     """Return the fields of one job: what the job list says, then what the history knows of the same attempt.
 
     Each job of each changed list comes this way, hence no dictionaries.
@@ -176,7 +178,7 @@ def _row(record: JobRecord, times: JobTimes | None) -> Row:
     if record.status in RESET:
         for place, blank in _STALE_PLACES:
             row[place] = blank
-    elif (attempt := attempt_of(record, times)) is not None:
+    elif (attempt := choose_attempt(record, times)) is not None:
         _add_attempt(row, attempt)
     for place, longest in _LONGEST_PLACES:
         if len(row[place]) > longest:
@@ -199,16 +201,16 @@ def _sync_jobs(experiment_id: int, made: Mapping[str, Made], known: Snapshot | N
     changed: dict[
         tuple[str, ...], dict[str, tuple[Any, ...]]
     ] = {}  # by the fields that differ: mostly the status alone
-    for name, row in _known(known) if known else _existing(experiment_id):
+    for name, row in _list_known(known) if known else _read_existing(experiment_id):
         before[name] = row[_STATUS]
         wanted = made[name][2] if name in made else row
         if row is not wanted and row != wanted:
-            values = _differing(row, wanted)
+            values = _find_differing(row, wanted)
             changed.setdefault(tuple(values), {})[name] = tuple(values.values())
     gone = [name for name in before if name not in made]
-    leaving = [Job.objects.filter(experiment=experiment_id, name__in=some) for some in batches(gone)]
+    leaving = [Job.objects.filter(experiment=experiment_id, name__in=some) for some in split_batches(gone)]
     new = ((experiment_id, name, *row) for name, (_, _, row) in made.items() if name not in before)
-    with trigrams.in_bulk(leaving) if gone or len(made) > len(before) else nullcontext():
+    with trigrams.write_in_bulk(leaving) if gone or len(made) > len(before) else nullcontext():
         for jobs in leaving:
             jobs.delete()
         _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
@@ -217,11 +219,11 @@ def _sync_jobs(experiment_id: int, made: Mapping[str, Made], known: Snapshot | N
     return before
 
 
-def _known(snapshot: Snapshot) -> Iterator[tuple[str, Row]]:
+def _list_known(snapshot: Snapshot) -> Iterator[tuple[str, Row]]:
     return ((name, row) for name, (_, _, row) in snapshot.jobs.items())
 
 
-def _existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
+def _read_existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
     """Yield the name and the values of each job. Django's own conversion of instants takes as long as all the rest.
 
     So they are asked for without their zone, which SQLite does not know anyhow.
@@ -241,7 +243,7 @@ def _existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
                 yield name, tuple(row)
 
 
-def _differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
+def _find_differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
     return {
         name: after
         for name, before, after in zip(MIRRORED_FIELDS, row, wanted, strict=True)
@@ -259,19 +261,19 @@ def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None
             new.remove((parent, child))
         else:
             stale.append(pk)
-    for some in batches(stale):
+    for some in split_batches(stale):
         JobDependency.objects.filter(pk__in=some).delete()
     _insert(JobDependency, ["parent", "child"], sorted(new))
 
 
-def _digest(edges: Iterable[tuple[str, str]]) -> bytes:
+def _digest_edges(edges: Iterable[tuple[str, str]]) -> bytes:
     digest = blake2b()
     for parent, child in sorted(edges):
         digest.update(f"{parent}\0{child}\n".encode())
     return digest.digest()
 
 
-def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def split_batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Yield the items, so many at a time as go into one query."""
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
@@ -279,19 +281,19 @@ def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _update(experiment_id: int, fields: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:
     """Update these fields of jobs by their name. Django's bulk_update writes a long case for each row and field."""
-    places = ", ".join(f"{column} = %s" for column in _columns(Job, fields))
-    where = f"{' = %s AND '.join(_columns(Job, ['experiment', 'name']))} = %s"
-    query = f"UPDATE {_quoted(Job._meta.db_table)} SET {places} WHERE {where}"  # noqa: S608 - our columns
-    instants = _instants(Job, fields)
+    places = ", ".join(f"{column} = %s" for column in _quote_columns(Job, fields))
+    where = f"{' = %s AND '.join(_quote_columns(Job, ['experiment', 'name']))} = %s"
+    query = f"UPDATE {_quote(Job._meta.db_table)} SET {places} WHERE {where}"  # noqa: S608 - our columns
+    instants = _find_instants(Job, fields)
     with connection.cursor() as cursor:
         cursor.executemany(
-            query, [(*_adapted(row, instants), experiment_id, name) for name, row in rows.items()]
+            query, [(*_adapt_row(row, instants), experiment_id, name) for name, row in rows.items()]
         )
 
 
 def _insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows. Django's bulk_create spends four times as long, on SQL text and on objects for each of them."""
-    table = f"{_quoted(model._meta.db_table)} ({', '.join(_columns(model, names))})"
+    table = f"{_quote(model._meta.db_table)} ({', '.join(_quote_columns(model, names))})"
     waiting = iter(rows)
     while some := list(islice(waiting, BATCH)):
         with connection.cursor() as cursor:
@@ -300,27 +302,27 @@ def _insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence[An
                     for row in some:
                         copy.write_row(row)
             else:
-                instants = _instants(model, names)
+                instants = _find_instants(model, names)
                 query = f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608 - our columns
-                cursor.executemany(query, [_adapted(row, instants) for row in some])
+                cursor.executemany(query, [_adapt_row(row, instants) for row in some])
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return connection.ops.quote_name(name)
 
 
-def _columns(model: type[Model], names: Sequence[str]) -> list[str]:
+def _quote_columns(model: type[Model], names: Sequence[str]) -> list[str]:
     of_name = {field.name: field.column for field in model._meta.concrete_fields}
-    return [_quoted(str(of_name[name])) for name in names]
+    return [_quote(str(of_name[name])) for name in names]
 
 
-def _instants(model: type[Model], names: Sequence[str]) -> list[int]:
+def _find_instants(model: type[Model], names: Sequence[str]) -> list[int]:
     """Return the places of the instants among the fields of a row."""
     kinds = {field.name: field for field in model._meta.concrete_fields}
     return [place for place, name in enumerate(names) if isinstance(kinds[name], DateTimeField)]
 
 
-def _adapted(row: Sequence[Any], instants: Sequence[int]) -> Sequence[Any]:
+def _adapt_row(row: Sequence[Any], instants: Sequence[int]) -> Sequence[Any]:
     """Return a row as the database takes it: SQLite has no type for instants."""
     if connection.vendor == "postgresql":
         return row
@@ -331,7 +333,7 @@ def _adapted(row: Sequence[Any], instants: Sequence[int]) -> Sequence[Any]:
     return values
 
 
-_INSTANTS = _instants(Job, MIRRORED_FIELDS)
+_INSTANTS = _find_instants(Job, MIRRORED_FIELDS)
 _LONGEST_PLACES = [
-    (MIRRORED_FIELDS.index(name), longest) for name, longest in _longest(Job) if name in MIRRORED_FIELDS
+    (MIRRORED_FIELDS.index(name), longest) for name, longest in _list_longest(Job) if name in MIRRORED_FIELDS
 ]

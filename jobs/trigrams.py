@@ -61,7 +61,7 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
         )
 
 
-def keep(**_: Any) -> None:
+def restore_index(**_: Any) -> None:
     """Make the index of SQLite anew if a part of it is missing; after each migrate, which may make a table anew.
 
     A table that is made anew loses its triggers, and what happens without them is not in the index.
@@ -79,13 +79,13 @@ def keep(**_: Any) -> None:
 
 
 @contextmanager
-def in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
+def write_in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
     """Write the index of SQLite once for all jobs that are added, and for those that are to go; in a transaction.
 
     A trigger makes FTS5 write its part of the index for each row, and merge it with all others: 10,000 rows took 8 s
     beside 140,000 others, and more beside more. Here they take 0.2 s. A transaction that fails has its triggers back.
     """
-    if connection.vendor != "sqlite" or not _there().issuperset(_PARTS):
+    if connection.vendor != "sqlite" or not _list_present().issuperset(_PARTS):
         yield
         return
     with connection.cursor() as cursor:
@@ -105,7 +105,7 @@ def in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
 def is_missing() -> bool:
     """Answer whether the database could have the index and has not; before there is a table, nothing is missing."""
     if connection.vendor == "sqlite":
-        there = _there()
+        there = _list_present()
         return "jobs_job" in there and not there.issuperset(_PARTS) and _is_possible()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -114,18 +114,20 @@ def is_missing() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def remedy() -> str:
+def get_remedy() -> str:
     """Return what to do when the index is missing."""
     return REMEDIES[connection.vendor]
 
 
-def narrowed(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
+def narrow(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
     """Return `jobs`, without those whose names have not all words of `text` if that leaves few; only SQLite needs it.
 
     Some of what is left may not have them either: its letters occur there in another order.
     """
-    groups = list(dict.fromkeys(group for word in text.split() for group in _groups(word)))[:MOST_GROUPS]
-    if connection.vendor != "sqlite" or not groups or not _there().issuperset(_PARTS):
+    groups = list(dict.fromkeys(group for word in text.split() for group in _split_groups(word)))[
+        :MOST_GROUPS
+    ]
+    if connection.vendor != "sqlite" or not groups or not _list_present().issuperset(_PARTS):
         return jobs
     quoted = (group.replace('"', '""') for group in groups)
     match = " AND ".join(f'"{group}"' for group in quoted)
@@ -136,11 +138,11 @@ def narrowed(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
     return jobs.filter(pk__in=RawSQL(_FIND, [match]))  # noqa: S611 - a constant
 
 
-def _groups(word: str) -> list[str]:
+def _split_groups(word: str) -> list[str]:
     return [word[start : start + GROUP] for start in range(len(word) - GROUP + 1)]
 
 
-def _there() -> set[str]:
+def _list_present() -> set[str]:
     """Return which parts of SQLite's index there are, and `jobs_job` if there is the table."""
     names = ["jobs_job", *_PARTS]
     with connection.cursor() as cursor:

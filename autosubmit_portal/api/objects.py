@@ -18,7 +18,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, with_active_action
-from experiments.models.experiment import ExperimentQuerySet, meant_by_name
+from experiments.models.experiment import ExperimentQuerySet, choose_meant
 from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
@@ -94,7 +94,7 @@ def _only(
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
     """Return which of the experiments called `expid` is meant; raise NotFound or AmbiguousExpid."""
-    found = meant_by_name([experiment for experiment in seen if site in (None, experiment.site.slug)])
+    found = choose_meant([experiment for experiment in seen if site in (None, experiment.site.slug)])
     if len(found) > 1:
         raise AmbiguousExpid(expid, [experiment.site.slug for experiment in found])
     if not found:

@@ -1,7 +1,7 @@
-"""The chain of the trail: each entry has a keyed digest of all that it says and of the digest of the entry before it.
+"""The chain of the trail: each entry has a keyed digest of its columns and of the digest of the entry before it.
 
-Who can write to the database but does not know the key can neither change an entry nor forge one without being found;
-verify.py looks. docs/audit.md says what this proves and what it cannot.
+Without the key nobody can change or forge an entry unnoticed, not even with access to the database: verify.py finds it.
+docs/audit.md says what the chain proves and what it cannot prove.
 """
 
 import hmac
@@ -18,8 +18,8 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 from django.utils.crypto import salted_hmac
 
-# What a digest covers, by version. A version is never changed: entries that were written with it must stay proven. A
-# new column of the trail needs a new version, which has the columns of the one before and the new one.
+# The columns that a digest covers, by version. Never change a version: its entries would no longer verify. A new column
+# of the trail needs a new version with all columns of the one before.
 VERSIONS: dict[int, tuple[str, ...]] = {
     1: (
         "id",
@@ -75,14 +75,14 @@ _NEXT = {
 
 
 class Places(NamedTuple):
-    """Where the next entries go: their numbers, and the digest of the entry before them, blank for the first one."""
+    """The numbers of the next entries, and the digest of the entry before them; blank for the first entry."""
 
     ids: Sequence[int]
     previous: str
 
 
 def next_places(wanted: int) -> Places:
-    """Return where so many entries go; nobody else gets a place until the transaction, which must be open, ends."""
+    """Reserve places for `wanted` entries. A transaction must be open; others wait for a place until it ends."""
     is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         cursor.execute(_NEXT[connection.vendor], [wanted] if is_postgresql else [])
@@ -96,12 +96,6 @@ def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEdito
         schema_editor.execute(_FUNCTION)
 
 
-def drop_old_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop what gave one place at a time, if there is one; a migration's forward step."""
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("DROP FUNCTION IF EXISTS audit_next_place()")
-
-
 def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:
     """Return the digest of an entry, given by its columns, that follows one with the digest `previous`."""
     said = [version, previous, *(_plain(name, values[name]) for name in VERSIONS[version])]
@@ -109,7 +103,7 @@ def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST
 
 
 def is_genuine(values: Mapping[str, Any]) -> bool:
-    """Answer whether an entry, with its columns `previous` and `digest`, says what the portal has written."""
+    """Return whether an entry, given by all its columns, is as the portal wrote it."""
     try:
         expected = digest_of(values, values["previous"], version=int(values["digest"][:2], 16))
     except (
@@ -123,7 +117,7 @@ def is_genuine(values: Mapping[str, Any]) -> bool:
 
 
 def as_json(values: Mapping[str, Any]) -> str:
-    """Return an entry as one line of JSON in ASCII, as archives and syslog have it."""
+    """Return an entry as one line of ASCII JSON, the form of archives and syslog."""
     return json.dumps({**values, "at": values["at"].isoformat()})
 
 
@@ -138,7 +132,7 @@ def _key(material: str) -> bytes:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a value as it is after every way through a database or a dump; trail.py sees to the rest."""
+    """Return a value in one form, whatever database or dump it went through; trail.py normalises the others."""
     if name == "at":
         at: datetime = value
         return at.astimezone(UTC).isoformat(timespec="microseconds")
@@ -146,7 +140,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _packed(address: str) -> str:
-    """Return the bits of an address: databases and versions of Python write some in other words than others do."""
+    """Return the bits of an address: databases and versions of Python write the same address differently."""
     try:
         return ipaddress.ip_address(address).packed.hex()
     except ValueError:  # in SQLite, older entries may hold what a proxy has sent

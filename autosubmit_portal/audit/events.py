@@ -1,4 +1,4 @@
-"""Which entries of the trail are meant, found fast among millions: by a pattern of their values, or by their time."""
+"""Filters of the trail that stay fast with millions of entries: by a pattern of a column, or by time."""
 
 import re
 from datetime import datetime
@@ -15,10 +15,9 @@ MOST_FEW = 10_000
 
 
 def entries_like(entries: QuerySet[AuditEntry], column: str, text: str) -> QuerySet[AuditEntry]:
-    """Return the entries whose `column` matches, where `*` stands for anything and a leading `!` negates.
+    """Return the entries whose `column` matches `text`: `*` is any text, a leading `!` negates, case is ignored.
 
-    Upper and lower case are alike. An index finds entries by values, but none by a part of one: the values come first,
-    by leaps through it.
+    An index finds a value but no part of one. So the distinct values are read first, and matched here.
     """
     condition = {f"{column}__in": _values_like(column, text)}
     few = _found_by_key(entries, condition)
@@ -28,9 +27,10 @@ def entries_like(entries: QuerySet[AuditEntry], column: str, text: str) -> Query
 def entries_between(
     entries: QuerySet[AuditEntry], since: datetime | None, until: datetime | None
 ) -> QuerySet[AuditEntry]:
-    """Return the entries since a time and before another; None is no limit.
+    """Return the entries from `since` on and before `until`; None is no limit.
 
-    Many are met soon on the way back from the newest entry; an index by time would have all of them sorted.
+    Few entries are found by the index of times. For many, that index would sort all of them: it is faster to walk back
+    from the newest entry.
     """
     limits = {"gte": since, "lt": until}
     condition = {f"at__{lookup}": time for lookup, time in limits.items() if time is not None}
@@ -42,7 +42,7 @@ def entries_between(
 
 
 def _found_by_key(entries: QuerySet[AuditEntry], condition: dict[str, Any]) -> QuerySet[AuditEntry] | None:
-    """Return the entries by their keys if they are few, which SQLite does not know; None if they are many."""
+    """Return the entries by their keys if they are few, else None. SQLite cannot estimate that by itself."""
     matching = AuditEntry.objects.filter(**condition).order_by().values("pk")
     is_few = matching[: MOST_FEW + 1].count() <= MOST_FEW
     return entries.filter(pk__in=matching) if is_few else None

@@ -1,4 +1,4 @@
-"""The audit trail: one immutable row per thing that was asked, refused, done or changed."""
+"""The audit trail: one row for each thing that was requested, refused, done or changed. Rows never change."""
 
 from typing import Any, NoReturn
 
@@ -21,9 +21,9 @@ def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries, which can be read and added to. The triggers of the database refuse the rest too.
+    """Entries to read. Updates and deletions are refused here, and by triggers of the database.
 
-    What is added in any other way than by `trail.record` is not in the chain, which `manage.py audit verify` finds.
+    Only `trail.record` adds an entry to the chain; `manage.py audit verify` finds every other one.
     """
 
     update = _refuse
@@ -33,9 +33,9 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when, from where, through which door, on what, how, and what came of it.
+    """Who did what, when, from where, on what, how, and with which result.
 
-    Names are copied and nothing is a foreign key: the trail outlives accounts, sites and experiments.
+    Names are copied instead of foreign keys: the trail outlives accounts, sites and experiments.
     """
 
     at = models.DateTimeField(default=timezone.now, editable=False)
@@ -98,7 +98,7 @@ class AuditEntry(models.Model):
 
 
 class Tally(models.Model):
-    """A count of what is recorded only so often: how much was `recorded`, and how much was `held` back since."""
+    """A count of events with a limit: how many were `recorded`, and how many were `held` back since."""
 
     key = models.CharField(max_length=64, unique=True, help_text="The digest of what is counted together.")
     event = models.CharField(max_length=50)

@@ -28,10 +28,10 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who did something and from where. `actor_id` is None for people and programs without an account.
+    """Who did something, and from where. `actor_id` is None for people and programs without an account.
 
-    `credential` is what they came in with, such as “API token ab12cd34 nightly”; `on_behalf_of` names whom they acted
-    for, blank for themselves, and `on_behalf_of_id` is that account.
+    `credential` is how they signed in, such as “API token ab12cd34 nightly”. `on_behalf_of` is the name, and
+    `on_behalf_of_id` the account, of the person they acted for; blank and None for themselves.
     """
 
     door: Door
@@ -46,7 +46,7 @@ class Origin:
     def of(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":
         """Return the origin of what `actor` (a user, possibly anonymous) does.
 
-        What authenticates a request says with what, in `actor.credential`.
+        The class that authenticated the request has set `actor.credential`.
         """
         return cls(
             door=door,
@@ -68,7 +68,7 @@ def current_origin() -> Origin:
 
 @cache
 def _unix_account() -> str:
-    """Name the account that a command runs as, as the system knows it and not as its environment says."""
+    """Return the name of this process's account, from the system: the environment may say anything."""
     number = os.getuid()
     try:
         name = pwd.getpwuid(number).pw_name
@@ -78,7 +78,7 @@ def _unix_account() -> str:
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address of the client, believing as many forwarding proxies as are ours and no more."""
+    """Return the address of the client. Only the last PORTAL_TRUSTED_PROXIES proxies are believed."""
     direct: str | None = request.META.get("REMOTE_ADDR") or None
     forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -93,12 +93,12 @@ def door_of(request: HttpRequest) -> Door:
 
 
 def actor_of(request: HttpRequest) -> User:
-    """Return who asks, of a request that got past the sign-in."""
+    """Return the user of a request that needs a sign-in."""
     return cast(User, request.user)
 
 
 def origin_of(request: HttpRequest) -> Origin:
-    """Return the origin of an HTTP request. DRF's requests know the bearer of a token, Django's only the session."""
+    """Return the origin of an HTTP request. Only DRF's requests know the user of a token; Django's know the session."""
     origin = Origin.of(request.user, door=door_of(request), address=client_address(request))
     is_by_session = request.user.is_authenticated and not origin.credential
     return replace(origin, credential=SESSION) if is_by_session else origin
@@ -111,7 +111,7 @@ class OriginMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Serve the request with its origin at hand; who is asking is looked up only when it is needed."""
+        """Serve the request with its origin at hand. The user is looked up only when somebody needs it."""
         token = _request.set(request)
         try:
             return self.get_response(request)

@@ -11,7 +11,7 @@ EVENING, MORNING = time(18), time(8)
 
 
 def _last_night(now: datetime) -> Bounds:
-    """From yesterday's evening to this morning, or to now before that; by the clock of the portal's time zone."""
+    """Return yesterday 18:00 and today 08:00, or now if that is earlier, in the portal's time zone."""
     here = timezone.localtime(now)
     yesterday = here.date() - timedelta(days=1)
     evening = datetime.combine(yesterday, EVENING, here.tzinfo)
@@ -27,5 +27,5 @@ PERIODS: Mapping[str, Callable[[datetime], Bounds]] = {
 
 
 def bounds(period: str, now: datetime | None = None) -> Bounds:
-    """Return from when until when one of PERIODS is."""
+    """Return the start and the end of one of PERIODS."""
     return PERIODS[period](now or timezone.now())

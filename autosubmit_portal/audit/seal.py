@@ -1,6 +1,6 @@
-"""Sealing old entries: they are written to an archive that proves itself, and a trail entry says so.
+"""Seal old entries: write them to a signed archive, and record that in the trail.
 
-Nothing is deleted. A database administrator may move sealed entries out; verify.py then begins at the seal.
+Nothing is deleted. A database administrator may remove sealed entries; verify.py then begins at the seal.
 """
 
 import gzip
@@ -26,16 +26,16 @@ EVENT = "audit.sealed"
 
 
 class Unsealable(Exception):
-    """The entries are not as the portal has written them; the text says which."""
+    """Some entries are not as the portal wrote them; the text says which."""
 
 
 class BrokenArchive(Exception):
-    """An archive that is not as it was sealed; the text says why."""
+    """The archive is not as it was sealed; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What an archive holds: which entries, the digests before them and of the last one, and the digest of the file."""
+    """What an archive holds: the range of entries, the digests at both ends, and the digest of the file."""
 
     first_id: int
     last_id: int
@@ -46,21 +46,21 @@ class Seal:
     sha256: str
 
     def signature(self) -> str:
-        """Return what only a holder of the key can write below it."""
+        """Return the signature, which needs the key."""
         return chain.sign(json.dumps(asdict(self), sort_keys=True).encode())
 
 
 def seals() -> list[Seal]:
-    """Return the seals of which genuine trail entries tell, oldest first."""
+    """Return the seals that genuine trail entries record, oldest first."""
     rows = AuditEntry.objects.filter(event=EVENT).order_by("id").values(*COLUMNS)
     names = [field.name for field in fields(Seal)]
     return [Seal(**{name: row["details"][name] for name in names}) for row in rows if chain.is_genuine(row)]
 
 
 def seal_before(before: datetime, folder: Path, *, origin: Origin) -> Seal | None:
-    """Write the entries before a time that are not sealed yet into `folder`, and record it; None if there are none.
+    """Seal the unsealed entries before a time into `folder`, and record it. Returns None if there are none.
 
-    Makes `audit-<first>-<last>.jsonl.gz` and beside it the signed `.json`. Raises Unsealable when an entry is broken,
+    Makes `audit-<first>-<last>.jsonl.gz` and the signed `.json` beside it. Raises Unsealable when an entry is broken,
     and OSError.
     """
     last = max(seals(), key=lambda seal: seal.last_id, default=None)
@@ -99,7 +99,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _archived(rows: Iterable[Row], file: IO[bytes]) -> Iterator[Row]:
-    """Yield the rows, each when it is written to `file`, which is whole when they are at their end."""
+    """Write the rows to `file` and yield each when it is written. The file is whole after the last one."""
     with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as archive:
         for row in rows:
             archive.write(f"{chain.as_json(row)}\n".encode())
@@ -112,7 +112,7 @@ def _sha256(path: Path) -> str:
 
 
 def manifest_of(archive: Path) -> Path:
-    """Return where the signed description of an archive is."""
+    """Return the path of an archive's signed description."""
     return archive.with_name(archive.name.removesuffix(".jsonl.gz") + ".json")
 
 

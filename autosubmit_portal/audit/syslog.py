@@ -1,8 +1,8 @@
-"""Forwarding the trail to syslog (RFC 5424), each entry when it is committed.
+"""Forward the trail to syslog (RFC 5424), each entry when it is committed.
 
-A thread of the process sends, so that no request waits for it or fails with it. While nobody listens it tries again and
-again and keeps what it can; what it cannot keep is told in the log, and `manage.py audit export --after` fills the gap.
-Python's own SysLogHandler writes no RFC 5424, frames no messages over TCP and may wait without end.
+A thread sends, so that no request waits for the collector or fails with it. While the collector is away, the thread
+tries again and keeps a limited number of entries; the log names what is lost, and `manage.py audit export --after` has
+it. Python's SysLogHandler does not write RFC 5424, does not frame messages over TCP, and may block.
 """
 
 import atexit
@@ -44,14 +44,14 @@ _making = threading.Lock()
 
 
 def forward(entry: AuditEntry) -> None:
-    """Have an entry sent once its transaction commits, if PORTAL_AUDIT_SYSLOG says where to."""
+    """Send an entry when its transaction commits, if PORTAL_AUDIT_SYSLOG is set."""
     if settings.AUDIT_SYSLOG:
         url = settings.AUDIT_SYSLOG
         transaction.on_commit(lambda: sender(url).put(entry), robust=True)
 
 
 def sender(url: str) -> "Sender":
-    """Return the sender of this process, which a fork does not inherit."""
+    """Return the sender of this process: a thread does not survive a fork."""
     with _making:
         return _started(url, os.getpid())
 
@@ -75,7 +75,7 @@ class Sender(threading.Thread):
         self._is_failing = False
 
     def put(self, entry: AuditEntry) -> None:
-        """Have an entry sent soon; one for which there is no room is told in the log. Never waits."""
+        """Queue an entry to be sent, without waiting. If there is no room, the log says what is lost."""
         try:
             self.waiting.put_nowait(entry)
         except queue.Full:
@@ -88,7 +88,7 @@ class Sender(threading.Thread):
             )
 
     def run(self) -> None:
-        """Send what comes, for as long as the process lives."""
+        """Send queued entries until the process ends."""
         while True:
             entry = self.waiting.get()
             while not self._sent(message(entry)):
@@ -96,7 +96,7 @@ class Sender(threading.Thread):
             self.waiting.task_done()
 
     def flush(self) -> None:
-        """Wait a moment for what has not been sent yet: the process ends."""
+        """Wait a moment for unsent entries: the process ends."""
         until = time.monotonic() + FLUSH_SECONDS
         while self.waiting.unfinished_tasks and self.is_alive() and time.monotonic() < until:
             time.sleep(0.01)

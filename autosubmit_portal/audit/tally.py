@@ -1,7 +1,7 @@
-"""What anybody can have recorded without end is recorded a few times, then counted: a row of the database, no entry.
+"""Limits for events that anybody can cause without end: a few are recorded, then they are only counted in a row.
 
-Refusals of one account, failed sign-ins from one address, and attempts during a lockout. When the time of a count is
-over, one entry says how many there were: `trail.tell_counts`. Nothing is refused without a trace: the count is it.
+These are refusals of one account, failed sign-ins from one address, and attempts during a lockout. When the time of a
+count is over, `trail.tell_counts` records how many there were, so that nothing goes without a trace.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ _KEPT = ("actor_name", "actor_id", "address", "door", "credential", "on_behalf_o
 
 
 class Bound(NamedTuple):
-    """So many entries with the same key in the time; the entry at the end is about `subject`."""
+    """At most `most` entries with the same key in `time`; the entry with the count is about `subject`."""
 
     key: str
     most: int
@@ -37,24 +37,24 @@ class Bound(NamedTuple):
 
 
 def is_over(values: Mapping[str, Any]) -> bool:
-    """Count an entry that is about to be recorded, given by its columns; answer whether that must be enough."""
+    """Count an entry before it is recorded, given by its columns; return whether a limit is reached."""
     return any(_is_over(bound, values) for bound in _bounds(values))
 
 
 def held(event: str, *, actor_id: int | None = None, address: str | None = None) -> int:
-    """Return how many more there are than entries, of what is counted now for an account or an address."""
+    """Return how many events of an account or an address are counted now without an entry."""
     values = {"event": event, "actor_id": actor_id, "actor_name": "", "address": address, "subject": ""}
     keys = [_digest(bound.key) for bound in _bounds(values)]
     return sum(Tally.objects.filter(key__in=keys, ends_at__gt=timezone.now()).values_list("held", flat=True))
 
 
 def ended() -> list[Tally]:
-    """Return the counts whose time is over."""
+    """Return up to 100 counts whose time is over."""
     return list(Tally.objects.filter(ends_at__lte=timezone.now()).order_by("pk")[:100])
 
 
 def end(event: str) -> None:
-    """Let the time of all counts of an event be over now."""
+    """End all counts of an event now."""
     Tally.objects.filter(event=event).update(ends_at=timezone.now())
 
 
@@ -73,7 +73,7 @@ def _bounds(values: Mapping[str, Any]) -> Iterator[Bound]:
 
 
 def _network(address: str | None) -> str:
-    """Return what one client has addresses in: whoever has an IPv6 address has 2**64 of them."""
+    """Return the network of a client: whoever has one IPv6 address has 2**64 of them."""
     found = ipaddress.ip_address(address) if address else None
     if found is None or found.version == 4:
         return str(found or "unknown")

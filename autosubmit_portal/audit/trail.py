@@ -57,13 +57,13 @@ def draft(event: str, **said: Unpack[Said]) -> Draft:
 
 
 def record_all(drafts: Sequence[Draft]) -> list[AuditEntry]:
-    """Add entries, in this order and one right after the other.
+    """Add entries in this order, one right after the other.
 
-    Call it in the transaction of the changes that they record, so that neither is without the other. Call it last
-    there, and once: entries are chained one after the other, so nobody else can record anything until the transaction
-    ends, and one that then waited for a row of another transaction might wait for ever.
+    Call it in the transaction of the changes that they record, so that both are written or neither. Call it last and
+    once: until the transaction ends, nobody else can record anything, and a transaction that then waited for a row
+    of another might wait for ever (deadlock).
 
-    Refusals and failed sign-ins that come too often are only counted (tally.py): what is returned then has no number.
+    Refusals and failed sign-ins above a limit are only counted (tally.py): the entries returned then have no number.
     """
     if any(_is_counted(one) for one in drafts):
         tell_counts()
@@ -80,9 +80,9 @@ def _is_counted(one: Draft) -> bool:
 
 
 def tell_counts() -> None:
-    """Add an entry for each count whose time is over: how many there were besides those that were recorded.
+    """Record each count whose time is over: how many events there were beyond those recorded.
 
-    The supervisor calls this, and whoever records something that is counted.
+    The supervisor calls this, and everything that records a counted event.
     """
     for count in tally.ended():
         with transaction.atomic():
@@ -129,7 +129,7 @@ def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEnt
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:
-    """Insert entries; on PostgreSQL together with the COMMIT, if that comes next: nobody waits for two answers."""
+    """Insert entries; on PostgreSQL together with the COMMIT, which saves a round trip under the lock."""
     sql, columns = _statement(len(entries))
     params = [
         column.get_db_prep_save(getattr(entry, column.attname), connection)
@@ -146,7 +146,7 @@ def _insert(entries: Sequence[AuditEntry]) -> None:
 
 @cache
 def _statement(rows: int) -> tuple[str, tuple["Field[Any, Any]", ...]]:
-    """Return what inserts so many entries, and their columns in the order of the values."""
+    """Return the SQL that inserts `rows` entries, and the columns in the order of their values."""
     columns = AuditEntry._meta.concrete_fields
     names = ", ".join(f'"{column.column}"' for column in columns)
     row = f"({', '.join(['%s'] * len(columns))})"
@@ -167,7 +167,7 @@ def _of_origin(origin: Origin) -> dict[str, Any]:
 
 
 def _address(text: str | None) -> str | None:
-    """Return an address as every database takes it; None for what is none, as a proxy may send it."""
+    """Return an address in a form that every database takes; None if it is no address: a proxy may send any text."""
     try:
         address = ipaddress.ip_address((text or "").partition("%")[0])
     except ValueError:
@@ -180,10 +180,10 @@ def _text(value: Any, longest: int | None = None) -> str:
 
 
 def _storable(value: Any) -> Any:
-    """Return text and JSON that every database takes and gives back as it was.
+    """Return text or JSON in a form that every database stores and returns unchanged.
 
-    Whatever somebody sent, its refusal must be recorded. PostgreSQL gives the number 1e5 back as 100000, and both must
-    have the same digest.
+    A refusal must be recorded whatever was sent. PostgreSQL returns the number 1e5 as 100000, and the digest of both
+    must be the same.
     """
     match value:
         case str():

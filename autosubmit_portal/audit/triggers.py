@@ -1,4 +1,4 @@
-"""The triggers that make the trail append-only for everyone who comes through SQL, on SQLite and PostgreSQL."""
+"""The triggers that make the trail append-only in SQL, on SQLite and PostgreSQL."""
 
 from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -49,7 +49,7 @@ REMEDY = "Entries can be changed in the database: make it again (docs/audit.md, 
 
 
 def missing() -> list[str]:
-    """Return the names of the triggers that are not there, are switched off, or are not what they were made as."""
+    """Return the names of the triggers that are missing, switched off, or not as they were made."""
     wanted = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(*_LOOK[connection.vendor])

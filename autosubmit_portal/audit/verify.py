@@ -1,4 +1,4 @@
-"""Finding out whether the trail says what the portal has written: entry by entry, in little memory."""
+"""Check that the trail is as the portal wrote it: entry by entry, in little memory."""
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An entry that is not as the portal has written it, and what is wrong with it."""
+    """What is wrong with an entry."""
 
     entry_id: int
     what: str
@@ -49,8 +49,8 @@ class Examination:
     """One walk along the chain.
 
     `starts` are the digests that the first entry may follow: blank for the beginning of the trail, else those of
-    entries that were moved out. `heads` are digests by number that somebody has kept: these entries must be there. What
-    was seen so far is in `entries`, `first_id`, `last_id` and `last_digest`.
+    removed entries. `heads` are kept digests by number: these entries must be there. `entries`, `first_id`, `last_id`
+    and `last_digest` say what was seen so far.
     """
 
     starts: set[str] = field(default_factory=lambda: {""})
@@ -61,7 +61,7 @@ class Examination:
     last_digest: str = ""
 
     def faults(self, rows: Iterable[Row]) -> Iterator[Fault]:
-        """Yield what is wrong with entries that come in the order of their numbers, then heads that were not met."""
+        """Yield what is wrong with entries, given in the order of their numbers, then the heads that were not met."""
         links = self.starts  # what the next entry may follow
         doubted: deque[str] = deque(maxlen=MOST_DOUBTED)  # … or one of these, which are told themselves
         suspect: Row | None = None
@@ -90,7 +90,7 @@ class Examination:
 
 
 def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Fault:
-    """Say what is wrong with an entry whose digest is not ours: the entry that follows knows who was there before."""
+    """Return what is wrong with an entry whose digest is wrong; the next entry knows which digest should be here."""
     is_known = following is not None and suspect["digest"] and following["previous"] == suspect["digest"]
     is_skipped = following is not None and following["previous"] in links
     is_foreign = not suspect["digest"] or (is_skipped and not is_known)
@@ -98,9 +98,9 @@ def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Faul
 
 
 def missing_at_the_end(last_id: int) -> str:
-    """Say what the database has numbered after the last entry; blank if nothing, or if that proves nothing.
+    """Say which numbers the database gave after the last entry; blank if none, or if that proves nothing.
 
-    SQLite takes a number back with its transaction, PostgreSQL does not: there only a trail that is empty is told.
+    SQLite takes a number back with its transaction; PostgreSQL does not, so there only an empty trail is reported.
     """
     with connection.cursor() as cursor:
         cursor.execute(_LAST_NUMBER[connection.vendor])
@@ -112,7 +112,7 @@ def missing_at_the_end(last_id: int) -> str:
 
 
 def entries(*, after: int = BELOW_ALL) -> Iterator[Row]:
-    """Yield the entries of the table with numbers above `after` in their order, with all columns of the chain."""
+    """Yield the entries with numbers above `after` in their order, with all columns of the chain."""
     while batch := _after(after):
         yield from batch
         after = batch[-1]["id"]
@@ -127,7 +127,7 @@ def _after(last: int) -> list[Row]:
 
 
 def _readable(number: int) -> Row:
-    """Return an entry, or one that is never genuine in the place of one that cannot be read."""
+    """Return an entry; in place of an unreadable one, an entry that is never genuine."""
     rows = AuditEntry.objects.filter(id=number)
     try:
         return dict(rows.values(*COLUMNS)[0])

@@ -1,6 +1,6 @@
-"""Records what happens outside of actions: sign-ins, and changes of accounts, permissions and whatever is watched.
+"""Record what happens outside of actions: sign-ins, and changes of accounts, permissions and other watched rows.
 
-Signals are used here and nowhere else: an account may be changed by a page, a command or a shell, and each counts.
+Only this module uses signals: an account may be changed by a page, a command or a shell, and all must be recorded.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ _thread = local()
 
 
 def listen(listener: Callable[[], None]) -> None:
-    """Call `listener` after each commit of changes of what is watched."""
+    """Call `listener` after each commit that changed something watched."""
     _listeners.append(listener)
 
 
 def announce() -> None:
-    """Have the listeners called once the transaction commits: who may do what may have changed."""
+    """Call the listeners when the transaction commits: rights may have changed."""
     _thread.is_changed = True
     transaction.on_commit(_tell_listeners, robust=True)
 
@@ -60,7 +60,7 @@ def watch_accounts() -> None:
 
 
 def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) -> None:
-    """Record every creation, change and deletion of rows of `model`, except of the fields in `unless`."""
+    """Record every creation, change and deletion of rows of `model`; fields in `unless` are ignored."""
     skipped = _UNWATCHED_FIELDS | unless
 
     def remember(instance: models.Model, **_: Any) -> None:
@@ -82,7 +82,7 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
 
 
 def _values(instance: models.Model, skipped: frozenset[str]) -> dict[str, Any]:
-    """Return the loaded fields; deferred ones are left out, since reading them would query."""
+    """Return the loaded fields; reading deferred ones would query the database."""
     names = [field.attname for field in instance._meta.concrete_fields if field.attname not in skipped]
     return {name: instance.__dict__[name] for name in names if name in instance.__dict__}
 

@@ -39,7 +39,7 @@ class Console(AdminSite):
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Have every page answer at once to a tab that shows already what it would get."""
-        return stamps.unless_unchanged(super().admin_view(view, cacheable))
+        return stamps.answer_if_changed(super().admin_view(view, cacheable))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
@@ -47,8 +47,8 @@ class Console(AdminSite):
         models = [
             model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
         ]
-        context["navigation"] = sorted(filter(_is_of_the_shift, models), key=_position)
-        context["people"] = sorted(filterfalse(_is_of_the_shift, models), key=_position)
+        context["navigation"] = sorted(filter(_is_of_the_shift, models), key=_get_position)
+        context["people"] = sorted(filterfalse(_is_of_the_shift, models), key=_get_position)
         context["may_lift_lockouts"] = request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
         context["may_see_health"] = policy.may_view_all(request.user, Site)
         return context
@@ -73,7 +73,7 @@ def _is_of_the_shift(model: dict[str, Any]) -> bool:
     return model["object_name"] not in PEOPLE
 
 
-def _position(model: dict[str, Any]) -> int:
+def _get_position(model: dict[str, Any]) -> int:
     name, order = model["object_name"], NAVIGATION + PEOPLE
     return order.index(name) if name in order else len(order)
 

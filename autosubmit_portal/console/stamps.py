@@ -77,16 +77,16 @@ _RIGHTS_WIDTH = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RowCount:
     """Rows of which a part shows only how many there are."""
 
     rows: "QuerySet[Any, Any]"
 
 
-Shown = Iterable["QuerySet[Any, Any] | Counted"]
+PartRows = Iterable["QuerySet[Any, Any] | RowCount"]
 
 
-def about(experiment: Experiment) -> "list[QuerySet[Any]]":
+def list_rows_about(experiment: Experiment) -> "list[QuerySet[Any]]":
     """Return the rows that pages about an experiment have in common.
 
     The mirror writes jobs, dependencies and runs in one transaction with the row of their experiment (`refreshed_at`).
@@ -122,28 +122,28 @@ def forget() -> None:
         _kept.clear()
 
 
-def begin(request: HttpRequest, shown: Shown, besides: Callable[[], object] = tuple) -> None:
+def begin_part(request: HttpRequest, shown: PartRows, besides: Callable[[], object] = tuple) -> None:
     """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
 
     Call it before anything of the part is read, which then may be newer than the stamp and never older. `besides` is
     what else the part shows; it is asked at each tick and must cost little.
     """
-    question = _question(shown, besides)
-    rights, stamp = _answer(request, question)
+    question = _make_question(shown, besides)
+    rights, stamp = _compute_stamp(request, question)
     with _lock:
-        _kept[_key(request)] = _Question(question.sql, question.params, besides, rights)
+        _kept[_get_key(request)] = _Question(question.sql, question.params, besides, rights)
     request.live_stamp = stamp  # type: ignore[attr-defined]
-    if _known(request) == stamp:
+    if _read_known_stamp(request) == stamp:
         raise Unchanged
 
 
-def stamp_of(request: HttpRequest) -> str:
+def get_stamp(request: HttpRequest) -> str:
     """Return the stamp of the part that is being made; a part that was not begun is an error."""
     stamp: str = request.live_stamp  # type: ignore[attr-defined]
     return stamp
 
 
-def unless_unchanged(view: View) -> View:
+def answer_if_changed(view: View) -> View:
     """Have a page answer 204 to a tab that shows already what it would get.
 
     This is asked after the sign-in and the second factor were looked at, and before anything of the page.
@@ -159,47 +159,47 @@ def unless_unchanged(view: View) -> View:
     return cast(View, answer)
 
 
-def _known(request: HttpRequest) -> str:
+def _read_known_stamp(request: HttpRequest) -> str:
     """Return the stamp that a tab has; blank for who has none."""
     return request.headers.get(HEADER, "") if request.method == "GET" else ""
 
 
-def _key(request: HttpRequest) -> tuple[int, str]:
+def _get_key(request: HttpRequest) -> tuple[int, str]:
     """Return who looks at what."""
     return actor_of(request).pk, request.get_full_path()
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
-    stamp = _known(request)
+    stamp = _read_known_stamp(request)
     if not stamp or not request.user.is_authenticated:
         return False
     with _lock:
-        question = _kept.get(_key(request))
-    return question is not None and _answer(request, question) == (question.rights, stamp)
+        question = _kept.get(_get_key(request))
+    return question is not None and _compute_stamp(request, question) == (question.rights, stamp)
 
 
-def _answer(request: HttpRequest, question: _Question) -> tuple[str, str]:
+def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]:
     """Return digests of the rights of whoever looks, and of these with all that the part shows. One query."""
-    account, path = _key(request)
+    account, path = _get_key(request)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(question.sql, [account, now, *question.params])
         rows = cursor.fetchall()
-    rights = _digest(sorted(repr(row) for row in rows if row[0] == 0))
+    rights = _compute_digest(sorted(repr(row) for row in rows if row[0] == 0))
     shown = [row for row in rows if row[0] != 0]
     # Not those of all tabs end at the same moment.
     offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
     period = (time.time() + offset) // MOST_SECONDS
-    state = [__version__, path, rights, period, _by_the_clock(), question.besides(), shown]
-    return rights, _digest(state)
+    state = [__version__, path, rights, period, _digest_clock(), question.besides(), shown]
+    return rights, _compute_digest(state)
 
 
-def _digest(state: object) -> str:
+def _compute_digest(state: object) -> str:
     return blake2b(repr(state).encode(), digest_size=16).hexdigest()
 
 
 @lately
-def _by_the_clock() -> str:
+def _digest_clock() -> str:
     """Return a digest of what changes when its time comes: which mirrors are late, what is frozen."""
     sites = [
         (*(getattr(site, name) for name in _OF_SITE), site.is_mirror_fresh)
@@ -210,33 +210,33 @@ def _by_the_clock() -> str:
         (row.pk, row.site_id, row.platform, row.message, row.starts_at, row.ends_at, row.is_active)
         for row in freezes
     ]
-    return _digest([sites, frozen])
+    return _compute_digest([sites, frozen])
 
 
-def _question(shown: Shown, besides: Callable[[], object]) -> _Question:
+def _make_question(shown: PartRows, besides: Callable[[], object]) -> _Question:
     """Make one statement of all rows: each is marked with the number of its kind, rights with 0."""
-    parts = [(_RIGHTS, (), _RIGHTS_WIDTH), *_compiled(shown)]
+    parts = [(_RIGHTS, (), _RIGHTS_WIDTH), *_compile_rows(shown)]
     widest = max(width for _, _, width in parts)
-    texts = [_marked(number, text, widest - width) for number, (text, _, width) in enumerate(parts)]
+    texts = [_number_rows(number, text, widest - width) for number, (text, _, width) in enumerate(parts)]
     params = tuple(param for _, given, _ in parts for param in given)
     return _Question(intern(" UNION ALL ".join(texts)), params, besides)
 
 
-def _marked(number: int, text: str, missing: int) -> str:
+def _number_rows(number: int, text: str, missing: int) -> str:
     """Return rows in the form of all others: each as one text on PostgreSQL, with as many columns on SQLite."""
     if connection.vendor == "postgresql":
         return f"SELECT {number}, CAST(part AS text) FROM ({text}) part"  # noqa: S608  # made by Django, or ours
     return f"SELECT {number}, part.*{', NULL' * missing} FROM ({text}) part"  # noqa: S608
 
 
-def _compiled(shown: Shown) -> Iterator[tuple[str, tuple[Any, ...], int]]:
+def _compile_rows(shown: PartRows) -> Iterator[tuple[str, tuple[Any, ...], int]]:
     """Yield the SQL of the rows, its parameters, and how many columns it returns."""
     for one in shown:
-        rows = one.rows if isinstance(one, Counted) else one
+        rows = one.rows if isinstance(one, RowCount) else one
         compiler = rows.query.get_compiler(rows.db)
         with suppress(EmptyResultSet):
             text, params = compiler.as_sql()
-            if isinstance(one, Counted):
+            if isinstance(one, RowCount):
                 yield f"SELECT COUNT(*) FROM ({text}) counted", params, 1  # noqa: S608  # made by Django
             else:
                 yield text, params, compiler.col_count

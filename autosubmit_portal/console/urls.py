@@ -14,7 +14,7 @@ urlpatterns = [
         "password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"
     ),
     path("health/", console.admin_view(health.health_page), name="health"),
-    path("login/sso/", sign_in.begin, name="single_sign_on"),
-    path("login/sso/callback/", sign_in.callback, name="single_sign_on_callback"),
+    path("login/sso/", sign_in.begin_single_sign_on, name="single_sign_on"),
+    path("login/sso/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
     *console.get_urls(),
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from experiments.autosubmit.environment import environment
+from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.output import created_expid
 
 # Autosubmit needs 3 s for anything and much longer on a busy machine; whatever takes this long hangs.
@@ -33,7 +33,7 @@ class Autosubmit:
     @property
     def environment(self) -> dict[str, str]:
         """The environment that its commands run in."""
-        return environment(self.program, self.home, settings.CACHES_DIRECTORY)
+        return make_environment(self.program, self.home, settings.CACHES_DIRECTORY)
 
     def call(self, *arguments: str) -> str:
         """Run one command to its end and return what it printed; raise AutosubmitFailed when it fails."""

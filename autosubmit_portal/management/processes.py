@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from autosubmit_portal.workers.parent_death import tether
+from autosubmit_portal.workers.parent_death import signal_on_parent_death
 
 LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0  # whoever lived this long is not dying in a loop
@@ -77,7 +77,7 @@ class Child:
             env=environment(),
             stdin=subprocess.DEVNULL,
             process_group=0,
-            preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509 # the supervisor has no threads
+            preexec_fn=signal_on_parent_death(signal.SIGTERM),  # noqa: PLW1509 # the supervisor has no threads
         )
 
     def look(self) -> str:

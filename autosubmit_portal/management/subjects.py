@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, Site
-from experiments.models.experiment import meant_by_name
+from experiments.models.experiment import choose_meant
 
 
 def add_subject(parser: ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def subject_of(options: dict[str, Any]) -> tuple[ActionKind, dict[str, Any]]:
 def _experiment(expid: str, site: str | None) -> Experiment:
     at = {"site__slug": site} if site else {}
     named = Experiment.objects.filter(expid=expid, **at).select_related("site").order_by("site__slug")
-    found = meant_by_name(list(named))
+    found = choose_meant(list(named))
     if not found:
         raise CommandError(f"There is no experiment {expid}" + (f" at the site {site}." if site else "."))
     if len(found) > 1:

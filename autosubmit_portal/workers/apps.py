@@ -1,16 +1,16 @@
-"""The app of the queue's own plumbing: how messages reach workers, and which workers live."""
+"""What django-q2 needs around it: how messages reach workers, and which workers live."""
 
 from django.apps import AppConfig
 
 
 class WorkersConfig(AppConfig):
-    """Brokers, the pulse of the workers, their start and drain, and what their processes share."""
+    """Brokers, heartbeat, start and shutdown of workers, and what their processes share."""
 
     name = "autosubmit_portal.workers"
     label = "workers"
 
     def ready(self) -> None:
-        """Have workers share nothing that a killed one could take along, and stop whenever they are asked to."""
+        """Replace the parts of django-q2 that hang when a process is killed or stopped at a bad moment."""
         from autosubmit_portal.workers import cluster, ipc
 
         ipc.install()

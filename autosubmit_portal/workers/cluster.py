@@ -6,10 +6,11 @@ from django_q import cluster
 
 
 class Cluster(cluster.Cluster):
-    """Keeps in mind that it was asked to stop while it started.
+    """Remembers a request to stop that comes while it starts.
 
-    Django-q2 forgets a SIGTERM that comes before its guard is there, and waits for ever for a guard that waits for a
-    lock that it holds itself if the signal comes while it looks whether the guard is ready.
+    Django-q2 forgets a SIGTERM that comes before its guard process exists. If the signal comes while it checks whether
+    the guard is ready, it holds a lock that the guard waits for, and waits for the guard: a deadlock like that of
+    https://github.com/django-q2/django-q2/issues/346.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -17,7 +18,7 @@ class Cluster(cluster.Cluster):
         super().__init__(*args)
 
     def start(self) -> int:
-        """Start all processes, and stop them at once when somebody has asked for that meanwhile."""
+        """Start all processes; stop them at once if that was requested meanwhile."""
         pid: int = super().start()
         self._has_started = True
         if self._is_asked_to_stop:
@@ -25,7 +26,7 @@ class Cluster(cluster.Cluster):
         return pid
 
     def sig_handler(self, signum: int, frame: Any) -> None:
-        """Stop, once it has started."""
+        """Stop, or note to stop after the start."""
         if self._has_started:
             self.stop()
         else:
@@ -33,5 +34,5 @@ class Cluster(cluster.Cluster):
 
 
 def install() -> None:
-    """Have the command `qcluster` start these."""
+    """Make the command `qcluster` start this class."""
     vars(cluster).update(Cluster=Cluster)

@@ -1,4 +1,4 @@
-"""The pulse of a worker: what its guard says of itself, twice a second, becomes a row every ten seconds."""
+"""The heartbeat of a worker: its guard reports twice a second; a row is written every ten seconds."""
 
 import shutil
 import time
@@ -15,21 +15,21 @@ from django_q.conf import Conf
 from autosubmit_portal.workers import shutdown_flag
 from autosubmit_portal.workers.models import BEAT_SECONDS, Worker
 
-# Rows of workers that were killed say nothing any more after a while.
+# Rows of killed workers are deleted after this time.
 FORGET_AFTER = timedelta(days=1)
 
 
-class Pulse:
-    """Decides what is worth writing of what one guard says."""
+class Heartbeat:
+    """Decides which reports of a guard are written."""
 
     def __init__(self) -> None:
         self.is_stopping = False
         self.due = 0.0
 
-    def feel(self, stat: Any) -> None:
-        """Take a `django_q.status.Stat` of the cluster whose guard runs in this process; write when it is time.
+    def take(self, stat: Any) -> None:
+        """Take a `django_q.status.Stat` of the cluster whose guard runs in this process; write it when it is time.
 
-        Errors of the database are the caller's, which logs them; the next try is one beat later.
+        Errors of the database go to the caller, which logs them. The next try comes with the next beat.
         """
         if stat.status == Conf.STOPPED:
             Worker.objects.filter(pk=stat.cluster_id).delete()
@@ -45,7 +45,7 @@ class Pulse:
 
 
 def seal() -> str:
-    """Return what is the same for all processes that can read each other's messages, without telling the key."""
+    """Return a digest of the key and the broker: equal for processes that can read each other's messages."""
     return salted_hmac("autosubmit_portal.workers", broker_name(), algorithm="sha256").hexdigest()
 
 
@@ -55,7 +55,7 @@ def broker_name() -> str:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Return the room on the disk of `folder`, which need not exist yet; None if nobody can tell."""
+    """Return the free bytes on the disk of `folder`, which need not exist yet; None if unknown."""
     existing = next((path for path in (folder, *folder.parents) if path.exists()), None)
     try:
         return shutil.disk_usage(existing).free if existing else None

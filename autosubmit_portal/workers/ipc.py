@@ -1,9 +1,9 @@
-"""What the processes of a worker share, without a lock that a killed one could take along.
+"""Communication between the processes of a worker, without locks that a killed process would keep.
 
-django-q2 hands tasks out by `multiprocessing.Queue`: whoever waits for a task holds its lock. If that process is
-killed there, by the kernel that is out of memory for one, all others wait for that lock for ever, and the guard sees
-them alive. So is the guard itself stuck when a process dies with the lock of its timer. Here the kernel hands each
-message to one reader as a whole, and a timer is a number that is written as a whole.
+django-q2 hands out tasks by `multiprocessing.Queue`: the process that waits for a task holds the lock of the queue. If
+it is killed there (out of memory, for one), all others wait for that lock for ever, and the guard takes them for
+alive: https://github.com/django-q2/django-q2/issues/23, and /339 for results. The guard itself hangs when a process
+dies with the lock of its timer. Here the kernel hands each message whole to one reader, and a timer is one number.
 """
 
 import pickle
@@ -16,12 +16,12 @@ from typing import Any
 
 MOST_BYTES = 1 << 20
 FULL_SECONDS = 0.01
-# Who should read is gone, and whoever replaces it must not find us waiting with what it needs.
+# The reader may have died. Its replacement is started by a process that must not block here meanwhile.
 SEND_SECONDS = 5.0
 
 
 class MessageQueue:
-    """As much of `multiprocessing.Queue` as django-q2 uses; made before the processes that share it are forked."""
+    """The part of `multiprocessing.Queue` that django-q2 uses. Make it before forking the processes that share it."""
 
     def __init__(self, maxsize: int = 0) -> None:
         self._maxsize = maxsize
@@ -30,7 +30,7 @@ class MessageQueue:
         self._writer.settimeout(SEND_SECONDS)
 
     def put(self, item: Any) -> None:
-        """Add a message, once the last one is taken if there is a `maxsize`; TimeoutError when nobody reads."""
+        """Add a message; with a `maxsize`, wait until the last one is taken. Raises TimeoutError when nobody reads."""
         while self._maxsize and not self.empty():
             time.sleep(FULL_SECONDS)
         self._writer.send(pickle.dumps(item))
@@ -40,7 +40,7 @@ class MessageQueue:
         return pickle.loads(self._reader.recv(MOST_BYTES))  # noqa: S301 # from our own process tree
 
     def empty(self) -> bool:
-        """Answer whether nothing waits to be taken; nothing does that is any business of who has closed it."""
+        """Return whether no message waits; always True after `close`."""
         return self._reader.fileno() < 0 or not select.select([self._reader], [], [], 0)[0]
 
     def qsize(self) -> int:
@@ -48,7 +48,7 @@ class MessageQueue:
         return int(not self.empty())
 
     def close(self) -> None:
-        """Leave it to the others. What was put is with the kernel already and goes to them."""
+        """Close it for this process. Messages are with the kernel already and go to the other processes."""
         self._reader.close()
         self._writer.close()
 
@@ -59,14 +59,14 @@ class MessageQueue:
 
 
 class Timer:
-    """As much of `multiprocessing.Value` as django-q2 uses: seconds that a task may still take."""
+    """The part of `multiprocessing.Value` that django-q2 uses: the seconds that a task may still take."""
 
     def __init__(self, typecode: str, value: float) -> None:
         self._shared = RawValue(typecode, value)
 
     @property
     def value(self) -> float:
-        """The number, as whoever wrote it last has left it."""
+        """The number that was written last."""
         return float(self._shared.value)
 
     @value.setter
@@ -74,16 +74,16 @@ class Timer:
         self._shared.value = value
 
     def get_lock(self) -> nullcontext[None]:
-        """Return nothing that anybody could wait for.
+        """Return a lock that never blocks.
 
-        A task that ends while the guard counts down may leave the old count to an idle worker: it is replaced, idle,
-        when that is over.
+        If a task ends while the guard counts down, an idle worker may keep the old count: it is then replaced while it
+        is idle, which harms nothing.
         """
         return nullcontext()
 
 
 def install() -> None:
-    """Have the clusters of this process made with these."""
+    """Make the clusters of this process use these classes."""
     from django_q import cluster
 
     vars(cluster).update(Queue=MessageQueue, Value=Timer)

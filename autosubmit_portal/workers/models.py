@@ -1,28 +1,28 @@
-"""Which workers live: one row for each `manage.py qcluster`, kept by itself."""
+"""The living workers: each `manage.py qcluster` keeps one row."""
 
 from datetime import timedelta
 
 from django.db import models
 from django.db.models.functions import Now
 
-# A worker says every BEAT_SECONDS that it lives. Three beats may be missed: its guard may wait for a busy database.
+# A worker reports every BEAT_SECONDS. Three reports may be missed: its guard may wait for a busy database.
 BEAT_SECONDS = 10.0
 SILENCE = timedelta(seconds=35)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
-    """Workers. Times are those of the database, so that the clocks of hosts may differ."""
+    """Workers. Times are from the database, because the clocks of hosts may differ."""
 
     def alive(self) -> "WorkerQuerySet":
-        """Those that take tasks: heard of lately, and not being stopped."""
+        """Return the workers that take tasks: they reported lately and are not being stopped."""
         return self.filter(seen_at__gt=Now() - SILENCE, is_stopping=False)
 
 
 class Worker(models.Model):
-    """A worker as it last told of itself. One that ended in peace has no row; one that was killed falls silent.
+    """The last report of a worker. A worker that ended normally has no row; a killed one stops reporting.
 
-    `seal` is the same for all who can read each other's messages. `free_bytes` is the room on the disk that holds
-    the run directories, as the worker sees it; null when it cannot tell.
+    `seal` is equal for all that can read each other's messages. `free_bytes` is the room for run directories on the
+    worker's disk; null if unknown.
     """
 
     cluster_id = models.UUIDField(primary_key=True)

@@ -1,7 +1,7 @@
-"""Ending a process once the one that started it is gone, however that ended: nobody else would end it.
+"""End a process when its parent is gone, even after SIGKILL: nobody else would end it.
 
-Linux only: elsewhere, whoever kills a process with SIGKILL has to look for its children. A tether holds one process and
-none of its own children, least of all the commands of actions.
+Linux only; elsewhere, whoever kills a process with SIGKILL must end its children. The signal goes to one process and
+not to its own children, so that commands of actions go on.
 """
 
 import ctypes
@@ -12,30 +12,30 @@ from collections.abc import Callable
 from multiprocessing import parent_process, util
 
 PR_SET_PDEATHSIG = 1
-# Loaded beforehand: between fork and exec is no time for that.
+# Loaded now, because loading a library between fork and exec is not safe.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def tether(number: signal.Signals) -> Callable[[], None]:
-    """Return what a child of this process is to call first: it gets the signal when this process is gone."""
+def signal_on_parent_death(number: signal.Signals) -> Callable[[], None]:
+    """Return a function that a child of this process calls first: it then gets the signal when this process ends."""
     parent = os.getpid()
-    return lambda: _tie(parent, number)
+    return lambda: _request_signal(parent, number)
 
 
-def tether_processes(number: signal.Signals) -> None:
-    """Have every process of `multiprocessing`, started by this one or by one of those, end with its own parent."""
-    util.register_after_fork(parent_process, lambda _: _tie_process(number))
+def signal_processes_on_parent_death(number: signal.Signals) -> None:
+    """Make each `multiprocessing` process below this one get the signal when its own parent ends."""
+    util.register_after_fork(parent_process, lambda _: _request_signal_of_process(number))
 
 
-def _tie_process(number: signal.Signals) -> None:
+def _request_signal_of_process(number: signal.Signals) -> None:
     parent = parent_process()
     if parent and parent.pid:
-        _tie(parent.pid, number)
+        _request_signal(parent.pid, number)
 
 
-def _tie(parent: int, number: signal.Signals) -> None:
+def _request_signal(parent: int, number: signal.Signals) -> None:
     if _prctl is None:
         return
     _prctl(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # too late: it has ended already
+    if os.getppid() != parent:  # it ended before the request
         os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""Messages to workers wait in Redis. Apart from the other broker, because the client takes a while to import."""
+"""Messages to workers wait in Redis. In a module of its own, because the client takes long to import."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,23 +10,23 @@ from django_q.brokers.redis_broker import Redis  # type: ignore[attr-defined] # 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from autosubmit_portal.workers.brokers import Felt
+from autosubmit_portal.workers.brokers import HeartbeatStatistics
 
-# A request must not hang because Redis does; workers wait one second for a message, and that is no failure.
+# A request must not hang because Redis does. A worker waits one second for a message: that is no failure.
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 
 
-class RedisBroker(Felt, Redis):
-    """Messages are in Redis, where a worker waits for them instead of looking again and again."""
+class RedisBroker(HeartbeatStatistics, Redis):
+    """Messages are in Redis: workers wait for them instead of polling."""
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
-        """Return the connections of this process."""
+        """Return the client of this process."""
         return _client(settings.Q_CLUSTER["redis"])
 
     def enqueue_all(self: Any, packages: Sequence[str]) -> None:
-        """Send many messages at once."""
+        """Send many messages with one command."""
         self.connection.rpush(self.list_key, *packages)
 
 

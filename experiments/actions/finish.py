@@ -17,7 +17,7 @@ from experiments.autosubmit.output import Outcome, changed_jobs, counted
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, State, with_active_action
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
 
 def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
-    runner = runner_for(action.site)
+    runner = get_runner(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
     said = [change for text in texts for change in changed_jobs(text)]
     changes = would_be_changes(action, dict(said)) if is_foretold else said

@@ -17,7 +17,7 @@ from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.preconditions import refuse_without_run
 from experiments.models import Action, State, with_active_action
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
 GRACE = timedelta(seconds=30)
@@ -28,7 +28,7 @@ def follow(action: Action) -> bool:
     action.refresh_from_db(fields=["state", "step", "step_started_at", "cancel_requested_at", "cancelled_by"])
     if action.state != State.RUNNING:
         return True
-    look = runner_for(action.site).look(action.run_directory(action.step))
+    look = get_runner(action.site).look(action.run_directory(action.step))
     if look.exit_status is not None:
         return _ended(action, look.exit_status)
     if look.is_alive:
@@ -48,7 +48,7 @@ def start_step(action: Action, step: int) -> None:
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=on_behalf_of(action), details=details)
     try:
-        runner_for(action.site).start(action.command[step], action.run_directory(step), action.unix_name)
+        get_runner(action.site).start(action.command[step], action.run_directory(step), action.unix_name)
     except OSError as error:
         finish.fail(action, f"The command could not be started: {error}.")
 
@@ -56,7 +56,7 @@ def start_step(action: Action, step: int) -> None:
 def _alive(action: Action) -> bool:
     """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`, which may need help."""
     if _must_end(action):
-        runner_for(action.site).end(action.run_directory(action.step))
+        get_runner(action.site).end(action.run_directory(action.step))
     else:
         signal_again(action)
     return False
@@ -99,7 +99,7 @@ def _gone_on(action: Action) -> bool:
 
 def _printed(action: Action) -> str:
     """Return what the current command printed, in all its argvs so far when a very long list made several of one."""
-    runner, kind, argvs = runner_for(action.site), action.catalogue_kind, len(action.command)
+    runner, kind, argvs = get_runner(action.site), action.catalogue_kind, len(action.command)
     steps = range(action.step + 1)
     ours = (step for step in steps if kind.command_of(step, argvs) is action.current_command)
     return "".join(runner.text(action.run_directory(step)) for step in ours)
@@ -145,7 +145,7 @@ def _silent(action: Action, *, has_started: bool) -> bool:
     is_cancelled = action.cancel_requested_at is not None and not has_started
     if not is_cancelled and (_age(action) < GRACE or finish.run_lives(action)):
         return False
-    if not has_started and not runner_for(action.site).give_up(action.run_directory(action.step)):
+    if not has_started and not get_runner(action.site).give_up(action.run_directory(action.step)):
         return False
     if is_cancelled:
         finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")

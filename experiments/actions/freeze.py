@@ -17,7 +17,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.models import Action, Experiment, Freeze, Site
-from experiments.models.freeze import unfinished_on
+from experiments.models.freeze import find_unfinished
 from experiments.permissions import FREEZE
 
 LONGEST_MESSAGE = 2000
@@ -111,7 +111,7 @@ def frozen_reasons(experiments: Collection[Experiment]) -> dict[int, str]:
     freezes = list(Freeze.objects.active().filter(site__in=sites).select_related("site").order_by("pk"))
     platforms = {frozen.platform for frozen in freezes if frozen.platform}
     used = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
-    on = set(unfinished_on(platforms, used)) if platforms else set()
+    on = set(find_unfinished(platforms, used)) if platforms else set()
     first = {
         experiment.pk: next((one for one in freezes if _touches(one, experiment, on)), None)
         for experiment in experiments

@@ -17,7 +17,7 @@ from experiments.actions.request import (
 )
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action
-from jobs.autosubmit.secrets import masked
+from jobs.autosubmit.secrets import mask_value
 
 MOST_LISTED = 50
 """How many refused experiments an entry names, with the reason."""
@@ -91,6 +91,6 @@ def _record_some(asked: Round, site: str, refused: Sequence[tuple[str, str]]) ->
         subject=f"{len(refused):,} experiments",
         site=site,
         kind=asked.kind.name,
-        details=masked(details)[0],
+        details=mask_value(details)[0],
         message=f"{told}{more}",
     )

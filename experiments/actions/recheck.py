@@ -97,7 +97,7 @@ def absence_of(action: Action) -> str:
             f"The experiment that was called {action.expid} is gone from the store. "
             "Whatever has its name now is another one: ask anew if that is meant."
         )
-    absence = sync.absence(action.experiment) if action.experiment else ""
+    absence = sync.explain_absence(action.experiment) if action.experiment else ""
     return preconditions.say_absent(action.expid, absence) if absence else ""
 
 

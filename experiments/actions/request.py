@@ -35,7 +35,7 @@ from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.catalogue.preconditions import refuse_absent
 from experiments.models import Action, Experiment, Site, State
-from jobs.autosubmit.secrets import has_credentials, masked
+from jobs.autosubmit.secrets import has_credentials, mask_value
 from jobs.workflow import Workflow
 
 # A batch holds the lock of the trail, and on SQLite that of the only writer, for a few milliseconds.
@@ -181,7 +181,7 @@ def record_refusal(request: Request, refusal: Exception) -> None:
         site=request.site.slug,
         expid=request.expid,
         kind=request.kind.name,
-        details=masked({"parameters": dict(request.parameters)})[0]
+        details=mask_value({"parameters": dict(request.parameters)})[0]
         | ({"is_dry_run": True} if request.kind.is_dry_run else {}),
         message=str(refusal),
     )

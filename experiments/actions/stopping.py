@@ -12,7 +12,7 @@ from experiments.autosubmit.output import looks_of_stop
 from experiments.catalogue.kinds import STOP_KINDS
 from experiments.mirror import sync
 from experiments.models import Action, State
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 
 # It looks every 5 s.
 _LOOKS_BEFORE_NEXT = 3
@@ -26,7 +26,7 @@ def signal_again(action: Action) -> None:
     """
     if action.experiment is None or not action.catalogue_kind.stops_run:
         return
-    runner, directory = runner_for(action.site), action.run_directory(action.step)
+    runner, directory = get_runner(action.site), action.run_directory(action.step)
     looks = looks_of_stop(runner.text(directory))
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return

@@ -7,7 +7,7 @@ from django.db import transaction
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import MOVES, Action, State
-from jobs.autosubmit.secrets import mask_text, masked
+from jobs.autosubmit.secrets import mask_text, mask_value
 
 
 def move(
@@ -64,7 +64,7 @@ def draft(
 
 
 def _details(action: Action) -> dict[str, Any]:
-    details, _ = masked({"parameters": action.parameters, "command": action.command})
+    details, _ = mask_value({"parameters": action.parameters, "command": action.command})
     if action.is_dry_run:
         details["is_dry_run"] = True
     if action.unix_name:

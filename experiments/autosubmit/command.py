@@ -71,7 +71,7 @@ class Option:
         return [f"{self.flag}={text}"] if self.flag else [text]
 
 
-def script(name: str) -> str:
+def read_script(name: str) -> str:
     """Return a shell script of this folder without its comments, to be the argument of `sh -c` wherever it runs."""
     lines = (SCRIPTS / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if line and not line.startswith("#"))
@@ -116,7 +116,7 @@ class Command:
     def argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
         """Return the argvs (without the program) for validated `parameters`: one, or more for a very long list."""
         words = [expid if word is Word.EXPID else str(word) for word in self.words]
-        return [words + self._elements(batch) for batch in _batches(self.options, parameters)]
+        return [words + self._elements(batch) for batch in _split_parameters(self.options, parameters)]
 
     def _elements(self, parameters: Mapping[str, Any]) -> list[str]:
         said = (option for option in self.options if not option.is_filter)
@@ -125,18 +125,20 @@ class Command:
         return [element for option in ordered for element in option.elements(parameters[option.name])]
 
 
-def _batches(options: Sequence[Option], parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _split_parameters(
+    options: Sequence[Option], parameters: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
     said = (option for option in options if option.type is OptionType.LIST and not option.is_filter)
     lists = [option.name for option in said if parameters.get(option.name)]
     if not lists:
         yield parameters
         return
     name = lists[0]
-    for part in parts(parameters[name]):
+    for part in split_list(parameters[name]):
         yield {**parameters, name: part}
 
 
-def parts(items: Sequence[str]) -> Iterator[list[str]]:
+def split_list(items: Sequence[str]) -> Iterator[list[str]]:
     """Yield the items in as many lists as it takes for each to fit into one argument; an empty one for none."""
     part: list[str] = []
     size = 0

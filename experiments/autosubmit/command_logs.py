@@ -9,7 +9,7 @@ import re
 _LOG = re.compile(r"\d{8}_\d{6}_([a-z]+)\.log")
 
 
-def commands_since(folder: str, since: float) -> list[str]:
+def find_commands_since(folder: str, since: float) -> list[str]:
     """Return the names of the commands that wrote into their logs since a time (seconds since 1970), each once.
 
     `folder` is that of the experiment. Nothing is told where the logs cannot be read.

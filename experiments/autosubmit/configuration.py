@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit import merging
-from experiments.autosubmit.confined import TooLong, read_inside, real_path
+from experiments.autosubmit.confined import TooLong, read_inside, resolve_inside
 from experiments.autosubmit.merging import Config, TooMuch
-from experiments.autosubmit.plain_data import MAX_VALUES, BadData, from_yaml, size
+from experiments.autosubmit.plain_data import MAX_VALUES, BadData, count_values, parse_yaml
 from jobs.autosubmit.logs.safe_open import LeadsOutside
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -56,7 +56,7 @@ def read_configuration(folder: Path, installation: Config, description: str = ""
     files = _Files(folder)
     try:
         if (folder / "conf" / f"expdef_{folder.name}.conf").exists():
-            return _ini(files)
+            return _read_ini(files)
         return _Resolver(files, installation, description).resolve()
     except (OSError, LeadsOutside, TooMuch) as error:
         raise BadConfiguration(f"The configuration of {folder.name} cannot be read: {error}.") from error
@@ -73,7 +73,7 @@ class _Files:
 
     def load(self, path: Path, parse: Callable[[str], Config]) -> Config:
         """Return what a file says; raise BadConfiguration naming it."""
-        real = real_path(self.root, path)
+        real = resolve_inside(self.root, path)
         name = real.relative_to(self.root)
         if real not in self.read:
             try:
@@ -83,7 +83,7 @@ class _Files:
                 self._bytes += len(content)
                 if self._bytes > MAX_BYTES:
                     raise TooLong(f"the files are longer than {MAX_BYTES:,} bytes together")
-                self.read[real] = parse(_decoded(content))
+                self.read[real] = parse(_decode(content))
             except (BadData, TooLong) as error:
                 raise BadConfiguration(f"{name} cannot be read: {error}.") from error
             except OSError as error:
@@ -95,7 +95,7 @@ class _Files:
         return [str(path.relative_to(self.root)) for path in self.read]
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -104,18 +104,18 @@ def _decoded(content: bytes) -> str:
         raise BadData(f"line {line}, byte {column}: it is not UTF-8") from error
 
 
-def _ini(files: _Files) -> Configuration:
+def _read_ini(files: _Files) -> Configuration:
     expid = files.folder.name
     values: Config = {}
     for part, beginning in INI_FILES.items():
         path = Path("conf", f"{beginning}_{expid}.conf")
-        values[part] = files.load(path, _sections) if (files.folder / path).exists() else None
-    if size(values) > MAX_VALUES:
+        values[part] = files.load(path, _parse_sections) if (files.folder / path).exists() else None
+    if count_values(values) > MAX_VALUES:
         raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
     return Configuration(values, files.names())
 
 
-def _sections(text: str) -> Config:
+def _parse_sections(text: str) -> Config:
     # As written: a `%` is no reference here, a name is no other in lower case, and a repetition no error.
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[method-assign,assignment]
@@ -149,13 +149,13 @@ class _Resolver:
                 f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}."
             )
         starter = self._common(self._all(own))
-        self.starter = merging.merged(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
-        before, after = _directive(self.starter)
+        self.starter = merging.merge(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
+        before, after = _read_directive(self.starter)
         values = self._pinned(self._include({}, before))
         plain = [path for path in own if not path.name.endswith(("minimal.yml", "minimal.yaml"))]
         values = self._unified(values, self._common(self._all(plain)))
         values = self._pinned(self._include(values, after))
-        values = self._finished(merging.completed(values, self.starter))
+        values = self._finished(merging.complete(values, self.starter))
         return Configuration(values, self.files.names(), self.left_out)
 
     def _all(self, paths: Iterable[Path]) -> Config:
@@ -165,8 +165,8 @@ class _Resolver:
         return values
 
     def _unified(self, older: Config, newer: Config) -> Config:
-        made = merging.unified(older, newer)
-        self.work += size(made)
+        made = merging.unify(older, newer)
+        self.work += count_values(made)
         if self.work > MAX_WORK:
             raise TooMuch("the files are too many for their size")
         return made
@@ -179,19 +179,19 @@ class _Resolver:
             raise BadConfiguration(f"{path.relative_to(self.files.root)} cannot be used: {error}.") from error
 
     def _load(self, path: Path) -> Config:
-        values = merging.normalised(self.files.load(path, from_yaml))
+        values = merging.normalise(self.files.load(path, parse_yaml))
         if values.get("AS_MISC"):  # what the last command was, no configuration
             return {}
         return self._pinned({key: value for key, value in values.items() if key not in _CALCULATED})
 
     def _pinned(self, values: Config) -> Config:
         """Return `values` with the expid that the files in `conf/` say."""
-        expid = _section(self.starter, "DEFAULT").get("EXPID")
-        return merging.merged(values, {"DEFAULT": {"EXPID": expid}}) if expid else values
+        expid = _get_section(self.starter, "DEFAULT").get("EXPID")
+        return merging.merge(values, {"DEFAULT": {"EXPID": expid}}) if expid else values
 
     def _common(self, values: Config) -> Config:
         root = self.files.folder
-        destination = _section(values, "PROJECT").get("PROJECT_DESTINATION", "project_files")
+        destination = _get_section(values, "PROJECT").get("PROJECT_DESTINATION", "project_files")
         return values | {"ROOTDIR": str(root), "PROJDIR": f"{root}/proj/{destination or ''}"}
 
     def _include(self, values: Config, names: Iterable[str]) -> Config:
@@ -207,8 +207,8 @@ class _Resolver:
 
     def _with_nested(self, values: Config) -> Config:
         """Return `values` with the files that the last one names in its turn, under and over them."""
-        before, after = _directive(values)
-        if "CUSTOM_CONFIG" not in _section(values, "DEFAULT"):
+        before, after = _read_directive(values)
+        if "CUSTOM_CONFIG" not in _get_section(values, "DEFAULT"):
             return values
         default = {key: value for key, value in values["DEFAULT"].items() if key != "CUSTOM_CONFIG"}
         values = values | {"DEFAULT": default}
@@ -218,11 +218,11 @@ class _Resolver:
     def _found(self, values: Config, name: str) -> list[Path]:
         """Return the files that a name stands for; note why if there are none."""
         context = self._unified(self.starter, values) | {"AS_TEMP": name.strip(", ")}
-        meant = str(merging.substituted(context)["AS_TEMP"])
+        meant = str(merging.substitute(context)["AS_TEMP"])
         try:
             if meant.startswith("~"):
                 raise LeadsOutside(meant)
-            path = real_path(self.files.root, Path(meant))
+            path = resolve_inside(self.files.root, Path(meant))
             return self._folder(path) if path.is_dir() else [path]
         except LeadsOutside:
             self.left_out.append(f"{meant} is outside of the folder of {self.expid}")
@@ -236,22 +236,22 @@ class _Resolver:
         for path in (self.files.root / folder).glob("*"):
             if path.suffix in _SUFFIXES:
                 try:
-                    found.append(real_path(self.files.root, path))
+                    found.append(resolve_inside(self.files.root, path))
                 except LeadsOutside:
                     self.left_out.append(f"{path.relative_to(self.files.root)} is a link out of the folder")
         return sorted(found)
 
     def _finished(self, values: Config) -> Config:
         root = self.files.folder
-        values = values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / _destination(values))}
-        values = merging.normalised(values | self.installation, is_whole=True)
-        values = {"AUTOSUBMIT": {}} | merging.substituted(values, is_last=True)
-        return merging.substituted(values | self._platform(values))
+        values = values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / _get_destination(values))}
+        values = merging.normalise(values | self.installation, is_whole=True)
+        values = {"AUTOSUBMIT": {}} | merging.substitute(values, is_last=True)
+        return merging.substitute(values | self._platform(values))
 
     def _platform(self, values: Config) -> Config:
         """Return what jobs know of the main platform."""
-        name = str(_section(values, "DEFAULT").get("HPCARCH", "LOCAL"))
-        platform = _section(_section(values, "PLATFORMS"), name)
+        name = str(_get_section(values, "DEFAULT").get("HPCARCH", "LOCAL"))
+        platform = _get_section(_get_section(values, "PLATFORMS"), name)
         made: Config = {f"HPC{key}": value for key, value in platform.items()} | {"HPCARCH": name}
         project = platform.get("SCRATCH_PROJECT_DIR", platform.get("PROJECT"))
         parts = [platform.get("SCRATCH_DIR"), project, platform.get("USER")]
@@ -264,28 +264,28 @@ class _Resolver:
         return made | {"HPCROOTDIR": str(root), "HPCLOGDIR": str(root / f"LOG_{self.expid}")}
 
 
-def _section(values: Config, name: str) -> Config:
+def _get_section(values: Config, name: str) -> Config:
     found = values.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _directive(values: Config) -> tuple[list[str], list[str]]:
+def _read_directive(values: Config) -> tuple[list[str], list[str]]:
     """Return which files `DEFAULT.CUSTOM_CONFIG` wants under the configuration, and which over it."""
-    wanted = _section(values, "DEFAULT").get("CUSTOM_CONFIG")
+    wanted = _get_section(values, "DEFAULT").get("CUSTOM_CONFIG")
     if not isinstance(wanted, dict):
         wanted = {"PRE": wanted}
-    return _names(wanted.get("PRE")), _names(wanted.get("POST"))
+    return _split_names(wanted.get("PRE")), _split_names(wanted.get("POST"))
 
 
-def _names(value: Any) -> list[str]:
+def _split_names(value: Any) -> list[str]:
     """Return the names in a text. Autosubmit passes over a plain list, and makes a text of one in `PRE` or `POST`."""
     names = value.split("," if "," in value else " ") if isinstance(value, str) else []
     return [name for name in names if name]
 
 
-def _destination(values: Config) -> str:
+def _get_destination(values: Config) -> str:
     """Return the folder of the project in `proj/`; named after where the project comes from, if nothing else."""
-    project = _section(values, "PROJECT")
+    project = _get_section(values, "PROJECT")
     destination = str(project.get("PROJECT_DESTINATION", "project_files") or "")
     origins = {
         "local": ("LOCAL", "PROJECT_PATH"),
@@ -295,5 +295,5 @@ def _destination(values: Config) -> str:
     section, key = origins.get(str(project.get("PROJECT_TYPE", "")).lower(), ("", ""))
     if destination or not section:
         return destination
-    name = str(_section(values, section).get(key) or "").rpartition("/")[2]
+    name = str(_get_section(values, section).get(key) or "").rpartition("/")[2]
     return name.split(".")[-2] if section == "GIT" and "." in name else name

@@ -10,7 +10,7 @@ class TooLong(Exception):
     """A file is longer than is read."""
 
 
-def real_path(folder: Path, path: Path) -> Path:
+def resolve_inside(folder: Path, path: Path) -> Path:
     """Return where `path`, relative to `folder` or absolute, really is.
 
     Raises LeadsOutside, or OSError if it is nowhere.
@@ -31,7 +31,7 @@ def read_inside(folder: Path, path: Path, limit: int) -> bytes:
 
     Links are followed as long as they stay inside. Raises LeadsOutside, TooLong and OSError.
     """
-    name = real_path(folder, path).relative_to(folder.resolve())
+    name = resolve_inside(folder, path).relative_to(folder.resolve())
     with io.BufferedReader(open_inside(folder, str(name))) as opened:
         content = opened.read(limit + 1)
     if len(content) > limit:

@@ -5,7 +5,7 @@ import pwd
 from pathlib import Path
 
 
-def environment(program: Path, home: Path, caches: Path, configuration: str = "") -> dict[str, str]:
+def make_environment(program: Path, home: Path, caches: Path, configuration: str = "") -> dict[str, str]:
     """Return the least that Autosubmit needs and nothing of ours.
 
     `program` is the autosubmit program: what stands beside it comes first on the PATH. `home` is the folder that

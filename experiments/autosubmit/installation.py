@@ -39,7 +39,7 @@ _CONSTANTS: dict[str, Any] = {
 _LOG_RECOVERY_TIMEOUT_SECONDS = 60
 
 
-def parameters(rc: RawConfigParser) -> dict[str, Any]:
+def read_parameters(rc: RawConfigParser) -> dict[str, Any]:
     """Return what every experiment of the installation has in its configuration, by Autosubmit's names."""
     values = {
         name: rc.get(section, option, raw=True, fallback=default)
@@ -51,10 +51,10 @@ def parameters(rc: RawConfigParser) -> dict[str, Any]:
         | values
         | {
             "DB_PATH": str(Path(values["DB_DIR"]) / values["DB_FILE"]),
-            "LOG_RECOVERY_TIMEOUT": _seconds(timeout),
+            "LOG_RECOVERY_TIMEOUT": _parse_seconds(timeout),
         }
     )
 
 
-def _seconds(text: str) -> int:
+def _parse_seconds(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else _LOG_RECOVERY_TIMEOUT_SECONDS

@@ -49,12 +49,12 @@ class Liveness:
     @property
     def ignores_interrupt(self) -> bool:
         """Whether the run ignores SIGINT, by which `autosubmit stop` ends it, as what a shell started with `&` does."""
-        return self.is_running and self.pid is not None and _ignores(self.pid, signal.SIGINT)
+        return self.is_running and self.pid is not None and _is_ignoring(self.pid, signal.SIGINT)
 
     @property
     def is_asleep(self) -> bool:
         """Whether the run waits for something at this instant, so that it neither computes nor writes."""
-        return self.is_running and self.pid is not None and process_fields(self.pid)[:1] == ["S"]
+        return self.is_running and self.pid is not None and read_process_fields(self.pid)[:1] == ["S"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Locks:
         if exact is not None:
             return [exact]
         same_inode = (pid for (_, _, inode), pid in self.holders.items() if inode == status.st_ino)
-        return [pid for pid in same_inode if expid in autosubmit_words(pid)]
+        return [pid for pid in same_inode if expid in read_autosubmit_words(pid)]
 
     @cached_property
     def inodes(self) -> frozenset[int]:
@@ -84,7 +84,7 @@ class Locks:
     @cached_property
     def words(self) -> frozenset[str]:
         """What stands in the command lines of the Autosubmit commands that hold something, expids among it."""
-        return frozenset(word for pid in set(self.holders.values()) for word in autosubmit_words(pid))
+        return frozenset(word for pid in set(self.holders.values()) for word in read_autosubmit_words(pid))
 
     def may_hold(self, lock_file: str) -> bool:
         """Answer whether somebody may hold a file; it is not looked at while nothing at all is held."""
@@ -104,10 +104,10 @@ def read_locks() -> Locks:
             table += "\n" + _LOCK_TABLE.read_text(encoding="ascii", errors="replace")
     except OSError:
         return Locks(is_known=False)
-    return Locks(dict(_holders(table)))
+    return Locks(dict(_parse_holders(table)))
 
 
-def liveness(lock_file: Path, locks: Locks) -> Liveness:
+def check_liveness(lock_file: Path, locks: Locks) -> Liveness:
     """Say whether the run that locks `lock_file` (`<expid>/tmp/autosubmit.lock`) lives, according to `locks`."""
     if not locks.is_known:
         return Liveness(False, None, "this system does not tell who holds a lock (no /proc/locks)")
@@ -119,15 +119,15 @@ def liveness(lock_file: Path, locks: Locks) -> Liveness:
     holders = locks.candidates(status, folder.name)
     if not holders:
         return Liveness(False, None, "nobody holds the lock")
-    return _judged(holders[0], folder.name, _uids_that_run(folder))
+    return _judge_holder(holders[0], folder.name, _list_trusted_uids(folder))
 
 
-def autosubmit_words(pid: int) -> list[str]:
+def read_autosubmit_words(pid: int) -> list[str]:
     """Return the words after `autosubmit` in the command line of a process; none if it is another program or gone."""
-    return _after_program(_command_line(pid) or [])
+    return _skip_program(_read_command_line(pid) or [])
 
 
-def process_fields(pid: int) -> list[str]:
+def read_process_fields(pid: int) -> list[str]:
     """Return what the kernel tells of a process after its name, the state first (proc(5), `stat`); none if it is gone.
 
     A process that nobody has waited for yet is gone too.
@@ -141,7 +141,7 @@ def process_fields(pid: int) -> list[str]:
     return [] if fields[0] == "Z" else fields
 
 
-def _command_line(pid: int) -> list[str] | None:
+def _read_command_line(pid: int) -> list[str] | None:
     """Return the words of the command line of a process; None if it has none that can be seen."""
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
@@ -150,7 +150,7 @@ def _command_line(pid: int) -> list[str] | None:
     return line.rstrip("\0").split("\0") if line else None
 
 
-def _after_program(words: list[str]) -> list[str]:
+def _skip_program(words: list[str]) -> list[str]:
     """Return what follows the program, which Python may run as a file or, after `-m`, as a module."""
     for place, word in enumerate(words[:_PROGRAM_WITHIN]):
         if os.path.basename(word) == "autosubmit" or word == _MODULE:
@@ -158,17 +158,17 @@ def _after_program(words: list[str]) -> list[str]:
     return []
 
 
-def _uid_of(pid: int) -> int | None:
+def _read_uid(pid: int) -> int | None:
     """Return the real uid of a process; None if it cannot be seen.
 
     Not the owner of `/proc/<pid>`, which is root for a process that forbids to be dumped, nor the effective uid, which
     is that of the owner of a program that is setuid, with any command line.
     """
-    found = _REAL_UID.search(_status_of(pid))
+    found = _REAL_UID.search(_read_status(pid))
     return int(found[1]) if found else None
 
 
-def _uids_that_run(folder: Path) -> set[int]:
+def _list_trusted_uids(folder: Path) -> set[int]:
     """Return who may run an experiment: the owner of its folder, Autosubmit's administrator, ours and the superuser."""
     uids = {os.getuid(), _SUPERUSER}
     with suppress(OSError):
@@ -178,14 +178,14 @@ def _uids_that_run(folder: Path) -> set[int]:
     return uids
 
 
-def _name_of(uid: int) -> str:
+def _get_account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def _status_of(pid: int) -> str:
+def _read_status(pid: int) -> str:
     """Return what the kernel tells of a process; blank if it cannot be seen."""
     try:
         return Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
@@ -193,40 +193,40 @@ def _status_of(pid: int) -> str:
         return ""
 
 
-def _ignores(pid: int, number: signal.Signals) -> bool:
+def _is_ignoring(pid: int, number: signal.Signals) -> bool:
     """Answer whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
-    masks = [int(mask, 16) for mask in _IGNORED.findall(_status_of(pid))]
+    masks = [int(mask, 16) for mask in _IGNORED.findall(_read_status(pid))]
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
-def _holders(table: str) -> list[tuple[Device, int]]:
+def _parse_holders(table: str) -> list[tuple[Device, int]]:
     """Read lines like `1: FLOCK  ADVISORY  WRITE 8306 fe:00:2155987 0 EOF`; waiting ones have `->` before FLOCK."""
     fields = (line.split() for line in table.splitlines())
     return [
-        (_device(words[5]), int(words[4]))
+        (_parse_device(words[5]), int(words[4]))
         for words in fields
         if len(words) >= 6 and words[1] == "FLOCK" and words[3] == "WRITE" and words[4].isdecimal()
     ]
 
 
-def _device(text: str) -> Device:
+def _parse_device(text: str) -> Device:
     major, minor, inode = text.split(":")
     return int(major, 16), int(minor, 16), int(inode)
 
 
-def _judged(pid: int, expid: str, trusted: set[int]) -> Liveness:
+def _judge_holder(pid: int, expid: str, trusted: set[int]) -> Liveness:
     """Tell a run from the commands that hold the same lock for a moment (create, setstatus, pklfix), and from others.
 
     `trusted` are the uids of whom a command line is believed.
     """
-    process, uid, line = f"process {pid} on {platform.node()}", _uid_of(pid), _command_line(pid)
+    process, uid, line = f"process {pid} on {platform.node()}", _read_uid(pid), _read_command_line(pid)
     if uid is None or (uid in trusted and line is None):
         return Liveness(
             True, pid, f"{process} holds the lock; what it is cannot be seen, so that it counts as a run"
         )
-    words = _after_program(line or [])
+    words = _skip_program(line or [])
     if uid not in trusted or not words:
-        holder = f"process {pid} of {_name_of(uid)} on {platform.node()}"
+        holder = f"process {pid} of {_get_account_name(uid)} on {platform.node()}"
         return Liveness(False, pid, f"{holder} holds the lock, but is no run of {expid}", holder)
     if "run" in words and expid in words:
         return Liveness(True, pid, f"{process} holds the lock")

@@ -8,7 +8,7 @@ here reads a file, and no function changes what it is given.
 import re
 from typing import Any
 
-from experiments.autosubmit.plain_data import MAX_VALUES, size
+from experiments.autosubmit.plain_data import MAX_VALUES, count_values
 
 Config = dict[str, Any]
 
@@ -26,37 +26,35 @@ class TooMuch(Exception):
     """Placeholders or a `FOR` stand for too much, or for nothing; the text says which."""
 
 
-def unified(older: Config, newer: Config) -> Config:
+def unify(older: Config, newer: Config) -> Config:
     """Return both as one, where `newer` wins, with placeholders replaced and `FOR` written out."""
-    made = written_out(substituted(merged(older, newer)))
-    if size(made) > MAX_VALUES:
+    made = write_out_loops(substitute(merge(older, newer)))
+    if count_values(made) > MAX_VALUES:
         raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
     return made
 
 
-def merged(older: Config, newer: Config) -> Config:
+def merge(older: Config, newer: Config) -> Config:
     """Return `older` with the values of `newer`; mappings are merged, lists replaced."""
     result = dict(older)
     for key, value in newer.items():
         old = result.get(key)
-        result[key] = (
-            merged(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
-        )
+        result[key] = merge(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
     return result
 
 
-def completed(config: Config, defaults: Config) -> Config:
+def complete(config: Config, defaults: Config) -> Config:
     """Return `config` with what it lacks of `defaults`."""
     result = dict(config)
     for key, value in defaults.items():
         if key not in result:
             result[key] = value
         elif isinstance(value, dict) and isinstance(result[key], dict):
-            result[key] = completed(result[key], value)
+            result[key] = complete(result[key], value)
     return result
 
 
-def substituted(config: Config, *, is_last: bool = False) -> Config:
+def substitute(config: Config, *, is_last: bool = False) -> Config:
     """Return `config` with each `%KEY%` and `%SECTION.KEY%` replaced that it has a value for.
 
     `%^KEY%` waits for the last time. Raises TooMuch when that would make it too large.
@@ -66,7 +64,7 @@ def substituted(config: Config, *, is_last: bool = False) -> Config:
 
     def value_of(match: re.Match[str]) -> str:
         nonlocal spent
-        value = _looked_up(config, match[1])
+        value = _look_up(config, match[1])
         spent += len(value)
         if spent > MAX_TEXT:
             raise TooMuch("its placeholders stand for more text than is read")
@@ -86,7 +84,7 @@ def substituted(config: Config, *, is_last: bool = False) -> Config:
     return config
 
 
-def _looked_up(config: Config, name: str) -> str:
+def _look_up(config: Config, name: str) -> str:
     """Return the value that a placeholder names as a text; blank if there is none."""
     value: Any = config
     for part in name.upper().split("."):
@@ -96,36 +94,36 @@ def _looked_up(config: Config, name: str) -> str:
     return str(value) if value and not isinstance(value, dict) else ""
 
 
-def written_out(config: Config) -> Config:
+def write_out_loops(config: Config) -> Config:
     """Return `config` with each section that has a `FOR` replaced by one section for each of its names."""
     result: Config = {}
     for key, value in config.items():
         if not isinstance(value, dict):
             result[key] = value
         elif isinstance(value.get("FOR"), dict):
-            result |= _sections(key, value)
+            result |= _write_out_section(key, value)
         else:
-            result[key] = written_out(value)
+            result[key] = write_out_loops(value)
     return result
 
 
-def _sections(key: str, section: Config) -> Config:
-    loops = {name: _items(key, values) for name, values in section["FOR"].items()}
-    body = written_out({name: value for name, value in section.items() if name != "FOR"})
+def _write_out_section(key: str, section: Config) -> Config:
+    loops = {name: _list_items(key, values) for name, values in section["FOR"].items()}
+    body = write_out_loops({name: value for name, value in section.items() if name != "FOR"})
     names = [str(name) for name in loops.pop("NAME", [])]
-    if len(names) * size(body) > MAX_VALUES:
+    if len(names) * count_values(body) > MAX_VALUES:
         raise TooMuch(f"the FOR in {key} makes more than {MAX_VALUES:,} values")
     if any(len(values) < len(names) for values in loops.values()):
         raise TooMuch(f"the FOR in {key} has fewer values than names")
     return {
-        f"{key}_{name.upper()}": substituted(body | {"NAME": name})
+        f"{key}_{name.upper()}": substitute(body | {"NAME": name})
         | {other: values[number] for other, values in loops.items()}
         for number, name in enumerate(names)
         if "%" not in name
     }
 
 
-def _items(key: str, values: Any) -> list[Any]:
+def _list_items(key: str, values: Any) -> list[Any]:
     """Return the values of a loop: mappings as they are, all else as texts."""
     if not values:
         raise TooMuch(f"the FOR in {key} is empty")
@@ -134,25 +132,28 @@ def _items(key: str, values: Any) -> list[Any]:
     return [item.strip("' ") for item in str(values).strip("[]").split(",")]
 
 
-def upper_keys(config: Config) -> Config:
+def uppercase_keys(config: Config) -> Config:
     """Return `config` with upper-case keys, also in mappings in lists."""
-    return {str(key).upper(): _upper(value) for key, value in config.items()}
+    return {str(key).upper(): _uppercase_value(value) for key, value in config.items()}
 
 
-def _upper(value: Any) -> Any:
+def _uppercase_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return upper_keys(value)
+        return uppercase_keys(value)
     if isinstance(value, list):
-        return [upper_keys(item) if isinstance(item, dict) else item for item in value]
+        return [uppercase_keys(item) if isinstance(item, dict) else item for item in value]
     return value
 
 
-def normalised(config: Config, *, is_whole: bool = False) -> Config:
+def normalise(config: Config, *, is_whole: bool = False) -> Config:
     """Return `config` in the form in which Autosubmit uses it; `is_whole` adds what every job has."""
-    result = upper_keys(config)
+    result = uppercase_keys(config)
     if isinstance(result.get("DEFAULT"), dict):
-        result["DEFAULT"] = _default(result["DEFAULT"])
-    for section, form in (("WRAPPERS", _wrapper), ("JOBS", _whole_job if is_whole else _job)):
+        result["DEFAULT"] = _normalise_default(result["DEFAULT"])
+    for section, form in (
+        ("WRAPPERS", _normalise_wrapper),
+        ("JOBS", _complete_job if is_whole else _normalise_job),
+    ):
         if isinstance(result.get(section), dict):
             result[section] = {
                 name: form(value) if isinstance(value, dict) else value
@@ -161,7 +162,7 @@ def normalised(config: Config, *, is_whole: bool = False) -> Config:
     return result
 
 
-def _default(default: Config) -> Config:
+def _normalise_default(default: Config) -> Config:
     result = dict(default)
     if "HPCARCH" in default:
         result["HPCARCH"] = str(default["HPCARCH"]).upper()
@@ -173,7 +174,7 @@ def _default(default: Config) -> Config:
     return result
 
 
-def _wrapper(wrapper: Config) -> Config:
+def _normalise_wrapper(wrapper: Config) -> Config:
     result = dict(wrapper)
     jobs = wrapper.get("JOBS_IN_WRAPPER")
     if isinstance(jobs, str):
@@ -185,18 +186,18 @@ def _wrapper(wrapper: Config) -> Config:
     return result
 
 
-def _whole_job(job: Config) -> Config:
-    return {"ADDITIONAL_FILES": []} | _job({"DEPENDENCIES": {}, "FILE": ""} | job)
+def _complete_job(job: Config) -> Config:
+    return {"ADDITIONAL_FILES": []} | _normalise_job({"DEPENDENCIES": {}, "FILE": ""} | job)
 
 
-def _job(job: Config) -> Config:
+def _normalise_job(job: Config) -> Config:
     result = dict(job)
     if "DEPENDENCIES" in job:
-        result["DEPENDENCIES"] = _dependencies(job["DEPENDENCIES"])
+        result["DEPENDENCIES"] = _normalise_dependencies(job["DEPENDENCIES"])
     if isinstance(job.get("CUSTOM_DIRECTIVES"), list):
         result["CUSTOM_DIRECTIVES"] = str(job["CUSTOM_DIRECTIVES"])
     if "FILE" in job:
-        first, *others = _files(job["FILE"])
+        first, *others = _split_files(job["FILE"])
         result["FILE"] = first
         if others:
             result["ADDITIONAL_FILES"] = others
@@ -211,24 +212,24 @@ def _job(job: Config) -> Config:
     return result
 
 
-def _files(value: Any) -> list[str]:
+def _split_files(value: Any) -> list[str]:
     if isinstance(value, str):
         value = value.split("," if "," in value else " ")
     return [str(name).strip() for name in value] if isinstance(value, list) and value else [""]
 
 
-def _dependencies(value: Any) -> Config:
+def _normalise_dependencies(value: Any) -> Config:
     if isinstance(value, str):
         return {name: {} for name in value.upper().split(" ")}
     if not isinstance(value, dict):
         return {}
     return {
-        name.upper(): _dependency(inner) if isinstance(inner, dict) else inner
+        name.upper(): _normalise_dependency(inner) if isinstance(inner, dict) else inner
         for name, inner in value.items()
     }
 
 
-def _dependency(value: Config) -> Config:
+def _normalise_dependency(value: Config) -> Config:
     if not value.get("STATUS"):
         return value
     status = str(value["STATUS"]).upper()

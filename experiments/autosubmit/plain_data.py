@@ -63,7 +63,7 @@ class _Loader11(Composer, yaml.CSafeLoader):
             raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
         self.flatten_mapping(node)
         return {
-            _hashable(self.construct_object(key, deep=True)): self.construct_object(value, deep=deep)
+            _make_hashable(self.construct_object(key, deep=True)): self.construct_object(value, deep=deep)
             for key, value in node.value
         }
 
@@ -74,28 +74,28 @@ class _Loader(_Loader11):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
-def _hashable(key: Any) -> Any:
+def _make_hashable(key: Any) -> Any:
     """Return a key that is a list or a mapping as that which Autosubmit makes of it, and writes as text."""
     if isinstance(key, list):
-        return tuple(map(_hashable, key))
+        return tuple(map(_make_hashable, key))
     if isinstance(key, dict):
         return f"ordereddict({list(key.items())!r})" if key else "ordereddict()"
     return key
 
 
-def _tagged(loader: _Loader11, node: yaml.Node) -> Any:
+def _construct_tagged(loader: _Loader11, node: yaml.Node) -> Any:
     """Construct a value with a tag that nobody knows, as if it had none, and a scalar as text."""
     if isinstance(node, yaml.MappingNode):
         return loader.construct_yaml_map(node)
     return loader.construct_yaml_seq(node) if isinstance(node, yaml.SequenceNode) else node.value
 
 
-def _ordered(loader: _Loader11, node: yaml.Node) -> dict[Any, Any]:
+def _construct_ordered(loader: _Loader11, node: yaml.Node) -> dict[Any, Any]:
     (pairs,) = loader.construct_yaml_omap(node)
-    return {_hashable(key): value for key, value in pairs}
+    return {_make_hashable(key): value for key, value in pairs}
 
 
-def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+def _construct_integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node)).replace("_", "").lower()
     if len(text) > MOST_DIGITS:
         raise ValueError(text)
@@ -117,14 +117,14 @@ _PLAIN_VALUES = (
 )
 for _name, _pattern, _first in _PLAIN_VALUES:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader11.add_constructor(None, _tagged)
-_Loader11.add_constructor("tag:yaml.org,2002:omap", _ordered)
-_Loader.add_constructor(None, _tagged)
-_Loader.add_constructor("tag:yaml.org,2002:omap", _ordered)
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader11.add_constructor(None, _construct_tagged)
+_Loader11.add_constructor("tag:yaml.org,2002:omap", _construct_ordered)
+_Loader.add_constructor(None, _construct_tagged)
+_Loader.add_constructor("tag:yaml.org,2002:omap", _construct_ordered)
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_integer)
 
 
-def from_yaml(text: str) -> dict[str, Any]:
+def parse_yaml(text: str) -> dict[str, Any]:
     """Return the mapping that a YAML text holds, as texts, numbers, truth values, None, lists and dicts with text keys.
 
     A text without a document is an empty mapping, and so is a list, which Autosubmit passes over; dates, bytes and
@@ -132,7 +132,7 @@ def from_yaml(text: str) -> dict[str, Any]:
     written out, too large.
     """
     try:
-        loader = _Loader11(text) if _checked_version(text) == (1, 1) else _Loader(text)
+        loader = _Loader11(text) if _read_version(text) == (1, 1) else _Loader(text)
         try:
             node = loader.get_single_node()
             _check_size(loader, node)
@@ -140,60 +140,60 @@ def from_yaml(text: str) -> dict[str, Any]:
         finally:
             loader.dispose()
     except yaml.reader.ReaderError as error:
-        raise BadData(_forbidden(text)) from error
+        raise BadData(_describe_forbidden(text)) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise BadData(_reason(error)) from error
-    return _mapping({} if value is None or isinstance(value, list) else value)
+        raise BadData(_explain_error(error)) from error
+    return _require_mapping({} if value is None or isinstance(value, list) else value)
 
 
-def from_json(text: str) -> dict[str, Any]:
+def parse_json(text: str) -> dict[str, Any]:
     """Return the mapping that a JSON text holds; raise BadData as from_yaml does."""
     try:
         value = json.loads(text)
-        if size(value) > MAX_VALUES:
+        if count_values(value) > MAX_VALUES:
             raise BadData(f"it holds more than {MAX_VALUES:,} values")
     except (ValueError, RecursionError) as error:
-        raise BadData(_reason(error)) from error
-    return _mapping(value)
+        raise BadData(_explain_error(error)) from error
+    return _require_mapping(value)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _require_mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadData("it holds no mapping at its top")
-    return dict(_plain(value, MAX_DEPTH))
+    return dict(_make_plain(value, MAX_DEPTH))
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _make_plain(value: Any, depth: int) -> Any:
     """Return a value with nothing in it but what JSON can say."""
     if depth < 0:
         raise BadData(f"it is nested more than {MAX_DEPTH} deep")
     match value:
         case dict():
-            return {_encodable(str(key)): _plain(inner, depth - 1) for key, inner in value.items()}
+            return {_make_encodable(str(key)): _make_plain(inner, depth - 1) for key, inner in value.items()}
         case list() | tuple():
-            return [_plain(inner, depth - 1) for inner in value]
+            return [_make_plain(inner, depth - 1) for inner in value]
         case float() if not math.isfinite(value):
             return str(value)
         case str():
-            return _encodable(value)
+            return _make_encodable(value)
         case bool() | int() | float() | None:
             return value
-    return _as_text(value)
+    return _convert_to_text(value)
 
 
-def _forbidden(text: str) -> str:
+def _describe_forbidden(text: str) -> str:
     found = yaml.reader.Reader.NON_PRINTABLE.search(text)
     before = text[: found.start()] if found else ""
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return f"line {line}, column {column}: it has a character that YAML forbids"
 
 
-def _encodable(text: str) -> str:
+def _make_encodable(text: str) -> str:
     """Return a text without lone surrogates, which no answer can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _as_text(value: Any) -> Any:
+def _convert_to_text(value: Any) -> Any:
     """Return what YAML can say and JSON cannot."""
     if isinstance(value, set):
         return sorted(map(str, value))
@@ -202,13 +202,13 @@ def _as_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def size(value: Any) -> int:
+def count_values(value: Any) -> int:
     """Return how many values there are in a value, itself included."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(size, inner))
+    return 1 + sum(map(count_values, inner))
 
 
-def _checked_version(text: str) -> tuple[int, int] | None:
+def _read_version(text: str) -> tuple[int, int] | None:
     """Return the version of YAML that a text names. Refuse what nests too deeply before anything recurses into it."""
     depth, version = 0, None
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -228,7 +228,7 @@ def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:
         known = sizes.get(id(node))
         if known is None:
             sizes[id(node)] = MAX_VALUES  # what is met again while it is measured contains itself
-            known = sizes[id(node)] = 1 + sum(map(measure, _inner(loader, node)))
+            known = sizes[id(node)] = 1 + sum(map(measure, _list_inner(loader, node)))
         if known > MAX_VALUES:
             what = f"it holds more than {MAX_VALUES:,} values, or one that contains itself"
             raise BadData(f"{_place(node.start_mark)}: {what}")
@@ -238,7 +238,7 @@ def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:
         measure(root)
 
 
-def _inner(loader: _Loader11, node: yaml.Node) -> Iterator[yaml.Node]:
+def _list_inner(loader: _Loader11, node: yaml.Node) -> Iterator[yaml.Node]:
     if isinstance(node, yaml.SequenceNode):
         yield from node.value
     elif isinstance(node, yaml.MappingNode):
@@ -257,7 +257,7 @@ def _place(mark: Any) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _reason(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     """Return what is wrong and where, and nothing of the text itself: it may hold secrets."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         within = ""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit.confined import TooLong, read_inside
-from experiments.autosubmit.plain_data import BadData, from_json, from_yaml
+from experiments.autosubmit.plain_data import BadData, parse_json, parse_yaml
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.history import RunRecord, UnreadableHistory, read_run_configuration
 from jobs.autosubmit.logs.safe_open import LeadsOutside
 from jobs.autosubmit.statuses import NOT_SENT
-from jobs.autosubmit.values import text
+from jobs.autosubmit.values import to_text
 
 RESOLVED = Path("conf/metadata/experiment_data.yml")
 """Where Autosubmit 4 keeps the configuration as it resolved it last."""
@@ -49,29 +49,29 @@ def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) 
     """
     run_id = max((run.run_id for run in runs), default=0)
     folder = store.experiment_folder(expid)
-    source = f"run {run_id}, file {_changed(folder / RESOLVED)}"
+    source = f"run {run_id}, file {_get_change_time(folder / RESOLVED)}"
     if source == known:
         return None
     try:
         kept = read_run_configuration(store.history_database(expid), run_id) if run_id else ""
-        configuration = from_json(kept) if kept else _file(folder)
+        configuration = parse_json(kept) if kept else _read_file(folder)
     except (UnreadableHistory, BadData, TooLong, LeadsOutside, OSError, UnicodeDecodeError):
         configuration = {}
-    return ReadPlans(plans_of(configuration), source)
+    return ReadPlans(extract_plans(configuration), source)
 
 
-def _changed(path: Path) -> int:
+def _get_change_time(path: Path) -> int:
     try:
         return os.lstat(path).st_mtime_ns
     except OSError:
         return 0
 
 
-def _file(folder: Path) -> dict[str, Any]:
-    return from_yaml(read_inside(folder, RESOLVED, MAX_BYTES).decode("utf-8-sig"))
+def _read_file(folder: Path) -> dict[str, Any]:
+    return parse_yaml(read_inside(folder, RESOLVED, MAX_BYTES).decode("utf-8-sig"))
 
 
-def with_plan(
+def add_plan(
     status: str, section: str | None, values: Mapping[str, str | None], plans: Plans
 ) -> tuple[dict[str, str | None], list[str]]:
     """Return what a job is, or is to be, sent with, and which of it is planned: all of it while it is not sent."""
@@ -82,67 +82,69 @@ def with_plan(
     return filled, [name for name, value in filled.items() if value]
 
 
-def plans_of(configuration: Mapping[str, Any]) -> Plans:
+def extract_plans(configuration: Mapping[str, Any]) -> Plans:
     """Return the plans of the sections of a configuration as Autosubmit resolved it; none of what has another form."""
-    configuration = _form_of_4(configuration)
-    sections = _mapping(configuration.get("JOBS"))
+    configuration = _convert_to_4(configuration)
+    sections = _get_mapping(configuration.get("JOBS"))
     names = [*sections][:MOST_SECTIONS]
     found = (
-        (text(name, LONGEST_SECTION).upper(), _plan(_mapping(sections[name]), configuration))
+        (to_text(name, LONGEST_SECTION).upper(), _plan_job(_get_mapping(sections[name]), configuration))
         for name in names
     )
     return {name: plan for name, plan in found if plan}
 
 
-def _form_of_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+def _convert_to_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a configuration under the names of Autosubmit 4; 3.x and 4.0 keep the parts of their files.
 
     There `HPCARCH` stands in `[DEFAULT]`, and so in each section.
     """
     if "JOBS" in configuration:
         return configuration
-    sections = map(_mapping, _mapping(configuration.get("exp")).values())
+    sections = map(_get_mapping, _get_mapping(configuration.get("exp")).values())
     default = next((section for section in sections if "HPCARCH" in section), {})
     jobs, platforms = configuration.get("jobs"), configuration.get("platforms")
     return {"JOBS": jobs, "PLATFORMS": platforms, "DEFAULT": default}
 
 
-def _plan(job: Mapping[str, Any], configuration: Mapping[str, Any]) -> dict[str, str]:
-    default = _mapping(configuration.get("DEFAULT"))
-    platforms = _mapping(configuration.get("PLATFORMS"))
-    name = _known(job.get("PLATFORM") or default.get("HPCARCH"))
+def _plan_job(job: Mapping[str, Any], configuration: Mapping[str, Any]) -> dict[str, str]:
+    default = _get_mapping(configuration.get("DEFAULT"))
+    platforms = _get_mapping(configuration.get("PLATFORMS"))
+    name = _keep_plain(job.get("PLATFORM") or default.get("HPCARCH"))
     name = name if name in platforms else name.upper()
-    platform = _mapping(platforms.get(name))
-    processors = _first(job, platform, "PROCESSORS") or "1"
+    platform = _get_mapping(platforms.get(name))
+    processors = _get_first(job, platform, "PROCESSORS") or "1"
     plan = {
         "platform": name,
-        "processors": _known(processors),
-        "wallclock": _wallclock(job, platform, configuration),
-        "qos": _known(_first(job, platform, "QUEUE") or _serial_queue(platform, processors)),
+        "processors": _keep_plain(processors),
+        "wallclock": _get_wallclock(job, platform, configuration),
+        "qos": _keep_plain(_get_first(job, platform, "QUEUE") or _get_serial_queue(platform, processors)),
     }
     return {field: value for field, value in plan.items() if value}
 
 
-def _wallclock(job: Mapping[str, Any], platform: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
+def _get_wallclock(
+    job: Mapping[str, Any], platform: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> str:
     if job.get("WCHUNKINC"):
         return ""
-    limit = platform.get("MAX_WALLCLOCK") or _mapping(configuration.get("CONFIG")).get("JOB_WALLCLOCK")
-    return _known(_first(job, platform, "WALLCLOCK") or limit)
+    limit = platform.get("MAX_WALLCLOCK") or _get_mapping(configuration.get("CONFIG")).get("JOB_WALLCLOCK")
+    return _keep_plain(_get_first(job, platform, "WALLCLOCK") or limit)
 
 
-def _serial_queue(platform: Mapping[str, Any], processors: object) -> object:
-    return platform.get("SERIAL_QUEUE") if text(processors) == "1" else None
+def _get_serial_queue(platform: Mapping[str, Any], processors: object) -> object:
+    return platform.get("SERIAL_QUEUE") if to_text(processors) == "1" else None
 
 
-def _first(job: Mapping[str, Any], platform: Mapping[str, Any], key: str) -> object:
+def _get_first(job: Mapping[str, Any], platform: Mapping[str, Any], key: str) -> object:
     return job.get(key) or platform.get(key)
 
 
-def _known(value: object) -> str:
+def _keep_plain(value: object) -> str:
     """Return a text or a number as text; nothing for one that is not plain, or too long to be true."""
-    plain = text(value, LONGEST_VALUE + 1)
+    plain = to_text(value, LONGEST_VALUE + 1)
     return "" if "%" in plain or len(plain) > LONGEST_VALUE else plain
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _get_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -3,16 +3,16 @@
 import subprocess
 from pathlib import Path
 
-from experiments.autosubmit.environment import environment
+from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.store import BrokenStore
 
 
-def program_version(program: Path, home: Path, caches: Path) -> str:
+def read_program_version(program: Path, home: Path, caches: Path) -> str:
     """Return what `autosubmit --version` says; raise BrokenStore with the reason and the remedy when it cannot run."""
     try:
         done = subprocess.run(
             [str(program), "--version"],
-            env=environment(program, home, caches),
+            env=make_environment(program, home, caches),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jobs.autosubmit import postgres
-from jobs.autosubmit.database import Source, rows, tables
+from jobs.autosubmit.database import Source, list_tables, read_rows
 from jobs.autosubmit.postgres import Changes, Schema
-from jobs.autosubmit.values import moment, number
+from jobs.autosubmit.values import to_moment, to_number
 
 T = TypeVar("T")
 
@@ -90,8 +90,8 @@ class Store:
         The rows of 4.2 in PostgreSQL come first. Of several files, which a change of version or of `STORAGE.TYPE`
         leaves behind, the one written last counts. Where there is none it may be the pickle of 4.1 in PostgreSQL.
         """
-        changes = self.changes.get(expid, postgres.NONE)
-        newest = Path(max(self._job_list_names(expid), key=_stamp))
+        changes = self.changes.get(expid, postgres.NO_CHANGES)
+        newest = Path(max(self._job_list_names(expid), key=_stat))
         if changes.has_jobs or (changes.has_pickle and not newest.exists()):
             return Schema(self.postgres_url, expid)
         return newest
@@ -99,8 +99,8 @@ class Store:
     def job_list_changed_at(self, expid: str) -> datetime | None:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
-        time_ns = 0 if isinstance(source, Schema) else _stamp(str(source))[0]
-        return moment(time_ns / 1e9) if time_ns > 0 else None
+        time_ns = 0 if isinstance(source, Schema) else _stat(str(source))[0]
+        return to_moment(time_ns / 1e9) if time_ns > 0 else None
 
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
@@ -169,8 +169,8 @@ class Store:
         """What PostgreSQL has of each experiment, and marks that change with it; asked for once. Raises BrokenStore."""
         if not self.postgres_url:
             return {}
-        with _told(f"The PostgreSQL database of {self.root}"):
-            return postgres.changes(self.postgres_url)
+        with _explain_errors(f"The PostgreSQL database of {self.root}"):
+            return postgres.read_changes(self.postgres_url)
 
     def lone_files(self, expid: str) -> tuple[str, ...]:
         """Return the files that may hold the jobs and have no write-ahead log.
@@ -240,8 +240,8 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
 
     Raises BrokenStore when the file is missing, unreadable or incomplete, or when there is no database where it says.
     """
-    rc = _rc_file(home, configuration)
-    described = _read(rc, _store_of)
+    rc = _get_rc_file(home, configuration)
+    described = _read(rc, _read_store)
     if not described.postgres_url and not described.database.is_file():
         raise BrokenStore(
             f"There is no Autosubmit database {described.database}. Run `autosubmit install`, or correct {rc}."
@@ -251,7 +251,7 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
 
 def read_rc(home: Path, configuration: Path | None = None) -> configparser.ConfigParser:
     """Return the rc file that `locate` uses; raise BrokenStore when it is missing or cannot be read."""
-    return _read(_rc_file(home, configuration), _parsed)
+    return _read(_get_rc_file(home, configuration), _parse_rc)
 
 
 def _read(rc: Path, read: Callable[..., T]) -> T:
@@ -269,7 +269,7 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
 
 
 @lru_cache(maxsize=64)
-def _parsed(rc: Path, *_state: int) -> configparser.ConfigParser:
+def _parse_rc(rc: Path, *_state: int) -> configparser.ConfigParser:
     """Return an rc file as long as its state is the same: requests that read a store would parse it each time."""
     settings = configparser.ConfigParser()
     settings.read_string(rc.read_text(encoding="utf-8"))
@@ -277,15 +277,15 @@ def _parsed(rc: Path, *_state: int) -> configparser.ConfigParser:
 
 
 @lru_cache(maxsize=64)
-def _store_of(rc: Path, *state: int) -> Store:
-    settings = _parsed(rc, *state)
+def _read_store(rc: Path, *state: int) -> Store:
+    settings = _parse_rc(rc, *state)
     name = settings.get("database", "filename", fallback="autosubmit.db")
     return Store(
-        root=_folder(settings, "local", rc),
-        database=_folder(settings, "database", rc) / name,
-        structures=_folder(settings, "structures", rc),
-        history=_folder(settings, "historicdb", rc),
-        postgres_url=_postgres_url(settings, rc),
+        root=_read_folder(settings, "local", rc),
+        database=_read_folder(settings, "database", rc) / name,
+        structures=_read_folder(settings, "structures", rc),
+        history=_read_folder(settings, "historicdb", rc),
+        postgres_url=_read_postgres_url(settings, rc),
     )
 
 
@@ -297,23 +297,23 @@ def read_experiments(
     Of experiments registered twice the one counts whose number is `known`, or else the newer. Names that cannot be an
     expid are left out. Raises BrokenStore when the database is missing, locked for long, or broken.
     """
-    experiments, details = _tables(store, only)
+    experiments, details = _read_tables(store, only)
     details_of = {row["exp_id"]: row for row in details}
     counting: dict[str, dict[str, Any]] = {}
-    for row in sorted(experiments, key=_number):
+    for row in sorted(experiments, key=_get_number):
         name = row["name"]
-        if _is_expid(name) and (name not in counting or _number(counting[name]) != known.get(name)):
+        if _is_expid(name) and (name not in counting or _get_number(counting[name]) != known.get(name)):
             counting[name] = row
-    records = (_record(row, details_of.get(row["id"], {})) for row in counting.values())
+    records = (_make_record(row, details_of.get(row["id"], {})) for row in counting.values())
     return sorted(records, key=lambda record: record.autosubmit_id)
 
 
-def fingerprint(store: Store, expid: str) -> Fingerprint:
+def take_fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, edges, history and wrappers."""
-    stamps = [_stamp(name) for name in store.lone_files(expid)]
+    stamps = [_stat(name) for name in store.lone_files(expid)]
     for name in store.databases(expid):
-        stamps += _stamps(name)
-    return (*stamps, _marks(store, expid)) if store.postgres_url else tuple(stamps)
+        stamps += _stat_database(name)
+    return (*stamps, _get_marks(store, expid)) if store.postgres_url else tuple(stamps)
 
 
 def are_edges_same(before: Fingerprint, now: Fingerprint) -> bool:
@@ -328,37 +328,37 @@ def are_edges_same(before: Fingerprint, now: Fingerprint) -> bool:
 
 def is_job_list_touched(store: Store, expid: str, files: Fingerprint) -> bool:
     """Answer whether the job list that `files` tells of has changed since, mostly with a single `stat`."""
-    if store.postgres_url and files[-1] != _marks(store, expid):
+    if store.postgres_url and files[-1] != _get_marks(store, expid):
         return True
     pickle, pickle_database, database = store._job_list_names(expid)
-    for name, stamp in zip((pickle, pickle_database, *_with_log(database)), files, strict=False):
-        if stamp[0] and stamp != _stamp(name):
+    for name, stamp in zip((pickle, pickle_database, *_list_files(database)), files, strict=False):
+        if stamp[0] and stamp != _stat(name):
             return True
     return False
 
 
-def database_fingerprint(store: Store) -> Fingerprint:
+def take_database_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the list of experiments must be read again."""
     if store.postgres_url:
-        return ((0, *store.changes.get(postgres.OF_ALL, postgres.NONE).marks),)
-    return tuple(_stamps(str(store.database)))
+        return ((0, *store.changes.get(postgres.OF_ALL, postgres.NO_CHANGES).marks),)
+    return tuple(_stat_database(str(store.database)))
 
 
-def settled_fingerprint(source: Source) -> Fingerprint | None:
+def take_settled_fingerprint(source: Source) -> Fingerprint | None:
     """Return what tells whether a database must be read again, or None where that cannot be told.
 
     A file that was written a moment ago may be written again without another time; PostgreSQL has no time.
     """
     if isinstance(source, Schema):
         return None
-    stamps = _stamps(str(source))
+    stamps = _stat_database(str(source))
     newest = max(time_ns for time_ns, _, _ in stamps)
     return stamps if newest < time.time_ns() - _SETTLED_NS else None
 
 
-def status_fingerprint(store: Store) -> Fingerprint:
+def take_status_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the status table must be read again."""
-    return (*database_fingerprint(store), *_stamps(str(store.status_database)))
+    return (*take_database_fingerprint(store), *_stat_database(str(store.status_database)))
 
 
 def read_statuses(store: Store) -> dict[str, Recorded]:
@@ -371,24 +371,24 @@ def read_statuses(store: Store) -> dict[str, Recorded]:
         sources = [Schema(store.postgres_url, "")]
     for source in sources:
         try:
-            if _STATUS_TABLE in tables(source):
-                found = rows(source, _STATUS_TABLE, ("name", "status", "modified"))
-                return {row["name"]: _recorded(row) for row in found if _is_expid(row.get("name"))}
+            if _STATUS_TABLE in list_tables(source):
+                found = read_rows(source, _STATUS_TABLE, ("name", "status", "modified"))
+                return {row["name"]: _read_recorded(row) for row in found if _is_expid(row.get("name"))}
         except FileNotFoundError:
             continue
     return {}
 
 
-def _recorded(row: dict[str, Any]) -> Recorded:
-    status, modified = _text(row.get("status")).upper()[:20], _text(row.get("modified"))
-    return Recorded(status, _instant(modified) if _WITH_ZONE.search(modified) else None)
+def _read_recorded(row: dict[str, Any]) -> Recorded:
+    status, modified = _to_text(row.get("status")).upper()[:20], _to_text(row.get("modified"))
+    return Recorded(status, _parse_instant(modified) if _WITH_ZONE.search(modified) else None)
 
 
-def _rc_file(home: Path, configuration: Path | None) -> Path:
+def _get_rc_file(home: Path, configuration: Path | None) -> Path:
     return configuration or home / ".autosubmitrc"
 
 
-def _folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path:
+def _read_folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path:
     try:
         folder = Path(settings.get(section, "path"))
     except configparser.Error as error:
@@ -402,7 +402,7 @@ def _folder(settings: configparser.ConfigParser, section: str, rc: Path) -> Path
     return folder
 
 
-def _postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
+def _read_postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
     """Return the address of PostgreSQL if the store is there, else a blank text."""
     backend = settings.get("database", "backend", fallback="sqlite").strip().lower()
     if backend not in ("sqlite", "postgres"):
@@ -415,21 +415,24 @@ def _postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
     return url
 
 
-def _tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _read_tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of `experiment` and `details`, of all experiments or of those of one name."""
     if store.postgres_url:
-        with _told(f"The PostgreSQL database of {store.root}"):
-            experiments, details = postgres.experiments(store.postgres_url)
+        with _explain_errors(f"The PostgreSQL database of {store.root}"):
+            experiments, details = postgres.read_experiments(store.postgres_url)
             return [row for row in experiments if only in ("", row["name"])], details
     named = "WHERE name = ?" if only else ""
-    with _told(f"The Autosubmit database {store.database}"), closing(_connect(store.database)) as connection:
-        experiments = _rows(connection, "experiment", named, only)
+    with (
+        _explain_errors(f"The Autosubmit database {store.database}"),
+        closing(_connect(store.database)) as connection,
+    ):
+        experiments = _read_rows(connection, "experiment", named, only)
         of_them = "WHERE exp_id IN (SELECT id FROM experiment WHERE name = ?)" if only else ""
-        return experiments, _rows(connection, "details", of_them, only)
+        return experiments, _read_rows(connection, "details", of_them, only)
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _explain_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, postgres.Error, OSError, UnicodeDecodeError) as error:
@@ -447,7 +450,7 @@ def _connect(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> list[dict[str, Any]]:
+def _read_rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> list[dict[str, Any]]:
     """Return rows of a table with the columns that this version has; none of `details` where it never existed."""
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     if table == "details" and not known:
@@ -456,59 +459,59 @@ def _rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> 
     return [dict(row) for row in connection.execute(query, [only] if only else [])]
 
 
-def _number(row: dict[str, Any]) -> int:
-    return number(row["id"])
+def _get_number(row: dict[str, Any]) -> int:
+    return to_number(row["id"])
 
 
 def _is_expid(name: object) -> bool:
     return isinstance(name, str) and _EXPID.fullmatch(name) is not None
 
 
-def _record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
+def _make_record(row: dict[str, Any], details: dict[str, Any]) -> ExperimentRecord:
     return ExperimentRecord(
-        autosubmit_id=_number(row),
+        autosubmit_id=_get_number(row),
         expid=row["name"],
-        description=_text(row.get("description")),
-        recorded_owner=_text(details.get("user")),
-        hpc=_text(details.get("hpc")),
-        version=_text(row.get("autosubmit_version")),
-        model=_text(details.get("model")),
-        branch=_text(details.get("branch")),
-        created_at=_instant(details.get("created")),
+        description=_to_text(row.get("description")),
+        recorded_owner=_to_text(details.get("user")),
+        hpc=_to_text(details.get("hpc")),
+        version=_to_text(row.get("autosubmit_version")),
+        model=_to_text(details.get("model")),
+        branch=_to_text(details.get("branch")),
+        created_at=_parse_instant(details.get("created")),
     )
 
 
-def _text(value: object) -> str:
+def _to_text(value: object) -> str:
     """Return a column as text, without the NUL that PostgreSQL refuses."""
     return "" if value is None else str(value).replace("\0", "�")
 
 
-def _instant(value: object) -> datetime | None:
+def _parse_instant(value: object) -> datetime | None:
     """Read an ISO time. Old versions wrote local time without its zone, which is lost: it is taken as UTC."""
     try:
-        instant = datetime.fromisoformat(_text(value))
+        instant = datetime.fromisoformat(_to_text(value))
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):  # the first and the last day of the calendar have no neighbours
         return None
 
 
-def _with_log(file: str) -> tuple[str, str]:
+def _list_files(file: str) -> tuple[str, str]:
     """Return a file and its write-ahead log, where SQLite puts changes first if a database uses one."""
     return file, f"{file}-wal"
 
 
-def _stamps(database: str) -> tuple[_Stamp, _Stamp]:
+def _stat_database(database: str) -> tuple[_Stamp, _Stamp]:
     """Return the stamps of a database and of its write-ahead log, which is nowhere without it."""
-    file, log = _with_log(database)
-    stamp = _stamp(file)
-    return stamp, _ABSENT if stamp == _ABSENT else _stamp(log)
+    file, log = _list_files(database)
+    stamp = _stat(file)
+    return stamp, _ABSENT if stamp == _ABSENT else _stat(log)
 
 
-def _marks(store: Store, expid: str) -> _Stamp:
-    return (0, *store.changes.get(expid, postgres.NONE).marks)
+def _get_marks(store: Store, expid: str) -> _Stamp:
+    return (0, *store.changes.get(expid, postgres.NO_CHANGES).marks)
 
 
-def _stamp(name: str) -> _Stamp:
+def _stat(name: str) -> _Stamp:
     try:
         status = os.stat(name)
     except OSError:

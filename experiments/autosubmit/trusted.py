@@ -13,15 +13,15 @@ from pathlib import Path
 _SUPERUSER = 0
 
 
-def why_untrusted(path: Path) -> str:
+def explain_distrust(path: Path) -> str:
     """Say who else than root and this account can change what lies at an absolute path; blank if nobody can.
 
     Links are followed, and looked at like all on the way. What is not there can be made by whoever may write above it.
     """
-    for place, status in _places(path):
+    for place, status in _list_places(path):
         is_end = place == path
         if status.st_uid not in (_SUPERUSER, os.getuid()):
-            return f"{place} belongs to {_name_of(status.st_uid)}"
+            return f"{place} belongs to {_get_account_name(status.st_uid)}"
         if not stat.S_ISLNK(status.st_mode) and _is_open(status.st_mode, is_end=is_end):
             others = "everybody" if status.st_mode & stat.S_IWOTH else "its group"
             return f"{place} can be written by {others}"
@@ -34,7 +34,7 @@ def _is_open(mode: int, *, is_end: bool) -> bool:
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_sticky
 
 
-def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _list_places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield what is there on the way to a path, from the root on, and on the way to where links lead."""
     seen: set[Path] = set()
     ways = [path]
@@ -49,14 +49,14 @@ def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 seen.add(place)
                 yield place, status
                 if stat.S_ISLNK(status.st_mode):
-                    ways.append(_led_to(place) / way.relative_to(place))
+                    ways.append(_follow_link(place) / way.relative_to(place))
 
 
-def _led_to(link: Path) -> Path:
+def _follow_link(link: Path) -> Path:
     return Path(os.path.normpath(Path(os.path.realpath(link.parent)) / os.readlink(link)))
 
 
-def _name_of(uid: int) -> str:
+def _get_account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 
 from autosubmit_portal.access.roles import Role
-from experiments.autosubmit.command import Command, Option, OptionType, Word, script
+from experiments.autosubmit.command import Command, Option, OptionType, Word, read_script
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
 from experiments.catalogue.facts import (
     NO_PARAMETERS,
@@ -372,7 +372,7 @@ SET_STATUS_LIVE = ActionKind(
         Command(
             words=("update_list", EXPID),
             outcome=outcomes.read_live_change,
-            script=script("update_list.sh"),
+            script=read_script("update_list.sh"),
             overdue_help="The run may be too busy to read the change. Look at its log.",
             options=(
                 replace(STATUS, flag="", choices=LIVE_STATUSES),

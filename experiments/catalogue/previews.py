@@ -7,7 +7,7 @@ reported for each job. They follow Autosubmit 4.1.17 (`set_status`, `recovery`),
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.autosubmit.command import parts
+from experiments.autosubmit.command import split_list
 from experiments.catalogue.facts import Parameters, join_names
 from experiments.catalogue.selection import choose, choose_by_name
 from jobs.autosubmit.statuses import ACTIVE, DONE
@@ -109,7 +109,7 @@ def _load(status: str) -> str:
 
 def _tell(said: Mapping[str, str]) -> dict[str, str]:
     """Return the statuses that the commands leave: a long list needs several, and each loads what others have set."""
-    (*_, last) = parts(list(said))
+    (*_, last) = split_list(list(said))
     return {name: _load(status) for name, status in said.items()} | {name: said[name] for name in last}
 
 

@@ -29,7 +29,9 @@ _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 _MANY = 500
 
 
-def disagreement(experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None) -> str:
+def find_disagreement(
+    experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None
+) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
     `finished_at` is the latest end of a run in its history, `stopped_at` that of one that the portal knows to have been
@@ -38,15 +40,15 @@ def disagreement(experiment: Experiment, finished_at: datetime | None, stopped_a
     """
     if experiment.is_absent:
         return ""
-    found = [_unrecorded(experiment) if experiment.is_running else _locked(experiment)]
+    found = [_describe_unrecorded(experiment) if experiment.is_running else _describe_lock(experiment)]
     if not experiment.problem:
         is_explained = experiment.is_running or _is_after_start(stopped_at, experiment)
-        found.append("" if is_explained else _unfounded(experiment, finished_at))
+        found.append("" if is_explained else _describe_unfounded(experiment, finished_at))
         found.append(experiment.edges_note if experiment.are_edges_known else "")
     return " ".join(filter(None, found))
 
 
-def _locked(experiment: Experiment) -> str:
+def _describe_lock(experiment: Experiment) -> str:
     """Say that somebody holds the lock who is no run, which is all that the lock tells Autosubmit."""
     if not experiment.locked_by:
         return ""
@@ -56,7 +58,7 @@ def _locked(experiment: Experiment) -> str:
     )
 
 
-def _unrecorded(experiment: Experiment) -> str:
+def _describe_unrecorded(experiment: Experiment) -> str:
     """Say that a process runs what Autosubmit's database calls something else; without a row it calls it nothing."""
     status = experiment.recorded_status
     if status in ("", "RUNNING"):
@@ -64,7 +66,7 @@ def _unrecorded(experiment: Experiment) -> str:
     return f"Autosubmit's database says {status}, but {experiment.evidence}. The process counts."
 
 
-def _unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
+def _describe_unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
     """Say what claims that there is a run, where there is no process."""
     claims = []
     if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
@@ -98,7 +100,7 @@ def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
     return ended_at is not None and (since is None or ended_at > since)
 
 
-def _ends_by_stop() -> QuerySet[Any]:
+def _find_stops() -> QuerySet[Any]:
     """Return when the runs of an experiment were stopped, as its actions tell, the last first.
 
     A stop that still works counts: it may take longer than the run to end.
@@ -147,7 +149,7 @@ class Doubts:
         due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
         self._touched = set()
         for experiment in self._rows(due) if due else ():
-            text = disagreement(experiment, experiment.finished_at, experiment.stopped_at)
+            text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at)
             self._tell(experiment, text, now)
 
     def _rows(self, expids: set[str]) -> QuerySet[Any]:
@@ -155,7 +157,7 @@ class Doubts:
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
         return rows.defer("fingerprint", "description").annotate(
-            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_ends_by_stop()[:1])
+            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_find_stops()[:1])
         )
 
     def _tell(self, experiment: Experiment, text: str, now: float) -> None:

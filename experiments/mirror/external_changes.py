@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.autosubmit.command_logs import commands_since
+from experiments.autosubmit.command_logs import find_commands_since
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import RUN_KINDS
@@ -42,17 +42,17 @@ def is_run_of_ours(experiment: Experiment) -> bool:
     return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
 
 
-def run_started(experiment: Experiment, alive: Liveness) -> None:
+def record_run_start(experiment: Experiment, alive: Liveness) -> None:
     """Record a run that somebody started."""
     _record(experiment.site, experiment.expid, "run_started", alive.evidence)
 
 
-def run_ended(experiment: Experiment, alive: Liveness) -> None:
+def record_run_end(experiment: Experiment, alive: Liveness) -> None:
     """Record the end of such a run."""
     _record(experiment.site, experiment.expid, "run_ended", alive.evidence)
 
 
-def jobs_changed(
+def record_job_changes(
     experiment: Experiment, store: Store, before: Before, alive: Liveness, difference: Difference
 ) -> None:
     """Record that jobs have another status, or that the job list has other jobs, if neither we nor a run did it."""
@@ -60,7 +60,7 @@ def jobs_changed(
         return
     changed_at = store.job_list_changed_at(experiment.expid) or before.refreshed_at
     since = (changed_at - SLACK).timestamp()
-    commands = commands_since(str(store.experiment_folder(experiment.expid)), since)
+    commands = find_commands_since(str(store.experiment_folder(experiment.expid)), since)
     if "run" in commands or _is_ours(experiment, changed_at):
         return
     is_new_list = bool(difference.added or difference.removed or "create" in commands)
@@ -72,10 +72,10 @@ def jobs_changed(
         "commands": commands,
     }
     event = "job_list_changed" if is_new_list else "jobs_changed"
-    _record(experiment.site, experiment.expid, event, _told(difference, commands), details)
+    _record(experiment.site, experiment.expid, event, _describe(difference, commands), details)
 
 
-def folder_changed(experiment: Experiment, before: Before, absence: str) -> None:
+def record_folder_change(experiment: Experiment, before: Before, absence: str) -> None:
     """Record that the folder of an experiment went, with a sentence that says where, or with a blank one came back."""
     if before.refreshed_at is None or before.is_absent == bool(absence):
         return
@@ -84,7 +84,7 @@ def folder_changed(experiment: Experiment, before: Before, absence: str) -> None
         _record(experiment.site, experiment.expid, event, absence)
 
 
-def owner_changed(experiment: Experiment, before: str, after: str) -> None:
+def record_owner_change(experiment: Experiment, before: str, after: str) -> None:
     """Record that the folder of an experiment belongs to another account; rights of owners have gone with it."""
     details = {"changes": {"owner": [before, after]}}
     _record(
@@ -96,7 +96,7 @@ def owner_changed(experiment: Experiment, before: str, after: str) -> None:
     )
 
 
-def appeared(site: Site, expids: Iterable[str]) -> None:
+def record_created(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody created, or brought back."""
     if _is_busy(site, ""):  # ours have no expid before they are finished
         return
@@ -104,13 +104,13 @@ def appeared(site: Site, expids: Iterable[str]) -> None:
         _record(site, expid, "created")
 
 
-def disappeared(site: Site, expids: Iterable[str]) -> None:
+def record_deleted(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody deleted."""
     for expid in [expid for expid in expids if not _is_busy(site, expid)]:
         _record(site, expid, "deleted")
 
 
-def described(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:
+def record_descriptions(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:
     """Record descriptions that somebody changed: expid, old and new text."""
     for expid, old, new in changes:
         if not _is_busy(site, expid, lately=timedelta()):
@@ -131,16 +131,16 @@ def _is_busy(site: Site, expid: str, lately: timedelta = AFTERMATH) -> bool:
     return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - lately)).exists()
 
 
-def _told(difference: Difference, commands: list[str]) -> str:
+def _describe(difference: Difference, commands: list[str]) -> str:
     parts = [f"{len(names):,} {old} → {new}" for (old, new), names in difference.moved.items()]
-    parts += [f"{len(names):,} {what}" for what, names in _listed(difference) if names]
+    parts += [f"{len(names):,} {what}" for what, names in _list_changes(difference) if names]
     names = difference.names
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     by = f" Commands at work: {', '.join(commands)}." if commands else ""
     return f"{'; '.join(parts)}: {', '.join(names[:NAMED])}{more}.{by}"
 
 
-def _listed(difference: Difference) -> tuple[tuple[str, list[str]], ...]:
+def _list_changes(difference: Difference) -> tuple[tuple[str, list[str]], ...]:
     return ("new jobs", difference.added), ("jobs gone", difference.removed)
 
 

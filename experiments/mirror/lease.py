@@ -67,13 +67,13 @@ class Lease:
         asked = time.monotonic()
         claimed = Site.objects.filter(condition, pk=self.site_id).update(
             mirror_token=self.token,
-            mirror_holder=holder(),
+            mirror_holder=get_holder(),
             mirror_expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
         )
         self._renewed = asked if claimed else None
         return bool(claimed)
 
 
-def holder() -> str:
+def get_holder() -> str:
     """Return how this process is called where people look: host and process number."""
     return f"{socket.gethostname()}:{os.getpid()}"

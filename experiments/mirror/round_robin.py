@@ -8,7 +8,7 @@ from math import ceil
 from django.utils import timezone
 
 
-class Turns:
+class RoundRobin:
     """Where a mirror is in its rounds over the experiments of a site.
 
     `complete_since` is when the last whole round began: every name that was there then has been given out since.

@@ -14,40 +14,40 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
-from experiments.autosubmit.liveness import Liveness, Locks, liveness, read_locks
-from experiments.autosubmit.program import program_version
+from experiments.autosubmit.liveness import Liveness, Locks, check_liveness, read_locks
+from experiments.autosubmit.program import read_program_version
 from experiments.autosubmit.store import (
     BrokenStore,
     Fingerprint,
     Store,
-    database_fingerprint,
-    fingerprint,
     is_job_list_touched,
     read_experiments,
     read_statuses,
-    status_fingerprint,
+    take_database_fingerprint,
+    take_fingerprint,
+    take_status_fingerprint,
 )
 from experiments.backlog import Backlog
 from experiments.mirror import external_changes
 from experiments.mirror.consistency import Doubts
-from experiments.mirror.lease import Lease, LostLease, holder
-from experiments.mirror.round_robin import Turns
+from experiments.mirror.lease import Lease, LostLease, get_holder
+from experiments.mirror.round_robin import RoundRobin
 from experiments.mirror.sync import (
     Content,
     Overtaken,
     Owner,
-    as_fingerprint,
-    owner_in,
+    locate_store,
     read,
+    read_owner,
+    restore_fingerprint,
     say_locked,
     say_unreadable,
-    store_of,
     sync_owner,
     sync_statuses,
     write,
 )
 from experiments.models import Action, Experiment, Site
-from experiments.registry import mark_all_gone_but, numbers_at, sync_experiments
+from experiments.registry import mark_all_gone_but, read_numbers, sync_experiments
 from experiments.row_cache import Cached, RowCache
 from jobs.autosubmit.database import UnreadableDatabase
 from jobs.autosubmit.history import UnreadableHistory
@@ -137,8 +137,8 @@ class SiteMirror:
     locked: dict[str, str] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     recent: dict[str, float] = field(default_factory=dict)
-    glances: Turns = field(default_factory=Turns)
-    looks: Turns = field(default_factory=Turns)
+    glances: RoundRobin = field(default_factory=RoundRobin)
+    looks: RoundRobin = field(default_factory=RoundRobin)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     program_seen: tuple[str, float] | None = None
@@ -175,8 +175,8 @@ class SiteMirror:
             self.is_standing_by, self.database_seen, self.seen = False, None, {}
             self.statuses_seen = None
             self.backlog, self.reading, self.cache, self.due = Backlog(), None, RowCache(), {}
-            self.looks, self.glances = Turns(), Turns()
-            logger.info("%s mirrors site %s", holder(), self.site_id)
+            self.looks, self.glances = RoundRobin(), RoundRobin()
+            logger.info("%s mirrors site %s", get_holder(), self.site_id)
         elif not is_ours and not self.is_standing_by:
             self._stand_by()
         return is_ours
@@ -189,7 +189,7 @@ class SiteMirror:
         site = Site.objects.get(pk=self.site_id)
         try:
             self._check_program(site)
-            store = store_of(site)
+            store = locate_store(site)
             self._read_experiments(site, store)
             self._read_statuses(site, store)
         except BrokenStore as problem:
@@ -223,29 +223,29 @@ class SiteMirror:
         ):
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
-        version = program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
+        version = read_program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
         Site.objects.filter(pk=site.pk).update(autosubmit_version=version)
         self.program_seen = state
 
     def _read_experiments(self, site: Site, store: Store) -> None:
-        now = database_fingerprint(store)
+        now = take_database_fingerprint(store)
         if now == self.database_seen:
             return
-        records = read_experiments(store, numbers_at(site))
+        records = read_experiments(store, read_numbers(site))
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
             gone = mark_all_gone_but(site, {record.expid for record in records})
             if site.swept_at:  # what is mirrored for the first time has not changed
-                external_changes.disappeared(site, [*gone, *synced.replaced])
-                external_changes.appeared(site, synced.new)
-                external_changes.described(site, synced.described)
+                external_changes.record_deleted(site, [*gone, *synced.replaced])
+                external_changes.record_created(site, synced.new)
+                external_changes.record_descriptions(site, synced.described)
         self._recall(site)
         self.database_seen = now
 
     def _read_statuses(self, site: Site, store: Store) -> None:
         """Read the status table if it has changed; it decides nothing, so that it may be unreadable for a while."""
-        now = status_fingerprint(store)
+        now = take_status_fingerprint(store)
         if now == self.statuses_seen:
             return
         try:
@@ -276,7 +276,7 @@ class SiteMirror:
         self.locked = {expid: holder for expid, holder in self.locked.items() if expid in kept}
         columns = ("expid", "fingerprint", "is_running", "locked_by", "owner_uid", "owner")
         for expid, files, is_running, locked_by, *owner in new.values_list(*columns).iterator():
-            self.seen[expid] = (as_fingerprint(files), is_running)
+            self.seen[expid] = (restore_fingerprint(files), is_running)
             self.owners[expid] = (owner[0], owner[1])
             self.locked |= {expid: locked_by} if locked_by else {}
             self.doubts.touch([expid])
@@ -344,12 +344,12 @@ class SiteMirror:
     def _changed(self, expid: str, store: Store, locks: Locks) -> tuple[Fingerprint, Liveness] | None:
         """Return files and run of an experiment that must be read; None if it need not be."""
         files, was_running = self._seen_of(expid)
-        now = fingerprint(store, expid)
+        now = take_fingerprint(store, expid)
         is_due = self.due.get(expid, inf) <= time.monotonic()
         is_free = expid not in self.locked and not locks.may_hold(store.lock_name(expid))
         if now == files and not (was_running or is_due) and is_free:
             return None
-        alive = liveness(store.lock_file(expid), locks)
+        alive = check_liveness(store.lock_file(expid), locks)
         self._look_who_locks(expid, alive)
         is_same_run = alive.is_running == was_running
         if is_same_run and ((now == files and not is_due) or self._is_too_soon(expid, now)):
@@ -423,7 +423,7 @@ class SiteMirror:
 
     def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
         """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it."""
-        owner = owner_in(store, expid)
+        owner = read_owner(store, expid)
         if owner is None or owner == self.owners.get(expid):
             return
         if not self._is_still_its_own(expid, site, store):
@@ -462,10 +462,10 @@ class SiteMirror:
         is_known = experiment.expid in self.foreign
         if alive.is_running and not is_known and not external_changes.is_run_of_ours(experiment):
             self.foreign.add(experiment.expid)
-            external_changes.run_started(experiment, alive)
+            external_changes.record_run_start(experiment, alive)
         elif not alive.is_running and is_known:
             self.foreign.remove(experiment.expid)
-            external_changes.run_ended(experiment, alive)
+            external_changes.record_run_end(experiment, alive)
 
     def _is_too_soon(self, expid: str, now: Fingerprint) -> bool:
         known = self.unreadable.get(expid)

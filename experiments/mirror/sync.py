@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.access.unix import name_of
-from experiments.autosubmit.liveness import Liveness, liveness, read_locks
+from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
 from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
     NO_OWNER,
@@ -22,19 +22,19 @@ from experiments.autosubmit.store import (
     Recorded,
     Store,
     are_edges_same,
-    fingerprint,
     locate,
     read_experiments,
+    take_fingerprint,
 )
 from experiments.mirror import external_changes
 from experiments.models import Experiment, Run, Site
-from experiments.registry import is_in, mark_gone, numbers_at, sync_experiments
+from experiments.registry import is_in, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached
 from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read_attempts, read_runs
 from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
-from jobs.autosubmit.values import moment
-from jobs.autosubmit.wrappers import read_wrappers, wrapped
-from jobs.mirror import Difference, Snapshot, sync
+from jobs.autosubmit.values import to_moment
+from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
+from jobs.mirror import Difference, Snapshot, sync_jobs
 
 _TRIES = 3
 
@@ -71,7 +71,7 @@ def refresh(experiment: Experiment) -> None:
     in place and is told in `problem`. What lies under the expid of an experiment that is gone is of another one, and
     is not read into it.
     """
-    store = store_of(experiment.site)
+    store = locate_store(experiment.site)
     if is_in(store, experiment):
         _refresh(experiment.pk, store)
 
@@ -87,9 +87,9 @@ def _refresh(experiment_id: int, store: Store) -> None:
 
 def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
     experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
-    sync_owner(experiment, owner_in(store, experiment.expid))
-    alive = liveness(store.lock_file(experiment.expid), read_locks())
-    files = fingerprint(store, experiment.expid)
+    sync_owner(experiment, read_owner(store, experiment.expid))
+    alive = check_liveness(store.lock_file(experiment.expid), read_locks())
+    files = take_fingerprint(store, experiment.expid)
     try:
         write(experiment, store, files, alive, read(store, experiment.expid), may_overtake=may_overtake)
     except (UnreadableJobList, UnreadableHistory) as problem:
@@ -101,25 +101,25 @@ def adopt(site: Site, expid: str) -> Experiment | None:
 
     What was mirrored of one that it does not know any more is marked as gone at once.
     """
-    store = store_of(site)
-    records = read_experiments(store, numbers_at(site, expid), only=expid)
+    store = locate_store(site)
+    records = read_experiments(store, read_numbers(site, expid), only=expid)
     if not records:
         if mark_gone(site, expid):
-            external_changes.disappeared(site, [expid])
+            external_changes.record_deleted(site, [expid])
         return None
     with transaction.atomic():
         replaced = sync_experiments(site, records).replaced
-        external_changes.disappeared(site, replaced)
-        external_changes.appeared(site, replaced)
+        external_changes.record_deleted(site, replaced)
+        external_changes.record_created(site, replaced)
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
     _refresh(experiment.pk, store)
     return experiment
 
 
-def absence(experiment: Experiment) -> str:
+def explain_absence(experiment: Experiment) -> str:
     """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
     try:
-        return store_of(experiment.site).absence(experiment.expid)
+        return locate_store(experiment.site).absence(experiment.expid)
     except BrokenStore:
         return ""
 
@@ -127,15 +127,15 @@ def absence(experiment: Experiment) -> str:
 def look_alive(experiment: Experiment) -> Liveness | None:
     """Look only whether the run of an experiment lives; None, and nothing is changed, if nobody can tell."""
     try:
-        store = store_of(experiment.site)
+        store = locate_store(experiment.site)
     except BrokenStore:
         return None
-    alive = liveness(store.lock_file(experiment.expid), read_locks())
-    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+    alive = check_liveness(store.lock_file(experiment.expid), read_locks())
+    Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
     return alive
 
 
-def store_of(site: Site) -> Store:
+def locate_store(site: Site) -> Store:
     """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
     return locate(site.home_folder, site.configuration_file)
 
@@ -144,7 +144,7 @@ Owner = tuple[int | None, str]
 """The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
 
 
-def owner_in(store: Store, expid: str) -> Owner | None:
+def read_owner(store: Store, expid: str) -> Owner | None:
     """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
     uid = store.folder_owner(expid)
     if uid is None:
@@ -158,12 +158,12 @@ def recognise(experiment: Experiment) -> bool:
     Where the store is not found nothing new is known, and what was seen last stays.
     """
     try:
-        store = store_of(experiment.site)
+        store = locate_store(experiment.site)
         is_there = is_in(store, experiment)
     except BrokenStore:
         return True
     if is_there:
-        sync_owner(experiment, owner_in(store, experiment.expid))
+        sync_owner(experiment, read_owner(store, experiment.expid))
     return is_there
 
 
@@ -176,7 +176,7 @@ def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
         uid, name = rows.values_list("owner_uid", "owner").get()
         rows.update(owner_uid=owner[0], owner=owner[1])
         if uid not in (None, owner[0]):
-            external_changes.owner_changed(experiment, name, owner[1])
+            external_changes.record_owner_change(experiment, name, owner[1])
     experiment.owner_uid, experiment.owner = owner
 
 
@@ -228,21 +228,21 @@ def write(
     """
     plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
     with transaction.atomic():
-        before = _before(experiment)
+        before = _lock_row(experiment)
         guard()
         is_overtaken = before.refreshed_at != experiment.refreshed_at
         if is_overtaken and not may_overtake:
             raise Overtaken
         if content.absence:
             _say_absent(experiment, files, content.absence)
-            external_changes.folder_changed(experiment, before, content.absence)
+            external_changes.record_folder_change(experiment, before, content.absence)
             return None
-        known = () if is_overtaken else as_fingerprint(experiment.fingerprint)
+        known = () if is_overtaken else restore_fingerprint(experiment.fingerprint)
         difference = _sync(experiment, store, content, before, are_edges_known=are_edges_same(known, files))
         refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
-            **_seen_alive(alive),
-            **_seen_edges(difference),
+            **_describe_liveness(alive),
+            **_describe_edges(difference),
             **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
@@ -250,11 +250,11 @@ def write(
             problem_since=None,
             is_absent=False,
             fingerprint=files,
-            changed_at=_changed_at(files),
+            changed_at=_get_change_time(files),
             refreshed_at=refreshed_at,
         )
-        external_changes.jobs_changed(experiment, store, before, alive, difference)
-        external_changes.folder_changed(experiment, before, "")
+        external_changes.record_job_changes(experiment, store, before, alive, difference)
+        external_changes.record_folder_change(experiment, before, "")
     return content.cached_with(difference.snapshot, refreshed_at)
 
 
@@ -268,7 +268,7 @@ def _sync(
 ) -> Difference:
     edges, cached = content.job_list.edges, content.cached
     _sync_runs(experiment, content.runs)
-    return sync(
+    return sync_jobs(
         experiment.pk,
         content.job_list.jobs,
         content.attempts.newest,
@@ -279,7 +279,7 @@ def _sync(
     )
 
 
-def _before(experiment: Experiment) -> external_changes.Before:
+def _lock_row(experiment: Experiment) -> external_changes.Before:
     """Lock the row of an experiment, but not against new actions on it, and return what is mirrored."""
     rows = Experiment.objects.select_for_update(no_key=True)
     locked = rows.values_list("is_running", "is_absent", "refreshed_at")
@@ -288,20 +288,20 @@ def _before(experiment: Experiment) -> external_changes.Before:
 
 def say_locked(experiment: Experiment, alive: Liveness) -> None:
     """Tell who holds the lock without being a run, or that nobody does any more."""
-    Experiment.objects.filter(pk=experiment.pk).update(**_seen_alive(alive))
+    Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
     """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
+        **_describe_liveness(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
     )
 
 
 def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
     alive = Liveness(False, None, absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
-        **_seen_alive(alive),
+        **_describe_liveness(alive),
         problem="",
         problem_since=None,
         is_absent=True,
@@ -310,12 +310,12 @@ def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> Non
     )
 
 
-def _seen_edges(difference: Difference) -> dict[str, Any]:
+def _describe_edges(difference: Difference) -> dict[str, Any]:
     edges = difference.edges
     return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
 
 
-def _seen_alive(alive: Liveness) -> dict[str, Any]:
+def _describe_liveness(alive: Liveness) -> dict[str, Any]:
     return {
         "is_running": alive.is_running,
         "evidence": alive.evidence[:300],
@@ -329,7 +329,7 @@ def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
         job_list = read_job_list(store.job_list(expid), known)
     except FileNotFoundError:  # not generated yet
         job_list = JobList()
-    return replace(job_list, jobs=wrapped(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
+    return replace(job_list, jobs=add_wrappers(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
@@ -352,11 +352,11 @@ def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:
     )
 
 
-def as_fingerprint(stored: list[list[int]]) -> Fingerprint:
+def restore_fingerprint(stored: list[list[int]]) -> Fingerprint:
     """Return a fingerprint that was kept as JSON."""
     return tuple((mtime, size, inode) for mtime, size, inode in stored)
 
 
-def _changed_at(files: Fingerprint) -> datetime | None:
+def _get_change_time(files: Fingerprint) -> datetime | None:
     newest = max((mtime for mtime, _, _ in files), default=0)
-    return moment(newest / 1e9) if newest > 0 else None
+    return to_moment(newest / 1e9) if newest > 0 else None

@@ -36,7 +36,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         return policy.visible(self, actor, model=model)
 
 
-def meant_by_name(found: "Sequence[Experiment]") -> "list[Experiment]":
+def choose_meant(found: "Sequence[Experiment]") -> "list[Experiment]":
     """Return those of experiments of one expid that the expid means: the present ones, or else the last that went.
 
     There is at most one for each site.

@@ -37,7 +37,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
 
     def touching(self, experiment: Experiment) -> "FreezeQuerySet":
         """Those of the site of the experiment, of its HPC, or of the platform of any of its unfinished jobs."""
-        jobs = _unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
+        jobs = _filter_unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
         touches = Q(platform="") | Q(platform=experiment.hpc.upper()) | Q(Exists(jobs))
         return self.filter(touches, site=experiment.site_id)
 
@@ -98,12 +98,12 @@ class Freeze(models.Model):
         """Return what runs where it holds, by owner; their runs go on, and their owners should know."""
         rows: models.QuerySet[Any] = Experiment.objects.filter(site=self.site_id, is_running=True)
         if self.platform:
-            jobs = _unfinished_jobs(self.platform).filter(experiment=OuterRef("pk"))
+            jobs = _filter_unfinished_jobs(self.platform).filter(experiment=OuterRef("pk"))
             rows = rows.alias(on=Upper("hpc")).filter(Q(on=self.platform) | Exists(jobs))
         return rows.order_by("owner", "expid")
 
 
-def unfinished_on(
+def find_unfinished(
     platforms: Iterable[str], experiments: "models.QuerySet[Experiment]"
 ) -> list[tuple[int, str]]:
     """Return which of the experiments have unfinished jobs on which of the platforms, given in upper case."""
@@ -112,7 +112,7 @@ def unfinished_on(
     return list(found.order_by().values_list("experiment_id", "at").distinct())
 
 
-def _unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
+def _filter_unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":
     """Return the jobs of a platform that may still be sent to it: a restart makes FAILED ones READY."""
     unfinished = Job.objects.exclude(status__in=DONE)
     return unfinished.alias(on=Upper("platform")).filter(on=platform)

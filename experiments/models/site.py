@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
-from experiments.autosubmit.trusted import why_untrusted
+from experiments.autosubmit.trusted import explain_distrust
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RunAs(models.TextChoices):
 
 def require_trusted(text: str) -> None:
     """Raise ValidationError for a path that others than root and the portal's account can write or replace."""
-    reason = why_untrusted(Path(text)) if text.startswith("/") else ""
+    reason = explain_distrust(Path(text)) if text.startswith("/") else ""
     if reason:
         raise ValidationError(
             f"{reason}: whoever writes there decides what is run as the portal's account. Let it belong to root or to "

@@ -7,6 +7,6 @@ from experiments.runners.local import LocalRunner
 __all__ = ["Look", "Runner", "runner_for"]
 
 
-def runner_for(site: Site) -> Runner:
+def get_runner(site: Site) -> Runner:
     """Return the runner of a site."""
     return LocalRunner(site)

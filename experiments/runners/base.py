@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.autosubmit.secrets import covered
+from jobs.autosubmit.secrets import cover_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Runner(ABC):
             return [data] if (data := self.output(directory, start, end - start)[0]) else []
 
         size = self.output(directory, 0, 0)[1]
-        return b"".join(covered(read, offset, offset + limit)), size
+        return b"".join(cover_blocks(read, offset, offset + limit)), size
 
     def text(self, directory: Path, limit: int = 8_000_000) -> str:
         """Return the last `limit` bytes of the output as text."""

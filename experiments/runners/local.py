@@ -11,8 +11,8 @@ from pathlib import Path
 from django.conf import settings
 
 from autosubmit_portal.access.unix import uid_of, why_unusable
-from experiments.autosubmit.environment import environment
-from experiments.autosubmit.liveness import process_fields
+from experiments.autosubmit.environment import make_environment
+from experiments.autosubmit.liveness import read_process_fields
 from experiments.models import Site
 from experiments.runners.base import Look, Runner
 
@@ -44,17 +44,17 @@ class LocalRunner(Runner):
         if unix_name and uid_of(unix_name) == os.getuid():
             unix_name = ""
         if unix_name:
-            argv = as_account(unix_name, argv)
+            argv = wrap_as_account(unix_name, argv)
             (directory / "account").write_text(unix_name, encoding="utf-8")
         (directory / "argv").write_text(
-            "".join(f"{_escaped(argument)}\n" for argument in argv), encoding="utf-8"
+            "".join(f"{_escape(argument)}\n" for argument in argv), encoding="utf-8"
         )
         (directory / "output").touch(mode=0o600)
         _reap()
         process = subprocess.Popen(
             ["/bin/sh", str(LAUNCHER), str(directory)],
             cwd=directory,
-            env=environment(
+            env=make_environment(
                 Path(self.site.autosubmit),
                 self.site.home_folder,
                 settings.CACHES_DIRECTORY,
@@ -66,7 +66,7 @@ class LocalRunner(Runner):
             start_new_session=True,
             umask=settings.COMMANDS_UMASK,
             # Queue workers ignore SIGINT; a run that inherits that cannot be stopped.
-            preexec_fn=_default_signals,  # noqa: PLW1509
+            preexec_fn=_restore_signals,  # noqa: PLW1509
         )
         _launched.append(process)
 
@@ -154,7 +154,7 @@ class LocalRunner(Runner):
             file.write(b"[earlier output was dropped]\n" + kept)
 
 
-def as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
+def wrap_as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     """Return the argv that runs `argv` as another Unix account.
 
     sudo gives it an environment of its own and, of ours, only where the configuration of the site is. It starts at the
@@ -182,12 +182,12 @@ def _reap() -> None:
     _launched[:] = [process for process in _launched if process.poll() is None]
 
 
-def _default_signals() -> None:
+def _restore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
-def _escaped(argument: str) -> str:
+def _escape(argument: str) -> str:
     return argument.replace("\\", "\\\\").replace("\n", "\\n")
 
 
@@ -200,5 +200,5 @@ def _read(file: Path) -> str:
 
 def _process_started(pid: int) -> str | None:
     """Return the start time of a living process in clock ticks since boot (field 22 of stat); None for none."""
-    fields = process_fields(pid)
+    fields = read_process_fields(pid)
     return fields[19] if fields else None

@@ -12,7 +12,7 @@ from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.statuses import ACTIVE, NOT_SENT
 
 
-def attempt_of(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:
+def choose_attempt(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:
     """Return the newest attempt in the history as far as it is the one that the job list is about; None otherwise.
 
     An active job has no finish, and starts when it runs: a list that was saved before is not to be mixed with what

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobs.autosubmit.start_dates import EXPECTED, period_of
+from jobs.autosubmit.start_dates import EXPECTED, parse_period
 
 Values = tuple[str | range, ...] | None
 """Words and ranges of numbers; None stands for all there are."""
@@ -47,23 +47,23 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkFilter:
+class ChunkSelection:
     """What is meant: whatever matches one of the clauses."""
 
     clauses: tuple[Clause, ...]
 
     def matches(self, date: datetime | None, member: str, chunk: int | None) -> bool:
         """Answer whether a job is meant."""
-        words = _words((date, member, chunk))
+        words = _make_words((date, member, chunk))
         return words is not None and any(clause.matches(words) for clause in self.clauses)
 
     def unknown(self, places: Iterable[Place]) -> list[str]:
         """Return what is named and that none of the jobs has, such as "chunk 9"."""
-        known = [set(words) for words in zip(*filter(None, map(_words, places)), strict=True)] or [
+        known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [
             set[str]()
         ] * 3
         found = (
-            f"{name} {_shown(item)}"
+            f"{name} {_describe(item)}"
             for clause in self.clauses
             for name, has, values, there in zip(_NAMES, _HAS, clause.values, known, strict=True)
             for item in values or ()
@@ -72,19 +72,19 @@ class ChunkFilter:
         return list(dict.fromkeys(found))
 
 
-def read_chunk_filter(text: str) -> ChunkFilter:
+def read_chunk_filter(text: str) -> ChunkSelection:
     """Return what a text means; raise UnreadableFilter when Autosubmit would refuse it or fail on it."""
     tokens = iter(_TOKEN.findall(text.upper()))
     if next(tokens, "") != "[":
         raise UnreadableFilter("It must begin with “[”.")
-    clauses = tuple(_clauses(_nested(tokens, _DEPTH)))
+    clauses = tuple(_parse_clauses(_parse_nested(tokens, _DEPTH)))
     rest = next(tokens, "")
     if rest:
         raise UnreadableFilter(f"“{rest}” follows after its end.")
-    return ChunkFilter(clauses)
+    return ChunkSelection(clauses)
 
 
-def _nested(tokens: Iterator[str], depth: int) -> list[Any]:
+def _parse_nested(tokens: Iterator[str], depth: int) -> list[Any]:
     """Return what stands before the end of the present bracket, each inner bracket as a list."""
     if depth == 0:
         raise UnreadableFilter("There is a bracket inside the chunks.")
@@ -92,19 +92,19 @@ def _nested(tokens: Iterator[str], depth: int) -> list[Any]:
     for piece in tokens:
         if piece == "]":
             return items
-        items.append(_nested(tokens, depth - 1) if piece == "[" else piece)
+        items.append(_parse_nested(tokens, depth - 1) if piece == "[" else piece)
     raise UnreadableFilter("A bracket is not closed.")
 
 
-def _clauses(items: list[Any]) -> Iterator[Clause]:
-    for date, members in _pairs(items, "a date and its members"):
-        for member, chunks in _pairs(members, "a member and its chunks"):
+def _parse_clauses(items: list[Any]) -> Iterator[Clause]:
+    for date, members in _split_pairs(items, "a date and its members"):
+        for member, chunks in _split_pairs(members, "a member and its chunks"):
             anything = "ANY" in chunks
-            expanded = None if anything else tuple(_numbers(chunk) for chunk in chunks)
-            yield Clause((_one(date, _dates), _one(member, _member), expanded))
+            expanded = None if anything else tuple(_parse_numbers(chunk) for chunk in chunks)
+            yield Clause((_parse_word(date, _parse_dates), _parse_word(member, _parse_member), expanded))
 
 
-def _pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
+def _split_pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
     """Yield a name and the list that follows it, again and again."""
     if len(items) % 2:
         raise UnreadableFilter(f"Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].")
@@ -114,38 +114,38 @@ def _pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
         yield name, inner
 
 
-def _one(word: str, meaning: Callable[[str], str | range]) -> Values:
+def _parse_word(word: str, meaning: Callable[[str], str | range]) -> Values:
     return None if word == "ANY" else (meaning(word),)
 
 
-def _member(word: str) -> str | range:
+def _parse_member(word: str) -> str | range:
     """Return what a word means: a range where it can be one, since Autosubmit takes a hyphen for that everywhere."""
-    return _range(word) or word
+    return _parse_range(word) or word
 
 
-def _numbers(word: str) -> str | range:
-    found = word if _is_number(word) else _range(word)
+def _parse_numbers(word: str) -> str | range:
+    found = word if _is_number(word) else _parse_range(word)
     if found is None:
         raise UnreadableFilter(f"“{word}” is neither a number nor a range of numbers.")
     return found
 
 
-def _dates(word: str) -> str | range:
+def _parse_dates(word: str) -> str | range:
     ends = word.split("-")
     if len(ends) > 2 or len(set(map(len, ends))) > 1 or not all(map(_is_date, ends)):
         raise UnreadableFilter(f"“{word}” is no date: expected {EXPECTED}.")
-    return _range(word) or word
+    return _parse_range(word) or word
 
 
 def _is_date(word: str) -> bool:
     try:
-        period_of(word)
+        parse_period(word)
     except ValueError:
         return False
     return _is_number(word)
 
 
-def _range(word: str) -> range | None:
+def _parse_range(word: str) -> range | None:
     first, _, last = word.partition("-")
     return range(int(first), int(last) + 1) if _is_number(first) and _is_number(last) else None
 
@@ -154,7 +154,7 @@ def _is_number(word: str) -> bool:
     return word.isascii() and word.isdecimal() and len(word) <= _LONGEST_NUMBER
 
 
-def _words(place: Place) -> _Words | None:
+def _make_words(place: Place) -> _Words | None:
     """Return the date, member and chunk of a job as they are compared; None if it lacks one."""
     date, member, chunk = place
     if date is None or not member or chunk is None:
@@ -173,15 +173,15 @@ def _has(values: Values, word: str) -> bool:
 
 def _has_date(values: Values, date: str) -> bool:
     """Answer whether a date, to the minute, is among the values, each of which is as long as it is exact."""
-    return values is None or any(_has((item,), date[: _length(item)]) for item in values)
+    return values is None or any(_has((item,), date[: _get_length(item)]) for item in values)
 
 
-def _length(item: str | range) -> int:
+def _get_length(item: str | range) -> int:
     return len(item if isinstance(item, str) else str(item.start))
 
 
 _HAS = (_has_date, _has, _has)
 
 
-def _shown(item: str | range) -> str:
+def _describe(item: str | range) -> str:
     return item if isinstance(item, str) else f"{item.start}-{item.stop - 1}"

@@ -35,7 +35,7 @@ class UnreadableDatabase(Exception):
     """A database is locked for long, broken, not reachable, or lacks a table; the text says which."""
 
 
-def rows(
+def read_rows(
     source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
 ) -> list[dict[str, Any]]:
     """Return a table's rows by column name, with those of `columns` that this version of Autosubmit has.
@@ -44,10 +44,10 @@ def rows(
     `most_bytes` in a file are refused. Raises FileNotFoundError when there is no such file, or no such table in
     PostgreSQL, OSError and UnreadableDatabase for all else.
     """
-    return list(each_row(source, table, columns, clause, most_bytes=most_bytes))
+    return list(iterate_rows(source, table, columns, clause, most_bytes=most_bytes))
 
 
-def each_row(
+def iterate_rows(
     source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
 ) -> Iterator[dict[str, Any]]:
     """Yield what `rows` returns, one by one, for a table that is too long to be held. Raises as it does.
@@ -55,16 +55,16 @@ def each_row(
     Autosubmit cannot write meanwhile: do not do much between two rows.
     """
     if isinstance(source, Schema):
-        with _told(postgres.Error):
-            yield from postgres.rows(source, table, columns, clause)
+        with _explain_errors(postgres.Error):
+            yield from postgres.read_rows(source, table, columns, clause)
         return
-    with _connected(source) as connection:
-        if table not in _tables(connection):
+    with _connect(source) as connection:
+        if table not in _list_tables(connection):
             raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
-        yield from _rows(connection, table, columns, clause, most_bytes)
+        yield from _select_rows(connection, table, columns, clause, most_bytes)
 
 
-def rows_of_tables(
+def read_rows_of_tables(
     source: Source, names: Sequence[str], columns: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of those of the tables that there are, by table; of a file on one connection.
@@ -72,25 +72,27 @@ def rows_of_tables(
     Names and columns are as for `rows`. Raises as it does.
     """
     if isinstance(source, Schema):
-        return {name: rows(source, name, columns) for name in tables(source).intersection(names)}
-    with _connected(source) as connection:
-        present = _tables(connection)
+        return {name: read_rows(source, name, columns) for name in list_tables(source).intersection(names)}
+    with _connect(source) as connection:
+        present = _list_tables(connection)
         return {
-            name: list(_rows(connection, name, columns, "", MAX_BYTES)) for name in names if name in present
+            name: list(_select_rows(connection, name, columns, "", MAX_BYTES))
+            for name in names
+            if name in present
         }
 
 
-def tables(source: Source) -> set[str]:
+def list_tables(source: Source) -> set[str]:
     """Return the names of the tables. Raises as `rows` does."""
     if isinstance(source, Schema):
-        with _told(postgres.Error):
-            return postgres.tables(source)
-    with _connected(source) as connection:
-        return _tables(connection)
+        with _explain_errors(postgres.Error):
+            return postgres.list_tables(source)
+    with _connect(source) as connection:
+        return _list_tables(connection)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def open_regular(path: Path) -> Iterator[IO[bytes]]:
     """Open a regular file; raise OSError for anything else, such as a named pipe, which would be waited for."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -99,12 +101,14 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    with opened(path):  # sqlite3 does not tell why it cannot open a file
+def _connect(path: Path) -> Iterator[sqlite3.Connection]:
+    with open_regular(path):  # sqlite3 does not tell why it cannot open a file
         pass
     uri = f"file:{quote(str(path))}?mode=ro"
     with (
-        _told(sqlite3.Error, UnicodeDecodeError),  # it fails to decode the names in its own messages
+        _explain_errors(
+            sqlite3.Error, UnicodeDecodeError
+        ),  # it fails to decode the names in its own messages
         closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection,
     ):
         connection.row_factory = sqlite3.Row
@@ -120,20 +124,20 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _told(*errors: type[Exception]) -> Iterator[None]:
+def _explain_errors(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
         raise UnreadableDatabase(str(error).strip()) from error
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
+def _list_tables(connection: sqlite3.Connection) -> set[str]:
     """Return the tables that hold rows of their own: a view, or a virtual table, computes them."""
     found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
     return {row["name"] for row in found}
 
 
-def _rows(
+def _select_rows(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], clause: str, most_bytes: int
 ) -> Iterator[dict[str, Any]]:
     known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
@@ -141,10 +145,10 @@ def _rows(
     if not chosen:
         raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
     query = f"SELECT {chosen} FROM {table} {clause}"  # noqa: S608 - constants of the caller
-    return _bounded(connection.execute(query), most_bytes)
+    return _limit_rows(connection.execute(query), most_bytes)
 
 
-def _bounded(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:
+def _limit_rows(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:
     total = 0
     for number, row in enumerate(cursor):
         total += sum(len(value) for value in row if isinstance(value, str | bytes))

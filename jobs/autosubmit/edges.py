@@ -24,7 +24,7 @@ class Edges:
     note: str
 
 
-def edges_between(edges: Iterable[Edge] | None, names: Collection[str]) -> Edges:
+def select_edges(edges: Iterable[Edge] | None, names: Collection[str]) -> Edges:
     """Return the edges between the jobs of these names; `edges` is None where the store has none."""
     if edges is None:
         is_clear = len(names) < 2

@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from jobs.autosubmit.database import Source, UnreadableDatabase, rows
+from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.records import Column, columns_of, read_record
-from jobs.autosubmit.values import LARGEST_ID, YEAR_9999, count, identifier, moment, number, text, word
+from jobs.autosubmit.values import (
+    LARGEST_ID,
+    YEAR_9999,
+    to_count,
+    to_identifier,
+    to_moment,
+    to_number,
+    to_text,
+    to_word,
+)
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
@@ -28,13 +37,13 @@ class UnreadableHistory(Exception):
 
 def read_instant(seconds: object) -> datetime | None:
     """Return seconds since 1970 as a moment; None for what did not happen yet."""
-    since_1970 = number(seconds, YEAR_9999)
-    return moment(since_1970) if since_1970 > 0 else None
+    since_1970 = to_number(seconds, YEAR_9999)
+    return to_moment(since_1970) if since_1970 > 0 else None
 
 
 def read_platform(value: object) -> str:
     """Return the name of a platform; Autosubmit writes NA for none."""
-    name = word(value)
+    name = to_word(value)
     return "" if name == "NA" else name
 
 
@@ -45,18 +54,18 @@ class RunRecord:
     Left out are `metadata`, the whole configuration as JSON, and `platform_output`: they are long.
     """
 
-    run_id: Annotated[int, Column(count)]
+    run_id: Annotated[int, Column(to_count)]
     started_at: Annotated[datetime | None, Column(read_instant, "start")]
     finished_at: Annotated[datetime | None, Column(read_instant, "finish")]
-    chunk_unit: Annotated[str, Column(text)]
-    chunk_size: Annotated[int, Column(count)]
-    completed: Annotated[int, Column(count)]
-    total: Annotated[int, Column(count)]
-    failed: Annotated[int, Column(count)]
-    queuing: Annotated[int, Column(count)]
-    running: Annotated[int, Column(count)]
-    submitted: Annotated[int, Column(count)]
-    suspended: Annotated[int, Column(count)]
+    chunk_unit: Annotated[str, Column(to_text)]
+    chunk_size: Annotated[int, Column(to_count)]
+    completed: Annotated[int, Column(to_count)]
+    total: Annotated[int, Column(to_count)]
+    failed: Annotated[int, Column(to_count)]
+    queuing: Annotated[int, Column(to_count)]
+    running: Annotated[int, Column(to_count)]
+    submitted: Annotated[int, Column(to_count)]
+    suspended: Annotated[int, Column(to_count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +75,21 @@ class JobTimes:
     `fail_count` is how often the job had failed before it, None where the version does not say.
     """
 
-    name: Annotated[str, Column(text, "job_name")]
-    run_id: Annotated[int | None, Column(lambda value: count(value) or None)]
-    status: Annotated[str, Column(word)]
+    name: Annotated[str, Column(to_text, "job_name")]
+    run_id: Annotated[int | None, Column(lambda value: to_count(value) or None)]
+    status: Annotated[str, Column(to_word)]
     submitted_at: Annotated[datetime | None, Column(read_instant, "submit")]
     started_at: Annotated[datetime | None, Column(read_instant, "start")]
     finished_at: Annotated[datetime | None, Column(read_instant, "finish")]
     platform: Annotated[str, Column(read_platform)]
-    qos: Annotated[str, Column(word)]
-    wallclock: Annotated[str, Column(word)]
-    out_log: Annotated[str, Column(text, "out")]
-    err_log: Annotated[str, Column(text, "err")]
-    workflow_commit: Annotated[str, Column(word)]
-    ncpus: Annotated[int, Column(count)]
-    remote_id: Annotated[int | None, Column(identifier, "job_id")]
-    fail_count: Annotated[int | None, Column(lambda value: None if value is None else count(value))] = None
+    qos: Annotated[str, Column(to_word)]
+    wallclock: Annotated[str, Column(to_word)]
+    out_log: Annotated[str, Column(to_text, "out")]
+    err_log: Annotated[str, Column(to_text, "err")]
+    workflow_commit: Annotated[str, Column(to_word)]
+    ncpus: Annotated[int, Column(to_count)]
+    remote_id: Annotated[int | None, Column(to_identifier, "job_id")]
+    fail_count: Annotated[int | None, Column(lambda value: None if value is None else to_count(value))] = None
 
 
 _JOB_COLUMNS = ("id", *columns_of(JobTimes))
@@ -111,24 +120,24 @@ def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
 
     Raises UnreadableHistory.
     """
-    inode = _inode(source)
+    inode = _read_inode(source)
     if known is not None and known.last and inode is not None and inode == known.inode:
         later = f"WHERE id >= {min(known.since, known.last):d} ORDER BY id"
         found = _read(source, "job_data", _JOB_COLUMNS, later)
         if any(row.get("id") == known.last for row in found):
-            return _attempts(found, known.newest, known.last, inode)
+            return _update_attempts(found, known.newest, known.last, inode)
     newest = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
-    return _attempts(_read(source, "job_data", _JOB_COLUMNS, newest), {}, 0, inode)
+    return _update_attempts(_read(source, "job_data", _JOB_COLUMNS, newest), {}, 0, inode)
 
 
-def _attempts(
+def _update_attempts(
     rows: Sequence[Mapping[str, Any]], before: Mapping[str, JobTimes], last: int, inode: int | None
 ) -> Attempts:
     """Put rows, a later attempt after an earlier one, over those that are known."""
     newest, open_ids = dict(before), dict[str, int]()
     settled_before = datetime.now(UTC) - _SETTLED
     for row in rows:
-        times, number_of_row = read_record(JobTimes, row), number(row.get("id"), LARGEST_ID)
+        times, number_of_row = read_record(JobTimes, row), to_number(row.get("id"), LARGEST_ID)
         newest[times.name] = times
         last = max(last, number_of_row)
         if times.finished_at is None or times.finished_at > settled_before:
@@ -138,7 +147,7 @@ def _attempts(
     return Attempts(newest, min(open_ids.values(), default=last + 1), last, inode)
 
 
-def _inode(source: Source) -> int | None:
+def _read_inode(source: Source) -> int | None:
     try:
         return None if isinstance(source, Schema) else os.stat(source).st_ino
     except OSError:
@@ -168,7 +177,7 @@ def read_run_configuration(source: Source, run_id: int) -> str | None:
 
 def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
     try:
-        return rows(source, table, columns, clause)
+        return read_rows(source, table, columns, clause)
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:

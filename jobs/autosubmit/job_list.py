@@ -18,13 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from jobs.autosubmit.database import SQLITE_MAGIC, Source, UnreadableDatabase, each_row, opened, rows, tables
+from jobs.autosubmit.database import (
+    SQLITE_MAGIC,
+    Source,
+    UnreadableDatabase,
+    iterate_rows,
+    list_tables,
+    open_regular,
+    read_rows,
+)
 from jobs.autosubmit.job_record import COLUMNS, JobRecord
 from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.pickles.formats import require_mirrored
 from jobs.autosubmit.records import read_record
 from jobs.autosubmit.refusal import Refused
-from jobs.autosubmit.values import text
+from jobs.autosubmit.values import to_text
 
 MAX_BYTES = 384 * 1024 * 1024
 """500,000 jobs take about 290 MB; a larger file than this is not loaded."""
@@ -59,8 +67,8 @@ def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
     """
     try:
         if isinstance(source, Path) and not _is_database(source):
-            return _in_file(source, known)
-        return _in_database(source, known)
+            return _read_file(source, known)
+        return _read_database(source, known)
     except FileNotFoundError:
         raise
     except (Refused, UnreadableDatabase, OSError) as error:
@@ -76,9 +84,9 @@ def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
     names: dict[str, str] = {}  # each is said for every edge that it has
     edges, has_rows = [], False
     try:
-        for row in each_row(source, "experiment_structure", ("e_from", "e_to")):
+        for row in iterate_rows(source, "experiment_structure", ("e_from", "e_to")):
             has_rows = True
-            parent, child = text(row.get("e_from")), text(row.get("e_to"))
+            parent, child = to_text(row.get("e_from")), to_text(row.get("e_to"))
             if parent != child:
                 edges.append((names.setdefault(parent, parent), names.setdefault(child, child)))
     except FileNotFoundError:
@@ -89,29 +97,29 @@ def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
 
 
 def _is_database(path: Path) -> bool:
-    with opened(path) as file:
+    with open_regular(path) as file:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _in_file(path: Path, known: Decoded | None) -> JobList:
-    with opened(path) as file:
-        return _decoded(file, os.fstat(file.fileno()).st_size, known)
+def _read_file(path: Path, known: Decoded | None) -> JobList:
+    with open_regular(path) as file:
+        return _decode(file, os.fstat(file.fileno()).st_size, known)
 
 
-def _in_database(source: Source, known: Decoded | None) -> JobList:
+def _read_database(source: Source, known: Decoded | None) -> JobList:
     """4.2: a row for each job, its status by name. 4.1 with `STORAGE.TYPE: db`: the pickle in a row."""
-    if "jobs" in tables(source):
-        found = rows(source, "jobs", COLUMNS)
+    if "jobs" in list_tables(source):
+        found = read_rows(source, "jobs", COLUMNS)
         require_mirrored(len(found))
         return JobList([read_record(JobRecord, row) for row in found])
-    (row, *_) = rows(source, "job_pkl", ("pkl",)) or [{}]
+    (row, *_) = read_rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
         raise FileNotFoundError(f"There is no job list in {source} yet.")
-    return _decoded(io.BytesIO(data), len(data), known)
+    return _decode(io.BytesIO(data), len(data), known)
 
 
-def _decoded(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
+def _decode(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
     if length > MAX_BYTES:
         raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
     job_list = JobList(decoded=None if known is None else {})
@@ -120,7 +128,7 @@ def _decoded(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
         if record is None:
             value = json.loads(line)
             if isinstance(value, dict):
-                job_list.edges.extend((text(parent), text(child)) for parent, child in value["edges"])
+                job_list.edges.extend((to_text(parent), to_text(child)) for parent, child in value["edges"])
                 continue
             record = read_record(JobRecord, dict(zip(COLUMNS, value, strict=True)))
         job_list.jobs.append(record)

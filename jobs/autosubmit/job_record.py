@@ -7,7 +7,7 @@ from typing import Annotated
 from jobs.autosubmit.records import Column, columns_of
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
-from jobs.autosubmit.values import count, identifier, number, text, word
+from jobs.autosubmit.values import to_count, to_identifier, to_number, to_text, to_word
 
 LONGEST_NAME = 250
 """A name cut short could be that of another job; Autosubmit makes files of names, which cannot be longer."""
@@ -15,7 +15,7 @@ LONGEST_NAME = 250
 
 def read_name(value: object) -> str:
     """Return the name of a job; raise Refused where there is none, or one that is too long."""
-    name = text(value)
+    name = to_text(value)
     if not name:
         raise Refused("unknown form of job list: a job without a name")
     if len(name) > LONGEST_NAME:
@@ -31,14 +31,14 @@ def read_status(value: object) -> str:
 
 def read_ordinal(value: object) -> int | None:
     """Return the number of a chunk or split; Autosubmit says None, 0 or -1 for "has none"."""
-    ordinal = number(value)
+    ordinal = to_number(value)
     return ordinal if ordinal > 0 else None
 
 
 def read_date(value: object) -> datetime | None:
     """Return a start date, given as ISO text without a zone, as UTC."""
     try:
-        return datetime.fromisoformat(text(value)).replace(tzinfo=UTC)
+        return datetime.fromisoformat(to_text(value)).replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -54,22 +54,22 @@ class JobRecord:
 
     name: Annotated[str, Column(read_name)]
     status: Annotated[str, Column(read_status)]
-    section: Annotated[str, Column(word)]
+    section: Annotated[str, Column(to_word)]
     date: Annotated[datetime | None, Column(read_date)]
-    member: Annotated[str, Column(word)]
+    member: Annotated[str, Column(to_word)]
     chunk: Annotated[int | None, Column(read_ordinal)]
     split: Annotated[int | None, Column(read_ordinal)]
     splits: Annotated[int | None, Column(read_ordinal)]
-    priority: Annotated[int, Column(number)]
-    platform: Annotated[str, Column(word, "platform_name")]
-    remote_id: Annotated[int | None, Column(identifier, "id")]
-    wallclock: Annotated[str, Column(word)]
-    processors: Annotated[str, Column(word)]
-    out_log: Annotated[str, Column(text, "local_logs_out")]
-    err_log: Annotated[str, Column(text, "local_logs_err")]
-    out_log_remote: Annotated[str, Column(text, "remote_logs_out")]
-    err_log_remote: Annotated[str, Column(text, "remote_logs_err")]
-    fail_count: Annotated[int, Column(count)]
+    priority: Annotated[int, Column(to_number)]
+    platform: Annotated[str, Column(to_word, "platform_name")]
+    remote_id: Annotated[int | None, Column(to_identifier, "id")]
+    wallclock: Annotated[str, Column(to_word)]
+    processors: Annotated[str, Column(to_word)]
+    out_log: Annotated[str, Column(to_text, "local_logs_out")]
+    err_log: Annotated[str, Column(to_text, "local_logs_err")]
+    out_log_remote: Annotated[str, Column(to_text, "remote_logs_out")]
+    err_log_remote: Annotated[str, Column(to_text, "remote_logs_err")]
+    fail_count: Annotated[int, Column(to_count)]
     wrapper: str = ""
 
 

@@ -57,51 +57,51 @@ class Changes:
     marks: tuple[int, int] = (0, 0)
 
 
-NONE = Changes()
+NO_CHANGES = Changes()
 
 
-def rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
+def read_rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
     """Return a table's rows, as `jobs.autosubmit.database.rows` does; of the table of all pickles one row.
 
     Raises FileNotFoundError and Error.
     """
     is_of_all = table == _PICKLES
-    with _connected(schema.url, "" if is_of_all else schema.expid) as connection:
-        known = _columns(connection, table)
+    with _connect(schema.url, "" if is_of_all else schema.expid) as connection:
+        known = _list_columns(connection, table)
         chosen = ", ".join(f'"{column}"' for column in columns if column in known)
         if not chosen:
             raise FileNotFoundError(f"There is no table {table} {schema}.")
         query = f"SELECT {chosen} FROM {table} "  # noqa: S608 - constants of the caller
         if is_of_all:
-            return _all(connection, query + "WHERE expid = %s", schema.expid)
-        return _all(connection, query + clause)
+            return _fetch_all(connection, query + "WHERE expid = %s", schema.expid)
+        return _fetch_all(connection, query + clause)
 
 
-def tables(schema: Schema) -> set[str]:
+def list_tables(schema: Schema) -> set[str]:
     """Return the tables in the schema of an experiment. Raises Error."""
     query = "SELECT tablename FROM pg_tables WHERE schemaname = coalesce(nullif(%s, ''), current_schema())"
-    with _connected(schema.url) as connection:
-        found = _all(connection, query, schema.expid)
+    with _connect(schema.url) as connection:
+        found = _fetch_all(connection, query, schema.expid)
     return {row["tablename"] for row in found}
 
 
-def experiments(url: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_experiments(url: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of `experiment` and of `details`. Raises Error."""
-    with _connected(url) as connection:
-        return _all(connection, "SELECT * FROM experiment ORDER BY id"), _all(
+    with _connect(url) as connection:
+        return _fetch_all(connection, "SELECT * FROM experiment ORDER BY id"), _fetch_all(
             connection, "SELECT * FROM details"
         )
 
 
-def changes(url: str) -> dict[str, Changes]:
+def read_changes(url: str) -> dict[str, Changes]:
     """Return what there is of each experiment, and of all under OF_ALL, with two queries. Raises Error.
 
     PostgreSQL's own statistics count the changes of each table, and follow a change within a second.
     """
-    with _connected(url) as connection:
-        counted = {row["expid"]: row for row in _all(connection, _COUNTED, _TABLES_OF_ALL, _TABLES)}
-        has_pickles = "pkl" in _columns(connection, _PICKLES)
-        written = _all(connection, _WRITTEN) if has_pickles else []
+    with _connect(url) as connection:
+        counted = {row["expid"]: row for row in _fetch_all(connection, _COUNTED, _TABLES_OF_ALL, _TABLES)}
+        has_pickles = "pkl" in _list_columns(connection, _PICKLES)
+        written = _fetch_all(connection, _WRITTEN) if has_pickles else []
     pickles = {row["expid"]: row["stamp"] for row in written}
     return {
         expid: Changes(
@@ -125,14 +125,14 @@ _COUNTED = """
 """
 
 
-def _all(connection: _Connection, query: str, *values: object) -> list[dict[str, Any]]:
+def _fetch_all(connection: _Connection, query: str, *values: object) -> list[dict[str, Any]]:
     return connection.execute(query.encode(), values or None).fetchall()
 
 
-def _columns(connection: _Connection, table: str) -> set[str]:
+def _list_columns(connection: _Connection, table: str) -> set[str]:
     """Return the columns of a table; none if it does not exist."""
     query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
-    return {row["attname"] for row in _all(connection, query, table)}
+    return {row["attname"] for row in _fetch_all(connection, query, table)}
 
 
 def keep_connections() -> None:
@@ -152,9 +152,9 @@ _kept = _Kept()
 
 
 @contextmanager
-def _connected(url: str, schema: str = "") -> Iterator[_Connection]:
+def _connect(url: str, schema: str = "") -> Iterator[_Connection]:
     """Open a connection that cannot write and does not wait long; names without a schema are those of `schema`."""
-    connection = _reused(url, schema) or _opened(url, schema)
+    connection = _reuse(url, schema) or _open(url, schema)
     try:
         yield connection
     except Error:
@@ -167,27 +167,27 @@ def _connected(url: str, schema: str = "") -> Iterator[_Connection]:
             _kept.connections[url] = connection
 
 
-def _reused(url: str, schema: str) -> _Connection | None:
+def _reuse(url: str, schema: str) -> _Connection | None:
     """Return the connection that was kept, if its server has not ended it."""
     connection = _kept.connections.pop(url, None)
     if connection is None:
         return None
     try:
-        return _aimed(connection, schema)
+        return _set_schema(connection, schema)
     except Error:
         connection.close()
         return None
 
 
-def _opened(url: str, schema: str) -> _Connection:
+def _open(url: str, schema: str) -> _Connection:
     plain = _DRIVER.sub("postgresql://", url, count=1)
     connection = psycopg.connect(
         plain, row_factory=dict_row, connect_timeout=5, autocommit=True, options=_OPTIONS
     )
-    return _aimed(connection, schema)
+    return _set_schema(connection, schema)
 
 
-def _aimed(connection: _Connection, schema: str) -> _Connection:
+def _set_schema(connection: _Connection, schema: str) -> _Connection:
     """Have names without a schema be those of `schema`, or of all with a blank one."""
     if schema:
         connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))

@@ -99,19 +99,19 @@ Hide = Callable[[str], str]
 """Makes of a secret what is shown instead."""
 
 
-def masked(value: Value) -> tuple[Value, list[str]]:
+def mask_value(value: Value) -> tuple[Value, list[str]]:
     """Return a value of dicts, lists, texts and numbers without its secrets, and where they were (RFC 6901).
 
     The dicts and lists are new, and have as many entries in the same order.
     """
     where: list[str] = []
-    return _masked(value, "", "", False, where), where
+    return _mask_any(value, "", "", False, where), where
 
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Return whether what has this name is a secret whatever it looks like."""
-    words = _words(name)
+    words = _split_words(name)
     if not words or (_ABOUT.fullmatch(words[-1]) and not _SECRET_ADDRESS.fullmatch(" ".join(words[-2:]))):
         return False
     return any(map(_SECRET_WORD.fullmatch, words)) or any(
@@ -121,15 +121,15 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Return a text with what has the form of a secret hidden."""
-    return _hidden(text, lambda _: MASK)
+    return _hide_in_text(text, lambda _: MASK)
 
 
 def cover(data: bytes) -> bytes:
     """Return bytes with as many `*` for what has the form of a secret: lines and all else stay in their place."""
-    return _hidden(data.decode("latin-1"), lambda secret: _IN_A_LINE.sub("*", secret)).encode("latin-1")
+    return _hide_in_text(data.decode("latin-1"), lambda secret: _IN_A_LINE.sub("*", secret)).encode("latin-1")
 
 
-def covered(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -> Iterator[bytes]:
+def cover_blocks(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -> Iterator[bytes]:
     """Yield the bytes from `start` up to `end`, as `read(start, end)` yields them, with their secrets covered.
 
     A part of a secret is hidden as well: what stands up to CONTEXT_BYTES before and after is looked at, too.
@@ -154,14 +154,14 @@ def has_credentials(text: str) -> bool:
     )
 
 
-def _hidden(text: str, hide: Hide) -> str:
+def _hide_in_text(text: str, hide: Hide) -> str:
     if not _SIGNS.search(text.lower()):
         return text
     lines = _hide_secrets(text, _PRIVATE_KEY, hide).split("\n")
-    return "\n".join(_hidden_in_line(line, hide) if _SIGNS.search(line.lower()) else line for line in lines)
+    return "\n".join(_hide_in_line(line, hide) if _SIGNS.search(line.lower()) else line for line in lines)
 
 
-def _hidden_in_line(line: str, hide: Hide) -> str:
+def _hide_in_line(line: str, hide: Hide) -> str:
     for form in _FORMS:
         line = _hide_secrets(line, form, hide)
     for names in _NAMES:
@@ -169,7 +169,7 @@ def _hidden_in_line(line: str, hide: Hide) -> str:
     return line
 
 
-def _words(name: str) -> list[str]:
+def _split_words(name: str) -> list[str]:
     """Return the words of a name in upper case, without numbers: `dbPassword2` is DB and PASSWORD."""
     return [word.upper() for word in _WORDS.findall(name) if not word.isdecimal()]
 
@@ -177,29 +177,29 @@ def _words(name: str) -> list[str]:
 def _is_secret(name: str, value: Any) -> bool:
     if is_secret_name(name):
         is_number = str(value).replace(".", "", 1).isdecimal()
-        return not (is_number and _words(name)[-1].endswith("TOKENS"))  # MAX_TOKENS: 512
+        return not (is_number and _split_words(name)[-1].endswith("TOKENS"))  # MAX_TOKENS: 512
     if not isinstance(value, str) or not _is_doubtful(name):
         return False
-    if _DOUBTFUL.fullmatch(_spaced(name)):
+    if _DOUBTFUL.fullmatch(_join_words(name)):
         return not _PATH_OR_WORD.fullmatch(value)
     return _LIKE_A_KEY.fullmatch(value) is not None and value[0] not in "/.~"
 
 
 @lru_cache(maxsize=4096)
 def _is_doubtful(name: str) -> bool:
-    return bool(_DOUBTFUL.fullmatch(_spaced(name)) or _KEY.fullmatch(_spaced(name)))
+    return bool(_DOUBTFUL.fullmatch(_join_words(name)) or _KEY.fullmatch(_join_words(name)))
 
 
-def _spaced(name: str) -> str:
-    return " ".join(_words(name))
+def _join_words(name: str) -> str:
+    return " ".join(_split_words(name))
 
 
-def _masked(value: Any, name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
+def _mask_any(value: Any, name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
     """Mask a value that stands at `pointer` under the key `name`; `is_hidden` if all around it is secret."""
     if isinstance(value, dict):
-        return _masked_mapping(value, name, pointer, is_hidden, where)
+        return _mask_mapping(value, name, pointer, is_hidden, where)
     if isinstance(value, list):
-        return _masked_list(value, name, pointer, is_hidden, where)
+        return _mask_list(value, name, pointer, is_hidden, where)
     if value is None or value == "" or isinstance(value, bool):
         return value
     if is_hidden or _is_secret(name, value):
@@ -211,9 +211,7 @@ def _masked(value: Any, name: str, pointer: str, is_hidden: bool, where: list[st
     return shown
 
 
-def _masked_mapping(
-    mapping: dict[str, Any], name: str, pointer: str, is_hidden: bool, where: list[str]
-) -> Any:
+def _mask_mapping(mapping: dict[str, Any], name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
     is_hidden = is_hidden or is_secret_name(name)
     named = mapping.get("NAME", mapping.get("name", mapping.get("KEY", mapping.get("key"))))
     result: dict[str, Any] = {}
@@ -224,20 +222,20 @@ def _masked_mapping(
         judged = "" if name.upper() in _NAMED_BY_USERS and isinstance(value, dict) else key
         if key.upper() == "VALUE" and isinstance(named, str):
             judged = named
-        result[shown] = _masked(value, judged, f"{pointer}/{_escaped(shown)}", is_hidden, where)
+        result[shown] = _mask_any(value, judged, f"{pointer}/{_escape_key(shown)}", is_hidden, where)
     return result
 
 
-def _masked_list(items: list[Any], name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
+def _mask_list(items: list[Any], name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
     is_hidden = is_hidden or is_secret_name(name)
     flags = ["", *(item if isinstance(item, str) and item.startswith("-") else "" for item in items)]
     return [
-        _masked(item, flag or name, f"{pointer}/{number}", is_hidden, where)
+        _mask_any(item, flag or name, f"{pointer}/{number}", is_hidden, where)
         for number, (item, flag) in enumerate(zip(items, flags, strict=False))
     ]
 
 
-def _escaped(key: str) -> str:
+def _escape_key(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
@@ -273,16 +271,16 @@ def _is_hidden_when_assigned(name: str, value: str) -> bool:
     return not is_shown and bool(value.strip("*")) and _is_secret(name, value)
 
 
-def leaves(value: Any, shown: Any, pointer: str = "") -> Iterator[tuple[str, Any, Any]]:
+def list_leaves(value: Any, shown: Any, pointer: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield each value that is no dict or list with something in it: where it is, itself, and as it is shown.
 
     `shown` is what `masked` made of `value`.
     """
     if isinstance(value, dict) and value:
         for inner, (key, inner_shown) in zip(value.values(), shown.items(), strict=True):
-            yield from leaves(inner, inner_shown, f"{pointer}/{_escaped(key)}")
+            yield from list_leaves(inner, inner_shown, f"{pointer}/{_escape_key(key)}")
     elif isinstance(value, list) and value:
         for number, (inner, inner_shown) in enumerate(zip(value, shown, strict=True)):
-            yield from leaves(inner, inner_shown, f"{pointer}/{number}")
+            yield from list_leaves(inner, inner_shown, f"{pointer}/{number}")
     else:
         yield pointer, value, shown

@@ -14,7 +14,7 @@ _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=
 Period = tuple[datetime, datetime]
 
 
-def period_of(text: str) -> Period:
+def parse_period(text: str) -> Period:
     """Return the first instant that a date means and the last: a day without an hour is all of it.
 
     Dates may have hyphens, a T before the hour and a colon before the minute, as in ISO 8601. Raises ValueError.
@@ -31,7 +31,7 @@ def period_of(text: str) -> Period:
     return start, start + (length - timedelta(microseconds=1))
 
 
-def written(date: datetime) -> str:
+def format_start_date(date: datetime) -> str:
     """Return a date in the form of the names of jobs, as short as it can be."""
     form = "%Y%m%d%H%M" if date.minute else "%Y%m%d%H" if date.hour else "%Y%m%d"
     return date.strftime(form)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from jobs.autosubmit.database import Source, UnreadableDatabase, rows
+from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
 from jobs.autosubmit.records import Column, columns_of, read_record
-from jobs.autosubmit.values import count, text
+from jobs.autosubmit.values import to_count, to_text
 
 MOST_METRICS = 100_000
 """More are not read: an answer holds all metrics of a run at once."""
@@ -29,16 +29,16 @@ class UnreadableMetrics(Exception):
 class MetricRecord:
     """One value that one job reported; `modified` is the time of that, as Autosubmit wrote it (ISO 8601)."""
 
-    job_name: Annotated[str, Column(text)]
-    metric_name: Annotated[str, Column(text)]
-    metric_value: Annotated[str, Column(partial(text, longest=LONGEST_VALUE))]
-    modified: Annotated[str, Column(text)]
+    job_name: Annotated[str, Column(to_text)]
+    metric_name: Annotated[str, Column(to_text)]
+    metric_value: Annotated[str, Column(partial(to_text, longest=LONGEST_VALUE))]
+    modified: Annotated[str, Column(to_text)]
 
 
 def read_metric_runs(source: Source) -> list[int]:
     """Return the numbers of the runs that have metrics, newest first. Raises UnreadableMetrics."""
     found = _read(source, ("run_id",), "WHERE run_id > 0 GROUP BY run_id ORDER BY run_id DESC")
-    return [run_id for run_id in (count(row.get("run_id")) for row in found) if run_id]
+    return [run_id for run_id in (to_count(row.get("run_id")) for row in found) if run_id]
 
 
 def read_metrics(source: Source, run_id: int) -> list[MetricRecord]:
@@ -49,7 +49,9 @@ def read_metrics(source: Source, run_id: int) -> list[MetricRecord]:
 
 def _read(source: Source, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
     try:
-        found = rows(source, _TABLE, columns, f"{clause} LIMIT {MOST_METRICS + 1}", most_bytes=MOST_BYTES)
+        found = read_rows(
+            source, _TABLE, columns, f"{clause} LIMIT {MOST_METRICS + 1}", most_bytes=MOST_BYTES
+        )
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:

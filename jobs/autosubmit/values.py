@@ -9,7 +9,7 @@ LARGEST_ID = 2**63 - 1
 YEAR_9999 = 253_402_300_799
 
 
-def text(value: object, longest: int = LONGEST_TEXT) -> str:
+def to_text(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a text or a number as text, at most `longest` characters of it, and an empty one for all else.
 
     Nothing else is turned into text, since lists inside lists can grow without end. What UTF-8 or PostgreSQL refuse,
@@ -28,12 +28,12 @@ def text(value: object, longest: int = LONGEST_TEXT) -> str:
     return plain.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
 
 
-def word(value: object) -> str:
+def to_word(value: object) -> str:
     """Return the same for a text that many jobs have, such as a section: one object for all of them."""
-    return intern(text(value))
+    return intern(to_text(value))
 
 
-def number(value: object, largest: int = LARGEST_NUMBER) -> int:
+def to_number(value: object, largest: int = LARGEST_NUMBER) -> int:
     """Return a whole number, given as number or text; 0 for all else and for one beyond `largest`."""
     if not isinstance(value, str | int | float):
         return 0
@@ -44,16 +44,16 @@ def number(value: object, largest: int = LARGEST_NUMBER) -> int:
     return whole if abs(whole) <= largest else 0
 
 
-def count(value: object) -> int:
+def to_count(value: object) -> int:
     """Return a number that cannot be negative; 0 where it is."""
-    return max(0, number(value))
+    return max(0, to_number(value))
 
 
-def identifier(value: object) -> int | None:
+def to_identifier(value: object) -> int | None:
     """Return the number that a platform gave a job; None for 0, by which Autosubmit says that it has none yet."""
-    return number(value, LARGEST_ID) or None
+    return to_number(value, LARGEST_ID) or None
 
 
-def moment(seconds: float) -> datetime:
+def to_moment(seconds: float) -> datetime:
     """Return a number of seconds since 1970 as a moment; the first or the last one there is for what is beyond."""
     return datetime.fromtimestamp(min(max(0.0, seconds), YEAR_9999), UTC)

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobs.autosubmit.database import Source, UnreadableDatabase, rows_of_tables
+from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows_of_tables
 from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.job_record import JobRecord
-from jobs.autosubmit.values import LARGEST_ID, number, text
+from jobs.autosubmit.values import LARGEST_ID, to_number, to_text
 
 # The older table first: its rows have no package id.
 _SENT = ("job_package", "wrappers_jobs")
@@ -32,24 +32,24 @@ def read_wrappers(source: Source) -> dict[str, str]:
     Raises UnreadableJobList when the database is broken, or locked for long.
     """
     try:
-        found = rows_of_tables(source, [*_SENT, *_PLANNED], _COLUMNS)
+        found = read_rows_of_tables(source, [*_SENT, *_PLANNED], _COLUMNS)
     except FileNotFoundError:
         return {}
     except (UnreadableDatabase, OSError) as error:
         raise UnreadableJobList(f"The wrappers in {source} cannot be read: {error}.") from error
-    return _last_of(found, _SENT) or _last_of(found, _PLANNED)
+    return _find_last(found, _SENT) or _find_last(found, _PLANNED)
 
 
-def wrapped(jobs: Iterable[JobRecord], wrappers: Mapping[str, str]) -> list[JobRecord]:
+def add_wrappers(jobs: Iterable[JobRecord], wrappers: Mapping[str, str]) -> list[JobRecord]:
     """Return the jobs with the names of their wrappers, as `read_wrappers` returns them."""
     return [replace(job, wrapper=wrappers[job.name]) if job.name in wrappers else job for job in jobs]
 
 
-def _last_of(found: Mapping[str, list[dict[str, Any]]], names: Iterable[str]) -> dict[str, str]:
-    rows = sorted((row for name in names for row in found.get(name, ())), key=_package_id)
-    named = ((text(row.get("job_name")), text(row.get("package_name")).strip()) for row in rows)
+def _find_last(found: Mapping[str, list[dict[str, Any]]], names: Iterable[str]) -> dict[str, str]:
+    rows = sorted((row for name in names for row in found.get(name, ())), key=_get_package_id)
+    named = ((to_text(row.get("job_name")), to_text(row.get("package_name")).strip()) for row in rows)
     return {job: wrapper for job, wrapper in named if wrapper}
 
 
-def _package_id(row: Mapping[str, Any]) -> int:
-    return number(row.get("package_id"), LARGEST_ID)
+def _get_package_id(row: Mapping[str, Any]) -> int:
+    return to_number(row.get("package_id"), LARGEST_ID)

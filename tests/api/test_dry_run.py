@@ -9,11 +9,12 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.actions import workflows
-from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job
 from tests.api.test_schema import document, errors_of
 from tests.support import factories
+from tests.support.kinds import route_of
 
 JOBS = "/v4/experiments/a000/jobs"
 BODIES: dict[str, dict[str, Any]] = {
@@ -40,14 +41,8 @@ def chain(site: Site) -> Experiment:
 def dry_run(client: APIClient, kind: str) -> Any:
     """Ask for the dry run of a kind where its route is."""
     body = BODIES.get(kind, {}) | {"dry_run": True}
-    match CATALOGUE[kind]:
-        case entry if entry.target is Target.SITE:
-            return client.post("/v4/experiments", body, format="json")
-        case entry if entry.target is Target.JOBS:
-            return client.patch(f"{JOBS}?live={str('live' in kind).lower()}", body, format="json")
-        case entry if entry.is_edit:
-            return client.patch("/v4/experiments/a000", body, format="json")
-    return client.post(f"/v4/experiments/a000?action={kind}", body, format="json")
+    method, address = route_of(CATALOGUE[kind])
+    return getattr(client, method)(address, body, format="json")
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)

@@ -240,7 +240,7 @@ def test_a_request_and_the_mirror_do_not_wait_for_each_other() -> None:
     def refresh() -> None:
         for _ in range(30):
             with transaction.atomic():
-                sync._before(experiment)
+                sync._lock_row(experiment)
                 trail.record("experiment.jobs_changed_outside", origin=SOMEBODY)
 
     in_threads(request, refresh)

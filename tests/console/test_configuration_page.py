@@ -137,4 +137,4 @@ def test_an_experiment_that_is_not_there_is_not_found(as_viewer: Client, site: S
     ],
 )  # fmt: skip
 def test_a_text_is_told_from_a_number(value: Any, text: str) -> None:
-    assert text in configuration.shown(value)
+    assert text in configuration.show_value(value)

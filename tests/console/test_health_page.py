@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from autosubmit_portal.console.parts.presentation import marked
+from autosubmit_portal.console.parts.presentation import mark_code
 from autosubmit_portal.workers.models import Worker
 from experiments.models import Site
 from tests.support import factories
@@ -66,4 +66,4 @@ def test_the_dashboard_says_that_the_broker_is_dead(as_viewer: Client, at_dead_r
 
 
 def test_what_comes_from_elsewhere_is_escaped() -> None:
-    assert marked("<b> `<i>`") == "&lt;b&gt; <code>&lt;i&gt;</code>"
+    assert mark_code("<b> `<i>`") == "&lt;b&gt; <code>&lt;i&gt;</code>"

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from autosubmit_portal.console.parts import output
-from autosubmit_portal.console.parts.terminal import to_html
+from autosubmit_portal.console.parts.terminal import render_html
 from tests.support import fuzz
-from tests.support.commands import outcome_of
+from tests.support.kinds import outcome_of
 
 # Text without control characters, references and the elements that we make.
 SAFE = re.compile(
@@ -35,27 +35,27 @@ def reader(data: bytes) -> output.Read:
     ],
 )
 def test_a_carriage_return_writes_over_its_line(data: bytes, html: str) -> None:
-    assert to_html(data) == html
+    assert render_html(data) == html
 
 
 @pytest.mark.parametrize("code", [b"9" * 5000, b"0" * 5000 + b"31", b";" * 5000, b"31;" * 5000])
 def test_a_colour_of_thousands_of_digits_does_no_harm(code: bytes) -> None:
-    assert "red" in to_html(b"\x1b[" + code + b"mred\x1b[0m\n")
+    assert "red" in render_html(b"\x1b[" + code + b"mred\x1b[0m\n")
 
 
 def test_zeros_before_the_number_of_a_colour_do_not_count() -> None:
-    assert to_html(b"\x1b[01;031mred\x1b[0m") == '<span class="ansi-1 ansi-31">red</span>'
+    assert render_html(b"\x1b[01;031mred\x1b[0m") == '<span class="ansi-1 ansi-31">red</span>'
 
 
 def test_going_back_to_a_colour_from_before_keeps_it() -> None:
-    assert to_html(b"\x1b[32mgreen\nback\rb") == '<span class="ansi-32">green\nback</span>'
+    assert render_html(b"\x1b[32mgreen\nback\rb") == '<span class="ansi-32">green\nback</span>'
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
 def test_whatever_is_printed_is_shown_as_safe_html(seed: int) -> None:
     random = Random(seed)
     for _ in range(10):
-        html = to_html(fuzz.printed(random))
+        html = render_html(fuzz.printed(random))
         assert SAFE.fullmatch(html)
         assert html.count("<span") == html.count("</span>")
 
@@ -65,14 +65,14 @@ def test_whatever_is_printed_is_shown_from_its_beginning_to_its_end(seed: int) -
     random = Random(seed)
     for _ in range(10):
         data = fuzz.printed(random)
-        at, first, newest = 0, output.tail(reader(data), is_over=True).start, None
+        at, first, newest = 0, output.read_tail(reader(data), is_over=True).start, None
         while newest is None or (newest.shown < len(data) and newest.end > newest.start):
-            newest = output.beyond(reader(data), at, is_over=False)
+            newest = output.read_next(reader(data), at, is_over=False)
             assert newest.start == at
             at = newest.end
         assert len(data) - newest.shown < 4  # a character whose rest may follow
         while first:
-            earlier = output.before(reader(data), first)
+            earlier = output.read_before(reader(data), first)
             assert earlier.start < first == earlier.end
             first = earlier.start
 
@@ -83,7 +83,7 @@ def test_whatever_is_printed_has_lines_around_each_place(seed: int) -> None:
     for _ in range(10):
         data = fuzz.printed(random)
         offset, length = random.randrange(len(data) + 10), random.randrange(500)
-        piece = output.around(reader(data), offset, length)
+        piece = output.read_around(reader(data), offset, length)
         assert "<mark>" in piece.html
         assert piece.start <= min(offset, len(data)) <= piece.end
 

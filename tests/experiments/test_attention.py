@@ -55,7 +55,7 @@ def mirror(site: Site, monkeypatch: pytest.MonkeyPatch) -> SiteMirror:
 def stats(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each file was looked at."""
     counted: Counter[str] = Counter()
-    stamp = store_module._stamp
+    stamp = store_module._stat
 
     def counting(name: str) -> tuple[int, int, int]:
         counted[name] += 1

@@ -4,35 +4,35 @@ from typing import Any
 
 import pytest
 
-from experiments.configurations import Difference, ShownConfiguration, differences
-from jobs.autosubmit.secrets import MASK, masked
+from experiments.configurations import ConfigurationChange, ShownConfiguration, compare_configurations
+from jobs.autosubmit.secrets import MASK, mask_value
 
 
 def shown(values: dict[str, Any]) -> ShownConfiguration:
-    visible, where = masked(values)
+    visible, where = mask_value(values)
     return ShownConfiguration(visible, where, _unmasked=values)
 
 
-def compared(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
-    return differences(shown(old), shown(new))
+def compared(old: dict[str, Any], new: dict[str, Any]) -> list[ConfigurationChange]:
+    return compare_configurations(shown(old), shown(new))
 
 
 def test_each_key_that_differs_is_named_with_both_values() -> None:
     old = {"A": {"B": 1, "C": [1, 2], "D": "x"}, "E": {}}
     new = {"A": {"B": 2, "C": [1], "D": "x"}, "F/G": None}
     assert compared(old, new) == [
-        Difference("/A/B", "changed", 1, 2),
-        Difference("/A/C/1", "removed", 2),
-        Difference("/E", "removed", {}),
-        Difference("/F~1G", "added", new=None),
+        ConfigurationChange("/A/B", "changed", 1, 2),
+        ConfigurationChange("/A/C/1", "removed", 2),
+        ConfigurationChange("/E", "removed", {}),
+        ConfigurationChange("/F~1G", "added", new=None),
     ]
 
 
 def test_a_secret_that_is_another_now_is_changed_and_not_shown() -> None:
     old, new = ({"TOKEN": token, "URL": f"https://u:{token}@h"} for token in ("old-one", "new-one"))
     assert compared(old, new) == [
-        Difference("/TOKEN", "changed", MASK, MASK),
-        Difference("/URL", "changed", f"https://u:{MASK}@h", f"https://u:{MASK}@h"),
+        ConfigurationChange("/TOKEN", "changed", MASK, MASK),
+        ConfigurationChange("/URL", "changed", f"https://u:{MASK}@h", f"https://u:{MASK}@h"),
     ]
 
 

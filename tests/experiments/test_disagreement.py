@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.autosubmit.environment import environment
+from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.store import Store
 from experiments.mirror.consistency import Doubts
 from experiments.mirror.scanner import SiteMirror
@@ -355,7 +355,7 @@ def test_an_experiment_says_when_it_was_looked_at_without_being_written(site: Si
 def start_run(site: Site, expid: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [site.autosubmit, "run", expid],
-        env=environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY),
+        env=make_environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from experiments.actions.finish import fail
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import KeyReused
 from experiments.actions.request import Request, request_action
-from experiments.audit_visibility import entries_about, entries_visible_to, experiment_of
+from experiments.audit_visibility import find_experiment, list_entries_about, list_visible_entries
 from experiments.autosubmit.store import Store, read_experiments
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
@@ -162,9 +162,9 @@ def test_a_manager_of_the_old_one_reads_no_entry_of_the_new_one(
     TeamExperiment.objects.create(team=team, experiment=old)
     new = given_again(watcher, store)
     admin = factories.create_user(is_superuser=True)
-    entry = entries_about(admin, new).get(event="experiment.created_outside")
-    assert (experiment_of(admin, entry), entries_about(admin, old).count()) == (new, 0)
-    assert not entries_visible_to(User.objects.get(pk=member.pk)).exists()
+    entry = list_entries_about(admin, new).get(event="experiment.created_outside")
+    assert (find_experiment(admin, entry), list_entries_about(admin, old).count()) == (new, 0)
+    assert not list_visible_entries(User.objects.get(pk=member.pk)).exists()
 
 
 def test_a_manager_of_the_new_one_reads_no_entry_of_the_old_one(
@@ -175,10 +175,10 @@ def test_a_manager_of_the_new_one_reads_no_entry_of_the_old_one(
     new = given_again(watcher, store)
     member = actor()
     TeamExperiment.objects.create(team=factories.create_team((member, Role.MANAGER)), experiment=new)
-    seen = entries_visible_to(User.objects.get(pk=member.pk)).values_list("event", flat=True)
+    seen = list_visible_entries(User.objects.get(pk=member.pk)).values_list("event", flat=True)
     assert "experiment.jobs_changed_outside" not in set(seen)
-    (entry,) = entries_about(factories.create_user(is_superuser=True), old)
-    assert experiment_of(factories.create_user(is_superuser=True), entry) == old
+    (entry,) = list_entries_about(factories.create_user(is_superuser=True), old)
+    assert find_experiment(factories.create_user(is_superuser=True), entry) == old
 
 
 def test_what_is_restored_from_a_backup_is_the_same_experiment_again(

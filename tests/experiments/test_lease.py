@@ -18,7 +18,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE
 from experiments.autosubmit.store import Store
 from experiments.mirror import lease as lease_module
-from experiments.mirror.lease import Lease, LostLease, holder
+from experiments.mirror.lease import Lease, LostLease, get_holder
 from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment, Site
 from tests.support import factories
@@ -55,7 +55,7 @@ def test_a_lease_is_taken_by_one(site: Site) -> None:
 def test_a_lease_tells_who_holds_it(site: Site) -> None:
     Lease(site.pk).take()
     site.refresh_from_db()
-    assert site.mirrored_by == holder()
+    assert site.mirrored_by == get_holder()
 
 
 def test_a_lease_that_has_ended_is_taken_over(site: Site) -> None:
@@ -155,7 +155,7 @@ def test_a_single_pass_says_who_mirrors_already(site: Site, monkeypatch: pytest.
     other.take()
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0)
     monkeypatch.setattr(time, "sleep", lambda _: other.hold())
-    with pytest.raises(CommandError, match=f"is mirrored by {holder()} already"):
+    with pytest.raises(CommandError, match=f"is mirrored by {get_holder()} already"):
         call_command("mirror", once=True, stdout=StringIO())
 
 

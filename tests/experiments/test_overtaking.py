@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from experiments.autosubmit.liveness import Liveness
-from experiments.autosubmit.store import Store, fingerprint
+from experiments.autosubmit.store import Store, take_fingerprint
 from experiments.mirror import sync
 from experiments.models import Experiment
 from tests.support import factories
@@ -31,7 +31,7 @@ def mirrored(store: Store) -> Experiment:
 
 def write(experiment: Experiment, store: Store, **how: Any) -> None:
     """Write what the store says now, as read by a process that knows of nobody else."""
-    content, files = sync.read(store, "a000"), fingerprint(store, "a000")
+    content, files = sync.read(store, "a000"), take_fingerprint(store, "a000")
     sync.write(experiment, store, files, ALIVE, content, **how)
 
 

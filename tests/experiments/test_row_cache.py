@@ -167,13 +167,13 @@ def test_only_jobs_that_changed_are_made_anew(
     mirror: SiteMirror, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    row_of = jobs_mirror._row
+    row_of = jobs_mirror._make_row
 
     def counting(record: Any, times: Any) -> Any:
         made.append(record.name)
         return row_of(record, times)
 
-    monkeypatch.setattr("jobs.mirror._row", counting)
+    monkeypatch.setattr("jobs.mirror._make_row", counting)
     write_jobs(
         store, EXPID, {f"{EXPID}_{number}": RUNNING if number == 7 else WAITING for number in range(20)}
     )

@@ -107,7 +107,7 @@ def test_metrics_that_a_job_reported_are_read(
     expid = configured(commands, make_experiment("waiting"), MEASURED)
     commands.call("create", "--noplot", expid)
     commands.call("run", expid)
-    source = sync.store_of(site).metrics_database(expid)
+    source = sync.locate_store(site).metrics_database(expid)
     (run_id,) = read_metric_runs(source)
     (metric,) = read_metrics(source, run_id)
     assert (metric.job_name, metric.metric_name, metric.metric_value) == (f"{expid}_SETUP", "sypd", "12.5")

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from experiments.models import Experiment
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_record import JobRecord
-from jobs.mirror import sync
+from jobs.mirror import sync_jobs
 from jobs.models import Job, JobDependency
 from tests.support import factories
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def experiment() -> Experiment:
     """An experiment whose thousand jobs are mirrored."""
     made = factories.create_experiment()
-    sync(made.pk, records("WAITING"), {}, list)
+    sync_jobs(made.pk, records("WAITING"), {}, list)
     return made
 
 
@@ -53,7 +53,7 @@ def records(status: str) -> list[JobRecord]:
 
 def test_only_what_differs_is_written(experiment: Experiment) -> None:
     with CaptureQueriesContext(connection) as captured:
-        sync(experiment.pk, records("SUSPENDED"), {}, list)
+        sync_jobs(experiment.pk, records("SUSPENDED"), {}, list)
     updates = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
     assert updates
     assert not [sql for sql in updates if '"section"' in sql]
@@ -62,7 +62,7 @@ def test_only_what_differs_is_written(experiment: Experiment) -> None:
 
 def test_nothing_is_written_when_nothing_differs(experiment: Experiment) -> None:
     with CaptureQueriesContext(connection) as captured:
-        sync(experiment.pk, records("WAITING"), {}, list)
+        sync_jobs(experiment.pk, records("WAITING"), {}, list)
     assert not [query["sql"] for query in captured if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))]
 
 
@@ -70,35 +70,35 @@ def test_edges_that_are_known_are_not_read_again(experiment: Experiment) -> None
     def unread() -> list[tuple[str, str]]:
         raise AssertionError("read again")
 
-    sync(experiment.pk, records("READY"), {}, unread, are_edges_known=True)
+    sync_jobs(experiment.pk, records("READY"), {}, unread, are_edges_known=True)
 
 
 def test_edges_are_read_again_when_jobs_came(experiment: Experiment) -> None:
     some = records("WAITING")
     new = replace(some[0], name="a000_NEW")
-    sync(experiment.pk, [*some, new], {}, lambda: [(some[0].name, new.name)], are_edges_known=True)
+    sync_jobs(experiment.pk, [*some, new], {}, lambda: [(some[0].name, new.name)], are_edges_known=True)
     assert JobDependency.objects.filter(child__name="a000_NEW").count() == 1
 
 
 def test_what_changed_is_told_by_name(experiment: Experiment) -> None:
     some = records("WAITING")
     changed = [replace(some[0], status="READY"), replace(some[0], name="a000_NEW"), *some[2:]]
-    difference = sync(experiment.pk, changed, {}, list)
+    difference = sync_jobs(experiment.pk, changed, {}, list)
     assert difference.moved == {("WAITING", "READY"): [some[0].name]}
     assert (difference.added, difference.removed) == (["a000_NEW"], [some[1].name])
 
 
 def test_times_that_have_not_changed_are_not_written_again(experiment: Experiment) -> None:
     some = [replace(record, date=datetime(2000, 1, 1, tzinfo=UTC)) for record in records("WAITING")]
-    sync(experiment.pk, some, {}, list)
+    sync_jobs(experiment.pk, some, {}, list)
     with CaptureQueriesContext(connection) as captured:
-        sync(experiment.pk, some, {}, list)
+        sync_jobs(experiment.pk, some, {}, list)
     assert not [query["sql"] for query in captured if "UPDATE" in query["sql"]]
 
 
 def test_texts_that_are_too_long_are_cut(experiment: Experiment) -> None:
     some = records("WAITING")
-    sync(experiment.pk, [replace(some[0], section="S" * 500, err_log_remote="e" * 600)], {}, list)
+    sync_jobs(experiment.pk, [replace(some[0], section="S" * 500, err_log_remote="e" * 600)], {}, list)
     job = Job.objects.get(experiment=experiment)
     assert (job.section, job.err_log_remote) == ("S" * 100, "e" * 500)
 
@@ -124,7 +124,7 @@ ATTEMPT = JobTimes(
 
 def mirrored(experiment: Experiment, record: JobRecord) -> Job:
     """Return the row of a job whose newest attempt in the history is ATTEMPT."""
-    sync(experiment.pk, [record], {record.name: ATTEMPT}, list)
+    sync_jobs(experiment.pk, [record], {record.name: ATTEMPT}, list)
     return Job.objects.get(experiment=experiment)
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment
 from jobs import trigrams
-from jobs.mirror import sync
+from jobs.mirror import sync_jobs
 from jobs.models import Job
 from tests.jobs.test_mirror import records
 from tests.support import factories
@@ -26,7 +26,7 @@ def experiment(db: None) -> Experiment:
 
 def found(text: str) -> list[str]:
     jobs = Job.objects.filter(name__icontains=text)
-    return sorted(trigrams.narrowed(jobs, text).values_list("name", flat=True))
+    return sorted(trigrams.narrow(jobs, text).values_list("name", flat=True))
 
 
 def test_the_index_of_names_is_known_to_be_there_and_to_be_missing(db: None) -> None:
@@ -65,7 +65,7 @@ def test_the_index_is_made_anew_after_a_migration_that_has_made_the_table_anew(
     factories.drop_index_of_names()
     factories.create_job(experiment, "a000_MEANWHILE")
     assert found("MEANWHILE") == ["a000_MEANWHILE"]
-    trigrams.keep()
+    trigrams.restore_index()
     assert (trigrams.is_missing(), found("MEANWHILE")) == (False, ["a000_MEANWHILE"])
 
 
@@ -75,15 +75,15 @@ def test_a_word_that_is_in_very_many_names_is_looked_for_without_the_index(
 ) -> None:
     monkeypatch.setattr(trigrams, "MOST_CANDIDATES", 1)
     jobs = Job.objects.all()
-    assert trigrams.narrowed(jobs, "a000") is jobs
-    assert trigrams.narrowed(jobs, "INI") is not jobs
+    assert trigrams.narrow(jobs, "a000") is jobs
+    assert trigrams.narrow(jobs, "INI") is not jobs
 
 
 def mirrored(experiment: Experiment, prefix: str) -> int:
     """Mirror a list of fifty jobs and return how many statements wrote the index: a trigger's are not among them."""
     jobs = [replace(record, name=f"a000_{prefix}_{record.chunk}") for record in records("READY")[:50]]
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        sync(experiment.pk, jobs, {}, list)
+        sync_jobs(experiment.pk, jobs, {}, list)
     return sum(query["sql"].startswith("INSERT INTO jobs_names") for query in captured)
 
 
@@ -101,7 +101,7 @@ def test_the_mirror_writes_the_index_once_for_all_jobs_that_come_and_for_those_t
 
 @only_sqlite
 def test_many_jobs_that_are_not_written_after_all_leave_the_index_as_it_was(experiment: Experiment) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic(), trigrams.in_bulk([Job.objects.all()]):
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), trigrams.write_in_bulk([Job.objects.all()]):
         raise ZeroDivisionError
     assert not trigrams.is_missing()
     assert found("a000_I") == ["a000_INI"]

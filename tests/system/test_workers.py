@@ -1,4 +1,4 @@
-"""Workers as real processes, with SQLite and with Redis beside PostgreSQL: pulse, drain, queues, a dead broker.
+"""Workers as real processes, with SQLite and with Redis beside PostgreSQL: heartbeat, shutdown, queues, a dead broker.
 
 The store is real; the `autosubmit` that the actions start is a stand-in that lasts as long as a file says.
 """

@@ -25,7 +25,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal import __version__
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from experiments.autosubmit.store import settled_fingerprint
+from experiments.autosubmit.store import take_settled_fingerprint
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
 
@@ -100,7 +100,7 @@ class RevalidatedViewSet(PortalViewSet):
 
         Without a state that can be told (`settled_fingerprint`) the answer is made and compared.
         """
-        files = settled_fingerprint(source)
+        files = take_settled_fingerprint(source)
         if files:
             self._revalidate(request, [experiment.pk, files])
 

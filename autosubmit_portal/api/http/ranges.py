@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 
-from jobs.autosubmit.logs.reader import Log, Part
-from jobs.autosubmit.values import moment
+from jobs.autosubmit.logs.reader import Log, LogPart
+from jobs.autosubmit.values import to_moment
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
@@ -31,7 +31,7 @@ def text_of(
     """
     status, size = log.status, log.size
     etag = f'"{log.identity}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-    modified = int(moment(status.st_mtime).timestamp())
+    modified = int(to_moment(status.st_mtime).timestamp())
     unchanged = get_conditional_response(request, etag=etag, last_modified=modified)
     if unchanged is not None:
         log.close()
@@ -48,7 +48,7 @@ def text_of(
 
 
 def _answer(request: HttpRequest, log: Log, sent: range) -> HttpResponseBase:
-    blocks: Iterable[bytes] = Part(log, sent.start, sent.stop)
+    blocks: Iterable[bytes] = LogPart(log, sent.start, sent.stop)
     kind = "text/plain; charset=utf-8"
     if request.method == "HEAD":
         log.close()

@@ -9,7 +9,7 @@ from autosubmit_portal.api.serializers.common import Listing, Problem
 from autosubmit_portal.api.serializers.fields import InstantField
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, State
-from jobs.autosubmit.secrets import masked
+from jobs.autosubmit.secrets import mask_value
 
 
 class ActionItem(serializers.Serializer[Action]):
@@ -109,7 +109,7 @@ class ActionBrief(ActionItem):
 
 def _masked(written: dict[str, Any]) -> dict[str, Any]:
     names = ("parameters", "command", "reason", "message")
-    return written | masked({name: written[name] for name in names})[0]
+    return written | mask_value({name: written[name] for name in names})[0]
 
 
 class ActionList(Listing):

@@ -13,7 +13,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from experiments.actions.refusals import InvalidParameters
-from jobs.autosubmit.start_dates import period_of
+from jobs.autosubmit.start_dates import parse_period
 
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
@@ -140,7 +140,7 @@ class StartDatesField(NamesField):
     def to_internal_value(self, data: Any) -> Any:
         """Read each as the period that it means."""
         try:
-            return [period_of(name) for name in super().to_internal_value(data)]
+            return [parse_period(name) for name in super().to_internal_value(data)]
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 

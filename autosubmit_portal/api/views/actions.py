@@ -45,8 +45,8 @@ from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import ACTIVE_STATES, Action
-from experiments.runners import Runner, runner_for
-from jobs.autosubmit.characters import first_character, whole_characters
+from experiments.runners import Runner, get_runner
+from jobs.autosubmit.characters import decode_whole, find_first_character
 
 PIECE_BYTES = 65_536
 
@@ -231,8 +231,8 @@ class OutputPart:
         ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
         is_last = self.offset + len(found) >= size
-        skipped = first_character(found) if self.is_from_end else 0  # it may point into a character
-        text, length = whole_characters(found[skipped:], is_final=ended and is_last)
+        skipped = find_first_character(found) if self.is_from_end else 0  # it may point into a character
+        text, length = decode_whole(found[skipped:], is_final=ended and is_last)
         next_offset = self.offset + skipped + length
         return {
             "step": self.step,
@@ -256,7 +256,7 @@ class OutputPart:
             yield piece
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
-        runner: Runner = runner_for(self.action.site)
+        runner: Runner = get_runner(self.action.site)
         return runner.shown(self.action.run_directory(self.step), offset, limit)
 
 

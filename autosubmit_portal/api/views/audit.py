@@ -27,8 +27,8 @@ from autosubmit_portal.audit.events import entries_between, entries_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, origin_of
 from autosubmit_portal.audit.periods import bounds
-from experiments.audit_visibility import entries_visible_to
-from jobs.autosubmit.secrets import mask_text, masked
+from experiments.audit_visibility import list_visible_entries
+from jobs.autosubmit.secrets import mask_text, mask_value
 
 # The columns of an entry in the order of the answer, and their names in the trail.
 COLUMNS = {
@@ -109,7 +109,7 @@ class AuditEntryViewSet(PortalViewSet):
         """
         query = AuditQuery.of(request)
         policy.require_view(request.user, AuditEntry)
-        found = matching(entries_visible_to(request.user), query).order_by("-id")
+        found = matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
         if format_name in EXPORTS:
             record_export(origin_of(request), format_name, query)
@@ -129,7 +129,7 @@ class AuditEntryViewSet(PortalViewSet):
         """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
         policy.require_view(request.user, AuditEntry)
-        rows = entries_visible_to(request.user).filter(pk=entry_id)
+        rows = list_visible_entries(request.user).filter(pk=entry_id)
         row = rows.values(*COLUMNS.values()).first()
         if row is None:
             raise NotFound(f"There is no entry {entry_id}.")
@@ -167,7 +167,7 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     entry = {name: row[column] for name, column in COLUMNS.items()}
     entry["at"] = instant(entry["at"])
     # New entries have none; what an older portal recorded cannot be changed.
-    entry["details"], entry["message"] = masked(entry["details"])[0], mask_text(entry["message"])
+    entry["details"], entry["message"] = mask_value(entry["details"])[0], mask_text(entry["message"])
     return entry
 
 

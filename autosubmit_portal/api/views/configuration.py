@@ -15,9 +15,9 @@ from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
 from experiments.configurations import (
     ShownConfiguration,
-    file_system_configuration,
-    history_of,
-    run_configuration,
+    locate_history,
+    read_configuration_of_run,
+    read_file_configuration,
 )
 
 
@@ -40,9 +40,9 @@ class RunConfigurationViewSet(RevalidatedViewSet):
         Passwords, tokens and keys are hidden.
         """
         experiment = find_located(request, expid, SiteQuery.of(request).get("site"))
-        history = history_of(experiment)
+        history = locate_history(experiment)
         self.revalidate_file(request, experiment, history)
-        found = run_configuration(experiment, history, run_id)
+        found = read_configuration_of_run(experiment, history, run_id)
         return Response({"run_id": run_id, "config": _config(found), "masked": found.masked})
 
 
@@ -69,7 +69,7 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         are hidden.
         """
         experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
-        found = file_system_configuration(experiment)
+        found = read_file_configuration(experiment)
         return Response(
             {
                 "config": _config(found),

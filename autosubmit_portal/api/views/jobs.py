@@ -35,13 +35,13 @@ from autosubmit_portal.api.query.selection import selected
 from autosubmit_portal.api.serializers.fields import instant
 from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList, Parents
 from autosubmit_portal.db.compiled_query import Prepared
-from experiments.autosubmit.plans import PLANNED, Plans, with_plan
+from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
-from experiments.logs import logs_of_job
+from experiments.logs import find_job_logs
 from experiments.models import Experiment, Run
-from experiments.planned import planned_of
-from jobs.autosubmit.start_dates import written
+from experiments.planned import apply_plan
+from jobs.autosubmit.start_dates import format_start_date
 from jobs.models import Job
 
 # The fields of a job in a list that are no columns as they are. The date is cut out of the text that the database makes
@@ -264,7 +264,7 @@ def _with_what_plans_need(names: Sequence[str]) -> Sequence[str]:
 def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[str, Any]:
     """Return a job of a list with what is planned for it, and of it what `names` asks for."""
     values = {name: item[name] for name in PLANNED if name in item}
-    filled, planned = with_plan(item["status"], item["section"], values, plans)
+    filled, planned = add_plan(item["status"], item["section"], values, plans)
     known = item | filled | {PLANNED_NAMES: planned}
     return {name: known[name] for name in names}
 
@@ -272,13 +272,13 @@ def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[s
 def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     """Return a job as JobDetail describes it."""
     run = next(iter(_LAST_RUN.rows(experiment.pk)), None)
-    filled, planned = planned_of(experiment, job)
+    filled, planned = apply_plan(experiment, job)
     processors = filled["processors"] or ""
     return {
         "name": job.name,
         "status": job.status,
         "section": job.section or None,
-        "date": written(job.date) if job.date else None,
+        "date": format_start_date(job.date) if job.date else None,
         "member": job.member or None,
         "chunk": job.chunk,
         "split": job.split,
@@ -306,7 +306,7 @@ def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
     """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
     try:
-        logs = logs_of_job(experiment, job)
+        logs = find_job_logs(experiment, job)
     except BrokenStore:
         return {key: name or None for key, name in names.items()}
     found = {key: logs.path(name) if name else None for key, name in names.items()}

@@ -30,9 +30,9 @@ from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
 from autosubmit_portal.waits import applied, wait_until
-from experiments.logs import is_over, logs_of
+from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
-from jobs.autosubmit.characters import first_character, whole_characters
+from jobs.autosubmit.characters import decode_whole, find_first_character
 from jobs.autosubmit.logs.reader import Log, NoSuchLog
 from jobs.autosubmit.logs.search import search
 from jobs.models import Job
@@ -162,7 +162,7 @@ class Owner:
 
     def open(self, name: str) -> Log:
         """Open a log. Raises NoSuchLog and BrokenStore."""
-        return logs_of(self.experiment, self.job).open(name)
+        return find_logs(self.experiment, self.job).open(name)
 
     def has_ended(self, log: Log) -> bool:
         """Answer whether nothing more will be written to a log, by what is mirrored now."""
@@ -170,13 +170,13 @@ class Owner:
             self.experiment.refresh_from_db(fields=["is_running"])
         else:
             self.job.refresh_from_db(fields=["status", "finished_at"])
-        return is_over(log, self.experiment, self.job)
+        return is_log_over(log, self.experiment, self.job)
 
 
 def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.of(request)
     with _told():
-        files = logs_of(owner.experiment, owner.job).files()
+        files = find_logs(owner.experiment, owner.job).files()
     page = numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
@@ -260,8 +260,8 @@ def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, An
     start = 0 if is_reset else start
     data = log.read(start, query.get("limit", PIECE_BYTES))
     if query.get("offset", 0) < 0:  # it may point into a character
-        start, data = start + first_character(data), data[first_character(data) :]
-    text, length = whole_characters(data, is_final=is_ended and start + len(data) >= size)
+        start, data = start + find_first_character(data), data[find_first_character(data) :]
+    text, length = decode_whole(data, is_final=is_ended and start + len(data) >= size)
     return {
         "name": log.name,
         "file": log.identity,

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.site import console
 
@@ -36,8 +36,8 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
         """Fetch the groups with the users."""
         return super().get_queryset(request).prefetch_related("groups")
 
-    roles = column("Roles", lambda user: ", ".join(group.name for group in user.groups.all()))
-    signed_in = field_column("Last sign-in", "last_login", when)
+    roles = make_column("Roles", lambda user: ", ".join(group.name for group in user.groups.all()))
+    signed_in = make_field_column("Last sign-in", "last_login", when)
 
 
 console.register(Group, GroupAdmin)

@@ -13,19 +13,19 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, what_waits
-from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, newest_entries
+from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
+from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, list_newest_entries
 from autosubmit_portal.console.parts import filters, output, presentation
-from autosubmit_portal.console.parts.columns import column, field_column
-from autosubmit_portal.console.parts.presentation import excerpt, link_to_experiment
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
 from experiments.actions.cancel import cancel_action
-from experiments.audit_visibility import entries_visible_to
+from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
@@ -33,7 +33,7 @@ EXPERIMENT_ROUTE = "admin:experiments_experiment_request"
 FORCE = "force"
 
 
-def action_time(action: Action) -> SafeString | str:
+def show_action_time(action: Action) -> SafeString | str:
     """Show how long an action ran; only a running one is still counting."""
     if action.ended_at is None and action.state != State.RUNNING:
         return presentation.NOTHING
@@ -66,15 +66,15 @@ class ActionAdmin(ApprovalPages):
         """Fetch the site and the experiment with the action."""
         return super().get_queryset(request).select_related("site", "experiment__site")
 
-    def beside(self, request: HttpRequest) -> list[QuerySet[Any]]:
+    def get_other_live_rows(self, request: HttpRequest) -> list[QuerySet[Any]]:
         """Return what waits for a decision: while something does there is a column for it."""
         waiting = Action.objects.visible_to(request.user).awaiting_approval()
         return [waiting.order_by("pk").values("pk")[:MOST_WAITING]]
 
-    chip = field_column("State", "state", presentation.state_chip)
-    requested = field_column("Requested", "requested_at", presentation.when)
-    took = column("Took", action_time)
-    result = column("Result", lambda action: excerpt(mask_text(action.message or action.reason)))
+    chip = make_field_column("State", "state", presentation.state_chip)
+    requested = make_field_column("Requested", "requested_at", presentation.when)
+    took = make_column("Took", show_action_time)
+    result = make_column("Result", lambda action: show_excerpt(mask_text(action.message or action.reason)))
 
     @admin.display(description="Action", ordering="pk")
     def what(self, action: Action) -> SafeString:
@@ -94,35 +94,37 @@ class ActionAdmin(ApprovalPages):
         whom = f" for {action.on_behalf_of}" if action.on_behalf_of else ""
         return format_html('{}{} <span class="quiet">{}</span>', action.actor_name, whom, action.door)
 
-    def shown(self, request: HttpRequest, obj: Action) -> stamps.Shown:
+    def get_live_rows(self, request: HttpRequest, obj: Action) -> stamps.PartRows:
         """Return the rows that the page is made of; what is long does not change without the others."""
-        entries = entries_visible_to(request.user).filter(action_id=obj.pk)
+        entries = list_visible_entries(request.user).filter(action_id=obj.pk)
         return [
             Action.objects.listed().filter(pk=obj.pk),
-            *(stamps.about(obj.experiment) if obj.experiment else ()),
+            *(stamps.list_rows_about(obj.experiment) if obj.experiment else ()),
             entries.order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
-    def page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Action) -> dict[str, Any]:
         """Return everything about one action."""
         return {
             "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
             "action": obj,
-            "took": action_time(obj),
-            "steps": [self._step(request, obj, number) for number in range(len(obj.command))],
+            "took": show_action_time(obj),
+            "steps": [self._describe_step(request, obj, number) for number in range(len(obj.command))],
             "may_cancel": may_cancel(request, obj),
-            **what_waits(request, obj),
+            **get_approval_context(request, obj),
             "most_changes": MOST_CHANGES,
-            "again": again_address(request, obj),
-            "forced": forced_address(request, obj),
-            "entries": newest_entries(request, entries_visible_to(request.user).filter(action_id=obj.pk)),
+            "again": get_again_address(request, obj),
+            "forced": get_forced_address(request, obj),
+            "entries": list_newest_entries(
+                request, list_visible_entries(request.user).filter(action_id=obj.pk)
+            ),
         }
 
     def get_urls(self) -> list[URLPattern]:
         """Add cancelling and the output."""
         return [
-            self.row_url("cancel", require_POST(self.cancel_view)),
-            self.row_url("output", self.output_view, "<int:step>/"),
+            self.make_row_url("cancel", require_POST(self.cancel_view)),
+            self.make_row_url("output", self.output_view, "<int:step>/"),
             *super().get_urls(),
         ]
 
@@ -138,43 +140,45 @@ class ActionAdmin(ApprovalPages):
 
     def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
         """Answer a piece of the output of one step, or all of it with `?download`."""
-        action = self.seen_object(request, str(object_id))
+        action = self.get_visible_object(request, str(object_id))
         if step >= len(action.command):
             raise Http404("There is no such step.")
-        read = reader(action, step)
+        read = make_reader(action, step)
         if "download" in request.GET:
-            return output.download(output.pieces(read), f"action-{action.pk}-step-{step + 1}.log")
-        stamps.begin(request, [Action.objects.listed().filter(pk=action.pk)], lambda: read(0, 0)[1])
-        action = self.seen_object(request, str(object_id))  # as it is after the stamp
-        return output.answer(request, read, is_over=is_over(action, step))
+            return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
+        stamps.begin_part(request, [Action.objects.listed().filter(pk=action.pk)], lambda: read(0, 0)[1])
+        action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
+        return output.answer_piece(request, read, is_over=is_output_over(action, step))
 
-    def _step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
+    def _describe_step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
         """Return the command of one step, where it is, and the newest piece of its output."""
         step: dict[str, Any] = {
             "number": number,
             "argv": action.command[number],
-            "state": step_state(action, number),
+            "state": get_step_state(action, number),
         }
         step["is_open"] = number == action.step
         step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
         # A live page keeps the output that it has; the script follows it.
         if step["state"] != State.QUEUED and not request.htmx:  # type: ignore[attr-defined]
-            step["piece"] = output.tail(reader(action, number), is_over=is_over(action, number))
+            step["piece"] = output.read_tail(
+                make_reader(action, number), is_over=is_output_over(action, number)
+            )
         return step
 
 
-def reader(action: Action, step: int) -> output.Read:
+def make_reader(action: Action, step: int) -> output.Read:
     """Return what reads the output of one step."""
-    runner, directory = runner_for(action.site), action.run_directory(step)
+    runner, directory = get_runner(action.site), action.run_directory(step)
     return lambda offset, limit: runner.shown(directory, offset, limit)
 
 
-def is_over(action: Action, step: int) -> bool:
+def is_output_over(action: Action, step: int) -> bool:
     """Answer whether the command of a step prints no more."""
     return step < action.step or not action.is_active
 
 
-def step_state(action: Action, number: int) -> str:
+def get_step_state(action: Action, number: int) -> str:
     """Return the state of one step: those before the present one succeeded; those after it wait, if it is approved."""
     if action.step_started_at is None or number > action.step:
         is_waiting = action.is_active and action.state != State.AWAITING_APPROVAL
@@ -196,7 +200,7 @@ def _may_request(request: HttpRequest, action: Action) -> bool:
     return policy.may_request(request.user, kind, site=site, experiment=experiment)
 
 
-def again_address(request: HttpRequest, action: Action) -> str:
+def get_again_address(request: HttpRequest, action: Action) -> str:
     """Return where to ask for the same again; blank while it is active, for a dry run, or when the user may not."""
     kind = CATALOGUE.get(action.kind)
     if kind is None or action.is_active or action.is_dry_run or not _may_request(request, action):
@@ -206,9 +210,9 @@ def again_address(request: HttpRequest, action: Action) -> str:
     return f"{reverse(route, args=[row, kind.name])}?like={action.pk}" if row else ""
 
 
-def forced_address(request: HttpRequest, action: Action) -> str:
+def get_forced_address(request: HttpRequest, action: Action) -> str:
     """Return where to ask for the same with force, for what failed without it and knows force."""
-    again = again_address(request, action)
+    again = get_again_address(request, action)
     is_hopeful = action.state == State.FAILED and not action.parameters.get(FORCE)
     knows_force = again and FORCE in {option.name for option in action.catalogue_kind.options}
     return f"{again}&{FORCE}=on" if is_hopeful and knows_force else ""

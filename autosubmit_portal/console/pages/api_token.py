@@ -27,7 +27,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ConsoleAdmin
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE
 
@@ -86,7 +86,7 @@ class TokenForm(forms.Form):
             raise forms.ValidationError("Choose: only to read, or for these actions.")
         return given
 
-    def wanted(self) -> Wanted:
+    def read_wanted(self) -> Wanted:
         """Return the token that was asked for."""
         given = self.cleaned_data
         kinds = [] if given["read_only"] else given.get("kinds") or None
@@ -134,12 +134,19 @@ class ApiTokenAdmin(ConsoleAdmin):
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
-                return _show_next(request, make_token(user, form.wanted(), origin=origin_of(request))[1])
+                return _show_token_next(
+                    request, make_token(user, form.read_wanted(), origin=origin_of(request))[1]
+                )
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
-        token = _shown_next(request)
-        context = {"title": "New API token", "form": form, "list": self.list_address(request), "token": token}
-        response = self.page(request, "admin/portal/new_token.html", None, context)
+        token = _read_new_token(request)
+        context = {
+            "title": "New API token",
+            "form": form,
+            "list": self.get_list_address(request),
+            "token": token,
+        }
+        response = self.render_page(request, "admin/portal/new_token.html", None, context)
         response["Cache-Control"] = "no-store"
         if token:
             response.delete_cookie(NEW_TOKEN, path=request.path)
@@ -150,8 +157,8 @@ class ApiTokenAdmin(ConsoleAdmin):
         revoke_token(obj, actor_of(request), origin=origin_of(request))
 
     # The first characters are all that is kept.
-    beginning = column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))
-    made = field_column("Made", "created", presentation.when)
+    beginning = make_column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))
+    made = make_field_column("Made", "created", presentation.when)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Link to the trail for those who may see it."""
@@ -197,13 +204,13 @@ class ApiTokenAdmin(ConsoleAdmin):
         )
 
 
-def _show_next(request: HttpRequest, token: str) -> HttpResponse:
+def _show_token_next(request: HttpRequest, token: str) -> HttpResponse:
     """Lead to the page that shows a new token once. Only the browser keeps the text until then."""
     response = HttpResponseRedirect(request.get_full_path())
     response.set_signed_cookie(
         NEW_TOKEN,
         token,
-        salt=_salt(request),
+        salt=_get_salt(request),
         max_age=SHOWN_WITHIN_SECONDS,
         path=request.path,
         secure=settings.SESSION_COOKIE_SECURE,
@@ -213,15 +220,15 @@ def _show_next(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-def _shown_next(request: HttpRequest) -> str | None:
+def _read_new_token(request: HttpRequest) -> str | None:
     """Return the token that was made just now, None if none was."""
     if request.method == "POST":
         return None
     made: str | None = request.get_signed_cookie(
-        NEW_TOKEN, default=None, salt=_salt(request), max_age=SHOWN_WITHIN_SECONDS
+        NEW_TOKEN, default=None, salt=_get_salt(request), max_age=SHOWN_WITHIN_SECONDS
     )
     return made
 
 
-def _salt(request: HttpRequest) -> str:
+def _get_salt(request: HttpRequest) -> str:
     return f"new token of {request.user.pk}"

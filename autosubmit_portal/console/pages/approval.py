@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.console.parts.actions import address_of_action
+from autosubmit_portal.console.parts.actions import get_action_address
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.preview import effect_of
@@ -31,8 +31,8 @@ class ApprovalPages(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the two decisions."""
         return [
-            self.row_url("approve", require_POST(self.approve_view)),
-            self.row_url("reject", require_POST(self.reject_view)),
+            self.make_row_url("approve", require_POST(self.approve_view)),
+            self.make_row_url("reject", require_POST(self.reject_view)),
             *super().get_urls(),
         ]
 
@@ -44,7 +44,7 @@ class ApprovalPages(ReadOnlyAdmin):
         if not experiments:
             return columns
         policy.look_ahead(request.user, filter(None, experiments))
-        return [*columns, decision_for(request)]
+        return [*columns, make_decision_column(request)]
 
     def approve_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Approve the action and go to its page."""
@@ -66,7 +66,7 @@ class ApprovalPages(ReadOnlyAdmin):
         return self.change_row(request, object_id, decide)
 
 
-def decision_for(request: HttpRequest) -> Callable[[Action], SafeString | str]:
+def make_decision_column(request: HttpRequest) -> Callable[[Action], SafeString | str]:
     """Return the column that lets the user of this request decide."""
 
     @admin.display(description="Approval")
@@ -76,7 +76,7 @@ def decision_for(request: HttpRequest) -> Callable[[Action], SafeString | str]:
         return format_html(
             '<button type="submit" class="btn btn-small" formaction="{}">Approve</button> <a href="{}">Look…</a>',
             reverse("admin:experiments_action_approve", args=[action.pk]),
-            address_of_action(action.pk),
+            get_action_address(action.pk),
         )
 
     return decision
@@ -87,21 +87,21 @@ def may_decide(request: HttpRequest, action: Action) -> bool:
     return action.kind in CATALOGUE and may_approve(action, actor_of(request))
 
 
-def what_waits(request: HttpRequest, action: Action) -> dict[str, Any]:
+def get_approval_context(request: HttpRequest, action: Action) -> dict[str, Any]:
     """Return what the page of an action that waits for approval shows besides: what it would change and destroy."""
     if action.state != State.AWAITING_APPROVAL:
         return {}
     may = may_decide(request, action)
-    return {"may_approve": may, "loss": _loss(action), "effect": _effect(request, action)}
+    return {"may_approve": may, "loss": _describe_impact(action), "effect": _foretell_effect(request, action)}
 
 
-def _loss(action: Action) -> str:
+def _describe_impact(action: Action) -> str:
     if action.experiment is None:
         return ""
     return action.catalogue_kind.would_lose(action.experiment, action.parameters)
 
 
-def _effect(request: HttpRequest, action: Action) -> Effect | None:
+def _foretell_effect(request: HttpRequest, action: Action) -> Effect | None:
     asked = Request(
         actor=actor_of(request),
         origin=origin_of(request),

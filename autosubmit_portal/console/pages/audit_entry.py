@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import entries_visible_to, experiment_of
+from experiments.audit_visibility import find_experiment, list_visible_entries
 from jobs.autosubmit.secrets import mask_text
 
 
@@ -51,19 +51,19 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_placeholder = "person, expid, event, token, address or message"
     ordering = ("-pk",)
 
-    at_time = field_column("When", "at", presentation.exact)
-    happened = field_column("Event", "event", presentation.event)
-    said = column("Message", lambda entry: presentation.excerpt(mask_text(entry.message)))
+    at_time = make_field_column("When", "at", presentation.exact)
+    happened = make_field_column("Event", "event", presentation.event)
+    said = make_column("Message", lambda entry: presentation.show_excerpt(mask_text(entry.message)))
 
     @admin.display(description="Who", ordering="actor_name")
     def who(self, entry: AuditEntry) -> SafeString:
         """Link to everything that this person did, and to what was done for the one they acted for."""
         if not entry.actor_name:
             return presentation.NOTHING
-        actor = _everything("actor_name", entry.actor_name)
+        actor = _link_to_entries("actor_name", entry.actor_name)
         if not entry.on_behalf_of:
             return actor
-        return format_html("{} for {}", actor, _everything("on_behalf_of", entry.on_behalf_of))
+        return format_html("{} for {}", actor, _link_to_entries("on_behalf_of", entry.on_behalf_of))
 
     @admin.display(description="About", ordering="subject")
     def about(self, entry: AuditEntry) -> SafeString:
@@ -77,15 +77,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""
-        return entries_visible_to(request.user)
+        return list_visible_entries(request.user)
 
-    def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""
-        experiment = experiment_of(request.user, obj) if obj.expid else None
+        experiment = find_experiment(request.user, obj) if obj.expid else None
         return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
 
 
-def _everything(field: str, value: str) -> SafeString:
+def _link_to_entries(field: str, value: str) -> SafeString:
     """Link to the list of all entries with this value."""
     address = f"{reverse('admin:audit_auditentry_changelist')}?{urlencode({field: value})}"
     return format_html('<a href="{}">{}</a>', address, value)

@@ -11,16 +11,16 @@ from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from experiments.configurations import (
-    Difference,
+    ConfigurationChange,
     MissingConfiguration,
     ShownConfiguration,
     UnreadableConfiguration,
-    differences,
-    file_system_configuration,
-    history_of,
-    run_configuration,
+    compare_configurations,
+    locate_history,
+    read_configuration_of_run,
+    read_file_configuration,
 )
 from experiments.models import Experiment
 from jobs.autosubmit.secrets import MASK
@@ -38,24 +38,28 @@ class ConfigurationPage(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page."""
-        return [self.row_url("configuration", self.configuration_view), *super().get_urls()]
+        return [self.make_row_url("configuration", self.configuration_view), *super().get_urls()]
 
     def configuration_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show the page."""
-        experiment = self.seen_object(request, str(object_id))
-        context = configuration_context(experiment, whole_number(request.GET.get("run")))
-        return self.page(request, "admin/portal/configuration.html", experiment, context)
+        experiment = self.get_visible_object(request, str(object_id))
+        context = get_configuration_context(experiment, parse_number(request.GET.get("run")))
+        return self.render_page(request, "admin/portal/configuration.html", experiment, context)
 
 
-def _of_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
-    return run_configuration(experiment, history_of(experiment), run_id)
+def _read_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
+    return read_configuration_of_run(experiment, locate_history(experiment), run_id)
 
 
-def configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
+def get_configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
     """Return what the page shows: the files, or a run and what has changed from it to the files."""
-    now, trouble_now = _tried(lambda: file_system_configuration(experiment))
-    found, trouble = (now, trouble_now) if run_id is None else _tried(lambda: _of_run(experiment, run_id))
-    changes = differences(found, now) if run_id is not None and now and found and found.values else None
+    now, trouble_now = _try_reading(lambda: read_file_configuration(experiment))
+    found, trouble = (
+        (now, trouble_now) if run_id is None else _try_reading(lambda: _read_run(experiment, run_id))
+    )
+    changes = (
+        compare_configurations(found, now) if run_id is not None and now and found and found.values else None
+    )
     return {
         "title": f"Configuration of {experiment.expid}",
         "experiment": experiment,
@@ -71,7 +75,7 @@ def configuration_context(experiment: Experiment, run_id: int | None) -> dict[st
     }
 
 
-def _tried(read: Callable[[], ShownConfiguration]) -> tuple[ShownConfiguration | None, str]:
+def _try_reading(read: Callable[[], ShownConfiguration]) -> tuple[ShownConfiguration | None, str]:
     try:
         return read(), ""
     except (MissingConfiguration, UnreadableConfiguration) as error:
@@ -88,11 +92,11 @@ class ShownDifference:
     new: SafeString
 
     @classmethod
-    def of(cls, one: Difference) -> "ShownDifference":
+    def of(cls, one: ConfigurationChange) -> "ShownDifference":
         """Show a difference; of one that was added or removed, one side is blank."""
         parts = [part.replace("~1", "/").replace("~0", "~") for part in one.pointer.split("/")[1:]]
-        old = SafeString("") if one.change == "added" else shown(one.old)
-        new = SafeString("") if one.change == "removed" else shown(one.new)
+        old = SafeString("") if one.change == "added" else show_value(one.old)
+        new = SafeString("") if one.change == "removed" else show_value(one.new)
         return cls(".".join(parts), one.change, old, new)
 
 
@@ -102,17 +106,17 @@ class Tree:
     def __init__(self, configuration: dict[str, Any]) -> None:
         self.values = 0
         sections = {key: value for key, value in configuration.items() if value and isinstance(value, dict)}
-        self.html = self._branches(sections | configuration)
+        self.html = self._render_branches(sections | configuration)
 
     @property
     def is_cut(self) -> bool:
         """Whether there is more than fits the page."""
         return self.values >= MOST_VALUES
 
-    def _branches(self, value: Any) -> SafeString:
-        return format_html_join("", "{}", ((branch,) for branch in self._each(value)))
+    def _render_branches(self, value: Any) -> SafeString:
+        return format_html_join("", "{}", ((branch,) for branch in self._render_each(value)))
 
-    def _each(self, value: Any) -> Iterator[SafeString]:
+    def _render_each(self, value: Any) -> Iterator[SafeString]:
         items = value.items() if isinstance(value, dict) else enumerate(value, 1)
         for key, inner in items:
             if self.is_cut:
@@ -122,7 +126,7 @@ class Tree:
                 yield format_html(
                     '<div class="leaf"><span class="key">{}</span> <span class="value">{}</span></div>',
                     key,
-                    shown(inner),
+                    show_value(inner),
                 )
             else:
                 yield format_html(
@@ -130,7 +134,7 @@ class Tree:
                     '<div class="branches">{}</div></details>',
                     key,
                     len(inner),
-                    self._branches(inner),
+                    self._render_branches(inner),
                 )
 
 
@@ -141,7 +145,7 @@ def _is_line(value: Any) -> bool:
     return not (isinstance(value, dict) and value)
 
 
-def shown(value: Any) -> SafeString:
+def show_value(value: Any) -> SafeString:
     """Show a value of JSON. A text stands in quotes only where it would look like something else."""
     if isinstance(value, str) and value == MASK:
         return format_html('<span class="masked" title="A secret: it is hidden">{}</span>', value)
@@ -150,5 +154,5 @@ def shown(value: Any) -> SafeString:
     if value in (None, "", [], {}):
         return format_html('<span class="quiet">{}</span>', json.dumps(value))
     if isinstance(value, list):
-        return format_html("[{}]", format_html_join(", ", "{}", ((shown(item),) for item in value)))
+        return format_html("[{}]", format_html_join(", ", "{}", ((show_value(item),) for item in value)))
     return format_html("{}", json.dumps(value, ensure_ascii=False))

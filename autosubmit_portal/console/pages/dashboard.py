@@ -14,11 +14,11 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.pages.health import failing, failures
+from autosubmit_portal.console.pages.health import list_failing, list_failures
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
-from experiments.audit_visibility import entries_visible_to
+from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
@@ -27,45 +27,49 @@ SHOWN_ROWS = 10
 MOST_STAMPED = 50
 # A worker takes a queued action within a second.
 WAITING_LONG = timedelta(seconds=20)
-LATELY = timedelta(days=1)
+RECENT = timedelta(days=1)
 
 
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Show the first page of the console."""
-    stamps.begin(request, shown(request.user), besides(request.user))
-    context = {**console.each_context(request), "title": console.index_title, **dashboard(request.user)}
+    stamps.begin_part(request, list_live_rows(request.user), make_clock_check(request.user))
+    context = {
+        **console.each_context(request),
+        "title": console.index_title,
+        **get_dashboard_context(request.user),
+    }
     return TemplateResponse(request, "admin/portal/dashboard.html", context)
 
 
-def dashboard(user: Any) -> dict[str, Any]:
+def get_dashboard_context(user: Any) -> dict[str, Any]:
     """Return everything that the dashboard shows to `user`."""
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
     actions = Action.objects.visible_to(user).listed().select_related("site", "experiment")
     sites = list(Site.objects.visible_to(user).order_by("-is_default", "slug"))
     return {
-        **totals(experiments),
-        "running": running(experiments),
-        "failed": newest(experiments.filter(failed_jobs__gt=0)),
-        "troubled": newest(experiments.exclude(problem="")),
+        **count_totals(experiments),
+        "running": list_running(experiments),
+        "failed": list_newest(experiments.filter(failed_jobs__gt=0)),
+        "troubled": list_newest(experiments.exclude(problem="")),
         "sites": sites,
         "freezes": list(
             Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")
         ),
-        "failures": failures(user),
+        "failures": list_failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
         "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
         "unapproved_actions": list(actions.awaiting_approval().order_by("pk")[: 2 * SHOWN_ROWS]),
-        "decided_actions": decided(actions, user),
-        "waiting_actions": list(waiting(actions).order_by("pk")[:SHOWN_ROWS]),
-        "failed_actions": failed_lately(actions),
+        "decided_actions": list_decided(actions, user),
+        "waiting_actions": list(filter_waiting(actions).order_by("pk")[:SHOWN_ROWS]),
+        "failed_actions": list_failed(actions),
         "active_actions": actions.active().count(),
         "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
-        "entries": entries(user),
-        "first_steps": first_steps(user),
+        "entries": list_entries(user),
+        "first_steps": get_first_steps(user),
     }
 
 
-def shown(user: Any) -> stamps.Shown:
+def list_live_rows(user: Any) -> stamps.PartRows:
     """Return the rows that the dashboard is made of.
 
     The sums over all experiments are not: one that the mirror writes is among those whose files changed last.
@@ -76,24 +80,24 @@ def shown(user: Any) -> stamps.Shown:
     ended = actions.filter(state__in=(State.FAILED, State.LOST))
     return [
         *(rows.order_by("pk")[:MOST_STAMPED] for rows in (running, troubled, actions.active())),
-        *(stamps.Counted(rows) for rows in (experiments, running, troubled, actions.active())),
+        *(stamps.RowCount(rows) for rows in (experiments, running, troubled, actions.active())),
         experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],
         *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
-        entries_visible_to(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
+        list_visible_entries(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
     ]
 
 
-def besides(user: Any) -> Callable[[], object]:
+def make_clock_check(user: Any) -> Callable[[], object]:
     """Return what else the dashboard shows: what waits too long, and to whoever may see all sites, what fails."""
-    return (lambda: (_late(), failing())) if policy.may_view_all(user, Site) else _late
+    return (lambda: (_list_late(), list_failing())) if policy.may_view_all(user, Site) else _list_late
 
 
 @lately
-def _late() -> list[int]:
-    return list(waiting(Action.objects.order_by("pk")).values_list("pk", flat=True)[:MOST_STAMPED])
+def _list_late() -> list[int]:
+    return list(filter_waiting(Action.objects.order_by("pk")).values_list("pk", flat=True)[:MOST_STAMPED])
 
 
-def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
+def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     """Return the number of experiments and of their jobs per status, in one query over stored counts."""
     sums = {
         status: Coalesce(Sum(Cast(KT(f"status_counts__{status}"), IntegerField())), 0) for status in STATUSES
@@ -109,7 +113,7 @@ def totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     return {"totals": row, "counts": counts, "jobs": sum(counts.values())}
 
 
-def running(experiments: QuerySet[Experiment]) -> list[Experiment]:
+def list_running(experiments: QuerySet[Experiment]) -> list[Experiment]:
     """Return what runs, each with `since`, the action that runs it and who asked for that, if the portal did."""
     runs = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
@@ -130,41 +134,41 @@ def running(experiments: QuerySet[Experiment]) -> list[Experiment]:
     return list(rows.order_by(F("changed_at").desc(nulls_last=True))[: 2 * SHOWN_ROWS])
 
 
-def newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
+def list_newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
     """Return the experiments that changed last."""
     return list(
         experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS]
     )
 
 
-def waiting(actions: ActionQuerySet) -> QuerySet[Any]:
+def filter_waiting(actions: ActionQuerySet) -> QuerySet[Any]:
     """Return the actions that no worker has taken for too long."""
     return actions.with_queued_at().filter(state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG)
 
 
-def decided(actions: ActionQuerySet, user: Any) -> list[Action]:
+def list_decided(actions: ActionQuerySet, user: Any) -> list[Action]:
     """Return what the user asked for and a second person approved or rejected within a day, or nobody did in time."""
-    ended = Q(approved_at=None, state=State.CANCELLED, ended_at__gt=timezone.now() - LATELY)
+    ended = Q(approved_at=None, state=State.CANCELLED, ended_at__gt=timezone.now() - RECENT)
     rows = actions.filter(
-        Q(approved_at__gt=timezone.now() - LATELY) | ended, actor=user.pk, approval_expires_at__isnull=False
+        Q(approved_at__gt=timezone.now() - RECENT) | ended, actor=user.pk, approval_expires_at__isnull=False
     )
     return list(rows.order_by("-pk")[:SHOWN_ROWS])
 
 
-def failed_lately(actions: QuerySet[Action]) -> list[Action]:
+def list_failed(actions: QuerySet[Action]) -> list[Action]:
     """Return the actions that failed or were lost within a day."""
-    rows = actions.filter(state__in=(State.FAILED, State.LOST), ended_at__gt=timezone.now() - LATELY)
+    rows = actions.filter(state__in=(State.FAILED, State.LOST), ended_at__gt=timezone.now() - RECENT)
     return list(rows.order_by("-pk")[:SHOWN_ROWS])
 
 
-def entries(user: Any) -> list[AuditEntry] | None:
+def list_entries(user: Any) -> list[AuditEntry] | None:
     """Return the newest audit entries; None when the user may not see the trail."""
     if not policy.may_view(user, AuditEntry):
         return None
-    return list(entries_visible_to(user).order_by("-pk")[:SHOWN_ROWS])
+    return list(list_visible_entries(user).order_by("-pk")[:SHOWN_ROWS])
 
 
-def first_steps(user: Any) -> dict[str, bool]:
+def get_first_steps(user: Any) -> dict[str, bool]:
     """Return what the user may do when there is nothing yet."""
     creates = any(policy.may_request(user, kind) for kind in CATALOGUE.values() if kind.target is Target.SITE)
     return {"add_site": user.is_superuser, "create": creates}

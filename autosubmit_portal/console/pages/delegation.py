@@ -26,13 +26,13 @@ from autosubmit_portal.access.rights.delegations import (
 from autosubmit_portal.access.rights.teams import teams_seen_by
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.forms import RuledForm
-from autosubmit_portal.console.parts.presentation import delegation_state, excerpt, when
-from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
+from autosubmit_portal.console.parts.presentation import delegation_state, show_excerpt, when
+from autosubmit_portal.console.parts.validity import InstantField, ValidityAdmin
 from autosubmit_portal.console.site import console
 from experiments.models import Experiment
-from experiments.models.experiment import meant_by_name
+from experiments.models.experiment import choose_meant
 
 
 class DelegationForm(RuledForm):
@@ -91,7 +91,7 @@ class DelegationForm(RuledForm):
             return None
         site, _, expid = text.rpartition("/")
         rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
-        found = meant_by_name(list(rows.filter(site__slug=site) if site else rows))
+        found = choose_meant(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
             raise ValidationError(
                 "Several sites have it: write site/expid." if found else "There is no such one."
@@ -100,7 +100,7 @@ class DelegationForm(RuledForm):
 
 
 @admin.register(Delegation, site=console)
-class DelegationAdmin(TermAdmin):
+class DelegationAdmin(ValidityAdmin):
     """One's own delegations, given and received; everybody's for managers of all teams."""
 
     page_template = "admin/portal/delegation.html"
@@ -139,7 +139,7 @@ class DelegationAdmin(TermAdmin):
         revoke(row, actor=actor_of(request), origin=origin_of(request))
         return f"{row.grantee} does not act for {row.grantor} any more."
 
-    def page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
         """Return the delegation."""
         return {
             "title": f"{obj.grantee} for {obj.grantor}",
@@ -148,10 +148,10 @@ class DelegationAdmin(TermAdmin):
             "may_revoke": not obj.is_over and may_revoke(request.user, obj),
         }
 
-    state = column("State", delegation_state)
-    begins = field_column("From", "starts_at", when)
-    ends = column("Until", lambda lent: when(lent.revoked_at or lent.ends_at), "ends_at")
-    why = field_column("Reason", "reason", excerpt, is_sorted=False)
+    state = make_column("State", delegation_state)
+    begins = make_field_column("From", "starts_at", when)
+    ends = make_column("Until", lambda lent: when(lent.revoked_at or lent.ends_at), "ends_at")
+    why = make_field_column("Reason", "reason", show_excerpt, is_sorted=False)
 
     @admin.display(description="Who", ordering="grantee__username")
     def who(self, delegation: Delegation) -> SafeString:

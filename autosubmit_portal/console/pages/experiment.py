@@ -16,10 +16,10 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import entries_about
+from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, with_active_action
 from jobs.models import Job
@@ -59,13 +59,13 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         columns = ["expid", "state", "progress", "about", "owner", "hpc", "activity"]
         return columns if Site.objects.visible_to(request.user).count() < 2 else [*columns, "site"]
 
-    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+    def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Offer what can be done to the default site, such as creating an experiment."""
-        return {"buttons": site_buttons(request, Site.objects.visible_to(request.user).default())}
+        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).default())}
 
-    progress = column("Progress", presentation.progress)
-    about = field_column("Description", "description", presentation.excerpt)
-    activity = column(
+    progress = make_column("Progress", presentation.progress)
+    about = make_field_column("Description", "description", presentation.show_excerpt)
+    activity = make_column(
         "Last activity",
         lambda experiment: presentation.when(experiment.changed_at),
         F("changed_at").asc(nulls_first=True),
@@ -79,42 +79,42 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)
 
-    def owner(self, obj: Experiment) -> tuple[Experiment, None]:
+    def get_log_owner(self, obj: Experiment) -> tuple[Experiment, None]:
         """The logs are those of Autosubmit's commands."""
         return obj, None
 
-    def subject(self, obj: Experiment) -> actions.Subject:
+    def get_subject(self, obj: Experiment) -> actions.Subject:
         """The experiment itself."""
         return actions.Subject(site=obj.site, experiment=obj)
 
-    def shown(self, request: HttpRequest, obj: Experiment) -> stamps.Shown:
+    def get_live_rows(self, request: HttpRequest, obj: Experiment) -> stamps.PartRows:
         """Return the rows that the page is made of."""
         visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
         return [
-            *stamps.about(obj),
+            *stamps.list_rows_about(obj),
             visible.order_by("-pk")[:SHOWN_ROWS],
             obj.runs.order_by("-run_id")[:SHOWN_ROWS],
-            entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
+            list_entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
-    def page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
-        subject = self.subject(obj)
-        kinds = actions.kinds_for(request.user, self.request_targets, subject)
+        subject = self.get_subject(obj)
+        kinds = actions.list_allowed_kinds(request.user, self.request_targets, subject)
         jobs = Job.objects.filter(experiment=obj)
         recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
-            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
-            "refused": actions.refused_for(request.user, self.request_targets, subject),
+            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
+            "refused": actions.list_refused_kinds(request.user, self.request_targets, subject),
             "active_actions": list(
                 Action.objects.active().listed().filter(experiment=obj).select_related("site")
             ),
             "freezes": list(
                 Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
             ),
-            "matrix": matrix(obj),
+            "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
             "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
@@ -124,28 +124,28 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .filter(experiment=obj)
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
-            "logs": self.logs_context(request, obj),
-            "entries": newest_entries(request, entries_about(request.user, obj)),
+            "logs": self.get_logs_context(request, obj),
+            "entries": list_newest_entries(request, list_entries_about(request.user, obj)),
         }
 
 
-def site_buttons(request: HttpRequest, site: Site | None) -> list[actions.Button]:
+def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.Button]:
     """Return the buttons of what may be requested of a site."""
     if site is None:
         return []
     subject = actions.Subject(site=site)
-    kinds = actions.kinds_for(request.user, (Target.SITE,), subject)
-    return actions.buttons(request, subject, kinds, "experiments_site_request", site.pk)
+    kinds = actions.list_allowed_kinds(request.user, (Target.SITE,), subject)
+    return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
+def list_newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
     """Return the newest of some audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
     return list(entries.defer("details").order_by("-pk")[:SHOWN_ROWS])
 
 
-def matrix(experiment: Experiment) -> dict[str, Any]:
+def count_matrix(experiment: Experiment) -> dict[str, Any]:
     """Return the number of jobs by section and status, each with the address of the list of those jobs."""
     rows = Job.objects.filter(experiment=experiment).values_list("section", "status").annotate(n=Count("pk"))
     counts: dict[str, dict[str, int]] = {}

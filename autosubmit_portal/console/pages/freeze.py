@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.forms import RuledForm
-from autosubmit_portal.console.parts.presentation import excerpt, freeze_state, when
-from autosubmit_portal.console.parts.validity import InstantField, TermAdmin
+from autosubmit_portal.console.parts.presentation import freeze_state, show_excerpt, when
+from autosubmit_portal.console.parts.validity import InstantField, ValidityAdmin
 from autosubmit_portal.console.site import console
 from experiments.actions.freeze import (
     LONGEST_MESSAGE,
@@ -58,7 +58,7 @@ class FreezeForm(RuledForm):
 
 
 @admin.register(Freeze, site=console)
-class FreezeAdmin(TermAdmin):
+class FreezeAdmin(ValidityAdmin):
     """Freezes; they are made and ended, never changed or deleted."""
 
     page_template = "admin/portal/freeze.html"
@@ -75,12 +75,12 @@ class FreezeAdmin(TermAdmin):
     search_placeholder = "platform, message or person"
     ordering = ("-pk",)
 
-    what = column("Frozen", str, "site")
-    state = column("State", freeze_state)
-    said = field_column("Message", "message", excerpt, is_sorted=False)
-    begins = field_column("From", "starts_at", when)
-    ends = column("Until", lambda frozen: when(frozen.ended_at or frozen.ends_at), "ends_at")
-    by = field_column("By", "made_by_name")
+    what = make_column("Frozen", str, "site")
+    state = make_column("State", freeze_state)
+    said = make_field_column("Message", "message", show_excerpt, is_sorted=False)
+    begins = make_field_column("From", "starts_at", when)
+    ends = make_column("Until", lambda frozen: when(frozen.ended_at or frozen.ends_at), "ends_at")
+    by = make_field_column("By", "made_by_name")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Fetch the site with the freeze."""
@@ -103,13 +103,13 @@ class FreezeAdmin(TermAdmin):
         end_freeze(row, actor=actor_of(request), origin=origin_of(request))
         return f"{row} is frozen no more."
 
-    def shown(self, request: HttpRequest, obj: Freeze) -> stamps.Shown:
+    def get_live_rows(self, request: HttpRequest, obj: Freeze) -> stamps.PartRows:
         """Return the freeze and what runs where it holds."""
-        return [Freeze.objects.filter(pk=obj.pk), affected_by(obj, request.user)]
+        return [Freeze.objects.filter(pk=obj.pk), list_affected(obj, request.user)]
 
-    def page_context(self, request: HttpRequest, obj: Freeze) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Freeze) -> dict[str, Any]:
         """Return the freeze and the experiments that run where it holds."""
-        affected = affected_by(obj, request.user)
+        affected = list_affected(obj, request.user)
         return {
             "title": f"Freeze of {obj}",
             "freeze": obj,
@@ -118,7 +118,7 @@ class FreezeAdmin(TermAdmin):
         }
 
 
-def affected_by(frozen: Freeze, user: Any) -> QuerySet[Experiment]:
+def list_affected(frozen: Freeze, user: Any) -> QuerySet[Experiment]:
     """Return the experiments that run where a freeze holds, as far as the user may see them, by owner."""
     running = frozen.running_experiments().values("pk")
     return Experiment.objects.visible_to(user).filter(pk__in=running).order_by("owner", "expid")

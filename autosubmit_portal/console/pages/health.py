@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.presentation import marked
+from autosubmit_portal.console.parts.presentation import mark_code
 from autosubmit_portal.console.site import console
 from autosubmit_portal.db.ttl_cache import lately
 from autosubmit_portal.health import Finding, Level
@@ -38,13 +38,13 @@ def health_page(request: HttpRequest) -> HttpResponse:
     """Show every finding with its remedy, what fails first, to whoever may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
-    stamps.begin(request, (), _found)
+    stamps.begin_part(request, (), _examine)
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
     context = {
         **console.each_context(request),
         "title": "Health",
-        "rows": [row(finding) for finding in findings],
+        "rows": [describe_finding(finding) for finding in findings],
         "failures": levels.count(Level.FAIL),
         "warnings": levels.count(Level.WARN),
     }
@@ -52,29 +52,29 @@ def health_page(request: HttpRequest) -> HttpResponse:
 
 
 @lately
-def _found(parts: tuple[str, ...] = ()) -> list[Finding]:
+def _examine(parts: tuple[str, ...] = ()) -> list[Finding]:
     return health.examine(parts)
 
 
-def failing() -> list[Finding]:
+def list_failing() -> list[Finding]:
     """Return what fails, as far as the dashboard does not say so itself, as it was within a second."""
-    return [finding for finding in _found(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
+    return [finding for finding in _examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
 
 
-def failures(user: Any) -> list[dict[str, Any]]:
+def list_failures(user: Any) -> list[dict[str, Any]]:
     """Return the rows of what fails, as far as the dashboard does not say so itself."""
     if not policy.may_view_all(user, Site):
         return []
     findings = health.examine(ON_THE_DASHBOARD)
-    return [row(finding) for finding in findings if finding.level is Level.FAIL]
+    return [describe_finding(finding) for finding in findings if finding.level is Level.FAIL]
 
 
-def row(finding: Finding) -> dict[str, Any]:
+def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return what a page shows of a finding."""
     return {
         "part": TITLES[finding.part],
         "word": finding.word,
         "look": LOOKS[finding.level],
-        "text": marked(finding.text),
-        "remedy": marked(finding.remedy),
+        "text": mark_code(finding.text),
+        "remedy": mark_code(finding.remedy),
     }

@@ -17,15 +17,15 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
-from autosubmit_portal.console.parts.base import ReadOnlyAdmin, whole_number
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, with_active_action
-from experiments.planned import planned_of
+from experiments.planned import apply_plan
 from jobs.models import Job
-from jobs.trigrams import narrowed
+from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
 SENT_WITH = (
@@ -36,7 +36,7 @@ SENT_WITH = (
 )
 
 
-def job_time(job: Job) -> SafeString | str:
+def show_job_time(job: Job) -> SafeString | str:
     """Show how long a job ran; only a running one is still counting."""
     if job.finished_at is None and job.status != "RUNNING":
         return presentation.NOTHING
@@ -81,12 +81,12 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Find jobs by parts of their name."""
         found, has_duplicates = super().get_search_results(request, queryset, search_term)
         is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
-        return narrowed(found, search_term) if is_plain else found, has_duplicates
+        return narrow(found, search_term) if is_plain else found, has_duplicates
 
-    chip = field_column("Status", "status", presentation.status_chip)
-    submitted = field_column("Submitted", "submitted_at", presentation.when)
-    started = field_column("Started", "started_at", presentation.when)
-    took = column("Took", job_time)
+    chip = make_field_column("Status", "status", presentation.status_chip)
+    submitted = make_field_column("Submitted", "submitted_at", presentation.when)
+    started = make_field_column("Started", "started_at", presentation.when)
+    took = make_column("Took", show_job_time)
 
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
@@ -96,39 +96,39 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             return link
         return format_html('{} <span class="flag" title="{}">Stale</span>', link, job.experiment.problem)
 
-    def owner(self, obj: Job) -> tuple[Experiment, Job]:
+    def get_log_owner(self, obj: Job) -> tuple[Experiment, Job]:
         """The logs are those of the job."""
         return obj.experiment, obj
 
-    def subject(self, obj: Job) -> actions.Subject:
+    def get_subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
-        return subject_of([obj])
+        return make_subject([obj])
 
-    def beside(self, request: HttpRequest) -> list[QuerySet[Any]]:
+    def get_other_live_rows(self, request: HttpRequest) -> list[QuerySet[Any]]:
         """Return the experiments that say that what is known of their jobs is stale."""
         troubled = Experiment.objects.exclude(problem="").order_by("pk")
         return [troubled.values("pk", "problem")[: self.list_per_page]]
 
-    def shown(self, request: HttpRequest, obj: Job) -> stamps.Shown:
+    def get_live_rows(self, request: HttpRequest, obj: Job) -> stamps.PartRows:
         """Return the rows that the page is made of; those of its relatives change with that of the experiment."""
-        return [Job.objects.filter(pk=obj.pk), *stamps.about(obj.experiment)]
+        return [Job.objects.filter(pk=obj.pk), *stamps.list_rows_about(obj.experiment)]
 
-    def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
         """Return everything about one job."""
-        subject = subject_of([obj])
-        kinds = actions.kinds_for(request.user, self.request_targets, subject)
+        subject = make_subject([obj])
+        kinds = actions.list_allowed_kinds(request.user, self.request_targets, subject)
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
-        sent_with, planned = planned_of(obj.experiment, obj)
+        sent_with, planned = apply_plan(obj.experiment, obj)
         return {
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
-            "took": job_time(obj),
-            "buttons": actions.buttons(request, subject, kinds, self.request_route, obj.pk),
+            "took": show_job_time(obj),
+            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],
             "children": [edge.child for edge in children[:MOST_RELATIVES]],
             "most_relatives": MOST_RELATIVES,
-            "logs": self.logs_context(request, obj, default=obj.out_log),
+            "logs": self.get_logs_context(request, obj, default=obj.out_log),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -146,25 +146,25 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Return one entry per kind that the user may request of jobs; `action_location` is given by Django 6.1."""
         if action_location and action_location.name == "CHANGE_FORM":
             return {}  # the page of a job has buttons
-        kinds = actions.kinds_for(request.user, self.request_targets)
-        return {kind.name: (opens(kind), kind.name, f"{kind.title}…") for kind in kinds}
+        kinds = actions.list_allowed_kinds(request.user, self.request_targets)
+        return {kind.name: (make_menu_entry(kind), kind.name, f"{kind.title}…") for kind in kinds}
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Take the form of many jobs; it is opened from the list of jobs."""
         if request.method != "POST":
             return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
-        return self.posted_page(request, name).submit(request)
+        return self.read_posted_page(request, name).submit(request)
 
     def bulk_preview_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Answer the exact commands for what the form says now."""
-        return self.posted_page(request, name).preview(request)
+        return self.read_posted_page(request, name).preview(request)
 
-    def posted_page(self, request: HttpRequest, name: str) -> FormPage:
+    def read_posted_page(self, request: HttpRequest, name: str) -> FormPage:
         """Return the form page for what its own hidden fields say."""
         said = request.POST
-        return self.bulk_page(request, name, said.get("selection", ""), said.get("filters", ""))
+        return self.make_bulk_page(request, name, said.get("selection", ""), said.get("filters", ""))
 
-    def bulk_page(self, request: HttpRequest, name: str, selection: str, filters: str) -> FormPage:
+    def make_bulk_page(self, request: HttpRequest, name: str, selection: str, filters: str) -> FormPage:
         """Return the form page for the jobs whose keys are in `selection`, a comma list.
 
         `filters` is the query of the list that they were chosen from.
@@ -174,13 +174,13 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             raise Http404(f"There is no action “{name}” here.")
         if not self.has_view_permission(request):
             raise PermissionDenied
-        keys = [key for key in map(whole_number, selection.split(",")) if key is not None]
+        keys = [key for key in map(parse_number, selection.split(",")) if key is not None]
         jobs = self.get_queryset(request).in_bulk(keys).values()
         if not jobs:
             raise Http404("None of the chosen jobs is there any more.")
         return FormPage(
             kind=kind,
-            subjects=subjects_of(jobs),
+            subjects=make_subjects(jobs),
             address=reverse("admin:jobs_job_bulk", args=[name]),
             back=f"{reverse('admin:jobs_job_changelist')}?{QueryDict(filters).urlencode()}".removesuffix("?"),
             filters=filters,
@@ -189,7 +189,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         )
 
 
-def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
+def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
     """Return the entry of the list's menu that opens the form page of `kind` for the chosen jobs."""
 
     def open_form(
@@ -201,13 +201,13 @@ def opens(kind: ActionKind) -> Callable[..., HttpResponse | None]:
         if not keys:
             messages.warning(request, "None of the chosen jobs is there any more.")
             return None
-        page = model_admin.bulk_page(request, kind.name, keys, request.GET.urlencode())
+        page = model_admin.make_bulk_page(request, kind.name, keys, request.GET.urlencode())
         return page.show(request, page.form(request, is_filled=False))
 
     return open_form
 
 
-def subject_of(jobs: Sequence[Job]) -> actions.Subject:
+def make_subject(jobs: Sequence[Job]) -> actions.Subject:
     """Return the experiment of `jobs` with exactly these chosen."""
     experiment = with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
     return actions.Subject(
@@ -215,9 +215,9 @@ def subject_of(jobs: Sequence[Job]) -> actions.Subject:
     )
 
 
-def subjects_of(jobs: Any) -> list[actions.Subject]:
+def make_subjects(jobs: Any) -> list[actions.Subject]:
     """Return one subject per experiment, in the order of the expids."""
     by_experiment: dict[int, list[Job]] = defaultdict(list)
     for job in jobs:
         by_experiment[job.experiment_id].append(job)
-    return sorted((subject_of(group) for group in by_experiment.values()), key=str)
+    return sorted((make_subject(group) for group in by_experiment.values()), key=str)

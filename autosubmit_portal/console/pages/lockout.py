@@ -16,7 +16,7 @@ from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit.origin import origin_of
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.columns import field_column
+from autosubmit_portal.console.parts.columns import make_field_column
 from autosubmit_portal.console.site import console
 
 
@@ -58,9 +58,9 @@ class LockoutAdmin(ReadOnlyAdmin):
         messages.success(request, "The lockout is lifted.")
         return HttpResponseRedirect(reverse("admin:access_failedsignin_changelist"))
 
-    address = field_column("Address", "ip_address", lambda address: address or "")
-    failures = field_column("Failures", "failures_since_start")
-    last_failure = field_column("Last failure", "attempt_time", presentation.when)
+    address = make_field_column("Address", "ip_address", lambda address: address or "")
+    failures = make_field_column("Failures", "failures_since_start")
+    last_failure = make_field_column("Last failure", "attempt_time", presentation.when)
 
     @admin.display(description="Locked out")
     def locked(self, attempt: Any) -> str | SafeString:

@@ -9,12 +9,12 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.columns import column, field_column
+from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.site import console
 from experiments.models import Run
 
 
-def run_counts(run: Run) -> dict[str, int]:
+def get_counts(run: Run) -> dict[str, int]:
     """Return the numbers of a run as counts per status, the rest of its jobs as WAITING."""
     counts = {
         "COMPLETED": run.completed,
@@ -39,14 +39,14 @@ class RunAdmin(ReadOnlyAdmin):
     search_placeholder = "expid"
     ordering = (F("started_at").desc(nulls_last=True),)
 
-    run = column("Run", lambda run: f"Run {run.run_id}", "run_id")
-    of_experiment = column(
+    run = make_column("Run", lambda run: f"Run {run.run_id}", "run_id")
+    of_experiment = make_column(
         "Experiment",
         lambda run: presentation.link_to_experiment(run.experiment_id, run.experiment),
         "experiment__expid",
     )
-    shares = column("Jobs", lambda run: presentation.bar(run_counts(run)))
-    started = field_column("Started", "started_at", presentation.when)
+    shares = make_column("Jobs", lambda run: presentation.bar(get_counts(run)))
+    started = make_field_column("Started", "started_at", presentation.when)
 
     @admin.display(description="Took")
     def took(self, run: Run) -> SafeString | str:
@@ -55,6 +55,6 @@ class RunAdmin(ReadOnlyAdmin):
             presentation.lasting(run.started_at, run.finished_at) if run.finished_at else presentation.NOTHING
         )
 
-    def page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         """Return the counts and the title."""
-        return {"run": obj, "counts": run_counts(obj), "title": f"{obj.experiment}, run {obj.run_id}"}
+        return {"run": obj, "counts": get_counts(obj), "title": f"{obj.experiment}, run {obj.run_id}"}

@@ -40,7 +40,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
         form.save()
         answer: HttpResponse = stage.exit()
         return answer
-    return _page(request, "code", form=form, title="Sign in")
+    return _render_page(request, "code", form=form, title="Sign in")
 
 
 @both
@@ -51,7 +51,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Show the second factor of one's own account, and what can be done about it."""
     user = actor_of(request)
     if not user.has_usable_password():
-        return _page(request, "second_factor", is_elsewhere=True)
+        return _render_page(request, "second_factor", is_elsewhere=True)
     if not second_factor.is_on(user):
         return _set_up(request, user)
     if second_factor.is_missing(request):  # this session is older than the factor
@@ -63,41 +63,42 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 def _set_up(request: HttpRequest, user: User) -> HttpResponse:
     form = ActivateTOTPForm(request.POST if request.method == "POST" else None, user=user)
     if form.is_bound and form.is_valid():
-        return _show_next(request, second_factor.set_up(request, form))
+        return _show_codes_next(request, second_factor.set_up(request, form))
     adapter = Adapter()
     drawing = adapter.build_totp_svg(adapter.build_totp_url(user, form.secret))
     is_required = second_factor.is_required(user)
     # The drawing is made of the secret and the names that allauth quotes into an address.
-    return _page(request, "second_factor", form=form, drawing=mark_safe(drawing), is_required=is_required)  # noqa: S308
+    safe = mark_safe(drawing)  # noqa: S308
+    return _render_page(request, "second_factor", form=form, drawing=safe, is_required=is_required)
 
 
 def _manage(request: HttpRequest) -> HttpResponse:
     new = request.session.pop(NEW_CODES, None) if request.method == "GET" else None
     recovery = Authenticator.objects.filter(user=request.user, pk=new).first() if new else None
     if recovery:
-        return _page(request, "second_factor", codes=recovery.wrap().get_unused_codes())
+        return _render_page(request, "second_factor", codes=recovery.wrap().get_unused_codes())
     rows = {row.type: row for row in Authenticator.objects.filter(user=request.user)}
     form = CodeForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_bound and form.is_valid():
         form.save()
         if "renew" in request.POST:
-            return _show_next(request, second_factor.renew_recovery_codes(request))
+            return _show_codes_next(request, second_factor.renew_recovery_codes(request))
         second_factor.switch_off(request, rows[Authenticator.Type.TOTP])
         return HttpResponseRedirect(reverse("second_factor"))
     recovery = rows.get(Authenticator.Type.RECOVERY_CODES)
     left = len(recovery.wrap().get_unused_codes()) if recovery else 0
     context = {"factor": rows[Authenticator.Type.TOTP], "codes_left": left}
-    return _page(request, "second_factor", form=form, **context)
+    return _render_page(request, "second_factor", form=form, **context)
 
 
-def _show_next(request: HttpRequest, recovery: Authenticator | None) -> HttpResponse:
+def _show_codes_next(request: HttpRequest, recovery: Authenticator | None) -> HttpResponse:
     """Lead to the page that shows new recovery codes once."""
     if recovery:
         request.session[NEW_CODES] = recovery.pk
     return HttpResponseRedirect(reverse("second_factor"))
 
 
-def _page(request: HttpRequest, name: str, **context: Any) -> HttpResponse:
+def _render_page(request: HttpRequest, name: str, **context: Any) -> HttpResponse:
     shared = {**console.each_context(request), "title": "Second factor"}
     answer = TemplateResponse(request, f"admin/portal/{name}.html", shared | context)
     answer["Cache-Control"] = "no-store"

@@ -46,10 +46,13 @@ class SignInForm(AuthenticationForm):
 
     def get_invalid_login_error(self) -> ValidationError:
         """Say that the password was wrong, or how long whoever guesses is locked out."""
-        return lockout_error(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
+        return (
+            make_lockout_error(self.request, self.cleaned_data["username"])
+            or super().get_invalid_login_error()
+        )
 
 
-def lockout_error(request: HttpRequest, name: str) -> ValidationError | None:
+def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | None:
     """Return what to tell somebody who is locked out, None for everybody else."""
     if not getattr(request, "axes_locked_out", False):
         return None
@@ -112,7 +115,7 @@ class PasswordForm(AdminPasswordChangeForm):
         name, password = self.user.get_username(), self.cleaned_data["old_password"]
         if authenticate(self.request, username=name, password=password) != self.user:
             wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
-            raise lockout_error(self.request, name) or wrong
+            raise make_lockout_error(self.request, name) or wrong
         return str(password)
 
 
@@ -129,36 +132,36 @@ def password_page(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 @never_cache
-def begin(request: HttpRequest) -> HttpResponseBase:
+def begin_single_sign_on(request: HttpRequest) -> HttpResponseBase:
     """Send the browser to the provider. Nothing of the address counts but `next`, and that only on our host."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
     try:
         provider = CodeFlow(request).get_provider()
-        answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_next(request))
+        answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_read_next(request))
     except (requests.RequestException, OAuth2Error) as error:
-        return refused(request, unavailable(error))
+        return show_refusal(request, unavailable(error))
     return answer
 
 
 @require_safe
 @never_cache
-def callback(request: HttpRequest) -> HttpResponseBase:
+def finish_single_sign_on(request: HttpRequest) -> HttpResponseBase:
     """Take somebody who comes back from the provider; the sign-in page says why if that fails."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
     try:
         answer: HttpResponse = OAuth2CallbackView.adapter_view(CodeFlow(request))(request)
     except SignInRefused as refusal:
-        return refused(request, refusal)
+        return show_refusal(request, refusal)
     except (requests.RequestException, OAuth2Error) as error:
-        return refused(request, unavailable(error))
+        return show_refusal(request, unavailable(error))
     if request.user.is_authenticated:
         request.session.set_expiry(settings.OIDC_SESSION_HOURS * 3600)
     return answer
 
 
-def refused(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
+def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
     """Record the refusal and show it on the sign-in page; the dashboard to whoever is signed in."""
     origin = Origin(door=Door.ADMIN, address=client_address(request))
     trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
@@ -173,7 +176,7 @@ def _form_refusing(request: HttpRequest, refusal: SignInRefused) -> HttpResponse
     return page
 
 
-def _next(request: HttpRequest) -> str:
+def _read_next(request: HttpRequest) -> str:
     wanted = request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if is_ours else reverse("admin:index")

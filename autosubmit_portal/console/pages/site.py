@@ -11,9 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.actions import Subject, buttons, kinds_for
-from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
-from autosubmit_portal.console.parts.columns import column
+from autosubmit_portal.console.parts.actions import Subject, list_allowed_kinds, make_buttons
+from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
+from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
@@ -79,8 +79,8 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     )
     prepopulated_fields = {"slug": ("name",)}
 
-    health = column("Health", show_health, "problem")
-    mirrored = column("Mirror", show_freshness, "mirrored_at")
+    health = make_column("Health", show_health, "problem")
+    mirrored = make_column("Mirror", show_freshness, "mirrored_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites that the user may see or change."""
@@ -104,12 +104,14 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the health above the settings."""
-        stamps.begin(request, [Site.objects.filter(pk=whole_number(object_id) or 0)])
+        stamps.begin_part(request, [Site.objects.filter(pk=parse_number(object_id) or 0)])
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:
-            kinds = kinds_for(request.user, self.request_targets, self.subject(site))
-            context["buttons"] = buttons(request, self.subject(site), kinds, self.request_route, site.pk)
+            kinds = list_allowed_kinds(request.user, self.request_targets, self.get_subject(site))
+            context["buttons"] = make_buttons(
+                request, self.get_subject(site), kinds, self.request_route, site.pk
+            )
             context["site"] = site
         return super().change_view(request, object_id, extra_context=context)
 
@@ -128,6 +130,6 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         page.frame["sites"] = others if len(others) > 1 else []
         return page
 
-    def subject(self, obj: Site) -> Subject:
+    def get_subject(self, obj: Site) -> Subject:
         """The site itself."""
         return Subject(site=obj)

@@ -30,7 +30,7 @@ from autosubmit_portal.access.models import (
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.rights.grants import condition_of, grants_covering
 from autosubmit_portal.console.parts.base import ConsoleAdmin
-from autosubmit_portal.console.parts.columns import column
+from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.presentation import link_to_experiment
 from autosubmit_portal.console.site import console
 from experiments.models import Experiment, Site
@@ -38,7 +38,7 @@ from experiments.models import Experiment, Site
 SHOWN_EXPERIMENTS = 20
 
 
-def sites_of(request: HttpRequest) -> QuerySet[Site]:
+def list_sites(request: HttpRequest) -> QuerySet[Site]:
     """Return the sites whose roles, accounts and teams the user may change."""
     sites = Site.objects.order_by("slug")
     return (
@@ -46,7 +46,7 @@ def sites_of(request: HttpRequest) -> QuerySet[Site]:
     )
 
 
-def manages_something(request: HttpRequest) -> bool:
+def may_manage_some_site(request: HttpRequest) -> bool:
     """Answer whether the user may change the rights at some site."""
     return teams.manages_all(request.user) or bool(teams.managed_sites(request.user))
 
@@ -67,10 +67,10 @@ class LimitedChoices(BaseModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Limit what may be chosen; a coverage of all sites is for whoever manages all teams."""
         if db_field.name == "site":
-            kwargs["queryset"] = sites_of(request)
+            kwargs["queryset"] = list_sites(request)
             kwargs["required"] = not (db_field.blank and teams.manages_all(request.user))
         if db_field.name == "experiment":
-            kwargs["queryset"] = Experiment.objects.filter(site__in=sites_of(request))
+            kwargs["queryset"] = Experiment.objects.filter(site__in=list_sites(request))
         if db_field.name == "user":
             kwargs["queryset"] = User.objects.order_by("username")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -83,7 +83,7 @@ class TeamInline(LimitedChoices, admin.TabularInline):  # type: ignore[type-arg]
 
     def may_change(self, request: HttpRequest, team: Team | None) -> bool:
         """Answer whether the user may change these rows."""
-        return manages_something(request) if team is None else teams.may_change(request.user, team)
+        return may_manage_some_site(request) if team is None else teams.may_change(request.user, team)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Show it to whoever sees the team."""
@@ -163,8 +163,10 @@ class TeamAdmin(ConsoleAdmin):
     readonly_fields = ("covered",)
     ordering = ("slug",)
 
-    people = column("People", lambda team: team.number_of_people)
-    described = column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
+    people = make_column("People", lambda team: team.number_of_people)
+    described = make_column(
+        "Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all())
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
@@ -175,15 +177,15 @@ class TeamAdmin(ConsoleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever is in a team or may make one."""
-        return manages_something(request) or bool(policy.own_teams(request.user))
+        return may_manage_some_site(request) or bool(policy.own_teams(request.user))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever manages a site makes teams for it."""
-        return manages_something(request)
+        return may_manage_some_site(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Managers of the team, of its sites, and of all teams."""
-        return manages_something(request) if obj is None else teams.may_change_members(request.user, obj)
+        return may_manage_some_site(request) if obj is None else teams.may_change_members(request.user, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may change everything about it."""
@@ -198,7 +200,7 @@ class TeamAdmin(ConsoleAdmin):
         """Propose a short name for a new team only."""
         return {} if obj else dict(self.prepopulated_fields)
 
-    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+    def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Lead to the other rights, which have no place of their own in the navigation."""
         beside = [
             (made.opts.verbose_name_plural, reverse(f"admin:access_{made.opts.model_name}_changelist"))
@@ -227,12 +229,14 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return those at sites that the user manages."""
-        return super().get_queryset(request).filter(site__in=sites_of(request))
+        return super().get_queryset(request).filter(site__in=list_sites(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever manages the site, or for a new row any site; they may do everything with it."""
         return (
-            manages_something(request) if obj is None else sites_of(request).filter(pk=obj.site_id).exists()
+            may_manage_some_site(request)
+            if obj is None
+            else list_sites(request).filter(pk=obj.site_id).exists()
         )
 
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission

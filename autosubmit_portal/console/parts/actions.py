@@ -59,7 +59,9 @@ class Button:
     @property
     def action_address(self) -> str:
         """The page of the action in the way, blank if none is."""
-        return address_of_action(self.obstacle.action_id) if self.obstacle and self.obstacle.action_id else ""
+        return (
+            get_action_address(self.obstacle.action_id) if self.obstacle and self.obstacle.action_id else ""
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +85,7 @@ class Forecast:
     @property
     def obstacle(self) -> SafeString | str:
         """What is in the way, blank if nothing is."""
-        return "" if self.missing or self.refusal is None else refusal_text(self.refusal)
+        return "" if self.missing or self.refusal is None else explain_refusal(self.refusal)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,33 +97,33 @@ class Answer:
     refusal: Exception | None = None
 
 
-def kinds_for(
+def list_allowed_kinds(
     user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
 ) -> list[ActionKind]:
     """Return the kinds with one of these targets that the user may request of the subject; somewhere, if of None."""
-    about = about_of(subject)
-    return [kind for kind in _with(targets) if policy.may_request(user, kind, **about)]
+    about = get_policy_scope(subject)
+    return [kind for kind in _list_kinds(targets) if policy.may_request(user, kind, **about)]
 
 
-def refused_for(
+def list_refused_kinds(
     user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject
 ) -> list[tuple[ActionKind, policy.Decision]]:
     """Return the kinds with one of these targets that the user may not request of the subject, and why."""
-    made = ((kind, policy.decide(user, kind, **about_of(subject))) for kind in _with(targets))
+    made = ((kind, policy.decide(user, kind, **get_policy_scope(subject))) for kind in _list_kinds(targets))
     return [(kind, decision) for kind, decision in made if not decision.allowed]
 
 
-def about_of(subject: Subject | None) -> dict[str, Any]:
+def get_policy_scope(subject: Subject | None) -> dict[str, Any]:
     """Return what the policy is asked about."""
     return {"site": subject.site, "experiment": subject.experiment} if subject else {}
 
 
-def _with(targets: Iterable[Target]) -> list[ActionKind]:
+def _list_kinds(targets: Iterable[Target]) -> list[ActionKind]:
     wanted = set(targets)
     return [kind for kind in CATALOGUE.values() if kind.target in wanted]
 
 
-def buttons(
+def make_buttons(
     request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any
 ) -> list[Button]:
     """Return a button per kind; `route` is the named address of the form page of the row `pk`.
@@ -132,7 +134,7 @@ def buttons(
         kind.name: Button(
             kind=kind,
             address=reverse(f"admin:{route}", args=[pk, kind.name]),
-            obstacle=obstacle(asked(request, kind, subject)),
+            obstacle=obstacle(make_request(request, kind, subject)),
         )
         for kind in kinds
     }
@@ -143,7 +145,7 @@ def buttons(
     return list(made.values())
 
 
-def asked(
+def make_request(
     request: HttpRequest,
     kind: ActionKind,
     subject: Subject,
@@ -157,20 +159,20 @@ def asked(
         kind=kind,
         site=subject.site,
         experiment=subject.experiment,
-        parameters={**(form.parameters() if form else {}), **subject.fixed},
-        reason=form.reason() if form else "",
+        parameters={**(form.read_parameters() if form else {}), **subject.fixed},
+        reason=form.read_reason() if form else "",
         key=replace(key, item=f"{subject.site}/{subject}") if key else None,
     )
 
 
-def ask(
+def request_actions(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> list[Answer]:
     """Request the action for each subject; a refusal of one does not keep the others from being asked."""
     try:
-        key = key_of(kind, subjects, form)
-        wanted = [asked(request, kind, subject, form, key) for subject in subjects]
-        told = Round(origin=origin_of(request), kind=kind, parameters=form.parameters())
+        key = make_key(kind, subjects, form)
+        wanted = [make_request(request, kind, subject, form, key) for subject in subjects]
+        told = Round(origin=origin_of(request), kind=kind, parameters=form.read_parameters())
     except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
     answers = request_each(told, wanted)
@@ -184,21 +186,21 @@ def ask(
     ]
 
 
-def key_of(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> IdempotencyKey | None:
+def make_key(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) -> IdempotencyKey | None:
     """Return what makes a form that is sent twice one request; None for a form without its hidden field."""
-    if not form.key():
+    if not form.read_key():
         return None
     about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
-    return IdempotencyKey.of(form.key(), [kind.name, about, form.parameters(), form.reason()])
+    return IdempotencyKey.of(form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()])
 
 
-def forecasts(
+def forecast_each(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> list[Forecast]:
     """Return what the request for each subject would do that the form says now; nothing is changed or recorded."""
-    plain = [asked(request, kind, subject) for subject in subjects]
+    plain = [make_request(request, kind, subject) for subject in subjects]
     return [
-        _forecast(subject, one, partial(asked, request, kind, subject, form), facts)
+        _forecast(subject, one, partial(make_request, request, kind, subject, form), facts)
         for subject, one, facts in zip(subjects, plain, facts_of_each(plain), strict=True)
     ]
 
@@ -222,27 +224,27 @@ def _forecast(subject: Subject, plain: Request, read_form: Callable[[], Request]
         return Forecast(subject=subject, refusal=refusal)
 
 
-def status_of(refusal: Exception) -> int:
+def get_http_status(refusal: Exception) -> int:
     """Return the HTTP status that says why."""
     codes = {policy.Forbidden: 403, Conflict: 409, KeyReused: 422}
     return codes.get(type(refusal), 400)
 
 
-def refusal_text(refusal: Exception) -> SafeString | str:
+def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
     if action_id is None:
         return str(refusal)
     return format_html(
-        '{} <a href="{}">Show action {}</a>', str(refusal), address_of_action(action_id), action_id
+        '{} <a href="{}">Show action {}</a>', str(refusal), get_action_address(action_id), action_id
     )
 
 
-def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:
+def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:
     """Leave one message per answer for the next page."""
     for answer in answers:
         if answer.action:
-            link = address_of_action(answer.action.pk)
+            link = get_action_address(answer.action.pk)
             said = "this form was sent before, and made" if answer.action.is_replay else "requested as"
             waits = answer.action.state == State.AWAITING_APPROVAL
             text = format_html(
@@ -256,11 +258,11 @@ def tell(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> N
             )
             messages.success(request, text)
         elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):
-            messages.error(request, refusal_text(answer.refusal))
+            messages.error(request, explain_refusal(answer.refusal))
         elif answer.refusal:
             messages.error(request, f"{answer.subject}: {answer.refusal}")
 
 
-def address_of_action(action_id: int) -> str:
+def get_action_address(action_id: int) -> str:
     """Return the page of an action."""
     return reverse("admin:experiments_action_change", args=[action_id])

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.actions import refusal_text
+from autosubmit_portal.console.parts.actions import explain_refusal
 from experiments.actions.refusals import Refusal
 
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
@@ -26,7 +26,7 @@ MOST_COUNTED = 10_000
 MOST_DIGITS = 19
 
 
-def whole_number(text: str | None) -> int | None:
+def parse_number(text: str | None) -> int | None:
     """Return the number that a part of an address says; None for everything that is no number or numbers no row."""
     return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else None
 
@@ -52,17 +52,23 @@ class BriefChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Read the page of the list; a live one is stamped first."""
         if cast("ConsoleAdmin", self.model_admin).live_seconds:
-            stamps.begin(request, [*self._shown(), *cast("ConsoleAdmin", self.model_admin).beside(request)])
+            stamps.begin_part(
+                request,
+                [
+                    *self._get_live_rows(),
+                    *cast("ConsoleAdmin", self.model_admin).get_other_live_rows(request),
+                ],
+            )
         super().get_results(request)
 
-    def _shown(self) -> "Iterator[QuerySet[Any] | stamps.Counted]":
+    def _get_live_rows(self) -> "Iterator[QuerySet[Any] | stamps.RowCount]":
         """Yield the rows of the page, and how many there are; of a list that has one page, that is shown for any."""
         rows = self.queryset.select_related(None)
         size = self.list_max_show_all if self.show_all else self.list_per_page
         page = 1 if self.show_all else max(1, min(self.page_num, MOST_COUNTED))
         for number in {1, page}:
             yield rows[(number - 1) * size : number * size]
-        yield stamps.Counted(rows.order_by().values("pk")[:MOST_COUNTED])
+        yield stamps.RowCount(rows.order_by().values("pk")[:MOST_COUNTED])
 
 
 class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
@@ -91,15 +97,15 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
             "live_seconds": self.live_seconds,
             "search_placeholder": self.search_placeholder,
             "title": str(self.opts.verbose_name_plural).capitalize(),
-            **self.list_context(request),
+            **self.get_list_context(request),
         }
         return super().changelist_view(request, context | (extra_context or {}))
 
-    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+    def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what the page of the list shows besides the list."""
         return {}
 
-    def beside(self, request: HttpRequest) -> "Sequence[QuerySet[Any]]":
+    def get_other_live_rows(self, request: HttpRequest) -> "Sequence[QuerySet[Any]]":
         """Return what a live list shows besides its own rows."""
         return ()
 
@@ -126,36 +132,36 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         rows = super().get_queryset(request)
         return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
 
-    def route_of(self, page: str) -> str:
+    def get_route(self, page: str) -> str:
         """Return the name of the address of a page of this model."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
-    def address_of(self, page: str, *args: Any) -> str:
+    def get_address(self, page: str, *args: Any) -> str:
         """Return the address of a page of this model."""
-        return reverse(f"admin:{self.route_of(page)}", args=args)
+        return reverse(f"admin:{self.get_route(page)}", args=args)
 
-    def row_url(self, page: str, view: Callable[..., HttpResponseBase], rest: str = "") -> URLPattern:
+    def make_row_url(self, page: str, view: Callable[..., HttpResponseBase], rest: str = "") -> URLPattern:
         """Return the address `<id>/<page>/<rest>` for a view that takes `object_id`."""
         return path(
-            f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.route_of(page)
+            f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.get_route(page)
         )
 
-    def list_address(self, request: HttpRequest) -> str:
+    def get_list_address(self, request: HttpRequest) -> str:
         """Return the address of the list, with the filters under which the page was opened from it."""
         kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        return str(add_preserved_filters(kept, self.address_of("changelist")))
+        return str(add_preserved_filters(kept, self.get_address("changelist")))
 
     def change_row(
         self, request: HttpRequest, object_id: int, change: Callable[[Any], str]
     ) -> HttpResponseRedirect:
         """Change a row that the user may see, show what `change` says of it or is refused with, and go to its page."""
         try:
-            messages.success(request, change(self.seen_object(request, str(object_id))))
+            messages.success(request, change(self.get_visible_object(request, str(object_id))))
         except self.refusals as refusal:
-            messages.error(request, refusal_text(refusal))
-        return HttpResponseRedirect(self.address_of("change", object_id))
+            messages.error(request, explain_refusal(refusal))
+        return HttpResponseRedirect(self.get_address("change", object_id))
 
-    def page(
+    def render_page(
         self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
     ) -> TemplateResponse:
         """Answer a page about `obj`, None for one that is to be made, inside the frame of the console."""
@@ -167,7 +173,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         }
         return TemplateResponse(request, template, frame | context, status=status)
 
-    def seen_object(self, request: HttpRequest, object_id: str) -> Any:
+    def get_visible_object(self, request: HttpRequest, object_id: str) -> Any:
         """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -200,19 +206,19 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the page of one row."""
-        obj = self.seen_object(request, object_id)
+        obj = self.get_visible_object(request, object_id)
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
-        shown = self.shown(request, obj)
+        shown = self.get_live_rows(request, obj)
         if shown is not None:
-            stamps.begin(request, shown)
-            obj = self.seen_object(request, object_id)  # as it is after the stamp
-        return self.page(request, self.page_template, obj, self.page_context(request, obj))
+            stamps.begin_part(request, shown)
+            obj = self.get_visible_object(request, object_id)  # as it is after the stamp
+        return self.render_page(request, self.page_template, obj, self.get_page_context(request, obj))
 
-    def shown(self, request: HttpRequest, obj: Any) -> "stamps.Shown | None":
+    def get_live_rows(self, request: HttpRequest, obj: Any) -> "stamps.PartRows | None":
         """Return the rows that the live page of `obj` is made of; None for a page that is not live."""
         return None
 
-    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+    def get_page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the page of `obj` shows besides the row itself."""
         return {}

@@ -9,7 +9,7 @@ Column = Callable[[Any, Any], Any]
 """A method of an admin that returns what stands in the column of a row."""
 
 
-def column(title: str, show: Callable[[Any], Any], ordering: Any = None) -> Column:
+def make_column(title: str, show: Callable[[Any], Any], ordering: Any = None) -> Column:
     """Return a column with what `show` makes of a row; `ordering` is what a click on the title sorts by."""
 
     @admin.display(description=title, ordering=ordering)
@@ -19,8 +19,8 @@ def column(title: str, show: Callable[[Any], Any], ordering: Any = None) -> Colu
     return cell
 
 
-def field_column(
+def make_field_column(
     title: str, name: str, show: Callable[[Any], Any] = str, *, is_sorted: bool = True
 ) -> Column:
     """Return a column with what `show` makes of the field `name`, sorted by that field unless it should not be."""
-    return column(title, lambda row: show(getattr(row, name)), name if is_sorted else None)
+    return make_column(title, lambda row: show(getattr(row, name)), name if is_sorted else None)

@@ -10,7 +10,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.events import entries_between, entries_like
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, bounds
-from autosubmit_portal.console.parts.base import whole_number
+from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.distinct import distinct_values
 from experiments.models import Experiment, Site
@@ -37,7 +37,7 @@ class LinkedFilter(SimpleListFilter):
         value = self.value()
         if not value:
             return queryset
-        if self.is_number and whole_number(value) is None:
+        if self.is_number and parse_number(value) is None:
             return queryset.none()
         return queryset.filter(**{str(self.parameter_name): value})
 
@@ -144,7 +144,7 @@ class ExperimentFilter(LinkedFilter):
         visible = Experiment.objects.visible_to(request.user)
         running = visible.filter(is_running=True).order_by("site_id", "expid")
         offered = dict(running.values_list("pk", "expid")[: self.most_offered])
-        if chosen := whole_number(self.value()):
+        if chosen := parse_number(self.value()):
             offered |= dict(visible.filter(pk=chosen).values_list("pk", "expid"))
         return [(str(pk), expid) for pk, expid in offered.items()]
 
@@ -155,7 +155,7 @@ class OfExperimentFilter(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The values of the chosen experiment, and the chosen one."""
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
-        experiment = whole_number(request.GET.get("experiment"))
+        experiment = parse_number(request.GET.get("experiment"))
         if (
             experiment is not None
             and model_admin.get_queryset(request).filter(experiment=experiment).exists()

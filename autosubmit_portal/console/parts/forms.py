@@ -45,7 +45,7 @@ class ActionForm(RuledForm):
 
     options: tuple[Option, ...] = ()
 
-    def parameters(self) -> dict[str, Any]:
+    def read_parameters(self) -> dict[str, Any]:
         """Return what was filled in, as the parameters of a request; what was left blank is left out.
 
         Raises InvalidParameters for what is no value of its field at all, or two.
@@ -54,10 +54,12 @@ class ActionForm(RuledForm):
             raise InvalidParameters(
                 {name: [str(text) for text in texts] for name, texts in self.errors.items()}
             )
-        values = {option.name: _value(option, self.cleaned_data.get(option.name)) for option in self.options}
+        values = {
+            option.name: _clean_value(option, self.cleaned_data.get(option.name)) for option in self.options
+        }
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
-    def reason(self) -> str:
+    def read_reason(self) -> str:
         """Return the reason that was given."""
         self.is_valid()
         return str(self.cleaned_data.get(REASON, ""))
@@ -67,12 +69,12 @@ class ActionForm(RuledForm):
         """Return a name for the request that a newly shown form will make, however often it is sent."""
         return secrets.token_urlsafe(24)
 
-    def key(self) -> str:
+    def read_key(self) -> str:
         """Return what the browser calls this request, blank if nothing."""
         return str(self.data.get(KEY, ""))
 
 
-def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:
+def make_form(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:
     """Return the form of `kind` without the options in `fixed`.
 
     When the jobs are fixed, the other ways to choose jobs are left out with them.
@@ -82,7 +84,7 @@ def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionFor
     if without & ways:
         without |= ways
     options = tuple(option for option in kind.options if option.name not in without)
-    fields: dict[str, Any] = {option.name: field_for(option) for option in options}
+    fields: dict[str, Any] = {option.name: make_field(option) for option in options}
     fields[REASON] = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"maxlength": 500, "autocomplete": "off"}),
@@ -91,13 +93,13 @@ def form_for(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionFor
     return type("ActionForm", (ActionForm,), {"options": options, **fields})
 
 
-def initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str, Any]:
+def get_initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str, Any]:
     """Return what the experiment already has under the name of an option, such as its description."""
     values = {option.name: getattr(experiment, option.name, None) for option in kind.options}
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
+def read_linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
     """Return what the address of a form says of its options, such as `?force=on`."""
     given = (option for option in kind.options if option.name in query)
     return {
@@ -108,9 +110,9 @@ def linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
     }
 
 
-def field_for(option: Option) -> forms.Field:
+def make_field(option: Option) -> forms.Field:
     """Return the form field of an option. Nothing is required here: the serializer says so, once."""
-    common: dict[str, Any] = {"label": label_of(option), "help_text": option.help, "required": False}
+    common: dict[str, Any] = {"label": get_label(option), "help_text": option.help, "required": False}
     choices = [(choice, choice) for choice in option.choices]
     match option.type:
         case OptionType.FLAG:
@@ -121,25 +123,25 @@ def field_for(option: Option) -> forms.Field:
             field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
         case OptionType.LIST | OptionType.LONG_TEXT:
             field = forms.CharField(
-                widget=forms.Textarea(attrs=_text_attributes(option)), strip=False, **common
+                widget=forms.Textarea(attrs=_get_text_attributes(option)), strip=False, **common
             )
         case _:
             field = forms.CharField(
-                widget=forms.TextInput(attrs=_text_attributes(option)), strip=False, **common
+                widget=forms.TextInput(attrs=_get_text_attributes(option)), strip=False, **common
             )
     if option.required:
         field.widget.attrs |= {"required": True, "aria-required": "true"}
     return field
 
 
-def label_of(option: Option) -> str:
+def get_label(option: Option) -> str:
     """Return the name of an option for people: that of the experiment's field where there is one."""
     names = {field.name: str(field.verbose_name) for field in Experiment._meta.concrete_fields}
     name = names.get(option.name, option.name.replace("_", " "))
     return name[:1].upper() + name[1:]
 
 
-def _text_attributes(option: Option) -> dict[str, Any]:
+def _get_text_attributes(option: Option) -> dict[str, Any]:
     example = option.example
     attributes: dict[str, Any] = {"spellcheck": "false", "autocomplete": "off"}
     if option.type in (OptionType.LIST, OptionType.LONG_TEXT):
@@ -149,14 +151,14 @@ def _text_attributes(option: Option) -> dict[str, Any]:
     return attributes
 
 
-def _value(option: Option, value: Any) -> Any:
+def _clean_value(option: Option, value: Any) -> Any:
     """Return what was typed in as the serializer wants it; browsers send line ends as CR LF."""
     if option.type is OptionType.LIST and isinstance(value, str):
         return value.split()
     return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
-def raw_parameters(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def restore_values(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of an earlier action as the initial values of the form of its kind."""
     known = {option.name: option for option in kind.options}
     return {

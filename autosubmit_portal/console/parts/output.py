@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.base import whole_number
-from autosubmit_portal.console.parts.terminal import to_html
-from jobs.autosubmit.characters import first_character, whole_characters
+from autosubmit_portal.console.parts.base import parse_number
+from autosubmit_portal.console.parts.terminal import render_html
+from jobs.autosubmit.characters import decode_whole, find_first_character
 
 # Reads `limit` bytes from `offset`; answers them and the size of the whole.
 Read = Callable[[int, int], tuple[bytes, int]]
@@ -46,48 +46,48 @@ class Piece:
     shown: int = 0
 
 
-def tail(read: Read, *, is_over: bool, is_reset: bool = True) -> Piece:
+def read_tail(read: Read, *, is_over: bool, is_reset: bool = True) -> Piece:
     """Return the newest piece."""
     start = max(0, read(0, 0)[1] - PIECE_BYTES)
     data, size = read(start, PIECE_BYTES)
-    skipped = _first_line(data) if start else 0
-    return _piece_of(data[skipped:], start + skipped, size, is_over=is_over, is_reset=is_reset)
+    skipped = _find_first_line(data) if start else 0
+    return _make_piece(data[skipped:], start + skipped, size, is_over=is_over, is_reset=is_reset)
 
 
-def after(read: Read, offset: int, *, is_over: bool) -> Piece:
+def read_after(read: Read, offset: int, *, is_over: bool) -> Piece:
     """Return what follows `offset`; the newest piece when the output was cut or has run far ahead."""
     size = read(0, 0)[1]
     if offset > size or size - offset > FAR_BEHIND_BYTES:
-        return tail(read, is_over=is_over)
-    return beyond(read, offset, is_over=is_over)
+        return read_tail(read, is_over=is_over)
+    return read_next(read, offset, is_over=is_over)
 
 
-def before(read: Read, offset: int) -> Piece:
+def read_before(read: Read, offset: int) -> Piece:
     """Return what comes right before `offset`."""
     offset = min(offset, read(0, 0)[1])
     start = max(0, offset - PIECE_BYTES)
     data, size = read(start, offset - start)
-    skipped = _first_line(data) if start else 0
-    return Piece(to_html(data[skipped:]), start + skipped, offset, size, shown=offset)
+    skipped = _find_first_line(data) if start else 0
+    return Piece(render_html(data[skipped:]), start + skipped, offset, size, shown=offset)
 
 
-def beyond(read: Read, offset: int, *, is_over: bool) -> Piece:
+def read_next(read: Read, offset: int, *, is_over: bool) -> Piece:
     """Return what comes right after `offset`, however much follows it."""
     data, size = read(offset, PIECE_BYTES)
-    return _piece_of(data, offset, size, is_over=is_over, is_reset=False)
+    return _make_piece(data, offset, size, is_over=is_over, is_reset=False)
 
 
-def _piece_of(data: bytes, start: int, size: int, *, is_over: bool, is_reset: bool) -> Piece:
+def _make_piece(data: bytes, start: int, size: int, *, is_over: bool, is_reset: bool) -> Piece:
     is_last = start + len(data) >= size
-    kept, end, shown = _divided(data, is_last=is_last, is_over=is_over)
-    html = to_html(data[:kept])
+    kept, end, shown = _divide(data, is_last=is_last, is_over=is_over)
+    html = render_html(data[:kept])
     if shown > kept:
-        html = format_html("{}<span data-output-unfinished>{}</span>", html, to_html(data[kept:shown]))
+        html = format_html("{}<span data-output-unfinished>{}</span>", html, render_html(data[kept:shown]))
     is_ended = is_over and is_last
     return Piece(html, start, start + end, size, is_reset, is_ended, start + shown)
 
 
-def _divided(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, int]:
+def _divide(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, int]:
     """Return how many bytes are shown for good, where the next piece begins, and how many are shown for now.
 
     Of a long line that is written again and again, what was written over need not be read again.
@@ -97,77 +97,77 @@ def _divided(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, in
     lines = data.rfind(b"\n") + 1
     if lines and not is_last:
         return lines, lines, lines
-    whole = lines + whole_characters(data[lines:], is_final=False)[1]
+    whole = lines + decode_whole(data[lines:], is_final=False)[1]
     if is_last and len(data) - lines <= LONG_LINE_BYTES:
         return lines, lines, whole
     rewritten = data.rfind(b"\r", lines, len(data) - 1) + 1
     if rewritten:
         return lines, rewritten, whole
-    cut = _cut_of_long_line(data)
+    cut = _cut_long_line(data)
     return cut, cut, cut
 
 
-def _cut_of_long_line(data: bytes) -> int:
+def _cut_long_line(data: bytes) -> int:
     """Return up to where a long line is shown: not within a character or a sequence, and never nothing."""
-    whole = data[: whole_characters(data, is_final=False)[1]]
+    whole = data[: decode_whole(data, is_final=False)[1]]
     open_sequence = _OPEN_SEQUENCE.search(whole)
     return (open_sequence.start() if open_sequence else len(whole)) or len(data)
 
 
-def _first_line(data: bytes) -> int:
+def _find_first_line(data: bytes) -> int:
     """Return where the first line begins that is whole; of a long one where its first whole character does."""
     line = data.find(b"\n", 0, LONG_LINE_BYTES) + 1
-    return line if 0 < line < len(data) else first_character(data)
+    return line if 0 < line < len(data) else find_first_character(data)
 
 
-def around(read: Read, offset: int, length: int) -> Piece:
+def read_around(read: Read, offset: int, length: int) -> Piece:
     """Return the lines around the `length` bytes at `offset`, which are marked."""
     start = max(0, min(offset, read(0, 0)[1]) - PIECE_BYTES // 4)
     data, size = read(start, PIECE_BYTES)
     first = min(offset - start, len(data))
     last = min(first + length, len(data))
-    skipped = min(data.find(b"\n", 0, first) + 1 or first_character(data), first) if start else 0
+    skipped = min(data.find(b"\n", 0, first) + 1 or find_first_character(data), first) if start else 0
     if start + len(data) < size:
-        data = data[: data.rfind(b"\n", last) + 1 or max(_cut_of_long_line(data), last)]
-    parts = to_html(data[skipped:first]), to_html(data[first:last]), to_html(data[last:])
+        data = data[: data.rfind(b"\n", last) + 1 or max(_cut_long_line(data), last)]
+    parts = render_html(data[skipped:first]), render_html(data[first:last]), render_html(data[last:])
     html = format_html("{}<mark>{}</mark>{}", *parts)
     end = start + len(data)
     return Piece(html, start + skipped, end, size, is_reset=True, shown=end)
 
 
-def answer(request: HttpRequest, read: Read, *, is_over: bool, file: str = "") -> JsonResponse:
+def answer_piece(request: HttpRequest, read: Read, *, is_over: bool, file: str = "") -> JsonResponse:
     """Answer the piece that `?after=`, `?before=`, `?beyond=` or `?at=` names, by default the newest.
 
     `file` tells the file that is read from others of its name: who names another one in `?file=` gets the newest piece.
     The answer says its stamp, with which the same may be asked again.
     """
-    piece = _piece(request, read, is_over=is_over) if request.GET.get("file", file) == file else None
-    said = asdict(piece or tail(read, is_over=is_over)) | {"file": file}
-    return JsonResponse(said, headers={stamps.HEADER: stamps.stamp_of(request)})
+    piece = _read_piece(request, read, is_over=is_over) if request.GET.get("file", file) == file else None
+    said = asdict(piece or read_tail(read, is_over=is_over)) | {"file": file}
+    return JsonResponse(said, headers={stamps.HEADER: stamps.get_stamp(request)})
 
 
-def _piece(request: HttpRequest, read: Read, *, is_over: bool) -> Piece | None:
+def _read_piece(request: HttpRequest, read: Read, *, is_over: bool) -> Piece | None:
     names = ("before", "after", "beyond", "at")
-    earlier, later, next_one, place = (whole_number(request.GET.get(name)) for name in names)
+    earlier, later, next_one, place = (parse_number(request.GET.get(name)) for name in names)
     if earlier is not None:
-        return before(read, earlier)
+        return read_before(read, earlier)
     if later is not None:
-        return after(read, later, is_over=is_over)
+        return read_after(read, later, is_over=is_over)
     if next_one is not None:
-        return beyond(read, next_one, is_over=is_over)
+        return read_next(read, next_one, is_over=is_over)
     if place is not None:
-        return around(read, place, whole_number(request.GET.get("length")) or 0)
+        return read_around(read, place, parse_number(request.GET.get("length")) or 0)
     return None
 
 
-def download(pieces: Iterable[bytes], name: str) -> StreamingHttpResponse:
+def answer_download(pieces: Iterable[bytes], name: str) -> StreamingHttpResponse:
     """Answer the whole output as a text file, piece by piece."""
     answered = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
     answered["Content-Disposition"] = content_disposition_header(True, name)
     return answered
 
 
-def pieces(read: Read) -> Iterator[bytes]:
+def read_pieces(read: Read) -> Iterator[bytes]:
     """Yield the whole output."""
     offset = 0
     while data := read(offset, PIECE_BYTES)[0]:

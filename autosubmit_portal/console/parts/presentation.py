@@ -20,7 +20,7 @@ from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
-from jobs.autosubmit.secrets import mask_text, masked
+from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.workflow import JobRow
 
@@ -50,7 +50,7 @@ SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens"}
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
 
 
-def ago(at: datetime, now: datetime) -> str:
+def format_age(at: datetime, now: datetime) -> str:
     """Say how long ago `at` was; a date when that is more than a month. time.js says the same in the browser."""
     seconds = int((now - at).total_seconds())
     if -5 < seconds < 5:
@@ -73,7 +73,7 @@ def when(at: datetime | None) -> SafeString:
         '<time datetime="{}" title="{}" data-relative>{}</time>',
         exact.isoformat(timespec="seconds"),
         f"{exact:%Y-%m-%d %H:%M:%S} UTC",
-        ago(at, timezone.now()),
+        format_age(at, timezone.now()),
     )
 
 
@@ -106,7 +106,7 @@ def lasting(start: datetime | None, end: datetime | None = None) -> SafeString |
     """Show how long something lasted; what goes on counts on in the browser."""
     if start is None:
         return NOTHING
-    text = clock(int(((end or timezone.now()) - start).total_seconds()))
+    text = format_duration(int(((end or timezone.now()) - start).total_seconds()))
     if end is None:
         return format_html(
             '<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text
@@ -114,7 +114,7 @@ def lasting(start: datetime | None, end: datetime | None = None) -> SafeString |
     return format_html('<span class="num">{}</span>', text)
 
 
-def clock(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """Say a duration: `42 s`, `3 min 05 s`, `2 h 10 min`, `5 d 03 h`."""
     seconds = max(0, seconds)
     if seconds < 60:
@@ -125,7 +125,7 @@ def clock(seconds: int) -> str:
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
 
 
-def status_class(status: str) -> str:
+def get_status_class(status: str) -> str:
     """Return the CSS class that carries the colour of a job status."""
     return f"st-{status.lower()}" if status in STATUSES else "st-unknown"
 
@@ -133,10 +133,10 @@ def status_class(status: str) -> str:
 @register.filter
 def status_chip(status: str) -> SafeString:
     """Show a job status by its name and Autosubmit's colour."""
-    return format_html('<span class="chip {}">{}</span>', status_class(status), status)
+    return format_html('<span class="chip {}">{}</span>', get_status_class(status), status)
 
 
-def excerpt(text: str) -> SafeString:
+def show_excerpt(text: str) -> SafeString:
     """Show the beginning of a text that may be long."""
     return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
 
@@ -170,16 +170,16 @@ def event(name: str) -> SafeString:
 @register.filter
 def freeze_state(frozen: Freeze) -> SafeString:
     """Say whether a freeze holds, is planned, or is over."""
-    return _timed(frozen, SafeString('<span class="state state-warned">Frozen</span>'))
+    return _show_validity(frozen, SafeString('<span class="state state-warned">Frozen</span>'))
 
 
 @register.filter
 def delegation_state(delegation: Delegation) -> SafeString:
     """Say whether a delegation holds, is planned, or is over."""
-    return _timed(delegation, SafeString('<span class="state state-succeeded">Holds</span>'))
+    return _show_validity(delegation, SafeString('<span class="state state-succeeded">Holds</span>'))
 
 
-def _timed(row: Freeze | Delegation, active: SafeString) -> SafeString:
+def _show_validity(row: Freeze | Delegation, active: SafeString) -> SafeString:
     if row.is_over:
         return SafeString('<span class="state state-cancelled">Over</span>')
     return active if row.is_active else SafeString('<span class="state state-queued">Planned</span>')
@@ -207,19 +207,19 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     total = sum(count for _, count in present)
     label = ", ".join(f"{count:,} {status}" for status, count in present) or "no jobs"
     segments = format_html_join(
-        "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _segments(present, total)
+        "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _draw_segments(present, total)
     )
     return format_html(
         '<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments
     )
 
 
-def _segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:
+def _draw_segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:
     shares = [max(THINNEST_PERCENT, 100 * count / total) for _, count in present]
     scale = 100 / sum(shares) if shares else 1
     start = 0.0
     for (status, _), share in zip(present, shares, strict=True):
-        yield status_class(status), f"{start:.2f}", f"{share * scale:.2f}"
+        yield get_status_class(status), f"{start:.2f}", f"{share * scale:.2f}"
         start += share * scale
 
 
@@ -237,12 +237,12 @@ def progress(experiment: Experiment) -> SafeString:
         bar(experiment.status_counts),
         f"{done:,}",
         f"{experiment.total_jobs:,}",
-        _noted(experiment.count("FAILED"), "failed", "st-failed"),
-        _noted(experiment.count(*ACTIVE), "active", "st-running"),
+        _show_count(experiment.count("FAILED"), "failed", "st-failed"),
+        _show_count(experiment.count(*ACTIVE), "active", "st-running"),
     )
 
 
-def _noted(count: int, word: str, css: str) -> SafeString | str:
+def _show_count(count: int, word: str, css: str) -> SafeString | str:
     return format_html('<span class="noted {}">{} {}</span>', css, f"{count:,}", word) if count else ""
 
 
@@ -253,7 +253,7 @@ def legend(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 @register.filter
-def counted(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
+def count_statuses(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
     """Return the statuses of some jobs with their counts."""
     return legend(Counter(row.status for row in rows))
 
@@ -261,23 +261,23 @@ def counted(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
 @register.filter
 def shell(argv: Sequence[str]) -> str:
     """Write an argv as one would type it in a shell, without its secrets."""
-    return shlex.join(masked(list(argv))[0])
+    return shlex.join(mask_value(list(argv))[0])
 
 
 @register.filter
 def pretty(value: Any) -> str:
     """Write JSON for people, without its secrets."""
-    return json.dumps(masked(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+    return json.dumps(mask_value(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
 
 
 @register.filter
-def without_secrets(value: Any) -> Any:
+def mask_secrets(value: Any) -> Any:
     """Hide the secrets in a text; other values are as they are."""
     return mask_text(value) if isinstance(value, str) else value
 
 
 @register.filter
-def shown(value: Any) -> Any:
+def or_dash(value: Any) -> Any:
     """Show a dash for what is not known."""
     return NOTHING if value in (None, "", []) else value
 
@@ -286,7 +286,7 @@ _CODE = re.compile("`([^`]+)`")
 
 
 @register.filter
-def marked(text: str) -> SafeString:
+def mark_code(text: str) -> SafeString:
     """Show the words of a text that stand between backticks as code."""
     return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped, then our own tags
 
@@ -304,13 +304,13 @@ def nav_name(name: str) -> str:
 
 
 @register.filter
-def item(mapping: Mapping[str, Any], key: str) -> Any:
+def get_item(mapping: Mapping[str, Any], key: str) -> Any:
     """Look `key` up in a mapping."""
     return mapping.get(key)
 
 
 @register.filter
-def listed(value: Any) -> Any:
+def join_items(value: Any) -> Any:
     """Write a parameter for people: lists with commas, and only the beginning of a long one."""
     if not isinstance(value, list):
         return value
@@ -337,6 +337,6 @@ def live(context: Mapping[str, Any], seconds: int) -> SafeString:
     return format_html(
         'data-live="{}" data-stamp="{}" hx-get="{}" hx-trigger="live" hx-target="this" hx-swap="morph" hx-ext="morph"',
         seconds,
-        stamps.stamp_of(request),
+        stamps.get_stamp(request),
         request.get_full_path(),
     )

@@ -14,13 +14,13 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts import actions
 from autosubmit_portal.console.parts.actions import Answer, Button, Subject
-from autosubmit_portal.console.parts.base import ConsoleAdmin, whole_number
+from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
 from autosubmit_portal.console.parts.forms import (
     ActionForm,
-    form_for,
-    initial_values,
-    linked_values,
-    raw_parameters,
+    get_initial_values,
+    make_form,
+    read_linked_values,
+    restore_values,
 )
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
@@ -49,11 +49,13 @@ class FormPage:
 
     def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
         """Return the form, with what was posted or with its initial values."""
-        form_class = form_for(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
+        form_class = make_form(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
         if is_filled:
             return form_class(request.POST)
-        initial = initial_values(self.kind, self.subjects[0].experiment)
-        return form_class(initial=initial | self._earlier(request) | linked_values(self.kind, request.GET))
+        initial = get_initial_values(self.kind, self.subjects[0].experiment)
+        return form_class(
+            initial=initial | self._earlier(request) | read_linked_values(self.kind, request.GET)
+        )
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""
@@ -70,7 +72,7 @@ class FormPage:
 
     def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
-        forecasts = actions.forecasts(request, self.kind, self.subjects, form)
+        forecasts = actions.forecast_each(request, self.kind, self.subjects, form)
         missing = next((one.missing for one in forecasts if one.missing), None)
         return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
 
@@ -82,12 +84,12 @@ class FormPage:
     def submit(self, request: HttpRequest) -> HttpResponse:
         """Ask for the action on each subject; show the form again when nothing was accepted."""
         form = self.form(request, is_filled=True)
-        answers = actions.ask(request, self.kind, self.subjects, form)
+        answers = actions.request_actions(request, self.kind, self.subjects, form)
         accepted = [answer.action for answer in answers if answer.action]
         if accepted:
-            actions.tell(request, self.kind, answers)
+            actions.show_answers(request, self.kind, answers)
             alone = len(self.subjects) == 1
-            return HttpResponseRedirect(actions.address_of_action(accepted[0].pk) if alone else self.back)
+            return HttpResponseRedirect(actions.get_action_address(accepted[0].pk) if alone else self.back)
         return self._refused(request, form, answers)
 
     def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
@@ -97,8 +99,8 @@ class FormPage:
             if isinstance(refusal, InvalidParameters):
                 form.show_errors(refusal)
             else:
-                messages.error(request, actions.refusal_text(refusal))
-        return self.show(request, form, status=actions.status_of(next(iter(refusals.values()))))
+                messages.error(request, actions.explain_refusal(refusal))
+        return self.show(request, form, status=actions.get_http_status(next(iter(refusals.values()))))
 
     def _preposition(self) -> str:
         return (
@@ -111,11 +113,11 @@ class FormPage:
 
     def _earlier(self, request: HttpRequest) -> dict[str, Any]:
         """Return the parameters of the action named by `?like=`, to ask for the same again."""
-        number = whole_number(request.GET.get("like"))
+        number = parse_number(request.GET.get("like"))
         if number is None:
             return {}
         action = Action.objects.visible_to(request.user).filter(pk=number, kind=self.kind.name).first()
-        return raw_parameters(self.kind, action.parameters) if action else {}
+        return restore_values(self.kind, action.parameters) if action else {}
 
 
 class RequestPages(ConsoleAdmin):
@@ -137,7 +139,7 @@ class RequestPages(ConsoleAdmin):
         """The name of the address of the form page."""
         return f"{self.opts.app_label}_{self.opts.model_name}_request"
 
-    def subject(self, obj: Any) -> Subject:
+    def get_subject(self, obj: Any) -> Subject:
         """Return what an action on the row is asked for."""
         raise NotImplementedError
 
@@ -146,7 +148,7 @@ class RequestPages(ConsoleAdmin):
         page = self.form_page(request, object_id, name)
         if request.method == "POST":
             return page.submit(request)
-        decision = policy.decide(request.user, page.kind, **actions.about_of(page.subjects[0]))
+        decision = policy.decide(request.user, page.kind, **actions.get_policy_scope(page.subjects[0]))
         if not decision.allowed:
             raise PermissionDenied(decision.reason)
         return page.show(request, page.form(request, is_filled=False))
@@ -157,12 +159,12 @@ class RequestPages(ConsoleAdmin):
 
     def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
         """Return the form page of the kind called `name` for a row that the user may see."""
-        obj = self.seen_object(request, str(object_id))
+        obj = self.get_visible_object(request, str(object_id))
         kind = CATALOGUE.get(name)
         if kind is None or kind.target not in self.request_targets:
             raise Http404(f"There is no action “{name}” here.")
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
-        subject = self.subject(obj)
+        subject = self.get_subject(obj)
         return FormPage(
             kind=kind,
             subjects=[subject],
@@ -178,8 +180,8 @@ class RequestPages(ConsoleAdmin):
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
         kinds = [
             other
-            for other in actions.kinds_for(request.user, self.request_targets, subject)
+            for other in actions.list_allowed_kinds(request.user, self.request_targets, subject)
             if kind.name == other.instead_of or other.name == kind.instead_of
         ]
-        made = actions.buttons(request, subject, kinds, self.request_route, obj.pk)
+        made = actions.make_buttons(request, subject, kinds, self.request_route, obj.pk)
         return next((button for button in made if not button.obstacle), None)

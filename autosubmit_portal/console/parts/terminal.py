@@ -16,37 +16,37 @@ _BLANK = ("", " ")
 _SHOWN_CODES = frozenset(map(str, {1, *range(30, 38), *range(90, 98)}))
 
 
-def to_html(data: bytes) -> SafeString:
+def render_html(data: bytes) -> SafeString:
     """Return terminal output as HTML: escaped, colours as classes, every other control sequence dropped.
 
     A carriage return goes back to the beginning of its line, which is then written over.
     """
     text = _LINE_END.sub("\n", data.decode("utf-8", "replace"))
     if "\r" in text:
-        text = _with_lines_rewritten(text)
+        text = _rewrite_lines(text)
     text = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", text))
     parts = _COLOUR.split(text)
     html: list[str] = [escape(parts[0])]
     for codes, part in zip(parts[1::2], parts[2::2], strict=True):
-        classes = " ".join(f"ansi-{code}" for code in _shown(codes))
+        classes = " ".join(f"ansi-{code}" for code in _select_codes(codes))
         html.append(f'<span class="{classes}">{escape(part)}</span>' if classes and part else escape(part))
     return mark_safe("".join(html).replace("\x1b", ""))  # noqa: S308  # every part is escaped or a number of ours
 
 
-def _shown(codes: str) -> list[str]:
+def _select_codes(codes: str) -> list[str]:
     """Return which of the codes have a class, without the zeros before them. There may be thousands of digits."""
     return [code for given in codes.split(";") if (code := given.lstrip("0")) in _SHOWN_CODES]
 
 
-def _with_lines_rewritten(text: str) -> str:
+def _rewrite_lines(text: str) -> str:
     lines, colour = [], ""
     for line in text.split("\n"):
-        lines.append(_rewritten(line, colour) if "\r" in line else line)
+        lines.append(_rewrite_line(line, colour) if "\r" in line else line)
         colour = next((found[0] for found in [*_COLOUR.finditer(line)][-1:]), colour)
     return "\n".join(lines)
 
 
-def _rewritten(line: str, colour: str) -> str:
+def _rewrite_line(line: str, colour: str) -> str:
     """Return what a line shows at last, which begins in a colour: each character with the colour that it got."""
     cells: list[tuple[str, str]] = []
     inherited, place = colour, 0
@@ -62,10 +62,12 @@ def _rewritten(line: str, colour: str) -> str:
             cells += [_BLANK] * (place - len(cells) if shown else 0)
             cells[place : place + len(shown)] = [(colour, character) for character in shown]
             place += len(shown)
-    return _joined(cells, inherited) + (colour if colour != (cells[-1][0] if cells else inherited) else "")
+    return _join_cells(cells, inherited) + (
+        colour if colour != (cells[-1][0] if cells else inherited) else ""
+    )
 
 
-def _joined(cells: list[tuple[str, str]], colour: str) -> str:
+def _join_cells(cells: list[tuple[str, str]], colour: str) -> str:
     parts = []
     for own, character in cells:
         if own != colour:

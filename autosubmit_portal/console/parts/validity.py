@@ -28,7 +28,7 @@ class InstantField(forms.DateTimeField):
             return super().to_python(value)
 
 
-class TermAdmin(ReadOnlyAdmin):
+class ValidityAdmin(ReadOnlyAdmin):
     """The pages of such a model. The form is made for a user; `make` may raise `wrong`, and `end` its `refusals`."""
 
     form_class: ClassVar[Callable[..., RuledForm]]
@@ -48,8 +48,8 @@ class TermAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the form and the end."""
         return [
-            path("add/", self.admin_site.admin_view(self.form_view), name=self.route_of("add")),
-            self.row_url("end", require_POST(self.end_view)),
+            path("add/", self.admin_site.admin_view(self.form_view), name=self.get_route("add")),
+            self.make_row_url("end", require_POST(self.end_view)),
             *super().get_urls(),
         ]
 
@@ -61,17 +61,17 @@ class TermAdmin(ReadOnlyAdmin):
         if form.is_bound and form.is_valid():
             try:
                 made = self.make(request, form.cleaned_data)
-                return HttpResponseRedirect(self.address_of("change", made.pk))
+                return HttpResponseRedirect(self.get_address("change", made.pk))
             except self.wrong as error:
                 form.show_errors(error)
         context = {
             "title": self.form_title,
             "lead": self.form_lead,
             "button": self.form_button,
-            "list": self.list_address(request),
+            "list": self.get_list_address(request),
             "form": form,
         }
-        return self.page(request, "admin/portal/new_term.html", None, context)
+        return self.render_page(request, "admin/portal/new_term.html", None, context)
 
     def end_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """End the row and go back to its page."""

@@ -21,7 +21,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import current_origin
 from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, read_seal, seal_before, seals
 from autosubmit_portal.audit.verify import Examination, entries, missing_at_the_end
-from experiments.audit_visibility import actions_without_entries
+from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {
     name: str(field.help_text)
@@ -124,7 +124,7 @@ def _beside(seen: Examination) -> Iterator[str]:
     cut = missing_at_the_end(seen.last_id)
     if cut:
         yield cut
-    actions = actions_without_entries()
+    actions = find_actions_without_entries()
     named = [str(number) for number in actions.values_list("pk", flat=True)[:SHOWN_ACTIONS]]
     if named:
         count = actions.count()

@@ -16,8 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
 
+from autosubmit_portal.db import history
 from autosubmit_portal.management.processes import Child, commands
 
 LOOK_SECONDS = 0.3
@@ -120,8 +120,7 @@ def _only_one(home: Path) -> Iterator[None]:
 
 def _require_migrated() -> None:
     try:
-        executor = MigrationExecutor(connection)
-        is_behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        is_behind = not history.is_current(connection)
     except DatabaseError as error:
         raise CommandError(f"The database cannot be used: {error}") from error
     if is_behind:

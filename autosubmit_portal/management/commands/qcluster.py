@@ -5,7 +5,7 @@ from typing import Any
 
 from django_q.management.commands import qcluster
 
-from autosubmit_portal.workers.parent_death import tether_processes
+from autosubmit_portal.workers.parent_death import signal_processes_on_parent_death
 
 
 class Command(qcluster.Command):
@@ -19,5 +19,5 @@ class Command(qcluster.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Work."""
-        tether_processes(signal.SIGKILL)
+        signal_processes_on_parent_death(signal.SIGKILL)
         super().handle(*args, **options)  # type: ignore[no-untyped-call] # django-q2 has no types

@@ -20,34 +20,34 @@ _sizes: dict[tuple[int, int, int, int], int] = {}
 SUFFIXES = (".gz", ".xz")
 
 
-def unpacked_size(file: IO[bytes], suffix: str) -> int:
+def measure_unpacked(file: IO[bytes], suffix: str) -> int:
     """Return how many bytes an open file holds when it is unpacked; OSError as `unpacked` raises."""
     status = os.fstat(file.fileno())
     version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     size = _sizes.get(version)
     if size is None:
-        size = sum(map(len, unpacked(file, suffix)))
+        size = sum(map(len, unpack(file, suffix)))
         if len(_sizes) >= _MOST_SIZES:
             _sizes.clear()
         _sizes[version] = size
     return size
 
 
-def unpacked(file: IO[bytes], suffix: str) -> Iterator[bytes]:
+def unpack(file: IO[bytes], suffix: str) -> Iterator[bytes]:
     """Yield the whole content of an open file in pieces of bounded size.
 
     What was written before a file was cut short is read. Raises OSError when it is broken, or larger than MAX_BYTES.
     """
     file.seek(0)
     position = 0
-    for piece in _pieces(file, suffix):
+    for piece in _unpack_pieces(file, suffix):
         position += len(piece)
         if position > MAX_BYTES:
             raise OSError(f"it holds more than {MAX_BYTES} bytes when unpacked: unpack it by hand")
         yield piece
 
 
-def _pieces(file: IO[bytes], suffix: str) -> Iterator[bytes]:
+def _unpack_pieces(file: IO[bytes], suffix: str) -> Iterator[bytes]:
     """Yield the content in pieces of bounded size; a file may hold several streams one after the other."""
     data = file.read(_PIECE)
     while data:

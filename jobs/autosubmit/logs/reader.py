@@ -22,10 +22,10 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import IO, Protocol
 
-from jobs.autosubmit.logs.decompress import SUFFIXES, unpacked, unpacked_size
-from jobs.autosubmit.logs.safe_open import LeadsOutside, files_inside, open_inside
-from jobs.autosubmit.secrets import covered
-from jobs.autosubmit.values import moment
+from jobs.autosubmit.logs.decompress import SUFFIXES, measure_unpacked, unpack
+from jobs.autosubmit.logs.safe_open import LeadsOutside, list_files_inside, open_inside
+from jobs.autosubmit.secrets import cover_blocks
+from jobs.autosubmit.values import to_moment
 
 BLOCK_BYTES = 256 * 1024
 _STAMP = re.compile(r"^\d{8}_\d{6}_")
@@ -101,7 +101,7 @@ class Log:
     @property
     def size(self) -> int:
         """How many bytes it holds now."""
-        return unpacked_size(self._file, self._suffix) if self._suffix else self.status.st_size
+        return measure_unpacked(self._file, self._suffix) if self._suffix else self.status.st_size
 
     def read(self, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes from `offset`."""
@@ -112,7 +112,7 @@ class Log:
 
         Secrets are covered, with as many `*`.
         """
-        return covered(self.uncovered, start, min(end, self.size))
+        return cover_blocks(self.uncovered, start, min(end, self.size))
 
     def uncovered(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the same with its secrets, which are not to be shown."""
@@ -127,7 +127,7 @@ class Log:
         if start >= min(end, self.size):  # known, where unpacking would take seconds
             return
         position = 0
-        for block in unpacked(self._file, self._suffix):
+        for block in unpack(self._file, self._suffix):
             if position >= end:
                 return
             if wanted := block[max(0, start - position) : end - position]:
@@ -135,7 +135,7 @@ class Log:
             position += len(block)
 
 
-class Part:
+class LogPart:
     """A part of a log to be sent: its blocks, once, and the log is closed with it, whether it was sent or not."""
 
     def __init__(self, log: Log, start: int, end: int) -> None:
@@ -149,7 +149,7 @@ class Part:
         self._log.close()
 
 
-class Shelf(Protocol):
+class Logs(Protocol):
     """The logs of something."""
 
     def files(self) -> list[LogFile]:
@@ -167,11 +167,11 @@ class ExperimentLogs:
 
     def files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
-        return _newest_first(_files(self.folder, "tmp/ASLOGS", _is_shown, _command_of))
+        return _sort_newest_first(_list_files(self.folder, "tmp/ASLOGS", _is_shown, _get_command))
 
     def open(self, name: str) -> Log:
         """Open a log by its bare name, compressed or not. Raises NoSuchLog."""
-        return _opened(self.folder, ["tmp/ASLOGS"], name)
+        return _open_log(self.folder, ["tmp/ASLOGS"], name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,9 @@ class JobLogs:
 
     def files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
-        scripts = _files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _kind_of)
-        logs = _files(self.folder, self._place, self._own(), _kind_of)
-        return _newest_first(
+        scripts = _list_files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _get_kind)
+        logs = _list_files(self.folder, self._place, self._own(), _get_kind)
+        return _sort_newest_first(
             [*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})]
         )
 
@@ -199,12 +199,12 @@ class JobLogs:
             raise NoSuchLog(f"{self.job} has no log {name!r}.")
         places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
         try:
-            return _opened(self.folder, places, name)
+            return _open_log(self.folder, places, name)
         except AbsentLog:
             substitute = self._newest_like(name) if name in self.named else None
             if substitute is None:
                 raise
-            return _opened(self.folder, places, substitute)
+            return _open_log(self.folder, places, substitute)
 
     def path(self, name: str) -> Path | None:
         """Return where the log is that a recorded name stands for; None if there is none that can be read."""
@@ -220,18 +220,18 @@ class JobLogs:
 
     def _newest_like(self, recorded: str) -> str | None:
         """Return the newest log of the kind and the attempt that a recorded name says, if it is no older one."""
-        wanted = _output_of(recorded)
+        wanted = _parse_output(recorded)
         return next((file.name for file in self.files() if wanted and wanted.may_be(file.name)), None)
 
     def _own(self) -> Callable[[str], bool]:
         """Return what answers whether a name is one of these logs; it is asked of each in the folder."""
-        prefix, named = f"{self.job}.", frozenset(map(_plain, self.named))
+        prefix, named = f"{self.job}.", frozenset(map(_strip_suffix, self.named))
         beginnings = (prefix, *named)
 
         def is_own(name: str) -> bool:
             if not name.startswith(beginnings) or not name.isprintable():
                 return False
-            plain = _plain(name)
+            plain = _strip_suffix(name)
             is_of_job = plain.startswith(prefix) and _OF_JOB.fullmatch(plain, len(prefix)) is not None
             return is_of_job or plain in named
 
@@ -243,7 +243,7 @@ def _require_bare(name: str) -> None:
         raise NoSuchLog(f"{name!r} is not the bare name of a log.")
 
 
-def _opened(folder: Path, places: Sequence[str], name: str) -> Log:
+def _open_log(folder: Path, places: Sequence[str], name: str) -> Log:
     """Open a log in the first place that has it; where only a compressed file of that name exists, that one."""
     _require_bare(name)
     for path in (f"{place}/{name}{suffix}" for place in places for suffix in ("", *SUFFIXES)):
@@ -259,27 +259,27 @@ def _opened(folder: Path, places: Sequence[str], name: str) -> Log:
     raise AbsentLog(f"There is no log {name!r} any more, or not yet.")
 
 
-def _files(
+def _list_files(
     folder: Path, place: str, is_wanted: Callable[[str], bool], kind_of: Callable[[str], str]
 ) -> list[LogFile]:
     """Return the logs in a folder of the experiment; none if it is absent, unreadable or leads outside."""
     try:
-        found = files_inside(folder, place, is_wanted)
+        found = list_files_inside(folder, place, is_wanted)
     except (OSError, LeadsOutside):
         return []
     return [
         LogFile(
             name=name,
-            kind=kind_of(_plain(name)),
+            kind=kind_of(_strip_suffix(name)),
             size=status.st_size,
-            modified_at=moment(status.st_mtime),
-            is_compressed=_plain(name) != name,
+            modified_at=to_moment(status.st_mtime),
+            is_compressed=_strip_suffix(name) != name,
         )
         for name, status in found.items()
     ]
 
 
-def _newest_first(files: list[LogFile]) -> list[LogFile]:
+def _sort_newest_first(files: list[LogFile]) -> list[LogFile]:
     return sorted(files, key=lambda file: (file.modified_at, file.name), reverse=True)
 
 
@@ -287,13 +287,13 @@ def _is_shown(name: str) -> bool:
     return not name.startswith(".") and name.isprintable()
 
 
-def _plain(name: str) -> str:
+def _strip_suffix(name: str) -> str:
     """Return a name without the suffix that says how it is compressed."""
     return name.removesuffix(PurePath(name).suffix) if PurePath(name).suffix in SUFFIXES else name
 
 
-def _kind_of(name: str) -> str:
-    output = _output_of(name)
+def _get_kind(name: str) -> str:
+    output = _parse_output(name)
     return output.kind if output else "script" if name.endswith(".cmd") else "other"
 
 
@@ -307,7 +307,7 @@ class _Output:
 
     def may_be(self, name: str) -> bool:
         """Answer whether a file is the one that was recorded as this: the stamp may be that of an earlier try."""
-        file = _output_of(name)
+        file = _parse_output(name)
         return (
             file is not None
             and (file.kind, file.attempt) == (self.kind, self.attempt)
@@ -315,10 +315,10 @@ class _Output:
         )
 
 
-def _output_of(name: str) -> _Output | None:
-    found = _OUTPUT.search(_plain(name))
+def _parse_output(name: str) -> _Output | None:
+    found = _OUTPUT.search(_strip_suffix(name))
     return _Output(found["kind"], int(found["attempt"] or 0), found["stamp"] or "") if found else None
 
 
-def _command_of(name: str) -> str:
+def _get_command(name: str) -> str:
     return _STAMP.sub("", name).removesuffix(".log")

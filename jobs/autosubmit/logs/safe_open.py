@@ -36,7 +36,7 @@ def open_inside(folder: Path, name: str) -> io.FileIO:
     Raises LeadsOutside, NotAFile, or another OSError when it is absent or unreadable. Never waits, not even for the
     writer of a named pipe.
     """
-    with _walked(folder, name) as (parent, last):
+    with _walk(folder, name) as (parent, last):
         _require_file(os.stat(last, dir_fd=parent, follow_symlinks=False), name)
         opened = os.open(last, _READ, dir_fd=parent)
     try:
@@ -52,34 +52,34 @@ def _require_file(status: os.stat_result, name: str) -> None:
         raise NotAFile(errno.EINVAL, "Not a regular file", name)
 
 
-def files_inside(folder: Path, name: str, is_wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
+def list_files_inside(folder: Path, name: str, is_wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
     """Return the regular files in the folder `name` (relative to `folder`) that can be opened, by their bare names.
 
     Only names that `is_wanted` are looked at closer, since there may be tens of thousands. Of more than MOST_NAMES, or
     more than MOST_FILES that are wanted, the rest is left out. Raises LeadsOutside and OSError about the folder itself;
     what leads outside of it or is no file is left out.
     """
-    with _walked(folder, f"{name}/.") as (parent, _), _opened_folder(parent) as opened:
+    with _walk(folder, f"{name}/.") as (parent, _), _open_folder(parent) as opened:
         with os.scandir(opened) as entries:
             names = (entry.name for entry in islice(entries, MOST_NAMES))
             wanted = [*islice(filter(is_wanted, names), MOST_FILES)]
-        looked = {file: status for file in wanted if (status := _look_at(file, opened))}
+        looked = {file: status for file in wanted if (status := _stat(file, opened))}
     found = {}
     for file, status in looked.items():
-        seen = _behind(folder, f"{name}/{file}") if stat.S_ISLNK(status.st_mode) else status
+        seen = _stat_target(folder, f"{name}/{file}") if stat.S_ISLNK(status.st_mode) else status
         if seen and stat.S_ISREG(seen.st_mode):
             found[file] = seen
     return found
 
 
-def _look_at(name: str, parent: int) -> os.stat_result | None:
+def _stat(name: str, parent: int) -> os.stat_result | None:
     try:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except OSError:  # it is gone again
         return None
 
 
-def _behind(folder: Path, name: str) -> os.stat_result | None:
+def _stat_target(folder: Path, name: str) -> os.stat_result | None:
     """Return what a link leads to; None if that cannot be opened."""
     try:
         with open_inside(folder, name) as file:
@@ -89,7 +89,7 @@ def _behind(folder: Path, name: str) -> os.stat_result | None:
 
 
 @contextmanager
-def _opened_folder(parent: int) -> Iterator[int]:
+def _open_folder(parent: int) -> Iterator[int]:
     opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
     try:
         yield opened
@@ -98,7 +98,7 @@ def _opened_folder(parent: int) -> Iterator[int]:
 
 
 @contextmanager
-def _walked(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+def _walk(folder: Path, name: str) -> Iterator[tuple[int, str]]:
     """Yield the open folder that `name` is in, and its bare name there: that of no link when it was looked at."""
     walk = _Walk(folder, name)
     try:
@@ -113,7 +113,7 @@ class _Walk:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.opened = [os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
-        self.parts = _parts(name)
+        self.parts = _split_parts(name)
         self.links = 0
         self.last = "."
 
@@ -160,7 +160,7 @@ class _Walk:
             target = self._relative(target)
             while len(self.opened) > 1:
                 os.close(self.opened.pop())
-        self.parts += _parts(target)
+        self.parts += _split_parts(target)
 
     def _relative(self, target: str) -> str:
         """Return an absolute target as it reads from the folder, by either name of the folder."""
@@ -173,6 +173,6 @@ class _Walk:
         return LeadsOutside(f"{self.name} leads out of the folder of {self.folder.name}.")
 
 
-def _parts(name: str) -> list[str]:
+def _split_parts(name: str) -> list[str]:
     """Return the parts of a relative name, the last one first."""
     return [part for part in reversed(name.split("/")) if part]

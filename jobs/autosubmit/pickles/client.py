@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from jobs.autosubmit.job_record import COLUMNS
 from jobs.autosubmit.pickles.formats import MAX_EDGES, MAX_JOBS
-from jobs.autosubmit.pickles.sandbox import LENGTH, seconds_for
+from jobs.autosubmit.pickles.sandbox import LENGTH, compute_seconds
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LONGEST_TEXT
 
@@ -67,7 +67,7 @@ class Decoder:
     def _ask(self, pickle: IO[bytes], length: int) -> Iterator[bytes]:
         process = self._started()
         try:
-            with _deadline(process, seconds_for(length) + _PATIENCE):
+            with _kill_after(process, compute_seconds(length) + _PATIENCE):
                 yield from _exchange(process, pickle, length)
         except (OSError, EOFError, ValueError) as error:
             self.close()
@@ -92,7 +92,7 @@ class Decoder:
 
 
 @contextmanager
-def _deadline(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[None]:
+def _kill_after(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[None]:
     """Kill a process that has not answered after so many seconds, which ends the wait for it."""
     timer = threading.Timer(seconds, process.kill)
     timer.start()

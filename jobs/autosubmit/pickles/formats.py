@@ -18,7 +18,7 @@ from typing import Any
 from jobs.autosubmit.job_record import COLUMNS
 from jobs.autosubmit.pickles.unpickler import Boolean, Inert, TaggedScalar
 from jobs.autosubmit.refusal import Refused
-from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, text
+from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, to_text
 
 _ATTRIBUTES = (
     *("_section", "date", "_member", "_chunk", "_split", "_splits", "priority", "platform_name", "id"),
@@ -39,7 +39,7 @@ Edge = tuple[str, str]
 Rows = tuple[Iterator[Row], Iterator[Edge]]
 
 
-def rows_of(data: object) -> Rows:
+def extract_rows(data: object) -> Rows:
     """Return the jobs that an unpickled job list holds, and the edges (parent, child) where it has them.
 
     Both are made while they are asked for. Raises Refused, also then, when it is no form that Autosubmit has ever
@@ -57,83 +57,83 @@ def require_mirrored(jobs: int) -> None:
         raise Refused(f"refused: it has {jobs:,} jobs, and the portal mirrors at most {MAX_JOBS:,}")
 
 
-def _dict(data: Mapping[object, object]) -> Rows:
+def _read_dict(data: Mapping[object, object]) -> Rows:
     require_mirrored(len(data))
-    return map(_row_of_attributes, data.values()), iter(())
+    return map(_make_row_of_attributes, data.values()), iter(())
 
 
-def _graph(graph: Inert) -> Rows:
-    state = _mapping(graph.state)
-    nodes = _mapping(state.get("_node"))
+def _read_graph(graph: Inert) -> Rows:
+    state = _require_mapping(graph.state)
+    nodes = _require_mapping(state.get("_node"))
     require_mirrored(len(nodes))
-    jobs = (_mapping(node).get("job") for node in nodes.values())
+    jobs = (_require_mapping(node).get("job") for node in nodes.values())
     states = (job.state if isinstance(job, Inert) else job for job in jobs)
-    return map(_row_of_attributes, states), _edges(_mapping(state.get("_adj")))
+    return map(_make_row_of_attributes, states), _read_edges(_require_mapping(state.get("_adj")))
 
 
-def _list(data: Sequence[object]) -> Rows:
+def _read_list(data: Sequence[object]) -> Rows:
     require_mirrored(len(data))
-    return map(_row_of_tuple, data), iter(())
+    return map(_make_row_of_tuple, data), iter(())
 
 
-_FORMS: dict[type, Callable[[Any], Rows]] = {dict: _dict, Inert: _graph, list: _list}
+_FORMS: dict[type, Callable[[Any], Rows]] = {dict: _read_dict, Inert: _read_graph, list: _read_list}
 
 
-def _edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
+def _read_edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
     count = 0
     for parent, children in adjacency.items():
-        count += len(_mapping(children))
+        count += len(_require_mapping(children))
         if count > MAX_EDGES:
             raise Refused(f"refused: it has more than {MAX_EDGES:,} edges, which is what the portal mirrors")
-        yield from ((_name(parent), _name(child)) for child in _mapping(children))
+        yield from ((_read_name(parent), _read_name(child)) for child in _require_mapping(children))
 
 
-def _row_of_attributes(value: object) -> Row:
+def _make_row_of_attributes(value: object) -> Row:
     """Return the row of a job. Each job of each list that changes comes this way, hence no dictionaries."""
-    job = _mapping(value)
-    name, local, remote = _name(job.get("_name")), job.get("_local_logs"), job.get("_remote_logs")
+    job = _require_mapping(value)
+    name, local, remote = _read_name(job.get("_name")), job.get("_local_logs"), job.get("_remote_logs")
     return [
         name,
-        _scalar(job.get("_status", job.get("status"))),
-        *map(_scalar, map(job.get, _ATTRIBUTES)),
-        *_logs(name, local, remote),
-        *_logs(name, remote, None),
-        _scalar(job.get("_fail_count")),
+        _read_scalar(job.get("_status", job.get("status"))),
+        *map(_read_scalar, map(job.get, _ATTRIBUTES)),
+        *_read_logs(name, local, remote),
+        *_read_logs(name, remote, None),
+        _read_scalar(job.get("_fail_count")),
     ]
 
 
-def _row_of_tuple(job: object) -> Row:
+def _make_row_of_tuple(job: object) -> Row:
     if not isinstance(job, tuple) or len(job) < 12:
         raise Refused("unknown form of job list: a list of something else than jobs")
     names = ("id", "status", "priority", "section", "date", "member", "chunk")
     logs = ("local_logs_out", "local_logs_err", "remote_logs_out", "remote_logs_err")
     fields = dict(zip(names + logs, job[1:12], strict=True))
-    return [_name(job[0]), *map(_scalar, map(fields.get, COLUMNS[1:]))]
+    return [_read_name(job[0]), *map(_read_scalar, map(fields.get, COLUMNS[1:]))]
 
 
-def _mapping(value: object) -> Mapping[Any, Any]:
+def _require_mapping(value: object) -> Mapping[Any, Any]:
     if not isinstance(value, dict):
         raise Refused(f"unknown form of job list: {type(value).__name__} where attributes belong")
     return value
 
 
-def _name(value: object) -> str:
-    name = text(value)
+def _read_name(value: object) -> str:
+    name = to_text(value)
     if not name:
         raise Refused("unknown form of job list: a job without a name")
     return name
 
 
-def _scalar(value: object) -> Scalar:
+def _read_scalar(value: object) -> Scalar:
     """Return a short text or a number of 64 bits as it is, a date as ISO text, and None for all else."""
     if value is None or (type(value) is str and len(value) <= LONGEST_TEXT):
         return value
     if type(value) is int and abs(value) <= LARGEST_ID:
         return value  # nearly always one of these
-    return _unusual(value.text if isinstance(value, TaggedScalar) else value)
+    return _read_unusual(value.text if isinstance(value, TaggedScalar) else value)
 
 
-def _unusual(value: object) -> Scalar:
+def _read_unusual(value: object) -> Scalar:
     if isinstance(value, bool | Boolean):
         return None
     if isinstance(value, str):
@@ -145,7 +145,7 @@ def _unusual(value: object) -> Scalar:
     return value if isinstance(value, float) else None
 
 
-def _logs(name: str, value: object, other: object) -> tuple[str, str]:
+def _read_logs(name: str, value: object, other: object) -> tuple[str, str]:
     """Return the names of output and error log, which are a pair: of most jobs a blank one.
 
     After `recovery` and `setstatus` 4.1.17 has the names that it took from its history in the wrong places: the output
@@ -154,11 +154,11 @@ def _logs(name: str, value: object, other: object) -> tuple[str, str]:
     if value == _NO_LOGS:
         return _NO_LOGS
     if isinstance(value, tuple | list) and len(value) == 2:
-        return _log(name, value[0]), _log(name, value[1])
-    return (_log(name, value), _log(name, other)) if isinstance(other, str) else ("", "")
+        return _read_log(name, value[0]), _read_log(name, value[1])
+    return (_read_log(name, value), _read_log(name, other)) if isinstance(other, str) else ("", "")
 
 
-def _log(name: str, value: object) -> str:
+def _read_log(name: str, value: object) -> str:
     """Return the name of a log. After a run 4.1.17 has `<job>.0.out`, a name from before the submission: no file."""
-    log = text(value)
+    log = to_text(value)
     return "" if log.startswith(f"{name}.0.") else log

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from jobs.autosubmit.pickles import unpickler
-from jobs.autosubmit.pickles.formats import rows_of
+from jobs.autosubmit.pickles.formats import extract_rows
 from jobs.autosubmit.refusal import Refused
 
 LENGTH = 8
@@ -34,7 +34,7 @@ def main() -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     while head := sys.stdin.buffer.read(LENGTH):
         length = int.from_bytes(head)
-        _limit(resource.RLIMIT_AS, memory_for(length))
+        _limit(resource.RLIMIT_AS, compute_memory(length))
         _limit_computing(length)
         for line in _answer(sys.stdin.buffer.read(length)):
             sys.stdout.buffer.write(line + b"\n")
@@ -42,12 +42,12 @@ def main() -> None:
         gc.collect()
 
 
-def seconds_for(length: int) -> int:
+def compute_seconds(length: int) -> int:
     """Return how many seconds of computing a pickle of `length` bytes may take: a hundred times what is usual."""
     return 2 + length // 2_000_000
 
 
-def memory_for(length: int) -> int:
+def compute_memory(length: int) -> int:
     """Return how many bytes of address space the decoder may have for a pickle of `length` bytes."""
     return LEAST_MEMORY + MEMORY_OF_A_BYTE * length
 
@@ -55,7 +55,7 @@ def memory_for(length: int) -> int:
 def _limit_computing(length: int) -> None:
     """Let the kernel end the process when it computes for too long."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    allowed = int(used.ru_utime + used.ru_stime) + 1 + seconds_for(length)
+    allowed = int(used.ru_utime + used.ru_stime) + 1 + compute_seconds(length)
     _limit(resource.RLIMIT_CPU, allowed)
 
 
@@ -66,23 +66,23 @@ def _limit(kind: int, value: int) -> None:
 
 def _answer(data: bytes) -> Iterator[bytes]:
     try:
-        yield from _lines(data)
+        yield from _make_lines(data)
     except Refused as refusal:
-        yield _line({"refused": str(refusal)})
+        yield _make_line({"refused": str(refusal)})
     except MemoryError:
-        yield _line({"refused": "refused: it needs more memory than it may have"})
+        yield _make_line({"refused": "refused: it needs more memory than it may have"})
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
-    jobs, edges = rows_of(unpickler.load(data))
+def _make_lines(data: bytes) -> Iterator[bytes]:
+    jobs, edges = extract_rows(unpickler.load(data))
     for row in jobs:
-        yield _line(row)
+        yield _make_line(row)
     while some := list(islice(edges, _EDGES_A_LINE)):
-        yield _line({"edges": some})
-    yield _line({"is_whole": True})
+        yield _make_line({"edges": some})
+    yield _make_line({"is_whole": True})
 
 
-def _line(value: object) -> bytes:
+def _make_line(value: object) -> bytes:
     return json.dumps(value).encode()
 
 

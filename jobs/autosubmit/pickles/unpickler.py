@@ -181,13 +181,13 @@ class _DataUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise Refused(_unknown(f"{module}.{name}")) from None
+            raise Refused(_describe_unknown(f"{module}.{name}")) from None
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise Refused("refused: the pickle refers to an object outside itself")
 
 
-def _unknown(name: str) -> str:
+def _describe_unknown(name: str) -> str:
     shown = "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
     return (
         f"refused: the pickle names {shown}, a type that the portal does not know from Autosubmit. If a value of "

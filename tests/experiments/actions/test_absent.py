@@ -126,7 +126,7 @@ def test_a_restart_does_not_run_what_was_archived_while_it_recovered(
 
 def test_a_stop_is_sent_although_nobody_can_tell_whether_the_store_is_there() -> None:
     experiment = factories.create_experiment(factories.create_site(home="/nonexistent"))
-    assert sync.absence(experiment) == ""
+    assert sync.explain_absence(experiment) == ""
 
 
 def test_an_experiment_that_an_action_finds_gone_is_gone_at_once(mirrored: Experiment, store: Store) -> None:

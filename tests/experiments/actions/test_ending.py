@@ -8,7 +8,7 @@ from django.utils import timezone
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
-from experiments.runners import local, runner_for
+from experiments.runners import get_runner, local
 from tests.support import factories
 from tests.support.services import children_of
 from tests.support.waiting import wait_for
@@ -105,7 +105,7 @@ def test_an_action_that_is_cancelled_between_claim_and_start_is_cancelled_and_ne
     action.refresh_from_db()
     assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator before it started.")
     with pytest.raises(FileExistsError):
-        runner_for(action.site).start(["true"], action.run_directory(0))
+        get_runner(action.site).start(["true"], action.run_directory(0))
 
 
 def test_a_command_that_was_lost_is_not_started_by_a_worker_that_was_only_slow() -> None:
@@ -116,4 +116,4 @@ def test_a_command_that_was_lost_is_not_started_by_a_worker_that_was_only_slow()
     action.refresh_from_db()
     assert (action.state, action.message.partition(":")[0]) == (State.LOST, "The command never started")
     with pytest.raises(FileExistsError):
-        runner_for(action.site).start(["true"], action.run_directory(0))
+        get_runner(action.site).start(["true"], action.run_directory(0))

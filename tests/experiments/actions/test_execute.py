@@ -13,7 +13,7 @@ from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from tests.conftest import MakeExperiment
 from tests.support import factories
 from tests.support.waiting import wait_for
@@ -123,7 +123,7 @@ def test_a_restart_recovers_and_then_runs(mirrored: Callable[..., Experiment]) -
     execute(action.pk)
     followed(action)
     assert (action.state, action.step) == (State.SUCCEEDED, 1)
-    outputs = [runner_for(action.site).text(action.run_directory(step)) for step in (0, 1)]
+    outputs = [get_runner(action.site).text(action.run_directory(step)) for step in (0, 1)]
     assert "Recovery finalized" in outputs[0]
     assert "Run successful" in outputs[1]
 

@@ -18,7 +18,7 @@ from experiments.actions.execute import claim, execute
 from experiments.actions.follow import _judged, follow, start_step
 from experiments.actions.refusals import Conflict
 from experiments.actions.request import Request, foreseen, request_action
-from experiments.autosubmit.environment import environment
+from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
@@ -155,7 +155,7 @@ def background_run(site: Site, make_experiment: MakeExperiment) -> Iterator[Expe
     experiment = sync.adopt(site, make_experiment("long"))
     assert experiment is not None
     shell = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", site.autosubmit, "run", experiment.expid]
-    variables = environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
+    variables = make_environment(Path(site.autosubmit), Path(site.home), settings.CACHES_DIRECTORY)
     # What it prints goes nowhere: it would wait for a reader.
     with subprocess.Popen(
         shell, env=variables, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

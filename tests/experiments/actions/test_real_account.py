@@ -21,7 +21,7 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from tests.support import factories
 from tests.support.services import prepare
 from tests.support.unix_accounts import Accounts, unix_accounts
@@ -85,7 +85,7 @@ def test_a_run_is_the_persons_and_whoever_may_stop_it_stops_it(
     run = ask(operator, "run", theirs)
     execute(run.pk)
     wait_for(lambda: lives(theirs) or follow(run))
-    assert theirs.is_running, runner_for(run.site).text(run.run_directory(0))
+    assert theirs.is_running, get_runner(run.site).text(run.run_directory(0))
     pid = theirs.evidence.split()[1]
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(accounts.person).pw_uid
 

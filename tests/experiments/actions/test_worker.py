@@ -23,7 +23,7 @@ from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from experiments.runners import runner_for
+from experiments.runners import get_runner
 from tests.support import factories
 from tests.support.services import kill_processes_of
 from tests.support.stand_in import StandIn
@@ -364,7 +364,7 @@ def claimed_without_a_trace(experiment: Experiment) -> Action:
 
 
 def start_step_late(action: Action) -> None:
-    runner_for(action.site).start(action.command[0], action.run_directory(0))
+    get_runner(action.site).start(action.command[0], action.run_directory(0))
 
 
 def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
@@ -386,7 +386,7 @@ def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
 
 def kill_with_launcher(action: Action) -> None:
     os.killpg(int((action.run_directory(0) / "pid").read_text().split()[0]), signal.SIGKILL)
-    wait_for(lambda: not runner_for(action.site).look(action.run_directory(0)).is_alive)
+    wait_for(lambda: not get_runner(action.site).look(action.run_directory(0)).is_alive)
 
 
 def test_a_run_that_lives_on_without_its_launcher_is_not_lost(

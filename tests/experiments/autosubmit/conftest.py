@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from experiments.autosubmit.environment import environment
-from experiments.autosubmit.liveness import liveness, read_locks
+from experiments.autosubmit.environment import make_environment
+from experiments.autosubmit.liveness import check_liveness, read_locks
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store, locate
 from tests.conftest import MakeExperiment
-from tests.support.commands import outcome_of
+from tests.support.kinds import outcome_of
 from tests.support.waiting import PATIENCE, wait_for
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -43,7 +43,7 @@ def start(autosubmit: Path, autosubmit_home: Path, tmp_path_factory: pytest.Temp
         with log.open("w") as output:
             return subprocess.Popen(
                 [str(autosubmit), *arguments],
-                env=environment(autosubmit, autosubmit_home, settings.CACHES_DIRECTORY),
+                env=make_environment(autosubmit, autosubmit_home, settings.CACHES_DIRECTORY),
                 cwd=tmp_path_factory.mktemp("empty"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -97,7 +97,7 @@ def long_run(
 ) -> Iterator["subprocess.Popen[str]"]:
     """A run that holds its lock and goes on until the test ends it."""
     run = start("run", long_experiment, log=tmp_path / "run.log")
-    wait_for(lambda: liveness(store.lock_file(long_experiment), read_locks()).is_running)
+    wait_for(lambda: check_liveness(store.lock_file(long_experiment), read_locks()).is_running)
     yield run
     run.kill()
     run.wait()

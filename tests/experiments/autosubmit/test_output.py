@@ -12,7 +12,7 @@ from experiments.autosubmit.output import (
     plain,
 )
 from tests.experiments.autosubmit.conftest import Call
-from tests.support.commands import outcome_of
+from tests.support.kinds import outcome_of
 from tests.support.waiting import PATIENCE
 
 TRACEBACK = """\x1b[1m \x1b[31m[CRITICAL] Traceback (most recent call last):

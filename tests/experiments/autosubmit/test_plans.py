@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.plans import PLANNED, RESOLVED, plans_of, read_plans, with_plan
+from experiments.autosubmit.plans import PLANNED, RESOLVED, add_plan, extract_plans, read_plans
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.history import read_runs
 from tests.support.small_stores import make_store
@@ -53,13 +53,17 @@ def found(store: Store, known: str = "") -> Any:
 
 def test_a_job_is_sent_with_what_its_section_says() -> None:
     plan = {"platform": "MN5", "processors": "768", "wallclock": "01:30", "qos": "gp_debug"}
-    assert plans_of(CONFIGURATION)["SIM"] == plan
+    assert extract_plans(CONFIGURATION)["SIM"] == plan
 
 
 def test_what_the_section_leaves_out_is_that_of_the_platform() -> None:
     plan = {"platform": "MN5", "processors": "1", "wallclock": "48:00", "qos": "gp_bsces"}
-    assert plans_of(CONFIGURATION)["INI"] == plan
-    assert plans_of(CONFIGURATION)["TRANSFER"] == {"platform": "ARCHIVE", "processors": "1", "qos": "serial"}
+    assert extract_plans(CONFIGURATION)["INI"] == plan
+    assert extract_plans(CONFIGURATION)["TRANSFER"] == {
+        "platform": "ARCHIVE",
+        "processors": "1",
+        "qos": "serial",
+    }
 
 
 def test_a_configuration_of_3_is_read_by_its_parts() -> None:
@@ -68,7 +72,7 @@ def test_a_configuration_of_3_is_read_by_its_parts() -> None:
         "platforms": {"mn4": {"QUEUE": "bsc_es", "MAX_WALLCLOCK": "48:00"}},
         "jobs": {"SIM": {"PROCESSORS": "768"}, "CLEAN": {"PLATFORM": "local", "WALLCLOCK": "00:30"}},
     }
-    assert plans_of(configuration) == {
+    assert extract_plans(configuration) == {
         "SIM": {"platform": "mn4", "processors": "768", "wallclock": "48:00", "qos": "bsc_es"},
         "CLEAN": {"platform": "LOCAL", "processors": "1", "wallclock": "00:30"},
     }
@@ -82,26 +86,29 @@ def test_what_is_not_said_plainly_is_not_planned(value: object) -> None:
     configuration = {
         "JOBS": {"SIM": {"PLATFORM": value, "PROCESSORS": value, "WALLCLOCK": value, "QUEUE": value}}
     }
-    assert plans_of(configuration) == {}
+    assert extract_plans(configuration) == {}
 
 
 def test_a_wallclock_that_grows_with_the_chunks_is_not_planned() -> None:
-    assert "wallclock" not in plans_of({"JOBS": {"SIM": {"WALLCLOCK": "01:00", "WCHUNKINC": "00:10"}}})["SIM"]
+    assert (
+        "wallclock"
+        not in extract_plans({"JOBS": {"SIM": {"WALLCLOCK": "01:00", "WCHUNKINC": "00:10"}}})["SIM"]
+    )
 
 
 @pytest.mark.parametrize(
     "configuration", [{}, {"JOBS": None}, {"JOBS": [1]}, {"JOBS": {"SIM": 3}, "PLATFORMS": 3}]
 )
 def test_a_configuration_of_another_form_does_no_harm(configuration: dict[str, Any]) -> None:
-    assert set(plans_of(configuration)) <= {"SIM"}
+    assert set(extract_plans(configuration)) <= {"SIM"}
 
 
 def test_names_of_sections_are_made_fit_for_a_database() -> None:
-    assert set(plans_of({"JOBS": {"a\0b\ud800": {}, "x" * 500: {}}})) == {"A�B?", "X" * 100}
+    assert set(extract_plans({"JOBS": {"a\0b\ud800": {}, "x" * 500: {}}})) == {"A�B?", "X" * 100}
 
 
 def test_of_very_many_sections_some_are_planned() -> None:
-    assert len(plans_of({"JOBS": {f"S{number}": {} for number in range(5000)}})) == 1000
+    assert len(extract_plans({"JOBS": {f"S{number}": {} for number in range(5000)}})) == 1000
 
 
 def test_the_newest_run_tells_the_plans(store: Store) -> None:
@@ -146,17 +153,17 @@ def test_a_file_that_leads_out_is_not_read(store: Store, tmp_path: Path) -> None
 @pytest.mark.parametrize("status", ["WAITING", "READY", "HELD", "SUSPENDED"])
 def test_a_job_that_was_not_sent_has_the_plan_of_its_section(status: str) -> None:
     blank: dict[str, str | None] = dict.fromkeys(PLANNED)
-    filled, planned = with_plan(status, "Sim", blank, plans_of(CONFIGURATION))
+    filled, planned = add_plan(status, "Sim", blank, extract_plans(CONFIGURATION))
     assert (filled["platform"], filled["qos"], planned) == ("MN5", "gp_debug", [*PLANNED])
 
 
 def test_what_the_job_list_says_comes_before_the_plan() -> None:
     values = dict.fromkeys(PLANNED) | {"platform": "LOCAL"}
-    filled, planned = with_plan("WAITING", "NONE", values, plans_of(CONFIGURATION))
+    filled, planned = add_plan("WAITING", "NONE", values, extract_plans(CONFIGURATION))
     assert (filled["platform"], planned) == ("LOCAL", ["platform"])
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "COMPLETED", "FAILED"])
 def test_nothing_is_planned_of_a_job_that_was_sent(status: str) -> None:
     blank: dict[str, str | None] = dict.fromkeys(PLANNED)
-    assert with_plan(status, "SIM", blank, plans_of(CONFIGURATION)) == (blank, [])
+    assert add_plan(status, "SIM", blank, extract_plans(CONFIGURATION)) == (blank, [])

@@ -11,10 +11,10 @@ import pytest
 from experiments.autosubmit.store import (
     BrokenStore,
     Store,
-    database_fingerprint,
-    fingerprint,
     locate,
     read_experiments,
+    take_database_fingerprint,
+    take_fingerprint,
 )
 from experiments.mirror.scanner import SiteMirror
 from experiments.models import Experiment
@@ -142,15 +142,15 @@ def test_an_experiment_without_a_job_list_has_none(store: Store) -> None:
     ],
 )
 def test_the_fingerprint_follows_a_change(url: str, home: Path, change: str) -> None:
-    before = fingerprint(locate(home), "a001")
+    before = take_fingerprint(locate(home), "a001")
     execute(url, change)
-    wait_for(lambda: fingerprint(locate(home), "a001") != before)
+    wait_for(lambda: take_fingerprint(locate(home), "a001") != before)
 
 
 def test_the_fingerprint_of_all_follows_a_new_experiment(url: str, home: Path) -> None:
-    before = database_fingerprint(locate(home))
+    before = take_database_fingerprint(locate(home))
     execute(url, "INSERT INTO experiment VALUES (99, 'b000', '', '4.1.17')")
-    wait_for(lambda: database_fingerprint(locate(home)) != before)
+    wait_for(lambda: take_database_fingerprint(locate(home)) != before)
 
 
 def test_nothing_is_written(url: str, home: Path) -> None:
@@ -232,22 +232,22 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_connection_is_closed_after_each_use(url: str, store: Store) -> None:
-    reading.changes(store.postgres_url)
+    reading.read_changes(store.postgres_url)
     wait_for(lambda: backends(url) == set())
 
 
 def test_a_kept_connection_is_used_again_for_other_schemas(url: str, store: Store, kept: None) -> None:
-    reading.changes(store.postgres_url)
+    reading.read_changes(store.postgres_url)
     first = backends(url)
     add_4_2(url, "a000")
     assert len(read_dependencies(Schema(store.postgres_url, "a000")) or []) == 3
-    reading.experiments(store.postgres_url)
+    reading.read_experiments(store.postgres_url)
     assert backends(url) == first
     assert len(first) == 1
 
 
 def test_a_kept_connection_that_the_server_has_ended_is_replaced(url: str, store: Store, kept: None) -> None:
-    reading.changes(store.postgres_url)
+    reading.read_changes(store.postgres_url)
     for pid in backends(url):
         execute(url, f"SELECT pg_terminate_backend({pid})")
-    assert reading.changes(store.postgres_url)
+    assert reading.read_changes(store.postgres_url)

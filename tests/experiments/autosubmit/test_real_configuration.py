@@ -71,7 +71,7 @@ def test_files_are_merged_as_autosubmit_merges_them(
     store = locate(autosubmit_home)
     write(store.experiment_folder(expid), files)
     record = next(record for record in read_experiments(store) if record.expid == expid)
-    added = installation.parameters(read_rc(autosubmit_home))
+    added = installation.read_parameters(read_rc(autosubmit_home))
     found = read_configuration(store.experiment_folder(expid), added, record.description).values
     wanted = resolved(autosubmit, autosubmit_home, expid) | {"AS_ENV_CURRENT_USER": None}
     assert json.loads(json.dumps(found)) == wanted

@@ -10,10 +10,10 @@ import pytest
 from experiments.autosubmit.store import (
     BrokenStore,
     Store,
-    database_fingerprint,
-    fingerprint,
     locate,
     read_experiments,
+    take_database_fingerprint,
+    take_fingerprint,
 )
 from jobs.autosubmit.job_list import read_job_list
 from tests.conftest import MakeExperiment
@@ -173,24 +173,24 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
-    seen = {fingerprint(made, "a000")}
+    seen = {take_fingerprint(made, "a000")}
     databases = [Path(f"{name}{log}") for name in made.databases("a000") for log in ("", "-wal")]
     files = [*map(Path, made.lone_files("a000")), *databases]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
-        seen.add(fingerprint(made, "a000"))
+        seen.add(take_fingerprint(made, "a000"))
     assert len(seen) == 1 + len(files)
 
 
 def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:
-    before = database_fingerprint(made)
+    before = take_database_fingerprint(made)
     add(made, "a000")
-    assert database_fingerprint(made) != before
+    assert take_database_fingerprint(made) != before
 
 
 def test_an_absent_experiment_has_a_fingerprint_of_zeros(made: Store) -> None:
-    assert set(fingerprint(made, "zzzz")) == {(0, 0, 0)}
+    assert set(take_fingerprint(made, "zzzz")) == {(0, 0, 0)}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.autosubmit.trusted import why_untrusted
+from experiments.autosubmit.trusted import explain_distrust
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
@@ -20,8 +20,8 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_what_is_ours_or_roots_is_trusted(program: Path) -> None:
-    assert why_untrusted(program) == ""
-    assert why_untrusted(Path("/bin/sh")) == ""
+    assert explain_distrust(program) == ""
+    assert explain_distrust(Path("/bin/sh")) == ""
 
 
 @pytest.mark.parametrize(("mode", "who"), [(0o775, "its group"), (0o757, "everybody")])
@@ -31,7 +31,7 @@ def test_what_others_can_write_is_not_trusted_nor_what_lies_below_it(
 ) -> None:
     place = [program, *program.parents][above]
     place.chmod(mode)
-    assert why_untrusted(program) == f"{place} can be written by {who}"
+    assert explain_distrust(program) == f"{place} can be written by {who}"
 
 
 @needs_root
@@ -39,15 +39,15 @@ def test_what_others_can_write_is_not_trusted_nor_what_lies_below_it(
 def test_what_belongs_to_somebody_else_is_not_trusted(above: int, program: Path) -> None:
     place = [program, *program.parents][above]
     os.chown(place, 65534, -1)
-    assert why_untrusted(program) == f"{place} belongs to nobody"
+    assert explain_distrust(program) == f"{place} belongs to nobody"
 
 
 def test_a_link_is_as_good_as_where_it_leads(program: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("opt/bin")
-    assert why_untrusted(link / "autosubmit") == ""
+    assert explain_distrust(link / "autosubmit") == ""
     program.parent.chmod(0o777)
-    assert why_untrusted(link / "autosubmit") == f"{program.parent} can be written by everybody"
+    assert explain_distrust(link / "autosubmit") == f"{program.parent} can be written by everybody"
 
 
 @needs_root
@@ -55,13 +55,13 @@ def test_a_link_of_somebody_else_is_not_trusted(program: Path, tmp_path: Path) -
     link = tmp_path / "link"
     link.symlink_to(program)
     os.lchown(link, 65534, -1)
-    assert why_untrusted(link) == f"{link} belongs to nobody"
+    assert explain_distrust(link) == f"{link} belongs to nobody"
 
 
 def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert why_untrusted(tmp_path / "a" / "autosubmit") == ""
+    assert explain_distrust(tmp_path / "a" / "autosubmit") == ""
 
 
 def test_in_a_sticky_folder_nobody_replaces_what_is_ours_but_it_is_no_home(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_in_a_sticky_folder_nobody_replaces_what_is_ours_but_it_is_no_home(tmp_p
     shared.mkdir()
     (shared / "ours").touch()
     shared.chmod(0o1777)
-    assert why_untrusted(shared / "ours") == ""
-    assert "everybody" in why_untrusted(shared)
+    assert explain_distrust(shared / "ours") == ""
+    assert "everybody" in explain_distrust(shared)
 
 
 def test_what_is_not_there_is_made_by_who_may_write_above(tmp_path: Path) -> None:
-    assert why_untrusted(tmp_path / "nothing" / "here") == ""
+    assert explain_distrust(tmp_path / "nothing" / "here") == ""
     tmp_path.chmod(0o777)
-    assert "everybody" in why_untrusted(tmp_path / "nothing" / "here")
+    assert "everybody" in explain_distrust(tmp_path / "nothing" / "here")

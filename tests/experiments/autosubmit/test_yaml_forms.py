@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.plain_data import BadData, from_yaml
+from experiments.autosubmit.plain_data import BadData, parse_yaml
 from tests.support import fuzz
 from tests.support.yaml_forms import FORMS, random_text, read_by_autosubmit
 
@@ -15,7 +15,7 @@ TEXTS_OF_A_ROUND = 300
 
 def read(text: str) -> Any:
     try:
-        return from_yaml(text)
+        return parse_yaml(text)
     except BadData:
         return None
 
@@ -61,11 +61,11 @@ def test_random_tags_and_scalars_break_nothing(seed: int) -> None:
 )
 def test_an_error_says_line_and_column_and_nothing_of_the_text(text: str, place: str) -> None:
     with pytest.raises(BadData) as refused:
-        from_yaml(text)
+        parse_yaml(text)
     assert str(refused.value).startswith(place)
     assert "hunter2" not in str(refused.value)
 
 
 def test_an_error_within_something_says_where_that_begins() -> None:
     with pytest.raises(BadData, match=r"\(while parsing a flow sequence, which begins in line 2, column 6\)"):
-        from_yaml("A:\n  B: [1, 2\nC: 3\n")
+        parse_yaml("A:\n  B: [1, 2\nC: 3\n")

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.models import Site
 from experiments.runners import local
-from experiments.runners.local import LocalRunner, as_account
+from experiments.runners.local import LocalRunner, wrap_as_account
 from tests.support.unix_accounts import Accounts, as_user, processes_of, unix_accounts
 from tests.support.waiting import wait_for
 
@@ -120,11 +120,11 @@ def test_sudo_says_whom_the_service_account_may_not_become(runner: LocalRunner, 
 @pytest.mark.parametrize("name", ["root", "#0", "#1", "daemon", "nobody", "no-such-account", "", "-s"])
 def test_nothing_is_ever_run_as_the_superuser_or_as_what_is_no_account(name: str) -> None:
     with pytest.raises(PermissionError):
-        as_account(name, ["true"])
+        wrap_as_account(name, ["true"])
 
 
 def test_the_account_is_one_argument_and_ends_the_options_of_sudo() -> None:
-    argv = as_account("ana", ["/opt/autosubmit/bin/autosubmit", "run", "a000"])
+    argv = wrap_as_account("ana", ["/opt/autosubmit/bin/autosubmit", "run", "a000"])
     assert argv[argv.index("-u") + 1] == "ana"
     assert argv[argv.index("--") + 1 :] == ["/opt/autosubmit/bin/autosubmit", "run", "a000"]
 

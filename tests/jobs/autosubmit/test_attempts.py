@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.attempts import attempt_of
+from jobs.autosubmit.attempts import choose_attempt
 from jobs.autosubmit.history import JobTimes, read_attempts
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.statuses import ACTIVE, RESET
@@ -50,47 +50,49 @@ def at(seconds: int) -> datetime:
 def test_an_active_job_has_nothing_of_an_attempt_that_has_ended(
     tmp_path: Path, status: str, number: int | None
 ) -> None:
-    assert attempt_of(record(status, remote_id=number), newest(tmp_path, ENDED)) is None
+    assert choose_attempt(record(status, remote_id=number), newest(tmp_path, ENDED)) is None
 
 
 @pytest.mark.parametrize("status", sorted(RESET))
 def test_a_job_that_was_reset_has_no_attempt(tmp_path: Path, status: str) -> None:
-    assert attempt_of(record(status, remote_id=7), newest(tmp_path, ENDED)) is None
+    assert choose_attempt(record(status, remote_id=7), newest(tmp_path, ENDED)) is None
 
 
 def test_an_active_job_has_nothing_of_an_attempt_that_was_killed(tmp_path: Path) -> None:
-    assert attempt_of(record("RUNNING", remote_id=8), newest(tmp_path, KILLED)) is None
+    assert choose_attempt(record("RUNNING", remote_id=8), newest(tmp_path, KILLED)) is None
 
 
 def test_a_retrial_has_nothing_of_the_attempt_that_failed_before_it(tmp_path: Path) -> None:
     before = newest(tmp_path, {**KILLED, "fail_count": 0})
-    assert attempt_of(record("RUNNING", fail_count=1), before) is None
+    assert choose_attempt(record("RUNNING", fail_count=1), before) is None
 
 
 def test_an_active_job_has_the_times_of_its_own_row_but_no_end(tmp_path: Path) -> None:
-    found = attempt_of(record("RUNNING", remote_id=8), newest(tmp_path, ENDED, SECOND))
+    found = choose_attempt(record("RUNNING", remote_id=8), newest(tmp_path, ENDED, SECOND))
     assert found is not None
     assert (found.submitted_at, found.started_at, found.finished_at) == (at(200), at(210), None)
 
 
 def test_a_queuing_job_has_not_started(tmp_path: Path) -> None:
-    found = attempt_of(record("QUEUING", remote_id=8), newest(tmp_path, ENDED, SECOND))
+    found = choose_attempt(record("QUEUING", remote_id=8), newest(tmp_path, ENDED, SECOND))
     assert found is not None
     assert (found.submitted_at, found.started_at) == (at(200), None)
 
 
 def test_the_number_of_an_active_job_is_the_lists_where_the_history_has_none(tmp_path: Path) -> None:
-    found = attempt_of(record("RUNNING", remote_id=8), newest(tmp_path, {**KILLED, "job_id": 0}))
+    found = choose_attempt(record("RUNNING", remote_id=8), newest(tmp_path, {**KILLED, "job_id": 0}))
     assert found is not None
     assert found.remote_id == 8
 
 
 @pytest.mark.parametrize("run", [1, 2])
 def test_a_job_that_has_ended_has_its_newest_attempt_of_whatever_run(tmp_path: Path, run: int) -> None:
-    found = attempt_of(record("COMPLETED", remote_id=7), newest(tmp_path, ENDED, {**SECOND, "run_id": run}))
+    found = choose_attempt(
+        record("COMPLETED", remote_id=7), newest(tmp_path, ENDED, {**SECOND, "run_id": run})
+    )
     assert found is not None
     assert (found.remote_id, found.submitted_at, found.finished_at) == (8, at(200), at(220))
 
 
 def test_a_job_of_which_the_history_says_nothing_has_no_attempt() -> None:
-    assert attempt_of(record("COMPLETED", remote_id=7), None) is None
+    assert choose_attempt(record("COMPLETED", remote_id=7), None) is None

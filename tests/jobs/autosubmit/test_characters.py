@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from jobs.autosubmit.characters import first_character, whole_characters
+from jobs.autosubmit.characters import decode_whole, find_first_character
 from tests.support import fuzz
 
 
@@ -15,7 +15,7 @@ def test_the_parts_of_whatever_is_printed_make_the_whole(seed: int) -> None:
         data, parts, at = fuzz.printed(random), [], 0
         while at < len(data):
             piece = data[at : at + random.randrange(4, 3000)]
-            text, length = whole_characters(piece, is_final=at + len(piece) == len(data))
+            text, length = decode_whole(piece, is_final=at + len(piece) == len(data))
             assert length > 0
             parts.append(text)
             at += length
@@ -27,4 +27,4 @@ def test_the_parts_of_whatever_is_printed_make_the_whole(seed: int) -> None:
     [(b"a", 0), ("é".encode()[1:] + b"a", 1), ("😀".encode()[1:] + b"a", 3), (b"\xbf" * 9, 0), (b"", 0)],
 )
 def test_a_part_begins_where_a_character_does(data: bytes, place: int) -> None:
-    assert first_character(data) == place
+    assert find_first_character(data) == place

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.edges import UNKNOWN, edges_between
+from jobs.autosubmit.edges import UNKNOWN, select_edges
 from jobs.autosubmit.job_list import read_dependencies
 from tests.support import stores
 
@@ -14,7 +14,7 @@ EDGE = ("a", "b")
 
 
 def test_edges_of_jobs_that_are_not_in_the_list_are_counted_and_named() -> None:
-    found = edges_between([EDGE, ("a", "x"), ("y", "b"), ("x", "y")], ["a", "b"])
+    found = select_edges([EDGE, ("a", "x"), ("y", "b"), ("x", "y")], ["a", "b"])
     assert (found.between, found.are_known) == ({EDGE}, True)
     assert found.note.startswith(
         "3 dependencies name jobs that are not in the job list, and cannot be shown: x, y."
@@ -22,20 +22,20 @@ def test_edges_of_jobs_that_are_not_in_the_list_are_counted_and_named() -> None:
 
 
 def test_the_names_of_many_unknown_jobs_are_bounded() -> None:
-    note = edges_between([("a", f"x{number:04}" + "y" * 500) for number in range(2000)], ["a"]).note
+    note = select_edges([("a", f"x{number:04}" + "y" * 500) for number in range(2000)], ["a"]).note
     assert "and 1,995 more" in note
     assert len(note) < 1000
 
 
 def test_nothing_is_said_of_edges_that_are_all_known() -> None:
-    assert edges_between([EDGE], ["a", "b"]).note == edges_between([], ["a", "b"]).note == ""
+    assert select_edges([EDGE], ["a", "b"]).note == select_edges([], ["a", "b"]).note == ""
 
 
 @pytest.mark.parametrize(("names", "note"), [(["a", "b"], UNKNOWN), (["a"], ""), ([], "")])
 def test_several_jobs_without_any_edge_in_the_store_are_not_known_to_wait_for_nothing(
     names: list[str], note: str
 ) -> None:
-    found = edges_between(None, names)
+    found = select_edges(None, names)
     assert (found.are_known, found.note) == (note == "", note)
 
 

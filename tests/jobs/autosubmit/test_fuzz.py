@@ -141,7 +141,7 @@ def test_the_decoder_has_neither_environment_nor_more_memory_than_it_may() -> No
     decoded(GOOD, own)
     names = {line.split("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
     assert names <= {"LC_CTYPE"}
-    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == limits.memory_for(GOOD.stat().st_size)
+    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == limits.compute_memory(GOOD.stat().st_size)
     own.close()
 
 
@@ -153,7 +153,7 @@ def test_the_decoder_computes_no_longer_than_it_may() -> None:
         list(own.decode(io.BytesIO(endless), len(endless)))
     own.close()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert ended.ru_utime - begun.ru_utime < limits.seconds_for(len(endless)) + 2
+    assert ended.ru_utime - begun.ru_utime < limits.compute_seconds(len(endless)) + 2
 
 
 def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_unreadable(tmp_path: Path) -> None:

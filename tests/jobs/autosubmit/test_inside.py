@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.autosubmit.logs import safe_open
-from jobs.autosubmit.logs.safe_open import LeadsOutside, NotAFile, files_inside, open_inside
+from jobs.autosubmit.logs.safe_open import LeadsOutside, NotAFile, list_files_inside, open_inside
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_folder_that_leads_out_is_refused(folder: Path) -> None:
     with pytest.raises(LeadsOutside):
         read(folder, "link/log")
     with pytest.raises(LeadsOutside):
-        files_inside(folder, "link", bool)
+        list_files_inside(folder, "link", bool)
 
 
 @pytest.mark.parametrize("target", ["in/log", "./in/../in/log", "{top}/a000/in/log"])
@@ -71,7 +71,7 @@ def test_a_folder_that_is_a_link_inside_is_followed(folder: Path) -> None:
     (folder / "other").symlink_to("in")
     (folder / "in" / "up").symlink_to("../in/log")
     assert read(folder, "other/up") == b"open"
-    assert files_inside(folder, "other", bool).keys() == {"log", "up"}
+    assert list_files_inside(folder, "other", bool).keys() == {"log", "up"}
 
 
 def test_a_folder_behind_a_link_is_the_folder(folder: Path) -> None:
@@ -122,7 +122,7 @@ def test_only_files_that_can_be_opened_are_listed(folder: Path) -> None:
     (folder / "in" / "out").symlink_to("/etc/passwd")
     (folder / "in" / "same").symlink_to("log")
     (folder / "in" / "dangling").symlink_to("nothing")
-    found = files_inside(folder, "in", lambda name: name != "unwanted")
+    found = list_files_inside(folder, "in", lambda name: name != "unwanted")
     assert {name: status.st_size for name, status in found.items()} == {"log": 4, "same": 4}
 
 
@@ -130,9 +130,9 @@ def test_of_too_many_files_some_are_listed(folder: Path, monkeypatch: pytest.Mon
     for number in range(10):
         (folder / "in" / f"wanted{number}").touch()
     monkeypatch.setattr(safe_open, "MOST_FILES", 3)
-    assert len(files_inside(folder, "in", lambda name: name.startswith("wanted"))) == 3
+    assert len(list_files_inside(folder, "in", lambda name: name.startswith("wanted"))) == 3
     monkeypatch.setattr(safe_open, "MOST_NAMES", 5)
-    assert len(files_inside(folder, "in", lambda name: name == "log")) <= 1
+    assert len(list_files_inside(folder, "in", lambda name: name == "log")) <= 1
 
 
 def test_nothing_stays_open(folder: Path) -> None:
@@ -143,7 +143,7 @@ def test_nothing_stays_open(folder: Path) -> None:
             read(folder, name)
         except (OSError, LeadsOutside):
             continue
-    files_inside(folder, "in", bool)
+    list_files_inside(folder, "in", bool)
     assert descriptors() == before
 
 

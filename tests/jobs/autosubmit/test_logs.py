@@ -10,7 +10,7 @@ import pytest
 
 from jobs.autosubmit.history import read_attempts
 from jobs.autosubmit.logs import decompress, reader
-from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, NoSuchLog, Part
+from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, LogPart, NoSuchLog
 from jobs.autosubmit.secrets import CONTEXT_BYTES
 
 HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
@@ -200,7 +200,7 @@ def test_a_part_is_sent_in_blocks_of_bounded_size(
     monkeypatch.setattr(reader, "BLOCK_BYTES", 1000)
     data = b"0123456789" * 10_000
     (experiment / "tmp" / "LOG_a000" / "a000_SIM.1.out").write_bytes(data)
-    part = Part(of_job.open("a000_SIM.1.out"), 1, 999_999)
+    part = LogPart(of_job.open("a000_SIM.1.out"), 1, 999_999)
     blocks = list(part)
     part.close()
     assert b"".join(blocks) == data[1:]

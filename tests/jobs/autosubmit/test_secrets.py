@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.secrets import MASK, covered, has_credentials, is_secret_name, mask_text, masked
+from jobs.autosubmit.secrets import MASK, cover_blocks, has_credentials, is_secret_name, mask_text, mask_value
 
 KEY_BLOCK = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
@@ -128,7 +128,7 @@ def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
     ],
 )
 def test_a_secret_is_hidden_wherever_it_stands(value: dict[str, Any]) -> None:
-    shown, where = masked(value)
+    shown, where = mask_value(value)
     assert "hunter" not in json.dumps(shown)
     assert "20261125" not in json.dumps(shown)
     assert MASK in json.dumps(shown)
@@ -152,17 +152,17 @@ def test_a_secret_is_hidden_wherever_it_stands(value: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_secret_is_shown(value: dict[str, Any]) -> None:
-    assert masked(value) == (value, [])
+    assert mask_value(value) == (value, [])
 
 
 def test_the_places_of_secrets_are_named() -> None:
-    _, where = masked({"A/B": {"TOKEN": "x"}, "C": [1, "https://u:p@h"], "D": "plain"})
+    _, where = mask_value({"A/B": {"TOKEN": "x"}, "C": [1, "https://u:p@h"], "D": "plain"})
     assert where == ["/A~1B/TOKEN", "/C/1"]
 
 
 def test_masking_again_changes_nothing() -> None:
-    once, _ = masked({"TOKEN": "x", "GIT": "https://u:p@h", "RUN": "A_TOKEN=x; B"})
-    assert masked(once)[0] == once
+    once, _ = mask_value({"TOKEN": "x", "GIT": "https://u:p@h", "RUN": "A_TOKEN=x; B"})
+    assert mask_value(once)[0] == once
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def read_script(start: int, end: int) -> list[bytes]:
 
 
 def test_the_secrets_of_a_script_are_covered_and_nothing_moves() -> None:
-    shown = b"".join(covered(read_script, 0, len(SCRIPT)))
+    shown = b"".join(cover_blocks(read_script, 0, len(SCRIPT)))
     assert len(shown) == len(SCRIPT)
     assert (b"hunter2" in shown, b"b3BlbnNz" in shown) == (False, False)
     assert shown.startswith(
@@ -195,9 +195,9 @@ def test_the_secrets_of_a_script_are_covered_and_nothing_moves() -> None:
 
 
 def test_every_part_of_a_script_is_that_of_the_whole() -> None:
-    whole = b"".join(covered(read_script, 0, len(SCRIPT)))
+    whole = b"".join(cover_blocks(read_script, 0, len(SCRIPT)))
     for start in range(len(SCRIPT)):
-        assert b"".join(covered(read_script, start, start + 5)) == whole[start : start + 5]
+        assert b"".join(cover_blocks(read_script, start, start + 5)) == whole[start : start + 5]
 
 
 def test_a_secret_that_crosses_two_blocks_of_a_long_log_is_covered() -> None:
@@ -206,7 +206,7 @@ def test_a_secret_that_crosses_two_blocks_of_a_long_log_is_covered() -> None:
     def read(start: int, end: int) -> list[bytes]:
         return [log[at : min(at + 10_000, end)] for at in range(start, min(end, len(log)), 10_000)]
 
-    shown = b"".join(covered(read, 0, len(log)))
+    shown = b"".join(cover_blocks(read, 0, len(log)))
     assert (len(shown), b"hunter2" in shown, b"TOKEN=*******\n" in shown) == (len(log), False, True)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.autosubmit.start_dates import period_of, written
+from jobs.autosubmit.start_dates import format_start_date, parse_period
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ from jobs.autosubmit.start_dates import period_of, written
 def test_a_date_is_as_long_as_it_is_written(
     text: str, start: tuple[int, int, int], end: tuple[int, int, int]
 ) -> None:
-    assert period_of(text) == (datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC))
+    assert parse_period(text) == (datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("text", ["", "19990229", "2000010124", "200001011260", "00000101", "20000101 "])
 def test_what_is_no_date_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="is no date"):
-        period_of(text)
+        parse_period(text)
 
 
 @pytest.mark.parametrize("text", ["20000101", "2000010112", "200001011230"])
 def test_a_date_is_written_as_short_as_in_the_names_of_jobs(text: str) -> None:
-    assert written(period_of(text)[0]) == text
+    assert format_start_date(parse_period(text)[0]) == text

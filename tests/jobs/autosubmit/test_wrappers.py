@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.autosubmit.job_list import UnreadableJobList, read_job_list
-from jobs.autosubmit.wrappers import read_wrappers, wrapped
+from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
 from tests.support import stores
 
 OLD = """
@@ -65,6 +65,6 @@ def test_a_broken_file_is_told(tmp_path: Path) -> None:
 
 def test_the_jobs_of_a_list_get_the_names_of_their_wrappers() -> None:
     jobs = read_job_list(stores.FOLDER / "4.1.12.pkl").jobs
-    named = wrapped(jobs, {jobs[0].name: "w1", "another": "w2"})
+    named = add_wrappers(jobs, {jobs[0].name: "w1", "another": "w2"})
     assert [job.wrapper for job in named] == ["w1", "", "", ""]
     assert [job.name for job in named] == [job.name for job in jobs]

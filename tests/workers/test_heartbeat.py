@@ -16,7 +16,7 @@ from django_q.conf import Conf
 from django_q.status import Stat
 
 from autosubmit_portal.workers import heartbeat, shutdown_flag
-from autosubmit_portal.workers.heartbeat import Pulse
+from autosubmit_portal.workers.heartbeat import Heartbeat
 from autosubmit_portal.workers.models import SILENCE, Worker
 from tests.support import factories
 
@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def test_a_worker_appears_with_its_queue_host_and_seal(guard: Sentinel) -> None:
-    Pulse().feel(Stat(guard))
+    Heartbeat().take(Stat(guard))
     row = Worker.objects.get()
     assert (row.queue, row.host, row.seal) == (Conf.CLUSTER_NAME, Stat(guard).host, heartbeat.seal())
     assert row.pk == guard.cluster_id
@@ -63,45 +63,45 @@ def test_a_worker_appears_with_its_queue_host_and_seal(guard: Sentinel) -> None:
 
 
 def test_a_worker_writes_once_in_a_beat(guard: Sentinel) -> None:
-    felt = Pulse()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker = Heartbeat()
+    heartbeat_of_worker.take(Stat(guard))
     Worker.objects.update(seen_at=timezone.now() - timedelta(hours=1))
-    felt.feel(Stat(guard))
+    heartbeat_of_worker.take(Stat(guard))
     assert not Worker.objects.alive().exists()
 
 
 def test_a_worker_is_heard_of_again_when_its_beat_is_due(guard: Sentinel) -> None:
-    felt = Pulse()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker = Heartbeat()
+    heartbeat_of_worker.take(Stat(guard))
     Worker.objects.update(seen_at=F("seen_at") - timedelta(hours=1))
-    felt.due = 0.0
-    felt.feel(Stat(guard))
+    heartbeat_of_worker.due = 0.0
+    heartbeat_of_worker.take(Stat(guard))
     assert Worker.objects.alive().get().pk == guard.cluster_id
 
 
 def test_a_worker_that_is_being_stopped_says_so_at_once_and_tells_its_processes(
     guard: Sentinel, asked: list[bool]
 ) -> None:
-    felt = Pulse()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker = Heartbeat()
+    heartbeat_of_worker.take(Stat(guard))
     guard.pool = [_ended()]
     guard.stop_event.set()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker.take(Stat(guard))
     assert Worker.objects.get().is_stopping
     assert asked == [True]
 
 
 def test_a_worker_that_ends_in_peace_leaves_no_row(guard: Sentinel) -> None:
-    felt = Pulse()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker = Heartbeat()
+    heartbeat_of_worker.take(Stat(guard))
     guard.stop_event.set()
-    felt.feel(Stat(guard))
+    heartbeat_of_worker.take(Stat(guard))
     assert not Worker.objects.exists()
 
 
 def test_rows_of_workers_that_were_killed_long_ago_are_removed(guard: Sentinel) -> None:
     factories.create_worker(seen_at=timezone.now() - timedelta(days=2))
-    Pulse().feel(Stat(guard))
+    Heartbeat().take(Stat(guard))
     assert Worker.objects.get().pk == guard.cluster_id
 
 
@@ -121,7 +121,7 @@ def test_who_falls_silent_or_is_being_stopped_does_not_count(
     assert Worker.objects.alive().exists() == lives
 
 
-def test_a_guard_lives_on_when_the_database_refuses_its_pulse(
+def test_a_guard_lives_on_when_the_database_refuses_its_heartbeat(
     guard: Sentinel, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:

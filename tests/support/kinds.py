@@ -1,0 +1,32 @@
+"""What tests ask of any entry of the catalogue: where it is asked for, and what the end of its command means."""
+
+from experiments.autosubmit.command import Command
+from experiments.autosubmit.output import Outcome
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+
+_COMMANDS = {step.name: step for kind in CATALOGUE.values() for step in kind.steps}
+
+
+def outcome_of(word: str, exit_status: int, text: str) -> Outcome:
+    """Return the outcome of a command of Autosubmit, which need not be one of the catalogue."""
+    command = _COMMANDS.get(word) or Command(words=(word,))
+    return command.outcome(exit_status, text)
+
+
+def route_of(kind: ActionKind, expid: str = "a000") -> tuple[str, str]:
+    """Return the method and the address that ask for a kind; jobs become READY by it."""
+    match kind.target:
+        case Target.SITE:
+            return "post", "/v4/experiments?site=local"
+        case Target.JOBS:
+            return "patch", f"/v4/experiments/{expid}/jobs?status=READY&live={str(kind.needs_run).lower()}"
+    if kind.is_edit:
+        return "patch", f"/v4/experiments/{expid}?"
+    return "post", f"/v4/experiments/{expid}?action={kind.name}"
+
+
+def body_of(kind: ActionKind, jobs: list[str]) -> dict[str, object]:
+    """Return a body that a kind is content with, about these jobs where it is about jobs."""
+    if kind.target is Target.JOBS:
+        return {"jobs": jobs}
+    return {option.name: option.example for option in kind.options if option.required}
