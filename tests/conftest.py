@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,12 +185,10 @@ def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
 
 
 @pytest.fixture(autouse=True)
-def _no_locks_of_others(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _no_locks_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what else runs on this host, experiments of the same names among it, from tests whose store is their own."""
     if "autosubmit" not in request.fixturenames:
-        monkeypatch.setattr(liveness, "_LOCK_TABLE", LocksIn(tmp_path))
+        monkeypatch.setattr(liveness, "_LOCK_TABLE", LocksIn(partial(request.getfixturevalue, "tmp_path")))
 
 
 @pytest.fixture
@@ -200,8 +199,8 @@ def private_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture(autouse=True)
-def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _people_of_the_host() -> Iterator[None]:
     """Let this process know Unix accounts for those whom tests call owners, besides the ones that there are."""
     numbers = {name: 20_000 + number for number, name in enumerate(PEOPLE)}
     entries = {
@@ -209,8 +208,10 @@ def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     by_number = {entry.pw_uid: entry for entry in entries.values()}
     of_name, of_number = pwd.getpwnam, pwd.getpwuid
-    monkeypatch.setattr(pwd, "getpwnam", lambda name: entries.get(name) or of_name(name))
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: by_number.get(uid) or of_number(uid))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pwd, "getpwnam", lambda name: entries.get(name) or of_name(name))
+        patch.setattr(pwd, "getpwuid", lambda uid: by_number.get(uid) or of_number(uid))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -219,6 +220,7 @@ def _no_kept_answers() -> None:
     answers.clear()
     ttl_cache.forget()
     stamps.forget()
+    last_use._noted.clear()
 
 
 @pytest.fixture(scope="session")
@@ -256,11 +258,12 @@ def _use_redis(url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Conf, "BROKER_CLASS", "autosubmit_portal.workers.redis_broker.RedisBroker")
 
 
-@pytest.fixture(autouse=True)
-def _last_use_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _last_use_waits() -> Iterator[None]:
     """Keep the thread that writes the last use of tokens out of the transactions of tests."""
-    monkeypatch.setattr(last_use, "begin", lambda: None)
-    monkeypatch.setattr(last_use, "_noted", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(last_use, "begin", lambda: None)
+        yield
 
 
 # --- Autosubmit
