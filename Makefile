@@ -47,7 +47,7 @@ TOGETHER := $(MAKE) --no-print-directory -j 2
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check lock fix chaos fuzz trace bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos fuzz trace bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -129,11 +129,16 @@ $(NEWEST_ENV)/installed: tests/requirements.txt tests/newest.txt
 	@"$(NEWEST_ENV)/bin/python" $(PIP_INSTALL) --require-hashes --no-deps -r tests/newest.txt
 	@touch $@
 
-check: install-tests ## style, types, imports, settings, migrations, OpenAPI
-	@echo "Checking style, types and imports …"
+check: check-types check-rest ## style, types, imports, settings, migrations, OpenAPI
+
+check-types: install-tests
+	@echo "Checking types …"
+	@$(PY) -m mypy
+
+check-rest: install-tests
+	@echo "Checking style and imports …"
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "Run make fix to format these." >&2; exit 1; }
-	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports || { cat $(VENV)/lint-imports >&2; exit 1; }
 	@echo "Checking settings, migrations and OpenAPI …"
 	@$(CHECK) $(PY) manage.py check --fail-level WARNING
