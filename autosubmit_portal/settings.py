@@ -417,7 +417,7 @@ REST_FRAMEWORK = {
         "autosubmit_portal.api.http.authentication.SingleSignOnAuthentication",
         "autosubmit_portal.api.http.authentication.BearerAuthentication",
         "autosubmit_portal.api.http.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "autosubmit_portal.api.http.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": [

@@ -31,10 +31,10 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules
+from autosubmit_portal.access.unix import name_of
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.console import stamps
-from autosubmit_portal.db import ttl_cache
 from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
@@ -218,7 +218,7 @@ def _people_of_the_host() -> Iterator[None]:
 def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
-    ttl_cache.forget()
+    name_of.cache_clear()
     stamps.forget()
     last_use._noted.clear()
 

@@ -22,7 +22,7 @@ from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy,
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.db import ttl_cache
+from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
@@ -173,7 +173,7 @@ def cost(user: User, address: str) -> Cost:
     client.force_login(user)
     for _ in range(2):
         answers.clear()
-        ttl_cache.forget()
+        stamps.forget()
         with CaptureQueriesContext(connection) as captured:
             answer = client.get(address)
             b"".join(answer) if answer.streaming else answer.content

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from autosubmit_portal.db.ttl_cache import lately
+from cachetools.func import ttl_cache
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 SUPERUSER = 0
@@ -28,7 +28,9 @@ def uid_of(name: str) -> int | None:
     return None if uid == SUPERUSER else uid
 
 
-@lately
+@ttl_cache(
+    maxsize=1000, ttl=1
+)  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
 def name_of(uid: int) -> str:
     """Return what the host calls a number; the number itself as text where it has no name."""
     try:

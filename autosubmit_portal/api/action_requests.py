@@ -12,7 +12,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from autosubmit_portal.api.forms import spoken
+from autosubmit_portal.api.forms import read_form
 from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
@@ -140,7 +140,7 @@ def end_within(http: HttpRequest, actions: Sequence[Action], seconds: int) -> di
 
 def json_body(http: HttpRequest) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
-    body = spoken(http.data, _shape(http)) if isinstance(http.data, QueryDict) else http.data
+    body = read_form(http.data, _shape(http)) if isinstance(http.data, QueryDict) else http.data
     if not isinstance(body, dict):
         raise InvalidParameters({"body": ["The body must be a JSON object."]})
     if any(UNSTORABLE.search(name) for name in body):

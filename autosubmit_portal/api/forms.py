@@ -1,23 +1,28 @@
 """Forms for people, made of the serializers of the bodies, and what such a form says in the words of JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
 
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField
+from experiments.actions.refusals import InvalidParameters
 
 Field = serializers.Field[Any, Any, Any, Any]
+Shape = type[serializers.Serializer[Any]]
 CSRF = "csrfmiddlewaretoken"
 FLAG = (("", "–"), ("true", "yes"), ("false", "no"))
 DRY_RUN = (("true", "only tell what it would do"), ("", "do it"), (AUTOSUBMIT, "have Autosubmit tell"))
 LAST = ("reason", "dry_run")
 # Python refuses to read numbers of thousands of digits. What is longer is told to be wrong as the text that it is.
 MOST_DIGITS = 18
+CODE = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,105 +32,136 @@ class Input:
     name: str
     label: str
     type: str
-    help: str
+    help: SafeString
     is_required: bool
     choices: tuple[tuple[str, str], ...]
     value: str
     errors: tuple[str, ...]
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What one request of a person may say: in fields, if it has any, and as JSON."""
+    """What one request of a person may say: in fields, and as JSON (`raw`) if it has a body.
+
+    `is_sent`: it has just been sent, `is_raw` as JSON, and `problem` is what was against it.
+    """
 
     id: str
     title: str
-    help: str
+    help: SafeString
     method: str
     url: str
     inputs: tuple[Input, ...]
     raw: str
-    is_open: bool = False
+    is_sent: bool
+    is_raw: bool
+    problem: str
 
 
 def inputs_of(
-    shape: type[serializers.Serializer[Any]], said: Mapping[str, Any], errors: Mapping[str, Iterable[str]]
+    shape: Shape,
+    values: Mapping[str, Any],
+    errors: Mapping[str, Iterable[str]],
+    may_choose: Callable[[str, str], bool] = lambda name, value: True,
 ) -> Iterator[Input]:
-    """Yield a field for each value of a body or a query that a person can type, with what was `said` before."""
+    """Yield a field for each value of a body or a query, with those that it has now, and what may be chosen in it."""
     fields = shape().fields
     for name in sorted(fields, key=LAST.__contains__):
         field = fields[name]
-        if not _is_nested(field):
-            yield Input(
-                name,
-                str(field.label or name),
-                _type(field),
-                str(field.help_text or ""),
-                field.required,
-                _choices(field),
-                str(said.get(name, "" if said else _first(field))),
-                tuple(errors.get(name, ())),
-            )
+        yield Input(
+            name,
+            str(field.label or name),
+            _type(field),
+            with_code(escape(str(field.help_text or "").partition("\n\n")[0])),
+            field.required,
+            tuple(choice for choice in _choices(field) if may_choose(name, choice[0])),
+            _text(values.get(name)) if name in values else _first(field),
+            tuple(errors.get(name, ())),
+            _example(field),
+        )
 
 
-def is_typed(shape: type[serializers.Serializer[Any]]) -> bool:
-    """Answer whether a person can type the body in fields; else it is sent as JSON."""
-    return not any(_is_nested(field) and field.required for field in shape().fields.values())
+def with_code(html: str) -> SafeString:
+    """Return HTML in which the names that stand in backticks are set as code."""
+    return mark_safe(CODE.sub(r"<code>\1</code>", html))  # noqa: S308
 
 
-def spoken(data: QueryDict, shape: type[serializers.Serializer[Any]] | None) -> dict[str, Any]:
+def read_form(data: QueryDict, shape: Shape | None) -> dict[str, Any]:
     """Return what a form says, as JSON would say it. A field that was left empty says nothing."""
     fields = shape().fields if shape else {}
     values = {name: str(data[name]) for name in data if name != CSRF and data[name] != ""}
-    return {name: _value(fields.get(name), value) for name, value in values.items()}
+    return {name: _value(name, fields.get(name), value) for name, value in values.items()}
 
 
-def _value(field: Field | None, text: str) -> Any:
+def _value(name: str, field: Any, text: str) -> Any:
     match field:
         case serializers.BooleanField():
             return {"true": True, "false": False}.get(text, text)
         case serializers.IntegerField():
             return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else text
-        case serializers.ListField() | serializers.DictField() if _is_nested(field):
-            return _json(text)
+        case serializers.DictField():
+            return _json(name, text)
+        case serializers.ListField(child=serializers.Serializer() as child):
+            # One in each line: its first fields, in their order.
+            return [dict(zip(child.fields, line.split(), strict=False)) for line in _lines(text)]
         case serializers.ListField():
-            return [line.strip() for line in text.splitlines() if line.strip()]
+            return _lines(text)
     return text
 
 
-def _json(text: str) -> Any:
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise ParseError(f"JSON parse error - {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidParameters({name: [f"This is no JSON: {error}"]}) from error
 
 
-def _is_nested(field: Any) -> bool:
-    child = getattr(field, "child", None)
-    is_flat_list = isinstance(field, serializers.ListField) and not isinstance(
-        child, serializers.BaseSerializer
-    )
-    return isinstance(field, serializers.BaseSerializer | serializers.DictField) or (
-        isinstance(field, serializers.ListField) and not is_flat_list
-    )
+def _text(value: Any) -> str:
+    """Return a value of JSON as it stands in a form."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case list():
+            return "\n".join(
+                " ".join(map(str, row.values())) if isinstance(row, dict) else str(row) for row in value
+            )
+    return json.dumps(value)
 
 
 def _first(field: Any) -> str:
     """Return what a form proposes: to see first what an action would do."""
-    return DRY_RUN[0][0] if isinstance(field, DryRunField) else ""
+    return "true" if field.field_name == "dry_run" else ""
 
 
 def _type(field: Any) -> str:
     match field:
         case serializers.BooleanField() | serializers.ChoiceField():
             return "select"
-        case serializers.ListField():
+        case serializers.ListField() | serializers.DictField():
             return "textarea"
         case serializers.IntegerField():
             return "number"
-        case serializers.DateTimeField():
-            return "datetime-local"
     return "text"
+
+
+def _example(field: Any) -> str:
+    match field:
+        case serializers.ListField(child=serializers.Serializer() as child):
+            return f"One in each line: {' '.join(list(child.fields)[:2])}"
+        case serializers.ListField():
+            return "One in each line"
+        case serializers.DictField():
+            return '{"name": "value"}'
+        case serializers.DateTimeField():
+            return "2026-11-24T09:00:00Z"
+    return ""
 
 
 def _choices(field: Any) -> tuple[tuple[str, str], ...]:

@@ -10,31 +10,33 @@ from rest_framework.request import Request
 class PortalMetadata(SimpleMetadata):
     """DRF's metadata, of bodies and query parameters that `documentation.operation` has been told.
 
-    Where a route takes several bodies, as `?action=` says, each stands as an object under the name of its action.
+    Where a route takes several bodies, as `?action=` says, each stands as an object under the name of its action. What
+    the person may not send is left out.
     """
 
     def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
         """Return what is told of a view."""
         told: dict[str, Any] = super().determine_metadata(request, view)
         told["renders"] = [renderer.media_type for renderer in view.get_renderers()]
-        methods = {
-            method: getattr(getattr(view, method.lower()), "described", None)
+        handlers = {
+            method: getattr(view, method.lower())
             for method in view.allowed_methods
-            if method not in ("HEAD", "OPTIONS")
+            if hasattr(getattr(view, method.lower(), None), "described")
         }
-        described = {method: found for method, found in methods.items() if found}
+        queries = {method: handler.described.query for method, handler in handlers.items()}
         told["parameters"] = {
-            method: self.get_serializer_info(found.query()) if found.query else {}
-            for method, found in described.items()
+            method: self.get_serializer_info(query()) if query else {} for method, query in queries.items()
         }
-        bodies = {method: found.bodies for method, found in described.items() if method not in SAFE_METHODS}
-        told["actions"] = {method: self._told(shapes) for method, shapes in bodies.items()}
+        bodies = {
+            method: view.bodies_of(handlers[method]) for method in handlers if method not in SAFE_METHODS
+        }
+        told["actions"] = {method: self._told(found) for method, found in bodies.items() if found}
         return told
 
     def _told(self, bodies: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the only body, or each body as an object."""
         if "" in bodies:
-            told: dict[str, Any] = self.get_serializer_info(bodies[""]())
+            told: dict[str, Any] = self.get_serializer_info(bodies[""]()) if bodies[""] else {}
             return told
         return {
             name: {

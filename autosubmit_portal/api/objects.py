@@ -1,9 +1,9 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request as HttpRequest
 
@@ -12,8 +12,7 @@ from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
-from autosubmit_portal.db.compiled_query import Prepared
-from autosubmit_portal.db.ttl_cache import lately
+from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.request import record_early_refusal
 from experiments.catalogue.kinds import ActionKind
@@ -22,29 +21,18 @@ from experiments.models.experiment import ExperimentQuerySet, choose_meant
 from jobs.models import Job
 
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
-_OF_MIRROR = (
-    *("expid", "gone_at", "site__slug", "site__home", "site__configuration"),
-    *("are_edges_known", "edges_note", *MARKS),
-)
+_OF_MIRROR = ("expid", "site_id", "gone_at", "are_edges_known", "edges_note", *MARKS)
 
 
 def _called(expid: str) -> ExperimentQuerySet:
-    return Experiment.objects.filter(expid=expid).select_related("site")
+    return Experiment.objects.filter(expid=expid).order_by("site__slug")
 
 
-def _jobs_called(experiment: int, name: str) -> QuerySet[Job]:
-    return Job.objects.filter(experiment=experiment, name=name)
-
-
-_WHOLE: Prepared[Experiment] = Prepared(
-    lambda expid: with_active_action(_called(expid)).order_by("site__slug"), str
+_WHOLE = CompiledQuery(
+    lambda expid: with_active_action(_called(expid)), "site", annotations=("active_action_id", "is_starting")
 )
-_MIRRORED: Prepared[Experiment] = Prepared(
-    lambda expid: _called(expid).only(*_OF_MIRROR).order_by("site__slug"), str
-)
-_JOB: Prepared[Job] = Prepared(_jobs_called, int, str)
-_JOB_KEY: Prepared[Job] = Prepared(
-    lambda experiment, name: _jobs_called(experiment, name).only("pk"), int, str
+_MIRRORED = CompiledQuery(
+    _called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
 )
 
 
@@ -58,38 +46,26 @@ def find_experiment(
     `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
     when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
     """
-    return _only(request, _WHOLE.rows, expid, site, showing)
+    return _only(request, _WHOLE, expid, site, showing)
 
 
 def find_mirrored(
     request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
-    return _only(request, _MIRRORED.rows, expid, site, showing)
-
-
-def find_located(
-    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
-) -> Experiment:
-    """Return the experiment as find_experiment does, to read in its store: all else of its row may be a second old."""
-    return _only(request, _mirrored_lately, expid, site, showing)
-
-
-@lately
-def _mirrored_lately(expid: str) -> list[Experiment]:
-    return _MIRRORED.rows(expid)
+    return _only(request, _MIRRORED, expid, site, showing)
 
 
 def _only(
     request: HttpRequest,
-    called: Callable[[str], list[Experiment]],
+    called: CompiledQuery[Experiment],
     expid: str,
     site: str | None,
     showing: type[Model],
 ) -> Experiment:
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
-    return _meant(expid, site, _seen(request.user, called(expid), showing))
+    return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
 
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
@@ -150,18 +126,10 @@ def _meant_or_why(
 
 def find_job(experiment: Experiment, name: str) -> Job:
     """Return a job by its name, or raise NotFound."""
-    return _job(_JOB, experiment, name)
-
-
-def find_job_key(experiment: Experiment, name: str) -> int:
-    """Return the primary key of a job, or raise NotFound."""
-    return _job(_JOB_KEY, experiment, name).pk
-
-
-def _job(jobs: Prepared[Job], experiment: Experiment, name: str) -> Job:
-    for job in jobs.rows(experiment.pk, name):
-        return job
-    raise NotFound(f"{experiment.expid} has no job {name}.")
+    job = Job.objects.filter(experiment=experiment, name=name).first()
+    if job is None:
+        raise NotFound(f"{experiment.expid} has no job {name}.")
+    return job
 
 
 def find_action(request: HttpRequest, action_id: int) -> Action:

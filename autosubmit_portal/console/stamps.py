@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 from zlib import crc32
 
 from cachetools import TTLCache
+from cachetools.func import ttl_cache
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
@@ -29,7 +30,6 @@ from django.utils import timezone
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.audit.origin import actor_of
-from autosubmit_portal.db.ttl_cache import lately
 from experiments.models import Action, Experiment, Freeze, Site
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -120,6 +120,7 @@ def forget() -> None:
     """Have every statement made anew."""
     with _lock:
         _kept.clear()
+    look_once_a_second.cache_clear()
 
 
 def begin_part(request: HttpRequest, shown: PartRows, besides: Callable[[], object] = tuple) -> None:
@@ -190,7 +191,7 @@ def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]
     # Not those of all tabs end at the same moment.
     offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
     period = (time.time() + offset) // MOST_SECONDS
-    state = [__version__, path, rights, period, _digest_clock(), question.besides(), shown]
+    state = [__version__, path, rights, period, look_once_a_second(_digest_clock), question.besides(), shown]
     return rights, _compute_digest(state)
 
 
@@ -198,7 +199,12 @@ def _compute_digest(state: object) -> str:
     return blake2b(repr(state).encode(), digest_size=16).hexdigest()
 
 
-@lately
+@ttl_cache(ttl=1)
+def look_once_a_second(look: Callable[[], object]) -> object:
+    """Return what `look` returns, or has returned within a second to another tab of this process."""
+    return look()
+
+
 def _digest_clock() -> str:
     """Return a digest of what changes when its time comes: which mirrors are late, what is frozen."""
     sites = [

@@ -74,6 +74,7 @@ GET   v4/audit                                    401 403 403 403
 GET   v4/audit/<int:entry_id>                     401 403 403 403
 GET   v4/tokens                                   401 200 200 200
 POST  v4/tokens                                   401 400 400 400
+GET   v4/tokens/<name:token_id>                   401 404 404 404
 DELETE v4/tokens/<name:token_id>                  401 404 404 404
 GET   v4/auth/verify-token                        401 200 200 200
 GET   v4/delegations                              401 200 200 200

@@ -15,7 +15,6 @@ from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment
 from tests.support import factories
-from tests.support.waiting import wait_for
 
 RUN = "/v4/experiments/a000?action=run"
 
@@ -61,11 +60,10 @@ def test_the_token_of_a_closed_account_is_refused(as_viewer: APIClient, viewer: 
     assert as_viewer.get("/v4/experiments").status_code == 401
 
 
-def test_a_burst_of_reads_asks_once_for_its_token(as_viewer: APIClient) -> None:
+def test_a_read_asks_once_for_its_token_with_its_account_and_rights(as_viewer: APIClient) -> None:
     with CaptureQueriesContext(connection) as captured:
-        answers = [as_viewer.get("/v4/auth/verify-token") for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200] * 2
-    assert sum("access_apitoken" in query["sql"] for query in captured) == 1
+        assert as_viewer.get("/v4/auth/verify-token").status_code == 200
+    assert sum("auth_user" in query["sql"] for query in captured) == 1
 
 
 def test_a_revoked_token_changes_nothing_any_more(as_operator: APIClient, experiment: Experiment) -> None:
@@ -75,10 +73,23 @@ def test_a_revoked_token_changes_nothing_any_more(as_operator: APIClient, experi
     assert not Action.objects.exists()
 
 
-def test_a_revoked_token_soon_reads_nothing_any_more(as_viewer: APIClient) -> None:
-    assert as_viewer.get("/v4/experiments").status_code == 200
+@pytest.mark.parametrize(
+    "path", ["experiments", "experiments/a000", "experiments/a000/jobs", "auth/verify-token"]
+)
+def test_a_revoked_token_reads_nothing_any_more(
+    as_viewer: APIClient, experiment: Experiment, path: str
+) -> None:
+    assert as_viewer.get(f"/v4/{path}").status_code == 200
     ApiToken.objects.all().delete()
-    wait_for(lambda: as_viewer.get("/v4/experiments").status_code == 401, seconds=10)
+    assert as_viewer.get(f"/v4/{path}").status_code == 401
+
+
+def test_an_account_that_may_do_less_reads_less_with_its_next_request(
+    as_viewer: APIClient, viewer: User
+) -> None:
+    assert as_viewer.get("/v4/experiments").status_code == 200
+    viewer.groups.clear()
+    assert as_viewer.get("/v4/experiments").status_code == 403
 
 
 def test_what_a_request_learns_of_its_account_stays_with_it(as_viewer: APIClient, viewer: User) -> None:

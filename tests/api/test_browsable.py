@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Callable
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
+from django.urls import reverse
 from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.api.forms import spoken
+from autosubmit_portal.api.forms import read_form
 from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
@@ -139,7 +140,7 @@ def test_what_a_form_says_for_a_number_is_left_to_the_shape_unless_it_is_one(tex
 
     said = QueryDict(mutable=True)
     said["count"] = text
-    assert spoken(said, Shape) == {"count": text}
+    assert read_form(said, Shape) == {"count": text}
 
 
 def test_a_form_makes_a_token_and_another_revokes_it(
@@ -245,6 +246,8 @@ def test_every_route_that_changes_something_has_a_form(people: dict[str, Client]
         path = f"/v4/actions/{made.pk}/{path.rpartition('/')[2]}"
         page = client.get(path.rpartition("/")[0], headers={"accept": PAGE}).content.decode()
     else:
+        if "/tokens/" in path:
+            path = f"/v4/tokens/{ApiToken.objects.get().token_key}"
         page = client.get(path, headers={"accept": PAGE}).content.decode()
     found = {
         (method, unescape(url).partition("?")[0])
@@ -264,3 +267,109 @@ def test_a_page_holds_no_style_and_no_script_of_its_own(
     assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", page) == []
     outside = re.findall(r'(?:src|href|action)="(https?://[^"]+)"', page)
     assert all(url.startswith("http://testserver/") for url in outside)
+
+
+def test_a_form_of_a_change_begins_with_what_is_there(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    page = as_person(operator).get("/v4/experiments/a000").content.decode()
+    form = page.partition('id="partial_update-update_description"')[2]
+    assert f'name="description" type="text" value="{experiment.description}"' in form
+    assert f"&quot;description&quot;: &quot;{experiment.description}&quot;" in form
+
+
+def test_raw_data_proposes_a_dry_run(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    page = as_person(operator).get("/v4/experiments/a000").content.decode()
+    assert page.count("&quot;dry_run&quot;: true") == page.count('name="content"')
+
+
+@pytest.mark.parametrize(
+    "text", ['{"reason": ', '["no object"]', '{"bogus": 1}', '{"reason": "a", "reason": "b"}']
+)
+def test_refused_raw_data_is_shown_again_as_it_was_typed(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, text: str
+) -> None:
+    client = as_person(operator)
+    token = client.get("/v4").content.decode().partition('"csrfToken": "')[2].partition('"')[0]
+    answer = client.post(
+        "/v4/experiments/a000?action=run", text, "application/json", headers={"x-csrftoken": token}
+    )
+    form = answer.content.decode().partition('id="act-run" open')[2].partition("</details>")[0]
+    assert answer.status_code == 400
+    assert f">{escape(text)}</textarea>" in form
+    assert 'role="alert"' in form
+
+
+def test_one_form_acts_on_many_experiments(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = send(
+        as_person(operator), "/v4/actions", "create",
+        kind="update_description", targets="a000+local%0D%0A", reason="x", dry_run="false",
+        parameters="%7B%22description%22%3A+%22new%22%7D",
+    )  # fmt: skip
+    assert answer.status_code == 202
+    assert Action.objects.get().parameters == {"description": "new"}
+
+
+def test_what_is_no_json_is_told_at_its_field(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = send(
+        as_person(operator), "/v4/actions", "create", kind="run", targets="a000", parameters="force"
+    )
+    assert answer.status_code == 400
+    assert "This is no JSON" in answer.content.decode().partition('id="create-parameters-help"')[2]
+
+
+def test_an_operator_chooses_among_the_actions_of_an_operator(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    page = as_person(operator).get("/v4/actions").content.decode()
+    choices = page.partition('id="create-kind"')[2].partition("</select>")[0]
+    assert 'value="run"' in choices
+    assert 'value="generate"' not in choices
+
+
+def test_a_list_leads_to_each_row_also_of_the_same_name(
+    as_person: Callable[[User], Client], viewer: User
+) -> None:
+    for _ in range(2):
+        factories.create_token(viewer, name="script")
+    keys = ApiToken.objects.values_list("token_key", flat=True)
+    assert {f"/v4/tokens/{key}" for key in keys} <= links(as_person(viewer), "/v4/tokens")
+
+
+def test_a_list_leads_to_its_next_page(
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
+) -> None:
+    factories.create_experiment(experiment.site, expid="a001")
+    client = as_person(viewer)
+    page = client.get("/v4/experiments?page_size=1").content.decode()
+    following = re.search(r'<a href="([^"]+)">Next', page)
+    assert following
+    assert "a001" in client.get(unescape(following[1])).content.decode()
+
+
+def test_the_page_of_a_long_list_shows_its_beginning(
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
+) -> None:
+    for number in range(300):
+        factories.create_job(experiment, f"a000_{number:05}")
+    client = as_person(viewer)
+    page = client.get("/v4/experiments/a000/jobs").content.decode()
+    assert re.search(r"The last \d+ lines are left out here", page)
+    assert "a000_00299" not in page
+    whole = client.get("/v4/experiments/a000/jobs", headers={"accept": "application/json"})
+    assert "a000_00299" in whole.content.decode()
+
+
+def test_a_person_logs_out(as_person: Callable[[User], Client], viewer: User) -> None:
+    client = as_person(viewer)
+    page = client.get("/v4").content.decode()
+    form = page.partition(f'<form method="post" action="{reverse("admin:logout")}"')[2]
+    token = re.search(r'value="([^"]+)"', form)[1]  # type: ignore[index]
+    client.post(reverse("admin:logout"), {"csrfmiddlewaretoken": token, "next": "/v4"})
+    assert client.get("/v4").status_code == 401

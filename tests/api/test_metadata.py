@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.urls import VIEWS, router, urlpatterns
@@ -51,12 +52,28 @@ def test_options_names_the_fields_of_a_body(as_viewer: APIClient, db: None) -> N
     assert told["actions"]["POST"]["name"]["required"] is True
 
 
-def test_options_tells_the_body_of_each_action(as_viewer: APIClient, experiment: Experiment) -> None:
-    told = options(as_viewer, "/v4/experiments/a000")["actions"]
+def test_options_tells_the_body_of_each_action(as_operator: APIClient, experiment: Experiment) -> None:
+    told = options(as_operator, "/v4/experiments/a000")["actions"]
     assert told["POST"]["run"]["children"].keys() == {
         *(option.name for option in CATALOGUE["run"].options), "reason", "dry_run"
     }  # fmt: skip
     assert "description" in told["PATCH"]["update_description"]["children"]
+
+
+@pytest.mark.parametrize("path", ["/v4/experiments/a000", "/v4/experiments/a0zz", "/v4/experiments"])
+def test_options_tells_nobody_what_they_may_not_send(
+    as_viewer: APIClient, experiment: Experiment, path: str
+) -> None:
+    assert options(as_viewer, path)["actions"] == {}
+
+
+def test_options_tells_an_operator_no_action_of_a_manager(
+    as_operator: APIClient, experiment: Experiment
+) -> None:
+    manages = {kind.name for kind in CATALOGUE.values() if kind.role is Role.MANAGER}
+    assert manages
+    told = options(as_operator, "/v4/experiments/a000")["actions"]
+    assert not manages & told["POST"].keys()
 
 
 def test_options_names_the_query_parameters(as_viewer: APIClient, experiment: Experiment) -> None:

@@ -11,7 +11,6 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, answers
-from autosubmit_portal.db import ttl_cache
 from experiments.models import Experiment, State
 from jobs.models import Job
 from tests.support import factories
@@ -115,10 +114,8 @@ def test_who_may_not_look_any_more_is_refused(api: Callable[..., APIClient], exp
     for path in PATHS[1:]:
         tag = client.get(path)["ETag"]
         user.user_permissions.clear()
-        ttl_cache.forget()
         assert client.get(path, HTTP_IF_NONE_MATCH=tag).status_code == 403
         user.user_permissions.set(Permission.objects.filter(codename__in=("view_experiment", "view_job")))
-        ttl_cache.forget()
 
 
 def test_an_error_has_no_validator(as_viewer: APIClient, experiment: Experiment) -> None:

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.db import ttl_cache
 from experiments.models import Experiment
 from tests.support import factories
 from tests.support.identity_provider import Provider
@@ -111,7 +110,6 @@ def test_a_token_of_the_provider_costs_one_query_more_than_an_api_token(
     costs = []
     for client in (bearing(provider.access_token("ana")), api(viewer)):
         client.get(LIST)
-        ttl_cache.forget()
         with CaptureQueriesContext(connection) as captured:
             assert client.get(LIST).status_code == 200
         costs.append(len(captured))

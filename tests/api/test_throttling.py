@@ -14,7 +14,6 @@ from rest_framework.test import APIClient
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http import throttling
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.db import ttl_cache
 from experiments.models import Action, Experiment
 from tests.api.test_schema import document, errors_of
 from tests.support import factories
@@ -72,7 +71,6 @@ def test_a_read_is_counted_without_the_database(settings: Any, as_viewer: APICli
     costs = []
     for limit in (1000, None):
         settings.THROTTLE_READS = limit
-        ttl_cache.forget()
         with CaptureQueriesContext(connection) as captured:
             as_viewer.get(ACTIONS)
         costs.append(len(captured))

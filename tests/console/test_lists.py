@@ -13,7 +13,7 @@ from django.utils.html import escape
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
-from autosubmit_portal.db import ttl_cache
+from autosubmit_portal.console import stamps
 from experiments.models import Experiment, Run, Site, State
 from jobs.models import Job
 from tests.console.pages import list_of, page_of, text_of
@@ -73,7 +73,7 @@ MAKERS: dict[str, Callable[[Experiment, int], None]] = {
 
 def queries_of(client: Client, address: str) -> int:
     """Count the queries of a page when nothing of it is known yet: what is kept for a second might end in between."""
-    ttl_cache.forget()
+    stamps.forget()
     with CaptureQueriesContext(connection) as captured:
         assert client.get(address).status_code == 200
     return len(captured)

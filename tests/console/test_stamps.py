@@ -20,7 +20,6 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console import stamps
-from autosubmit_portal.db import ttl_cache
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.registry import mark_gone
@@ -47,7 +46,7 @@ class Tab:
 
     def tick(self) -> int:
         """Ask whether something has changed, later than a second after the last time; return the status."""
-        ttl_cache.forget()
+        stamps.look_once_a_second.cache_clear()
         answer = self.client.get(self.address, headers=HTMX | {stamps.HEADER: self.stamp})
         if answer.status_code == 200:
             self.stamp = STAMP.findall(answer.content.decode())[0]

@@ -13,9 +13,8 @@ from django.contrib.auth.models import User
 from autosubmit_portal.access.models import SiteAccount, SitePolicy
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import uid_of
+from autosubmit_portal.access.unix import name_of, uid_of
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.db import ttl_cache
 from experiments.actions.execute import execute
 from experiments.autosubmit.store import NO_OWNER, Store
 from experiments.catalogue.kinds import CATALOGUE
@@ -132,7 +131,7 @@ def test_a_renamed_account_has_its_new_name_and_nothing_has_changed(
     watcher.look()
     renamed = pwd.struct_passwd(("anna", *pwd.getpwnam("ana")[1:]))
     monkeypatch.setattr(pwd, "getpwuid", lambda _: renamed)
-    ttl_cache.forget()
+    name_of.cache_clear()
     before = events()
     assert (seen(watcher).owner, events()) == ("anna", before)
 

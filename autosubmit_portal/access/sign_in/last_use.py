@@ -27,7 +27,6 @@ def note(token: ApiToken, address: str | None) -> None:
     now = timezone.now()
     if token.last_used_at is not None and now - token.last_used_at < EVERY:
         return
-    token.last_used_at = now  # other requests may share the row that was read
     with _lock:
         is_first = not _noted
         _noted[token.pk] = now, address

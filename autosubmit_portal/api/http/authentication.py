@@ -3,15 +3,14 @@
 `Authorization: Bearer <JWT>` is an access token of the identity provider.
 """
 
-from copy import copy
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import User
 from rest_framework import authentication
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import SessionAuthentication as DRFSessionAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from autosubmit_portal.access.models import ApiToken, digest_of
@@ -21,28 +20,22 @@ from autosubmit_portal.access.sign_in.single_sign_on import is_offered
 from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import client_address, current_origin
-from autosubmit_portal.db.compiled_query import Prepared
-from autosubmit_portal.db.ttl_cache import lately
+from autosubmit_portal.db.compiled_query import CompiledQuery
 
-_TOKEN: Prepared[ApiToken] = Prepared(
-    lambda digest: with_permissions(
-        ApiToken.objects.filter(digest=digest).select_related("user"), "access_apitoken.user_id"
-    ),
-    str,
+_TOKEN: CompiledQuery[ApiToken] = CompiledQuery(
+    lambda digest: with_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
+    "user",
+    annotations=("held",),
 )
 
 
 class BearerAuthentication(authentication.TokenAuthentication):
-    """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one.
-
-    One that was revoked, or whose account may do less now, still reads for a second (`lately`), and does nothing more.
-    """
+    """`Authorization: Bearer <token>`. A token that is refused is a failed sign-in, and recorded as one."""
 
     keyword = "Bearer"
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
         """Return the account, with the scope of the token and its name for the trail, and the token."""
-        self.read = _read_token_lately if request.method in SAFE_METHODS else _read_token
         found: tuple[Any, ApiToken] | None = super().authenticate(request)
         if found is not None:
             user, token = found
@@ -53,14 +46,14 @@ class BearerAuthentication(authentication.TokenAuthentication):
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown or expired."""
-        found = self.read(digest_of(key))
+        found = _read_token(digest_of(key))
         if found is None or found.is_expired or not found.user.is_active:
             origin = current_origin()
             require_few_failures(origin.address)
             message = "Unknown or expired token."
             trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
             raise AuthenticationFailed("This token is unknown or has expired.")
-        return copy(found.user), found  # what the request notes in its account is of this request alone
+        return found.user, found
 
 
 class ProviderUnavailable(APIException):
@@ -106,15 +99,20 @@ class TokenAuthentication(BearerAuthentication):
     keyword = "Token"
 
 
+class SessionAuthentication(DRFSessionAuthentication):
+    """The session of a browser. Its body is not parsed yet: what is wrong with that is told to who has signed in."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Raise PermissionDenied for what another site may have made the browser send."""
+        super().enforce_csrf(request._request)  # type: ignore[arg-type]
+
+
 def _read_token(digest: str) -> ApiToken | None:
     """Return a token with its account and what that holds, or None; one query."""
     for found in _TOKEN.rows(digest):
         remember(found)
         return found
     return None
-
-
-_read_token_lately = lately(_read_token)
 
 
 def _jwt_of(request: Request) -> str | None:

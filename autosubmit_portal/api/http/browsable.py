@@ -1,24 +1,30 @@
 """The pages of the API: what a request answers, what one may send from here, and where one may go."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from django.http import QueryDict
+from django.core.exceptions import RequestDataTooBig
 from django.urls import resolve
+from django.utils.html import escape, urlize
+from django.utils.safestring import SafeString, mark_safe
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.views import APIView
 
-from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.forms import Form, inputs_of, is_typed
-from autosubmit_portal.api.http.errors import AmbiguousExpid
+from autosubmit_portal.api.forms import Form, Input, Shape, inputs_of, with_code
+from autosubmit_portal.api.http.errors import UNSEEN
+from experiments.actions.refusals import Refusal
 
 CHANGES = ("POST", "PATCH", "DELETE")
 # To whom nothing is shown, nothing is offered.
 HIDDEN = (401, 403, 404)
+# The rest of a longer answer is left out of its page: ten thousand jobs are 140,000 lines.
+MOST_LINES = 3000
+OWN_ADDRESS = re.compile(r"(?<=&quot;)/v4/[^\s<>]+?(?=&quot;)")
 
 
 class PageRenderer(BrowsableAPIRenderer):
@@ -27,19 +33,27 @@ class PageRenderer(BrowsableAPIRenderer):
     def get_context(
         self, data: Any, accepted_media_type: str | None, renderer_context: Any
     ) -> dict[str, Any]:
-        """Add forms, filters and links; leave out the style for code, which would stand in the page itself."""
+        """Add forms, filters, links and pages."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
         view, request = renderer_context["view"], renderer_context["request"]
         forms, links = _offered(view, data, renderer_context["response"].status_code)
+        lines = context["content"].split("\n")
+        filters = list(_filters(view, request))
         return context | {
-            "code_style": "",
+            "content": _linked("\n".join(lines[:MOST_LINES]), view, data),
+            "lines_left_out": max(0, len(lines) - MOST_LINES),
             "available_formats": [renderer.format for renderer in view.get_renderers()],
-            "extra_actions": None,
             "forms": forms,
-            "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
-            "filters": list(_filters(view, request)),
             "links": links,
+            "pager": _pager(data),
+            "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
+            "filters": filters,
+            "is_paged": any(field.name == "page_size" for field in filters),
         }
+
+    def get_description(self, view: APIView, status_code: int) -> str:
+        """Return what the view does, with its names set as code."""
+        return with_code(super().get_description(view, status_code))
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
         """Name each route once, as it answers with and without the slash; a single thing by its own name."""
@@ -58,45 +72,84 @@ def _own_name(url: str) -> str:
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
 
 
+def _linked(text: str, view: Any, data: Any) -> SafeString:
+    """Return an answer as HTML, in which addresses and the names of rows are links."""
+    shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
+    key, addresses = view.links_of_rows(data) if hasattr(view, "links_of_rows") else ("", [])
+    rows = iter(addresses)
+    # DRF indents the fields of a row by twelve blanks.
+    named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
+    return mark_safe(  # noqa: S308
+        named.sub(lambda row: f'{row[1]}<a href="{escape(next(rows, ""))}">{row[2]}</a>{row[3]}', shown)
+    )
+
+
 def _offered(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
     """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
     if status in HIDDEN or status >= HTTPStatus.INTERNAL_SERVER_ERROR or not hasattr(view, "may"):
         return [], {}
     try:
         return list(_forms(view, data)), view.links(data)
-    except (policy.Forbidden, APIException, AmbiguousExpid):
+    except UNSEEN:
         return [], {}
+
+
+def _pager(data: Any) -> dict[str, str]:
+    """Return where the pages before and after are, by title."""
+    data = data if isinstance(data, dict) else {}
+    found = data.get("pagination") or data
+    titles = {"previous": "← Previous", "next": "Next →"}
+    return {title: found[name] for name, title in titles.items() if found.get(name)}
 
 
 def _forms(view: Any, data: Any) -> Iterator[Form]:
     """Yield a form for each body that the person may send to this address, or to one below it."""
     for method in CHANGES:
         if method in view.allowed_methods:
-            yield from _forms_of(view, data, method, getattr(view, method.lower()), "")
+            yield from _forms_of(view, data, method, getattr(view, method.lower()))
     for action in view.get_extra_actions():
         if action.detail == view.detail and "post" in action.mapping and view.action_map.get("get"):
             yield from _forms_of(view, data, "POST", action, f"/{action.url_path}")
 
 
-def _forms_of(view: Any, data: Any, method: str, handler: Any, below: str) -> Iterator[Form]:
+def _forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
     described, request = handler.described, view.request
-    for name, shape in (described.bodies or {"": None}).items():
-        if not view.may(handler.__name__, name):
-            continue
+    for name, shape in view.bodies_of(handler).items():
         query = described.query_for(name) | _site(request)
-        url = request.path.rstrip("/") + below + (f"?{urlencode(query)}" if query else "")
-        said = _said(request, method, query)
-        errors = data.get("errors", {}) if said and isinstance(data, dict) else {}
+        is_sent = _is_sent(request, method, query)
+        problem = data if is_sent and view.response.exception else {}
+        now = data if method == "PATCH" and view.detail and view.action == "retrieve" else {}
+        values = _typed(request) if is_sent else now
+        typed = _typed_json(request) if is_sent else ""
         yield Form(
             id="-".join(filter(None, (handler.__name__, name))),
             title=described.titles.get(name, described.summary),
-            help=(shape.__doc__ or "").partition("\n")[0] if name and shape else "",
+            help=with_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
             method=method,
-            url=url,
-            inputs=tuple(inputs_of(shape, said, errors)) if shape and is_typed(shape) else (),
-            raw=json.dumps(described.examples.get(name, {}), indent=2, ensure_ascii=False) if shape else "",
-            is_open=bool(said),
+            url=request.path.rstrip("/") + below + (f"?{urlencode(query)}" if query else ""),
+            inputs=_inputs(view, handler, shape, values, problem) if shape else (),
+            raw=(typed or _raw(shape, values, described.examples.get(name, {}))) if shape else "",
+            is_sent=is_sent,
+            is_raw=bool(typed),
+            problem=problem.get("detail", ""),
         )
+
+
+def _inputs(
+    view: Any, handler: Any, shape: Shape, values: Mapping[str, Any], problem: Mapping[str, Any]
+) -> tuple[Input, ...]:
+    def may_choose(field: str, value: str) -> bool:
+        return field != "kind" or view.may(handler.__name__, value)
+
+    return tuple(inputs_of(shape, values, problem.get("errors", {}), may_choose))
+
+
+def _raw(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) -> str:
+    """Return the JSON that a form proposes: an example, with what is there now, that changes nothing yet."""
+    fields = shape().fields
+    first = {"reason": "", "dry_run": True} if "dry_run" in fields else {}
+    proposed = {name: value for name, value in {**example, **values, **first}.items() if name in fields}
+    return json.dumps(proposed, indent=2, ensure_ascii=False)
 
 
 def _site(request: Any) -> dict[str, str]:
@@ -104,15 +157,29 @@ def _site(request: Any) -> dict[str, str]:
     return {"site": site} if site else {}
 
 
-def _said(request: Any, method: str, query: dict[str, str]) -> dict[str, Any]:
-    """Return what this form has just said: it is shown again, with what is wrong with it."""
-    if request.method != method or not isinstance(getattr(request, "_full_data", None), QueryDict):
+def _is_sent(request: Any, method: str, query: dict[str, str]) -> bool:
+    """Answer whether it was this form that was sent: it is shown again, with what is wrong with it."""
+    given = request.query_params
+    return request.method == method and all(given.get(name) == value for name, value in query.items())
+
+
+def _typed(request: Any) -> dict[str, Any]:
+    """Return what a form or a body says, by field; nothing where it cannot be read."""
+    try:
+        return dict(request.data.items())
+    except (APIException, Refusal, AttributeError):
         return {}
-    is_same = all(request.query_params.get(name) == value for name, value in query.items())
-    return dict(request.data.items()) if is_same else {}
 
 
-def _filters(view: Any, request: Any) -> Iterator[Any]:
+def _typed_json(request: Any) -> str:
+    """Return a body of JSON as it was sent; blank if it was a form."""
+    try:
+        return request.body.decode(errors="replace") if "json" in (request.content_type or "") else ""
+    except RequestDataTooBig:
+        return ""
+
+
+def _filters(view: Any, request: Any) -> Iterator[Input]:
     described = getattr(getattr(view, "get", None), "described", None)
     if described and described.query:
         yield from inputs_of(described.query, request.query_params, {})

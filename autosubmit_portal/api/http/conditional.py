@@ -32,7 +32,7 @@ from jobs.autosubmit.database import Source
 VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
 MARKS = (
-    *("pk", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
+    *("id", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
     *("problem", "problem_since"),
 )
 

@@ -40,6 +40,10 @@ class AmbiguousExpid(Exception):
         self.sites = sites
 
 
+# What is raised about a thing that is not there, or that the person may not see.
+UNSEEN = (APIException, Forbidden, AmbiguousExpid)
+
+
 class NeverRead(Exception):
     """The files of an experiment could never be read, so that there is nothing to show; the text says why."""
 

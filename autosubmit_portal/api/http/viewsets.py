@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSetMixin
 
+from autosubmit_portal.api.http.errors import UNSEEN
 from autosubmit_portal.api.http.renderers import PortalView
 
 
@@ -36,23 +37,28 @@ class PortalViewSet(ViewSetMixin, PortalView):
         """Answer whether to offer a form of a method, and of an action kind if it asks for one."""
         return True
 
+    def bodies_of(self, handler: Any) -> dict[str, Any]:
+        """Return the bodies of a method that the person may send, by name; None for a method without a body."""
+        bodies = handler.described.bodies or {"": None}
+        try:
+            return {name: shape for name, shape in bodies.items() if self.may(handler.__name__, name)}
+        except UNSEEN:
+            return {}
+
     def links(self, data: Any) -> dict[str, str]:
         """Return where one may go from the page of an answer, by title."""
-        found = self.links_of_rows(data) if isinstance(data, dict) and not self.detail else {}
         actions: Sequence[Any] = self.get_extra_actions()
-        for action in actions:
-            if action.detail == self.detail and "get" in self.action_map and "get" in action.mapping:
-                found[str(action.kwargs["name"])] = self.address(f"{self.basename}-{action.url_name}")
-        return found
-
-    def links_of_rows(self, data: dict[str, Any]) -> dict[str, str]:
-        """Return the address of each row of a list."""
-        rows, key = self.items
-        if not hasattr(self, "retrieve"):
-            return {}
         return {
-            str(row[key]): self.address_of_row(row[key], row) for row in data.get(rows) or () if key in row
+            str(action.kwargs["name"]): self.address(f"{self.basename}-{action.url_name}")
+            for action in actions
+            if action.detail == self.detail and "get" in self.action_map and "get" in action.mapping
         }
+
+    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+        """Return what names each row of a list, and the addresses of the rows."""
+        rows, key = self.items
+        found = data.get(rows) or () if isinstance(data, dict) and not self.detail else ()
+        return key, [self.address_of_row(row[key], row) for row in found if key in row]
 
     def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
         """Return the address of one row of a list."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme as DRFSessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
@@ -49,6 +50,12 @@ class TokenScheme(_HeaderScheme):
     target_class = "autosubmit_portal.api.http.authentication.TokenAuthentication"
     name = "token"
     keyword = TokenAuthentication.keyword
+
+
+class SessionScheme(DRFSessionScheme):
+    """The session of a browser."""
+
+    target_class = "autosubmit_portal.api.http.authentication.SessionAuthentication"
 
 
 def without_trailing_slashes(

@@ -44,6 +44,7 @@ from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action
 from experiments.runners import Runner, get_runner
 from jobs.autosubmit.characters import decode_whole, find_first_character
@@ -62,7 +63,8 @@ class ActionViewSet(PortalViewSet):
         """Answer whether the person may request something somewhere, or do this with this action now."""
         actor = actor_of(self.request)
         if not self.detail:
-            return any(policy.may_request(actor, catalogued) for catalogued in KINDS)
+            kinds = [CATALOGUE[kind]] if kind else KINDS
+            return any(policy.may_request(actor, catalogued) for catalogued in kinds)
         found = find_action(self.request, self.kwargs["action_id"])
         if name != "cancel":
             return may_approve(found, actor)
@@ -71,7 +73,7 @@ class ActionViewSet(PortalViewSet):
         )
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return the actions of a list, or what belongs to one."""
+        """Return what belongs to an action."""
         found = super().links(data)
         if not self.detail or "expid" not in data:
             return found

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.objects import find_experiment, find_located
+from autosubmit_portal.api.objects import find_experiment, find_mirrored
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
@@ -39,7 +39,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
 
         Passwords, tokens and keys are hidden.
         """
-        experiment = find_located(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_mirrored(request, expid, SiteQuery.of(request).get("site"))
         history = locate_history(experiment)
         self.revalidate_file(request, experiment, history)
         found = read_configuration_of_run(experiment, history, run_id)

@@ -1,7 +1,6 @@
 """Routes of jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -16,7 +15,7 @@ from autosubmit_portal.api.action_requests import Wish, fulfil
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.objects import find_experiment_to_change, find_job, find_job_key
+from autosubmit_portal.api.objects import find_experiment_to_change, find_job
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
     ETAG,
@@ -34,7 +33,6 @@ from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQu
 from autosubmit_portal.api.query.selection import selected
 from autosubmit_portal.api.serializers.fields import instant
 from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList, Parents
-from autosubmit_portal.db.compiled_query import Prepared
 from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
@@ -72,18 +70,6 @@ VIEWS = {
 }
 
 
-def _other_ends(edge: str, job: int) -> "QuerySet[Job, tuple[str, str]]":
-    return Job.objects.filter(**{edge: job}).order_by("name").values_list("name", "status")
-
-
-_RELATIVES: dict[str, Prepared[tuple[str, str]]] = {
-    edge: Prepared(partial(_other_ends, edge), int) for edge in ("child_edges__child", "parent_edges__parent")
-}
-_LAST_RUN: Prepared[Run] = Prepared(
-    lambda experiment: Run.objects.filter(experiment=experiment).order_by("-run_id")[:1], int
-)
-
-
 class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     """The jobs of an experiment."""
 
@@ -93,13 +79,15 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     items = ("jobs", "name")
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return the jobs of a list, or what belongs to one of them; its parents and children too."""
-        found = super().links(data)
+        """Return what belongs to a job."""
+        return super().links(data) | ({"Logs": self.address("job-log-list")} if self.detail else {})
+
+    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+        """Return what names each job of a list, also of parents or children, and their addresses."""
         if not self.detail:
-            return found
+            return super().links_of_rows(data)
         rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
-        found |= {row["job_name"]: self.address_of_row(row["job_name"], row) for row in rows}
-        return found | {"Logs": self.address("job-log-list")}
+        return "job_name", [self.address_of_row(row["job_name"], row) for row in rows]
 
     @operation(
         "list_jobs",
@@ -204,7 +192,8 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
-        found = _RELATIVES[edge].rows(find_job_key(experiment, name))
+        others = Job.objects.filter(**{edge: find_job(experiment, name)}).order_by("name")
+        found = others.values_list("name", "status")
         names = ("job_name", "status") if query["include_status"] else ("job_name",)
         jobs = [dict(zip(names, row, strict=False)) for row in found]
         note = {"note": experiment.edges_note} if experiment.edges_note else {}
@@ -271,7 +260,7 @@ def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[s
 
 def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     """Return a job as JobDetail describes it."""
-    run = next(iter(_LAST_RUN.rows(experiment.pk)), None)
+    run = Run.objects.filter(experiment=experiment).order_by("-run_id").first()
     filled, planned = apply_plan(experiment, job)
     processors = filled["processors"] or ""
     return {

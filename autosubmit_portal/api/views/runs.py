@@ -12,15 +12,7 @@ from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MAT
 from autosubmit_portal.api.query.queries import RunsQuery
 from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import RunItem, RunList
-from autosubmit_portal.db.compiled_query import Prepared
 from experiments.models import Run
-
-_RUNS: Prepared[Any] = Prepared(
-    lambda experiment: selection(RunItem, None).rows(
-        Run.objects.filter(experiment=experiment).order_by("run_id"), []
-    ),
-    int,
-)
 
 
 class RunViewSet(MirroredViewSet, RevalidatedViewSet):
@@ -28,16 +20,11 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
 
     tag = "Runs"
 
-    def links(self, data: Any) -> dict[str, str]:
-        """Return the configuration of each run."""
-        runs = data.get("runs", ()) if isinstance(data, dict) else ()
-        numbers = [row["run_id"] for row in runs if "run_id" in row]
-        return {
-            f"Configuration of run {number}": self.address(
-                "run-configuration-config", {**self.kwargs, "run_id": number}
-            )
-            for number in numbers
-        }
+    items = ("runs", "run_id")
+
+    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+        """Return the address of the configuration of a run."""
+        return self.address("run-configuration-config", {**self.kwargs, "run_id": name})
 
     @operation(
         "list_runs",
@@ -52,4 +39,5 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
         experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = selection(RunItem, query.get("fields"))
-        return Response({"runs": chosen.written_all(_RUNS.rows(experiment.pk))})
+        rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), [])
+        return Response({"runs": chosen.written_all(rows)})

@@ -27,7 +27,7 @@ class SiteViewSet(PortalViewSet):
     lookup_value_converter = "name"
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return the sites, or what belongs to one."""
+        """Return what belongs to a site."""
         found = super().links(data)
         if self.detail:
             query = urlencode({"site": self.kwargs["slug"]})

@@ -1,7 +1,6 @@
 """Routes of API tokens."""
 
 from http import HTTPStatus
-from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
@@ -30,10 +29,6 @@ class TokenViewSet(PortalViewSet):
     tag = "Tokens"
     lookup_url_kwarg = "token_id"
     lookup_value_converter = "name"
-
-    def links_of_rows(self, data: dict[str, Any]) -> dict[str, str]:
-        """Return the page of each token, where it is revoked."""
-        return {row["name"]: self.address_of_row(row["id"], row) for row in data.get("results", ())}
 
     @operation(
         "list_tokens",
@@ -73,6 +68,18 @@ class TokenViewSet(PortalViewSet):
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
     @operation(
+        "get_token",
+        "Show an API token",
+        parameters=[TOKEN_ID],
+        answers={200: answer(TokenItem, "The token.", examples.TOKEN)},
+        errors=[400, 404],
+    )
+    def retrieve(self, request: Request, token_id: str) -> Response:
+        """Show one of your tokens; with the permission `access.view_apitoken`, anybody's."""
+        Query.of(request)
+        return Response(TokenItem(_find(request, token_id)).data)
+
+    @operation(
         "revoke_token",
         "Revoke an API token",
         parameters=[TOKEN_ID],
@@ -86,11 +93,8 @@ class TokenViewSet(PortalViewSet):
         token but itself, and one that is only to read none at all.
         """
         require_nothing_said(request)
-        actor = actor_of(request)
-        token = ApiToken.objects.visible_to(actor).filter(token_key=token_id).first()
-        if token is None:
-            raise NotFound(f"There is no token {token_id}.")
-        revoke_token(token, actor, origin=origin_of(request), by=_token_of(request))
+        token = _find(request, token_id)
+        revoke_token(token, actor_of(request), origin=origin_of(request), by=_token_of(request))
         return Response(status=204)
 
 
@@ -120,6 +124,14 @@ class IdentityViewSet(PortalViewSet):
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             response.data |= {"authenticated": False, "user": None}
         return response
+
+
+def _find(request: Request, token_id: str) -> ApiToken:
+    """Return a token that the person may see; raise NotFound."""
+    token: ApiToken | None = ApiToken.objects.visible_to(actor_of(request)).filter(token_key=token_id).first()
+    if token is None:
+        raise NotFound(f"There is no token {token_id}.")
+    return token
 
 
 def _token_of(request: Request) -> ApiToken | None:

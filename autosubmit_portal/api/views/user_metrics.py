@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
-from autosubmit_portal.api.objects import find_located
+from autosubmit_portal.api.objects import find_mirrored
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
@@ -26,7 +26,7 @@ class UserMetricsViewSet(RevalidatedViewSet):
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
         query = SiteQuery.of(request)
-        experiment = find_located(request, expid, query.get("site"), showing=Job)
+        experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         store = locate(experiment.site.home_folder, experiment.site.configuration_file)
         source = store.metrics_database(experiment.expid)
         self.revalidate_file(request, experiment, source)

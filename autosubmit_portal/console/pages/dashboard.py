@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
@@ -17,7 +18,6 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
-from autosubmit_portal.db.ttl_cache import lately
 from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
@@ -89,12 +89,16 @@ def list_live_rows(user: Any) -> stamps.PartRows:
 
 def make_clock_check(user: Any) -> Callable[[], object]:
     """Return what else the dashboard shows: what waits too long, and to whoever may see all sites, what fails."""
-    return (lambda: (_list_late(), list_failing())) if policy.may_view_all(user, Site) else _list_late
+    look = _list_late_and_failing if policy.may_view_all(user, Site) else _list_late
+    return partial(stamps.look_once_a_second, look)
 
 
-@lately
 def _list_late() -> list[int]:
     return list(filter_waiting(Action.objects.order_by("pk")).values_list("pk", flat=True)[:MOST_STAMPED])
+
+
+def _list_late_and_failing() -> object:
+    return _list_late(), list_failing()
 
 
 def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Whether the portal works, as `manage.py doctor` says it: a page, and what of it the dashboard repeats."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -11,7 +12,6 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.presentation import mark_code
 from autosubmit_portal.console.site import console
-from autosubmit_portal.db.ttl_cache import lately
 from autosubmit_portal.health import Finding, Level
 from experiments.models import Site
 
@@ -38,7 +38,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     """Show every finding with its remedy, what fails first, to whoever may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
-    stamps.begin_part(request, (), _examine)
+    stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))
     findings = sorted(health.examine(), key=lambda finding: -finding.level)
     levels = [finding.level for finding in findings]
     context = {
@@ -51,22 +51,16 @@ def health_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 
-@lately
-def _examine(parts: tuple[str, ...] = ()) -> list[Finding]:
-    return health.examine(parts)
-
-
 def list_failing() -> list[Finding]:
-    """Return what fails, as far as the dashboard does not say so itself, as it was within a second."""
-    return [finding for finding in _examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
+    """Return what fails, as far as the dashboard does not say so itself."""
+    return [finding for finding in health.examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
 
 
 def list_failures(user: Any) -> list[dict[str, Any]]:
     """Return the rows of what fails, as far as the dashboard does not say so itself."""
     if not policy.may_view_all(user, Site):
         return []
-    findings = health.examine(ON_THE_DASHBOARD)
-    return [describe_finding(finding) for finding in findings if finding.level is Level.FAIL]
+    return [describe_finding(finding) for finding in list_failing()]
 
 
 def describe_finding(finding: Finding) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+// Sends the forms of the API's pages that HTML cannot send: other methods than GET and POST, and JSON.
+"use strict";
+
+async function send(form, button) {
+  const { method, type } = form.dataset;
+  const fields = type ? form.content.value : new URLSearchParams(new FormData(form));
+  button.disabled = true;
+  const answer = await fetch(form.getAttribute("action"), {
+    method,
+    headers: {
+      Accept: "text/html",
+      "Content-Type": type || "application/x-www-form-urlencoded",
+      [drf.csrfHeaderName]: drf.csrfToken,
+    },
+    body: method === "OPTIONS" ? undefined : fields,
+  });
+  if (answer.redirected) {
+    location.assign(answer.url);
+    return;
+  }
+  const page = await answer.text();
+  history.replaceState({}, "", answer.url);
+  document.open();
+  document.write(page);
+  document.close();
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.method) {
+    event.preventDefault();
+    const button = event.submitter;
+    send(form, button).finally(() => {
+      button.disabled = false;
+    });
+  }
+});
