@@ -1,18 +1,18 @@
-"""The project as an app: its admin and commands are found by Django, and the wiring between apps is done here."""
+"""The project as an app: Django finds its admin and commands; the apps are connected here."""
 
 from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """The doors, and what they are wired to."""
+    """Connects API and console with the apps below."""
 
     name = "autosubmit_portal"
     label = "portal"
 
     def ready(self) -> None:
-        """Have the audit trail watch sites, API tokens and rights; register the checks of the settings.
+        """Let the audit trail watch sites, API tokens and rights; register the checks of the settings.
 
-        A change of them calls off what waits for somebody who has lost the right to it.
+        After a change of rights, actions that wait for somebody who has lost theirs are cancelled.
         """
         from autosubmit_portal import checks  # noqa: F401
         from autosubmit_portal.access import models as access

@@ -1,4 +1,4 @@
-"""Settings that are each legal but do harm together, as Django system checks."""
+"""System checks of Django for settings that are legal alone, but harmful together."""
 
 import re
 from collections.abc import Sequence
@@ -19,25 +19,35 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 
 @register()
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check what the queue is told."""
+    """Check the settings of the queue."""
     return [*_timing(settings.Q_CLUSTER), *_name(Conf.CLUSTER_NAME), *_broker(settings.Q_CLUSTER)]
 
 
 @register()
 def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check what single sign-on is told."""
+    """Check the settings of the sign-in."""
     found: list[CheckMessage] = []
     if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
         hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
         found.append(
-            Error("The identity provider knows the portal by no client.", hint=hint, id="portal.E004")
+            Error(
+                "PORTAL_OIDC_CLIENT_ID is missing, which the identity provider asks for.",
+                hint=hint,
+                id="portal.E004",
+            )
         )
     if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
         hint = "Set PORTAL_OIDC_ISSUER, or leave PORTAL_PASSWORD_LOGIN out."
         found.append(Error("Nobody can sign in.", hint=hint, id="portal.E005"))
     if settings.AXES_FAILURE_LIMIT < 1 or settings.AXES_COOLOFF_TIME.total_seconds() < 60:
         hint = "Choose at least 1 for PORTAL_SIGN_IN_ATTEMPTS and for PORTAL_LOCKOUT_MINUTES."
-        found.append(Error("The lockout of guessed passwords makes no sense.", hint=hint, id="portal.E007"))
+        found.append(
+            Error(
+                "The lockout after wrong passwords cannot work with these settings.",
+                hint=hint,
+                id="portal.E007",
+            )
+        )
     if settings.REQUIRE_SECOND_FACTOR not in SECOND_FACTOR:
         hint = f"Choose one of {', '.join(SECOND_FACTOR)}."
         text = f"PORTAL_REQUIRE_SECOND_FACTOR is “{settings.REQUIRE_SECOND_FACTOR}”."
@@ -45,7 +55,13 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     address = urlsplit(settings.OIDC_ISSUER)
     if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
         hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
-        found.append(Warning("Anybody on the way can speak as the issuer.", hint=hint, id="portal.W002"))
+        found.append(
+            Warning(
+                "Without HTTPS, others on the network can pretend to be the issuer.",
+                hint=hint,
+                id="portal.W002",
+            )
+        )
     return found
 
 
@@ -58,7 +74,7 @@ def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 
 @register()
 def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check that jobs are found by a part of their name, where the database answers and has the table."""
+    """Check that there is an index for parts of job names, where the database answers and has the table."""
     try:
         is_slow = trigrams.is_missing()
     except DatabaseError:

@@ -1,4 +1,4 @@
-"""The values that occur in a column, found by leaps through an index: from each to the next greater one."""
+"""The distinct values of a column, found by a loose index scan: from each value to the next greater one."""
 
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ _LEAPS = """
 def distinct_values(model: type[Model], name: str, **of: Any) -> list[Any]:
     """Return the values of a field in ascending order, without null, of the rows whose fields equal `of`.
 
-    An index must begin with the fields of `of` and then have this one: DISTINCT would read an entry of it for each row.
+    An index must begin with the fields of `of` and this field. DISTINCT would read an index entry for each row.
     """
     quote, field = connection.ops.quote_name, cast("Any", model._meta.get_field)
     given = [f"{quote(field(key).column)} = %s" for key in of]

@@ -1,6 +1,6 @@
-"""What every answer tells browsers that they may do with it.
+"""Security headers of every answer: content policy, permissions and caching.
 
-Django's own middleware sends the rest: no sniffing of types, no referrer to others, an opener of its own, HSTS.
+Django's own middleware sends the others: no sniffing of types, no referrer to other sites, opener policy, HSTS.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def _policy(directives: dict[str, str]) -> str:
     return "; ".join(f"{name} {sources}".strip() for name, sources in directives.items())
 
 
-# Pages run and show what the portal serves as files, and nothing that stands in them.
+# Pages may use scripts and styles that the portal serves as files, and nothing inline.
 PAGE_POLICY = _policy(
     {
         "default-src": "'none'",
@@ -27,7 +27,7 @@ PAGE_POLICY = _policy(
         "frame-ancestors": "'none'",
     }
 )
-# Everything else is no page, whatever a browser takes it for: logs, outputs, JSON and exports run nothing.
+# Everything else (logs, outputs, JSON, exports) may run nothing, even if a browser takes it for a page.
 DATA_POLICY = _policy(
     {
         "default-src": "'none'",
@@ -37,20 +37,20 @@ DATA_POLICY = _policy(
         "sandbox": "",
     }
 )
-# An answer is for who asked, and asked for again before it is shown again. Static files and secrets say so themselves.
+# An answer is for one user, and browsers ask again before they show it again. Static files and secrets have their own.
 CACHE_CONTROL = "private, no-cache"
 NEVER_NEEDED = ("camera", "geolocation", "microphone", "payment", "usb")
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NEVER_NEEDED)
 
 
 class HeadersMiddleware:
-    """Adds the headers. They are constant: what they say costs a request nothing."""
+    """Adds the headers, which are constant and cost nothing."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Serve the request; a static file is answered further in and gets the headers too."""
+        """Serve the request. Static files are served by an inner middleware, so they get the headers too."""
         response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
         response.headers["Content-Security-Policy"] = PAGE_POLICY if is_page else DATA_POLICY

@@ -1,6 +1,6 @@
-"""Whether the portal works: one examination for load balancers (/healthz), people (`doctor`), metrics and the console.
+"""The health of the portal: one examination for /healthz, `doctor`, /metrics and the console.
 
-Each check answers with findings that say what is wrong and what to do. None of them waits long or changes anything.
+Each check yields findings that say what is wrong and what to do. No check waits long or changes anything.
 """
 
 import os
@@ -36,7 +36,7 @@ TOO_LITTLE_BYTES = 100 * 1024**2
 
 
 class Level(IntEnum):
-    """How bad a finding is; each level is worse than the one before it."""
+    """How bad a finding is, in ascending order."""
 
     OK = 0
     WARN = 1
@@ -45,7 +45,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `word` for machines, `text` for people, `remedy` to make it well again."""
+    """What a check found: a `word` for machines, a `text` for people, and the `remedy`."""
 
     level: Level
     word: str
@@ -58,7 +58,7 @@ AWAY = Finding(Level.FAIL, "unknown", "The database does not answer.")
 
 
 class Evidence:
-    """What several checks of one examination look at, read once."""
+    """What several checks of one examination need, read once."""
 
     @cached_property
     def sites(self) -> list[Site]:
@@ -83,7 +83,7 @@ Check = Callable[[Evidence], Iterator[Finding]]
 
 
 def examine(parts: Collection[str] = ()) -> list[Finding]:
-    """Make the checks of some parts, by default all, and return what they found: at least one finding for each."""
+    """Run the checks of some parts, by default all, and return their findings: at least one for each part."""
     evidence, findings = Evidence(), list[Finding]()
     for part in parts or CHECKS:
         is_away = any(finding.word == "down" for finding in findings if finding.part == "database")
@@ -93,7 +93,7 @@ def examine(parts: Collection[str] = ()) -> list[Finding]:
 
 
 def words(findings: list[Finding]) -> dict[str, str]:
-    """Return one word for each part: that of its worst finding."""
+    """Return for each part the word of its worst finding."""
     worst: dict[str, Finding] = {}
     for finding in findings:
         if finding.part not in worst or finding.level > worst[finding.part].level:
@@ -105,7 +105,7 @@ def _careful(check: Check, evidence: Evidence) -> list[Finding]:
     try:
         return list(check(evidence)) or [_ok("Nothing is amiss.")]
     except Error as error:
-        return [Finding(Level.FAIL, "unknown", f"The database refuses to say: {_line(error)}.")]
+        return [Finding(Level.FAIL, "unknown", f"The database cannot answer: {_line(error)}.")]
 
 
 def database(evidence: Evidence) -> Iterator[Finding]:
@@ -133,26 +133,26 @@ def migrations(evidence: Evidence) -> Iterator[Finding]:
 
 @cache
 def _is_migrated() -> bool:
-    """Answer whether no migration is missing; true once is true for the life of a process."""
+    """Return whether no migration is missing. True is remembered for the life of the process."""
     return history.is_current(connection)
 
 
 def trail(evidence: Evidence) -> Iterator[Finding]:
-    """Look whether the database itself still refuses changes of the audit trail."""
+    """Check that the database itself still refuses changes of the audit trail."""
     for name in triggers.missing():
         text = f"The trigger {name} of the audit trail is missing, switched off or another one."
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 
 
 def search(evidence: Evidence) -> Iterator[Finding]:
-    """Look whether jobs are found by a part of their name without reading all of them."""
+    """Check that an index finds jobs by a part of their name."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
         yield Finding(Level.WARN, "slow", text, trigrams.get_remedy())
 
 
 def broker(evidence: Evidence) -> Iterator[Finding]:
-    """Ask the broker of the queue whether it is there."""
+    """Ping the broker of the queue."""
     try:
         get_broker().ping()
     except Exception as error:  # each broker fails in its own way
@@ -163,7 +163,7 @@ def broker(evidence: Evidence) -> Iterator[Finding]:
 
 
 def workers(evidence: Evidence) -> Iterator[Finding]:
-    """Look for a living worker of each queue, and for workers whose queue is a slip of the pen."""
+    """Check that each queue has a living worker, and that no worker serves a queue of no site (a typing error)."""
     served = {worker.queue for worker in evidence.workers}
     for name, users in evidence.queues.items():
         if name not in served:
@@ -186,7 +186,7 @@ def _about(worker: Worker, queues: dict[str, list[str]]) -> Finding:
 
 
 def queue(evidence: Evidence) -> Iterator[Finding]:
-    """Look how long the oldest queued action of each queue has waited."""
+    """Check how long the oldest queued action of each queue has waited."""
     for name, since in oldest_queued().items():
         age = timezone.now() - since
         if age > WAITING_LONG:
@@ -197,13 +197,13 @@ def queue(evidence: Evidence) -> Iterator[Finding]:
 
 
 def oldest_queued() -> dict[str, datetime]:
-    """Return since when the oldest queued action of each queue waits that was not told what it waits for."""
+    """Return for each queue since when its oldest action waits without a known reason, such as a missing slot."""
     queued = Action.objects.with_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 
 def mirror(evidence: Evidence) -> Iterator[Finding]:
-    """Look when the mirror last looked at each site; it cannot look at one that is broken."""
+    """Check when the mirror last looked at each site; a broken site cannot be looked at."""
     for site in evidence.sites:
         if site.is_mirror_fresh:
             by = f", kept by {site.mirrored_by}" if site.mirrored_by else ""
@@ -215,7 +215,7 @@ def mirror(evidence: Evidence) -> Iterator[Finding]:
 
 
 def sites(evidence: Evidence) -> Iterator[Finding]:
-    """Repeat what the mirror says of each site."""
+    """Report the problems that the mirror found at each site."""
     for site in evidence.sites:
         if site.problem:
             yield Finding(Level.FAIL, "unhealthy", f"The site {site}: {site.problem}")
@@ -232,7 +232,7 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
 
 
 def program(evidence: Evidence) -> Iterator[Finding]:
-    """Look for the program of each site, and whose it is, on this host, which need not be that of its commands."""
+    """Check program and owner of each site on this host, which need not be the host of its commands."""
     for site in evidence.sites:
         untrusted = explain_distrust(Path(site.autosubmit))
         if untrusted:
@@ -247,21 +247,23 @@ def program(evidence: Evidence) -> Iterator[Finding]:
 
 
 def disk(evidence: Evidence) -> Iterator[Finding]:
-    """Look for room for the output of actions: on the hosts of the workers, or here if none lives."""
+    """Check the free space for outputs of actions: on the hosts of the workers, or here without any."""
     room = {worker.host: worker.free_bytes for worker in evidence.workers}
     for host, free in (room or {"this host": free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
         if free is None:
-            yield Finding(Level.WARN, "unknown", f"Nobody can tell the room for run directories on {host}.")
+            yield Finding(Level.WARN, "unknown", f"The free space for run directories is unknown on {host}.")
         elif free > LITTLE_BYTES:
             yield _ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
             text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
-            yield Finding(level, "low" if level is Level.WARN else "full", text, "Make room on that disk.")
+            yield Finding(
+                level, "low" if level is Level.WARN else "full", text, "Free some space on that disk."
+            )
 
 
 def files(evidence: Evidence) -> Iterator[Finding]:
-    """Look for what other accounts of this host can read."""
+    """Check that other accounts of this host cannot read the portal's files."""
     found = privacy.open_files(settings.PRIVATE_FILES)
     if found:
         yield Finding(Level.WARN, "open", privacy.told(found), privacy.REMEDY)

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus. All come from the database when they are asked for: it does not matter which process answers.
+"""Metrics for Prometheus. All are read from the database on request, so any web process can answer.
 
 docs/operations.md lists them with alerts to start from.
 """
@@ -35,7 +35,7 @@ def exposition(accept: str) -> tuple[bytes, str]:
 
 
 class DatabaseCollector(Collector):
-    """Reads every number when it is asked for."""
+    """Reads all numbers on each scrape."""
 
     def collect(self) -> Metrics:
         """Yield all metrics. Without the database only the health and the build are left."""
@@ -47,7 +47,7 @@ class DatabaseCollector(Collector):
                 yield from family()
 
     def describe(self) -> Metrics:
-        """Name nothing beforehand: that would read everything once more."""
+        """Return nothing: the registry would otherwise read all numbers once more."""
         return iter(())
 
 
@@ -138,7 +138,7 @@ def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 
 def _filled(name: str, text: str, label: str, values: list[str], counts: dict[str, int]) -> GaugeMetricFamily:
-    """Return a gauge with a number for each value, 0 included: an alert on what is missing needs something to see."""
+    """Return a gauge with a number for each value, 0 included: an alert needs a 0 to see that something is missing."""
     family = _gauge(name, text, label)
     for value in sorted({*values, *counts}):
         family.add_metric([value], counts.get(value, 0))

@@ -1,8 +1,8 @@
-"""Waiting on behalf of clients: for few at a time, so that threads are left for everybody else.
+"""Limits for clients that wait, so that threads are left for all others.
 
-A thread of the web server is held by whoever waits for something to happen, and by whoever reads a long answer slowly.
-Each process has places for both, and an account may take a part of them. Who finds none does not wait: it is answered
-what there is now, or asked to come again.
+A client that waits for something, or reads a long answer slowly, holds a thread of the web server. Each process has a
+number of places for both, and one account may take a part of them. Without a place a client does not wait: it gets the
+present state, or is asked to come again.
 """
 
 import time
@@ -21,7 +21,7 @@ _stopping = Event()
 
 
 class Places:
-    """So many places in this process, and so many of them for one account."""
+    """At most `most` places in this process, and `most_of_one` of them for one account."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         self.most, self.most_of_one = most, most_of_one
@@ -29,7 +29,7 @@ class Places:
         self._lock = Lock()
 
     def take(self, account: object) -> bool:
-        """Take a place; answer whether there was one. Whoever took it gives it back."""
+        """Take a place and return whether there was one. The caller must give it back."""
         with self._lock:
             if self._taken.total() >= self.most or self._taken[account] >= self.most_of_one:
                 return False
@@ -58,9 +58,9 @@ def end() -> None:
 def wait_until(
     http: HttpRequest, is_over: Callable[[], bool], seconds: float, longest_pause: float = 1.0
 ) -> bool:
-    """Look, ever less often, until it is over, the time is up, or the client has gone; False if there is no place.
+    """Poll, ever less often, until `is_over`, the time is up, or the client has gone. False if there is no place.
 
-    Between looks nothing is held but the thread.
+    Between two polls only the thread is held, no transaction.
     """
     if is_over() or not seconds:
         return True
@@ -92,7 +92,7 @@ def _pauses(longest: float) -> Iterator[float]:
 
 
 def _has_gone(http: HttpRequest) -> bool:
-    """Answer whether the client has closed its connection; a server that cannot tell says that it has not."""
+    """Return whether the client has closed its connection; False where the server cannot tell."""
     ask: Callable[[], bool] = http.META.get("waitress.client_disconnected", bool)
     return ask()
 

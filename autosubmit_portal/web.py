@@ -1,8 +1,8 @@
-"""The worker of gunicorn that serves the portal: waitress keeps slow clients away from the threads that work.
+"""The worker class of gunicorn that serves the portal: waitress keeps slow clients away from the working threads.
 
-One thread reads and writes for all connections. A thread of Django's gets a request when its body is there, and is free
-again when its answer is made, however slowly a client sends and reads. What a client may take its time for has a limit
-here; waitress itself knows only one for a connection on which nothing happens.
+One thread reads and writes for all connections. A working thread gets a request when its body is complete, and is free
+when its answer is made, however slowly the client sends and reads. The limits of time for slow clients are here;
+waitress itself has only one, for idle connections.
 """
 
 import logging
@@ -25,9 +25,9 @@ UNREAD_SECONDS = 30.0
 MOST_CONNECTIONS = 800
 # A line of a request and all its headers together.
 MOST_HEAD_BYTES = 16_384
-# What is longer than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE) is refused by it, with a problem document, up to this.
+# Longer requests are refused here. Django refuses bodies above DATA_UPLOAD_MAX_MEMORY_SIZE, with a problem document.
 MOST_BODY_BYTES = 16 * 1024 * 1024
-# An answer of this size is kept in memory until the client has read it; of what is longer the rest is made by then.
+# So much of an answer is kept in memory until the client has read it; the rest of a longer one is made meanwhile.
 KEPT_BYTES = 8 * 1024 * 1024
 LOOK_SECONDS = 1.0
 
@@ -43,18 +43,18 @@ class Task(WSGITask):
 
 
 class Channel(HTTPChannel):
-    """A connection that knows since when its client owes us the rest of a request."""
+    """A connection that knows since when its client has not sent the rest of a request."""
 
     task_class = Task
 
     def __init__(self, server: Any, connection: Any, address: Any, *args: Any, **kwargs: Any) -> None:
-        if connection.family == socket.AF_UNIX:  # whoever is there has no address; the proxy says it
+        if connection.family == socket.AF_UNIX:  # a Unix socket has no client address; the proxy sends it
             address = ("", None)
         self.owing_since: float | None = time.monotonic()
         super().__init__(server, connection, address, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     def received(self, data: bytes) -> bool:
-        """Take what has come."""
+        """Take data from the client."""
         is_taken: bool = super().received(data)  # type: ignore[no-untyped-call]
         if self.request is None:
             self.owing_since = None
@@ -63,7 +63,7 @@ class Channel(HTTPChannel):
         return is_taken
 
     def is_too_slow(self) -> bool:
-        """Answer whether the client takes longer to send a request, or to read an answer, than it may."""
+        """Return whether the client takes too long to send a request or to read an answer."""
         if self.total_outbufs_len:
             return time.time() - self.last_activity > UNREAD_SECONDS
         if self.owing_since is None or self.requests:
@@ -73,7 +73,7 @@ class Channel(HTTPChannel):
 
 
 class PortalWorker(Worker):
-    """Serves until it is asked to stop; then no request is taken any more, and those that are there are answered."""
+    """Serves until it is asked to stop; then it answers the requests that it has and takes no more."""
 
     def run(self) -> None:
         """Serve."""

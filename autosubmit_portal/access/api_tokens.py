@@ -1,4 +1,4 @@
-"""Making and revoking API tokens: the rules, for the console, the API and the command line alike."""
+"""Make and revoke API tokens: the rules for the console, the API and the command line."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from autosubmit_portal.audit.origin import Origin
 
 
 class TokenRefused(Exception):
-    """What may not be done with tokens by whoever asks; the text says why."""
+    """The caller may not do this with tokens; the text says why."""
 
 
 class WrongToken(Exception):
@@ -32,9 +32,9 @@ class WrongToken(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """A token that somebody wants: what uses it, for how many days, and what it is for at most.
+    """A token that somebody wants: its name, for how many days, and its limits.
 
-    Without `days` it is the default, without `kinds` or `teams` (by their slugs) there is no such limit.
+    Without `days` the default holds; without `kinds` or `teams` (slugs) there is no such limit.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Wanted:
 
 
 def teams_for(owner: User) -> QuerySet[Team]:
-    """Return the teams that a token of `owner` may be limited to: their own, or all for who manages teams."""
+    """Return the teams that a token of `owner` may be limited to: their own, or all for managers of all teams."""
     if owner.has_perm(f"access.{MANAGE_TEAMS}") and scope_of(owner).teams is None:
         return Team.objects.order_by("slug")
     return Team.objects.filter(pk__in=policy.own_teams(owner)).order_by("slug")
@@ -53,9 +53,9 @@ def teams_for(owner: User) -> QuerySet[Team]:
 def make_token(
     owner: User, wanted: Wanted, *, origin: Origin, by: ApiToken | None = None
 ) -> tuple[ApiToken, str]:
-    """Make a token of `owner` and return it with its text, which is kept nowhere.
+    """Make a token of `owner`; return it and its text, which is stored nowhere.
 
-    `by` is the token that asks, if one does: it makes none with more than itself has. Raises WrongToken and
+    `by` is the token of the request, if it came with one: the new token cannot do more. Raises WrongToken and
     TokenRefused, both recorded.
     """
     try:
@@ -83,14 +83,14 @@ def make_token(
 
 
 def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken | None = None) -> None:
-    """Delete a token: one's own, or another's with the permission to delete tokens.
+    """Delete an own token, or, with the permission to delete tokens, another person's.
 
-    A token with a limit revokes none but itself. Raises TokenRefused, which is recorded.
+    A limited token (`by`) revokes only itself. Raises TokenRefused, which is recorded.
     """
     try:
         _require_writing(by)
         if by and by != token and by.scope() != UNLIMITED:
-            raise TokenRefused("This token has a limited scope: it revokes no token but itself.")
+            raise TokenRefused("This token has a limited scope: it can revoke only itself.")
         if token.user_id != actor.pk and not actor.has_perm("access.delete_apitoken"):
             raise TokenRefused(f"{actor} may not revoke the tokens of others. Ask a manager.")
     except TokenRefused as refusal:
@@ -102,26 +102,24 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
 
 def _require_writing(by: ApiToken | None) -> None:
     if by and by.kinds == []:
-        raise TokenRefused("This token is only to read. Sign in, or use another one.")
+        raise TokenRefused("This token can only read. Sign in, or use another one.")
 
 
 def _require_kinds(wanted: Wanted, by: ApiToken | None) -> None:
     if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
         legal = ", ".join(by.kinds)
-        raise TokenRefused(f"The token that asks is limited: choose `kinds` among its own: {legal}.")
+        raise TokenRefused(f"Your token is limited: choose `kinds` from its own: {legal}.")
 
 
 def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | None:
-    """Return the teams that the token is limited to, None for none.
+    """Return the teams that the token is limited to; None for no limit.
 
-    Raises TokenRefused where the token that asks would have to name some, WrongToken for others than may be named.
+    Raises TokenRefused if the token `by` is limited and the wanted one is not, WrongToken for teams not allowed.
     """
     possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise TokenRefused(
-                f"The token that asks is limited: choose `teams` among its own: {_slugs(possible)}."
-            )
+            raise TokenRefused(f"Your token is limited: choose `teams` from its own: {_slugs(possible)}.")
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:
@@ -134,7 +132,7 @@ def _slugs(teams: list[Team]) -> str:
 
 
 def _expiry(days: int | None, by: ApiToken | None) -> datetime:
-    """Return the end of the token, which is no later than that of the token that asks."""
+    """Return the end of the token, at most that of the token `by`."""
     now = timezone.now()
     latest = now + timedelta(days=settings.TOKEN_DAYS)
     if by and by.expiry:

@@ -29,17 +29,17 @@ KEY_LENGTH = 15
 
 
 def digest_of(text: str) -> str:
-    """Return what is kept of the text of a token. It is random, so that it needs neither salt nor many rounds."""
+    """Return the digest of a token. Its text is random, so the digest needs neither salt nor many rounds."""
     return hashlib.sha512(text.encode()).hexdigest()
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
-    """Tokens, those that one may see."""
+    """Tokens, and which of them somebody may see."""
 
     def visible_to(self, actor: "User | AnonymousUser") -> "ApiTokenQuerySet":
-        """Return one's own, or everybody's with the permission to see tokens and a credential without limits.
+        """Return the actor's own tokens; all tokens with the permission to see them and an unlimited credential.
 
-        A credential that is limited to teams shows those of one's own that are limited to these.
+        With a credential limited to teams, only own tokens with limits inside these teams.
         """
         scope = scope_of(actor)
         if scope == UNLIMITED and actor.has_perm("access.view_apitoken"):
@@ -89,7 +89,7 @@ class ApiToken(models.Model):
 
     @classmethod
     def generate(cls, user: "User", **columns: Any) -> tuple["ApiToken", str]:
-        """Return a new token, which is not saved yet, and its text, which is kept nowhere."""
+        """Return a new unsaved token and its text, which is stored nowhere."""
         text = secrets.token_hex(32)
         return cls(digest=digest_of(text), token_key=text[:KEY_LENGTH], user=user, **columns), text
 
@@ -107,7 +107,7 @@ class ApiToken(models.Model):
 
     @property
     def is_expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expiry is not None and self.expiry < timezone.now()
 
 
@@ -122,12 +122,12 @@ def role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerFi
 
 
 def is_role(name: str, column: str = "role") -> models.CheckConstraint:
-    """Return the constraint that a column holds a role that there is."""
+    """Return the constraint that a column holds an existing role."""
     return models.CheckConstraint(condition=Q(**{f"{column}__in": [role.value for role in Role]}), name=name)
 
 
 def source_field() -> "models.CharField[Any, Any]":
-    """Return a column that says who keeps the row: a manager by hand, or the identity provider of that name."""
+    """Return a column that says who keeps the row: “hand” for managers, or the name of the identity provider."""
     return models.CharField(
         max_length=50,
         default=BY_HAND,
@@ -177,7 +177,7 @@ class Membership(models.Model):
 
 
 class Coverage(models.Model):
-    """Experiments of a team, described: those that meet every condition that is given. A team may have several."""
+    """A description of experiments of a team: they meet every given condition. A team may have several."""
 
     CONDITIONS = ("site", "owner", "hpc", "expid_pattern")
 
@@ -249,9 +249,9 @@ class TeamExperiment(models.Model):
 
 
 class ExpectedExperiment(models.Model):
-    """The experiment that an action is creating will be of a team: the actor may create it as a member of that.
+    """A team of the experiment that an action creates: the actor may create it as a member of this team.
 
-    Noted when it is requested, because the membership and the credential may be gone when the action ends.
+    Saved with the request, because membership and credential may be gone when the action ends.
     """
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
@@ -335,7 +335,7 @@ class SitePolicy(models.Model):
 
 
 class FailedSignIn(AccessAttempt):
-    """Failed sign-ins under one name, from one address and with one browser, as django-axes counts them."""
+    """Failed sign-ins with one name, address and browser, as django-axes counts them."""
 
     class Meta:
         proxy = True
@@ -347,7 +347,7 @@ class FailedSignIn(AccessAttempt):
 
 
 class Identity(models.Model):
-    """What the identity provider has given an account besides memberships, and by which claims."""
+    """What the identity provider gave an account besides memberships, and by which claims."""
 
     account = models.OneToOneField(
         "socialaccount.SocialAccount", on_delete=models.CASCADE, related_name="identity"
@@ -380,19 +380,19 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
     """Delegations."""
 
     def current(self) -> "DelegationQuerySet":
-        """Those that hold, or will."""
+        """Return those that hold now or later."""
         return self.filter(revoked_at=None, ends_at__gt=timezone.now())
 
     def active(self) -> "DelegationQuerySet":
-        """Those that hold now."""
+        """Return those that hold now."""
         return self.current().filter(starts_at__lte=timezone.now())
 
 
 class Delegation(models.Model):
-    """What one account lends to another for a time: to act with its rights, up to `role`.
+    """Rights that one account lends to another for a time, up to `role`.
 
-    It holds for one experiment, for those of one team, or for all that the grantor has; and never for more than the
-    grantor has at the moment. It ends by itself, or when it is revoked.
+    It holds for one experiment, the experiments of one team, or all of the grantor's, and never for more than the
+    grantor has at the moment. It ends by itself or when it is revoked.
     """
 
     grantor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

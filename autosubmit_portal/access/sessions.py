@@ -1,4 +1,4 @@
-"""Ending the sessions of an account: what has changed about its sign-in holds for those that began before, too."""
+"""End the sessions of an account: a change of its sign-in holds for older sessions too."""
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
@@ -10,9 +10,9 @@ from django.utils import timezone
 
 
 def end_sessions(user: User, *, but: str = "") -> None:
-    """End every session of the account but the one with this key.
+    """End all sessions of the account but the one with the key `but`.
 
-    A session says whose it is only in its sealed content, so all are read: this is asked for a few times a year.
+    The owner of a session is only in its sealed content, so all sessions are read. This happens a few times a year.
     """
     current = Session.objects.filter(expire_date__gt=timezone.now()).exclude(pk=but)
     theirs = [row.pk for row in current.iterator() if row.get_decoded().get(SESSION_KEY) == str(user.pk)]
@@ -20,13 +20,13 @@ def end_sessions(user: User, *, but: str = "") -> None:
 
 
 def end_other_sessions(request: HttpRequest, user: User) -> None:
-    """End every session of the account but that of the request, which goes on under a new key."""
+    """End all sessions of the account but that of the request, which gets a new key."""
     request.session.cycle_key()
     end_sessions(user, but=request.session.session_key or "")
 
 
 @receiver(post_save, sender=User)
 def _saved(instance: User, **_: object) -> None:
-    """End the sessions of an account that is closed, so that they are not open again with it."""
+    """End the sessions of a closed account: they must not work again when it is opened again."""
     if not instance.is_active:
         end_sessions(instance)

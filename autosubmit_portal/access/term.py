@@ -1,15 +1,15 @@
-"""When something that holds for a time, such as a delegation or a freeze, may begin and end: never in the past."""
+"""The start and end of delegations and freezes: never in the past."""
 
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-# Clocks differ, and forms send whole minutes: what began a moment ago begins now.
+# Clocks differ, and forms send whole minutes: a start a moment ago means now.
 TOLERANCE = timedelta(minutes=2)
 
 
 def begin_and_errors(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, dict[str, str]]:
-    """Return when it begins, by default now, and what is wrong with either time by its field."""
+    """Return the start, by default now, and the errors by field."""
     now = timezone.now()
     if starts_at is None or now - TOLERANCE <= starts_at <= now:
         starts_at = now

@@ -1,4 +1,4 @@
-"""Unix accounts of this host: a name is what people write, the number (uid) is who it is."""
+"""Unix accounts of this host: people write names, accounts are compared by their number (uid)."""
 
 import os
 import pwd
@@ -17,9 +17,9 @@ _UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
 
 
 def uid_of(name: str) -> int | None:
-    """Return the number of an account; None for a text that names none and for the superuser, who is nobody here.
+    """Return the uid of an account; None for unknown names, and for root, which is never an owner here.
 
-    Two names of one number are the same account.
+    Two names with one uid are the same account.
     """
     try:
         uid = pwd.getpwnam(name).pw_uid if NAME.fullmatch(name) else SUPERUSER
@@ -32,7 +32,7 @@ def uid_of(name: str) -> int | None:
     maxsize=1000, ttl=1
 )  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
 def name_of(uid: int) -> str:
-    """Return what the host calls a number; the number itself as text where it has no name."""
+    """Return the name of a uid on this host; without a name, the number as text."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -40,7 +40,7 @@ def name_of(uid: int) -> str:
 
 
 def why_unusable(name: str) -> str:
-    """Say why nothing may run as the account of this name, and what to do; blank if it may."""
+    """Return why no command may run as this account, and what to do; blank if it may."""
     remedy = "Correct it under “Accounts at sites”."
     if not NAME.fullmatch(name):
         return (
@@ -61,7 +61,7 @@ def why_unusable(name: str) -> str:
 
 @cache
 def _least_uid() -> int:
-    """Return the least number of an account that is not one of the system, as the host's administrator has set it."""
+    """Return the least uid of people, UID_MIN of /etc/login.defs."""
     try:
         found = _UID_MIN.search(_LOGIN_DEFINITIONS.read_text(encoding="utf-8", errors="replace"))
     except OSError:

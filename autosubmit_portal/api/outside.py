@@ -48,7 +48,7 @@ def problem_answer(status: int, kind: str, detail: str) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception, *args: Any) -> HttpResponseBase:
     """Answer a 400 that Django itself raises, such as of an unknown host: problem details to programs."""
     if is_of_the_api(request) or asks_for_json(request):
-        return problem_answer(400, "bad-request", "The request is not one that the portal can read.")
+        return problem_answer(400, "bad-request", "The portal cannot read this request.")
     return html_bad_request(request, exception)
 
 
@@ -56,7 +56,5 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer a 500: problem details to programs, Django's page to everybody else."""
     if not is_of_the_api(request) and not asks_for_json(request):
         return html_server_error(request)
-    detail = (
-        "The portal failed to answer. The reason is in its log; nothing says that the request had no effect."
-    )
+    detail = "The portal failed to answer; its log says why. The request may have had an effect."
     return problem_answer(500, "internal-error", detail)

@@ -1,4 +1,4 @@
-"""What SQLite knows of its tables, by which it plans: PostgreSQL keeps that up to date by itself."""
+"""The statistics by which SQLite plans queries; PostgreSQL keeps its own up to date."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from django.db import connection
 
 
 def analyse(**_: Any) -> None:
-    """Bring the statistics of SQLite up to date; after each migrate, which makes indexes, and once a day.
+    """Update the statistics of SQLite, after each migrate and once a day.
 
-    Without any SQLite plans well enough; those of a database that was small are worse than none, and so are those of a
-    part of each index. For a million jobs that takes about a second, in which others wait to write.
+    SQLite plans well without statistics, but badly with those of a time when the tables were small, or of a part of
+    each index. With a million jobs this takes about a second, in which other writers wait.
     """
     if connection.vendor != "sqlite":
         return

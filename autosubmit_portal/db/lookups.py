@@ -1,4 +1,4 @@
-"""The conditions that Django has no lookup for, in the words of each database."""
+"""Conditions for which Django has no lookup, in the SQL of each database."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,14 @@ else:
 
 
 class AnyOf(In):
-    """Whether a column has one of some values, without beginning at its index.
+    """Whether a column has one of some values, without using its index.
 
-    SQLite has no statistics: it would take a site for a good beginning, then read and sort all jobs of the site to show
-    a hundred of them. `+` keeps it from that (https://www.sqlite.org/optoverview.html#uplus).
+    To show a hundred jobs, SQLite would use the index of the site and then read and sort all jobs of the site. `+`
+    prevents that (https://www.sqlite.org/optoverview.html#uplus).
     """
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
-        """Compare what is no column any more."""
+        """Compare an expression that no index matches."""
         sql, values = self.as_sql(compiler, connection)
         return f"+{sql}", values
 

@@ -59,7 +59,7 @@ class Autosubmit:
         return done.returncode, done.stdout
 
     def prepare(self) -> bool:
-        """Configure Autosubmit and make its database where they are missing; answer whether anything was."""
+        """Configure Autosubmit and make its database where they are missing; return whether anything was."""
         self.home.mkdir(parents=True, exist_ok=True)
         is_configured = (self.home / ".autosubmitrc").exists()
         if not is_configured:

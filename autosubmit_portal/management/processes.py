@@ -104,7 +104,7 @@ class Child:
             self.process.terminate()
 
     def is_gone_by(self, deadline: float) -> bool:
-        """Wait until the process has ended, at most until `deadline`; answer whether it has."""
+        """Wait until the process has ended, at most until `deadline`; return whether it has."""
         if self.process is None:
             return True
         try:

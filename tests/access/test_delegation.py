@@ -341,7 +341,7 @@ def test_who_has_nothing_lends_nothing_and_learns_no_names(colleague: User) -> N
 
 
 def test_nobody_lends_to_themselves(operator: User) -> None:
-    with pytest.raises(Unacceptable, match="Somebody else"):
+    with pytest.raises(Unacceptable, match="Choose somebody else"):
         delegate(wanted(operator), grantor=operator, origin=origin(operator))
 
 

@@ -1,4 +1,4 @@
-"""Lending one's rights to a colleague for a time, and taking them back."""
+"""Lend one's rights to a colleague for a time, and take them back."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ LONGEST_DAYS = 90
 
 
 class Unacceptable(Exception):
-    """A delegation that may not be; `errors` maps each field to its messages."""
+    """The delegation is not allowed; `errors` maps each field to its messages."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__("; ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items()))
@@ -31,7 +31,7 @@ class Unacceptable(Exception):
 
 
 class AlreadyOver(Exception):
-    """A delegation that cannot be revoked any more."""
+    """The delegation is over and cannot be revoked any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +48,9 @@ class Wanted:
 
 
 def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
-    """Lend the grantor's rights and return the delegation; raises Forbidden or Unacceptable, both recorded.
+    """Lend the grantor's rights and return the delegation. Raises Forbidden or Unacceptable, both recorded.
 
-    Nothing more is checked of the role than that the grantor has it somewhere: each decision asks what they have then.
+    The grantor must have the role somewhere. That is enough here: each later decision asks what they have then.
     """
     require_lending(grantor, origin)
     starts_at, wrong_times = begin_and_errors(wanted.starts_at, wanted.ends_at)
@@ -75,7 +75,7 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
 
 
 def require_lending(actor: Any, origin: Origin) -> None:
-    """Raise Forbidden, which is recorded, for a credential with limits: it neither lends nor takes back."""
+    """Raise Forbidden, which is recorded, for a limited credential: it may neither lend nor take back."""
     try:
         _require_whole_credential(actor)
     except policy.Forbidden as refusal:
@@ -105,15 +105,15 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
 
 
 def may_revoke(actor: Any, delegation: Delegation) -> bool:
-    """Answer whether the actor may revoke it, while it is not over."""
+    """Return whether the actor may revoke it, while it is not over."""
     is_whole = scope_of(actor) == UNLIMITED
     return is_whole and bool(actor.pk == delegation.grantor_id or manages_all(actor))
 
 
 def seen_by(actor: Any) -> QuerySet[Delegation]:
-    """Return what the actor has lent and was lent; everything to managers of all teams.
+    """Return the delegations from and to the actor; all of them for managers of all teams.
 
-    A credential with limits shows one's own at most, and one that is limited to teams what is about these.
+    A limited credential shows only the actor's own; one limited to teams only those about these teams.
     """
     scope, rows = scope_of(actor), Delegation.objects.all()
     if scope == UNLIMITED and manages_all(actor):
@@ -139,21 +139,21 @@ def _errors(
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
         "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
         **wrong_times,
-        "reason": "" if wanted.reason.strip() else "Say why; it stands in the trail.",
+        "reason": "" if wanted.reason.strip() else "Say why: the audit trail keeps it.",
     }
     return {field: [text] for field, text in wrong.items() if text}
 
 
 def _require_whole_credential(actor: Any) -> None:
     if scope_of(actor) != UNLIMITED:
-        reason = "A credential that is limited lends nothing and takes nothing back: use one with all rights."
+        reason = "A limited credential can neither lend rights nor take them back: use one with all rights."
         raise policy.Forbidden(reason, "")
 
 
 def _wrong_grantee(grantee: User | None, grantor: User) -> str:
     if grantee is None or not grantee.is_active:
         return "There is no such account, or it is closed."
-    return "Somebody else: you have these rights." if grantee == grantor else ""
+    return "Choose somebody else: you have these rights yourself." if grantee == grantor else ""
 
 
 def _too_long(length: timedelta) -> str:

@@ -45,7 +45,7 @@ WHERE EXISTS (SELECT 1 FROM access_delegation WHERE grantee_id = %s AND revoked_
 
 
 class Placed(Protocol):
-    """What says whether an experiment belongs to a part."""
+    """The fields of an experiment that decide whether it belongs to a part."""
 
     pk: Any
     site_id: int
@@ -56,9 +56,9 @@ class Placed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some experiments: those that meet every condition that is given.
+    """Some experiments: those that meet every given condition.
 
-    An owner is given by name and compared by uid; a name that the host does not know owns nothing.
+    The owner is given by name and compared by uid; a name unknown to the host owns nothing.
     """
 
     site: int | None = None
@@ -68,16 +68,16 @@ class Part:
     owner_uid: int | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Look up whom the name means, once for all experiments that are compared."""
+        """Look up the uid of the owner once, for all experiments that are compared."""
         object.__setattr__(self, "owner_uid", uid_of(self.owner) if self.owner else None)
 
     @property
     def is_whole_site(self) -> bool:
-        """Whether it is all experiments of a site, also those to come."""
+        """Whether it is all experiments of a site, future ones too."""
         return self.site is not None and not (self.owner or self.hpc or self.expid_pattern)
 
     def has(self, experiment: Placed) -> bool:
-        """Answer whether the experiment belongs to it."""
+        """Return whether the experiment belongs to it."""
         return (
             self.site in (None, experiment.site_id)
             and (not self.owner or (self.owner_uid is not None and self.owner_uid == experiment.owner_uid))
@@ -125,20 +125,20 @@ class Grant:
 
 @dataclass(slots=True)
 class Grants:
-    """All grants of an account, the highest role first; `has_loans` says that something was lent to it besides."""
+    """All grants of an account, the highest role first; `has_loans` says whether something was lent to it."""
 
     held: Sequence[Grant]
     has_loans: bool = False
     _picked: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def least(self, role: Role) -> list[Grant]:
-        """Return those of a role or a higher one."""
+        """Return the grants of this role or a higher one."""
         return [grant for grant in self.held if grant.role >= role]
 
     def reaching(
         self, *, least: Role = Role.VIEWER, site: Any = None, experiment: Any = None
     ) -> Iterator[Grant]:
-        """Yield those of a role or a higher one that hold on the experiment, or else at the site, or else anywhere."""
+        """Yield the grants of this role or higher on the experiment; without one at the site; without one anywhere."""
         for grant in self.least(least):
             if experiment is not None:
                 if self._is_on(grant, experiment):
@@ -147,7 +147,7 @@ class Grants:
                 yield grant
 
     def look_up(self, experiments: Iterable[int]) -> None:
-        """Read to which teams these experiments were added by hand, at once instead of one by one."""
+        """Read with one query to which teams these experiments were added by hand."""
         wanted = set(experiments) - self._picked.keys()
         teams = {grant.team for grant in self.held if grant.team is not None}
         found: dict[int, set[int]] = {experiment: set() for experiment in wanted}
@@ -163,13 +163,13 @@ class Grants:
         return grant.team is not None and grant.team in self._picking(experiment.pk)
 
     def _picking(self, experiment: int) -> frozenset[int]:
-        """Return the teams that the experiment was added to by hand; asked for once for each experiment."""
+        """Return the teams that the experiment was added to by hand; read once for each experiment."""
         self.look_up([experiment])
         return self._picked[experiment]
 
 
 def _is_at(grant: Grant, site: Any) -> bool:
-    """Answer whether a grant lets its holder act at a site: a role there, or a team that has something there.
+    """Return whether a grant lets its holder act at a site: a role there, or a team that has something there.
 
     A team has something there if its coverage names the site, or if an experiment there is of the team.
     """
@@ -180,7 +180,7 @@ def _is_at(grant: Grant, site: Any) -> bool:
 
 
 def grants_of(actor: Any) -> Grants:
-    """Return what an account holds, read once for each request; nothing for nobody and for a closed account."""
+    """Return the grants of an account, read once for each request; none for closed accounts and without a sign-in."""
     if not actor.is_active or actor.is_anonymous:
         return Grants(())
     if not hasattr(actor, "_grants"):
@@ -195,7 +195,7 @@ def grants_of(actor: Any) -> Grants:
 
 
 def limits_of(actor: Any) -> Grants | None:
-    """Return grants on all that a credential is limited to, whoever is in these teams; None if it has no such limit."""
+    """Return grants on all that the credential's teams cover, whoever their members are; None without such a limit."""
     teams = scope_of(actor).teams
     if teams is None:
         return None

@@ -1,4 +1,4 @@
-"""What others have lent to an account: their rights, narrowed to a role and to some experiments, for a time."""
+"""Rights that others have lent to an account, limited to a role, some experiments and a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from autosubmit_portal.access.roles import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """A delegation that holds: whose rights, up to which role, and for which experiments if not for all."""
+    """An active delegation: whose rights, up to which role, for which experiments, if not all."""
 
     number: int
     grantor: User
@@ -23,7 +23,7 @@ class Loan:
     team: Grants | None = None
 
     def reaches(self, site: Any, experiment: Any) -> bool:
-        """Answer whether it holds for the experiment, for the site as such, or with neither, for anything at all."""
+        """Return whether it holds for the experiment, for the site as such, or with neither, for anything at all."""
         if experiment is None:
             return site is None or (self.experiment is None and self.team is None)
         if self.experiment is not None:
@@ -38,7 +38,7 @@ class Loan:
 
 
 def lent_to(actor: Any) -> Sequence[Loan]:
-    """Return what holds of what was lent to an account, read once for each request. What was lent is not lent on."""
+    """Return the active loans to an account, read once for each request. Loans cannot be lent on."""
     if not grants_of(actor).has_loans:
         return ()
     if not hasattr(actor, "_lent"):

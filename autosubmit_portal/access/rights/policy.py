@@ -57,9 +57,9 @@ class Forbidden(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether somebody may request a kind of action, why or what is missing, and which role or permission allows it.
+    """Whether somebody may request a kind of action, why or why not, and which role or permission allows it.
 
-    `on_behalf_of` is whose right it is, when somebody else has lent it.
+    `on_behalf_of` is the person who lent the right, if somebody did.
     """
 
     allowed: bool
@@ -69,9 +69,9 @@ class Decision:
 
 
 def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> Decision:
-    """Decide whether the actor may request `kind` of the experiment, of the site, or, with neither, somewhere.
+    """Decide whether the actor may request `kind` for the experiment, for the site, or, with neither, anywhere.
 
-    Who has the right themselves acts for nobody else; what was lent comes after that.
+    Own rights come first; loans count only without one.
     """
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
@@ -89,10 +89,10 @@ def decide_again(
     site: Any = None,
     experiment: Any = None,
 ) -> Decision:
-    """Decide whether the actor still has the right by which they have requested it.
+    """Decide whether the actor still has the right that the request used.
 
-    It was their own, or, where `whom` names somebody, that of the account with the number `lender`: nobody else's takes
-    its place, whatever their name is by now.
+    It was their own, or, if `whom` names somebody, that of the account with the key `lender`: no other right replaces
+    it, not even that of another account which now has the name.
     """
     obstacle = _obstacle(actor, kind, site, experiment)
     if obstacle:
@@ -123,12 +123,12 @@ def _rights(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> It
 
 
 def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> bool:
-    """Answer whether the actor may request actions of this kind there; somewhere, if nothing is named."""
+    """Return whether the actor may request actions of this kind there; somewhere, if nothing is named."""
     return decide(actor, kind, site=site, experiment=experiment).allowed
 
 
 def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
-    """Read at once what the decisions about these experiments will ask for."""
+    """Read together what the decisions about these experiments will need."""
     wanted = list(experiments)
     for grants in _asked_for(actor):
         grants.look_up(wanted)
@@ -148,7 +148,7 @@ def _asked_for(actor: Actor) -> Iterator[Grants]:
 
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
-    """Answer whether the actor may request actions of this kind whatever they are about."""
+    """Return whether the actor may request actions of this kind whatever they are about."""
     is_free = not _obstacle(actor, kind, None, None) and scope_of(actor).teams is None
     return is_free and bool(_everywhere(actor, f"experiments.{kind.permission}"))
 
@@ -164,7 +164,7 @@ def require_request(
 
 
 def may_enter(actor: Actor) -> bool:
-    """Answer whether the actor may use the console: whoever may see anything in it."""
+    """Return whether the actor may use the console: whoever may see anything in it."""
     permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
     return any(".view_" in permission for permission in permissions()) or bool(
         grants_of(actor).held or lent_to(actor)
@@ -172,7 +172,7 @@ def may_enter(actor: Actor) -> bool:
 
 
 def highest_role(actor: Actor) -> Role | None:
-    """Return the highest role that the actor has anywhere; None if none. Permissions without a group count as such."""
+    """Return the highest role that the actor has anywhere; None if none. Single permissions count as their role."""
     if getattr(actor, "is_superuser", False):
         return Role.MANAGER
     held: set[str] = getattr(actor, "get_all_permissions", set)()
@@ -185,7 +185,7 @@ def highest_role(actor: Actor) -> Role | None:
 
 
 def may_view(actor: Actor, model: type[Model]) -> bool:
-    """Answer whether the actor may see some rows of `model`; which they are is `visible_to` of its QuerySet."""
+    """Return whether the actor may see some rows of `model`; which they are is `visible_to` of its QuerySet."""
     if _has(actor, _to_view(model)) or _grants_to_view(actor, model):
         return True
     return any(True for _ in _lent_to_view(actor, model))
@@ -198,7 +198,7 @@ def require_view(actor: Actor, model: type[Model]) -> None:
 
 
 def may_view_all(actor: Actor, model: type[Model]) -> bool:
-    """Answer whether the actor may see every row of `model`."""
+    """Return whether the actor may see every row of `model`."""
     return _has(actor, _to_view(model)) and scope_of(actor).teams is None
 
 
@@ -209,10 +209,10 @@ def require_view_of_all(actor: Actor, model: type[Model]) -> None:
 
 
 def visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | None = None) -> Rows:
-    """Return those of `rows` that the actor may see, by their experiments.
+    """Return the rows that the actor may see, decided by their experiments.
 
-    `path` leads from a row to its experiment, such as `experiment__`; blank for experiments. `model` asks instead for
-    the experiments whose rows of that model the actor may see.
+    `path` leads from a row to its experiment, such as `experiment__`; blank for experiments. With `model`, the rows are
+    experiments, and those are returned whose rows of that model the actor may see.
     """
     condition = seen(actor, model or rows.model, path)
     if condition is None:
@@ -240,7 +240,7 @@ def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
 
 
 def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
-    """Yield what the actor may see because others, who may see it themselves, have lent that."""
+    """Yield the conditions of what the actor may see by loans of others who may see it themselves."""
     for loan in _lent_to_view(actor, model):
         theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
         if theirs is not None and lent is not None:
@@ -253,14 +253,14 @@ def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
 
 
 def _any_of(conditions: Sequence[Q]) -> Q | None:
-    """Return the condition that any of these holds; one that says nothing always does. None for none."""
+    """Return the condition that any of these holds; None without conditions. An empty condition always holds."""
     if not conditions:
         return None
     return reduce(or_, conditions) if all(conditions) else Q()
 
 
 def whole_sites(actor: Actor, model: type[Model]) -> set[int]:
-    """Return the sites of which the actor, who may not see all rows of `model`, may see all, also those to come."""
+    """Return the sites of which the actor may see all rows of `model`, future ones too."""
     return _sites(actor, model, lambda part: part.is_whole_site)
 
 
@@ -270,7 +270,7 @@ def named_sites(actor: Actor, model: type[Model]) -> set[int]:
 
 
 def own_teams(actor: Actor) -> set[int]:
-    """Return the teams that the actor is in, as far as the credential reaches."""
+    """Return the actor's teams within the limits of the credential."""
     limits = scope_of(actor).teams
     found = {grant.team for grant in grants_of(actor).held if grant.team is not None}
     return found if limits is None else found & limits
@@ -290,9 +290,9 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
 
 
 def teams_of_new(actor: Actor, kind: PermittedKind, site: Any) -> set[int]:
-    """Return the teams through which the actor may create an experiment at the site: it will be theirs.
+    """Return the teams that give the actor the right to create an experiment at the site, and will get it.
 
-    There are none for whoever may create there anyhow, unless the credential is limited to teams.
+    None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = decide(actor, kind, site=site).on_behalf_of or actor
     through = {grant.team for grant in _grants_for(holder, kind, site, None)}
@@ -304,7 +304,7 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any) -> set[int]:
 
 
 def _obstacle(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
-    """Say what forbids it whatever role the actor has; blank if nothing does."""
+    """Return why no role of the actor would allow it; blank if there is no such reason."""
     if actor.is_anonymous:
         return "nobody is signed in."
     if not actor.is_active:

@@ -1,4 +1,4 @@
-"""Who may change what about teams, and adding experiments to them."""
+"""Who may change what of a team, and how an experiment is added to one by hand."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def add_experiment(team: Team, experiment: Any) -> bool:
 
 
 def manages_all(actor: Actor) -> bool:
-    """Answer whether the actor may change every team, and roles and accounts at every site."""
+    """Return whether the actor may change every team, and roles and accounts at every site."""
     return bool(getattr(actor, "has_perm", lambda _: False)(f"access.{MANAGE_TEAMS}"))
 
 
@@ -30,7 +30,7 @@ def managed_sites(actor: Actor) -> set[int]:
 
 
 def teams_seen_by(actor: Actor) -> QuerySet[Team]:
-    """Return the teams that the actor is in or may change; all for whoever may change all."""
+    """Return the teams that the actor is in or may change; all teams for managers of all."""
     if manages_all(actor):
         return Team.objects.all()
     own = {grant.team for grant in grants_of(actor).held if grant.team is not None}
@@ -39,17 +39,17 @@ def teams_seen_by(actor: Actor) -> QuerySet[Team]:
 
 
 def may_change(actor: Actor, team: Team) -> bool:
-    """Answer whether the actor may change everything about a team: one that lies wholly at sites of theirs."""
+    """Return whether the actor may change everything about a team: one that lies wholly at sites of theirs."""
     return manages_all(actor) or _within(managed_sites(actor)).filter(pk=team.pk).exists()
 
 
 def may_change_members(actor: Actor, team: Team) -> bool:
-    """Answer whether the actor may change who is in a team: its managers may, and whoever may change all about it."""
+    """Return whether the actor may change who is in a team: its managers may, and whoever may change all about it."""
     return is_manager_of(actor, team) or may_change(actor, team)
 
 
 def is_manager_of(actor: Actor, team: Team) -> bool:
-    """Answer whether the actor is manager in the team itself."""
+    """Return whether the actor is manager in the team itself."""
     return any(grant.team == team.pk for grant in grants_of(actor).least(Role.MANAGER))
 
 

@@ -1,4 +1,4 @@
-"""Who is let in when they come from the identity provider."""
+"""Which accounts of the identity provider may sign in."""
 
 from typing import Any
 

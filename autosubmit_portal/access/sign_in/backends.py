@@ -25,7 +25,7 @@ _JOINED = {"postgresql": "string_agg", "sqlite": "group_concat"}
 
 
 class AccountBackend(ModelBackend):
-    """Django's accounts; Django itself asks twice, for the permissions of the account and for those of its groups."""
+    """Django's accounts, with one query for permissions: Django makes two, for the account and for its groups."""
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return the permissions that an active account holds itself or through its groups, as `app.codename`."""
@@ -38,7 +38,7 @@ class AccountBackend(ModelBackend):
 
 
 def with_permissions(tokens: "QuerySet[Any]", user: str) -> Any:
-    """Return tokens with what the account in their column `user` holds, as `held`: a query less (`remember`)."""
+    """Return tokens with the permissions of the account in their column `user`, as `held`: this saves a query."""
     columns = f"{_JOINED[connection.vendor]}(app_label || '.' || codename, ' ')"
     held = RawSQL(_HELD.format(columns=columns, user=user), (), TextField())  # noqa: S611 - no text of others
     return tokens.annotate(held=held)

@@ -1,7 +1,7 @@
-"""Tokens (JWT) of the identity provider: are they its own, for us, of the right kind and in time?
+"""Check tokens (JWT) of the identity provider: signature, audience, type and times.
 
-The keys of the provider are fetched when they are needed first, and again when a token names a new one. While the
-provider is away, those that are known go on being used.
+The provider's keys are fetched for the first token, and again for an unknown key. While the provider is away, known
+keys are used.
 """
 
 import logging
@@ -45,18 +45,18 @@ ACCESS_TOKEN_CLAIM = "Bearer"  # noqa: S105 # no secret
 
 
 class InvalidToken(Exception):
-    """The token is refused; the text says why and holds nothing of it."""
+    """The token is refused; the text says why and contains no part of it."""
 
 
 class ProviderUnavailable(Exception):
-    """The provider cannot be asked for its keys, and none are known."""
+    """The provider does not answer, and no keys of it are known."""
 
 
 _REASONS: dict[type[Exception], str] = {
     ExpiredSignatureError: "The token has expired.",
     ImmatureSignatureError: "The token is not valid yet.",
     InvalidAudienceError: "The token is for another audience.",
-    InvalidIssuerError: "The token is of another issuer.",
+    InvalidIssuerError: "The token is from another issuer.",
     InvalidSignatureError: "The signature of the token is wrong.",
     MissingRequiredClaimError: f"The token lacks one of the claims {', '.join(NEEDED)}.",
     PyJWKClientError: "The token is signed with a key that the provider does not have.",
@@ -132,7 +132,7 @@ def _verified(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str
         raise InvalidToken(_reason(error)) from error
     header, claims = decoded["header"], decoded["payload"]
     if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or not claims["sub"].isprintable():
-        raise InvalidToken("The token names nobody.")
+        raise InvalidToken("The token names no subject.")
     return header, claims
 
 
@@ -143,7 +143,7 @@ def _reason(error: Exception) -> str:
 
 
 def _keys(issuer: str) -> Keys:
-    """Return the keys of the issuer; a provider that is away is not asked more often than every PAUSE_SECONDS."""
+    """Return the keys of the issuer; while it is away, it is asked at most every PAUSE_SECONDS."""
     with _opening:
         if time.monotonic() - _failed_at.get(issuer, float("-inf")) < PAUSE_SECONDS:
             raise ProviderUnavailable
@@ -156,7 +156,7 @@ def _keys(issuer: str) -> Keys:
 
 
 def forget_keys() -> None:
-    """Ask the provider again for all that is known of it."""
+    """Forget the keys of the provider, so that they are fetched again."""
     _keys_of.cache_clear()
     _failed_at.clear()
 
@@ -169,7 +169,7 @@ def _keys_of(issuer: str) -> Keys:
 
 
 def _key_address(issuer: str) -> str:
-    """Return where the issuer says that its keys are (OpenID Connect Discovery 1.0)."""
+    """Return the address of the issuer's keys (OpenID Connect Discovery 1.0)."""
     configuration = _fetched(issuer.rstrip("/") + WELL_KNOWN)
     if configuration["issuer"] != issuer:
         raise ValueError(f"it calls itself {configuration['issuer']}")

@@ -24,7 +24,7 @@ Claims = Mapping[str, Any]
 
 
 class InvalidRules(ValueError):
-    """The rules are none; the text says which and what is wrong."""
+    """A rule is not valid; the text says which one, and why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,6 +109,6 @@ def grants_of(values: Iterable[str], rules: Rules) -> frozenset[Grant]:
 
 
 def digest_of(grants: Iterable[Grant]) -> str:
-    """Return a digest of the grants: while it is the same, there is nothing to change."""
+    """Return a digest of the grants: nothing has to change while it stays the same."""
     text = json.dumps(sorted(astuple(grant) for grant in grants))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""When and from where a token was last used: known to the minute, written beside the requests and never in them.
+"""When and from where a token was last used, to the minute. It is written beside the requests, never in them.
 
-A request notes what is due and goes on. A thread of its own writes it, so that a database that is busy or away delays
-and fails no read; what it cannot write is forgotten, and noted again by the next request.
+A request notes the use and goes on; a thread writes it. So a busy or missing database neither delays nor breaks a read.
+What cannot be written is dropped; the next request notes it again.
 """
 
 import logging
@@ -23,7 +23,7 @@ _noted: dict[str, tuple[datetime, str | None]] = {}
 
 
 def note(token: ApiToken, address: str | None) -> None:
-    """Have the use of `token` from `address` written, unless one of the last minute is in its row."""
+    """Note the use of `token` from `address`, unless its row has one of the last minute."""
     now = timezone.now()
     if token.last_used_at is not None and now - token.last_used_at < EVERY:
         return
@@ -35,7 +35,7 @@ def note(token: ApiToken, address: str | None) -> None:
 
 
 def begin() -> None:
-    """Write what is noted, in a thread of its own; forget it where the host has no thread to give."""
+    """Start a thread that writes the notes; drop them if the host cannot start one."""
     try:
         Thread(target=_in_background, name="last-use", daemon=True).start()
     except RuntimeError:
@@ -43,7 +43,7 @@ def begin() -> None:
 
 
 def write() -> None:
-    """Write what is noted, each where the row does not know a later use."""
+    """Write the notes to rows that have no later use."""
     with _lock:
         noted = _noted.copy()
         _noted.clear()

@@ -1,7 +1,7 @@
-"""Lockout of whoever guesses passwords: a name after a few failures, an address after five times as many.
+"""Lockout after wrong passwords: of a name after a few failures, of an address after five times as many.
 
-django-axes counts in the database, so that all processes on all hosts count together. Names are counted whether they
-exist or not: being locked out tells nothing about an account.
+django-axes counts in the database, so that all processes on all hosts count together. Unknown names are counted too: a
+lockout does not tell whether an account exists.
 """
 
 from datetime import datetime
@@ -35,16 +35,16 @@ class LockoutHandler(AxesDatabaseHandler):
         return max(by_name, by_address // ADDRESS_FACTOR)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Forget the failures of a name that has signed in, and only those.
+        """Forget the failures of a name that has signed in, but not those of its address.
 
-        Who may sign in with one password must not thereby clear their address for guessing others.
+        Otherwise a valid account could be used to go on guessing others from the same address.
         """
         name = get_client_username(request, credentials)
         return int(AccessAttempt.objects.filter(username=name).delete()[0])
 
 
 def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str | None:
-    """Return the name that somebody signs in with, no longer than that of any account: what is sent has no bound."""
+    """Return the name of a sign-in, cut to the longest possible name: what a client sends has no limit."""
     given = (credentials or {}).get("username")
     if given is None and request is not None:
         given = request.POST.get("username")

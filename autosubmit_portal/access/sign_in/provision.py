@@ -1,6 +1,6 @@
-"""Accounts of the identity provider, and what its claims grant them: memberships, roles at sites, and groups.
+"""Accounts of the identity provider, and what its claims grant: memberships, roles at sites, groups.
 
-What the provider has given is kept apart from what a manager gives by hand, which it never touches.
+Rows of the provider are separate from those that managers make by hand, which are never touched here.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def account_for(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
-    """Return the account of the subject of an access token, made if there is none, with what the claims grant."""
+    """Return the account of an access token's subject, made if necessary, with what the claims grant."""
     account = _known(claims) or _made(request, claims)
     values = rules.values_of(claims, settings.OIDC_CLAIMS)
     if values is not None:  # a token without the claims says nothing about groups
@@ -32,7 +32,7 @@ def account_for(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
 
 
 def provide_at_sign_in(account: SocialAccount, claims: rules.Claims) -> None:
-    """Give the account what the claims grant now, and take what they granted before and no longer do."""
+    """Give the account what the claims grant now; take what they granted before and no longer grant."""
     values = rules.values_of(claims, settings.OIDC_CLAIMS) or frozenset()
     Identity.objects.filter(account=account).update(digest="")
     _provide(account, rules.grants_of(values, settings.OIDC_RULES), _issued_at(claims))
@@ -63,7 +63,7 @@ def _issued_at(claims: rules.Claims) -> datetime:
 
 
 def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at: datetime) -> None:
-    """Change what the account was given, unless that is granted already or was given by younger claims."""
+    """Change what the account was given, unless it is the same already or comes from newer claims."""
     digest = rules.digest_of(granted)
     identity = getattr(account, "identity", None)
     if identity and (identity.digest == digest or issued_at < identity.issued_at):
@@ -82,7 +82,7 @@ def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at:
 
 
 def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
-    """Keep the memberships that the provider gives; return the teams that are not there."""
+    """Make and delete memberships of the provider; return the slugs of unknown teams."""
     wanted = {grant.team: grant.role for grant in granted if grant.team}
     teams = dict(Team.objects.filter(slug__in=wanted).values_list("slug", "pk"))
     roles = {pk: wanted[slug] for slug, pk in teams.items()}
@@ -91,7 +91,7 @@ def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
 
 
 def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
-    """Keep the roles at sites that the provider gives; return the sites that are not there."""
+    """Make and delete roles at sites of the provider; return the slugs of unknown sites."""
     wanted = {grant.site: grant.role for grant in granted if grant.site}
     model = SiteRole._meta.get_field("site").related_model
     sites = dict(model._default_manager.filter(slug__in=wanted).values_list("slug", "pk"))
@@ -101,7 +101,7 @@ def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
 
 
 def _keep(model: type[Membership | SiteRole], of: str, roles: Mapping[int, Role], **owner: Any) -> None:
-    """Make the rows of the owner those of `roles`, one by one, so that each change is in the trail."""
+    """Make the rows of the owner match `roles`, one by one, so that each change is in the trail."""
     rows = {getattr(row, of): row for row in model._default_manager.filter(**owner)}
     for pk, row in rows.items():
         if pk not in roles:
@@ -114,7 +114,7 @@ def _keep(model: type[Membership | SiteRole], of: str, roles: Mapping[int, Role]
 
 
 def _provide_groups(user: User, identity: Identity, granted: frozenset[rules.Grant]) -> None:
-    """Keep the groups of the roles everywhere. A group that somebody has by hand already is not the provider's."""
+    """Add and remove groups of roles everywhere. A group that was given by hand is not the provider's."""
     names = {grant.role.title for grant in granted if not grant.team and not grant.site}
     given = set(identity.groups.all())
     wanted = set(Group.objects.filter(name__in=names))

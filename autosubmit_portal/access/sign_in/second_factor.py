@@ -1,6 +1,6 @@
 """The second factor of accounts with a password: a code of an authenticator app (TOTP), or a recovery code.
 
-Whoever comes through the identity provider brings what that asks for.
+Accounts of the identity provider need none here: the provider asks for its own.
 """
 
 import base64
@@ -46,14 +46,14 @@ SUFFICIENT = {"mfa", "socialaccount"}
 
 
 class Adapter(DefaultMFAAdapter):
-    """What allauth asks about second factors. Secrets are encrypted: a dump of the database alone makes no codes."""
+    """What allauth asks about second factors. Secrets are encrypted: a database dump alone cannot make codes."""
 
     def get_totp_issuer(self) -> str:
-        """Return how authenticator apps call the portal."""
+        """Return the name of the portal in authenticator apps."""
         return f"Autosubmit Portal {context.request.get_host()}"
 
     def encrypt(self, text: str) -> str:
-        """Return the text as only who has the secret key can read it."""
+        """Return the text encrypted with the secret key."""
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
@@ -72,7 +72,7 @@ def _cipher() -> Fernet:
 
 
 class CodeForm(AuthenticateForm):
-    """A code, which counts once. Guessing codes is counted and locked out like guessing passwords."""
+    """A code, valid once. Wrong codes count towards the lockout like wrong passwords."""
 
     user: User
     authenticator: Authenticator
@@ -82,7 +82,7 @@ class CodeForm(AuthenticateForm):
         self.fields["code"].widget.attrs.update(autofocus=True, inputmode="numeric")
 
     def clean_code(self) -> str:
-        """Return the code; raise ValidationError when it is wrong, was used, or is one guess too many."""
+        """Return the code; raise ValidationError when it is wrong, was used, or the account is locked."""
         request, name = context.request, self.user.get_username()
         if not AxesProxyHandler.is_allowed(request, {"username": name}):
             request.axes_locked_out = True
@@ -96,7 +96,7 @@ class CodeForm(AuthenticateForm):
 
 
 def _use(authenticator: Authenticator, code: str) -> bool:
-    """Remember the code as used; False if it is already, on whichever host. Blanks in it make no other code."""
+    """Mark the code as used; False if it was used before, on any host. Blanks do not make another code."""
     code = normalize_user_code(code)
     with transaction.atomic():
         row = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
@@ -109,12 +109,12 @@ def _use(authenticator: Authenticator, code: str) -> bool:
 
 
 def is_on(user: User) -> bool:
-    """Answer whether the account has a second factor."""
+    """Return whether the account has a second factor."""
     return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
 
 
 def is_required(user: User) -> bool:
-    """Answer whether the account must have a second factor, as PORTAL_REQUIRE_SECOND_FACTOR says."""
+    """Return whether the account must have a second factor, as PORTAL_REQUIRE_SECOND_FACTOR says."""
     match settings.REQUIRE_SECOND_FACTOR:
         case "everyone":
             return True
@@ -124,7 +124,7 @@ def is_required(user: User) -> bool:
 
 
 def is_missing(request: HttpRequest) -> bool:
-    """Answer whether the session needs a second factor that whoever began it has not given."""
+    """Return whether the session needs a second factor that whoever began it has not given."""
     if settings.REQUIRE_SECOND_FACTOR == "none" or not request.user.is_authenticated:
         return False
     methods = {record["method"] for record in get_authentication_records(request, request.user)}
@@ -132,9 +132,9 @@ def is_missing(request: HttpRequest) -> bool:
 
 
 def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None:
-    """Switch the second factor of whoever asks on, with a form that is valid, and return the recovery codes if new.
+    """Switch on the second factor of the request's user, with a valid form; return new recovery codes, if any.
 
-    The code is used by that, this session has a second factor from then on, and every other one ends.
+    The code counts as used. This session has a second factor from now on; all other sessions end.
     """
     user = actor_of(request)
     with transaction.atomic():
@@ -146,7 +146,7 @@ def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None
 
 
 def renew_recovery_codes(request: HttpRequest) -> Authenticator:
-    """Replace the recovery codes of whoever asks; every other session ends."""
+    """Replace the recovery codes of the request's user; all other sessions end."""
     with transaction.atomic():
         recovery = generate_recovery_codes(request)
         sessions.end_other_sessions(request, actor_of(request))
@@ -154,16 +154,16 @@ def renew_recovery_codes(request: HttpRequest) -> Authenticator:
 
 
 def switch_off(request: HttpRequest, totp: Authenticator) -> None:
-    """Take the second factor of whoever asks away; every other session ends."""
+    """Remove the second factor of the request's user; all other sessions end."""
     with transaction.atomic():
         deactivate_totp(request, totp)
         sessions.end_other_sessions(request, actor_of(request))
 
 
 def reset(user: User) -> bool:
-    """Take the second factor of an account away with its recovery codes and end its sessions.
+    """Remove the second factor and the recovery codes of an account, and end its sessions.
 
-    Answers whether it had any.
+    Returns whether it had any.
     """
     with transaction.atomic():
         sessions.end_sessions(user)
@@ -171,13 +171,13 @@ def reset(user: User) -> bool:
 
 
 class SecondFactorMiddleware:
-    """Sends a session that needs a second factor to the page to set one up; to the API it is nobody's session."""
+    """Redirects a session without its required second factor to the set-up page; the API treats it as not signed in."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Serve the request, or send it to where the factor is set up."""
+        """Serve the request, or redirect it to the set-up page."""
         if not is_missing(request):
             return self.get_response(request)
         page = reverse("second_factor")
@@ -191,7 +191,7 @@ class SecondFactorMiddleware:
 
 @receiver(signals.authentication_failed)
 def _failed(user: User, request: HttpRequest, **_: Any) -> None:
-    """Have a wrong code counted, and recorded, as a wrong password is."""
+    """Count and record a wrong code like a wrong password."""
     credentials = {"username": user.get_username()}
     user_login_failed.send(
         __name__, credentials=credentials, request=request, reason="Wrong code of the second factor."

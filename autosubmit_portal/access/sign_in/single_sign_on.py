@@ -1,6 +1,6 @@
-"""Sign-in through the identity provider of PORTAL_OIDC_ISSUER: allauth's code flow with PKCE, bent to our rules.
+"""Sign-in through the identity provider of PORTAL_OIDC_ISSUER: allauth's code flow with PKCE, and our rules.
 
-An account belongs to a subject of the issuer and to nothing else: never is somebody matched by e-mail or by name.
+An account belongs to a subject of the issuer. Nobody is matched by e-mail or by name.
 """
 
 import logging
@@ -31,7 +31,7 @@ LONGEST_NAME = 150
 
 
 class SignInRefused(Exception):
-    """Somebody cannot sign in through the provider; the text tells them why, `status` is that of the answer."""
+    """Somebody cannot sign in through the provider; the text says why, `status` is the HTTP status."""
 
     def __init__(self, reason: str, *, status: int = 403, subject: str = "single sign-on") -> None:
         super().__init__(reason)
@@ -40,14 +40,14 @@ class SignInRefused(Exception):
 
 
 def is_offered() -> bool:
-    """Answer whether an identity provider is set."""
+    """Return whether an identity provider is set."""
     return bool(settings.OIDC_ISSUER)
 
 
 def provider_id() -> str:
-    """Return under which name accounts and memberships of the issuer are kept: another issuer knows other people.
+    """Return the name under which accounts and memberships of the issuer are kept: issuers never share people.
 
-    The first half is for people to read. The digest makes it the name of this issuer alone, to the last character.
+    The first half is for people to read; the digest makes the name unique for this issuer, to the last character.
     """
     address = urlsplit(settings.OIDC_ISSUER)
     readable = slugify(re.sub(r"[/.:]", "-", f"{address.netloc}{address.path}"))[:25]
@@ -62,16 +62,16 @@ class Provider(OpenIDConnectProvider):
         return CodeFlow(request)
 
     def extract_common_fields(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return the name and the e-mail of somebody, as far as they are text that fits."""
+        """Return the name and the e-mail, if they are text that fits."""
         fields = super().extract_common_fields(data)  # type: ignore[no-untyped-call]
         return {name: value[:LONGEST_NAME] for name, value in fields.items() if _is_text(value)}
 
     def extract_email_addresses(self, data: dict[str, Any]) -> list[Any]:
-        """Return none: nobody is known by an address here."""
+        """Return none: nobody is matched by an address."""
         return []
 
     def extract_extra_data(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return nothing to keep: what the claims grant is kept where it belongs."""
+        """Return nothing: what the claims grant is stored by provision.py."""
         return {}
 
 
@@ -80,7 +80,7 @@ def _is_text(value: Any) -> bool:
 
 
 class CodeFlow(OpenIDConnectOAuth2Adapter):
-    """The code flow with the provider, which is held to what it says in its configuration and its tokens."""
+    """The code flow with the provider, whose configuration and tokens are checked."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request, provider_id())
@@ -139,7 +139,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return Provider(request, app=app)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """Give a new account a name of its own: an account that has the name already stays what it is."""
+        """Give a new account a name of its own; an account that has the name already stays as it is."""
         user: User = super().populate_user(request, sociallogin, data)
         names = [data.get("username"), data.get("email"), "user"]
         user.username = get_account_adapter().generate_unique_username(names)
@@ -163,7 +163,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 
 def unavailable(error: Exception | None) -> SignInRefused:
-    """Return the refusal for a provider that does not answer as it should; what it did is in the log."""
+    """Return the refusal for a provider that does not answer correctly; the log has the error."""
     logger.warning("The identity provider %s does not answer as it should: %s", settings.OIDC_ISSUER, error)
     text = f"{settings.OIDC_NAME} does not answer as it should. Try again later, or sign in with a password."
     return SignInRefused(text, status=502)

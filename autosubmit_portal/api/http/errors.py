@@ -86,7 +86,7 @@ def unforeseen(error: Exception) -> dict[str, Any]:
     return problem(
         500,
         "internal-server-error",
-        "This failed for a reason that the log of the portal tells.",
+        "This failed; the log of the portal says why.",
     )
 
 

@@ -177,7 +177,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         keys = [key for key in map(parse_number, selection.split(",")) if key is not None]
         jobs = self.get_queryset(request).in_bulk(keys).values()
         if not jobs:
-            raise Http404("None of the chosen jobs is there any more.")
+            raise Http404("The chosen jobs do not exist any more.")
         return FormPage(
             kind=kind,
             subjects=make_subjects(jobs),
@@ -199,7 +199,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
             raise PermissionDenied
         keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
         if not keys:
-            messages.warning(request, "None of the chosen jobs is there any more.")
+            messages.warning(request, "The chosen jobs do not exist any more.")
             return None
         page = model_admin.make_bulk_page(request, kind.name, keys, request.GET.urlencode())
         return page.show(request, page.form(request, is_filled=False))

@@ -136,7 +136,7 @@ def _program(path: Path) -> Path:
 
 
 def _is_ours(home: Path) -> bool:
-    """Answer whether the demo belongs here: not to a portal that serves other stores."""
+    """Return whether the demo belongs here: not to a portal that serves other stores."""
     return not Site.objects.exists() or Site.objects.filter(home=str(home)).exists()
 
 

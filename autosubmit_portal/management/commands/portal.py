@@ -150,7 +150,7 @@ def _require_free(host: str, port: int) -> None:
 
 
 def _answers(host: str, port: int) -> bool:
-    """Answer whether the web server answers anything at all; what it says of its parts is for /healthz itself."""
+    """Return whether the web server answers anything at all; what it says of its parts is for /healthz itself."""
     request = http.client.HTTPConnection(_shown(host), port, timeout=5)
     try:
         request.request("GET", "/healthz")
