@@ -210,7 +210,6 @@ def database() -> dict[str, Any]:
         )
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     if config["ENGINE"] == "django.db.backends.postgresql":
-        config["ENGINE"] = "autosubmit_portal.postgresql"
         config["OPTIONS"] = POSTGRES | config.get("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         if config["NAME"] != ":memory:":

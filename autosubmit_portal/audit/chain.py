@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 from django.utils.crypto import salted_hmac
@@ -48,8 +48,8 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _LOCK = int.from_bytes(b"audit", "big")
 # Nobody else adds an entry until the transaction ends, so it should end soon. What would make it wait comes first:
 # checks of foreign keys, which wait for rows that others hold, are deferred to its end otherwise. A transaction that
-# its process has forgotten must not hold everybody up; its changes are lost together with their entry. Its commit lets
-# go of the lock before it waits for the disk, which the backend does then (postgresql/base.py).
+# its process has forgotten must not hold everybody up; its changes are lost together with their entry. Its commit does
+# not wait for the disk, so that it lets go of the lock at once; `_wait_for_disk` does after it.
 # One function, so that the digest comes with the lock: its second statement sees what was committed while it waited.
 _FUNCTION = f"""
 CREATE OR REPLACE FUNCTION audit_next_places(wanted integer, OUT numbers bigint[], OUT last_digest text)
@@ -64,6 +64,8 @@ BEGIN
     last_digest := (SELECT digest FROM audit_auditentry ORDER BY id DESC LIMIT 1);
 END $$
 """  # noqa: S608 # a number of ours
+# A transaction of its own that changes nothing: its commit waits until all commits before it are on the disk.
+_FLUSH = "SELECT pg_logical_emit_message(true, 'autosubmit_portal', '')"
 _NEXT = {
     "postgresql": "SELECT numbers, last_digest FROM audit_next_places(%s)",
     # Its transactions begin with the lock of the only writer. What comes is the number of the first place.
@@ -84,10 +86,17 @@ class Places(NamedTuple):
 def next_places(wanted: int) -> Places:
     """Reserve places for `wanted` entries. A transaction must be open; others wait for a place until it ends."""
     is_postgresql = connection.vendor == "postgresql"
+    if is_postgresql:
+        transaction.on_commit(_wait_for_disk)
     with connection.cursor() as cursor:
         cursor.execute(_NEXT[connection.vendor], [wanted] if is_postgresql else [])
         found, previous = cursor.fetchone()
     return Places(found if is_postgresql else range(found, found + wanted), previous or "")
+
+
+def _wait_for_disk() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_FLUSH)
 
 
 def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:

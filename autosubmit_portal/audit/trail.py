@@ -129,17 +129,12 @@ def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEnt
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:
-    """Insert entries; on PostgreSQL together with the COMMIT, which saves a round trip under the lock."""
     sql, columns = _statement(len(entries))
     params = [
         column.get_db_prep_save(getattr(entry, column.attname), connection)
         for entry in entries
         for column in columns
     ]
-    execute_last = getattr(connection, "execute_last", None)
-    if execute_last:
-        execute_last(sql, params)
-        return
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
 

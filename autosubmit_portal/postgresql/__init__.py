@@ -1,1 +1,0 @@
-"""Django's backend for PostgreSQL: kept connections are checked without a question, last words go with the COMMIT."""
