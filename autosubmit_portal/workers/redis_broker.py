@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from autosubmit_portal.workers.brokers import HeartbeatStatistics
 
-# `django_q.brokers.redis_broker.Redis.get_connection` makes a client without time limits: a request must not hang because
+# The client of `django_q.brokers.redis_broker.Redis.get_connection` has no time limits: a request must not hang because
 # Redis does. A worker waits one second for a message (`Redis.dequeue`): that is no failure.
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
