@@ -37,15 +37,17 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
 CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 	PORTAL_DATABASE_URL=sqlite://:memory:
-# The slow tests mostly wait for processes; four at a time keep two cores busy. Those of a file stay together: what they
-# do to an experiment, Autosubmit does to every run of that name on the host.
-SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
-# The fast ones compute. Each process has one half, so that what a file makes once is made once.
+# The slow tests mostly wait for processes: five at a time keep two cores busy.
+SIDE_BY_SIDE := -n 5 --dist loadgroup
+# The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
+# once is made once.
 TWO_HALVES := -n 2 --dist worksteal
+ON_POSTGRES := fast and database and not one_database
+TOGETHER := $(MAKE) --no-print-directory -j 2
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-fast test-newest check lock fix chaos fuzz trace bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos fuzz trace bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -97,11 +99,19 @@ up: packages-for-up install ## start the portal (Ctrl-C stops it)
 	@PORTAL_HOME="$(HOME_DIR)" exec $(PY) manage.py up --port "$(PORT)" $(if $(STORE),--store "$(STORE)") \
 		$(if $(filter-out $(OWN_AUTOSUBMIT),$(AUTOSUBMIT)),--autosubmit "$(AUTOSUBMIT)")
 
-test: packages-for-test check autosubmit ## all checks and the whole test suite
-	@echo "Fast tests that ask the database, on PostgreSQL …"
-	@$(PY) -m tests.support.postgres $(PY) -m pytest -q -m "fast and database" $(TWO_HALVES)
-	@echo "All tests …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "" $(SIDE_BY_SIDE)
+test: packages-for-test ## all checks and the whole test suite
+	@$(TOGETHER) check autosubmit
+	@$(TOGETHER) test-slow test-twice
+
+test-slow: install-tests autosubmit
+	@echo "Slow tests …"
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "not fast" $(SIDE_BY_SIDE)
+
+test-twice: install-tests
+	@echo "Beside them: fast tests, and those again on PostgreSQL whose statements are its own …"
+	@{ nice $(PY) -m pytest -q $(TWO_HALVES) && \
+		nice $(PY) -m tests.support.postgres $(PY) -m pytest -q -m "$(ON_POSTGRES)" $(TWO_HALVES); \
+	} > $(VENV)/fast-tests 2>&1; status=$$?; cat $(VENV)/fast-tests; exit $$status
 
 test-fast: install-tests ## the tests that need nothing but Python, on SQLite
 	@$(PY) -m pytest -q $(TWO_HALVES)
@@ -119,11 +129,16 @@ $(NEWEST_ENV)/installed: tests/requirements.txt tests/newest.txt
 	@"$(NEWEST_ENV)/bin/python" $(PIP_INSTALL) --require-hashes --no-deps -r tests/newest.txt
 	@touch $@
 
-check: install-tests ## style, types, imports, settings, migrations, OpenAPI
-	@echo "Checking style, types and imports …"
+check: check-types check-rest ## style, types, imports, settings, migrations, OpenAPI
+
+check-types: install-tests
+	@echo "Checking types …"
+	@$(PY) -m mypy
+
+check-rest: install-tests
+	@echo "Checking style and imports …"
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "Run make fix to format these." >&2; exit 1; }
-	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports || { cat $(VENV)/lint-imports >&2; exit 1; }
 	@echo "Checking settings, migrations and OpenAPI …"
 	@$(CHECK) $(PY) manage.py check --fail-level WARNING

@@ -8,7 +8,8 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,9 +44,10 @@ from tests.support import redis_server as redis
 from tests.support.identity_provider import Provider
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
+from tests.support.quick_autosubmit import quick
 from tests.support.redis_server import RedisServer
 from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
-from tests.support.shared import run_folder
+from tests.support.shared import once, run_folder
 from tests.support.waiting import PATIENCE
 from tests.support.where_time_went import WhereTimeWent
 from tests.support.workflows import KINDS
@@ -59,6 +61,7 @@ PEOPLE = ("ana", "ben", "bea", "owner", "autosubmit", "stan")
 
 _numbers = count(1)
 REPOSITORY = Path(__file__).resolve().parent.parent
+OWN_AUTOSUBMIT = REPOSITORY / "var" / "autosubmit-env" / "bin" / "autosubmit"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -85,25 +88,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(WhereTimeWent())
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> Generator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Give each test the markers of the fixtures that it uses, before `-m` chooses; one that has none is `fast`.
 
-    When tests run side by side, the slow ones come first, so that no process is left alone with them at the end. The
-    plugin for Django has an order of its own, which stays among the slow and among the others.
+    What is slow stays together by file and by the portal that its tests share: side by side, one process runs it.
     """
     for item in items:
         for name in item.fixturenames:
             if name in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[name])
-        if not any(item.get_closest_marker(marker) for marker in SLOW):
+        if any(item.get_closest_marker(marker) for marker in SLOW):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {_portal_of(item)}"))
+        else:
             item.add_marker("fast")
         if item.get_closest_marker("django_db") or not FIXTURES_OF_DATABASE.isdisjoint(item.fixturenames):
             item.add_marker("database")
-    yield
-    items.sort(
-        key=lambda item: [item.get_closest_marker(marker) is None for marker in ("system", "autosubmit")]
-    )
+
+
+def _portal_of(item: pytest.Function) -> str:
+    return str(item.callspec.params.get("portal", "")) if hasattr(item, "callspec") else ""
 
 
 # --- Databases
@@ -181,12 +185,10 @@ def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
 
 
 @pytest.fixture(autouse=True)
-def _no_locks_of_others(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _no_locks_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what else runs on this host, experiments of the same names among it, from tests whose store is their own."""
     if "autosubmit" not in request.fixturenames:
-        monkeypatch.setattr(liveness, "_LOCK_TABLE", LocksIn(tmp_path))
+        monkeypatch.setattr(liveness, "_LOCK_TABLE", LocksIn(partial(request.getfixturevalue, "tmp_path")))
 
 
 @pytest.fixture
@@ -197,8 +199,8 @@ def private_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture(autouse=True)
-def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _people_of_the_host() -> Iterator[None]:
     """Let this process know Unix accounts for those whom tests call owners, besides the ones that there are."""
     numbers = {name: 20_000 + number for number, name in enumerate(PEOPLE)}
     entries = {
@@ -206,8 +208,10 @@ def _people_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     by_number = {entry.pw_uid: entry for entry in entries.values()}
     of_name, of_number = pwd.getpwnam, pwd.getpwuid
-    monkeypatch.setattr(pwd, "getpwnam", lambda name: entries.get(name) or of_name(name))
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: by_number.get(uid) or of_number(uid))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pwd, "getpwnam", lambda name: entries.get(name) or of_name(name))
+        patch.setattr(pwd, "getpwuid", lambda uid: by_number.get(uid) or of_number(uid))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +220,7 @@ def _no_kept_answers() -> None:
     answers.clear()
     name_of.cache_clear()
     stamps.forget()
+    last_use._noted.clear()
 
 
 @pytest.fixture(scope="session")
@@ -253,11 +258,12 @@ def _use_redis(url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Conf, "BROKER_CLASS", "autosubmit_portal.workers.redis_broker.RedisBroker")
 
 
-@pytest.fixture(autouse=True)
-def _last_use_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _last_use_waits() -> Iterator[None]:
     """Keep the thread that writes the last use of tokens out of the transactions of tests."""
-    monkeypatch.setattr(last_use, "begin", lambda: None)
-    monkeypatch.setattr(last_use, "_noted", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(last_use, "begin", lambda: None)
+        yield
 
 
 # --- Autosubmit
@@ -273,12 +279,10 @@ class MakeExperiment(Protocol):
 def autosubmit() -> Path:
     """The real Autosubmit program: that of $AUTOSUBMIT, or the one that `make autosubmit` installs."""
     given = os.environ.get("AUTOSUBMIT")
-    if given:
-        return Path(given).resolve(strict=True)
-    program = REPOSITORY / "var" / "autosubmit-env" / "bin" / "autosubmit"
+    program = Path(given).resolve(strict=True) if given else OWN_AUTOSUBMIT
     if not program.exists():
         subprocess.run(["make", "--silent", "autosubmit", "HOME_DIR=var"], cwd=REPOSITORY, check=True)
-    return program
+    return quick(program)
 
 
 @pytest.fixture(scope="session")
@@ -378,15 +382,17 @@ def provider(running_provider: Provider, settings: Any) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def static_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The static files, collected once for all portals."""
-    home = tmp_path_factory.mktemp("static-files")
+def static_files() -> Path:
+    """The static files, collected once for all portals of the run."""
+    return once("static-files", _collect_static) / "static"
+
+
+def _collect_static(home: Path) -> None:
     environment = os.environ | {
         "PORTAL_HOME": str(home),
         "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
     }
     subprocess.run([*MANAGE, "collectstatic", "--no-input", "--verbosity=0"], env=environment, check=True)
-    return home / "static"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

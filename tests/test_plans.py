@@ -129,12 +129,18 @@ API = (
 )
 
 
+@pytest.fixture(scope="module")
+def filled(module_db: None) -> dict[str, Any]:
+    """Fill the tables for all tests here, and return what addresses name."""
+    return _fill()
+
+
 @pytest.fixture
-def words(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Fill the tables, and return what addresses name. What is counted is counted less far than they are long."""
+def words(filled: dict[str, Any], db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What addresses name; what is counted is counted less far than the tables are long."""
     monkeypatch.setattr(base, "MOST_COUNTED", MOST)
     monkeypatch.setattr(events, "MOST_FEW", MOST)
-    return _fill()
+    return filled
 
 
 def test_a_list_of_the_console_neither_reads_nor_sorts_everything(

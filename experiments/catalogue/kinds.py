@@ -267,34 +267,6 @@ STOP = ActionKind(
     impact=(impact.when("force", impact.kill_run), impact.when("cancel", impact.cancel_jobs)),
 )
 
-GENERATE = ActionKind(
-    name="generate",
-    title="Generate",
-    help="Generate the job list from the configuration (`autosubmit create`).",
-    target=Target.EXPERIMENT,
-    role=Role.MANAGER,
-    steps=(
-        Command(
-            words=("create", "--noplot", EXPID),
-            outcome=outcomes.say("The job list was generated."),
-            options=(
-                Option(
-                    name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
-                ),
-                Option(
-                    name="check_wrapper",
-                    flag="--check_wrapper",
-                    type=OptionType.FLAG,
-                    help="Also work out the wrappers of the workflow.",
-                ),
-            ),
-        ),
-    ),
-    preconditions=(preconditions.refuse_during_run,),
-    warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
-    impact=(impact.lose_progress,),
-)
-
 RESTART = ActionKind(
     name="restart",
     title="Restart",
@@ -322,6 +294,34 @@ RESTART = ActionKind(
     preview=previews.preview_restart,
 )
 
+
+GENERATE = ActionKind(
+    name="generate",
+    title="Generate",
+    help="Generate the job list from the configuration (`autosubmit create`).",
+    target=Target.EXPERIMENT,
+    role=Role.MANAGER,
+    steps=(
+        Command(
+            words=("create", "--noplot", EXPID),
+            outcome=outcomes.say("The job list was generated."),
+            options=(
+                Option(
+                    name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
+                ),
+                Option(
+                    name="check_wrapper",
+                    flag="--check_wrapper",
+                    type=OptionType.FLAG,
+                    help="Also work out the wrappers of the workflow.",
+                ),
+            ),
+        ),
+    ),
+    preconditions=(preconditions.refuse_during_run,),
+    warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
+    impact=(impact.lose_progress,),
+)
 
 STATUS = Option(
     name="status",
@@ -388,6 +388,23 @@ SET_STATUS_LIVE = ActionKind(
     is_edit=True,
     warning="Active jobs are cancelled on their platform first. READY jobs, and WAITING ones whose parents have "
     "completed, are submitted at once.",
+)
+
+
+UPDATE_DESCRIPTION = ActionKind(
+    name="update_description",
+    title="Update description",
+    help="Change the description of the experiment.",
+    target=Target.EXPERIMENT,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("updatedescrip", EXPID, "--"),
+            options=(DESCRIPTION,),
+            outcome=outcomes.say("The description was changed."),
+        ),
+    ),
+    is_edit=True,
 )
 
 
@@ -477,25 +494,7 @@ CREATE = ActionKind(
     check=_check_origin,
 )
 
-UPDATE_DESCRIPTION = ActionKind(
-    name="update_description",
-    title="Update description",
-    help="Change the description of the experiment.",
-    target=Target.EXPERIMENT,
-    role=Role.OPERATOR,
-    steps=(
-        Command(
-            words=("updatedescrip", EXPID, "--"),
-            options=(DESCRIPTION,),
-            outcome=outcomes.say("The description was changed."),
-        ),
-    ),
-    is_edit=True,
-)
-
-CATALOGUE: dict[str, ActionKind] = {
-    kind.name: kind
-    for kind in (RUN, STOP, RESTART, GENERATE, SET_STATUS, SET_STATUS_LIVE, UPDATE_DESCRIPTION, CREATE)
-}
+# Every entry of this module, in this order, which is that of buttons and documents.
+CATALOGUE = {entry.name: entry for entry in [*vars().values()] if isinstance(entry, ActionKind)}
 RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]

@@ -16,6 +16,7 @@ from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.audit.models import AuditEntry
 
 VERIFY = "/v4/auth/verify-token"
+begin = last_use.begin  # while tests run, another stands there
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_host_without_threads_answers_all_the_same(
     def no_thread(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.undo()
+    monkeypatch.setattr(last_use, "begin", begin)
     monkeypatch.setattr(last_use, "Thread", no_thread)
     assert client.get(VERIFY).status_code == 200
     assert last_use._noted == {}

@@ -28,6 +28,9 @@ from tests.support import factories
 from tests.support.identity_provider import Provider
 from tests.support.kinds import body_of, route_of
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 TABLE = """
                           viewer operator manager create
 nothing                   n      n        n       n

@@ -26,6 +26,9 @@ from tests.support import factories
 from tests.test_queries import address_of
 from tests.tools.api_fuzz import tables
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 TOMORROW = (timezone.now() + timedelta(days=1)).isoformat()
 FORM = "application/x-www-form-urlencoded"
 PEOPLE = ("anonymous", "bare", "stranger", "viewer")

@@ -11,6 +11,9 @@ from jobs.models import Job
 from tests.console.pages import commands_in, filled, form_of, page_of, text_of
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.LOST)
 
 

@@ -12,6 +12,9 @@ from jobs.models import Job
 from tests.console.pages import form_of, list_of, make_possible, page_of, text_of
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 KINDS = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 PAGES = {
     Target.SITE: lambda job: list_of("experiments_experiment"),

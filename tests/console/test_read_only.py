@@ -15,6 +15,9 @@ from jobs.models import Job
 from tests.console.pages import LISTS, READ_ONLY, list_of, page_of
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 MODELS = (Experiment, Job, Run, Action, AuditEntry)
 
 

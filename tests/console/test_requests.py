@@ -26,6 +26,9 @@ from jobs.models import Job
 from tests.console.pages import commands_in, filled, form_of, key_in, make_possible, page_of, text_of
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 KINDS = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 
 

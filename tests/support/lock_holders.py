@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +54,10 @@ def running(lock_file: Path) -> Iterator[int]:
 class LocksIn:
     """The kernel's table of locks, but only those of the lock files in a folder: what else the host runs is hidden."""
 
-    folder: Path
+    folder: Callable[[], Path]
 
     def read_text(self, **how: str) -> str:
         """Return the lines of `/proc/locks`."""
-        inodes = {str(file.stat().st_ino) for file in self.folder.rglob("*.lock")}
+        inodes = {str(file.stat().st_ino) for file in self.folder().rglob("*.lock")}
         lines = Path("/proc/locks").read_text(**how).splitlines()
         return "\n".join(line for line in lines if line.split()[-3].rpartition(":")[2] in inodes)

@@ -21,6 +21,7 @@ def run_folder() -> Path:
         return Path(given)
     made = tempfile.mkdtemp(prefix="portal-tests-run-")
     os.environ[VARIABLE] = made
+    Path(made).chmod(0o755)  # other accounts run the Autosubmit in it
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return Path(made)
 

@@ -52,7 +52,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder)
     python = folder / "bin" / "python"
-    run(python, *PIP, "install", "--require-hashes", "-r", REPOSITORY / "requirements.txt")
+    run(python, *PIP, "install", "--no-compile", "--require-hashes", "-r", REPOSITORY / "requirements.txt")
     run(python, *PIP, "install", "--no-deps", "--no-index", wheel)
     return python
 

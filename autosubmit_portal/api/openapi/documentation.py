@@ -22,7 +22,7 @@ from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
 from experiments.actions.parameters import field_for
-from experiments.catalogue.kinds import CATALOGUE, SET_STATUS_LIVE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])
 Shape = type[serializers.Serializer[Any]]
@@ -347,7 +347,7 @@ def _query_of(kind: ActionKind) -> dict[str, str]:
     """Return what an address says to ask for a kind of action."""
     if kind.target is Target.EXPERIMENT and not kind.is_edit:
         return {"action": kind.name}
-    return {"live": "true"} if kind is SET_STATUS_LIVE else {}
+    return {"live": "true"} if kind.needs_run else {}
 
 
 @cache
