@@ -10,7 +10,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.audit import trail
-from experiments.actions.preview import would_be_changes
+from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
 from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, changed_jobs, counted
@@ -55,7 +55,7 @@ def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     runner = get_runner(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
     said = [change for text in texts for change in changed_jobs(text)]
-    changes = would_be_changes(action, dict(said)) if is_foretold else said
+    changes = find_would_be_changes(action, dict(said)) if is_foretold else said
     return [list(change) for change in changes]
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from autosubmit_portal.access.roles import Role
-from experiments.actions.parameters import serializer_for, validated
+from experiments.actions.parameters import make_serializer, validate
 from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
@@ -47,7 +47,7 @@ def test_an_option_is_explained(kind: ActionKind, option: Option) -> None:
 
 @options
 def test_the_example_of_an_option_is_valid(kind: ActionKind, option: Option) -> None:
-    field = serializer_for(kind)().fields[option.name]
+    field = make_serializer(kind)().fields[option.name]
     assert field.run_validation(example_of(option)) == example_of(option)
 
 
@@ -130,5 +130,5 @@ def command_lines(kind: ActionKind) -> list[list[str]]:
     "text", ["-x", "--help", "$(touch x)", "`id`", "quotes \" and '", "two\nlines", "🌍 é", "a;b|c&d"]
 )
 def test_a_description_is_one_element_of_the_command(text: str) -> None:
-    parameters = validated(CATALOGUE["create"], {"description": text})
+    parameters = validate(CATALOGUE["create"], {"description": text})
     assert CATALOGUE["create"].commands("", parameters) == [["expid", f"--description={text}"]]

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.action_requests import submit
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
@@ -208,15 +208,8 @@ def _set_status(
     request: Request, experiment: Experiment, query: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Response:
     status = {"status": query["status"]} if "status" in query else {}
-    wish = Wish(
-        kind=_kind(query),
-        site=experiment.site,
-        experiment=experiment,
-        given={**given, **status},
-        dry_run=query.get("dry_run"),
-        all_changes=query["all_changes"],
-    )
-    return fulfil(request, wish)
+    given = {**given, **status}
+    return submit(request, _kind(query), experiment.site, experiment, query=query, given=given)
 
 
 def _page(
