@@ -1,6 +1,6 @@
 """Routes of jobs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -82,12 +82,12 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         """Return what belongs to a job."""
         return super().links(data) | ({"Logs": self.address("job-log-list")} if self.detail else {})
 
-    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each job of a list, also of parents or children, and their addresses."""
         if not self.detail:
             return super().links_of_rows(data)
         rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
-        return "job_name", [self.address_of_row(row["job_name"], row) for row in rows]
+        return "job_name", (self.address_of_row(row["job_name"], row) for row in rows)
 
     @operation(
         "list_jobs",
