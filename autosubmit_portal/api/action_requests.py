@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
-from rest_framework.request import Request as HttpRequest
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.forms import read_form
@@ -18,19 +19,12 @@ from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.waits import applied, wait_until
-from experiments.actions.facts import Facts
+from experiments.actions.action_request import ActionRequest, find_dry_run, record_refusal
+from experiments.actions.batches import request_action
+from experiments.actions.checks import Facts
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.preview import effect_of, shortened
+from experiments.actions.preview import preview_action, shorten
 from experiments.actions.refusals import InvalidParameters, Refusal
-from experiments.actions.request import (
-    Request,
-    dry_run_of,
-    foreseen,
-    preview_action,
-    record_refusal,
-    request_action,
-    would_lose,
-)
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
 
@@ -52,67 +46,69 @@ class Envelope(serializers.Serializer[Any]):
     dry_run: serializers.BooleanField = DryRunField()
 
 
+ENVELOPE_FIELDS = frozenset(Envelope().fields)
+
 MOST_NAMED = 100
 """How many jobs that change, and that follow, a preview names unless all are asked for."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What somebody wants done. `given`, `dry_run` and `all_changes` are what the address says."""
+def submit(
+    request: Request,
+    kind: ActionKind,
+    site: Site,
+    experiment: Experiment | None = None,
+    *,
+    query: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+) -> Response:
+    """Request the action and answer it, or what it would do; a body that is wrong is a recorded refusal too.
 
-    kind: ActionKind
-    site: Site
-    experiment: Experiment | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
-    dry_run: bool | str | None = None
-    all_changes: bool = False
-
-
-def fulfil(http: HttpRequest, wish: Wish) -> Response:
-    """Request the action and answer it, or what it would do; a body that is wrong is a recorded refusal too."""
-    request = Request(
-        actor=actor_of(http),
-        origin=origin_of(http),
-        kind=wish.kind,
-        site=wish.site,
-        experiment=wish.experiment,
-        parameters=wish.given,
+    `query` and the parameters in `given` are what the address says.
+    """
+    given = given or {}
+    asked = ActionRequest(
+        actor=actor_of(request),
+        origin=origin_of(request),
+        kind=kind,
+        site=site,
+        experiment=experiment,
+        parameters=given,
     )
     try:
-        body = json_body(http)
-        envelope = _envelope(body, wish.dry_run)
+        body = read_body(request)
+        envelope = _read_envelope(body, query.get("dry_run"))
         is_preview = envelope.get("dry_run") is True
-        kind = dry_run_of(wish.kind) if envelope.get("dry_run") == AUTOSUBMIT else wish.kind
-        parameters = merged({name: body[name] for name in body if name not in Envelope().fields}, wish.given)
-        key = None if is_preview else key_of(http, body)
+        kind = find_dry_run(kind) if envelope.get("dry_run") == AUTOSUBMIT else kind
+        parameters = merge({name: body[name] for name in body if name not in ENVELOPE_FIELDS}, given)
+        key = None if is_preview else read_key(request, body)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
-        record_refusal(request, refusal)
+        record_refusal(asked, refusal)
         raise
     reason = envelope.get("reason", "")
-    request = replace(request, kind=kind, parameters=parameters, reason=reason, key=key)
+    asked = replace(asked, kind=kind, parameters=parameters, reason=reason, key=key)
     if is_preview:
-        return Response(preview(request, is_whole=wish.all_changes))
-    return answer(http, request_action(request))
+        return Response(show_preview(asked, is_whole=query.get("all_changes", False)))
+    return answer_action(request, request_action(asked))
 
 
-def key_of(http: HttpRequest, body: Any) -> IdempotencyKey | None:
+def read_key(request: Request, body: Any) -> IdempotencyKey | None:
     """Return the Idempotency-Key of a request, None without one; raise InvalidParameters for one that is no key."""
-    header = http.headers.get("Idempotency-Key")
+    header = request.headers.get("Idempotency-Key")
     if header is None:
         return None
     text, *others = dict.fromkeys(part.strip() for part in header.split(","))
     if others:  # so arrives a header that is sent twice
         raise InvalidParameters({"Idempotency-Key": ["Give one key; a key has no comma."]})
-    query = sorted(http.query_params.lists())
-    return IdempotencyKey.of(text, [http.method, http.path.rstrip("/"), query, body])
+    query = sorted(request.query_params.lists())
+    return IdempotencyKey.of(text, [request.method, request.path.rstrip("/"), query, body])
 
 
-def answer(http: HttpRequest, action: Action) -> Response:
+def answer_action(request: Request, action: Action) -> Response:
     """Answer 202 and where the action is; 200 if it has ended, by the end of the wait that the client prefers."""
-    seconds = preferred_wait(http.headers.get("Prefer", ""))
+    seconds = read_wait(request.headers.get("Prefer", ""))
     headers = {"Location": f"/v4/actions/{action.pk}"}
     if seconds is not None:
-        headers |= end_within(http, [action], seconds)
+        headers |= wait_for_ends(request, [action], seconds)
         action.refresh_from_db()
     if action.is_replay:
         headers["Idempotent-Replayed"] = "true"
@@ -121,7 +117,7 @@ def answer(http: HttpRequest, action: Action) -> Response:
     return Response(ActionItem(action).data, status=200 if has_ended else 202, headers=headers)
 
 
-def preferred_wait(header: str) -> int | None:
+def read_wait(header: str) -> int | None:
     """Return the seconds of `wait=` in a Prefer header (RFC 7240), bounded; None if it prefers no wait."""
     for preference in header.split(","):
         match = WAIT.fullmatch(preference.partition(";")[0].strip().lower())
@@ -130,17 +126,19 @@ def preferred_wait(header: str) -> int | None:
     return None
 
 
-def end_within(http: HttpRequest, actions: Sequence[Action], seconds: int) -> dict[str, str]:
+def wait_for_ends(request: Request, actions: Sequence[Action], seconds: int) -> dict[str, str]:
     """Wait until all have ended or the time is up, if there is a place to; return the headers that say so."""
     # Nobody knows when a second person comes: what waits for approval is not waited for.
     waiting = Action.objects.active().exclude(state=State.AWAITING_APPROVAL)
     waiting = waiting.filter(pk__in=[action.pk for action in actions])
-    return applied(seconds, has_waited=wait_until(http, lambda: not waiting.exists(), seconds))
+    return applied(seconds, has_waited=wait_until(request, lambda: not waiting.exists(), seconds))
 
 
-def json_body(http: HttpRequest) -> dict[str, Any]:
+def read_body(request: Request) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
-    body = read_form(http.data, _shape(http)) if isinstance(http.data, QueryDict) else http.data
+    body = (
+        read_form(request.data, _find_shape(request)) if isinstance(request.data, QueryDict) else request.data
+    )
     if not isinstance(body, dict):
         raise InvalidParameters({"body": ["The body must be a JSON object."]})
     if any(UNSTORABLE.search(name) for name in body):
@@ -155,11 +153,11 @@ def json_body(http: HttpRequest) -> dict[str, Any]:
     return dict(body)
 
 
-def _shape(http: HttpRequest) -> type[serializers.Serializer[Any]] | None:
+def _find_shape(request: Request) -> type[serializers.Serializer[Any]] | None:
     """Return the shape of the body that a form was made of."""
-    handler = getattr(http.parser_context["view"], (http.method or "").lower())
+    handler = getattr(request.parser_context["view"], (request.method or "").lower())
     bodies: Mapping[str, type[serializers.Serializer[Any]]] = handler.described.bodies
-    return bodies.get(http.query_params.get("action", ""), next(iter(bodies.values()), None))
+    return bodies.get(request.query_params.get("action", ""), next(iter(bodies.values()), None))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -171,34 +169,43 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for item in value for text in _texts(item))
 
 
-def _envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
-    said = {name: body[name] for name in body if name in Envelope().fields}
-    return merged(checked(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
+def _read_envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
+    said = {name: body[name] for name in body if name in ENVELOPE_FIELDS}
+    return merge(validate_body(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
 
 
-def checked(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+def validate_body(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a body says, as `shape` describes it.
 
     Raises InvalidParameters naming each field that is wrong, or unknown: it would be ignored.
     """
-    serializer = shape(data=dict(body))
-    errors = {} if serializer.is_valid() else by_field(serializer.errors)
+    serializer, errors, values = _make(shape), {}, {}
+    try:
+        values = dict(serializer.run_validation(dict(body)))
+    except serializers.ValidationError as wrong:
+        errors = by_field(wrong.detail)
     legal = ", ".join(serializer.fields) or "none"
     errors.update(
         {name: [f"Unknown field. Legal: {legal}."] for name in body if name not in serializer.fields}
     )
     if errors:
         raise InvalidParameters(errors)
-    return dict(serializer.validated_data)
+    return values
 
 
-def require_nothing_said(http: HttpRequest) -> None:
+@cache
+def _make(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """Return the one of its kind, which keeps nothing of a request."""
+    return shape()
+
+
+def require_empty(request: Request) -> None:
     """Raise InvalidParameters for a request whose address or body says more than that it wants the one thing."""
-    Query.of(http)
-    checked(serializers.Serializer, json_body(http))
+    Query.of(request)
+    validate_body(serializers.Serializer, read_body(request))
 
 
-def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
+def merge(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:
     """Return both together; raise InvalidParameters where the body contradicts the address."""
     errors = {
         name: [f"The body says {body[name]!r:.100}, the address says {address[name]!r:.100}."]
@@ -210,29 +217,29 @@ def merged(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any
     return {**body, **address}
 
 
-def preview(request: Request, *, is_whole: bool = False, facts: Facts | None = None) -> dict[str, Any]:
+def show_preview(
+    asked: ActionRequest, *, is_whole: bool = False, facts: Facts | None = None
+) -> dict[str, Any]:
     """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are.
 
     `facts` are those that were read for many requests.
     """
-    facts = facts or Facts([request])
-    commands = preview_action(request, facts)
-    effect = effect_of(request)
-    most = None if is_whole else MOST_NAMED
+    preview = preview_action(asked, facts)
+    effect, most = preview.effect, None if is_whole else MOST_NAMED
     children = effect.children if effect else []
     return {
         "dry_run": True,
-        "kind": request.kind.name,
-        "site": request.site.slug,
-        "expid": request.expid,
-        "command": commands if is_whole else shortened(commands),
-        "unix_name": facts.unix_name(request),
-        "needs_approval": request.needs_approval,
-        "warning": request.kind.warning,
-        "would_lose": would_lose(request),
+        "kind": asked.kind.name,
+        "site": asked.site.slug,
+        "expid": asked.expid,
+        "command": preview.commands if is_whole else shorten(preview.commands),
+        "unix_name": preview.unix_name,
+        "needs_approval": preview.needs_approval,
+        "warning": asked.kind.warning,
+        "would_lose": preview.would_lose,
         "changes": [asdict(change) for change in effect.changes[:most]] if effect else None,
         "changes_total": len(effect.changes) if effect else None,
         "children": [{"job": row.name, "status": row.status} for row in children[:most]],
         "children_total": len(children),
-        "warnings": [*filter(None, [foreseen(request)]), *(effect.warnings if effect else [])],
+        "warnings": [*filter(None, [preview.foreseen]), *(effect.warnings if effect else [])],
     }

@@ -1,42 +1,42 @@
 """One request for many experiments: an action for each of them, and an answer for each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request as HttpRequest
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.api.action_requests import (
     Envelope,
-    checked,
-    end_within,
-    json_body,
-    key_of,
-    merged,
-    preferred_wait,
-    preview,
+    merge,
+    read_body,
+    read_key,
+    read_wait,
+    show_preview,
+    validate_body,
+    wait_for_ends,
 )
-from autosubmit_portal.api.http.errors import problem_of, unforeseen
+from autosubmit_portal.api.http.errors import AmbiguousExpid, problem_of, unforeseen
 from autosubmit_portal.api.objects import find_each
 from autosubmit_portal.api.openapi.documentation import table
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import choice, flag
 from autosubmit_portal.audit.origin import actor_of, origin_of
-from experiments.actions.facts import Facts
-from experiments.actions.idempotency import IdempotencyKey, first_action
-from experiments.actions.many import Round, Unfound, record_refusals, request_each
-from experiments.actions.parameters import serializer_for
+from experiments.actions.action_request import ActionRequest, record_early_refusal
+from experiments.actions.batches import read_facts
+from experiments.actions.bulk import BulkRequest, UnfoundTarget, record_refusals, request_each
+from experiments.actions.checks import Facts
+from experiments.actions.idempotency import IdempotencyKey, find_first_action
+from experiments.actions.parameters import make_serializer
 from experiments.actions.refusals import InvalidParameters, Refusal
-from experiments.actions.request import Request, facts_of_each, record_early_refusal
-from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, Experiment
 
 # Each target is an action of its own; more would be a queue of hours.
@@ -73,7 +73,7 @@ class BulkTarget(Strict):
 @extend_schema_field(
     PolymorphicProxySerializer(
         component_name="BulkParameters",
-        serializers=[serializer_for(kind) for kind in KINDS],
+        serializers=[make_serializer(kind) for kind in KINDS],
         resource_type_field_name=None,
     )
 )
@@ -106,62 +106,89 @@ def _all_differ(sites: Sequence[str | None]) -> bool:
     return None not in sites and len(set(sites)) == len(sites)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BulkWish:
-    """What somebody wants done to many experiments."""
-
-    kind: ActionKind
-    targets: Sequence[Mapping[str, Any]]
-    parameters: Mapping[str, Any]
-    reason: str
-    is_dry_run: bool
-    key: IdempotencyKey | None
-
-
-def fulfil_many(http: HttpRequest, is_dry_run: bool | None) -> Response:
+def submit_many(request: Request, is_dry_run: bool | None) -> Response:
     """Request the action on each target; answer 202 if one is under way, 200 if none is."""
     try:
-        wish = _wish(http, is_dry_run)
+        said, key = _read(request, is_dry_run)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
-        record_early_refusal(origin_of(http), refusal, subject="many experiments")
+        record_early_refusal(origin_of(request), refusal, subject="many experiments")
         raise
-    asked = Round(origin=origin_of(http), kind=wish.kind, parameters=wish.parameters)
-    results = _results(wish, _wanted(http, wish), asked)
-    headers = _wait(http, results)
+    bulk = BulkRequest(
+        origin=origin_of(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {})
+    )
+    asked = _find_targets(request, bulk, said, key)
+    answers = _preview_each(bulk, asked) if said.get("dry_run") else request_each(bulk, asked)
+    results = list(map(_make_result, said["targets"], asked, answers))
+    headers = _wait(request, results)
     if any(result.get("is_replay") for result in results):
         headers["Idempotent-Replayed"] = "true"
     is_under_way = any(result["action"].is_active for result in results if "action" in result)
-    body = {"results": [_shown(result) for result in results]}
+    body = {"results": [_describe(result) for result in results]}
     return Response(body, status=202 if is_under_way else 200, headers=headers)
 
 
-def _wish(http: HttpRequest, is_dry_run: bool | None) -> BulkWish:
-    """Return what the request says; raise what is wrong with it as a whole."""
-    body = json_body(http)
-    said = merged(checked(BulkBody, body), {} if is_dry_run is None else {"dry_run": is_dry_run})
-    wish = BulkWish(
-        kind=CATALOGUE[said["kind"]],
-        targets=said["targets"],
-        parameters=said.get("parameters", {}),
-        reason=said.get("reason", ""),
-        is_dry_run=said.get("dry_run", False),
-        key=None if said.get("dry_run") else key_of(http, body),
+def _read(request: Request, is_dry_run: bool | None) -> tuple[dict[str, Any], IdempotencyKey | None]:
+    """Return what the request says, and its key; raise what is wrong with it as a whole."""
+    body = read_body(request)
+    said = merge(validate_body(BulkBody, body), {} if is_dry_run is None else {"dry_run": is_dry_run})
+    key = None if said.get("dry_run") else read_key(request, body)
+    if key:  # the request itself makes no action: this only refuses a key of another one
+        find_first_action(actor_of(request), key)
+    return said, key
+
+
+def _find_targets(
+    request: Request, bulk: BulkRequest, said: Mapping[str, Any], key: IdempotencyKey | None
+) -> list[ActionRequest | UnfoundTarget]:
+    """Return the request for each target, or why there is none."""
+    targets = said["targets"]
+    found = find_each(request, [(target["expid"], target.get("site")) for target in targets])
+    shared = {"actor": actor_of(request), "reason": said.get("reason", ""), "key": key}
+    return [_make_request(bulk, shared, *about) for about in zip(targets, found, strict=True)]
+
+
+def _make_request(
+    bulk: BulkRequest, shared: dict[str, Any], target: Mapping[str, Any], found: Experiment | Exception
+) -> ActionRequest | UnfoundTarget:
+    try:
+        if isinstance(found, Exception):
+            raise found
+        parameters = merge(bulk.parameters, {"jobs": target["jobs"]} if "jobs" in target else {})
+    except (Forbidden, NotFound, AmbiguousExpid, InvalidParameters) as refusal:
+        return UnfoundTarget(expid=target["expid"], site=target.get("site", ""), refusal=refusal)
+    key = shared["key"] and replace(shared["key"], item=f"{found.site.slug}/{found.expid}")
+    return ActionRequest(
+        **shared | {"key": key},
+        origin=bulk.origin,
+        kind=bulk.kind,
+        site=found.site,
+        experiment=found,
+        parameters=parameters,
     )
-    if wish.key:  # the request itself makes no action: this only refuses a key of another one
-        first_action(actor_of(http), wish.key)
-    return wish
 
 
-def _results(wish: BulkWish, wanted: Sequence[Request | Unfound], asked: Round) -> list[dict[str, Any]]:
-    """Return what came of each target, with the status that it would have alone."""
-    answers = _previews(asked, wanted) if wish.is_dry_run else request_each(asked, wanted)
-    return [_result(*about) for about in zip(wish.targets, wanted, answers, strict=True)]
+def _preview_each(
+    bulk: BulkRequest, asked: Sequence[ActionRequest | UnfoundTarget]
+) -> list[dict[str, Any] | Exception]:
+    """Return what each action would do, or why it would not be made; only what is not there is recorded."""
+    record_refusals(bulk, [(one, one.refusal) for one in asked if isinstance(one, UnfoundTarget)])
+    requests = [one for one in asked if isinstance(one, ActionRequest)]
+    answers = map(_preview, requests, read_facts(requests))
+    return [one.refusal if isinstance(one, UnfoundTarget) else next(answers) for one in asked]
 
 
-def _result(
-    target: Mapping[str, Any], one: Request | Unfound, answer: Action | dict[str, Any] | Exception
+def _preview(asked: ActionRequest, facts: Facts) -> dict[str, Any] | Exception:
+    try:
+        return show_preview(asked, facts=facts)
+    except (Forbidden, Refusal, OperationalError) as refusal:
+        return refusal
+
+
+def _make_result(
+    target: Mapping[str, Any], one: ActionRequest | UnfoundTarget, answer: Action | dict[str, Any] | Exception
 ) -> dict[str, Any]:
-    site = one.site.slug if isinstance(one, Request) else target.get("site")
+    """Return what came of a target, with the status that it would have alone."""
+    site = one.site.slug if isinstance(one, ActionRequest) else target.get("site")
     result: dict[str, Any] = {"expid": target["expid"], "site": site}
     match answer:
         case Action():
@@ -172,62 +199,20 @@ def _result(
     return result | {"status": 200, "dry_run": answer}
 
 
-def _previews(asked: Round, wanted: Sequence[Request | Unfound]) -> list[dict[str, Any] | Exception]:
-    """Return what each action would do, or why it would not be made; only what is not there is recorded."""
-    record_refusals(asked, [(one, one.refusal) for one in wanted if isinstance(one, Unfound)])
-    requests = [one for one in wanted if isinstance(one, Request)]
-    answers = map(_preview, requests, facts_of_each(requests))
-    return [one.refusal if isinstance(one, Unfound) else next(answers) for one in wanted]
-
-
-def _preview(request: Request, facts: Facts) -> dict[str, Any] | Exception:
-    try:
-        return preview(request, facts=facts)
-    except (Forbidden, Refusal, OperationalError) as refusal:
-        return refusal
-
-
-def _wanted(http: HttpRequest, wish: BulkWish) -> list[Request | Unfound]:
-    found = find_each(http, [(target["expid"], target.get("site")) for target in wish.targets])
-    return [_request(http, wish, *about) for about in zip(wish.targets, found, strict=True)]
-
-
-def _request(
-    http: HttpRequest, wish: BulkWish, target: Mapping[str, Any], found: Experiment | Exception
-) -> Request | Unfound:
-    unfound = partial(Unfound, expid=target["expid"], site=target.get("site", ""))
-    if isinstance(found, Exception):
-        return unfound(refusal=found)
-    try:
-        parameters = merged(wish.parameters, {"jobs": target["jobs"]} if "jobs" in target else {})
-    except InvalidParameters as refusal:
-        return unfound(refusal=refusal)
-    return Request(
-        actor=actor_of(http),
-        origin=origin_of(http),
-        kind=wish.kind,
-        site=found.site,
-        experiment=found,
-        parameters=parameters,
-        reason=wish.reason,
-        key=replace(wish.key, item=f"{found.site.slug}/{found.expid}") if wish.key else None,
-    )
-
-
-def _wait(http: HttpRequest, results: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _wait(request: Request, results: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Wait for the ends of the actions as long as the client prefers, then read them again."""
-    seconds = preferred_wait(http.headers.get("Prefer", ""))
+    seconds = read_wait(request.headers.get("Prefer", ""))
     made = [result for result in results if "action" in result]
     if seconds is None or not made:
         return {}
-    headers = end_within(http, [result["action"] for result in made], seconds)
+    headers = wait_for_ends(request, [result["action"] for result in made], seconds)
     newest = Action.objects.select_related("site").in_bulk([result["action"].pk for result in made])
     for result in made:
         result["action"] = newest[result["action"].pk]
     return headers
 
 
-def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result as BulkResult describes it."""
     action = result.get("action")
     if action is None:

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from django.db.models import Model
 from rest_framework.exceptions import NotFound
-from rest_framework.request import Request as HttpRequest
+from rest_framework.request import Request
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.scope import scope_of
@@ -13,8 +13,8 @@ from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
 from autosubmit_portal.db.compiled_query import CompiledQuery
+from experiments.actions.action_request import record_early_refusal
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import record_early_refusal
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, with_active_action
 from experiments.models.experiment import ExperimentQuerySet, choose_meant
@@ -37,7 +37,7 @@ _MIRRORED = CompiledQuery(
 
 
 def find_experiment(
-    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+    request: Request, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment; at the only site that has it when none is named.
 
@@ -50,14 +50,14 @@ def find_experiment(
 
 
 def find_mirrored(
-    request: HttpRequest, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
+    request: Request, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
     return _only(request, _MIRRORED, expid, site, showing)
 
 
 def _only(
-    request: HttpRequest,
+    request: Request,
     called: CompiledQuery[Experiment],
     expid: str,
     site: str | None,
@@ -88,9 +88,7 @@ def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) ->
     return [experiment for experiment in found if experiment.pk in seen]
 
 
-def find_experiment_to_change(
-    request: HttpRequest, kind: ActionKind, expid: str, site: str | None
-) -> Experiment:
+def find_experiment_to_change(request: Request, kind: ActionKind, expid: str, site: str | None) -> Experiment:
     """Return the experiment as find_experiment does; a refusal is recorded."""
     try:
         return find_experiment(request, expid, site)
@@ -101,7 +99,7 @@ def find_experiment_to_change(
 
 
 def find_each(
-    request: HttpRequest, named: Sequence[tuple[str, str | None]]
+    request: Request, named: Sequence[tuple[str, str | None]]
 ) -> list[Experiment | policy.Forbidden | NotFound | AmbiguousExpid]:
     """Return the experiment of each expid and site as find_experiment does, or what that raises. In few queries."""
     try:
@@ -132,7 +130,7 @@ def find_job(experiment: Experiment, name: str) -> Job:
     return job
 
 
-def find_action(request: HttpRequest, action_id: int) -> Action:
+def find_action(request: Request, action_id: int) -> Action:
     """Return an action, or raise Forbidden or NotFound."""
     policy.require_view(request.user, Action)
     action = (
@@ -146,7 +144,7 @@ def find_action(request: HttpRequest, action_id: int) -> Action:
     return action
 
 
-def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: str | None) -> Site:
+def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str | None) -> Site:
     """Return the site called `slug`, or the default one, among those that whoever asks may see or may act on.
 
     Raises Forbidden, which is recorded, to whom there is no site, and to a credential that is limited to teams for any
@@ -168,7 +166,7 @@ def find_site_to_change(request: HttpRequest, kind: policy.PermittedKind, slug: 
     raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})
 
 
-def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: str) -> None:
+def _require_somewhere(request: Request, kind: policy.PermittedKind, site: str) -> None:
     """Raise Forbidden unless whoever asks may act somewhere; that is recorded."""
     try:
         policy.require_request(request.user, kind)
@@ -176,8 +174,6 @@ def _require_somewhere(request: HttpRequest, kind: policy.PermittedKind, site: s
         _refuse(request, kind, site, refusal)
 
 
-def _refuse(
-    request: HttpRequest, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden
-) -> NoReturn:
+def _refuse(request: Request, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden) -> NoReturn:
     record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
     raise refusal

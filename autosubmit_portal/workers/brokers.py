@@ -1,6 +1,7 @@
 """Messages to workers wait in the database: django-q2's own broker. Its statistics become the heartbeat of workers.
 
-django-q2 keeps the status of a cluster in the cache; other processes cannot see it in Django's default cache.
+django-q2 keeps the status of a cluster in the cache (`django_q.brokers.Broker.set_stat`); other processes cannot see it
+in Django's default cache.
 """
 
 from collections.abc import Sequence

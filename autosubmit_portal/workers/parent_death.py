@@ -1,5 +1,8 @@
 """End a process when its parent is gone, even after SIGKILL: nobody else would end it.
 
+django-q2 looks after its processes from above only: `django_q.cluster.Sentinel.guard` starts again what died, but a
+worker or a pusher does not see that its guard has died, and goes on.
+
 Linux only; elsewhere, whoever kills a process with SIGKILL must end its children. The signal goes to one process and
 not to its own children, so that commands of actions go on.
 """

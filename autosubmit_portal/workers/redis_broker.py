@@ -12,7 +12,8 @@ from redis.retry import Retry
 
 from autosubmit_portal.workers.brokers import HeartbeatStatistics
 
-# A request must not hang because Redis does. A worker waits one second for a message: that is no failure.
+# The client of `django_q.brokers.redis_broker.Redis.get_connection` has no time limits: a request must not hang because
+# Redis does. A worker waits one second for a message (`Redis.dequeue`): that is no failure.
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 

@@ -1,7 +1,8 @@
 """Tell all processes of a worker that it is being stopped, so that none of them delays it.
 
-The guard of a cluster learns of SIGTERM, but tells only its pusher. The other processes are forked from the guard and
-share this byte of memory, which needs no lock.
+The guard of a cluster learns of SIGTERM, but tells only its pusher, and waits for the tasks that are under way
+(`django_q.cluster.Sentinel.stop`). The other processes are forked from the guard and share this byte of memory, which
+needs no lock.
 """
 
 import mmap

@@ -47,7 +47,7 @@ class KnownAccounts:
         return list(accounts.values_list("site_id", "unix_name").distinct())
 
 
-def unix_name_for(
+def find_unix_name(
     actor: User,
     kind: ActionKind,
     site: Site,
@@ -74,7 +74,7 @@ def unix_name_for(
     return _usable(own)
 
 
-def account_changed(action: Action) -> str:
+def find_changed_account(action: Action) -> str:
     """Return why an action may not start as the account that it was asked for with; blank if it may."""
     kind = action.catalogue_kind
     if action.site.run_as == RunAs.SERVICE and not action.unix_name:
@@ -82,7 +82,7 @@ def account_changed(action: Action) -> str:
     if action.actor is None or (kind.stops_run and _was_run_as(action)):
         return why_unusable(action.unix_name) if action.unix_name else ""
     try:
-        now = unix_name_for(action.actor, kind, action.site, action.experiment)
+        now = find_unix_name(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
     if _number_of(now) == _number_of(action.unix_name):

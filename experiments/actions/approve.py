@@ -14,11 +14,13 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import queue
-from experiments.actions.accounts import account_changed
-from experiments.actions.recheck import Accounts, lost_right
+from experiments.actions.accounts import find_changed_account
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.checks import Facts, check, permit, require_right
+from experiments.actions.recheck import Accounts, find_lost_right
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
-from experiments.actions.request import Request, permitted_origin, preview_action
 from experiments.actions.transition import move, on_behalf_of, record
+from experiments.actions.workflows import recall_workflow
 from experiments.models import Action, State
 
 
@@ -76,7 +78,7 @@ def _as_second_person(action: Action, actor: User, origin: Origin) -> Origin:
     their names, which may be changed and given to others.
     """
     kind, site, experiment = action.catalogue_kind, action.site, action.experiment
-    origin = permitted_origin(actor, kind, origin, site=site, experiment=experiment)
+    origin = require_right(actor, kind, origin, site=site, experiment=experiment)
     asked = {action.actor_id, action.lender_id} - {None}
     if asked & {actor.pk, origin.on_behalf_of_id}:
         whom = f" for {origin.on_behalf_of}" if origin.on_behalf_of else ""
@@ -97,10 +99,10 @@ def _require_waiting(action: Action) -> None:
 def _require_unchanged(action: Action) -> None:
     """Check the request again as it was made, and that it still means the same commands."""
     accounts = Accounts()
-    lost = lost_right(action, accounts)
+    lost = find_lost_right(action, accounts)
     if lost:
         raise Conflict(f"It could not be asked for any more. {lost}", action.pk)
-    request = Request(
+    request = ActionRequest(
         actor=accounts.asker(action),
         origin=on_behalf_of(action),
         kind=action.catalogue_kind,
@@ -110,11 +112,11 @@ def _require_unchanged(action: Action) -> None:
         made=action.pk,
     )
     try:
-        commands = preview_action(request)
+        commands = check(permit(request), Facts([request]), recall_workflow).commands
     except (policy.Forbidden, InvalidParameters) as refusal:
         raise Conflict(f"It could not be asked for any more. {refusal}", action.pk) from refusal
-    if account_changed(action):
-        raise Conflict(account_changed(action), action.pk)
+    if find_changed_account(action):
+        raise Conflict(find_changed_account(action), action.pk)
     if commands != action.command:
         raise Conflict("It would run other commands by now than were asked for. Request it again.", action.pk)
 

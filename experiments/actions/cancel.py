@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
+from experiments.actions.checks import require_right
 from experiments.actions.queue import ring
 from experiments.actions.refusals import Conflict
-from experiments.actions.request import permitted_origin
 from experiments.actions.transition import move, record
 from experiments.models import Action, State
 
@@ -26,7 +26,7 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
-    origin = permitted_origin(
+    origin = require_right(
         actor, action.catalogue_kind, origin, site=action.site, experiment=action.experiment
     )
     if action.state == State.RUNNING:

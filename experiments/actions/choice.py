@@ -7,41 +7,25 @@ starts: if that gives other jobs by then, because some have another status, the 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.selection import JOB_NAME_PATTERN
 from experiments.models import Action, Experiment
-from jobs.models import Job
-from jobs.workflow import JobRow, Workflow
-
-COLUMNS = ("name", "status", "section", "date", "member", "chunk")
+from jobs.workflow import Workflow
 
 _NAME = re.compile(JOB_NAME_PATTERN)
 
 
-def jobs_of(experiment: Experiment) -> Workflow:
-    """Read the jobs of an experiment without their edges. One query."""
-    return jobs_of_each([experiment.pk])[experiment.pk]
-
-
-def jobs_of_each(experiments: Collection[int]) -> dict[int, Workflow]:
-    """Read the jobs of experiments without their edges, by experiment. One query."""
-    found: dict[int, list[JobRow]] = {experiment: [] for experiment in experiments}
-    jobs = Job.objects.filter(experiment__in=experiments).order_by("pk")
-    for experiment, *row in jobs.values_list("experiment_id", *COLUMNS):
-        found[experiment].append(JobRow(*row))
-    return {experiment: Workflow(rows) for experiment, rows in found.items()}
-
-
-def written_out(
+def name_chosen_jobs(
     kind: ActionKind,
-    experiment: Experiment | None,
-    parameters: Mapping[str, Any],
-    read: Callable[[Experiment], Workflow] = jobs_of,
+    experiment: Experiment,
+    parameters: dict[str, Any],
+    read: Callable[[Experiment], Workflow],
 ) -> dict[str, Any]:
     """Return the validated parameters with the names of the chosen jobs in place of a filter; `read` gives the jobs.
 
@@ -49,8 +33,8 @@ def written_out(
     """
     given = (option for option in kind.options if option.is_filter and parameters.get(option.name))
     way = next(given, None)
-    if way is None or way.choose is None or experiment is None:
-        return dict(parameters)
+    if way is None or way.choose is None:
+        return parameters
     if experiment.problem:
         raise Conflict(f"Which jobs a filter means is not known now. {experiment.problem}")
     names, doubts = way.choose(read(experiment), parameters[way.name])
@@ -60,14 +44,14 @@ def written_out(
     return {key: value for key, value in parameters.items() if key != way.name} | {"jobs": names}
 
 
-def choice_changed(action: Action, experiment: Experiment) -> str:
+def find_changed_choice(action: Action, experiment: Experiment) -> str:
     """Say why the jobs that an action was asked for are not those that its filter means now; blank if they are.
 
     `experiment` is its experiment as it was just read.
     """
     kind = action.catalogue_kind
     try:
-        parameters = written_out(kind, experiment, action.parameters)
+        parameters = name_chosen_jobs(kind, experiment, action.parameters, _read_jobs_of)
     except Refusal as refusal:
         return f"It could not be asked for any more. {refusal}"
     if parameters == action.parameters:  # there is no filter
@@ -75,6 +59,10 @@ def choice_changed(action: Action, experiment: Experiment) -> str:
     if kind.command_lines(action.site.autosubmit, action.expid, parameters) == action.command:
         return ""
     return "It would change other jobs by now than were asked for. Request it again."
+
+
+def _read_jobs_of(experiment: Experiment) -> Workflow:
+    return read_jobs([experiment.pk])[experiment.pk]
 
 
 def _require_names(field: str, names: list[str]) -> None:

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from autosubmit_portal.workers import shutdown_flag
 from experiments.actions import queue, slots
-from experiments.actions.accounts import account_changed
-from experiments.actions.choice import choice_changed
+from experiments.actions.accounts import find_changed_account
+from experiments.actions.choice import find_changed_choice
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
-from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
+from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
 from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
@@ -79,11 +79,11 @@ def claim(action_id: int) -> Action | None:
 
 def _run(action: Action) -> None:
     """Start the first command of a claimed action, unless something is against it by now, and look on."""
-    obstacle = may_not_start(action)
+    obstacle = find_reason_not_to_start(action)
     if obstacle:
         call_off(action, obstacle)
         return
-    reason = account_changed(action) or _reason_against(action)
+    reason = find_changed_account(action) or _reason_against(action)
     if reason:
         fail(action, reason)
         return
@@ -100,13 +100,13 @@ def _reason_against(action: Action) -> str:
     if action.experiment is None:
         return ""
     if action.catalogue_kind.stops_run:  # Autosubmit answers it if nothing is running any more
-        return absence_of(action) or foreseen_now(action)
+        return find_absence(action) or foresee_failure(action)
     try:
         sync.adopt(action.site, action.expid)
     except BrokenStore as problem:
         return str(problem)
     experiment = with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.find_obstacle(experiment, action.parameters) or choice_changed(
+    return action.catalogue_kind.find_obstacle(experiment, action.parameters) or find_changed_choice(
         action, experiment
     )
 

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from experiments.actions import finish
-from experiments.actions.accounts import account_changed
-from experiments.actions.recheck import absence_of, foreseen_now, may_not_start
+from experiments.actions.accounts import find_changed_account
+from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
 from experiments.actions.slots import slot_until
 from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
@@ -89,7 +89,12 @@ def _ended(action: Action, exit_status: int) -> bool:
 def _gone_on(action: Action) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
-    obstacle = may_not_start(fresh) or account_changed(fresh) or absence_of(fresh) or stop_asked(fresh)
+    obstacle = (
+        find_reason_not_to_start(fresh)
+        or find_changed_account(fresh)
+        or find_absence(fresh)
+        or stop_asked(fresh)
+    )
     if obstacle:
         finish.call_off(action, obstacle)
         return True
@@ -112,7 +117,7 @@ def _judged(action: Action, outcome: Outcome) -> Outcome:
         return replace(outcome, message=f"Cancelled by {action.cancelled_by} while it ran.", stopped=True)
     if _is_overdue(action) and not outcome.succeeded:
         minutes = action.current_command.time_limit // 60
-        help_text = foreseen_now(action) or action.current_command.overdue_help
+        help_text = foresee_failure(action) or action.current_command.overdue_help
         return replace(outcome, message=f"Ended because it took more than {minutes} min. {help_text}")
     return outcome
 

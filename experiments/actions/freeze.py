@@ -1,6 +1,5 @@
 """Freezing a site or a platform: who may, what it refuses, and its end."""
 
-from collections.abc import Collection, Container
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +15,7 @@ from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
-from experiments.models import Action, Experiment, Freeze, Site
-from experiments.models.freeze import find_unfinished
+from experiments.models import Freeze, Site
 from experiments.permissions import FREEZE
 
 LONGEST_MESSAGE = 2000
@@ -98,39 +96,6 @@ def end_overdue_freezes(queue_name: str) -> None:
     overdue = Freeze.objects.filter(site__queue=queue_name, ended_at=None, ends_at__lte=timezone.now())
     for frozen in overdue.select_related("site"):
         _end(frozen, frozen.ends_at or timezone.now(), Origin(door=Door.WORKER))
-
-
-def frozen_reason(experiment: Experiment | None) -> str:
-    """Return why nothing may submit jobs of the experiment now; blank if it may."""
-    return frozen_reasons([experiment]).get(experiment.pk, "") if experiment else ""
-
-
-def frozen_reasons(experiments: Collection[Experiment]) -> dict[int, str]:
-    """Return why nothing may submit jobs now, by experiment; those that may are left out. At most two queries."""
-    sites = {experiment.site_id for experiment in experiments}
-    freezes = list(Freeze.objects.active().filter(site__in=sites).select_related("site").order_by("pk"))
-    platforms = {frozen.platform for frozen in freezes if frozen.platform}
-    used = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
-    on = set(find_unfinished(platforms, used)) if platforms else set()
-    first = {
-        experiment.pk: next((one for one in freezes if _touches(one, experiment, on)), None)
-        for experiment in experiments
-    }
-    return {pk: frozen.refusal for pk, frozen in first.items() if frozen}
-
-
-def _touches(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, str]]) -> bool:
-    """Answer as `FreezeQuerySet.touching` does; `on` has the experiments with the platforms of unfinished jobs."""
-    if frozen.site_id != experiment.site_id:
-        return False
-    is_on = frozen.platform == experiment.hpc.upper() or (experiment.pk, frozen.platform) in on
-    return not frozen.platform or is_on
-
-
-def frozen_reason_of(action: Action) -> str:
-    """Return why an action that was asked for may not start now; blank if it may."""
-    submits = action.catalogue_kind.submits_jobs(action.parameters)
-    return frozen_reason(action.experiment) if submits else ""
 
 
 def _require_freeze(actor: User, site: Site) -> None:

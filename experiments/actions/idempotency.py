@@ -46,7 +46,7 @@ class FirstActions:
         matching = named.filter(~Q(idempotency_digest=key.digest) | Q(idempotency_item__in=list(items)))
         self._found = list(matching.select_related("site").order_by("pk"))
 
-    def of(self, key: IdempotencyKey, experiment: Experiment | None = None) -> Action | None:
+    def find(self, key: IdempotencyKey, experiment: Experiment | None = None) -> Action | None:
         """Return the action that the same request has made before, marked as replay; None if there is none.
 
         Raises KeyReused when the key has named a request that says something else, or the same of an experiment that
@@ -63,6 +63,6 @@ class FirstActions:
         return None
 
 
-def first_action(actor: User, key: IdempotencyKey) -> Action | None:
+def find_first_action(actor: User, key: IdempotencyKey) -> Action | None:
     """Return the action that the same request has made before, as FirstActions does."""
-    return FirstActions(actor, key, [key.item]).of(key)
+    return FirstActions(actor, key, [key.item]).find(key)

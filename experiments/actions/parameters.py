@@ -61,7 +61,7 @@ def _list(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any
     return serializers.ListField(child=child, **kwargs)
 
 
-def field_for(option: Option) -> serializers.Field[Any, Any, Any, Any]:
+def make_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
     """Return the serializer field of one option."""
     kwargs: dict[str, Any] = {"required": option.required, "help_text": option.help}
     match option.type:
@@ -75,16 +75,16 @@ def field_for(option: Option) -> serializers.Field[Any, Any, Any, Any]:
 
 
 @cache
-def serializer_for(kind: ActionKind) -> type[serializers.Serializer[Any]]:
+def make_serializer(kind: ActionKind) -> type[serializers.Serializer[Any]]:
     """Return the serializer class of the parameters of `kind`."""
-    fields: dict[str, Any] = {option.name: field_for(option) for option in kind.options}
+    fields: dict[str, Any] = {option.name: make_field(option) for option in kind.options}
     name = "".join(word.capitalize() for word in kind.name.split("_")) + "Parameters"
     return type(name, (serializers.Serializer,), {"__doc__": kind.help, **fields})
 
 
-def validated(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def validate(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the validated parameters; raise InvalidParameters naming each field that is wrong or unknown."""
-    serializer = serializer_for(kind)(data=dict(parameters))
+    serializer = make_serializer(kind)(data=dict(parameters))
     unknown = sorted(set(parameters) - set(serializer.fields))
     errors: dict[str, list[str]] = {}
     if not serializer.is_valid():

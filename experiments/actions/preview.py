@@ -1,36 +1,70 @@
-"""What an action would change: the catalogue's preview of its kind, on the rows of the mirror."""
+"""What an action would do: its exact commands, and what they change and destroy by the rows of the mirror."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
-from experiments.actions.parameters import validated
-from experiments.actions.request import Request
-from experiments.actions.workflows import seen_workflow_of, workflow_of
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.checks import Facts, check, permit
+from experiments.actions.workflows import read_workflow, recall_workflow
+from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.previews import Effect
-from experiments.models import Action
+from experiments.models import Action, Experiment
 
 LONGEST_WORD = 4000
 
 
-def effect_of(request: Request) -> Effect | None:
-    """Return what the action would change; None for a kind that does not say. Raises InvalidParameters.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What an action would do.
+
+    `effect` is None for a kind that does not say; `would_lose` is what would be destroyed, and `foreseen` why the
+    action will not do what it is for, as far as the mirror knows; both are blank if nothing.
+    """
+
+    commands: list[list[str]]
+    unix_name: str
+    needs_approval: bool
+    effect: Effect | None
+    would_lose: str
+    foreseen: str
+
+
+def preview_action(request: ActionRequest, facts: Facts | None = None) -> Preview:
+    """Return what the action would do, changing nothing; raises as request_action does.
+
+    `facts` are those that were read for many requests.
+    """
+    checked = check(permit(request), facts or Facts([request]), recall_workflow)
+    experiment: Any = request.experiment
+    return Preview(
+        commands=checked.commands,
+        unix_name=checked.unix_name,
+        needs_approval=request.site.needs_approval(request.kind),
+        effect=work_out_effect(request.kind, experiment, checked.parameters),
+        would_lose=checked.would_lose,
+        foreseen=request.kind.foresee_failure(experiment, checked.parameters) if experiment else "",
+    )
+
+
+def work_out_effect(
+    kind: ActionKind, experiment: Experiment | None, parameters: Mapping[str, Any]
+) -> Effect | None:
+    """Return what an action with validated parameters would change; None for a kind that does not say.
 
     While the job list cannot be read it is what would change if the jobs were as they were read last, with that
     warning.
     """
-    if request.kind.preview is None or request.experiment is None:
+    if kind.preview is None or experiment is None:
         return None
-    parameters = validated(request.kind, request.parameters)
-    effect = request.kind.preview(seen_workflow_of(request.experiment), parameters, None)
-    problem = request.experiment.problem
-    return (
-        replace(effect, warnings=[f"This may be out of date. {problem}", *effect.warnings])
-        if problem
-        else effect
-    )
+    effect = kind.preview(recall_workflow(experiment), parameters, None)
+    if experiment.problem:
+        warnings = [f"This may be out of date. {experiment.problem}", *effect.warnings]
+        return replace(effect, warnings=warnings)
+    return effect
 
 
-def would_be_changes(action: Action, reported: Mapping[str, str]) -> list[tuple[str, str]]:
+def find_would_be_changes(action: Action, reported: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the jobs that a dry run of Autosubmit would have changed, and their new status.
 
     `recovery` reports each job, also those that keep their status, and says WAITING for what becomes READY.
@@ -38,15 +72,15 @@ def would_be_changes(action: Action, reported: Mapping[str, str]) -> list[tuple[
     preview = action.catalogue_kind.preview
     if preview is None or action.experiment is None:
         return list(reported.items())
-    effect = preview(workflow_of(action.experiment), action.parameters, reported)
+    effect = preview(read_workflow(action.experiment), action.parameters, reported)
     return [(change.job, change.new) for change in effect.changes or ()]
 
 
-def shortened(commands: Sequence[Sequence[str]]) -> list[list[str]]:
+def shorten(commands: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return commands for who only looks: of a text that is very long, such as a list of names, the beginning."""
-    return [[_shortened(word) for word in argv] for argv in commands]
+    return [[_shorten(word) for word in argv] for argv in commands]
 
 
-def _shortened(word: str) -> str:
+def _shorten(word: str) -> str:
     left = len(word) - LONGEST_WORD
     return word if left <= 0 else f"{word[:LONGEST_WORD]}… and {left:,} characters more"

@@ -12,11 +12,10 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions.freeze import frozen_reason_of
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
-from experiments.models import Action, State, with_active_action
+from experiments.models import Action, Freeze, State, with_active_action
 
 
 class RightLost(Exception):
@@ -61,7 +60,7 @@ def _living(digest: str, name: str) -> ApiToken:
     return token
 
 
-def lost_right(action: Action, accounts: Accounts | None = None) -> str:
+def find_lost_right(action: Action, accounts: Accounts | None = None) -> str:
     """Return why an action could not be asked for, or approved, any more by those who did; blank if it could.
 
     Its site and its experiment must have been read just now.
@@ -80,14 +79,21 @@ def lost_right(action: Action, accounts: Accounts | None = None) -> str:
     return "" if decision.allowed else decision.reason
 
 
-def may_not_start(action: Action) -> str:
+def find_reason_not_to_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
         sync.recognise(action.experiment)  # the right may be that of the owner
-    return lost_right(action) or action.site.switched_off(action.catalogue_kind) or frozen_reason_of(action)
+    return find_lost_right(action) or action.site.switched_off(action.catalogue_kind) or _find_freeze(action)
 
 
-def absence_of(action: Action) -> str:
+def _find_freeze(action: Action) -> str:
+    experiment = action.experiment
+    if experiment is None or not action.catalogue_kind.submits_jobs(action.parameters):
+        return ""
+    return Freeze.objects.find_refusals([experiment]).get(experiment.pk, "")
+
+
+def find_absence(action: Action) -> str:
     """Return why the experiment of an action is not there to be acted on, by a fresh look; blank if it is.
 
     It may have no folder, or be gone, and another one may have its name.
@@ -101,7 +107,7 @@ def absence_of(action: Action) -> str:
     return preconditions.say_absent(action.expid, absence) if absence else ""
 
 
-def foreseen_now(action: Action) -> str:
+def foresee_failure(action: Action) -> str:
     """Return why an action will not do what it is for, by a fresh look at its run; blank otherwise."""
     if action.experiment is None:
         return ""
@@ -117,7 +123,7 @@ def call_off_unpermitted(**among: Any) -> None:
     )
     accounts = Accounts(action.experiment_id for action in waiting if action.experiment_id)
     for action in waiting:
-        lost = lost_right(action, accounts)
+        lost = find_lost_right(action, accounts)
         if lost:
             move(
                 action,

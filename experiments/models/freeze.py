@@ -1,6 +1,6 @@
 """A freeze: while a site or a platform is under maintenance, nothing is started there."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -40,6 +40,19 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
         jobs = _filter_unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
         touches = Q(platform="") | Q(platform=experiment.hpc.upper()) | Q(Exists(jobs))
         return self.filter(touches, site=experiment.site_id)
+
+    def find_refusals(self, experiments: Collection[Experiment]) -> dict[int, str]:
+        """Return why nothing may submit jobs now, by experiment; those that may are left out. At most two queries."""
+        sites = {experiment.site_id for experiment in experiments}
+        freezes = list(self.active().filter(site__in=sites).select_related("site").order_by("pk"))
+        platforms = {frozen.platform for frozen in freezes if frozen.platform}
+        used = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
+        on = set(find_unfinished(platforms, used)) if platforms else set()
+        first = {
+            experiment.pk: next((one for one in freezes if _touches(one, experiment, on)), None)
+            for experiment in experiments
+        }
+        return {pk: frozen.refusal for pk, frozen in first.items() if frozen}
 
 
 class Freeze(models.Model):
@@ -110,6 +123,14 @@ def find_unfinished(
     jobs: models.QuerySet[Any] = Job.objects.exclude(status__in=DONE).filter(experiment__in=experiments)
     found = jobs.alias(on=Upper("platform")).filter(on__in=platforms).annotate(at=F("on"))
     return list(found.order_by().values_list("experiment_id", "at").distinct())
+
+
+def _touches(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, str]]) -> bool:
+    """Answer as `FreezeQuerySet.touching` does; `on` has the experiments with the platforms of unfinished jobs."""
+    if frozen.site_id != experiment.site_id:
+        return False
+    is_on = frozen.platform == experiment.hpc.upper() or (experiment.pk, frozen.platform) in on
+    return not frozen.platform or is_on
 
 
 def _filter_unfinished_jobs(platform: Any) -> "models.QuerySet[Any]":

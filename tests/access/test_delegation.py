@@ -23,9 +23,10 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.scope import Scope
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
 from experiments.actions.approve import approve
+from experiments.actions.batches import request_action
 from experiments.actions.refusals import NotASecondPerson
-from experiments.actions.request import Request, request_action
 from experiments.catalogue.kinds import CATALOGUE, CREATE, GENERATE, RUN
 from experiments.models import Action, Experiment, Site
 from tests.support import factories
@@ -50,7 +51,7 @@ def decide(user: User, kind: Any, experiment: Experiment) -> policy.Decision:
 
 def ask(actor: User, kind: str, experiment: Experiment) -> Action:
     return request_action(
-        Request(
+        ActionRequest(
             actor=fresh(actor),
             origin=origin(actor),
             kind=CATALOGUE[kind],

@@ -17,9 +17,9 @@ from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.api.bulk import MOST_TARGETS
 from autosubmit_portal.audit import tally
 from autosubmit_portal.audit.models import AuditEntry, Tally
-from experiments.actions import request as requests
-from experiments.actions.many import MOST_LISTED, MOST_TOLD
-from experiments.actions.request import MOST_AT_ONCE
+from experiments.actions import batches
+from experiments.actions.batches import MOST_AT_ONCE
+from experiments.actions.bulk import MOST_LISTED, MOST_TOLD
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
 from experiments.permissions import synchronise_permissions
@@ -441,7 +441,7 @@ def fail() -> None:
 def test_a_batch_that_fails_leaves_the_others_whole_and_says_so(
     as_operator: APIClient, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(batches, "MOST_AT_ONCE", 2)
     expids = create_many(site, 6)
     with before('INSERT INTO "experiments_action"', fail, turn=2):
         answer = ask(as_operator, *expids, key="k")
@@ -463,7 +463,7 @@ def test_refusals_that_cannot_be_recorded_do_not_hide_what_was_made(
 def test_what_nobody_foresaw_in_one_batch_is_told_with_what_was_made(
     as_operator: APIClient, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "MOST_AT_ONCE", 1)
     with before('INSERT INTO "experiments_action"', lambda: 1 / 0, turn=2):
         answer = ask(as_operator, *create_many(site, 3))
     assert statuses(answer) == [202, 500, 202]

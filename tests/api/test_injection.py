@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions.parameters import validated
+from experiments.actions.parameters import validate
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
@@ -28,6 +28,7 @@ from jobs.autosubmit.secrets import mask_text
 from tests.api.test_schema import document
 from tests.support import factories
 from tests.support.corpus import CORPUS, DENSE, FORMULA, HEADER
+from tests.support.kinds import commands_of
 
 TEXTS = (OptionType.TEXT, OptionType.LONG_TEXT, OptionType.LIST)
 FIELDS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options if option.type in TEXTS]
@@ -75,7 +76,7 @@ def required(kind: ActionKind, option: Option) -> dict[str, Any]:
 def refusal_of(kind: ActionKind, given: dict[str, Any]) -> list[str]:
     """Return the names of the fields that are refused."""
     try:
-        validated(kind, given)
+        validate(kind, given)
     except InvalidParameters as refusal:
         return list(refusal.errors)
     return []
@@ -89,8 +90,8 @@ def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option
     if refused:
         assert refused == [option.name]
         return
-    (usual,) = kind.commands("a000", given | {option.name: option.example})
-    (hostile,) = kind.commands("a000", given | {option.name: value})
+    (usual,) = commands_of(kind, "a000", given | {option.name: option.example})
+    (hostile,) = commands_of(kind, "a000", given | {option.name: value})
     changed = [pair for pair in zip(usual, hostile, strict=True) if pair[0] != pair[1]]
     if option.is_filter:  # it chooses names of jobs, and reaches no command itself
         assert changed == []

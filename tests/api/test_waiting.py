@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.api.action_requests import preferred_wait
+from autosubmit_portal.api.action_requests import read_wait
 from experiments.actions import queue
 from experiments.models import Action, Experiment, State
 from experiments.permissions import synchronise_permissions
@@ -38,7 +38,7 @@ RUN = "/v4/experiments/a000?action=run"
     ],
 )
 def test_the_header_is_read_as_rfc_7240_says(header: str, seconds: int | None) -> None:
-    assert preferred_wait(header) == seconds
+    assert read_wait(header) == seconds
 
 
 def test_without_the_header_nothing_waits(as_operator: APIClient, experiment: Experiment) -> None:

@@ -9,10 +9,11 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from autosubmit_portal.access.roles import Role
-from experiments.actions.parameters import serializer_for, validated
+from experiments.actions.parameters import make_serializer, validate
 from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
+from tests.support.kinds import commands_of
 
 kinds = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 OPTIONS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options]
@@ -47,7 +48,7 @@ def test_an_option_is_explained(kind: ActionKind, option: Option) -> None:
 
 @options
 def test_the_example_of_an_option_is_valid(kind: ActionKind, option: Option) -> None:
-    field = serializer_for(kind)().fields[option.name]
+    field = make_serializer(kind)().fields[option.name]
     assert field.run_validation(example_of(option)) == example_of(option)
 
 
@@ -123,12 +124,12 @@ def command_lines(kind: ActionKind) -> list[list[str]]:
     """The command with its required options, and once more with each further option."""
     required = {option.name: example_of(option) for option in kind.options if option.required}
     sets = [required] + [required | {option.name: example_of(option)} for option in kind.options]
-    return [argv for parameters in sets for argv in kind.commands("a000", parameters)]
+    return [argv for parameters in sets for argv in commands_of(kind, "a000", parameters)]
 
 
 @pytest.mark.parametrize(
     "text", ["-x", "--help", "$(touch x)", "`id`", "quotes \" and '", "two\nlines", "🌍 é", "a;b|c&d"]
 )
 def test_a_description_is_one_element_of_the_command(text: str) -> None:
-    parameters = validated(CATALOGUE["create"], {"description": text})
-    assert CATALOGUE["create"].commands("", parameters) == [["expid", f"--description={text}"]]
+    parameters = validate(CATALOGUE["create"], {"description": text})
+    assert commands_of(CATALOGUE["create"], "", parameters) == [["expid", f"--description={text}"]]

@@ -13,11 +13,12 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
 from experiments.actions.finish import fail
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import KeyReused
-from experiments.actions.request import Request, request_action
 from experiments.audit_visibility import find_experiment, list_entries_about, list_visible_entries
 from experiments.autosubmit.store import Store, read_experiments
 from experiments.catalogue.kinds import CATALOGUE
@@ -135,9 +136,9 @@ def test_a_key_of_the_old_one_is_refused_for_the_new_one(
     assert Action.objects.count() == 1
 
 
-def asked(actor: User, experiment: Experiment) -> Request:
+def asked(actor: User, experiment: Experiment) -> ActionRequest:
     """Ask for a run of what is called a000, always with the same words and the same key."""
-    return Request(
+    return ActionRequest(
         actor=actor,
         origin=Origin.of(actor, door=Door.API),
         kind=CATALOGUE["run"],

@@ -289,12 +289,12 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
     return within if _has(actor, _to_view(model)) else within & found
 
 
-def teams_of_new(actor: Actor, kind: PermittedKind, site: Any) -> set[int]:
-    """Return the teams that give the actor the right to create an experiment at the site, and will get it.
+def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | None = None) -> set[int]:
+    """Return the teams that give the actor, or the lender, the right to create an experiment at the site.
 
-    None if the actor may create there without a team, unless the credential is limited to teams.
+    They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
-    holder = decide(actor, kind, site=site).on_behalf_of or actor
+    holder = lender or actor
     through = {grant.team for grant in _grants_for(holder, kind, site, None)}
     is_theirs_only = None not in through and not _everywhere(holder, f"experiments.{kind.permission}")
     limits = limits_of(actor)

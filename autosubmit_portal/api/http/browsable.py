@@ -44,6 +44,7 @@ class PageRenderer(BrowsableAPIRenderer):
             "lines_left_out": max(0, len(lines) - MOST_LINES),
             "available_formats": [renderer.format for renderer in view.get_renderers()],
             "forms": forms,
+            "is_sent": any(form.is_sent for form in forms),  # what it answers comes first then
             "links": links,
             "pager": _pager(data),
             "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
@@ -75,12 +76,11 @@ def _own_name(url: str) -> str:
 def _linked(text: str, view: Any, data: Any) -> SafeString:
     """Return an answer as HTML, in which addresses and the names of rows are links."""
     shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
-    key, addresses = view.links_of_rows(data) if hasattr(view, "links_of_rows") else ("", [])
-    rows = iter(addresses)
+    key, addresses = view.links_of_rows(data) if hasattr(view, "links_of_rows") else ("", iter(()))
     # DRF indents the fields of a row by twelve blanks.
     named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
     return mark_safe(  # noqa: S308
-        named.sub(lambda row: f'{row[1]}<a href="{escape(next(rows, ""))}">{row[2]}</a>{row[3]}', shown)
+        named.sub(lambda row: f'{row[1]}<a href="{escape(next(addresses, ""))}">{row[2]}</a>{row[3]}', shown)
     )
 
 

@@ -18,8 +18,7 @@ from typing import Any
 
 from cachetools import LRUCache
 from django.http import HttpResponse, HttpResponseNotModified
-from django.utils.cache import patch_vary_headers
-from django.utils.http import parse_etags
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -40,16 +39,12 @@ MARKS = (
 MOST_BYTES_KEPT = 32 * 1024 * 1024
 
 
-class NotModified(Exception):
-    """The client has the answer already."""
+class Answered(Exception):
+    """Nothing is left to read: the `response` is a 304, or an answer that was made before."""
 
-
-class Kept(Exception):
-    """The answer was made before; it is the `content`."""
-
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, response: HttpResponse) -> None:
         super().__init__()
-        self.content = content
+        self.response = response
 
 
 class _Answers:
@@ -88,7 +83,7 @@ class RevalidatedViewSet(PortalViewSet):
     def revalidate(self, request: Request, experiment: Experiment) -> None:
         """Name the state of what is mirrored of an experiment, for an answer that shows nothing else.
 
-        Raises NotModified if the client has the answer of that state, or Kept if this process has it.
+        Raises Answered if the client has the answer of that state, or this process has it.
 
         Call it with a row that was read before anything that the answer shows: the answer may be newer than its
         validator, never older.
@@ -109,10 +104,10 @@ class RevalidatedViewSet(PortalViewSet):
             return
         self.validator = _validator(repr([__version__, request.get_full_path(), *state]).encode())
         if _is_known(request, self.validator):
-            raise NotModified
+            raise Answered(HttpResponseNotModified())
         content = answers.get(self._key(request))
         if content is not None:
-            raise Kept(content)
+            raise Answered(HttpResponse(content, content_type="application/json"))
 
     def _key(self, request: Request) -> tuple[str, ...]:
         """Return what an answer depends on besides its path and the state: the addresses in it, and its form."""
@@ -120,11 +115,7 @@ class RevalidatedViewSet(PortalViewSet):
 
     def handle_exception(self, exc: Exception) -> Any:
         """Answer 304 to what is known, and what was kept."""
-        if isinstance(exc, NotModified):
-            return Response(status=304)
-        if isinstance(exc, Kept):
-            return HttpResponse(exc.content, content_type="application/json")
-        return super().handle_exception(exc)
+        return exc.response if isinstance(exc, Answered) else super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Add the headers of an answer that is asked for again."""
@@ -158,5 +149,5 @@ def _validator(state: bytes) -> str:
 
 def _is_known(request: Request, validator: str) -> bool:
     """Answer whether `If-None-Match` names the validator, which it compares weakly."""
-    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    return "*" in known or validator.removeprefix("W/") in {tag.removeprefix("W/") for tag in known}
+    found = get_conditional_response(request._request, etag=validator)
+    return found is not None and found.status_code == 304

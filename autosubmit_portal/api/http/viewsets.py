@@ -1,6 +1,6 @@
 """What all resources of the API have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -54,11 +54,11 @@ class PortalViewSet(ViewSetMixin, PortalView):
             if action.detail == self.detail and "get" in self.action_map and "get" in action.mapping
         }
 
-    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each row of a list, and the addresses of the rows."""
         rows, key = self.items
         found = data.get(rows) or () if isinstance(data, dict) and not self.detail else ()
-        return key, [self.address_of_row(row[key], row) for row in found if key in row]
+        return key, (self.address_of_row(row[key], row) for row in found if key in row)
 
     def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
         """Return the address of one row of a list."""

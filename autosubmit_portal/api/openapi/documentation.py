@@ -21,7 +21,7 @@ from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
-from experiments.actions.parameters import field_for
+from experiments.actions.parameters import make_field
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -355,5 +355,5 @@ def body_of(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> Shape:
     """Return the body that requests an action of `kind`, without the parameters that the address says."""
     options = [option for option in kind.options if option.name not in left_out]
     words = [*kind.name.split("_"), *(["of", "one"] if "jobs" in left_out else []), "request"]
-    fields: dict[str, Any] = {option.name: field_for(option) for option in options}
+    fields: dict[str, Any] = {option.name: make_field(option) for option in options}
     return type("".join(word.capitalize() for word in words), (Envelope,), {"__doc__": kind.help, **fields})

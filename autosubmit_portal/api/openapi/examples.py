@@ -3,7 +3,7 @@
 from typing import Any
 
 from autosubmit_portal.api.http.errors import problem
-from experiments.actions.parameters import serializer_for
+from experiments.actions.parameters import make_serializer
 from experiments.catalogue.kinds import ActionKind
 
 EXPERIMENT_ITEM: dict[str, Any] = {
@@ -541,5 +541,5 @@ def parameters_example(kind: ActionKind, left_out: frozenset[str] = frozenset())
 
 
 def _is_valid(kind: ActionKind, parameters: dict[str, Any]) -> bool:
-    checked = serializer_for(kind)(data=parameters)
+    checked = make_serializer(kind)(data=parameters)
     return checked.is_valid() and not (kind.check and kind.check(checked.validated_data))

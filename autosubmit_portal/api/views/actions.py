@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
-from autosubmit_portal.api.bulk import KINDS, BulkBody, fulfil_many
+from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
+from autosubmit_portal.api.bulk import KINDS, BulkBody, submit_many
 from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
@@ -120,7 +120,7 @@ class ActionViewSet(PortalViewSet):
         its targets, and all others stand. With an `Idempotency-Key` the targets that were accepted answer their first
         actions, and the others are asked for again.
         """
-        return fulfil_many(request, BulkQuery.of(request).get("dry_run"))
+        return submit_many(request, BulkQuery.of(request).get("dry_run"))
 
     @operation(
         "get_action",
@@ -147,7 +147,7 @@ class ActionViewSet(PortalViewSet):
 
         One that has started cannot be cancelled: stop the experiment.
         """
-        require_nothing_said(request)
+        require_empty(request)
         action = find_action(request, action_id)
         cancel_action(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
@@ -166,7 +166,7 @@ class ActionViewSet(PortalViewSet):
         Everything is checked again as it was when the action was asked for: if it could not be asked for now, or would
         run other commands, `409` says why and the action goes on waiting.
         """
-        require_nothing_said(request)
+        require_empty(request)
         action = find_action(request, action_id)
         approve(action, actor=actor_of(request), origin=origin_of(request))
         return Response(ActionItem(action).data)
@@ -184,7 +184,7 @@ class ActionViewSet(PortalViewSet):
         """Reject an action that another person has asked for, and say why. To take back your own, cancel it."""
         Query.of(request)
         action = find_action(request, action_id)
-        reason = checked(RejectBody, json_body(request)).get("reason", "")
+        reason = validate_body(RejectBody, read_body(request)).get("reason", "")
         reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
         return Response(ActionItem(action).data)
 

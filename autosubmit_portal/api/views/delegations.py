@@ -20,7 +20,7 @@ from autosubmit_portal.access.rights.delegations import (
 )
 from autosubmit_portal.access.rights.teams import teams_seen_by
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi import examples
@@ -84,7 +84,7 @@ class DelegationViewSet(PortalViewSet):
         actor, origin = actor_of(request), origin_of(request)
         require_lending(actor, origin)
         made = delegate(
-            _wanted(request, checked(DelegationBody, json_body(request))), grantor=actor, origin=origin
+            _wanted(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
         )
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
@@ -113,7 +113,7 @@ class DelegationViewSet(PortalViewSet):
 
         A token with a limited scope takes nothing back.
         """
-        require_nothing_said(request)
+        require_empty(request)
         found = _find(request, delegation_id)
         revoke(found, actor=actor_of(request), origin=origin_of(request))
         return Response(DelegationItem(found).data)

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.action_requests import submit
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
@@ -32,7 +32,7 @@ from autosubmit_portal.api.query.queries import (
 )
 from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
-from experiments.actions.request import kind_named
+from experiments.actions.action_request import find_kind
 from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
 from experiments.models import Experiment, with_active_action_id
 
@@ -84,7 +84,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         """
         query = CreateQuery.of(request)
         site = find_site_to_change(request, CREATE, query.get("site"))
-        return fulfil(request, Wish(kind=CREATE, site=site, dry_run=query.get("dry_run")))
+        return submit(request, CREATE, site, query=query)
 
     @operation(
         "get_experiment",
@@ -113,16 +113,9 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         leaves an entry in the audit trail.
         """
         query = ActQuery.of(request)
-        kind = kind_named(query["action"], among=Target.EXPERIMENT)
+        kind = find_kind(query["action"], among=Target.EXPERIMENT)
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
-        wish = Wish(
-            kind=kind,
-            site=experiment.site,
-            experiment=experiment,
-            dry_run=query.get("dry_run"),
-            all_changes=query["all_changes"],
-        )
-        return fulfil(request, wish)
+        return submit(request, kind, experiment.site, experiment, query=query)
 
     @change(
         "update_experiment",
@@ -135,10 +128,4 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""
         query = ChangeQuery.of(request)
         experiment = find_experiment_to_change(request, UPDATE_DESCRIPTION, expid, query.get("site"))
-        wish = Wish(
-            kind=UPDATE_DESCRIPTION,
-            site=experiment.site,
-            experiment=experiment,
-            dry_run=query.get("dry_run"),
-        )
-        return fulfil(request, wish)
+        return submit(request, UPDATE_DESCRIPTION, experiment.site, experiment, query=query)

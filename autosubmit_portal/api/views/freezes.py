@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi import examples
@@ -81,7 +81,7 @@ class FreezeViewSet(PortalViewSet):
         Query.of(request)
         actor, origin = actor_of(request), origin_of(request)
         require_freeze_somewhere(actor, origin)
-        body = checked(FreezeBody, json_body(request))
+        body = validate_body(FreezeBody, read_body(request))
         plan = FreezePlan(
             site=find_site_to_change(request, FREEZE, body.get("site")),
             platform=body.get("platform", ""),
@@ -116,7 +116,7 @@ class FreezeViewSet(PortalViewSet):
 
         Needs the permission `experiments.freeze_site`.
         """
-        require_nothing_said(request)
+        require_empty(request)
         found = find_freeze(request, freeze_id)
         end_freeze(found, actor=actor_of(request), origin=origin_of(request))
         return Response(detail(request, found))

@@ -1,6 +1,6 @@
 """Routes of jobs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.action_requests import Wish, fulfil
+from autosubmit_portal.api.action_requests import submit
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
@@ -82,12 +82,12 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         """Return what belongs to a job."""
         return super().links(data) | ({"Logs": self.address("job-log-list")} if self.detail else {})
 
-    def links_of_rows(self, data: Any) -> tuple[str, list[str]]:
+    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each job of a list, also of parents or children, and their addresses."""
         if not self.detail:
             return super().links_of_rows(data)
         rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
-        return "job_name", [self.address_of_row(row["job_name"], row) for row in rows]
+        return "job_name", (self.address_of_row(row["job_name"], row) for row in rows)
 
     @operation(
         "list_jobs",
@@ -208,15 +208,8 @@ def _set_status(
     request: Request, experiment: Experiment, query: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Response:
     status = {"status": query["status"]} if "status" in query else {}
-    wish = Wish(
-        kind=_kind(query),
-        site=experiment.site,
-        experiment=experiment,
-        given={**given, **status},
-        dry_run=query.get("dry_run"),
-        all_changes=query["all_changes"],
-    )
-    return fulfil(request, wish)
+    given = {**given, **status}
+    return submit(request, _kind(query), experiment.site, experiment, query=query, given=given)
 
 
 def _page(

@@ -18,7 +18,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, preferred_wait
+from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, read_wait
 from autosubmit_portal.api.http.errors import ProblemRenderer, problem
 from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.http.renderers import TextRenderer
@@ -248,7 +248,7 @@ def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any
             part.update(_part(log, query, is_ended=owner.has_ended(log)))
         return bool(part["text"] or part["is_reset"] or part["is_over"])
 
-    seconds = preferred_wait(request.headers.get("Prefer", ""))
+    seconds = read_wait(request.headers.get("Prefer", ""))
     has_waited = wait_until(request, has_news, seconds or 0, longest_pause=LOOK_EVERY_SECONDS)
     return Response(part, headers=None if seconds is None else applied(seconds, has_waited=has_waited))
 

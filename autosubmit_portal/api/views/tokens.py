@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
-from autosubmit_portal.api.action_requests import checked, json_body, require_nothing_said
+from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
@@ -62,7 +62,7 @@ class TokenViewSet(PortalViewSet):
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
         Query.of(request)
-        wanted = Wanted(**checked(TokenBody, json_body(request)))
+        wanted = Wanted(**validate_body(TokenBody, read_body(request)))
         token, text = make_token(actor_of(request), wanted, origin=origin_of(request), by=_token_of(request))
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
@@ -92,7 +92,7 @@ class TokenViewSet(PortalViewSet):
         It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
         token but itself, and one that is only to read none at all.
         """
-        require_nothing_said(request)
+        require_empty(request)
         token = _find(request, token_id)
         revoke_token(token, actor_of(request), origin=origin_of(request), by=_token_of(request))
         return Response(status=204)

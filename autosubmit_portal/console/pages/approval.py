@@ -15,10 +15,8 @@ from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts.actions import get_action_address
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from experiments.actions.approve import approve, may_approve, reject
-from experiments.actions.preview import effect_of
-from experiments.actions.request import Request
+from experiments.actions.preview import work_out_effect
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.catalogue.previews import Effect
 from experiments.models import Action, State
 
 # A page of the list has fewer.
@@ -92,22 +90,11 @@ def get_approval_context(request: HttpRequest, action: Action) -> dict[str, Any]
     if action.state != State.AWAITING_APPROVAL:
         return {}
     may = may_decide(request, action)
-    return {"may_approve": may, "loss": _describe_impact(action), "effect": _foretell_effect(request, action)}
+    effect = work_out_effect(action.catalogue_kind, action.experiment, action.parameters)
+    return {"may_approve": may, "loss": _describe_impact(action), "effect": effect}
 
 
 def _describe_impact(action: Action) -> str:
     if action.experiment is None:
         return ""
     return action.catalogue_kind.would_lose(action.experiment, action.parameters)
-
-
-def _foretell_effect(request: HttpRequest, action: Action) -> Effect | None:
-    asked = Request(
-        actor=actor_of(request),
-        origin=origin_of(request),
-        kind=action.catalogue_kind,
-        site=action.site,
-        experiment=action.experiment,
-        parameters=action.parameters,
-    )
-    return effect_of(asked)

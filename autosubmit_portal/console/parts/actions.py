@@ -18,21 +18,14 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from autosubmit_portal.console.parts.forms import ActionForm
-from experiments.actions.facts import Facts
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import read_facts
+from experiments.actions.bulk import BulkRequest, request_each
+from experiments.actions.checks import Facts, find_obstacle
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.many import Round, request_each
-from experiments.actions.preview import effect_of, shortened
+from experiments.actions.preview import Preview, preview_action, shorten
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
-from experiments.actions.request import (
-    Request,
-    facts_of_each,
-    foreseen,
-    obstacle,
-    preview_action,
-    would_lose,
-)
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.catalogue.previews import Effect
 from experiments.models import Action, Experiment, Site, State
 
 
@@ -66,16 +59,16 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What the request for one subject would do: the exact commands, what they change and destroy; or its refusal."""
+    """What the request for one subject would do, or its refusal."""
 
     subject: Subject
-    commands: Sequence[Sequence[str]] = ()
-    effect: Effect | None = None
-    loss: str = ""
-    foreseen: str = ""
-    unix_name: str = ""
-    needs_approval: bool = False
+    preview: Preview | None = None
     refusal: Exception | None = None
+
+    @property
+    def commands(self) -> Sequence[Sequence[str]]:
+        """The exact commands, the long ones shortened; none after a refusal."""
+        return shorten(self.preview.commands) if self.preview else ()
 
     @property
     def missing(self) -> Mapping[str, Sequence[str]]:
@@ -130,13 +123,15 @@ def make_buttons(
 
     Of two kinds of which one stands in for the other there is one button: for the one that is possible now.
     """
+    wanted = [make_request(request, kind, subject) for kind in kinds]
+    facts = Facts(wanted)
     made = {
-        kind.name: Button(
-            kind=kind,
-            address=reverse(f"admin:{route}", args=[pk, kind.name]),
-            obstacle=obstacle(make_request(request, kind, subject)),
+        one.kind.name: Button(
+            kind=one.kind,
+            address=reverse(f"admin:{route}", args=[pk, one.kind.name]),
+            obstacle=find_obstacle(one, facts),
         )
-        for kind in kinds
+        for one in wanted
     }
     for button in list(made.values()):
         replaced = made.get(button.kind.instead_of)
@@ -151,9 +146,9 @@ def make_request(
     subject: Subject,
     form: ActionForm | None = None,
     key: IdempotencyKey | None = None,
-) -> Request:
+) -> ActionRequest:
     """Return what the user of this HTTP request asks for, with what the form says."""
-    return Request(
+    return ActionRequest(
         actor=actor_of(request),
         origin=origin_of(request),
         kind=kind,
@@ -172,7 +167,7 @@ def request_actions(
     try:
         key = make_key(kind, subjects, form)
         wanted = [make_request(request, kind, subject, form, key) for subject in subjects]
-        told = Round(origin=origin_of(request), kind=kind, parameters=form.read_parameters())
+        told = BulkRequest(origin=origin_of(request), kind=kind, parameters=form.read_parameters())
     except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
     answers = request_each(told, wanted)
@@ -201,25 +196,18 @@ def forecast_each(
     plain = [make_request(request, kind, subject) for subject in subjects]
     return [
         _forecast(subject, one, partial(make_request, request, kind, subject, form), facts)
-        for subject, one, facts in zip(subjects, plain, facts_of_each(plain), strict=True)
+        for subject, one, facts in zip(subjects, plain, read_facts(plain), strict=True)
     ]
 
 
-def _forecast(subject: Subject, plain: Request, read_form: Callable[[], Request], facts: Facts) -> Forecast:
-    refusal: Exception | None = obstacle(plain, facts)
+def _forecast(
+    subject: Subject, plain: ActionRequest, read_form: Callable[[], ActionRequest], facts: Facts
+) -> Forecast:
+    refusal: Exception | None = find_obstacle(plain, facts)
     if refusal:
         return Forecast(subject=subject, refusal=refusal)
     try:
-        wanted = read_form()
-        return Forecast(
-            subject=subject,
-            commands=shortened(preview_action(wanted, facts)),
-            effect=effect_of(wanted),
-            loss=would_lose(wanted),
-            unix_name=facts.unix_name(wanted),
-            foreseen=foreseen(wanted),
-            needs_approval=wanted.needs_approval,
-        )
+        return Forecast(subject=subject, preview=preview_action(read_form(), facts))
     except (policy.Forbidden, Refusal) as refusal:
         return Forecast(subject=subject, refusal=refusal)
 

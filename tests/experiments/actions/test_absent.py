@@ -13,9 +13,12 @@ from django.utils import timezone
 
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import follow
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
+from experiments.actions.checks import Facts, find_obstacle
 from experiments.actions.execute import execute
+from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import Request, obstacle, preview_action, request_action
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.mirror import sync
@@ -56,10 +59,10 @@ def delete(store: Store) -> None:
     shutil.rmtree(store.root / "a000")
 
 
-def wish(actor: User, kind: ActionKind, experiment: Experiment) -> Request:
+def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest:
     jobs = {"jobs": ["a000_0"]} if kind.target is Target.JOBS else {}
     origin = Origin.of(actor, door=Door.API)
-    return Request(
+    return ActionRequest(
         actor=actor,
         origin=origin,
         kind=kind,
@@ -84,7 +87,7 @@ def test_an_archived_experiment_refuses_everything_and_says_where_it_is(
     for door in (request_action, preview_action):
         with pytest.raises(Conflict, match=r"2026/a000\.tar\.gz: `autosubmit unarchive a000`"):
             door(request)
-    assert "unarchive" in str(obstacle(request))
+    assert "unarchive" in str(find_obstacle(request, Facts([request])))
 
 
 @kinds
@@ -96,7 +99,7 @@ def test_a_gone_experiment_refuses_everything(
     for door in (request_action, preview_action):
         with pytest.raises(Conflict, match="a000 is gone from the store"):
             door(request)
-    assert "gone" in str(obstacle(request))
+    assert "gone" in str(find_obstacle(request, Facts([request])))
 
 
 @kinds

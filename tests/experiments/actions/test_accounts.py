@@ -13,10 +13,12 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
+from experiments.actions.checks import Facts, find_obstacle
 from experiments.actions.execute import execute
 from experiments.actions.follow import start_step
 from experiments.actions.refusals import Conflict
-from experiments.actions.request import Request, obstacle, request_action
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State, with_active_action
@@ -28,8 +30,8 @@ from tests.support.small_stores import make_store
 pytestmark = pytest.mark.django_db
 
 
-def wish(actor: User, kind: str, experiment: Experiment) -> Request:
-    return Request(
+def wish(actor: User, kind: str, experiment: Experiment) -> ActionRequest:
+    return ActionRequest(
         actor=actor,
         origin=Origin.of(actor, door=Door.API),
         kind=CATALOGUE[kind],
@@ -93,7 +95,8 @@ def test_who_has_no_account_there_is_refused_and_told_why(operator: User, ready:
 
 def test_a_button_says_why_it_is_not_possible(operator: User, ready: Experiment) -> None:
     experiment = with_active_action().get()
-    assert "no Unix account" in str(obstacle(wish(operator, "run", experiment)))
+    request = wish(operator, "run", experiment)
+    assert "no Unix account" in str(find_obstacle(request, Facts([request])))
 
 
 def test_an_account_elsewhere_counts_for_nothing(operator: User, ready: Experiment) -> None:

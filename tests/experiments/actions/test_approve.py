@@ -14,11 +14,12 @@ from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
 from experiments.actions.approve import approve, reject
+from experiments.actions.batches import request_action
 from experiments.actions.cancel import cancel_action
 from experiments.actions.execute import execute
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson
-from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Action:
     return request_action(
-        Request(
+        ActionRequest(
             actor=actor,
             origin=Origin.of(actor, door=Door.API),
             kind=CATALOGUE[kind],

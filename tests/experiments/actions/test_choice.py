@@ -8,10 +8,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
-from experiments.actions.preview import effect_of
+from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import Request, preview_action, request_action
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment, State
 from jobs.models import Job
@@ -35,11 +36,11 @@ def experiment(db: None) -> Experiment:
 
 
 @pytest.fixture
-def ask(experiment: Experiment, operator: User) -> Callable[..., Request]:
+def ask(experiment: Experiment, operator: User) -> Callable[..., ActionRequest]:
     """Make requests of an operator to set SUSPENDED."""
 
-    def request(**parameters: Any) -> Request:
-        return Request(
+    def request(**parameters: Any) -> ActionRequest:
+        return ActionRequest(
             actor=operator,
             origin=Origin(door=Door.API, actor_name=operator.username, actor_id=operator.pk),
             kind=CATALOGUE["set_status"],
@@ -51,8 +52,8 @@ def ask(experiment: Experiment, operator: User) -> Callable[..., Request]:
     return request
 
 
-def named(request: Request) -> list[str]:
-    (command,) = preview_action(request)
+def named(request: ActionRequest) -> list[str]:
+    (command,) = preview_action(request).commands
     (names,) = [word.removeprefix("--list=") for word in command if word.startswith("--list=")]
     assert not any(word.startswith("--filter") for word in command)
     return names.split(" ")
@@ -70,28 +71,28 @@ def named(request: Request) -> list[str]:
     ids=str,
 )
 def test_the_command_names_the_jobs_of_the_preview(
-    ask: Callable[..., Request], choice: dict[str, Any], number: int
+    ask: Callable[..., ActionRequest], choice: dict[str, Any], number: int
 ) -> None:
-    effect = effect_of(ask(**choice))
+    effect = preview_action(ask(**choice)).effect
     assert effect is not None
     assert [change.job for change in effect.changes] == named(ask(**choice))
     assert len(effect.changes) == number
 
 
-def test_the_action_keeps_what_was_asked_for(ask: Callable[..., Request]) -> None:
-    foretold = preview_action(ask(filter_section=["SIM"]))
+def test_the_action_keeps_what_was_asked_for(ask: Callable[..., ActionRequest]) -> None:
+    foretold = preview_action(ask(filter_section=["SIM"])).commands
     action = request_action(ask(filter_section=["SIM"]))
     assert action.parameters == {"status": "SUSPENDED", "filter_section": ["SIM"]}
     assert action.command == foretold
 
 
-def test_a_filter_that_means_no_job_is_refused_and_says_which(ask: Callable[..., Request]) -> None:
+def test_a_filter_that_means_no_job_is_refused_and_says_which(ask: Callable[..., ActionRequest]) -> None:
     with pytest.raises(InvalidParameters, match=r"^filter_status: no job is FAILED\.$"):
         request_action(ask(filter_status=["FAILED"]))
 
 
 def test_jobs_that_have_changed_since_are_not_changed(
-    ask: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., ActionRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     action = request_action(ask(filter_status=["WAITING"]))
     changed = Job.objects.filter(name="a000_SIM_1")
@@ -103,7 +104,7 @@ def test_jobs_that_have_changed_since_are_not_changed(
 
 
 def test_a_name_that_autosubmit_would_take_for_two_is_refused(
-    experiment: Experiment, ask: Callable[..., Request]
+    experiment: Experiment, ask: Callable[..., ActionRequest]
 ) -> None:
     factories.create_job(experiment, "a000_SIM Any", section="ODD")
     with pytest.raises(InvalidParameters, match="a000_SIM Any"):
@@ -111,12 +112,12 @@ def test_a_name_that_autosubmit_would_take_for_two_is_refused(
 
 
 def test_a_filter_is_refused_while_the_job_list_cannot_be_read(
-    experiment: Experiment, ask: Callable[..., Request]
+    experiment: Experiment, ask: Callable[..., ActionRequest]
 ) -> None:
     experiment.problem = "The job list cannot be read."
     experiment.save()
     with pytest.raises(Conflict, match="is not known now"):
         preview_action(ask(filter_section=["SIM"]))
-    effect = effect_of(ask(jobs=["a000_SIM_1"]))
+    effect = preview_action(ask(jobs=["a000_SIM_1"])).effect
     assert effect is not None
     assert "out of date" in effect.warnings[0]

@@ -14,16 +14,18 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import _judged, follow, start_step
+from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict
-from experiments.actions.request import Request, foreseen, request_action
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Experiment, Site, State, with_active_action
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
 from tests.support.waiting import wait_for
@@ -68,8 +70,8 @@ def running(store: Store) -> Experiment:
     return experiment
 
 
-def wish(actor: User, experiment: Experiment, **parameters: Any) -> Request:
-    return Request(
+def wish(actor: User, experiment: Experiment, **parameters: Any) -> ActionRequest:
+    return ActionRequest(
         actor=actor,
         origin=Origin.of(actor, door=Door.API),
         kind=CATALOGUE["stop"],
@@ -106,8 +108,8 @@ def test_a_run_that_ignores_the_signal_is_told_before_it_is_stopped(
     operator: User, deaf_run: int, running: Experiment
 ) -> None:
     sync.look_alive(running)
-    assert f"ignores SIGINT (process {deaf_run} " in foreseen(wish(operator, running))
-    assert foreseen(wish(operator, running, force=True)) == ""
+    assert f"ignores SIGINT (process {deaf_run} " in preview_action(wish(operator, running)).foreseen
+    assert preview_action(wish(operator, running, force=True)).foreseen == ""
 
 
 def test_a_stop_that_cannot_work_fails_at_once(deaf_run: int, running: Experiment) -> None:
@@ -135,9 +137,10 @@ def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
     assert "only force ends it" in body["warnings"][0]
 
 
-def test_a_run_that_takes_the_signal_is_foreseen_to_stop(operator: User, running: Experiment) -> None:
+def test_a_run_that_takes_the_signal_is_foreseen_to_stop(running: Experiment) -> None:
     sync.look_alive(running)
-    assert foreseen(wish(operator, running)) == ""
+    seen = with_active_action().get()
+    assert CATALOGUE["stop"].foresee_failure(seen, {}) == ""
 
 
 def test_a_dry_run_does_not_advise_a_force_that_does_nothing() -> None:

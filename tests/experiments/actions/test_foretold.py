@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, set_value
+from experiments.actions.action_request import ActionRequest, find_dry_run
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
-from experiments.actions.preview import effect_of
-from experiments.actions.request import Request, dry_run_of, request_action
+from experiments.actions.preview import preview_action
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
@@ -62,12 +63,12 @@ def failed(site: Site, after_a_run: tuple[str, Path, bytes]) -> Experiment:
 
 
 @pytest.fixture
-def asked(operator: User) -> Callable[..., Request]:
+def asked(operator: User) -> Callable[..., ActionRequest]:
     """Make requests of an operator."""
 
-    def ask(experiment: Experiment, kind: ActionKind, **parameters: Any) -> Request:
+    def ask(experiment: Experiment, kind: ActionKind, **parameters: Any) -> ActionRequest:
         origin = Origin(door=Door.API, actor_name=operator.username, actor_id=operator.pk)
-        return Request(
+        return ActionRequest(
             actor=operator,
             origin=origin,
             kind=kind,
@@ -96,13 +97,13 @@ def statuses(experiment: Experiment) -> Statuses:
     return dict(experiment.jobs.values_list("name", "status"))
 
 
-def foretold(request: Request) -> Statuses:
-    effect = effect_of(request)
+def foretold(request: ActionRequest) -> Statuses:
+    effect = preview_action(request).effect
     assert effect is not None
     return {change.job: change.new for change in effect.changes}
 
 
-def done(request: Request) -> Action:
+def done(request: ActionRequest) -> Action:
     action = request_action(request)
     execute(action.pk)
     action.refresh_from_db()
@@ -127,12 +128,12 @@ def differences(before: Statuses, after: Statuses) -> Statuses:
     ids=str,
 )
 def test_a_set_status_changes_what_was_foretold_by_the_portal_and_by_autosubmit(
-    chunked: Experiment, asked: Callable[..., Request], choice: dict[str, Any]
+    chunked: Experiment, asked: Callable[..., ActionRequest], choice: dict[str, Any]
 ) -> None:
     if "jobs" in choice:
         choice = choice | {"jobs": [f"{chunked.expid}_{name}" for name in choice["jobs"]]}
     before, told = statuses(chunked), foretold(asked(chunked, SET_STATUS, **choice))
-    dry = done(asked(chunked, dry_run_of(SET_STATUS), **choice))
+    dry = done(asked(chunked, find_dry_run(SET_STATUS), **choice))
     assert statuses(chunked) == before
     done(asked(chunked, SET_STATUS, **choice))
     assert differences(before, statuses(chunked)) == told == dict(dry.job_changes)
@@ -204,7 +205,7 @@ def of_edges(make_experiment: MakeExperiment, cli: Autosubmit) -> dict[str, tupl
 def test_what_a_filter_means_changes_whatever_autosubmits_own_filters_would_choose(
     site: Site,
     of_edges: dict[str, tuple[str, Path, bytes]],
-    asked: Callable[..., Request],
+    asked: Callable[..., ActionRequest],
     case: tuple[str, dict[str, Any], int],
 ) -> None:
     workflow, choice, number = case
@@ -213,14 +214,14 @@ def test_what_a_filter_means_changes_whatever_autosubmits_own_filters_would_choo
     experiment = adopted(site, expid)
     request = asked(experiment, SET_STATUS, status="SUSPENDED", **choice)
     before, told = statuses(experiment), foretold(request)
-    dry = done(asked(experiment, dry_run_of(SET_STATUS), status="SUSPENDED", **choice))
+    dry = done(asked(experiment, find_dry_run(SET_STATUS), status="SUSPENDED", **choice))
     done(request)
     assert differences(before, statuses(experiment)) == told == dict(dry.job_changes)
     assert list(told.values()).count("SUSPENDED") == number
 
 
 def test_a_set_status_by_status_changes_what_was_foretold_after_a_run(
-    failed: Experiment, asked: Callable[..., Request]
+    failed: Experiment, asked: Callable[..., ActionRequest]
 ) -> None:
     request = asked(failed, SET_STATUS, status="WAITING", filter_status=["FAILED"])
     before, told = statuses(failed), foretold(request)
@@ -229,10 +230,10 @@ def test_a_set_status_by_status_changes_what_was_foretold_after_a_run(
 
 
 def test_a_recovery_after_failures_changes_what_was_foretold(
-    failed: Experiment, asked: Callable[..., Request], cli: Autosubmit
+    failed: Experiment, asked: Callable[..., ActionRequest], cli: Autosubmit
 ) -> None:
     before, told = statuses(failed), foretold(asked(failed, RESTART))
-    dry = done(asked(failed, dry_run_of(RESTART)))
+    dry = done(asked(failed, find_dry_run(RESTART)))
     assert statuses(failed) == before
     cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
     assert differences(before, statuses(failed)) == told == dict(dry.job_changes)
@@ -240,19 +241,19 @@ def test_a_recovery_after_failures_changes_what_was_foretold(
 
 
 def test_autosubmits_dry_run_of_a_restart_knows_of_completion_files(
-    failed: Experiment, asked: Callable[..., Request], cli: Autosubmit
+    failed: Experiment, asked: Callable[..., ActionRequest], cli: Autosubmit
 ) -> None:
     done(asked(failed, SET_STATUS, status="WAITING", filter_section=["SIDE"]))
     before = statuses(failed)
-    dry = done(asked(failed, dry_run_of(RESTART)))
+    dry = done(asked(failed, find_dry_run(RESTART)))
     cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
     assert differences(before, statuses(failed)) == dict(dry.job_changes)
     assert dict(dry.job_changes)[f"{failed.expid}_SIDE"] == "COMPLETED"
 
 
 def test_autosubmits_dry_run_can_be_read_and_is_in_the_trail(
-    failed: Experiment, asked: Callable[..., Request]
+    failed: Experiment, asked: Callable[..., ActionRequest]
 ) -> None:
-    dry = done(asked(failed, dry_run_of(RESTART)))
+    dry = done(asked(failed, find_dry_run(RESTART)))
     assert dry.command == [[failed.site.autosubmit, "recovery", "--all", "--noplot", failed.expid]]
     assert "NOT saved" in (dry.run_directory(0) / "output").read_text()

@@ -12,10 +12,11 @@ from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import finish, follow
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
 from experiments.actions.freeze import FreezePlan, end_freeze, freeze
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
@@ -28,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Action:
     return request_action(
-        Request(
+        ActionRequest(
             actor=actor,
             origin=Origin.of(actor, door=Door.API),
             kind=CATALOGUE[kind],
@@ -68,7 +69,7 @@ def test_what_submits_no_jobs_goes_on(kind: str, manager: User, ready: Experimen
         "update_description": {"description": "x"},
         "set_status": {"status": "READY", "jobs": ["a000_SIM"]},
     }
-    request = Request(
+    request = ActionRequest(
         actor=manager,
         origin=origin(manager),
         kind=CATALOGUE[kind],

@@ -18,11 +18,12 @@ from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions import follow
+from experiments.actions.action_request import ActionRequest
 from experiments.actions.approve import approve
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
-from experiments.actions.recheck import lost_right
+from experiments.actions.recheck import find_lost_right
 from experiments.actions.refusals import Conflict
-from experiments.actions.request import Request, request_action
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
@@ -52,7 +53,7 @@ def ask(actor: User, experiment: Experiment, kind: str = "run", token: ApiToken 
     if token:
         actor.scope, actor.token_digest = token.scope(), token.pk  # type: ignore[attr-defined]
     return request_action(
-        Request(
+        ActionRequest(
             actor=actor,
             origin=Origin.of(actor, door=Door.API),
             kind=CATALOGUE[kind],
@@ -269,7 +270,7 @@ def test_a_lender_who_was_renamed_still_lends(ana: User, ready: Experiment) -> N
     by_loan(ana, ready)
     action = ask(ana, ready)
     give_the_name_away(User.objects.get(username="lender"))
-    assert lost_right(Action.objects.get(pk=action.pk)) == ""
+    assert find_lost_right(Action.objects.get(pk=action.pk)) == ""
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_another_account_with_the_name_of_the_lender_does_not_take_their_place(
     give_the_name_away(lender)
     take(User.objects.get(pk=lender.pk))
     lend(User.objects.get(username="lender"), ana)
-    assert "nothing that lender lends" in lost_right(Action.objects.get(pk=action.pk))
+    assert "nothing that lender lends" in find_lost_right(Action.objects.get(pk=action.pk))
 
 
 def test_what_an_access_token_asked_for_is_called_off_when_the_claims_grant_it_no_more(

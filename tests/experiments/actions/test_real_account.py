@@ -14,9 +14,10 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
 from experiments.actions.follow import follow
-from experiments.actions.request import Request, request_action
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
@@ -60,7 +61,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
 
 def ask(actor: User, kind: str, experiment: Experiment) -> Action:
     origin, site = Origin.of(actor, door=Door.API), Site.objects.get()
-    request = Request(
+    request = ActionRequest(
         actor=actor, origin=origin, kind=CATALOGUE[kind], site=site, experiment=experiment, parameters={}
     )
     return request_action(request)

@@ -10,17 +10,20 @@ from django.db import IntegrityError
 from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
+from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict, InvalidParameters
-from experiments.actions.request import Request, preview_action, request_action
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
+from tests.support.kinds import commands_of
 
 pytestmark = pytest.mark.django_db
 
 
-def asked(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Request:
-    return Request(
+def asked(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> ActionRequest:
+    return ActionRequest(
         actor=actor,
         origin=Origin.of(actor, door=Door.API, address="192.0.2.7"),
         kind=CATALOGUE[kind],
@@ -71,7 +74,7 @@ def test_nothing_is_queued_when_the_audit_entry_cannot_be_written(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr("experiments.actions.request.trail.record_all", broken)
+    monkeypatch.setattr("experiments.actions.batches.trail.record_all", broken)
     with pytest.raises(RuntimeError):
         request_action(asked(operator, "run", ready))
     assert not Action.objects.exists()
@@ -178,7 +181,7 @@ def test_jobs_are_chosen_in_one_way_only(operator: User, ready: Experiment) -> N
 def test_what_autosubmit_would_hand_to_a_shell_is_refused(
     parameters: dict[str, str], manager: User, ready: Experiment
 ) -> None:
-    request = Request(
+    request = ActionRequest(
         actor=manager,
         origin=Origin.of(manager, door=Door.API),
         kind=CATALOGUE["create"],
@@ -228,7 +231,7 @@ def test_a_description_that_cannot_arrive_as_typed_is_refused(
 
 
 def test_a_preview_changes_nothing(operator: User, ready: Experiment) -> None:
-    commands = preview_action(asked(operator, "restart", ready))
+    commands = preview_action(asked(operator, "restart", ready)).commands
     assert [argv[1] for argv in commands] == ["recovery", "run"]
     assert not Action.objects.exists()
     assert not AuditEntry.objects.filter(event__startswith="action").exists()
@@ -236,7 +239,7 @@ def test_a_preview_changes_nothing(operator: User, ready: Experiment) -> None:
 
 def test_five_thousand_long_names_become_several_commands(operator: User, ready: Experiment) -> None:
     names = [f"a000_20000101_fc0_{number:05d}_SIMULATION" for number in range(5000)]
-    commands = CATALOGUE["set_status"].commands("a000", {"status": "READY", "jobs": names})
+    commands = commands_of(CATALOGUE["set_status"], "a000", {"status": "READY", "jobs": names})
     given = [name for argv in commands for name in argv[-1].removeprefix("--list=").split()]
     assert given == names
     assert all(len(argv[-1].encode()) < 131_071 for argv in commands)

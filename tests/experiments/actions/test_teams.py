@@ -7,8 +7,9 @@ from autosubmit_portal.access.models import ExpectedExperiment, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.batches import request_action
 from experiments.actions.finish import finish
-from experiments.actions.request import Request, request_action
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.kinds import CREATE
 from experiments.models import Action, Experiment, Site, State
@@ -34,7 +35,7 @@ def created(user: User, site: Site, monkeypatch: pytest.MonkeyPatch, **values: s
     made = factories.create_experiment(site, **values)
     monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: made)
     origin = Origin.of(user, door=Door.API)
-    asked = Request(actor=user, origin=origin, kind=CREATE, site=site, parameters={"description": "x"})
+    asked = ActionRequest(actor=user, origin=origin, kind=CREATE, site=site, parameters={"description": "x"})
     action = request_action(asked)
     Action.objects.update(state=State.RUNNING)
     action.refresh_from_db()

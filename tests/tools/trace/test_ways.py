@@ -7,7 +7,7 @@ from tests.tools.trace.ways import WAYS, measure
 # Files and jumps.
 MOST = {
     "run an action": (40, 95),
-    "set status by filter": (40, 99),
+    "set status by filter": (42, 99),
     "list of jobs": (23, 40),
     "experiment page": (37, 420),
 }

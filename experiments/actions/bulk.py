@@ -8,13 +8,8 @@ from django.db import Error
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
-from experiments.actions.request import (
-    Answer,
-    Request,
-    record_early_refusal,
-    record_refusal,
-    request_actions,
-)
+from experiments.actions.action_request import ActionRequest, record_early_refusal, record_refusal
+from experiments.actions.batches import Answer, request_actions
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action
 from jobs.autosubmit.secrets import mask_value
@@ -26,7 +21,7 @@ MOST_TOLD = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unfound:
+class UnfoundTarget:
     """An experiment that somebody named, of which no request could be made, and why. `site` may be blank."""
 
     expid: str
@@ -35,18 +30,18 @@ class Unfound:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Round:
-    """Who asks for what, of many experiments. `parameters` are those for all."""
+class BulkRequest:
+    """What somebody asks for, of many experiments. `parameters` are those for all."""
 
     origin: Origin
     kind: ActionKind
     parameters: Mapping[str, Any]
 
 
-def request_each(asked: Round, wanted: Sequence[Request | Unfound]) -> list[Answer]:
+def request_each(asked: BulkRequest, wanted: Sequence[ActionRequest | UnfoundTarget]) -> list[Answer]:
     """Make an action of each request, and record what is refused; return for each its action, or why there is none."""
-    answers = iter(request_actions([one for one in wanted if isinstance(one, Request)]))
-    told = [one.refusal if isinstance(one, Unfound) else next(answers) for one in wanted]
+    answers = iter(request_actions([one for one in wanted if isinstance(one, ActionRequest)]))
+    told = [one.refusal if isinstance(one, UnfoundTarget) else next(answers) for one in wanted]
     refused = [(one, why) for one, why in zip(wanted, told, strict=True) if isinstance(why, Exception)]
     try:
         record_refusals(asked, [(one, why) for one, why in refused if not isinstance(why, Error)])
@@ -55,32 +50,34 @@ def request_each(asked: Round, wanted: Sequence[Request | Unfound]) -> list[Answ
     return told
 
 
-def record_refusals(asked: Round, refused: Sequence[tuple[Request | Unfound, Exception]]) -> None:
+def record_refusals(
+    asked: BulkRequest, refused: Sequence[tuple[ActionRequest | UnfoundTarget, Exception]]
+) -> None:
     """Record that something was refused for some experiments: an entry for each site; one of them as if asked alone."""
     if len(refused) == 1:
         _record_one(asked, *refused[0])
         return
-    sites = list(dict.fromkeys(one.site.slug for one, _ in refused if isinstance(one, Request))) or [""]
+    sites = list(dict.fromkeys(one.site.slug for one, _ in refused if isinstance(one, ActionRequest))) or [""]
     for site in sites:
         of_site = [(one, why) for one, why in refused if _site_of(one, sites[0]) == site]
         if of_site:
             _record_some(asked, site, [(one.expid, str(why)) for one, why in of_site])
 
 
-def _site_of(one: Request | Unfound, unfound: str) -> str:
+def _site_of(one: ActionRequest | UnfoundTarget, unfound: str) -> str:
     """Return the site whose entry tells of a refusal; what was not found is told with the first one."""
-    return one.site.slug if isinstance(one, Request) else unfound
+    return one.site.slug if isinstance(one, ActionRequest) else unfound
 
 
-def _record_one(asked: Round, one: Request | Unfound, why: Exception) -> None:
-    if isinstance(one, Request):
+def _record_one(asked: BulkRequest, one: ActionRequest | UnfoundTarget, why: Exception) -> None:
+    if isinstance(one, ActionRequest):
         record_refusal(one, why)
     else:
         about = {"kind": asked.kind.name, "site": one.site, "expid": one.expid}
         record_early_refusal(asked.origin, why, subject=one.expid, **about)
 
 
-def _record_some(asked: Round, site: str, refused: Sequence[tuple[str, str]]) -> None:
+def _record_some(asked: BulkRequest, site: str, refused: Sequence[tuple[str, str]]) -> None:
     listed = [{"expid": expid, "reason": reason} for expid, reason in refused[:MOST_LISTED]]
     details = {"parameters": dict(asked.parameters), "refused": listed, "more": len(refused) - len(listed)}
     told = " ".join(f"{expid}: {reason}" for expid, reason in refused[:MOST_TOLD])

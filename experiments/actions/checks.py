@@ -1,0 +1,234 @@
+"""The checks that every request passes: permission, parameters, site, freezes, account, preconditions.
+
+What they ask the database is read once for all requests of a batch (`Facts`).
+"""
+
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import F
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.audit.origin import Origin
+from experiments.actions.accounts import KnownAccounts, find_unix_name
+from experiments.actions.action_request import ActionRequest
+from experiments.actions.choice import name_chosen_jobs
+from experiments.actions.idempotency import FirstActions
+from experiments.actions.parameters import CREDENTIALS, validate
+from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.workflows import read_jobs
+from experiments.catalogue.facts import join_names
+from experiments.catalogue.kinds import ActionKind
+from experiments.catalogue.preconditions import refuse_absent
+from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from jobs.autosubmit.secrets import has_credentials
+from jobs.models import Job
+from jobs.workflow import Workflow
+
+
+class Facts:
+    """What is known of some requests. All are of one person; those that have a key have the same one.
+
+    Each thing is read when the first of them needs it, so that nothing is read for requests that are refused before.
+    """
+
+    def __init__(self, requests: Sequence[ActionRequest]) -> None:
+        self._requests = requests
+        self._experiments = {
+            request.experiment.pk: request.experiment for request in requests if request.experiment
+        }
+        if len(self._experiments) > 1:  # one experiment is looked up if it must be
+            policy.look_ahead(requests[0].actor, self._experiments)
+
+    def find_first_action(self, request: ActionRequest) -> Action | None:
+        """Return the action that the same request has made before, None if there is none; raise KeyReused."""
+        return self._first.find(request.key, request.experiment) if request.key and self._first else None
+
+    def find_unix_name(self, request: ActionRequest) -> str:
+        """Return the account that the action runs as; raise Conflict if there is none."""
+        return find_unix_name(request.actor, request.kind, request.site, request.experiment, self._accounts)
+
+    @cached_property
+    def freezes(self) -> Mapping[int, str]:
+        """Why nothing may submit jobs of an experiment, for those of which that is so."""
+        return Freeze.objects.find_refusals(self._experiments.values())
+
+    @cached_property
+    def experiments(self) -> Mapping[int, Any]:
+        """The experiments as they are now and with their active actions; what was just read is not read again."""
+        if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
+            return self._experiments
+        return with_active_action().in_bulk(list(self._experiments))
+
+    @cached_property
+    def job_names(self) -> Mapping[int, Container[str]]:
+        """The names of the jobs of each experiment."""
+        found: dict[int, set[str]] = {experiment: set() for experiment in self._experiments}
+        for experiment, name in Job.objects.filter(experiment__in=found).values_list("experiment_id", "name"):
+            found[experiment].add(name)
+        return found
+
+    @cached_property
+    def workflows(self) -> Mapping[int, Workflow]:
+        """The jobs of each experiment without their edges."""
+        return read_jobs(self._experiments)
+
+    @cached_property
+    def _accounts(self) -> KnownAccounts:
+        return KnownAccounts(self._requests[0].actor, self._experiments.values())
+
+    @cached_property
+    def _first(self) -> FirstActions | None:
+        keys = [request.key for request in self._requests if request.key]
+        return FirstActions(self._requests[0].actor, keys[0], [key.item for key in keys]) if keys else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedRequest:
+    """A request that nothing is against, and what will be done. `parameters` are the validated ones."""
+
+    request: ActionRequest
+    commands: list[list[str]]
+    parameters: dict[str, Any]
+    unix_name: str
+
+    @property
+    def would_lose(self) -> str:
+        """What the action would destroy, blank if nothing."""
+        experiment = self.request.experiment
+        return self.request.kind.would_lose(experiment, self.parameters) if experiment else ""
+
+
+def permit(request: ActionRequest) -> ActionRequest:
+    """Return the request as from whom it is made for; raise Forbidden if the actor may not make it."""
+    about = {"site": request.site, "experiment": request.experiment}
+    lender = policy.require_request(request.actor, request.kind, **about).on_behalf_of
+    return replace(request, origin=name_lender(request.origin, lender), lender=lender)
+
+
+def require_right(
+    actor: User, kind: ActionKind, origin: Origin, *, site: Site, experiment: Experiment | None
+) -> Origin:
+    """Return the origin with whom the actor acts for, if somebody has lent them the right; raise Forbidden."""
+    decision = policy.require_request(actor, kind, site=site, experiment=experiment)
+    return name_lender(origin, decision.on_behalf_of)
+
+
+def name_lender(origin: Origin, lender: User | None) -> Origin:
+    """Return the origin of what somebody does with the right of a lender, or with their own."""
+    if lender is None:
+        return replace(origin, on_behalf_of="", on_behalf_of_id=None)
+    return replace(origin, on_behalf_of=lender.get_username(), on_behalf_of_id=lender.pk)
+
+
+def check(
+    request: ActionRequest, facts: Facts, read: Callable[[Experiment], Workflow] | None = None
+) -> CheckedRequest:
+    """Check all but the permission and the reason; raise what is against it.
+
+    `read` gives the jobs of an experiment to choose from, by default those of `facts`.
+    """
+    parameters = validate(request.kind, request.parameters)
+    _require_visible_source(request, parameters)
+    unix_name = _require_place(request, parameters, facts)
+    if request.experiment:
+        _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
+        _require_experiment(request, facts.experiments[request.experiment.pk])
+    named = parameters
+    if request.experiment and any(option.is_filter for option in request.kind.options):
+        read = read or (lambda experiment: facts.workflows[experiment.pk])
+        named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
+    commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
+    return CheckedRequest(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
+
+
+def require_reason(checked: CheckedRequest) -> None:
+    """Raise InvalidParameters where the action would destroy something and nobody says why, or says a password."""
+    reason = checked.request.reason
+    if has_credentials(reason):
+        raise InvalidParameters({"reason": [CREDENTIALS]})
+    lost = checked.would_lose
+    if lost and not reason.strip():
+        raise InvalidParameters({"reason": [f"Say why: {lost}"]})
+
+
+def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
+    """Return what forbids the action now, whatever its parameters are; None if nothing does.
+
+    The experiment must come from `with_active_action()`. Permission is not looked at.
+    """
+    try:
+        _require_place(request, request.parameters, facts)
+        if request.experiment:
+            _require_experiment(request, request.experiment)
+    except Conflict as conflict:
+        return conflict
+    return None
+
+
+def describe_active(experiment: Experiment, action_id: int | None) -> Conflict:
+    """Say which other action is in the way."""
+    if action_id is None:
+        return Conflict(f"Another action was active on {experiment.expid} a moment ago. Ask again.")
+    return Conflict(
+        f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id
+    )
+
+
+def _has_active_action(experiment: Any) -> bool:
+    return hasattr(experiment, "active_action_id") and hasattr(experiment, "is_starting")
+
+
+def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts: Facts) -> str:
+    """Return the account that the action runs as; raise Conflict if its site is closed to it or it is frozen."""
+    switched_off = request.site.switched_off(request.kind)
+    if switched_off:
+        raise Conflict(switched_off)
+    if request.site.problem:
+        raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+    if request.experiment and request.kind.submits_jobs(parameters):
+        frozen = facts.freezes.get(request.experiment.pk)
+        if frozen:
+            raise Conflict(frozen)
+    return facts.find_unix_name(request)
+
+
+def _require_visible_source(request: ActionRequest, parameters: Mapping[str, Any]) -> None:
+    """Refuse to copy an experiment that the actor may not see, or that is not in the store.
+
+    Whoever sees all may copy what is not mirrored yet.
+    """
+    for option in (
+        option for option in request.kind.options if option.is_expid and option.name in parameters
+    ):
+        expid = parameters[option.name]
+        seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
+        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+        absence = refuse_absent(source) if source else ""
+        if source is None and expid and not policy.may_view_all(request.actor, Experiment):
+            absence = f"There is no experiment {expid} at the site {request.site}."
+        if absence:
+            raise InvalidParameters({option.name: [absence]})
+
+
+def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: Facts) -> None:
+    if not names:
+        return
+    known = facts.job_names[experiment.pk]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
+
+
+def _require_experiment(request: ActionRequest, experiment: Any) -> None:
+    absence = refuse_absent(experiment)
+    if absence:
+        raise Conflict(absence)
+    if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
+        raise describe_active(experiment, experiment.active_action_id)
+    reason = request.kind.find_obstacle(experiment, request.parameters)
+    if reason:
+        raise Conflict(reason)
