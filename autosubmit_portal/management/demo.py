@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from experiments.autosubmit.environment import make_environment
-from experiments.autosubmit.output import created_expid
+from experiments.autosubmit.output import find_created_expid
 
 # Autosubmit needs 3 s for anything and much longer on a busy machine; whatever takes this long hangs.
 TIMEOUT_SECONDS = 600
@@ -107,7 +107,7 @@ class Workflow:
     def make(self, autosubmit: Autosubmit, *, generate: bool = True) -> str:
         """Make an experiment of it and return its expid; without `generate` it has no job list."""
         text = autosubmit.call("expid", "--dummy", "--HPC=local", f"--description={self.description}")
-        expid = created_expid(text)
+        expid = find_created_expid(text)
         if expid is None:
             raise AutosubmitFailed(f"autosubmit expid named no experiment:\n{text[-2000:]}")
         self._configure(expid, autosubmit.home / "autosubmit" / expid / "conf")

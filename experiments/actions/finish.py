@@ -13,7 +13,7 @@ from autosubmit_portal.audit import trail
 from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
 from experiments.actions.transition import move, on_behalf_of
-from experiments.autosubmit.output import Outcome, changed_jobs, counted
+from experiments.autosubmit.output import Outcome, describe_changes, find_changed_jobs
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, State, with_active_action
@@ -31,7 +31,7 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     changes["job_changes"] = _job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changes["message"] = (
-            f"Dry run, nothing was saved. It would change: {counted(changes['job_changes'])}."
+            f"Dry run, nothing was saved. It would change: {describe_changes(changes['job_changes'])}."
         )
     _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
 
@@ -54,7 +54,7 @@ def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
     runner = get_runner(action.site)
     texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
-    said = [change for text in texts for change in changed_jobs(text)]
+    said = [change for text in texts for change in find_changed_jobs(text)]
     changes = find_would_be_changes(action, dict(said)) if is_foretold else said
     return [list(change) for change in changes]
 

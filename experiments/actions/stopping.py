@@ -8,7 +8,7 @@ sets again. So one more signal does what the first should have done, or nothing.
 """
 
 from experiments.actions.transition import on_behalf_of, record
-from experiments.autosubmit.output import looks_of_stop
+from experiments.autosubmit.output import count_looks_of_stop
 from experiments.catalogue.kinds import STOP_KINDS
 from experiments.mirror import sync
 from experiments.models import Action, State
@@ -27,7 +27,7 @@ def signal_again(action: Action) -> None:
     if action.experiment is None or not action.catalogue_kind.stops_run:
         return
     runner, directory = get_runner(action.site), action.run_directory(action.step)
-    looks = looks_of_stop(runner.text(directory))
+    looks = count_looks_of_stop(runner.text(directory))
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return
     run = sync.look_alive(action.experiment)

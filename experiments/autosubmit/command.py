@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
-from experiments.autosubmit.output import ReadOutcome, of_dry_run, read_outcome
+from experiments.autosubmit.output import ReadOutcome, read_as_dry_run, read_outcome
 from jobs.workflow import Workflow
 
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
@@ -107,7 +107,7 @@ class Command:
     def as_dry_run(self) -> "Command":
         """The same command, which changes nothing and tells what it would change."""
         words = tuple(word for word in self.words if word not in self.saving)
-        return replace(self, words=words, saving=(), outcome=of_dry_run(self.outcome))
+        return replace(self, words=words, saving=(), outcome=read_as_dry_run(self.outcome))
 
     def program(self, autosubmit: str) -> list[str]:
         """Return what its words are arguments of; `autosubmit` is that program."""

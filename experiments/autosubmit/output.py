@@ -80,36 +80,36 @@ A negative exit status, or one above 128 that no reason of Autosubmit explains, 
 """
 
 
-def plain(text: str) -> str:
+def strip_controls(text: str) -> str:
     """Return what a command printed without colours and other control sequences, every line ended by a newline."""
     return _CONTROL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def created_expid(text: str) -> str | None:
+def find_created_expid(text: str) -> str | None:
     """Return the experiment that `expid` says it has created; None if it does not say so."""
-    found = _CREATED.findall(plain(text))
+    found = _CREATED.findall(strip_controls(text))
     return found[-1] if found else None
 
 
-def changed_jobs(text: str) -> list[Change]:
+def find_changed_jobs(text: str) -> list[Change]:
     """Return the jobs that `setstatus` or `recovery` says it has given a status, in order, each once."""
-    return list(dict(_CHANGED.findall(plain(text))).items())
+    return list(dict(_CHANGED.findall(strip_controls(text))).items())
 
 
-def critical_message(text: str) -> str | None:
+def find_critical_message(text: str) -> str | None:
     """Return the reason that a failed command gives, with its details but without traceback; None if it gives none.
 
     Looked for in this order: the last critical line with a code, an error of the command line, an error that
     Autosubmit did not expect. At most MAX_MESSAGE characters.
     """
-    text = plain(text)
-    reason = _coded(text) or _refused_arguments(text) or _unexpected(text)
+    text = strip_controls(text)
+    reason = _find_coded(text) or _find_refused_arguments(text) or _find_unexpected(text)
     return shorten(reason) if reason else None
 
 
 def find_reason(text: str) -> str | None:
-    """Return why a command has failed: another one holds the experiment, or what `critical_message` finds."""
-    return _IN_USE if _IN_USE in plain(text) else critical_message(text)
+    """Return why a command has failed: another one holds the experiment, or what `find_critical_message` finds."""
+    return _IN_USE if _IN_USE in strip_controls(text) else find_critical_message(text)
 
 
 def read_failure(
@@ -119,20 +119,20 @@ def read_failure(
 
     `after_kill` tells the operator what to do about one that was killed.
     """
-    text = plain(text)
-    killer = _signal(exit_status, text)
+    text = strip_controls(text)
+    killer = _find_signal(exit_status, text)
     if killer:
         message = f"The command was killed by {killer} before it ended. {after_kill}"
-        return Outcome(False, message, changes=tuple(changed_jobs(text)))
+        return Outcome(False, message, changes=tuple(find_changed_jobs(text)))
     return Outcome(False, _explain(exit_status, text)) if exit_status else None
 
 
 def read_outcome(exit_status: int, text: str) -> Outcome:
     """Return the outcome of a command of which nothing more is known than how all of them fail."""
-    return read_failure(exit_status, text) or Outcome(True, "Done.", changes=tuple(changed_jobs(text)))
+    return read_failure(exit_status, text) or Outcome(True, "Done.", changes=tuple(find_changed_jobs(text)))
 
 
-def of_dry_run(read: ReadOutcome) -> ReadOutcome:
+def read_as_dry_run(read: ReadOutcome) -> ReadOutcome:
     """Return what reads the outcome of a dry run, without the advice that helps only who saves: to force."""
 
     def read_dry_run(exit_status: int, text: str) -> Outcome:
@@ -143,21 +143,21 @@ def of_dry_run(read: ReadOutcome) -> ReadOutcome:
     return read_dry_run
 
 
-def looks_of_stop(text: str) -> int:
+def count_looks_of_stop(text: str) -> int:
     """Return how often `stop` says that it has found the run alive after its signal: at once, and then every 5 s."""
     return text.count(_WAITS)
 
 
-def _blocks(text: str) -> list[str]:
+def _split_blocks(text: str) -> list[str]:
     """Return the critical messages, each with the lines that follow its header."""
     pieces = _HEADER.split(text)[1:]  # a level, then what follows its header, by turns
     blocks = (piece for level, piece in zip(pieces[::2], pieces[1::2], strict=True) if level == "CRITICAL")
     return [block.partition(_MORE_INFO)[0].strip() for block in blocks]
 
 
-def _coded(text: str) -> str | None:
+def _find_coded(text: str) -> str | None:
     """Return the last message with a code, followed by the details that Autosubmit prints just before it."""
-    blocks = _blocks(text)
+    blocks = _split_blocks(text)
     places = [place for place, block in enumerate(blocks) if _CODE.search(block) and _TRACEBACK not in block]
     if not places:
         return None
@@ -166,49 +166,49 @@ def _coded(text: str) -> str | None:
     message = blocks[last][: found.end()] if found else blocks[last]
     before = blocks[last - 1] if last else ""
     details = _details(before.removeprefix("Trace:")) if before.startswith("Trace:") else ""
-    return f"{_one_line(message)}\n{details}".strip()
+    return f"{_join_lines(message)}\n{details}".strip()
 
 
 def _details(text: str) -> str:
     if _TRACEBACK in text:
-        return _exception(text)
+        return _find_exception(text)
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("##"))
 
 
-def _refused_arguments(text: str) -> str | None:
+def _find_refused_arguments(text: str) -> str | None:
     found = _ARGUMENT_ERROR.search(text) if _USAGE in text else None
     return f"Autosubmit refused the command line: {found[1]}" if found else None
 
 
-def _unexpected(text: str) -> str | None:
+def _find_unexpected(text: str) -> str | None:
     """Return an error that Autosubmit did not expect, and where even that has no text, the end of the traceback."""
-    for block in reversed(_blocks(text)):
-        reason = _essence(block.removeprefix(_UNEXPECTED).partition(_REPORT)[0]).strip(". ")
+    for block in reversed(_split_blocks(text)):
+        reason = _strip_values(block.removeprefix(_UNEXPECTED).partition(_REPORT)[0]).strip(". ")
         if block.startswith(_UNEXPECTED) and reason:
             return reason
     if _TRACEBACK not in text:
         return None
     tail = text.rpartition(_TRACEBACK)[2]
     headers = _HEADER.search(tail)
-    return _exception(tail[: headers.start()] if headers else tail)
+    return _find_exception(tail[: headers.start()] if headers else tail)
 
 
-def _essence(error: str) -> str:
+def _strip_values(error: str) -> str:
     """Return the lines of an error that say what is wrong and where, without values that they quote."""
     lines = list(takewhile(bool, (line.rstrip() for line in error.strip().splitlines())))
     told = "\n".join(line for line in lines if not line.lstrip().startswith(_NO_REASON))
     return _VALUES.sub("", _NAMED.sub(r"\1", _CONTINUED.sub(" ", told)))
 
 
-def _exception(traceback: str) -> str:
+def _find_exception(traceback: str) -> str:
     """Return the exception of a traceback: what follows the frames, which are indented."""
     lines = traceback.rpartition(_TRACEBACK)[2].splitlines()
     own = dropwhile(lambda line: not line.strip() or line.startswith(" "), lines)
-    return _essence("\n".join(own))
+    return _strip_values("\n".join(own))
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -219,8 +219,8 @@ def shorten(text: str) -> str:
 
 def is_interrupted(exit_status: int, text: str) -> bool:
     """Answer whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
-    text = plain(text)
-    by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _coded(text)
+    text = strip_controls(text)
+    by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _find_coded(text)
     in_good_order = any(sign in text for sign in _INTERRUPTED)
     return by_signal or in_good_order or (exit_status != 0 and _has_interrupt(text))
 
@@ -230,11 +230,11 @@ def _has_interrupt(text: str) -> bool:
 
     While it loads or saves the job list, that is an error of the job list to it.
     """
-    blocks = [block for block in _blocks(text) if _TRACEBACK in block]
+    blocks = [block for block in _split_blocks(text) if _TRACEBACK in block]
     return bool(blocks) and any(line == "KeyboardInterrupt" for line in blocks[-1].splitlines())
 
 
-def _signal(exit_status: int, text: str) -> str | None:
+def _find_signal(exit_status: int, text: str) -> str | None:
     """Return the name of the signal that ended a command; a code of Autosubmit may look like one (7049 is 137)."""
     codes = [int(code) % 256 for code in _CODE.findall(text)]
     number = -exit_status if exit_status < 0 else exit_status - 128
@@ -254,7 +254,7 @@ def _explain(exit_status: int, text: str) -> str:
     return f"{reason.rstrip('.')}. {remedy}" if remedy else reason
 
 
-def counted(changes: Sequence[Change]) -> str:
+def describe_changes(changes: Sequence[Change]) -> str:
     """Return for example "2 jobs to WAITING, 1 job to COMPLETED"; "no job" for none."""
     counts = Counter(status for _, status in changes)
     parts = (f"{count} {'job' if count == 1 else 'jobs'} to {status}" for status, count in counts.items())

@@ -104,11 +104,7 @@ class Store:
 
     def structure_database(self, expid: str) -> Path | Schema:
         """Return where the edges between jobs are; Autosubmit 4.2 keeps them beside the jobs."""
-        if self.postgres_url:
-            return Schema(self.postgres_url, expid)
-        job_list = self.job_list(expid)
-        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
-        return job_list if is_4_2 else self.structures / f"structure_{expid}.db"
+        return self._find_beside_jobs(expid, f"{self._structures}/structure_{expid}.db")
 
     def history_database(self, expid: str) -> Path | Schema:
         """Return where the runs and every attempt of every job are."""
@@ -118,11 +114,14 @@ class Store:
 
     def wrapper_database(self, expid: str) -> Path | Schema:
         """Return where it stands which jobs are wrapped together; Autosubmit 4.2 keeps it beside the jobs."""
+        return self._find_beside_jobs(expid, self._packages(expid))
+
+    def _find_beside_jobs(self, expid: str, older: str) -> Path | Schema:
+        """Return where PostgreSQL or Autosubmit 4.2 keep all that is about jobs, and else the file up to 4.1."""
         if self.postgres_url:
             return Schema(self.postgres_url, expid)
         job_list = self.job_list(expid)
-        is_4_2 = str(job_list) == self._job_list_names(expid)[-1]
-        return job_list if is_4_2 else Path(self._packages(expid))
+        return job_list if str(job_list) == self._job_list_names(expid)[-1] else Path(older)
 
     def metrics_database(self, expid: str) -> Path | Schema:
         """Return where the metrics are that users have their jobs report."""

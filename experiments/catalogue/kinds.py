@@ -81,9 +81,9 @@ class ActionKind:
     name: str
     title: str
     help: str
-    target: Target
     role: Role
     steps: tuple[Command, ...]
+    target: Target = Target.EXPERIMENT
     check: Callable[[Parameters], dict[str, str]] | None = None
     preconditions: tuple[Statement, ...] = ()
     postconditions: tuple[Statement, ...] = ()
@@ -178,10 +178,6 @@ class ActionKind:
         """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
 
-    def commands(self, expid: str, parameters: Parameters) -> list[list[str]]:
-        """Return the argvs of all steps, in order, without the program."""
-        return [argv for step in self.steps for argv in step.argvs(expid, parameters)]
-
     def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
         return [
@@ -209,6 +205,10 @@ def _dry_run_of(kind: ActionKind) -> ActionKind:
     )
 
 
+def _flag(name: str, text: str) -> Option:
+    return Option(name=name, flag=f"--{name}", type=OptionType.FLAG, help=text)
+
+
 DESCRIPTION = Option(
     name="description",
     help="What the experiment is for, at most 10 kB; stored by Autosubmit exactly as typed.",
@@ -226,7 +226,6 @@ RUN = ActionKind(
     name="run",
     title="Start",
     help="Run the experiment until all its jobs are done. The run outlives the portal.",
-    target=Target.EXPERIMENT,
     role=Role.OPERATOR,
     steps=(RUN_COMMAND,),
     preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run),
@@ -236,7 +235,6 @@ STOP = ActionKind(
     name="stop",
     title="Stop",
     help="Stop the run of the experiment. Jobs that are already submitted go on unless cancelled.",
-    target=Target.EXPERIMENT,
     role=Role.OPERATOR,
     steps=(
         Command(
@@ -246,15 +244,8 @@ STOP = ActionKind(
             time_limit=300,
             overdue_help="The run goes on. Stop it with force to kill it.",
             options=(
-                Option(
-                    name="force", flag="--force", type=OptionType.FLAG, help="Kill the run (SIGKILL) at once."
-                ),
-                Option(
-                    name="cancel",
-                    flag="--cancel",
-                    type=OptionType.FLAG,
-                    help="Also tell the schedulers to cancel the active jobs.",
-                ),
+                _flag("force", "Kill the run (SIGKILL) at once."),
+                _flag("cancel", "Also tell the schedulers to cancel the active jobs."),
             ),
         ),
     ),
@@ -271,7 +262,6 @@ RESTART = ActionKind(
     name="restart",
     title="Restart",
     help="Recover the job list (COMPLETED jobs are kept, FAILED ones become READY), save it, then run.",
-    target=Target.EXPERIMENT,
     role=Role.OPERATOR,
     steps=(
         Command(
@@ -279,11 +269,8 @@ RESTART = ActionKind(
             outcome=outcomes.count_changes("The job list was recovered"),
             saving=("--save",),
             options=(
-                Option(
-                    name="force",
-                    flag="--force",
-                    type=OptionType.FLAG,
-                    help="First cancel the jobs that the job list says are submitted, queuing or running.",
+                _flag(
+                    "force", "First cancel the jobs that the job list says are submitted, queuing or running."
                 ),
             ),
         ),
@@ -299,22 +286,14 @@ GENERATE = ActionKind(
     name="generate",
     title="Generate",
     help="Generate the job list from the configuration (`autosubmit create`).",
-    target=Target.EXPERIMENT,
     role=Role.MANAGER,
     steps=(
         Command(
             words=("create", "--noplot", EXPID),
             outcome=outcomes.say("The job list was generated."),
             options=(
-                Option(
-                    name="force", flag="--force", type=OptionType.FLAG, help="Regenerate the whole job list."
-                ),
-                Option(
-                    name="check_wrapper",
-                    flag="--check_wrapper",
-                    type=OptionType.FLAG,
-                    help="Also work out the wrappers of the workflow.",
-                ),
+                _flag("force", "Regenerate the whole job list."),
+                _flag("check_wrapper", "Also work out the wrappers of the workflow."),
             ),
         ),
     ),
@@ -395,7 +374,6 @@ UPDATE_DESCRIPTION = ActionKind(
     name="update_description",
     title="Update description",
     help="Change the description of the experiment.",
-    target=Target.EXPERIMENT,
     role=Role.OPERATOR,
     steps=(
         Command(
@@ -419,10 +397,6 @@ def _check_origin(parameters: Parameters) -> dict[str, str]:
             if parameters.get(name):
                 errors[name] = "Only used together with minimal_configuration."
     return errors
-
-
-def _flag(name: str, text: str) -> Option:
-    return Option(name=name, flag=f"--{name}", type=OptionType.FLAG, help=text)
 
 
 CREATE = ActionKind(

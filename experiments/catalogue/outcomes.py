@@ -6,15 +6,15 @@ from collections.abc import Callable
 from experiments.autosubmit.output import (
     Outcome,
     ReadOutcome,
-    changed_jobs,
-    counted,
-    created_expid,
-    critical_message,
+    describe_changes,
+    find_changed_jobs,
+    find_created_expid,
+    find_critical_message,
     find_reason,
     is_interrupted,
-    plain,
     read_failure,
     shorten,
+    strip_controls,
 )
 
 _SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
@@ -25,7 +25,7 @@ def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
     """Return what explains a command that failed, and has `read` say what one that ended with 0 has done."""
 
     def read_outcome(exit_status: int, text: str) -> Outcome:
-        return read_failure(exit_status, text) or read(plain(text))
+        return read_failure(exit_status, text) or read(strip_controls(text))
 
     return read_outcome
 
@@ -38,9 +38,11 @@ def say(message: str) -> ReadOutcome:
 @on_success
 def read_creation(text: str) -> Outcome:
     """Name the experiment that `expid` has created."""
-    expid = created_expid(text)
+    expid = find_created_expid(text)
     if expid is None:
-        return Outcome(False, critical_message(text) or "Autosubmit did not say which experiment it created.")
+        return Outcome(
+            False, find_critical_message(text) or "Autosubmit did not say which experiment it created."
+        )
     return Outcome(True, f"Experiment {expid} was created.", expid=expid)
 
 
@@ -77,10 +79,12 @@ def count_changes(verdict: str) -> ReadOutcome:
     """Return what counts the jobs that a command has changed, after the words `verdict`: it may be none."""
 
     def read(text: str) -> Outcome:
-        changes = tuple(changed_jobs(text))
+        changes = tuple(find_changed_jobs(text))
         if "NOT saved" in text:
-            return Outcome(True, f"Nothing was saved. It would change: {counted(changes)}.", changes=changes)
-        message = f"{verdict}: {counted(changes)}." if changes else "No job changed."
+            return Outcome(
+                True, f"Nothing was saved. It would change: {describe_changes(changes)}.", changes=changes
+            )
+        message = f"{verdict}: {describe_changes(changes)}." if changes else "No job changed."
         return Outcome(True, message, changes=changes)
 
     return on_success(read)
@@ -88,7 +92,7 @@ def count_changes(verdict: str) -> ReadOutcome:
 
 def read_live_change(exit_status: int, text: str) -> Outcome:
     """Return the last sentence of our own script `update_list.sh`."""
-    text = plain(text)
+    text = strip_controls(text)
     said = _SAID.findall(text)
     message = said[-1] if said else f"The change could not be given to the run (exit status {exit_status})."
-    return Outcome(exit_status == 0, message, changes=tuple(changed_jobs(text)))
+    return Outcome(exit_status == 0, message, changes=tuple(find_changed_jobs(text)))

@@ -28,6 +28,7 @@ from jobs.autosubmit.secrets import mask_text
 from tests.api.test_schema import document
 from tests.support import factories
 from tests.support.corpus import CORPUS, DENSE, FORMULA, HEADER
+from tests.support.kinds import commands_of
 
 TEXTS = (OptionType.TEXT, OptionType.LONG_TEXT, OptionType.LIST)
 FIELDS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options if option.type in TEXTS]
@@ -89,8 +90,8 @@ def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option
     if refused:
         assert refused == [option.name]
         return
-    (usual,) = kind.commands("a000", given | {option.name: option.example})
-    (hostile,) = kind.commands("a000", given | {option.name: value})
+    (usual,) = commands_of(kind, "a000", given | {option.name: option.example})
+    (hostile,) = commands_of(kind, "a000", given | {option.name: value})
     changed = [pair for pair in zip(usual, hostile, strict=True) if pair[0] != pair[1]]
     if option.is_filter:  # it chooses names of jobs, and reaches no command itself
         assert changed == []

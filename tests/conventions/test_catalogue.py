@@ -13,6 +13,7 @@ from experiments.actions.parameters import make_serializer, validate
 from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
+from tests.support.kinds import commands_of
 
 kinds = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 OPTIONS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options]
@@ -123,7 +124,7 @@ def command_lines(kind: ActionKind) -> list[list[str]]:
     """The command with its required options, and once more with each further option."""
     required = {option.name: example_of(option) for option in kind.options if option.required}
     sets = [required] + [required | {option.name: example_of(option)} for option in kind.options]
-    return [argv for parameters in sets for argv in kind.commands("a000", parameters)]
+    return [argv for parameters in sets for argv in commands_of(kind, "a000", parameters)]
 
 
 @pytest.mark.parametrize(
@@ -131,4 +132,4 @@ def command_lines(kind: ActionKind) -> list[list[str]]:
 )
 def test_a_description_is_one_element_of_the_command(text: str) -> None:
     parameters = validate(CATALOGUE["create"], {"description": text})
-    assert CATALOGUE["create"].commands("", parameters) == [["expid", f"--description={text}"]]
+    assert commands_of(CATALOGUE["create"], "", parameters) == [["expid", f"--description={text}"]]

@@ -19,10 +19,12 @@ from experiments.models import Experiment, Site
 from tests.experiments.autosubmit.conftest import shared_store
 from tests.support import factories, fuzz, stores
 from tests.support.small_stores import CONFIGURATION, make_store, write_jobs
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
 GOOD = ["g000", "g001", "g002"]
+FINISHED = {expid: {"COMPLETED": 1} for expid in GOOD}
 
 
 @pytest.fixture
@@ -75,6 +77,11 @@ def counts() -> dict[str, dict[str, int]]:
     }
 
 
+def counts_after_a_pass(mirror: SiteMirror) -> dict[str, dict[str, int]]:
+    mirror.look()
+    return counts()
+
+
 def add(store: Store, expid: str, make: Callable[[Path], object], place: int) -> None:
     """Add an experiment with one file: 0 its pickle, 1 its pickle in SQLite, 2 its rows, 3 its edges, 4 its history."""
     places = (
@@ -124,8 +131,9 @@ def test_the_good_stay_fresh_among_mutated_files_and_nothing_runs(
 ) -> None:
     trace = store.root.parent / "trace"
     hostile = add_mutations(store, seed, trace)
-    look_and_finish_the_good(site, store)
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    mirror = look_and_finish_the_good(site, store)
+    # So many are read that a busy machine needs more than one pass for those that changed.
+    wait_for(lambda: counts_after_a_pass(mirror), is_enough=lambda told: told == FINISHED)
     assert not trace.exists()
     assert Experiment.objects.count() == hostile + len(GOOD)
     assert 0 < Experiment.objects.exclude(problem="").count() <= hostile
@@ -152,14 +160,14 @@ def test_a_locked_database_is_told_and_does_not_stop_the_others(site: Site, stor
         writer.execute("BEGIN EXCLUSIVE")
         look_and_finish_the_good(site, store)
     assert "locked" in Experiment.objects.get(expid="h000").problem
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 @pytest.mark.parametrize("name", [*fuzz.STRANGE])
 def test_a_strange_status_table_does_not_stop_the_mirror(site: Site, store: Store, name: str) -> None:
     fuzz.STRANGE[name](store.status_database)
     look_and_finish_the_good(site, store)
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_a_locked_status_table_does_not_stop_the_mirror(site: Site, store: Store) -> None:
@@ -167,7 +175,7 @@ def test_a_locked_status_table_does_not_stop_the_mirror(site: Site, store: Store
     with closing(sqlite3.connect(store.status_database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         look_and_finish_the_good(site, store)
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_hostile_values_in_the_status_table_are_kept_as_texts(site: Site, store: Store) -> None:
@@ -184,7 +192,7 @@ def test_hostile_values_in_the_status_table_are_kept_as_texts(site: Site, store:
     )
     look_and_finish_the_good(site, store)
     assert len(Experiment.objects.get(expid="g000").recorded_status) == 20
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_logs_of_commands_that_cannot_be_listed_do_not_stop_the_mirror(site: Site, store: Store) -> None:
@@ -193,7 +201,7 @@ def test_logs_of_commands_that_cannot_be_listed_do_not_stop_the_mirror(site: Sit
         folder.mkdir()
         (folder / "ASLOGS").symlink_to(folder / "ASLOGS")
     look_and_finish_the_good(site, store)
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_hostile_names_of_experiments_are_left_out(site: Site, store: Store) -> None:
@@ -214,7 +222,7 @@ def test_a_number_of_an_experiment_that_is_none_does_not_stop_the_mirror(
         )
         connection.commit()
     look_and_finish_the_good(site, store)
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_a_job_list_of_an_impossible_time_is_mirrored(site: Site, store: Store) -> None:
@@ -243,7 +251,7 @@ def test_a_job_with_a_name_too_long_to_keep_is_a_problem(site: Site, store: Stor
     add(store, "h000", writer(pickle.dumps({"x": {"_name": "x" * 251, "_status": 5}})), 0)
     look_and_finish_the_good(site, store)
     assert "more than 250 characters" in Experiment.objects.get(expid="h000").problem
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 def test_a_missing_database_of_experiments_makes_the_site_unhealthy_and_keeps_what_was_read(
@@ -254,7 +262,7 @@ def test_a_missing_database_of_experiments_makes_the_site_unhealthy_and_keeps_wh
     mirror.look()
     site.refresh_from_db()
     assert "There is no Autosubmit database" in site.problem
-    assert counts() == {expid: {"COMPLETED": 1} for expid in GOOD}
+    assert counts() == FINISHED
 
 
 # --- Experiments that are not there

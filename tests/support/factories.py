@@ -22,6 +22,7 @@ from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job, JobDependency
+from tests.support.kinds import commands_of
 
 # Where there is nothing on any host: a test without an Autosubmit must not find that of its host.
 PROGRAM, HOME = "/nonexistent/bin/autosubmit", "/nonexistent/home"
@@ -78,7 +79,7 @@ def create_dependency(parent: Job, child: Job) -> JobDependency:
 def create_action(experiment: Experiment, **values: Any) -> Action:
     """Create an action on the experiment; by default a queued run that an administrator asked for through the API."""
     kind = CATALOGUE[values.get("kind", "run")]
-    command = [[PROGRAM, *words] for words in kind.commands(experiment.expid, {})]
+    command = [[PROGRAM, *words] for words in commands_of(kind, experiment.expid, {})]
     defaults = {
         "kind": kind.name,
         "expid": experiment.expid,

@@ -1,5 +1,8 @@
 """What tests ask of any entry of the catalogue: where it is asked for, and what the end of its command means."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from experiments.autosubmit.command import Command
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
@@ -11,6 +14,11 @@ def outcome_of(word: str, exit_status: int, text: str) -> Outcome:
     """Return the outcome of a command of Autosubmit, which need not be one of the catalogue."""
     command = _COMMANDS.get(word) or Command(words=(word,))
     return command.outcome(exit_status, text)
+
+
+def commands_of(kind: ActionKind, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+    """Return what a kind runs, in order, without the programs."""
+    return [argv for step in kind.steps for argv in step.argvs(expid, parameters)]
 
 
 def route_of(kind: ActionKind, expid: str = "a000") -> tuple[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.management.demo import Autosubmit
-from experiments.autosubmit.output import created_expid
+from experiments.autosubmit.output import find_created_expid
 from tests.support.waiting import wait_for
 
 SCRIPT = Path(__file__).parents[1] / "tools" / "chaos" / "stand_in.py"
@@ -63,7 +63,7 @@ class StandIn(Autosubmit):
 
     def make_experiment(self) -> str:
         """Make an experiment with three READY jobs: SETUP, SIM and POST."""
-        expid = created_expid(self.call("expid", "--description=Made by the stand-in"))
+        expid = find_created_expid(self.call("expid", "--description=Made by the stand-in"))
         assert expid is not None
         self.call("create", expid)
         return expid

@@ -1,6 +1,6 @@
 """A status for ten thousand jobs in one request, set by the real Autosubmit, on each database."""
 
-from experiments.autosubmit.output import changed_jobs
+from experiments.autosubmit.output import find_changed_jobs
 from tests.support.services import Portal
 from tests.support.waiting import wait_for
 
@@ -8,7 +8,9 @@ from tests.support.waiting import wait_for
 def suspended(portal: Portal, expid: str) -> set[str]:
     """Return the jobs that Autosubmit's own job list calls SUSPENDED: its dry run names each that would change."""
     chosen = ("--filter_status=SUSPENDED", "--status_final=WAITING")
-    return {name for name, _ in changed_jobs(portal.autosubmit.call("setstatus", "--noplot", *chosen, expid))}
+    return {
+        name for name, _ in find_changed_jobs(portal.autosubmit.call("setstatus", "--noplot", *chosen, expid))
+    }
 
 
 def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Portal) -> None:

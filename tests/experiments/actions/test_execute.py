@@ -16,6 +16,7 @@ from experiments.models import Action, Experiment, Site, State
 from experiments.runners import get_runner
 from tests.conftest import MakeExperiment
 from tests.support import factories
+from tests.support.kinds import commands_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ def mirrored(site: Site, make_experiment: MakeExperiment) -> Callable[..., Exper
 
 def queued(experiment: Experiment, kind: str, **parameters: Any) -> Action:
     """Queue an action as the door does."""
-    commands = CATALOGUE[kind].commands(experiment.expid, parameters)
+    commands = commands_of(CATALOGUE[kind], experiment.expid, parameters)
     command = [[experiment.site.autosubmit, *words] for words in commands]
     overtakes = CATALOGUE[kind].may_overtake
     return factories.create_action(
@@ -138,7 +139,7 @@ def test_a_description_arrives_exactly_as_typed(mirrored: Callable[..., Experime
 
 def test_a_created_experiment_is_mirrored_with_its_description(site: Site) -> None:
     text = "-x 'new' \"one\" $(touch x)\n🌍"
-    words = CATALOGUE["create"].commands("", {"description": text, "dummy": True})
+    words = commands_of(CATALOGUE["create"], "", {"description": text, "dummy": True})
     action = Action.objects.create(
         kind="create",
         site=site,

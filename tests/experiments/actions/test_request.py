@@ -17,6 +17,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
+from tests.support.kinds import commands_of
 
 pytestmark = pytest.mark.django_db
 
@@ -238,7 +239,7 @@ def test_a_preview_changes_nothing(operator: User, ready: Experiment) -> None:
 
 def test_five_thousand_long_names_become_several_commands(operator: User, ready: Experiment) -> None:
     names = [f"a000_20000101_fc0_{number:05d}_SIMULATION" for number in range(5000)]
-    commands = CATALOGUE["set_status"].commands("a000", {"status": "READY", "jobs": names})
+    commands = commands_of(CATALOGUE["set_status"], "a000", {"status": "READY", "jobs": names})
     given = [name for argv in commands for name in argv[-1].removeprefix("--list=").split()]
     assert given == names
     assert all(len(argv[-1].encode()) < 131_071 for argv in commands)

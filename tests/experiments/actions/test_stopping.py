@@ -18,6 +18,7 @@ from experiments.mirror.sync import locate_store
 from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
+from tests.support.kinds import commands_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +139,7 @@ def test_a_run_that_a_worker_has_taken_does_not_begin_when_a_stop_was_asked_for(
 def begin(experiment: Experiment, kind: str) -> Action:
     """Have a worker begin an action, and leave it."""
     command = [
-        [experiment.site.autosubmit, *words] for words in CATALOGUE[kind].commands(experiment.expid, {})
+        [experiment.site.autosubmit, *words] for words in commands_of(CATALOGUE[kind], experiment.expid, {})
     ]
     action = claim(factories.create_action(experiment, kind=kind, command=command).pk)
     assert action is not None

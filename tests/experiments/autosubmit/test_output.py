@@ -6,10 +6,10 @@ import pytest
 
 from experiments.autosubmit.output import (
     MAX_MESSAGE,
-    changed_jobs,
-    created_expid,
-    critical_message,
-    plain,
+    find_changed_jobs,
+    find_created_expid,
+    find_critical_message,
+    strip_controls,
 )
 from tests.experiments.autosubmit.conftest import Call
 from tests.support.kinds import outcome_of
@@ -78,23 +78,25 @@ ARGUMENTS = "error: argument -t: invalid choice: 'FOO'\nusage: autosubmit setsta
 
 
 def test_colours_and_carriage_returns_are_dropped() -> None:
-    assert plain("\x1b[1m \x1b[31mred\x1b[0m\x1b[39m\r\n10%\r20%\x1b]0;title\x07") == " red\n10%\n20%"
+    assert (
+        strip_controls("\x1b[1m \x1b[31mred\x1b[0m\x1b[39m\r\n10%\r20%\x1b]0;title\x07") == " red\n10%\n20%"
+    )
 
 
 def test_the_new_expid_is_that_of_the_last_line_that_says_so() -> None:
     assert (
-        created_expid('"a001" has been registered.\nExperiment zzzz created\nExperiment a001 created\n')
+        find_created_expid('"a001" has been registered.\nExperiment zzzz created\nExperiment a001 created\n')
         == "a001"
     )
 
 
 def test_a_text_about_an_experiment_names_no_expid() -> None:
-    assert created_expid("The Experiment a001 created a mess") is None
+    assert find_created_expid("The Experiment a001 created a mess") is None
 
 
 def test_changed_jobs_are_read_from_setstatus_and_recovery_each_once() -> None:
     text = "CHANGED: job: a_1 status to: READY\nCHANGED: job: a_1 status to: READY\nCHANGED job 'b' status to WAITING"
-    assert changed_jobs(text) == [("a_1", "READY"), ("b", "WAITING")]
+    assert find_changed_jobs(text) == [("a_1", "READY"), ("b", "WAITING")]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_changed_jobs_are_read_from_setstatus_and_recovery_each_once() -> None:
     ],
 )
 def test_the_reason_of_a_failure_is_found(text: str, reason: str | None) -> None:
-    assert critical_message(text) == reason
+    assert find_critical_message(text) == reason
 
 
 YAML_ERROR = """
@@ -176,13 +178,13 @@ QUERY = """(sqlite3.OperationalError) database is locked
 def test_an_error_of_several_lines_says_where_and_quotes_no_values(
     text: str, error: str, reason: str
 ) -> None:
-    told = critical_message(text.replace("{0}", error.strip()))
+    told = find_critical_message(text.replace("{0}", error.strip()))
     assert told is not None
     assert told.removeprefix("Exception: ") == reason
 
 
 def test_a_long_reason_is_cut() -> None:
-    reason = critical_message(f" [CRITICAL] {'x' * 5000} [eCode=7000]")
+    reason = find_critical_message(f" [CRITICAL] {'x' * 5000} [eCode=7000]")
     assert reason is not None
     assert len(reason) == MAX_MESSAGE
 
