@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from sys import intern
 
 LONGEST_TEXT = 1000
-LARGEST_NUMBER = 2**31 - 1
-LARGEST_ID = 2**63 - 1
+LARGEST_NUMBER = 2**31 - 1  # of an integer column
+LARGEST_ID = 2**63 - 1  # of a bigint column
 YEAR_9999 = 253_402_300_799
 
 

@@ -36,7 +36,7 @@ MARKS = (
 )
 
 
-MOST_BYTES_KEPT = 32 * 1024 * 1024
+MOST_BYTES_KEPT = 32 * 1024 * 1024  # in each web process
 
 
 class Answered(Exception):
