@@ -31,6 +31,7 @@ from jobs import trigrams
 WAITING_LONG = timedelta(seconds=20)
 WAITING_TOO_LONG = timedelta(minutes=5)
 BROKERS = {"database": "the database", "redis": "Redis"}
+# Of room for run directories, where outputs of actions are written.
 LITTLE_BYTES = 1024**3
 TOO_LITTLE_BYTES = 100 * 1024**2
 

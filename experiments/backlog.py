@@ -1,4 +1,4 @@
-"""The experiments that have changed and wait to be read: the smallest first, and none for ever."""
+"""The queue of changed experiments to read: the smallest first, but none waits for ever."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LONGEST_PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Since when one waits (monotonic clock), and how many seconds it will take."""
+    """Since when an experiment waits (monotonic clock), and how many seconds it will take."""
 
     began: float
     seconds: float
@@ -24,7 +24,7 @@ class Waiting:
 
 
 class Backlog:
-    """Experiments by their expid."""
+    """Waiting experiments by their expid."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
@@ -33,13 +33,13 @@ class Backlog:
         return len(self._waiting)
 
     def add(self, expid: str, size: int) -> None:
-        """Let one wait whose files have so many bytes; one that waits already keeps its place, if that is better."""
+        """Add an experiment with files of `size` bytes; one that waits already keeps its place if that is better."""
         new = Waiting(time.monotonic(), size / _BYTES_A_SECOND)
         known = self._waiting.get(expid, new)
         self._waiting[expid] = min(new, known, key=lambda each: each.turn)
 
     def take(self) -> str | None:
-        """Return the next one, which waits no longer; None if there is none."""
+        """Remove and return the next one; None if there is none."""
         if not self._waiting:
             return None
         expid = min(self._waiting, key=lambda name: self._waiting[name].turn)

@@ -1,4 +1,4 @@
-"""One permission per action kind and one to freeze, and the groups that hold them, kept in step with the catalogue."""
+"""One permission for each action kind, and one to freeze. Groups get them as the catalogue says."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ MANAGE = ("change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something that is permitted as an action kind is, but is none: it is done at once, and to a site."""
+    """A permission that works like that of an action kind, but is for something done at once to a site."""
 
     name: str
     title: str
@@ -28,9 +28,9 @@ FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER)
 
 
 def synchronise_permissions(**_: Any) -> None:
-    """Create the permissions that are missing and give each new one to the groups of its role and above.
+    """Create missing permissions, and give each new one to the groups of its role and above.
 
-    Permissions that exist are left with whoever holds them: a manager may have taken one away.
+    Groups of existing permissions are not changed: a manager may have removed one on purpose.
     """
     for label in ("experiments", "jobs", "audit", "access"):
         create_permissions(apps.get_app_config(label), verbosity=0)

@@ -1,4 +1,4 @@
-"""What a job is to be sent with, where it was not sent yet."""
+"""Platform, processors, wallclock and queue of jobs that were not sent yet."""
 
 from experiments.autosubmit.plans import PLANNED, add_plan
 from experiments.models import Experiment

@@ -1,8 +1,8 @@
-"""Which experiments a store has: what its database lists, into rows.
+"""From the list of experiments in a store to rows.
 
-An experiment is its site with Autosubmit's number of it and its time of creation. Its expid is only a name: Autosubmit
-gives that of a deleted experiment to the next one. Another experiment under the same expid is another row, and the row
-before is gone, with its actions and whatever teams it was added to.
+An experiment is identified by its site, Autosubmit's number and its time of creation. Its expid is only a name, which
+Autosubmit gives to another experiment after a deletion. That one is another row; the old row is marked as gone, and
+keeps its actions and teams.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from jobs.autosubmit.secrets import mask_text
 from jobs.mirror import BATCH, fit_values
 
 FIELDS = [name for name in ExperimentRecord.__dataclass_fields__ if name != "expid"]
-# More names than this are not named in a query.
+# With more names than this, a query selects all rows of the site instead of naming them.
 _MANY = 500
 _LIFELESS = {"is_running": False, "evidence": "it is gone from the store"}
 
@@ -31,8 +31,7 @@ Row = dict[str, Any]
 class Synced:
     """What differed in the list of experiments.
 
-    Expids that are new or are back, (expid, old, new) of descriptions, and expids whose experiment is gone because
-    another one has them now.
+    Expids that are new or back, (expid, old, new) of changed descriptions, and expids that another experiment has now.
     """
 
     new: list[str] = field(default_factory=list)
@@ -41,9 +40,9 @@ class Synced:
 
 
 def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
-    """Create the experiments that are new and update those that differ from their records, with one query for each.
+    """Create new experiments and update those that differ from their records, with one query for each.
 
-    One that comes back, as from a backup of the store, has its old row again. Call it in a transaction.
+    An experiment that comes back, for example from a backup, gets its old row. Call it in a transaction.
     """
     wanted = {record.expid: record for record in records}
     named, synced, new = _read_rows(site, wanted), Synced(), []
@@ -64,7 +63,7 @@ def sync_experiments(site: Site, records: Iterable[ExperimentRecord]) -> Synced:
 
 
 def mark_gone(site: Site, expid: str) -> bool:
-    """Mark an experiment as gone from the store; answer whether it was there. Nothing is deleted."""
+    """Mark an experiment as gone from the store; return whether it was there. Nothing is deleted."""
     present = Experiment.objects.filter(site=site, expid=expid, gone_at=None)
     return present.update(gone_at=timezone.now(), **_LIFELESS) > 0
 
@@ -80,23 +79,24 @@ def mark_all_gone_but(site: Site, expids: set[str]) -> list[str]:
 
 
 def read_numbers(site: Site, expid: str = "") -> dict[str, int]:
-    """Return Autosubmit's numbers of the experiments that a site has, or of one: of doubled rows these count."""
+    """Return Autosubmit's numbers of the present experiments of a site, or of one: they decide between doubled rows."""
     rows = Experiment.objects.filter(site=site, gone_at=None)
     rows = rows.filter(expid=expid) if expid else rows
     return dict(rows.values_list("expid", "autosubmit_id"))
 
 
 def is_in(store: Store, experiment: Experiment) -> bool:
-    """Answer whether a store has this very experiment, and not another one under its expid. Raises BrokenStore."""
+    """Return whether a store has this experiment, and not another one with its expid. Raises BrokenStore."""
     known = {experiment.expid: experiment.autosubmit_id}
     records = read_experiments(store, known, only=experiment.expid)
     return any(is_same(experiment.autosubmit_id, experiment.created_at, record) for record in records)
 
 
 def is_same(number: int, created_at: datetime | None, record: ExperimentRecord) -> bool:
-    """Answer whether a record is of the experiment that had this number and this time of creation.
+    """Return whether a record is of the experiment with this number and time of creation.
 
-    What is not known, a number of zero or no time, is no difference. SQLite may give the number of a deleted row again.
+    Unknown values, a number of zero or no time, are no difference. The number alone is not enough: SQLite may give
+    that of a deleted row again.
     """
     is_numbered_alike = number in (0, record.autosubmit_id)
     return is_numbered_alike and (None in (created_at, record.created_at) or created_at == record.created_at)
@@ -118,9 +118,9 @@ def _is_row_of(row: Row, record: ExperimentRecord) -> bool:
 
 
 def _make_values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
-    """Return what a row says of a record; a time of creation that was known stays known.
+    """Return the values of a row for a record; a known time of creation is kept.
 
-    The address of git in `model` may hold a password, and so may whatever somebody has typed.
+    Secrets are masked: the git address in `model`, and texts that people typed, may contain a password.
     """
     told = {name: getattr(record, name) for name in FIELDS}
     shown = {name: mask_text(value) if isinstance(value, str) else value for name, value in told.items()}
@@ -131,7 +131,7 @@ def _make_values(record: ExperimentRecord, row: Row | None) -> dict[str, Any]:
 
 
 def _take_over(synced: Synced, expid: str, others: list[Row]) -> dict[str, Any]:
-    """Mark whoever has the expid as gone; return since when it is of the one that has it now, if others had it."""
+    """Mark other experiments with the expid as gone; return since when it is the new one's, if there were others."""
     now = timezone.now()
     for other in others:
         if other["gone_at"] is None:

@@ -1,7 +1,7 @@
-"""What the mirror process remembers of job lists that change again and again, so that it makes only new rows anew.
+"""A cache of the mirror process for job lists that change often, so that it makes only changed rows again.
 
-Nothing depends on it: what is forgotten is read and made again. It says what the database holds only as long as nobody
-else has written, which the `refreshed_at` of the experiment tells.
+What is not in the cache is read and made again. An entry is valid only while no other process has written the
+experiment, which its `refreshed_at` shows.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ MAX_JOBS = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """What was read of an experiment, the rows that were made of it, and when they were written (`refreshed_at`).
+    """What was read of an experiment, the rows made from it, and when they were written (`refreshed_at`).
 
-    `checked_at` is when the whole history was read last (monotonic clock), not only what may be new in it.
+    `checked_at` is when the whole history was last read (monotonic clock), and not only its new rows.
     """
 
     decoded: Decoded
@@ -30,17 +30,17 @@ class Cached:
 
 
 class RowCache:
-    """What is remembered of experiments by their primary key: of those that were used last, at most MAX_JOBS jobs."""
+    """Cached experiments by primary key: those used last, with at most MAX_JOBS jobs together."""
 
     def __init__(self) -> None:
         self._cached: dict[int, Cached] = {}
 
     def get(self, experiment_id: int) -> Cached | None:
-        """Return what is remembered of an experiment, if anything is."""
+        """Return the entry of an experiment; None without one."""
         return self._cached.get(experiment_id)
 
     def put(self, experiment_id: int, cached: Cached | None) -> None:
-        """Remember this of an experiment, or with None nothing, and forget others when that is too much."""
+        """Set the entry of an experiment, or with None remove it; drop the oldest entries above MAX_JOBS."""
         self._cached.pop(experiment_id, None)
         if cached is not None:
             self._cached[experiment_id] = cached

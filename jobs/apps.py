@@ -10,7 +10,7 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """When the tables have changed, look after the index of names and what SQLite knows of the tables."""
+        """After a migration, restore the index of names and the statistics of SQLite."""
         from autosubmit_portal.db.analysis import analyse
         from jobs import trigrams
 

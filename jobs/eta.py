@@ -1,4 +1,4 @@
-"""How long the chunks of a section still take, judged by those that are complete. Pure functions; no Django."""
+"""Estimate how long the chunks of a section still take, from the complete ones. Pure functions; no Django."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ class ChunkJob:
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """What is left. Durations are in seconds, and None while no chunk is complete that could be measured."""
+    """What is left. Durations are in seconds; None while no complete chunk can be measured."""
 
     eta_seconds: float | None
     chunks_total: int
@@ -27,10 +27,10 @@ class Eta:
 
 
 def estimate(jobs: Iterable[ChunkJob]) -> Eta:
-    """Return the mean time of a complete chunk, times the number of the others, as Autosubmit API 4.2 reckons it.
+    """Return the mean time of a complete chunk, times the number of the other chunks, like Autosubmit API 4.2.
 
-    A chunk is all jobs of that number, whatever their start date or member. It is complete when all of them are, and
-    took from the first start to the last end.
+    A chunk is all jobs with its number, of any start date and member. It is complete when all of them are; its time is
+    from the first start to the last end.
     """
     chunks: dict[int, list[ChunkJob]] = defaultdict(list)
     for job in jobs:

@@ -1,7 +1,7 @@
-"""The index that finds jobs by a part of their name, by the groups of three characters that the part consists of.
+"""The trigram index, which finds jobs by a part of their name.
 
-PostgreSQL has it if its extension pg_trgm may be used, and uses it by itself. SQLite has it since 3.34, as a table that
-triggers keep.
+PostgreSQL has it with the extension pg_trgm, and uses it by itself. SQLite has it since 3.34, as a table that triggers
+keep up to date.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,12 +41,12 @@ _FIND = "SELECT rowid FROM jobs_names WHERE jobs_names MATCH %s"
 _COUNT = f"SELECT COUNT(*) FROM ({_FIND} LIMIT %s)"  # noqa: S608 - ours
 GROUP = 3
 MOST_GROUPS = 50
-# What more names than this may have is met soon by going through the jobs.
+# A text that more names than this contain is found soon by reading the jobs in their order.
 MOST_CANDIDATES = 10_000
 
 
 def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Make the index of PostgreSQL where it may be; a migration's forward step. Without it searches are slow."""
+    """Make the index of PostgreSQL if the account may; a migration's forward step. Without it searches are slow."""
     if schema_editor.connection.vendor != "postgresql":
         return
     try:
@@ -62,9 +62,9 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
 
 
 def restore_index(**_: Any) -> None:
-    """Make the index of SQLite anew if a part of it is missing; after each migrate, which may make a table anew.
+    """Rebuild the index of SQLite if a part of it is missing; called after each migrate.
 
-    A table that is made anew loses its triggers, and what happens without them is not in the index.
+    A migration may recreate a table, which then loses its triggers; changes without triggers are not in the index.
     """
     if connection.vendor != "sqlite" or not is_missing():
         return
@@ -80,7 +80,7 @@ def restore_index(**_: Any) -> None:
 
 @contextmanager
 def write_in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
-    """Write the index of SQLite once for all jobs that are added, and for those that are to go; in a transaction.
+    """Update the index of SQLite once for all added jobs and those in `gone`; call it in a transaction.
 
     A trigger makes FTS5 write its part of the index for each row, and merge it with all others: 10,000 rows took 8 s
     beside 140,000 others, and more beside more. Here they take 0.2 s. A transaction that fails has its triggers back.
@@ -103,7 +103,7 @@ def write_in_bulk(gone: Iterable[QuerySet[Any]]) -> Iterator[None]:
 
 
 def is_missing() -> bool:
-    """Answer whether the database could have the index and has not; before there is a table, nothing is missing."""
+    """Return whether the database could have the index but has not; False before the table exists."""
     if connection.vendor == "sqlite":
         there = _list_present()
         return "jobs_job" in there and not there.issuperset(_PARTS) and _is_possible()
@@ -143,7 +143,7 @@ def _split_groups(word: str) -> list[str]:
 
 
 def _list_present() -> set[str]:
-    """Return which parts of SQLite's index there are, and `jobs_job` if there is the table."""
+    """Return the existing parts of SQLite's index, and `jobs_job` if the table exists."""
     names = ["jobs_job", *_PARTS]
     with connection.cursor() as cursor:
         places = ", ".join(["%s"] * len(names))
@@ -152,7 +152,7 @@ def _list_present() -> set[str]:
 
 
 def _is_possible() -> bool:
-    """Answer whether this SQLite has what the index needs."""
+    """Return whether this SQLite supports the index."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("CREATE VIRTUAL TABLE temp.jobs_trial USING fts5(name, tokenize='trigram')")

@@ -1,4 +1,4 @@
-"""Forms for people, made of the serializers of the bodies, and what such a form says in the words of JSON."""
+"""HTML forms made from the serializers of bodies, and from a sent form to the JSON that it means."""
 
 import json
 import re
@@ -88,7 +88,7 @@ def with_code(html: str) -> SafeString:
 
 
 def read_form(data: QueryDict, shape: Shape | None) -> dict[str, Any]:
-    """Return what a form says, as JSON would say it. A field that was left empty says nothing."""
+    """Return the values of a form as JSON. An empty field counts as not sent."""
     fields = shape().fields if shape else {}
     values = {name: str(data[name]) for name in data if name != CSRF and data[name] != ""}
     return {name: _value(name, fields.get(name), value) for name, value in values.items()}
@@ -122,7 +122,7 @@ def _json(name: str, text: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Return a value of JSON as it stands in a form."""
+    """Return a JSON value as the text of a form field."""
     match value:
         case None:
             return ""
@@ -136,7 +136,7 @@ def _text(value: Any) -> str:
 
 
 def _first(field: Any) -> str:
-    """Return what a form proposes: to see first what an action would do."""
+    """Return the first value that a form proposes: the dry run."""
     return "true" if field.field_name == "dry_run" else ""
 
 

@@ -1,4 +1,4 @@
-"""What OPTIONS tells of a route, as DRF does: its formats, and the fields of what may be sent."""
+"""The answer to OPTIONS in DRF's form: formats, query parameters and fields of bodies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the resources of mirrored rows have in common: they say when what they show is stale, and since when."""
+"""Common to resources of mirrored rows: they say whether, and since when, their rows are stale."""
 
 from datetime import datetime
 from typing import Any
@@ -32,13 +32,13 @@ class MirroredViewSet(PortalViewSet):
         return experiment
 
     def require_read(self, experiment: Experiment) -> None:
-        """Note since when the rows of an experiment are stale; raise NeverRead when there are none to show."""
+        """Note since when the rows of an experiment are stale; raise NeverRead if they could never be read."""
         if experiment.is_unread:
             raise NeverRead(f"Nothing is known of the jobs of {experiment.expid}. {experiment.problem}")
         self.stale_since = experiment.problem_since
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the header, also to an answer that the client has already."""
+        """Add the header, also to a 304."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.stale_since:
             response[HEADER] = instant(self.stale_since)

@@ -1,4 +1,4 @@
-"""Programs that come to an address that is none of the API's: they are told so, and never led to a page."""
+"""Problem details for programs at addresses outside of the API, where people get pages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,12 +29,12 @@ class OutsideMiddleware:
 
 
 def is_of_the_api(request: HttpRequest) -> bool:
-    """Answer whether the address is one of the API, be there such a route or not."""
+    """Return whether the address is below /v4, whether such a route exists or not."""
     return request.path[1:].partition("/")[0] in OF_THE_API
 
 
 def asks_for_json(request: HttpRequest) -> bool:
-    """Answer whether `Accept` names JSON and no page."""
+    """Return whether `Accept` names JSON and no page."""
     named = {f"{accepted.main_type}/{accepted.sub_type}" for accepted in request.accepted_types}
     has_json = any(name == "application/json" or name.endswith("+json") for name in named)
     return has_json and not named & {"text/html", "application/xhtml+xml"}

@@ -1,4 +1,4 @@
-"""The router of the API: which method of a viewset serves which address, each with and without a slash at its end."""
+"""The router of the API: the address and method of each viewset's methods, with and without a slash at the end."""
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import StringConverter

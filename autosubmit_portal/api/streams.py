@@ -1,4 +1,4 @@
-"""Long answers, of which a thread makes each part when the client has read those before: not too many at a time."""
+"""Limit long answers: a thread makes each part of one when the client has read the parts before."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ BUSY = "Too many long answers are being read. Ask again in some seconds, or for 
 
 
 class StreamsMiddleware:
-    """Begins no more long answers at the same time than there are places for."""
+    """Refuses a long answer when all places for them are taken."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Serve the request; who reads a long answer gives the place back when the answer is closed."""
+        """Serve the request; the place is free again when the answer is closed."""
         response = self.get_response(request)
         if not isinstance(response, StreamingHttpResponse) or _is_short(response):
             return response

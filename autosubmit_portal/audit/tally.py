@@ -18,6 +18,7 @@ from django.utils import timezone
 from autosubmit_portal.audit.models import Tally
 
 FAILED, LOCKED_OUT = "sign_in.failed", "sign_in.locked_out"
+# docs/audit.md lists these limits.
 MINUTE = timedelta(minutes=1)
 MOST_REFUSALS = 30
 MOST_FAILURES = 30

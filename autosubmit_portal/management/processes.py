@@ -1,8 +1,7 @@
 """The processes of a portal as children of one supervisor, each in a process group of its own.
 
-A signal from the terminal reaches only the supervisor. Commands that the worker starts are in sessions of their own:
-nothing here ever signals those, and a run goes on when its portal ends. The children end as if asked to when the
-supervisor is killed.
+A signal from the terminal reaches only the supervisor. Commands of actions have sessions of their own: nothing here
+signals them, so runs go on when the portal ends. When the supervisor is killed, its children get SIGTERM.
 """
 
 import contextlib
@@ -47,10 +46,10 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the processes: this one's, for the default queue, with terse logs unless asked.
+    """Return the environment of the processes: this one's, for the default queue, with short logs by default.
 
-    They inherit our umask, so that they would not know the one for Autosubmit's commands; and they work in another
-    folder, where a relative PORTAL_HOME would mean another.
+    It names the umask of Autosubmit's commands, because the processes inherit the portal's own, and PORTAL_HOME as an
+    absolute path, because they work in another folder.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
     ours = {"PORTAL_LOG_LEVEL": "WARNING", "PORTAL_COMMANDS_UMASK": f"{settings.COMMANDS_UMASK:04o}"}
@@ -59,7 +58,7 @@ def environment() -> dict[str, str]:
 
 @dataclass(slots=True)
 class Child:
-    """One process that is started, looked at and stopped; times are those of the monotonic clock."""
+    """One process: started, watched and stopped. Times are of the monotonic clock."""
 
     name: str
     command: list[str]
@@ -69,7 +68,7 @@ class Child:
     due: float = field(default=0.0)
 
     def start(self) -> None:
-        """Start the process; nothing is inherited but the terminal to write to."""
+        """Start the process; it inherits nothing but the terminal for its output."""
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
@@ -81,7 +80,7 @@ class Child:
         )
 
     def look(self) -> str:
-        """Start the process when it is due, notice when it died; return what there is to say, mostly nothing."""
+        """Start the process when it is due, notice its death; return a message, mostly blank."""
         if self.process is None:
             if time.monotonic() >= self.due:
                 self.start()
@@ -99,7 +98,7 @@ class Child:
         return min(float(2 ** (self.deaths - 1)), LONGEST_PAUSE_SECONDS)
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process itself: a queue whose whole group gets it hangs."""
+        """Send SIGTERM to the process alone: a worker whose whole group gets it hangs."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
 
@@ -114,7 +113,7 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """Kill the process and what is left of its group."""
+        """Kill the process and the rest of its group."""
         if self.process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

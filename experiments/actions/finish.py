@@ -140,6 +140,6 @@ def _mirrored(action: Action, expid: str) -> Experiment | None:
         if expid:
             adopted = sync.adopt(action.site, expid)
             return action.experiment or adopted
-    except Exception:
+    except Exception:  # a store may provoke any error; the action has ended and must be finished all the same
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment

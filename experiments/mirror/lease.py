@@ -1,7 +1,7 @@
-"""The lease of the mirror: one process at a time mirrors a site, and another takes over when it dies or hangs.
+"""The lease of the mirror: one process at a time mirrors a site; another takes over when it dies or hangs.
 
-The lease is in the row of the site: who holds it, a token that no other process has, and when it ends by the clock of
-the database, which is the same for all hosts.
+The row of the site has the lease: its holder, a token that no other process has, and its end by the clock of the
+database, which is the same for all hosts.
 """
 
 import os
@@ -22,7 +22,7 @@ RENEW_SECONDS = 5.0
 
 
 class LostLease(Exception):
-    """Another process mirrors the site now; whatever this one has read must not be written."""
+    """Another process mirrors the site now: what this one has read must not be written."""
 
 
 class Lease:
@@ -34,7 +34,7 @@ class Lease:
         self._renewed: float | None = None
 
     def take(self) -> bool:
-        """Take the lease if it is free or has ended, or renew ours when it is time; answer whether it is ours."""
+        """Take the lease if it is free or has ended, or renew ours when it is time; return whether it is ours."""
         if self._is_sure():
             return True
         is_free = Q(mirror_token="") | Q(mirror_expires_at__lt=Now())
@@ -46,7 +46,7 @@ class Lease:
             raise LostLease
 
     def guard(self) -> None:
-        """Raise LostLease unless the lease is ours; called in a transaction, all of it is written by the holder."""
+        """Raise LostLease unless the lease is ours; in a transaction, it ensures that only the holder writes."""
         if not Site.objects.filter(pk=self.site_id, mirror_token=self.token).exists():
             self._renewed = None
             raise LostLease
@@ -59,11 +59,11 @@ class Lease:
         )
 
     def _is_sure(self) -> bool:
-        """Answer whether it was ours so lately that nobody can have taken it."""
+        """Return whether it was renewed so recently that nobody can have taken it."""
         return self._renewed is not None and time.monotonic() - self._renewed < RENEW_SECONDS
 
     def _claim(self, condition: Q) -> bool:
-        """Make it ours for a while if the condition holds, with one update: of several who try one succeeds."""
+        """Claim it with one conditional update: of several processes that try, one succeeds."""
         asked = time.monotonic()
         claimed = Site.objects.filter(condition, pk=self.site_id).update(
             mirror_token=self.token,
@@ -75,5 +75,5 @@ class Lease:
 
 
 def get_holder() -> str:
-    """Return how this process is called where people look: host and process number."""
+    """Return the name of this process for people: host and process number."""
     return f"{socket.gethostname()}:{os.getpid()}"

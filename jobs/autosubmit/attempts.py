@@ -1,8 +1,8 @@
-"""Which attempt at a job the history is about: the one that the job list is about, or one before it.
+"""Decide whether the history has the same attempt at a job as the job list, or an earlier one.
 
-What belongs to an attempt, its times, number, platform and logs, is never taken from two. Autosubmit 4.1.17 and 4.2
-write the row of an attempt when it has ended, so that beside an active job there stands the attempt before; earlier
-versions write it when they submit the job.
+Times, number, platform and logs of a job must all be of one attempt. Autosubmit 4.1.17 and 4.2 write the row of an
+attempt when it has ended, so for an active job the history has the attempt before; earlier versions write the row when
+they submit the job.
 """
 
 from dataclasses import replace
@@ -13,10 +13,9 @@ from jobs.autosubmit.statuses import ACTIVE, NOT_SENT
 
 
 def choose_attempt(record: JobRecord, newest: JobTimes | None) -> JobTimes | None:
-    """Return the newest attempt in the history as far as it is the one that the job list is about; None otherwise.
+    """Return the newest attempt in the history if the job list is about the same one; else None.
 
-    An active job has no finish, and starts when it runs: a list that was saved before is not to be mixed with what
-    came after it.
+    Of an active job the finish is dropped, and the start until it runs: the history may be newer than the job list.
     """
     if newest is None or record.status in NOT_SENT:
         return None
@@ -33,7 +32,7 @@ def choose_attempt(record: JobRecord, newest: JobTimes | None) -> JobTimes | Non
 
 
 def _is_same(record: JobRecord, newest: JobTimes) -> bool:
-    """Answer whether the history is about the attempt at an active job: by its number, or because it has no end."""
+    """Return whether the history has the attempt of an active job: it has the same number, or no end."""
     if record.remote_id and newest.remote_id:
         return record.remote_id == newest.remote_id
     is_earlier = newest.fail_count is not None and newest.fail_count < record.fail_count

@@ -1,4 +1,4 @@
-"""Reading UTF-8 by parts, whose borders may lie within a character."""
+"""Read UTF-8 in parts, which may begin or end inside a character."""
 
 import codecs
 
@@ -6,9 +6,9 @@ _LONGEST = 4  # bytes of a character
 
 
 def decode_whole(data: bytes, *, is_final: bool) -> tuple[str, int]:
-    """Return the whole characters at the beginning of `data` and how many bytes they are.
+    """Return the complete characters at the beginning of `data`, and their number of bytes.
 
-    With `is_final` nothing follows: what is no whole character is replaced.
+    With `is_final` nothing follows, and incomplete characters are replaced.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(data, final=is_final)
@@ -16,6 +16,6 @@ def decode_whole(data: bytes, *, is_final: bool) -> tuple[str, int]:
 
 
 def find_first_character(data: bytes) -> int:
-    """Return where the first character begins; 0 where none does, as in what is no UTF-8."""
+    """Return where the first character begins; 0 if none does, because it is not UTF-8."""
     places = range(min(_LONGEST, len(data)))
     return next((place for place in places if data[place] & 0xC0 != 0x80), 0)

@@ -1,9 +1,9 @@
 """Autosubmit's notation for dates, members and chunks: `[ 20000101 [ fc0 [1-4 7] fc1 [Any] ] Any [ Any [1] ] ]`.
 
-It means what it means to 4.1.17 (`Autosubmit._filter_chunks`): upper and lower case are alike, `Any` stands for
-anything, and jobs that lack a date, a member or a chunk never match. But 4.1.17 fails on members with a hyphen, ignores
-what follows the end of the first bracket, and cannot tell two start dates of one day apart. Here a date with an hour
-(`2000010112`) or a minute is that one, a day stands for all of it, and what is no date is refused.
+It means the same as in 4.1.17 (`Autosubmit._filter_chunks`): case is ignored, `Any` is anything, and jobs without a
+date, member or chunk never match. But 4.1.17 fails on members with a hyphen, ignores the text after the first bracket,
+and does not distinguish start dates of one day. Here a date may have an hour (`2000010112`) or a minute, a day means
+all of its times, and other texts are refused.
 """
 
 import re
@@ -30,7 +30,7 @@ _NAMES = ("date", "member", "chunk")
 
 
 class UnreadableFilter(Exception):
-    """A text that Autosubmit does not accept as such a filter."""
+    """Autosubmit does not accept the text as such a filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Clause:
     values: tuple[Values, Values, Values]
 
     def matches(self, words: _Words) -> bool:
-        """Answer whether a job with these is meant."""
+        """Return whether a job with these words matches."""
         dates, members, chunks = self.values
         date, member, chunk = words
         return _has_date(dates, date) and _has(members, member) and _has(chunks, chunk)
@@ -48,17 +48,17 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSelection:
-    """What is meant: whatever matches one of the clauses."""
+    """The chosen jobs: those that match one of the clauses."""
 
     clauses: tuple[Clause, ...]
 
     def matches(self, date: datetime | None, member: str, chunk: int | None) -> bool:
-        """Answer whether a job is meant."""
+        """Return whether a job matches."""
         words = _make_words((date, member, chunk))
         return words is not None and any(clause.matches(words) for clause in self.clauses)
 
     def unknown(self, places: Iterable[Place]) -> list[str]:
-        """Return what is named and that none of the jobs has, such as "chunk 9"."""
+        """Return the named values that none of the jobs has, such as "chunk 9"."""
         known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [
             set[str]()
         ] * 3
@@ -73,7 +73,7 @@ class ChunkSelection:
 
 
 def read_chunk_filter(text: str) -> ChunkSelection:
-    """Return what a text means; raise UnreadableFilter when Autosubmit would refuse it or fail on it."""
+    """Return the selection of a text; raise UnreadableFilter when Autosubmit would refuse it or fail on it."""
     tokens = iter(_TOKEN.findall(text.upper()))
     if next(tokens, "") != "[":
         raise UnreadableFilter("It must begin with “[”.")
@@ -85,7 +85,7 @@ def read_chunk_filter(text: str) -> ChunkSelection:
 
 
 def _parse_nested(tokens: Iterator[str], depth: int) -> list[Any]:
-    """Return what stands before the end of the present bracket, each inner bracket as a list."""
+    """Return the items up to the end of the current bracket; inner brackets are lists."""
     if depth == 0:
         raise UnreadableFilter("There is a bracket inside the chunks.")
     items: list[Any] = []
@@ -105,7 +105,7 @@ def _parse_clauses(items: list[Any]) -> Iterator[Clause]:
 
 
 def _split_pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
-    """Yield a name and the list that follows it, again and again."""
+    """Yield pairs of a name and the list that follows it."""
     if len(items) % 2:
         raise UnreadableFilter(f"Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].")
     for name, inner in zip(items[::2], items[1::2], strict=True):
@@ -119,7 +119,7 @@ def _parse_word(word: str, meaning: Callable[[str], str | range]) -> Values:
 
 
 def _parse_member(word: str) -> str | range:
-    """Return what a word means: a range where it can be one, since Autosubmit takes a hyphen for that everywhere."""
+    """Return the meaning of a word: a range where it can be one, because Autosubmit reads each hyphen so."""
     return _parse_range(word) or word
 
 
@@ -155,7 +155,7 @@ def _is_number(word: str) -> bool:
 
 
 def _make_words(place: Place) -> _Words | None:
-    """Return the date, member and chunk of a job as they are compared; None if it lacks one."""
+    """Return date, member and chunk of a job in the form for comparison; None if it lacks one."""
     date, member, chunk = place
     if date is None or not member or chunk is None:
         return None
@@ -164,7 +164,7 @@ def _make_words(place: Place) -> _Words | None:
 
 
 def _has(values: Values, word: str) -> bool:
-    """Answer whether a word is among the values; a range has its numbers as they are written, without zeros before."""
+    """Return whether a word is among the values; numbers of a range are compared without leading zeros."""
     if values is None or word in values:
         return True
     number = int(word) if _is_number(word) else -1
@@ -172,7 +172,7 @@ def _has(values: Values, word: str) -> bool:
 
 
 def _has_date(values: Values, date: str) -> bool:
-    """Answer whether a date, to the minute, is among the values, each of which is as long as it is exact."""
+    """Return whether a date, given to the minute, is among the values; a shorter value means a whole day or hour."""
     return values is None or any(_has((item,), date[: _get_length(item)]) for item in values)
 
 

@@ -1,4 +1,4 @@
-"""Which edges between jobs there are, and what is to be said of those that cannot be shown."""
+"""The edges between jobs, and a note about edges that cannot be shown."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ UNKNOWN = "Which jobs wait for which is not known: the store has no dependencies
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The edges between jobs of the list. `note` is blank when they are all that the store has.
+    """The edges between jobs of the list. `note` is blank when all edges of the store are shown.
 
-    They are not known where the store holds none at all, which no version writes of several jobs: each job without
-    edges stands there, too.
+    They are unknown if the store has none at all for several jobs: every version writes jobs without edges too.
     """
 
     between: set[Edge]

@@ -1,4 +1,4 @@
-"""The history that Autosubmit keeps of an experiment: its runs, and when each job was submitted, began and ended.
+"""Autosubmit's history of an experiment: its runs, and when each job was submitted, started and finished.
 
 Source: `job_data_<expid>.db`, or the same tables in PostgreSQL, read on one short read-only connection. Their columns
 differ by version; those that exist are read. Times there are seconds since 1970; zero and NULL mean "not yet".
@@ -36,7 +36,7 @@ class UnreadableHistory(Exception):
 
 
 def read_instant(seconds: object) -> datetime | None:
-    """Return seconds since 1970 as a moment; None for what did not happen yet."""
+    """Return seconds since 1970 as a datetime; None for zero, NULL and other values: not yet."""
     since_1970 = to_number(seconds, YEAR_9999)
     return to_moment(since_1970) if since_1970 > 0 else None
 
@@ -49,9 +49,9 @@ def read_platform(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of `experiment_run`. The counts are Autosubmit's own at its last look, not a truth about now.
+    """One row of `experiment_run`, without the long columns `metadata` and `platform_output`.
 
-    Left out are `metadata`, the whole configuration as JSON, and `platform_output`: they are long.
+    The counts are from Autosubmit's last look, and may be out of date.
     """
 
     run_id: Annotated[int, Column(to_count)]
@@ -97,10 +97,10 @@ _JOB_COLUMNS = ("id", *columns_of(JobTimes))
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The newest attempt of each job by its name, and from where on a history must be read to bring that up to date.
+    """The newest attempt of each job by name, and where to go on reading the history.
 
-    A row before `since` does not change any more. `last` is the highest id and `inode` that of the file, by which
-    another history is told; None where there is no file.
+    Rows before `since` do not change any more. `last` is the highest id. A file with another `inode` is another
+    history; None without a file.
     """
 
     newest: dict[str, JobTimes]
@@ -116,7 +116,7 @@ def read_runs(source: Source) -> list[RunRecord]:
 
 
 def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
-    """Return the newest attempts; with `known`, what was read before, only the rows that may be new or other since.
+    """Return the newest attempts; with `known`, an earlier result, read only rows that may have changed since.
 
     Raises UnreadableHistory.
     """
@@ -133,7 +133,7 @@ def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
 def _update_attempts(
     rows: Sequence[Mapping[str, Any]], before: Mapping[str, JobTimes], last: int, inode: int | None
 ) -> Attempts:
-    """Put rows, a later attempt after an earlier one, over those that are known."""
+    """Return the known attempts, updated by rows in the order of their attempts."""
     newest, open_ids = dict(before), dict[str, int]()
     settled_before = datetime.now(UTC) - _SETTLED
     for row in rows:
@@ -157,8 +157,8 @@ def _read_inode(source: Source) -> int | None:
 def read_run_configuration(source: Source, run_id: int) -> str | None:
     """Return the configuration that a run was created with, as the JSON text that Autosubmit wrote.
 
-    It is blank if Autosubmit wrote none, and None if there is no such run. Raises UnreadableHistory, also when it is
-    too long to be read.
+    It is blank if Autosubmit wrote none, and None if there is no such run. Raises UnreadableHistory, also if it is too
+    long.
     """
     if not 0 <= run_id <= _LARGEST_ID:
         return None

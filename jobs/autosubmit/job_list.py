@@ -7,8 +7,8 @@
 | 4.2 | `db/job_list.db`, table `jobs` | a row for each job |
 | 4.1, 4.2 with PostgreSQL | tables `job_pkl` and `<expid>.jobs` | the same tables |
 
-Which one there is is seen from what is found. A pickle is read as data, by a process with limits: see
-`jobs.autosubmit.pickles.client`. Since other local users may write the files, every value is checked for its type.
+The form is chosen by what is found. A pickle is read as data, by a process with limits: see
+`jobs.autosubmit.pickles.client`. Other local users may write the files, so the type of every value is checked.
 """
 
 import io
@@ -48,9 +48,9 @@ Decoded = dict[bytes, JobRecord]
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """The jobs in the order of the file, and as (parent, child) those edges that stand in the list itself.
+    """The jobs in the order of the file, and the edges (parent, child) that the list itself has.
 
-    `decoded` is of use when the list is read again, where it was asked for.
+    `decoded` makes the next reading of the list faster, if it was asked for.
     """
 
     jobs: list[JobRecord] = field(default_factory=list)
@@ -59,11 +59,11 @@ class JobList:
 
 
 def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
-    """Return the job list that a file or a schema of PostgreSQL holds.
+    """Return the job list in a file or in a schema of PostgreSQL.
 
-    With `known`, what was decoded before, a job of which a pickle says the same again is the same record. Raises
-    FileNotFoundError when there is no job list yet, UnreadableJobList for everything else that can go wrong: no right
-    to read, a file cut short, a locked database, an unknown form, a pickle that names anything but data.
+    With `known`, an earlier `decoded`, an unchanged job is the same record again. Raises FileNotFoundError when there
+    is no job list yet, and UnreadableJobList for all else: no permission, a truncated file, a locked database, an
+    unknown form, a pickle that names anything but data.
     """
     try:
         if isinstance(source, Path) and not _is_database(source):
@@ -78,8 +78,8 @@ def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
 def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
     """Return the edges between jobs as (parent, child); None if there is no such file or table, or nothing in it.
 
-    A job without any edge stands there as an edge to itself, which is left out. Raises UnreadableJobList when the
-    database is broken, or locked for long.
+    A job without edges is stored as an edge to itself, which is left out. Raises UnreadableJobList when the database is
+    broken or locked for long.
     """
     names: dict[str, str] = {}  # each is said for every edge that it has
     edges, has_rows = [], False

@@ -1,7 +1,7 @@
-"""Reading what Autosubmit keeps in PostgreSQL instead of in files: with `backend = postgres` in its rc file.
+"""Read an Autosubmit store in PostgreSQL (`backend = postgres` in its rc file).
 
-The tables have the names and columns of the SQLite files. Those of one experiment are in a schema that is named after
-it; what belongs to all (`experiment`, `details`, `job_pkl`) is in the schema of the connection.
+The tables have the names and columns of the SQLite files. The tables of one experiment are in a schema with its name;
+those of all (`experiment`, `details`, `job_pkl`) are in the schema of the connection.
 """
 
 import re
@@ -50,7 +50,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What there is of an experiment: a table of jobs (4.2), a pickle (4.1), and two numbers that change with them."""
+    """What an experiment has: a table of jobs (4.2), a pickle (4.1), and two numbers that change with them."""
 
     has_jobs: bool = False
     has_pickle: bool = False
@@ -136,7 +136,7 @@ def _list_columns(connection: _Connection, table: str) -> set[str]:
 
 
 def keep_connections() -> None:
-    """Keep connections open from now on, for a process of one thread that reads again and again."""
+    """Keep connections open from now on; for a process with one thread that reads often."""
     _kept.is_wanted = True
 
 
@@ -153,7 +153,7 @@ _kept = _Kept()
 
 @contextmanager
 def _connect(url: str, schema: str = "") -> Iterator[_Connection]:
-    """Open a connection that cannot write and does not wait long; names without a schema are those of `schema`."""
+    """Open a read-only connection that does not wait long; names without a schema are looked up in `schema`."""
     connection = _reuse(url, schema) or _open(url, schema)
     try:
         yield connection
@@ -168,7 +168,7 @@ def _connect(url: str, schema: str = "") -> Iterator[_Connection]:
 
 
 def _reuse(url: str, schema: str) -> _Connection | None:
-    """Return the connection that was kept, if its server has not ended it."""
+    """Return the kept connection, unless its server has closed it."""
     connection = _kept.connections.pop(url, None)
     if connection is None:
         return None
@@ -188,7 +188,7 @@ def _open(url: str, schema: str) -> _Connection:
 
 
 def _set_schema(connection: _Connection, schema: str) -> _Connection:
-    """Have names without a schema be those of `schema`, or of all with a blank one."""
+    """Look up names without a schema in `schema`; with a blank one, in that of all experiments."""
     if schema:
         connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))
     else:

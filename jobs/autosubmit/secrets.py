@@ -1,11 +1,10 @@
-"""Hiding passwords, tokens and keys in what is shown: in values, in texts, and in the bytes of logs.
+"""Hide passwords, tokens and keys in values, in texts, and in the bytes of logs.
 
-A value is hidden for the name of its key (`API_KEY`, `dbPassword`, all under `CREDENTIALS`), and a part of a text for
-its form (`https://ana:secret@host`, `Bearer …`, `PGPASSWORD=…`, a private key, the tokens of well-known services).
-Shown are, on purpose: true, false and nothing; references to a value that stands elsewhere (`%SECRETS.TOKEN%`,
-`${TOKEN}`); what a name says *about* a secret (`TOKEN_URL`, `SSH_KEY_FILE`); a `PWD`, `SSH_KEY` or `AUTH` that is a
-path; a `KEY` that does not look made up; and sections that are named by users (`JOBS.GET_TOKEN`), whose own keys are
-judged instead.
+A value is hidden because of the name of its key (`API_KEY`, `dbPassword`, all under `CREDENTIALS`), a part of a text
+because of its form (`https://ana:secret@host`, `Bearer …`, `PGPASSWORD=…`, a private key, tokens of well-known
+services). These are shown on purpose: true, false and null; references to another value (`%SECRETS.TOKEN%`,
+`${TOKEN}`); facts *about* a secret (`TOKEN_URL`, `SSH_KEY_FILE`); a `PWD`, `SSH_KEY` or `AUTH` that is a path; a `KEY`
+that does not look random; sections named by users (`JOBS.GET_TOKEN`), whose own keys are judged instead.
 """
 
 import re
@@ -42,8 +41,8 @@ _NAMED_BY_USERS = ("JOBS", "PLATFORMS", "WRAPPERS", "DEPENDENCIES")
 _REFERENCE = re.compile(r"%\^?[\w.-]+%|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\([^()]*\)|<[\w .-]+>")
 _PATH_OR_WORD = re.compile(r"[~./%$].*|none|basic|oauth2?|kerberos|ssh|ldap|publickey|\d+", re.IGNORECASE)
 
-# In each, what is hidden are the groups called `secret`. Texts may be long and hostile: repetitions are bounded, those
-# that can begin anywhere tightly, and none goes on into the next line.
+# The groups called `secret` are hidden. Texts may be long and hostile, so all repetitions are bounded, most tightly
+# those that can begin anywhere, and none goes beyond its line.
 _FORMS = tuple(
     re.compile(form, flags)
     for form, flags in (
@@ -100,9 +99,9 @@ Hide = Callable[[str], str]
 
 
 def mask_value(value: Value) -> tuple[Value, list[str]]:
-    """Return a value of dicts, lists, texts and numbers without its secrets, and where they were (RFC 6901).
+    """Return a value of dicts, lists, texts and numbers without its secrets, and their places (RFC 6901).
 
-    The dicts and lists are new, and have as many entries in the same order.
+    Dicts and lists are copied, with as many entries in the same order.
     """
     where: list[str] = []
     return _mask_any(value, "", "", False, where), where
@@ -110,7 +109,7 @@ def mask_value(value: Value) -> tuple[Value, list[str]]:
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Return whether what has this name is a secret whatever it looks like."""
+    """Return whether a value with this name is a secret, whatever it looks like."""
     words = _split_words(name)
     if not words or (_ABOUT.fullmatch(words[-1]) and not _SECRET_ADDRESS.fullmatch(" ".join(words[-2:]))):
         return False
@@ -120,19 +119,19 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_text(text: str) -> str:
-    """Return a text with what has the form of a secret hidden."""
+    """Return a text in which everything with the form of a secret is hidden."""
     return _hide_in_text(text, lambda _: MASK)
 
 
 def cover(data: bytes) -> bytes:
-    """Return bytes with as many `*` for what has the form of a secret: lines and all else stay in their place."""
+    """Return bytes with as many `*` as each secret has bytes, so that offsets and lines stay the same."""
     return _hide_in_text(data.decode("latin-1"), lambda secret: _IN_A_LINE.sub("*", secret)).encode("latin-1")
 
 
 def cover_blocks(read: Callable[[int, int], Iterable[bytes]], start: int, end: int) -> Iterator[bytes]:
-    """Yield the bytes from `start` up to `end`, as `read(start, end)` yields them, with their secrets covered.
+    """Yield the bytes from `start` to `end`, as `read(start, end)` yields them, with their secrets covered.
 
-    A part of a secret is hidden as well: what stands up to CONTEXT_BYTES before and after is looked at, too.
+    A secret that begins before or ends after the range is covered too: up to CONTEXT_BYTES around it are read.
     """
     if start >= end:
         return
@@ -148,7 +147,7 @@ def cover_blocks(read: Callable[[int, int], Iterable[bytes]], start: int, end: i
 
 
 def has_credentials(text: str) -> bool:
-    """Answer whether a text has an address in it with a password or a token in front of its host."""
+    """Return whether a text contains an address with a password or a token before its host."""
     return any(
         not _REFERENCE.fullmatch(found["secret"]) for form in _ADDRESSES for found in form.finditer(text)
     )
@@ -195,7 +194,7 @@ def _join_words(name: str) -> str:
 
 
 def _mask_any(value: Any, name: str, pointer: str, is_hidden: bool, where: list[str]) -> Any:
-    """Mask a value that stands at `pointer` under the key `name`; `is_hidden` if all around it is secret."""
+    """Mask a value at `pointer` with the key `name`; `is_hidden` if everything below a parent is secret."""
     if isinstance(value, dict):
         return _mask_mapping(value, name, pointer, is_hidden, where)
     if isinstance(value, list):
@@ -250,7 +249,7 @@ def _hide_secrets(text: str, form: re.Pattern[str], hide: Hide) -> str:
 
 
 def _hide_assigned(text: str, names: re.Pattern[str], hide: Hide) -> str:
-    """Hide what is assigned to the names of secrets. A value may be another name: `--export=TOKEN=…`."""
+    """Hide values that are assigned to names of secrets. A value may itself be a name: `--export=TOKEN=…`."""
     pieces, done = [], 0
     for name in names.finditer(text):
         judged = name["name"] if name.start() >= done else ""

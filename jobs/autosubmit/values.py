@@ -1,19 +1,19 @@
-"""Single values out of a store, where anything may stand: made into text and numbers that every database takes."""
+"""Convert single values of a store, which may be anything, to text and numbers that every database takes."""
 
 from datetime import UTC, datetime
 from sys import intern
 
 LONGEST_TEXT = 1000
-LARGEST_NUMBER = 2**31 - 1
-LARGEST_ID = 2**63 - 1
+LARGEST_NUMBER = 2**31 - 1  # of an integer column
+LARGEST_ID = 2**63 - 1  # of a bigint column
 YEAR_9999 = 253_402_300_799
 
 
 def to_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return a text or a number as text, at most `longest` characters of it, and an empty one for all else.
+    """Return a text or a number as text of at most `longest` characters; an empty text for all else.
 
-    Nothing else is turned into text, since lists inside lists can grow without end. What UTF-8 or PostgreSQL refuse,
-    lone surrogates and NUL, is replaced.
+    Other values are not converted: nested lists could become endless texts. Lone surrogates and NUL, which UTF-8 or
+    PostgreSQL refuse, are replaced.
     """
     if type(value) is str and len(value) <= longest and value.isascii() and "\0" not in value:
         return value  # nearly always; the rest is for the others
@@ -29,7 +29,7 @@ def to_text(value: object, longest: int = LONGEST_TEXT) -> str:
 
 
 def to_word(value: object) -> str:
-    """Return the same for a text that many jobs have, such as a section: one object for all of them."""
+    """Return the same for a text that many jobs share, such as a section, as one object for all of them."""
     return intern(to_text(value))
 
 
@@ -45,7 +45,7 @@ def to_number(value: object, largest: int = LARGEST_NUMBER) -> int:
 
 
 def to_count(value: object) -> int:
-    """Return a number that cannot be negative; 0 where it is."""
+    """Return a number, but 0 for a negative one."""
     return max(0, to_number(value))
 
 

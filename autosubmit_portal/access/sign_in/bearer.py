@@ -33,7 +33,7 @@ ALGORITHMS = ["RS256", "ES256"]
 NEEDED = ["exp", "iat", "iss", "aud", "sub"]
 LONGEST_SUBJECT = 191  # of SocialAccount.uid
 CLOCK_SKEW_SECONDS = 30
-FETCH_SECONDS = 3
+FETCH_SECONDS = 3  # a request of the API waits meanwhile
 # Between two attempts to reach a provider that is away.
 PAUSE_SECONDS = 10
 KEYS_LIVE_SECONDS = 300

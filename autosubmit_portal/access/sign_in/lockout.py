@@ -23,7 +23,7 @@ from autosubmit_portal.audit.origin import Origin, current_origin
 
 # A whole institute may stand behind one address.
 ADDRESS_FACTOR = 5
-LONGEST_NAME = 150
+LONGEST_NAME = 150  # that of User.username
 
 
 class LockoutHandler(AxesDatabaseHandler):

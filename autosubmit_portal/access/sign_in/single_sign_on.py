@@ -27,7 +27,7 @@ from autosubmit_portal.access.sign_in import bearer
 logger = logging.getLogger(__name__)
 
 NEEDED_ADDRESSES = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-LONGEST_NAME = 150
+LONGEST_NAME = 150  # that of the names of an account
 
 
 class SignInRefused(Exception):

@@ -100,15 +100,15 @@ class TokenAuthentication(BearerAuthentication):
 
 
 class SessionAuthentication(DRFSessionAuthentication):
-    """The session of a browser. Its body is not parsed yet: what is wrong with that is told to who has signed in."""
+    """The session of a browser. The body is not parsed here: only signed-in people learn what is wrong with it."""
 
     def enforce_csrf(self, request: Request) -> None:
-        """Raise PermissionDenied for what another site may have made the browser send."""
+        """Raise PermissionDenied for a request that another site may have made the browser send (CSRF)."""
         super().enforce_csrf(request._request)  # type: ignore[arg-type]
 
 
 def _read_token(digest: str) -> ApiToken | None:
-    """Return a token with its account and what that holds, or None; one query."""
+    """Return a token with its account and the account's permissions, or None; one query."""
     for found in _TOKEN.rows(digest):
         remember(found)
         return found
@@ -123,6 +123,6 @@ def _jwt_of(request: Request) -> str | None:
 
 
 def _credential(claims: dict[str, Any]) -> str:
-    """Name the token in the trail by the program that it was made for."""
+    """Return the name of the token in the trail: the program that it was made for."""
     client = claims.get("azp") or claims.get("client_id") or ""
     return f"OIDC bearer {client}".strip()[:100]

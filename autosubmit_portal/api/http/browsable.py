@@ -1,4 +1,4 @@
-"""The pages of the API: what a request answers, what one may send from here, and where one may go."""
+"""The pages of the API: the answer, forms for what the person may send, and links."""
 
 import json
 import re
@@ -68,7 +68,7 @@ class PageRenderer(BrowsableAPIRenderer):
 
 
 def _own_name(url: str) -> str:
-    """Return the name of the one thing that an address shows; blank for a list and for what is about a thing."""
+    """Return the name of the object at an address; blank for lists and for addresses below an object."""
     known = getattr(resolve(url).func, "initkwargs", {})
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
 
@@ -145,7 +145,7 @@ def _inputs(
 
 
 def _raw(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) -> str:
-    """Return the JSON that a form proposes: an example, with what is there now, that changes nothing yet."""
+    """Return the JSON that a form proposes: an example with the present values, which changes nothing yet."""
     fields = shape().fields
     first = {"reason": "", "dry_run": True} if "dry_run" in fields else {}
     proposed = {name: value for name, value in {**example, **values, **first}.items() if name in fields}
@@ -158,13 +158,13 @@ def _site(request: Any) -> dict[str, str]:
 
 
 def _is_sent(request: Any, method: str, query: dict[str, str]) -> bool:
-    """Answer whether it was this form that was sent: it is shown again, with what is wrong with it."""
+    """Return whether this form was sent: it is then shown again with its errors."""
     given = request.query_params
     return request.method == method and all(given.get(name) == value for name, value in query.items())
 
 
 def _typed(request: Any) -> dict[str, Any]:
-    """Return what a form or a body says, by field; nothing where it cannot be read."""
+    """Return the values of a form or a body by field; empty if it cannot be read."""
     try:
         return dict(request.data.items())
     except (APIException, Refusal, AttributeError):

@@ -1,8 +1,8 @@
-"""Answers of the API made smaller, as `Accept-Encoding` allows.
+"""Compress answers of the API, as `Accept-Encoding` allows.
 
-Only requests with a token are answered so. An attacker who can make a browser ask with its session, and can see how
-long the answers are, learns what stands beside a text of his (BREACH); no browser sends a token by itself. Streams
-pass as they are: whoever follows one gets each piece at once.
+Only answers to requests with a token are compressed. Who can make a browser ask with its session, and sees the length
+of compressed answers, can learn their content (BREACH); browsers send no token by themselves. Streams are not
+compressed, so that each piece arrives at once.
 """
 
 import gzip
@@ -38,7 +38,7 @@ class CompressionMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Serve the request and compress the answer where that is allowed and pays."""
+        """Serve the request and compress the answer where that is allowed and worth it."""
         response = self.get_response(request)
         if not _is_ours(request) or response.streaming:
             return response
@@ -52,7 +52,7 @@ class CompressionMiddleware:
 
 
 def chosen(accepted: str) -> str:
-    """Return the encoding that an `Accept-Encoding` header likes best of ours; blank for none."""
+    """Return the supported encoding that an `Accept-Encoding` header prefers; blank for none."""
     weights = dict(_weight(part) for part in accepted.lower().split(",") if part.strip())
     found = {name: weights.get(name, weights.get("*", 0.0)) for name in ENCODINGS}
     best = max(found, key=lambda name: found[name])  # the first of equals

@@ -1,15 +1,15 @@
-"""Answers that a client has already: validators (ETag), and 304 in place of an answer that would be the same.
+"""Conditional requests: validators (ETag), and 304 instead of an answer that the client has already.
 
 Validators are weak: they mean the same content, however it is compressed. There are two kinds:
 
 - The jobs, dependencies and runs of an experiment change only together with its row, so the row alone tells whether
   the client has them: ten thousand jobs need not be read. `RevalidatedViewSet.revalidate` does that. What is read from
   one database of the store changes only together with that file (`revalidate_file`).
-- Every other answer is small, and shows what changes by itself (evidence, the active action). It is made and compared.
+- Every other answer is small and depends on more than one row. It is made, and its digest is compared.
 
-Of the first kind each process also keeps the answers that it made last: a list that many watch is made once.
+Each process keeps its latest answers of the first kind: a list that many people watch is made once.
 
-A 304, or an answer that was kept, is given only after the checks of permissions that the answer itself would pass.
+A 304 or a kept answer is given only after the same checks of permissions as the answer itself.
 """
 
 from hashlib import blake2b
@@ -36,11 +36,11 @@ MARKS = (
 )
 
 
-MOST_BYTES_KEPT = 32 * 1024 * 1024
+MOST_BYTES_KEPT = 32 * 1024 * 1024  # in each web process
 
 
 class Answered(Exception):
-    """Nothing is left to read: the `response` is a 304, or an answer that was made before."""
+    """Nothing has to be read: the `response` is a 304 or a kept answer."""
 
     def __init__(self, response: HttpResponse) -> None:
         super().__init__()
@@ -48,19 +48,19 @@ class Answered(Exception):
 
 
 class _Answers:
-    """The answers of this process that were asked for last, as many as MOST_BYTES_KEPT."""
+    """The latest answers of this process, at most MOST_BYTES_KEPT."""
 
     def __init__(self) -> None:
         self._kept: LRUCache[tuple[str, ...], bytes] = LRUCache(MOST_BYTES_KEPT, getsizeof=len)
         self._lock = Lock()
 
     def get(self, key: tuple[str, ...]) -> bytes | None:
-        """Return an answer that is kept."""
+        """Return a kept answer."""
         with self._lock:
             return self._kept.get(key)
 
     def keep(self, key: tuple[str, ...], content: bytes) -> None:
-        """Keep an answer, unless it would take the place of all others."""
+        """Keep an answer, unless it is so large that it would replace all others."""
         if len(content) <= MOST_BYTES_KEPT // 4:
             with self._lock:
                 self._kept[key] = content
@@ -114,11 +114,11 @@ class RevalidatedViewSet(PortalViewSet):
         return self.validator, request.build_absolute_uri("/"), request.accepted_media_type or ""
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Answer 304 to what is known, and what was kept."""
+        """Give the response of Answered."""
         return exc.response if isinstance(exc, Answered) else super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the headers of an answer that is asked for again."""
+        """Add the validator and the headers of caching."""
         response = super().finalize_response(request, response, *args, **kwargs)
         is_read = request.method in ("GET", "HEAD") and response.status_code in (200, 304)
         if not is_read or request.accepted_renderer.format != "json":

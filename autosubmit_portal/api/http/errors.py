@@ -33,7 +33,7 @@ SIGN_IN = "Sign in to the console, or send the header `Authorization: Bearer <to
 
 
 class AmbiguousExpid(Exception):
-    """Several sites have the expid and the address names none; `sites` are their slugs."""
+    """Several sites have the expid, and the address names none of them; `sites` are their slugs."""
 
     def __init__(self, expid: str, sites: list[str]) -> None:
         super().__init__(f"{expid} exists at several sites: {', '.join(sites)}. Choose one with ?site=.")
@@ -81,7 +81,7 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
 
 
 def unforeseen(error: Exception) -> dict[str, Any]:
-    """Return the body that says that something failed of which the log says more, where other parts were answered."""
+    """Return the body for one part of a request that failed unexpectedly, while others were answered."""
     logger.error("A part of a request failed", exc_info=error)
     return problem(
         500,
@@ -144,7 +144,7 @@ def _unread(error: Exception) -> dict[str, Any] | None:
 
 
 def _limit(error: Exception) -> dict[str, Any] | None:
-    """Describe what is too much for the portal, or out of its reach."""
+    """Describe a limit that was exceeded, or a database or store that does not answer."""
     match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

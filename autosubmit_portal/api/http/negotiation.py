@@ -8,7 +8,7 @@ from rest_framework.renderers import BaseRenderer
 
 
 class FormatNegotiation(DefaultContentNegotiation):
-    """What `?format=` and `Accept` ask for; a format that a route does not have is one that is not acceptable."""
+    """Chooses by `?format=` and `Accept`; a format that the route does not have is a 406."""
 
     def filter_renderers(
         self,

@@ -1,4 +1,4 @@
-"""Answering a file of any size as text, whole or the range of its bytes that was asked for (RFC 9110, 14)."""
+"""Answer a file of any size as text, whole or a range of its bytes (RFC 9110, 14)."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
 
 class Unsatisfiable(Exception):
-    """The range that was asked for is beyond the end."""
+    """The requested range is beyond the end."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"The log has {size} bytes; the range is beyond its end.")
@@ -24,10 +24,9 @@ class Unsatisfiable(Exception):
 def text_of(
     request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None
 ) -> HttpResponseBase:
-    """Answer a log, which is closed when it has been sent; or `part` of it instead of what the header Range says.
+    """Answer a log, or a `part` of it in place of the header Range. The log is closed when it was sent.
 
-    Never compressed on its way, since a range is one of these bytes. Raises Unsatisfiable, and OSError as reading a log
-    does.
+    The answer is never compressed, because ranges count its bytes. Raises Unsatisfiable, and OSError like reading.
     """
     status, size = log.status, log.size
     etag = f'"{log.identity}-{status.st_size:x}-{status.st_mtime_ns:x}"'
@@ -62,7 +61,7 @@ def _answer(request: HttpRequest, log: Log, sent: range) -> HttpResponseBase:
 
 
 def _wanted(request: HttpRequest, size: int, etag: str, modified: int) -> range | None:
-    """Return the range that was asked for; None for the whole, as for several ranges and for one that is none."""
+    """Return the requested range; None for the whole log, also for several or malformed ranges."""
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
     if asked is None or not _is_same(request.headers.get("If-Range"), etag, modified):
         return None
@@ -81,5 +80,5 @@ def _wanted(request: HttpRequest, size: int, etag: str, modified: int) -> range 
 
 
 def _is_same(condition: str | None, etag: str, modified: int) -> bool:
-    """Answer whether a range goes on where the client has the beginning of, as its If-Range says."""
+    """Return whether the file is still the one that If-Range names, so that the range continues it."""
     return condition is None or condition == etag or parse_http_date_safe(condition) == modified

@@ -1,4 +1,4 @@
-"""What the API reads and writes: JSON by default, pages for browsers, and text, JSON lines and CSV where they help."""
+"""The formats of the API: JSON by default, pages for browsers; text, JSON lines and CSV for some routes."""
 
 import csv
 import io
@@ -24,10 +24,7 @@ TOO_DEEP = f"The body is nested more than {MOST_LEVELS} levels deep."
 
 
 class JSONBodyParser(JSONParser):
-    """JSON that says one thing: no name stands twice in an object. A bottomless body is refused instead of failing.
-
-    Django bounds its size.
-    """
+    """JSON in which no name stands twice in an object, and with a limited depth. Django limits its size."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -47,7 +44,7 @@ class JSONBodyParser(JSONParser):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; raise InvalidParameters for a name that stands in it twice: readers differ in which counts."""
+    """Return an object; raise InvalidParameters for a repeated name: parsers differ in which value counts."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -65,7 +62,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def is_too_deep(body: Any) -> bool:
-    """Answer whether lists and objects are nested in each other more than MOST_LEVELS deep."""
+    """Return whether lists and objects are nested more than MOST_LEVELS deep."""
     level = [body]
     for _ in range(MOST_LEVELS):
         boxes = [value for value in level if isinstance(value, dict | list)]
@@ -76,7 +73,7 @@ def is_too_deep(body: Any) -> bool:
 
 
 class FastJSONRenderer(JSONRenderer):
-    """JSON as DRF writes it, in a tenth of the time. What only DRF can write, such as huge numbers, it writes."""
+    """JSON as DRF writes it, in a tenth of the time; DRF writes what orjson cannot, such as huge numbers."""
 
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
@@ -101,7 +98,7 @@ class StreamRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
-        """Return what was written."""
+        """Return the data, which the view has rendered already."""
         return bytes(data)
 
 
@@ -127,7 +124,7 @@ class CSVRenderer(StreamRenderer):
 
 
 class OptionsMixin(APIView):
-    """What OPTIONS tells is JSON, or a page, also where the answers to GET are neither."""
+    """Answers OPTIONS as JSON or as a page, also where answers to GET have other formats."""
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Answer what the route takes (`metadata.py`)."""
@@ -150,7 +147,7 @@ class PortalView(OptionsMixin):
         return [*parsers, FormParser()] if "text/html" in accepted else parsers
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Lead a page from what was asked for to what came of it: to load it again asks for nothing again."""
+        """Redirect a page after a form was accepted, so that reloading does not send the form again."""
         response = super().finalize_response(request, response, *args, **kwargs)
         is_page = isinstance(getattr(response, "accepted_renderer", None), PageRenderer)
         if is_page and response.status_code in (200, 201, 202) and response.has_header("Location"):

@@ -1,8 +1,8 @@
-"""How much one client may ask of the API in a minute.
+"""Limits for the requests of one client in a minute.
 
-Reads are counted in the memory of each web process, which costs some microseconds: each one lets its share of the limit
-through. What asks for changes is counted by the entries that it leaves in the trail, and failed sign-ins by theirs, and
-by what the trail only counts: the same for all processes and hosts.
+Reads are counted in the memory of each web process, which costs some microseconds; each process lets its share of the
+limit through. Changes and failed sign-ins are counted by their entries in the trail (and by its counts), so for all
+processes and hosts together.
 """
 
 import math
@@ -30,7 +30,7 @@ WINDOW_SECONDS = 60
 
 
 class Window:
-    """Counts by key, begun anew every minute, so that they never hold more than the clients of one."""
+    """Counts by key, reset every minute, so that it never holds more than the clients of one minute."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -38,7 +38,7 @@ class Window:
         self._counts: Counter[str] = Counter()
 
     def add(self, key: str) -> int:
-        """Count one more of `key` and return how many there are in this minute."""
+        """Count one more request of `key`; return how many there are in this minute."""
         number = int(time.monotonic()) // WINDOW_SECONDS
         with self._lock:
             if number != self._number:
@@ -57,10 +57,10 @@ asked = Window()
 
 
 class RequestThrottle(BaseThrottle):
-    """Every request counts: for the account that asks, or for the address of who has none."""
+    """Counts every request for its account, or without one for its address."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        """Answer whether the client is still below its limit."""
+        """Return whether the client is below its limit."""
         actor = request.user.pk
         limit = settings.THROTTLE_ANONYMOUS if actor is None else settings.THROTTLE_READS
         if limit is None:
@@ -74,10 +74,10 @@ class RequestThrottle(BaseThrottle):
 
 
 class ChangeThrottle(BaseThrottle):
-    """What somebody has asked to be changed counts, and what was refused to them, through whichever door it came."""
+    """Counts requested and refused changes of an account, from the API, the console and elsewhere."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        """Answer whether a request that may change something is still below the limit of the account."""
+        """Return whether a request that may change something is below the limit of its account."""
         limit = settings.THROTTLE_ACTIONS
         if request.method in SAFE_METHODS or limit is None:
             return True

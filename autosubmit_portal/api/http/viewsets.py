@@ -12,7 +12,7 @@ from autosubmit_portal.api.http.renderers import PortalView
 
 
 class PortalViewSet(ViewSetMixin, PortalView):
-    """A resource: `list`, `create`, `retrieve` and so on, which the router binds to methods of HTTP.
+    """A resource: the router binds `list`, `create`, `retrieve` and so on to methods of HTTP.
 
     The rows of a list are read as tuples and written without a serializer for each, which DRF's mixins and paginators
     would not do. `title` is that of the list, by default the tag; `items` is where a list has its rows, and what names
@@ -28,13 +28,13 @@ class PortalViewSet(ViewSetMixin, PortalView):
         return self.name or (super().get_view_name() if self.detail else self.title or self.tag)
 
     def get_view_description(self, html: bool = False) -> Any:
-        """Return what is said above a page: what stands in the document about its GET."""
+        """Return the description of GET from the OpenAPI document, shown above the page."""
         handler = getattr(self, self.action_map.get("get", ""), None)
         self.description = self.description or getattr(handler, "__doc__", None)
         return super().get_view_description(html)
 
     def may(self, name: str, kind: str) -> bool:
-        """Answer whether to offer a form of a method, and of an action kind if it asks for one."""
+        """Return whether to offer a form of a method, and of an action kind if it requests one."""
         return True
 
     def bodies_of(self, handler: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class PortalViewSet(ViewSetMixin, PortalView):
             return {}
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return where one may go from the page of an answer, by title."""
+        """Return the links of an answer's page, by title."""
         actions: Sequence[Any] = self.get_extra_actions()
         return {
             str(action.kwargs["name"]): self.address(f"{self.basename}-{action.url_name}")
@@ -55,7 +55,7 @@ class PortalViewSet(ViewSetMixin, PortalView):
         }
 
     def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
-        """Return what names each row of a list, and the addresses of the rows."""
+        """Return the field that names a row of a list, and the addresses of the rows."""
         rows, key = self.items
         found = data.get(rows) or () if isinstance(data, dict) and not self.detail else ()
         return key, (self.address_of_row(row[key], row) for row in found if key in row)

@@ -1,7 +1,7 @@
-"""Lists in pages: by number in the shape of Autosubmit API, and by cursor, which costs the same however deep it is.
+"""Lists in pages: by number as in Autosubmit API, and by cursor, which costs the same at any depth.
 
-A cursor is the position of a row in an order: the page begins behind it, so that rows that come or go elsewhere shift
-nothing. Cursors are signed with the secret key of the portal: what they hold needs no further check.
+A cursor is the position of a row in an order. The page begins behind it, so that rows that come or go elsewhere shift
+nothing. Cursors are signed with the secret key, so their content needs no further check.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ INSTANT = "instant"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A column of an order, in the words of the ORM. Rows that have no value there come last, in either direction."""
+    """A column of an order, by its ORM name. Rows without a value come last in both directions."""
 
     column: str
     is_descending: bool = False
@@ -33,11 +33,11 @@ class Key:
     has_nulls_first: bool = False
 
     def reversed(self) -> "Key":
-        """Return the key that orders the other way round."""
+        """Return the key in the opposite direction."""
         return replace(self, is_descending=not self.is_descending, has_nulls_first=not self.has_nulls_first)
 
     def expression(self) -> OrderBy:
-        """Return the key as a part of ORDER BY. Where nothing is null nothing is said of it: indexes serve then."""
+        """Return the key as a part of ORDER BY; NULLS LAST only for columns with nulls, or no index serves."""
         nulls: dict[str, bool] = {}
         if self.is_nullable:
             nulls = {"nulls_first": True} if self.has_nulls_first else {"nulls_last": True}
@@ -56,7 +56,7 @@ class Key:
         return further | is_null if self.is_nullable and not self.has_nulls_first else further
 
     def bound(self, value: Any) -> Q:
-        """Return what is true of every row from this value on, in a form that an index serves; it may say nothing."""
+        """Return a condition that all rows from this value on meet, in a form that an index serves; may be empty."""
         if self.is_nullable:
             return Q()
         return Q((f"{self.column}__{'lte' if self.is_descending else 'gte'}", value))
@@ -75,7 +75,7 @@ class Order:
         return [key.column for key in self.keys]
 
     def reversed(self) -> "Order":
-        """Return the order that is read from its end."""
+        """Return the opposite order."""
         return replace(self, keys=tuple(key.reversed() for key in self.keys))
 
     def expressions(self) -> list[OrderBy]:

@@ -39,7 +39,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do each part that has not been done."""
+        """Do each part that is missing."""
         self.is_changed = False
         store: Path | None = options["store"]
         home = store.expanduser().resolve() if store else settings.PORTAL_HOME / "autosubmit-home"
@@ -114,7 +114,7 @@ class Command(BaseCommand):
 
 
 def require_store(home: Path) -> None:
-    """Refuse a folder that is no Autosubmit home."""
+    """Raise CommandError for a folder that is no Autosubmit home."""
     try:
         locate(home)
     except BrokenStore as error:

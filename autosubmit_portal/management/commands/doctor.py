@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is well, what is not, and what to do about it."""
+"""`manage.py doctor`: what works, what does not, and what to do about it."""
 
 import dataclasses
 import json

@@ -26,7 +26,7 @@ LONG_START_SECONDS = 30.0
 
 
 class Command(BaseCommand):
-    """Starts the web server, a worker and the mirror, starts again what dies, and stops all three together."""
+    """Starts the web server, a worker and the mirror, restarts what dies, and stops all three together."""
 
     help = "Run web server, worker and mirror until Ctrl-C. Experiments that run go on."
 
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         self._say("Stopped.")
 
     def _say(self, text: str) -> None:
-        """Print a line; a terminal that is gone must not keep the portal from stopping its processes."""
+        """Print a line; a closed terminal must not prevent the portal from stopping its processes."""
         if text:
             with contextlib.suppress(OSError):
                 self.stdout.write(text)
@@ -104,7 +104,7 @@ class Command(BaseCommand):
 
 @contextlib.contextmanager
 def _only_one(home: Path) -> Iterator[None]:
-    """Hold the lock of this PORTAL_HOME; it is free again however this process ends."""
+    """Hold the lock of this PORTAL_HOME; the kernel frees it however this process ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "portal.lock").open("a+") as file:
         try:

@@ -10,7 +10,7 @@ from autosubmit_portal.access.sign_in import second_factor
 
 
 class Command(BaseCommand):
-    """Takes the second factor of an account away, and records that in the trail."""
+    """Removes the second factor of an account, and records that in the trail."""
 
     help = "Take the second factor of an account away, so that its owner sets up a new one."
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("username", help="the account whose second factor is lost")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Take it away, and say what that means."""
+        """Remove it, and say what follows."""
         user = User.objects.filter(username=options["username"]).first()
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")

@@ -10,7 +10,7 @@ from autosubmit_portal.audit.origin import current_origin
 
 
 class Command(BaseCommand):
-    """Forgets the failed sign-ins of a name or an address, and records that in the trail."""
+    """Deletes the failed sign-ins of a name or an address, and records that in the trail."""
 
     help = "Lift the lockout after failed sign-ins of an account name or an address."
 

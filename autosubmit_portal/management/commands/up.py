@@ -30,7 +30,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Refuse what cannot work before anything takes long; then make each part and run."""
+        """Check what is needed before anything takes long; then make each part and run."""
         _require_git()
         if options["store"]:
             require_store(options["store"].expanduser().resolve())

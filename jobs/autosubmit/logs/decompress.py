@@ -1,7 +1,7 @@
-"""Reading a compressed file as if it were not compressed, in little memory whatever it holds.
+"""Read a compressed file as if it were not compressed, in little memory.
 
-Nothing in it can be found without unpacking all that comes before, so a part near its end costs as much as all of it:
-about 3 s for MAX_BYTES. How much it holds is counted once and remembered.
+To read a part, everything before it must be unpacked: a part near the end costs as much as the whole file, about 3 s
+for MAX_BYTES. The unpacked size is measured once and remembered.
 """
 
 import lzma

@@ -43,12 +43,17 @@ def figure(value: float) -> str:
 
 
 def table(title: str, verdicts: Sequence[Verdict]) -> str:
-    """Return figures as a table: a row for each `what`, with its targets, a column for each `column`."""
+    """Return figures as a table: a row for each `what`, a column for each `column`, and one for targets that differ."""
     columns = list(dict.fromkeys(verdict.column for verdict in verdicts))
-    rows = [[title, "target", *columns], ["---"] * (len(columns) + 2)]
+    all_targets = {verdict.target for verdict in verdicts}
+    if len(all_targets) == 1:
+        title, has_column = f"{title} (target: {all_targets.pop()})", False
+    else:
+        has_column = True
+    rows = [[title, *["target"] * has_column, *columns], ["---"] * (len(columns) + 1 + has_column)]
     for what in dict.fromkeys(verdict.what for verdict in verdicts):
         found = {verdict.column: verdict for verdict in verdicts if verdict.what == what}
         targets = dict.fromkeys(verdict.target for verdict in found.values())
         cells = [found[column].cell if column in found else "" for column in columns]
-        rows.append([what, ", ".join(targets), *cells])
+        rows.append([what, *[", ".join(targets)] * has_column, *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -50,6 +50,11 @@ def test_a_table_has_a_row_for_each_figure_and_a_column_for_each_database() -> N
     ]
 
 
+def test_a_target_that_all_share_stands_in_the_head() -> None:
+    rows = table("seconds", [at_most("all jobs", "SQLite", 0.15, 0.06), at_most("one", "SQLite", 0.15, 0.01)])
+    assert rows.splitlines()[::2] == ["| seconds (target: ≤ 0.15) | SQLite |", "| all jobs | 0.06 |"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(1234.5, "1,234"), (640.0, "640"), (30.84, "30.8"), (3.6, "3.60")]
 )

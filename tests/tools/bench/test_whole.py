@@ -41,4 +41,4 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> No
 
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
-    assert "| seconds | target | SQLite | PostgreSQL |" in section.text
+    assert "| seconds (target: ≤ 0.15) | SQLite | PostgreSQL |" in section.text

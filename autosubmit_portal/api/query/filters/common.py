@@ -22,18 +22,18 @@ def given(query: Mapping[str, Any], conditions: Mapping[str, Callable[[Any], Q]]
 
 
 def compared(column: str, lookup: str) -> Callable[[Any], Q]:
-    """Return what makes the condition that a column compares so with a value."""
+    """Return a function from a value to the condition that a column compares with it."""
     return lambda value: Q((f"{column}__{lookup}", value))
 
 
 def of_site(slug: str) -> Q:
-    """Return the condition that a row is of a site, by its key: of that the database knows how many rows it has."""
+    """Return the condition that a row is of a site, by its key: the database then knows how many rows it has."""
     key = Site.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return Q(pk__in=[]) if key is None else Q(site=key)
 
 
 def among(column: str) -> Callable[[Any], Q]:
-    """Return what makes the condition that a column has one of some values; of one alone its index serves best."""
+    """Return a function from values to the condition that a column has one of them; `=` for one, for its index."""
 
     def condition(values: Sequence[Any]) -> Q:
         return Q((column, values[0])) if len(values) == 1 else Q((f"{column}__in", values))
@@ -42,7 +42,7 @@ def among(column: str) -> Callable[[Any], Q]:
 
 
 def within(column: str) -> Callable[[Any], Q]:
-    """Return what makes the condition that a column lies in one of several ranges, each with both ends."""
+    """Return a function from ranges, both ends included, to the condition that a column lies in one of them."""
 
     def condition(ranges: Iterable[tuple[int, int]]) -> Q:
         together = Q(pk__in=[])

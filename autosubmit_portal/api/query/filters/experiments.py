@@ -109,7 +109,7 @@ def _text(text: str) -> Q:
 
 
 def _owner(text: str) -> Q:
-    """Mean whose folder it is and what is recorded alike; of a name that is negated neither."""
+    """Return the condition on the owner: by folder or as recorded. A negated name must be neither."""
     by_folder, as_recorded = wildcard("owner", text), wildcard("recorded_owner", text)
     return by_folder & as_recorded if text.startswith("!") else by_folder | as_recorded
 
