@@ -81,7 +81,7 @@ class Difference:
     edges: Edges | None = None
 
     def __bool__(self) -> bool:
-        """Answer whether anything of that has changed."""
+        """Return whether anything of that has changed."""
         return bool(self.added or self.removed or self.moved)
 
     @property

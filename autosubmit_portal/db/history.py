@@ -20,7 +20,7 @@ REVISION = "52d03db"  # had all of them
 
 
 def is_current(connection: BaseDatabaseWrapper) -> bool:
-    """Answer whether `migrate` has nothing to do."""
+    """Return whether `migrate` has nothing to do."""
     executor = MigrationExecutor(connection)
     return not (executor.migration_plan(executor.loader.graph.leaf_nodes()) or _replaced(connection))
 

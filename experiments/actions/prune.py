@@ -1,4 +1,4 @@
-"""Removing the run directories of actions that ended long ago, or that take too much room. The rows stay."""
+"""Remove run directories of actions that ended long ago, or that take too much space. The rows stay."""
 
 import logging
 import shutil

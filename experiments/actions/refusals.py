@@ -2,7 +2,7 @@
 
 
 class Refusal(Exception):
-    """An action that may not be. The text says why and what to do."""
+    """The action is refused. The text says why and what to do."""
 
 
 class InvalidParameters(Refusal):
@@ -22,11 +22,11 @@ class Conflict(Refusal):
 
 
 class NotASecondPerson(Refusal):
-    """Whoever would approve or reject the action is among those who asked for it."""
+    """The person who approves or rejects the action is one of those who requested it."""
 
 
 class KeyReused(Refusal):
-    """An idempotency key that has named another request; `action_id` is what that one made."""
+    """The idempotency key was used for another request, which made the action `action_id`."""
 
     def __init__(self, key: str, action_id: int) -> None:
         super().__init__(

@@ -1,7 +1,7 @@
-"""How many commands run at a site at the same time, and which action is next when there is room for one.
+"""The number of commands that run at a site at the same time, and the next action when a slot is free.
 
-A command costs a processor and much memory while it works, and a run only while it starts. Stops wait for nothing. A
-slot is taken by the state of an action, never by a process: a dead worker holds none for longer than its action lasts.
+A command needs a processor and much memory while it works, a run only while it starts. Stops need no slot. A slot is
+held by the state of an action, not by a process: a dead worker holds none longer than its action lasts.
 """
 
 import os
@@ -17,7 +17,7 @@ STARTING = timedelta(seconds=10)
 
 
 def limit_of(site: Site) -> int:
-    """Return how many commands may run at the site at the same time, as seen from the host that works."""
+    """Return how many commands may run at the site at the same time, computed on the host of its workers."""
     return site.most_commands or os.cpu_count() or 1
 
 
@@ -35,7 +35,7 @@ def free(site: Site) -> int:
 
 
 def startable(site: Site) -> list[Action]:
-    """Return the queued actions, the oldest first, for which the site has slots now."""
+    """Return the queued actions that the site has slots for now, the oldest first."""
     queued = Action.objects.queued().filter(site=site).listed().select_related("site")
     if _creation(site):
         queued = queued.exclude(experiment=None)
@@ -48,14 +48,14 @@ def next_of(site: Site) -> Action | None:
 
 
 def send_next(site: Site) -> None:
-    """Tell the workers of what is next, when a slot may have become free."""
+    """Send the next action to the workers, when a slot may have become free."""
     action = next_of(site)
     if action:
         queue.send(action)
 
 
 def somebody_waits(queue_name: str) -> bool:
-    """Answer whether a queue has an action that could start now, if there were a worker for it."""
+    """Return whether a queue has an action that could start now, if there were a worker for it."""
     queued = Action.objects.queued().filter(site__queue=queue_name)
     sites = set(queued.order_by().values_list("site", flat=True))
     if not sites:
@@ -65,7 +65,7 @@ def somebody_waits(queue_name: str) -> bool:
 
 
 def tell_what_it_waits_for(action_id: int) -> None:
-    """Write into an action that is still queued what it waits for."""
+    """Write into the message of a queued action what it waits for."""
     action = Action.objects.select_related("site").get(pk=action_id)
     message = _waits_for(action) if action.state == State.QUEUED else ""
     if message:

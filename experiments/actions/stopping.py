@@ -1,10 +1,10 @@
-"""Stops of runs that have just begun: their signal may be lost, or there may be no run yet that it could reach.
+"""Stops of runs that have just begun: the signal may be lost, or there may be no run yet to receive it.
 
-Autosubmit's `stop` sends SIGINT once, then waits without an end. 4.1.17 sets no handler for it, so that it is a
-KeyboardInterrupt wherever the run is. Python drops that in what the garbage collector calls, which is much when a run
-begins and each time that it has saved its job list; Autosubmit takes it for an error of the file while it saves, and
-goes on. A run that has taken it lets go of its lock at once. Versions with a handler set a mark, which a second signal
-sets again. So one more signal does what the first should have done, or nothing.
+Autosubmit's `stop` sends SIGINT once, then waits without end. 4.1.17 has no handler, so the signal becomes a
+KeyboardInterrupt wherever the run is. Python drops it inside of calls from the garbage collector, which are many when a
+run begins and after it saved its job list; while it saves, Autosubmit takes it for an error of the file and goes on. A
+run that has received it releases its lock at once. Versions with a handler set a flag, which a second signal sets
+again. So one more signal does what the first should have done, or nothing.
 """
 
 from experiments.actions.transition import on_behalf_of, record
@@ -19,10 +19,10 @@ _LOOKS_BEFORE_NEXT = 3
 
 
 def signal_again(action: Action) -> None:
-    """Send the run that a stop waits for SIGINT once more, if the signal was lost. May be called at any time.
+    """Send SIGINT once more to the run that a stop waits for, if the signal was lost. May be called at any time.
 
-    Never a run that is younger than the stop, and only while it sleeps: it is a wait then that is interrupted, and
-    not the saving of the job list.
+    A run younger than the stop is never signalled. The run must be asleep, so that a wait is interrupted and not the
+    saving of the job list.
     """
     if action.experiment is None or not action.catalogue_kind.stops_run:
         return
@@ -37,7 +37,7 @@ def signal_again(action: Action) -> None:
 
 
 def stop_asked(action: Action) -> str:
-    """Return who asked to stop the run that an action is about to begin, as a sentence; blank if nobody did."""
+    """Return a sentence about who asked to stop the run that an action is about to start; blank if nobody did."""
     if not action.catalogue_kind.is_run:
         return ""
     stops = Action.objects.filter(experiment=action.experiment_id, kind__in=STOP_KINDS, pk__gt=action.pk)

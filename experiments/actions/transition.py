@@ -1,4 +1,4 @@
-"""The only way in which the state of an action changes: a conditional update and its audit entry together."""
+"""The only way to change the state of an action: a conditional update together with its audit entry."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from jobs.autosubmit.secrets import mask_text, mask_value
 def move(
     action: Action, *, frm: State, to: State, origin: Origin | None = None, event: str = "", **changes: Any
 ) -> bool:
-    """Move the action from one state to another and set the fields in `changes`; answer whether this call did it.
+    """Move the action from one state to another and set the fields in `changes`; return whether this call did it.
 
     False means that the action was in another state: somebody else was faster. A move that is not in MOVES is a
     ValueError. `origin` is by default the worker, on behalf of the actor; `event` is by default named after the state.

@@ -1,4 +1,4 @@
-"""Reading the small files of an experiment whole, wherever links in its folder lead."""
+"""Read small files of an experiment, but only inside its folder, wherever links lead."""
 
 import io
 from pathlib import Path
@@ -7,11 +7,11 @@ from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
 
 
 class TooLong(Exception):
-    """A file is longer than is read."""
+    """The file is longer than the limit."""
 
 
 def resolve_inside(folder: Path, path: Path) -> Path:
-    """Return where `path`, relative to `folder` or absolute, really is.
+    """Return the real path of `path`, which is relative to `folder` or absolute.
 
     Raises LeadsOutside, or OSError if it is nowhere.
     """
@@ -27,7 +27,7 @@ def resolve_inside(folder: Path, path: Path) -> Path:
 
 
 def read_inside(folder: Path, path: Path, limit: int) -> bytes:
-    """Return what stands in a regular file inside `folder`, of at most `limit` bytes.
+    """Return the content of a regular file inside `folder`, of at most `limit` bytes.
 
     Links are followed as long as they stay inside. Raises LeadsOutside, TooLong and OSError.
     """

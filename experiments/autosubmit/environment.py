@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def make_environment(program: Path, home: Path, caches: Path, configuration: str = "") -> dict[str, str]:
-    """Return the least that Autosubmit needs and nothing of ours.
+    """Return the variables that Autosubmit needs, and none of the portal's own.
 
-    `program` is the autosubmit program: what stands beside it comes first on the PATH. `home` is the folder that
-    holds `.autosubmitrc`; `configuration` the file that replaces it. `caches` is where libraries keep what they can
-    make again, such as matplotlib its list of fonts: they would leave it in `home`, which is not ours. LOGNAME must be
-    the real user, who owns what is created; TERM keeps Autosubmit from clearing a terminal that is not there.
+    `program` is the autosubmit program; its folder comes first on the PATH. `home` is the folder of `.autosubmitrc`;
+    `configuration` is a file that replaces it. `caches` is for caches of libraries, such as matplotlib's list of fonts:
+    they would otherwise write into `home`, which is not the portal's. LOGNAME must be the real user, who owns what is
+    created; TERM keeps Autosubmit from clearing a terminal that does not exist.
     """
     user = pwd.getpwuid(os.getuid()).pw_name
     variables = {

@@ -1,4 +1,4 @@
-"""What the configuration of an Autosubmit installation adds to that of each of its experiments.
+"""The parameters that an Autosubmit installation adds to the configuration of each experiment.
 
 Source: the rc file, and `BasicConfig` of Autosubmit 4.1.17 for the names and for what is not in the file.
 """

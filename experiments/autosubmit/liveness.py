@@ -1,13 +1,13 @@
-"""Whether an experiment is running, from evidence: who holds the lock of its run.
+"""Decide from evidence whether an experiment is running: which process holds the lock of its run.
 
-While a run lives it holds an exclusive `flock` on `<expid>/tmp/autosubmit.lock`; the kernel frees it however the run
-ends. What Autosubmit's own tables say is not asked: they still say RUNNING after every end. The kernel's list of locks
-is read instead of trying to lock, because a lock that we held for an instant could make Autosubmit fail to get its own.
+A run holds an exclusive `flock` on `<expid>/tmp/autosubmit.lock`; the kernel frees it however the run ends.
+Autosubmit's own tables are not asked: they say RUNNING after every end. The kernel's list of locks is read, and the
+lock is never tried: if we held it for an instant, Autosubmit could fail to get it.
 
-Whoever may read that file may lock it. So a holder is believed when it is of an account that may run the experiment and
-its command line is that of a run; of what cannot be seen of a process the worse is taken, that it runs.
+Everybody who may read the file may lock it. So a holder is believed if its account may run the experiment and its
+command line is that of a run. If these cannot be seen, it counts as a run, to be safe.
 
-Holders in another PID namespace (another container) or on another host of a network file system do not show.
+Holders in another PID namespace (another container) or on another host of a network file system are not seen.
 """
 
 import os
@@ -36,9 +36,9 @@ Device = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """Whether a run lives, the process that holds its lock on this host, and a sentence that says why.
+    """Whether a run lives, the process that holds its lock on this host, and a sentence with the reason.
 
-    `locked_by` says who holds the lock without being a run or any command of Autosubmit that may; blank for nobody.
+    `locked_by` describes a process that holds the lock but is no command of Autosubmit; blank without one.
     """
 
     is_running: bool
@@ -87,7 +87,7 @@ class Locks:
         return frozenset(word for pid in set(self.holders.values()) for word in read_autosubmit_words(pid))
 
     def may_hold(self, lock_file: str) -> bool:
-        """Answer whether somebody may hold a file; it is not looked at while nothing at all is held."""
+        """Return whether somebody may hold a file; it is not looked at while nothing at all is held."""
         if not self.inodes:
             return False
         try:
@@ -97,7 +97,7 @@ class Locks:
 
 
 def read_locks() -> Locks:
-    """Return the locks that are held now; `is_known` is False where the system does not tell (no `/proc/locks`)."""
+    """Return the locks that are held now; `is_known` is False on systems without `/proc/locks`."""
     try:
         table = _LOCK_TABLE.read_text(encoding="ascii", errors="replace")
         if len(table) > _PAGE_BYTES:
@@ -108,7 +108,7 @@ def read_locks() -> Locks:
 
 
 def check_liveness(lock_file: Path, locks: Locks) -> Liveness:
-    """Say whether the run that locks `lock_file` (`<expid>/tmp/autosubmit.lock`) lives, according to `locks`."""
+    """Return whether the run of `lock_file` (`<expid>/tmp/autosubmit.lock`) lives, according to `locks`."""
     if not locks.is_known:
         return Liveness(False, None, "this system does not tell who holds a lock (no /proc/locks)")
     try:
@@ -194,7 +194,7 @@ def _read_status(pid: int) -> str:
 
 
 def _is_ignoring(pid: int, number: signal.Signals) -> bool:
-    """Answer whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
+    """Return whether a process ignores a signal, by the mask `SigIgn` of its status; False if nobody can tell."""
     masks = [int(mask, 16) for mask in _IGNORED.findall(_read_status(pid))]
     return any(mask >> (number - 1) & 1 for mask in masks)
 

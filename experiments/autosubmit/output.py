@@ -218,7 +218,7 @@ def shorten(text: str) -> str:
 
 
 def is_interrupted(exit_status: int, text: str) -> bool:
-    """Answer whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
+    """Return whether a run ended by SIGINT, which is how `autosubmit stop` and a terminal stop it."""
     text = strip_controls(text)
     by_signal = exit_status in (-signal.SIGINT, 128 + signal.SIGINT) and not _find_coded(text)
     in_good_order = any(sign in text for sign in _INTERRUPTED)
@@ -226,7 +226,7 @@ def is_interrupted(exit_status: int, text: str) -> bool:
 
 
 def _has_interrupt(text: str) -> bool:
-    """Answer whether SIGINT is the cause of the error that ended a command, whatever Autosubmit has taken it for.
+    """Return whether SIGINT is the cause of the error that ended a command, whatever Autosubmit has taken it for.
 
     While it loads or saves the job list, that is an error of the job list to it.
     """

@@ -1,4 +1,4 @@
-"""Asking the Autosubmit program of a site for its version, which shows whether it can run at all."""
+"""Ask the Autosubmit program of a site for its version, which shows whether it can run."""
 
 import subprocess
 from pathlib import Path

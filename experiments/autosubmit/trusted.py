@@ -1,7 +1,7 @@
-"""Whether a file or a folder is what its administrator put there, or what others may have put in its place.
+"""Check that only root and the portal's account can change a file or folder, or replace it.
 
-What stands in it decides what is executed as the portal's account, so that nobody else may write it, nor any folder
-above it, in which it could be replaced.
+Its content decides what is executed as the portal's account. So others may not write it, nor any folder above it,
+where they could replace it.
 """
 
 import os
@@ -14,9 +14,9 @@ _SUPERUSER = 0
 
 
 def explain_distrust(path: Path) -> str:
-    """Say who else than root and this account can change what lies at an absolute path; blank if nobody can.
+    """Return who besides root and this account can change the file or folder at an absolute path; blank if nobody.
 
-    Links are followed, and looked at like all on the way. What is not there can be made by whoever may write above it.
+    Links on the way are followed and checked too. A missing path can be made by everybody who may write above it.
     """
     for place, status in _list_places(path):
         is_end = place == path
@@ -29,7 +29,7 @@ def explain_distrust(path: Path) -> str:
 
 
 def _is_open(mode: int, *, is_end: bool) -> bool:
-    """Answer whether others may write; in a sticky folder such as /tmp nobody replaces what is of somebody else."""
+    """Return whether others may write; in a sticky folder such as /tmp nobody can replace files of others."""
     is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX) and not is_end
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_sticky
 

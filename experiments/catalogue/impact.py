@@ -9,7 +9,7 @@ UNTOUCHED_STATUSES = ("WAITING", "READY")
 
 
 def when(option: str, impact: Impact) -> Impact:
-    """Return the impact that there is only if a flag is set."""
+    """Return an impact that counts only if the flag `option` is set."""
 
     def say_when(experiment: JobFacts, parameters: Parameters) -> str:
         return impact(experiment, parameters) if parameters.get(option) else ""
@@ -31,7 +31,7 @@ def lose_progress(experiment: JobFacts, _parameters: Parameters) -> str:
 
 
 def kill_run(experiment: JobFacts, _parameters: Parameters) -> str:
-    """Say what it means to kill a run: nobody saves its job list or watches its jobs."""
+    """Say what killing a run means: nobody saves its job list or watches its jobs."""
     return (
         f"The run of {experiment.expid} is killed at once, whatever it is writing. "
         f"Jobs that nobody watches any more: {_count_active(experiment)}."
@@ -39,7 +39,7 @@ def kill_run(experiment: JobFacts, _parameters: Parameters) -> str:
 
 
 def cancel_jobs(experiment: JobFacts, _parameters: Parameters) -> str:
-    """Say which jobs are cancelled; the mirror may be seconds behind, so that none seen does not mean none."""
+    """Say which jobs are cancelled. The mirror may be seconds behind, so there may be jobs that it does not show."""
     return f"The active jobs of {experiment.expid} are cancelled: {_count_active(experiment)}."
 
 

@@ -22,7 +22,7 @@ _NOT_SIGNALLED = "An error occurred while stopping"
 
 
 def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
-    """Return what explains a command that failed, and has `read` say what one that ended with 0 has done."""
+    """Return a function that explains a failed command, and calls `read` for one that ended with 0."""
 
     def read_outcome(exit_status: int, text: str) -> Outcome:
         return read_failure(exit_status, text) or read(strip_controls(text))
@@ -31,7 +31,7 @@ def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
 
 
 def say(message: str) -> ReadOutcome:
-    """Return what says this of each command that ended with 0."""
+    """Return a function that gives this message for a command that ended with 0."""
     return on_success(lambda _text: Outcome(True, message))
 
 
@@ -47,7 +47,7 @@ def read_creation(text: str) -> Outcome:
 
 
 def read_run(exit_status: int, text: str) -> Outcome:
-    """Tell a run that was stopped, which is no failure, and one whose jobs have failed, which gives no reason."""
+    """Return the outcome of a run: one that was stopped is no failure; one with failed jobs gives no reason itself."""
     if is_interrupted(exit_status, text):
         message = (
             "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
@@ -66,7 +66,7 @@ def read_run(exit_status: int, text: str) -> Outcome:
 
 @on_success
 def read_stop(text: str) -> Outcome:
-    """Tell whether there was a run to stop: `stop` also ends with 0 when it could not send the signal."""
+    """Return whether there was a run to stop: `stop` also ends with 0 when it could not send the signal."""
     if _NOT_SIGNALLED in text:
         reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
         return Outcome(False, f"{shorten(reason)}. Check which account the run belongs to.")
@@ -76,7 +76,7 @@ def read_stop(text: str) -> Outcome:
 
 
 def count_changes(verdict: str) -> ReadOutcome:
-    """Return what counts the jobs that a command has changed, after the words `verdict`: it may be none."""
+    """Return a function that says after `verdict` how many jobs a command has changed, also for none."""
 
     def read(text: str) -> Outcome:
         changes = tuple(find_changed_jobs(text))

@@ -9,14 +9,14 @@ _PASSING = ("READY", "WAITING")
 
 
 def refuse_living_run(experiment: ExperimentFacts, _parameters: Parameters) -> str:
-    """Refuse to call a run stopped that is still seen."""
+    """Return why a run does not count as stopped: it still lives."""
     if experiment.is_running:
         return f"{experiment.expid} still runs ({experiment.evidence}). Stop it with force to kill it."
     return ""
 
 
 def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> str:
-    """Tell which jobs go on after their run has gone: neither the run nor the portal watches them any more."""
+    """Say which jobs go on after their run has ended: nobody watches them any more."""
     if experiment.problem:
         return f"Which jobs are left active is not known: {experiment.problem}"
     jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.active_jobs()]
@@ -24,9 +24,9 @@ def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> 
 
 
 def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -> str:
-    """Refuse to call jobs changed that the job list shows in another status, unless the run has taken them on.
+    """Return which jobs have another status than requested, unless the run has already continued with them.
 
-    A job list that cannot be read shows nothing.
+    An unreadable job list proves nothing.
     """
     wanted = parameters["status"]
     if wanted in _PASSING or experiment.problem:
@@ -36,7 +36,7 @@ def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -
 
 
 def report_statuses(experiment: ExperimentFacts, parameters: Parameters) -> str:
-    """Tell the status of the jobs: the run may have taken them on already."""
+    """Say which status the jobs have: the run may have continued with them already."""
     if experiment.problem:
         return f"What the jobs are now is not known: {experiment.problem}"
     return f"Now {_list_statuses(experiment.statuses_of(parameters['jobs']))}."

@@ -4,7 +4,7 @@ from experiments.catalogue.facts import NO_PARAMETERS, ExperimentFacts, Paramete
 
 
 def refuse_absent(experiment: ExperimentFacts, _parameters: Parameters = NO_PARAMETERS) -> str:
-    """Refuse whatever is done to an experiment that is archived, or is not in the store any more."""
+    """Refuse an experiment that is archived, or not in the store any more."""
     if experiment.gone_at:
         return f"{experiment.expid} is gone from the store."
     return say_absent(experiment.expid, experiment.evidence) if experiment.is_absent else ""
@@ -16,7 +16,7 @@ def say_absent(expid: str, absence: str) -> str:
 
 
 def refuse_during_run(experiment: ExperimentFacts, _parameters: Parameters) -> str:
-    """Refuse while a run lives: what Autosubmit does to a job list under its run destroys work."""
+    """Refuse while a run lives: if Autosubmit changes the job list of a live run, work is destroyed."""
     if experiment.is_running:
         return f"{experiment.expid} is running ({experiment.evidence}). Stop it first."
     return ""
@@ -43,7 +43,7 @@ def refuse_without_jobs(experiment: ExperimentFacts, _parameters: Parameters) ->
 
 
 def doubt_stop(experiment: ExperimentFacts, parameters: Parameters) -> str:
-    """Tell of a run that only force stops: it ignores SIGINT, as what a shell puts into the background does."""
+    """Warn of a run that only force stops: it ignores SIGINT, like what a shell starts in the background."""
     if parameters.get("force") or not (experiment.is_running and experiment.ignores_interrupt):
         return ""
     return (

@@ -12,7 +12,7 @@ JOB_NAME_PATTERN = r"[A-Za-z0-9_.+/-]+"
 
 
 def choose_by_name(workflow: Workflow, names: Sequence[str]) -> Choice:
-    """Choose those of the named jobs that there are."""
+    """Return the named jobs that exist."""
     return [name for name in names if name in workflow.jobs], []
 
 
@@ -96,7 +96,7 @@ def choose(workflow: Workflow, parameters: Parameters) -> Choice:
 
 
 def check_choice(parameters: Parameters) -> dict[str, str]:
-    """Return what is wrong with the choice: there is one, and a filter can be read."""
+    """Return the errors of the choice: it must be exactly one, and a filter must be readable."""
     if sum(bool(parameters.get(way)) for way in WAYS) != 1:
         return {"jobs": f"Choose the jobs in exactly one way: {', '.join(WAYS)}."}
     if parameters.get("filter_chunks"):

@@ -13,7 +13,7 @@ class NewestFirstIndex(models.Index):
     def create_sql(
         self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor, *args: Any, **kwargs: Any
     ) -> Any:
-        """Say nothing of nulls to SQLite: it refuses that in an index, and has them last in this order anyway."""
+        """Leave NULLS LAST out for SQLite: it refuses that in an index, and has nulls last in this order anyway."""
         if schema_editor.connection.vendor != "sqlite":
             return super().create_sql(model, schema_editor, *args, **kwargs)
         keys: Any = self.expressions

@@ -148,6 +148,6 @@ def _validator(state: bytes) -> str:
 
 
 def _is_known(request: Request, validator: str) -> bool:
-    """Answer whether `If-None-Match` names the validator, which it compares weakly."""
+    """Return whether `If-None-Match` names the validator, which it compares weakly."""
     found = get_conditional_response(request._request, etag=validator)
     return found is not None and found.status_code == 304

@@ -146,7 +146,7 @@ def _is_line(value: Any) -> bool:
 
 
 def show_value(value: Any) -> SafeString:
-    """Show a value of JSON. A text stands in quotes only where it would look like something else."""
+    """Show a JSON value. A text gets quotes only where it would look like another type."""
     if isinstance(value, str) and value == MASK:
         return format_html('<span class="masked" title="A secret: it is hidden">{}</span>', value)
     if isinstance(value, str) and not _NO_PLAIN_TEXT.fullmatch(value):

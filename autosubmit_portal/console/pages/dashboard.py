@@ -1,4 +1,4 @@
-"""What an operator needs to see first: what runs, what failed, what is wrong, what just happened."""
+"""The dashboard: what runs, what failed, what is wrong, what just happened."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -70,9 +70,9 @@ def get_dashboard_context(user: Any) -> dict[str, Any]:
 
 
 def list_live_rows(user: Any) -> stamps.PartRows:
-    """Return the rows that the dashboard is made of.
+    """Return the rows that the dashboard shows.
 
-    The sums over all experiments are not: one that the mirror writes is among those whose files changed last.
+    The sums over all experiments need none: an experiment that the mirror writes is among those that changed last.
     """
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
     running, troubled = experiments.filter(is_running=True), experiments.exclude(problem="")
@@ -88,7 +88,7 @@ def list_live_rows(user: Any) -> stamps.PartRows:
 
 
 def make_clock_check(user: Any) -> Callable[[], object]:
-    """Return what else the dashboard shows: what waits too long, and to whoever may see all sites, what fails."""
+    """Return a check of what changes with time: long waits, and failures if the user may see all sites."""
     look = _list_late_and_failing if policy.may_view_all(user, Site) else _list_late
     return partial(stamps.look_once_a_second, look)
 
@@ -118,7 +118,7 @@ def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
 
 
 def list_running(experiments: QuerySet[Experiment]) -> list[Experiment]:
-    """Return what runs, each with `since`, the action that runs it and who asked for that, if the portal did."""
+    """Return running experiments with `since`, and with the action and its requester if the portal started the run."""
     runs = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     ).order_by("-pk")

@@ -1,4 +1,4 @@
-"""Whether the portal works, as `manage.py doctor` says it: a page, and what of it the dashboard repeats."""
+"""The health of the portal, as `manage.py doctor` reports it: a page, and the part that the dashboard repeats."""
 
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ ON_THE_DASHBOARD = ("broker", "workers", "disk")
 
 
 def health_page(request: HttpRequest) -> HttpResponse:
-    """Show every finding with its remedy, what fails first, to whoever may see all sites."""
+    """Show all findings with their remedies, the worst first, to people who may see all sites."""
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
     stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))

@@ -1,4 +1,4 @@
-"""The list of jobs, the page of one with its logs, and what can be asked for many at once."""
+"""The list of jobs, the page of a job with its logs, and requests for many jobs."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
-        """Link to the experiment, and say whether what is shown of its jobs is stale."""
+        """Link to the experiment, and say whether its jobs are stale."""
         link = presentation.link_to_experiment(job.experiment_id, job.experiment)
         if not job.experiment.problem:
             return link
@@ -208,7 +208,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 
 
 def make_subject(jobs: Sequence[Job]) -> actions.Subject:
-    """Return the experiment of `jobs` with exactly these chosen."""
+    """Return the subject of a request: the experiment of `jobs`, with exactly these jobs chosen."""
     experiment = with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
     return actions.Subject(
         site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}

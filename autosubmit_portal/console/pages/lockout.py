@@ -33,7 +33,7 @@ class LockoutAdmin(ReadOnlyAdmin):
     delete_confirmation_template = "admin/portal/lift.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the failures that count, each with those of its name and of its address in all."""
+        """Return the failures that count, each with the totals of its name and of its address."""
         rows: QuerySet[Any] = super().get_queryset(request).filter(pk__in=lockout.recent().values("pk"))
         counted: QuerySet[Any] = rows.annotate(
             by_name=Window(Sum("failures_since_start"), partition_by=F("username")),
@@ -44,7 +44,7 @@ class LockoutAdmin(ReadOnlyAdmin):
         return counted
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Show it to whoever may lift lockouts, and let them do it: that deletes the row."""
+        """Allow it to people who may lift lockouts, which deletes the row."""
         return request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
 
     has_delete_permission = has_view_permission

@@ -1,4 +1,4 @@
-"""The logs on the pages of experiments and jobs: a list, and one that is open, to read, to follow and to search."""
+"""The logs on the pages of experiments and jobs: a list, and an open log to read, follow and search."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -78,7 +78,7 @@ class LogPages(ConsoleAdmin):
     def _open_first(
         self, request: HttpRequest, obj: Any, shelf: Logs, names: Sequence[str]
     ) -> dict[str, Any] | None:
-        """Return the first log that can be read; what is wrong with the last one when none can; None of no names."""
+        """Return the first readable log; without one the error of the last; None without names."""
         shown = None
         for name in names:
             shown = self._open_log(request, obj, shelf, name)
@@ -110,7 +110,7 @@ def _list_live_rows(experiment: Experiment, job: Job | None) -> "list[QuerySet[A
 
 
 def _read_state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object, ...]:
-    """Return what tells that a log has grown or is another one; nothing of one that cannot be read."""
+    """Return a state that changes when a log grows or is replaced; empty if it cannot be read."""
     try:
         with find_logs(*owner).open(name) as log:
             return log.name, log.identity, log.status.st_size, log.status.st_mtime_ns
@@ -119,12 +119,12 @@ def _read_state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object
 
 
 def make_reader(log: Log) -> output.Read:
-    """Return what reads an open log."""
+    """Return a function that reads an open log."""
     return lambda offset, limit: (log.read(offset, limit), log.size)
 
 
 def answer_search(request: HttpRequest, log: Log) -> JsonResponse:
-    """Answer where the text is; `?offset=` and `?line=` say where to begin."""
+    """Answer where the text was found; `?offset=` and `?line=` say where to begin."""
     offset, line = (parse_number(request.GET.get(name)) for name in ("offset", "line"))
     text = request.GET["search"][:MAX_TEXT]
     if not text:

@@ -33,7 +33,7 @@ both = require_http_methods(["GET", "HEAD", "POST"])
     stage=AuthenticateStage.key, redirect_urlname="admin:login"
 )
 def ask_for_code(request: HttpRequest) -> HttpResponse:
-    """Ask somebody whose password was right for a code, and sign them in when it is."""
+    """Ask for a code after a correct password, and sign in when it is correct."""
     stage = request._login_stage  # type: ignore[attr-defined] # set by the decorator
     form = CodeForm(request.POST if request.method == "POST" else None, user=stage.login.user)
     if form.is_bound and form.is_valid():
@@ -48,7 +48,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("code")
 @login_required
 def second_factor_page(request: HttpRequest) -> HttpResponse:
-    """Show the second factor of one's own account, and what can be done about it."""
+    """Show the second factor of the user's account, with forms to set it up, renew or remove it."""
     user = actor_of(request)
     if not user.has_usable_password():
         return _render_page(request, "second_factor", is_elsewhere=True)

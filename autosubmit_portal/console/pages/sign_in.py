@@ -45,7 +45,7 @@ class SignInForm(AuthenticationForm):
             raise ValidationError(reason, code="nothing_to_see")
 
     def get_invalid_login_error(self) -> ValidationError:
-        """Say that the password was wrong, or how long whoever guesses is locked out."""
+        """Say that the password was wrong, or how long the lockout lasts."""
         return (
             make_lockout_error(self.request, self.cleaned_data["username"])
             or super().get_invalid_login_error()
@@ -53,7 +53,7 @@ class SignInForm(AuthenticationForm):
 
 
 def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | None:
-    """Return what to tell somebody who is locked out, None for everybody else."""
+    """Return the error for a locked-out name or address; None if it is not locked out."""
     if not getattr(request, "axes_locked_out", False):
         return None
     until = lockout.locked_until(name, client_address(request))
@@ -61,7 +61,7 @@ def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | Non
 
 
 class SignInView(LoginView):
-    """The form for name and password. Who has a second factor is asked for that before the session begins."""
+    """The form for name and password. Accounts with a second factor need its code before the session begins."""
 
     template_name = "admin/login.html"
     authentication_form = SignInForm
@@ -84,7 +84,7 @@ def sign_in_page(request: HttpRequest) -> HttpResponseBase:
 
 
 def _dashboard_of(request: HttpRequest) -> HttpResponse | None:
-    """Lead whoever is signed in to the dashboard."""
+    """Redirect a signed-in person to the dashboard."""
     is_in = request.method == "GET" and console.has_permission(request)
     return HttpResponseRedirect(reverse("admin:index")) if is_in else None
 
@@ -102,7 +102,7 @@ def _form(request: HttpRequest, **context: Any) -> HttpResponseBase:
 
 
 class PasswordForm(AdminPasswordChangeForm):
-    """A new password for oneself; guessing the old one is counted like guessing at the sign-in."""
+    """A new password for the user; a wrong old password counts like a failed sign-in."""
 
     user: User
 
@@ -133,7 +133,7 @@ def password_page(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @never_cache
 def begin_single_sign_on(request: HttpRequest) -> HttpResponseBase:
-    """Send the browser to the provider. Nothing of the address counts but `next`, and that only on our host."""
+    """Redirect the browser to the provider. Only `next` is read from the address, and only for our own host."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
     try:
@@ -147,7 +147,7 @@ def begin_single_sign_on(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @never_cache
 def finish_single_sign_on(request: HttpRequest) -> HttpResponseBase:
-    """Take somebody who comes back from the provider; the sign-in page says why if that fails."""
+    """Finish the sign-in of somebody who comes back from the provider, or show on the sign-in page why it failed."""
     if not is_offered():
         return HttpResponseRedirect(reverse("admin:login"))
     try:

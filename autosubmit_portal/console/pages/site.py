@@ -1,4 +1,4 @@
-"""The sites: their health for everybody who may look, their settings for those who may change them. Never deleted."""
+"""The sites: health for all who may see them, settings for those who may change them. Sites are never deleted."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         return bool(getattr(request.user, "is_superuser", False))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Leave what is executed, where and as whom, to superusers."""
+        """Make what is executed, where and as whom read-only except for superusers."""
         return () if self.has_add_permission(request) else Site.EXECUTION
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

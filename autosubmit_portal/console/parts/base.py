@@ -1,4 +1,4 @@
-"""What the pages of all models share: read-only mirrors, a page of our own per row, and no counting of big tables."""
+"""Common to the pages of all models: read-only lists, a page for each row, no counting of big tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, cast
@@ -27,7 +27,7 @@ MOST_DIGITS = 19
 
 
 def parse_number(text: str | None) -> int | None:
-    """Return the number that a part of an address says; None for everything that is no number or numbers no row."""
+    """Return the number in a part of an address; None for other texts and numbers too large for a key."""
     return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else None
 
 
@@ -114,17 +114,17 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         return BriefChangeList
 
     def get_urls(self) -> list[URLPattern]:
-        """Leave out the pages that there are not."""
+        """Leave out pages that this model does not have."""
         urls = super().get_urls()
         kept = tuple(f"_{page}" for page in self.pages or ())
         return urls if self.pages is None else [url for url in urls if (url.name or "").endswith(kept)]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let in whoever may see some rows; which they are is said by `get_queryset`."""
+        """Allow it to people who may see some rows; `get_queryset` says which."""
         return super().has_view_permission(request, obj) or policy.may_view(request.user, self.model)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Name the list in the navigation to whoever may see it."""
+        """Show the list in the navigation to people who may see it."""
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -154,7 +154,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     def change_row(
         self, request: HttpRequest, object_id: int, change: Callable[[Any], str]
     ) -> HttpResponseRedirect:
-        """Change a row that the user may see, show what `change` says of it or is refused with, and go to its page."""
+        """Change a visible row, show the message or the refusal of `change`, and redirect to the page of the row."""
         try:
             messages.success(request, change(self.get_visible_object(request, str(object_id))))
         except self.refusals as refusal:
@@ -183,7 +183,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         return obj
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        """Answer 404 to what is not there or may not be seen, where Django would lead to the first page."""
+        """Answer 404 for missing and hidden rows, where Django would redirect to the first page."""
         raise Http404(f"There is no such {opts.verbose_name}.")
 
 

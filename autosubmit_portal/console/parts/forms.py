@@ -1,4 +1,4 @@
-"""The form of an action kind: one widget per option. The rules stay in the serializer; its errors come back here."""
+"""The form of an action kind: one widget per option. The serializer has the rules; its errors are shown here."""
 
 import secrets
 from collections.abc import Collection, Mapping

@@ -55,7 +55,7 @@ def read_tail(read: Read, *, is_over: bool, is_reset: bool = True) -> Piece:
 
 
 def read_after(read: Read, offset: int, *, is_over: bool) -> Piece:
-    """Return what follows `offset`; the newest piece when the output was cut or has run far ahead."""
+    """Return the piece after `offset`; the newest piece when the output was cut or is far ahead."""
     size = read(0, 0)[1]
     if offset > size or size - offset > FAR_BEHIND_BYTES:
         return read_tail(read, is_over=is_over)
@@ -63,7 +63,7 @@ def read_after(read: Read, offset: int, *, is_over: bool) -> Piece:
 
 
 def read_before(read: Read, offset: int) -> Piece:
-    """Return what comes right before `offset`."""
+    """Return the piece before `offset`."""
     offset = min(offset, read(0, 0)[1])
     start = max(0, offset - PIECE_BYTES)
     data, size = read(start, offset - start)
@@ -72,7 +72,7 @@ def read_before(read: Read, offset: int) -> Piece:
 
 
 def read_next(read: Read, offset: int, *, is_over: bool) -> Piece:
-    """Return what comes right after `offset`, however much follows it."""
+    """Return the piece after `offset`, however much follows it."""
     data, size = read(offset, PIECE_BYTES)
     return _make_piece(data, offset, size, is_over=is_over, is_reset=False)
 
@@ -108,14 +108,14 @@ def _divide(data: bytes, *, is_last: bool, is_over: bool) -> tuple[int, int, int
 
 
 def _cut_long_line(data: bytes) -> int:
-    """Return up to where a long line is shown: not within a character or a sequence, and never nothing."""
+    """Return where to cut a long line: never inside a character or a control sequence, and never at 0."""
     whole = data[: decode_whole(data, is_final=False)[1]]
     open_sequence = _OPEN_SEQUENCE.search(whole)
     return (open_sequence.start() if open_sequence else len(whole)) or len(data)
 
 
 def _find_first_line(data: bytes) -> int:
-    """Return where the first line begins that is whole; of a long one where its first whole character does."""
+    """Return where the first complete line begins; in a long line, where the first complete character begins."""
     line = data.find(b"\n", 0, LONG_LINE_BYTES) + 1
     return line if 0 < line < len(data) else find_first_character(data)
 

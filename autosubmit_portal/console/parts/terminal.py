@@ -1,4 +1,4 @@
-"""What a command or a job printed, as a terminal would show it: as HTML, with colours as classes."""
+"""Terminal output as HTML, with colours as CSS classes."""
 
 import re
 
@@ -34,7 +34,7 @@ def render_html(data: bytes) -> SafeString:
 
 
 def _select_codes(codes: str) -> list[str]:
-    """Return which of the codes have a class, without the zeros before them. There may be thousands of digits."""
+    """Return the codes that have a class, without leading zeros. A hostile code may have thousands of digits."""
     return [code for given in codes.split(";") if (code := given.lstrip("0")) in _SHOWN_CODES]
 
 
@@ -47,7 +47,7 @@ def _rewrite_lines(text: str) -> str:
 
 
 def _rewrite_line(line: str, colour: str) -> str:
-    """Return what a line shows at last, which begins in a colour: each character with the colour that it got."""
+    """Return the final state of a line that starts in `colour`: each character with its colour."""
     cells: list[tuple[str, str]] = []
     inherited, place = colour, 0
     for part in _MOVES.split(line):

@@ -1,4 +1,4 @@
-"""Rows that hold for a time, such as freezes: a form makes them, a button ends them, nobody changes them."""
+"""Rows with a limited time, such as freezes: a form makes them, a button ends them, nobody changes them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
