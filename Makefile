@@ -42,7 +42,10 @@ SIDE_BY_SIDE := -n 5 --dist loadgroup
 # The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
 # once is made once.
 TWO_HALVES := -n 2 --dist worksteal
-ON_POSTGRES := fast and database and not one_database
+TWICE := fast and database and not one_database
+# One server for all tests: by themselves, those that need one would each start their own.
+ON_POSTGRES := $(PY) -m tests.support.postgres
+ON_SQLITE := env -u PORTAL_DATABASE_URL
 TOGETHER := $(MAKE) --no-print-directory -j 2
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
@@ -101,17 +104,16 @@ up: packages-for-up install ## start the portal (Ctrl-C stops it)
 
 test: packages-for-test ## all checks and the whole test suite
 	@$(TOGETHER) check autosubmit
-	@$(TOGETHER) test-slow test-twice
+	@$(ON_POSTGRES) $(TOGETHER) test-slow test-twice
 
 test-slow: install-tests autosubmit
 	@echo "Slow tests …"
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "not fast" $(SIDE_BY_SIDE)
+	@$(ON_SQLITE) AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "not fast" $(SIDE_BY_SIDE)
 
 test-twice: install-tests
 	@echo "Beside them: fast tests, and those again on PostgreSQL whose statements are its own …"
-	@{ nice $(PY) -m pytest -q $(TWO_HALVES) && \
-		nice $(PY) -m tests.support.postgres $(PY) -m pytest -q -m "$(ON_POSTGRES)" $(TWO_HALVES); \
-	} > $(VENV)/fast-tests 2>&1; status=$$?; cat $(VENV)/fast-tests; exit $$status
+	@{ nice $(ON_SQLITE) $(PY) -m pytest -q $(TWO_HALVES) && nice $(PY) -m pytest -q -m "$(TWICE)" $(TWO_HALVES); } \
+		> $(VENV)/fast-tests 2>&1; status=$$?; cat $(VENV)/fast-tests; exit $$status
 
 test-fast: install-tests ## the tests that need nothing but Python, on SQLite
 	@$(PY) -m pytest -q $(TWO_HALVES)

@@ -35,7 +35,6 @@ from autosubmit_portal.access.unix import name_of
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.console import stamps
-from autosubmit_portal.management.processes import MANAGE
 from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
 from experiments.models import Site
@@ -46,8 +45,15 @@ from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.quick_autosubmit import quick
 from tests.support.redis_server import RedisServer
-from tests.support.services import Credentials, ForkedAutosubmit, Portal, kill_processes_of, prepare
-from tests.support.shared import once, run_folder
+from tests.support.services import (
+    Credentials,
+    ForkedAutosubmit,
+    Portal,
+    collected_static_files,
+    kill_processes_of,
+    prepare,
+)
+from tests.support.shared import run_folder
 from tests.support.waiting import PATIENCE
 from tests.support.where_time_went import WhereTimeWent
 from tests.support.workflows import KINDS
@@ -384,15 +390,7 @@ def provider(running_provider: Provider, settings: Any) -> Iterator[Provider]:
 @pytest.fixture(scope="session")
 def static_files() -> Path:
     """The static files, collected once for all portals of the run."""
-    return once("static-files", _collect_static) / "static"
-
-
-def _collect_static(home: Path) -> None:
-    environment = os.environ | {
-        "PORTAL_HOME": str(home),
-        "DJANGO_SETTINGS_MODULE": "autosubmit_portal.settings",
-    }
-    subprocess.run([*MANAGE, "collectstatic", "--no-input", "--verbosity=0"], env=environment, check=True)
+    return collected_static_files()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -20,6 +20,9 @@ from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
 from tests.support import factories
 from tests.test_queries import address_of
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 

@@ -14,6 +14,9 @@ from autosubmit_portal.api.views import experiments
 from experiments.models import Experiment, Site
 from tests.support.stores.written import write_store
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 # Each route without its slash at the end; the last one is for whatever is no route.
 ROUTES = [str(url.pattern) for url in urlpatterns[:-1] if not str(url.pattern).endswith("/")]
 PARTS = {"type", "title", "status", "detail", "error", "error_message"}

@@ -20,6 +20,9 @@ from tests.api.test_schema import document, errors_of
 from tests.support.headers import complaints
 from tests.support.stores.written import write_store
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 RUN = "20261125_100000_run.log"
 RUN_LOG = f"/v4/experiments/a000/logs/{RUN}"
 TEXT = "Preparing…\nRun successful\n"

@@ -15,6 +15,9 @@ from experiments.models import Experiment
 from tests.api.test_errors import ROUTES, address
 from tests.api.test_schema import operations
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 TAGS = {
     "/v4/experiments/{expid}/eta": "Experiments",
     "/v4/experiments/{expid}/permissions": "Experiments",

@@ -19,6 +19,9 @@ from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 DOCUMENT: dict[str, Any] = {}
 
 

@@ -9,6 +9,9 @@ from autosubmit_portal.access.models import ApiToken, Delegation
 from experiments.models import Action, Experiment, Freeze
 from tests.support import factories
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 RUN = "/v4/experiments/a000?action=run"
 JSON = "application/json"
 

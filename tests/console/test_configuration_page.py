@@ -15,6 +15,9 @@ from tests.console.pages import page_of, text_of
 from tests.support import factories
 from tests.support.configured import make_store, write
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 RUNS: dict[int, Any] = {
     1: {"EXPERIMENT": {"MEMBERS": "fc0", "CHUNKSIZE": "6"}, "OLD": 1, "PLATFORMS": {"MN5": {"API_TOKEN": "hunter1"}}},
     2: "",

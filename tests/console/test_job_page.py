@@ -13,6 +13,9 @@ from tests.console.pages import page_of, text_of
 from tests.support import factories
 from tests.support.stores.written import write_store
 
+# Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def logs(job: Job, tmp_path: Path) -> Path:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 # Durability is of no use to tests, but to those that kill the server: they outlive no crash of the host, only its own.
-OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off"
+OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c max_connections=500"
 FAST = "-c synchronous_commit=off"
 
 

@@ -364,6 +364,15 @@ class Portal:
             return False
 
 
+def collected_static_files() -> Path:
+    """Return the folder of the static files, collected once in a run of the tests or of the bench."""
+    return once("static-files", _collect) / "static"
+
+
+def _collect(home: Path) -> None:
+    Portal(home, Autosubmit(Path("/nowhere"), home)).manage("collectstatic", "--no-input", "--verbosity=0")
+
+
 def _migrate_sqlite(home: Path) -> None:
     """Have `migrate` make a database and a key in a home."""
     Portal(home=home, autosubmit=Autosubmit(Path("/nowhere"), home)).manage("migrate", "--verbosity=0")

@@ -38,6 +38,9 @@ CHECKS = (
 UNCOMPARED = {"audit.AuditEntry", "audit.Tally"}
 UNCOMPARED_COLUMNS = {"last_used_at", "last_used_address"}
 SNAPSHOT = "from tests.tools.api_fuzz import tables; print(tables())"
+TOKEN = (
+    "import os; from django.core.management import call_command as call; call(*os.environ['WORDS'].split())"
+)
 
 
 # The rows of tests/support/web_rows.py, for the variable parts of addresses and for queries.
@@ -58,10 +61,12 @@ class Account:
         """What the report calls it."""
         return f"{self.name} {self.limit}".strip()
 
-    def token(self, portal: Portal) -> str:
-        """Make a token of it."""
-        words = [self.limit] if self.limit else []
-        return portal.manage("create_token", self.name, "--name=fuzz", *words).strip()
+    def enter(self, portal: Portal) -> tuple[str, dict[str, str]]:
+        """Make a token of it, and return that with the tables, in one process."""
+        words = f"create_token {self.name} --name=fuzz {self.limit}"
+        made = portal.manage("shell", "--no-imports", "-c", f"{TOKEN}; {SNAPSHOT}", WORDS=words)
+        token, digests = made.splitlines()
+        return token, json.loads(digests)
 
 
 ACCOUNTS = (
@@ -107,8 +112,7 @@ def tables() -> str:
 
 def fuzz(portal: Portal, account: Account, *, examples: int, seed: int, phases: str = PHASES) -> Finding:
     """Ask as one account and return what was found."""
-    token = account.token(portal)
-    before = json.loads(portal.manage("shell", "--no-imports", "-c", SNAPSHOT))
+    token, before = account.enter(portal)
     complaint = "".join(f"{deed}\n" for deed in done(portal, token)) if account.limit else ""
     complaint += ask(portal, token, examples=examples, seed=seed, phases=phases)
     after = json.loads(portal.manage("shell", "--no-imports", "-c", SNAPSHOT))

@@ -17,7 +17,13 @@ from typing import Any
 
 from autosubmit_portal.management.demo import Autosubmit
 from tests.support import postgres, redis_server
-from tests.support.services import UNBOUNDED, ForkedAutosubmit, Portal, kill_processes_of
+from tests.support.services import (
+    UNBOUNDED,
+    ForkedAutosubmit,
+    Portal,
+    collected_static_files,
+    kill_processes_of,
+)
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 from tests.tools.bench.page import Section
@@ -134,7 +140,7 @@ def _portal(case: Case, home: Path, autosubmit: Autosubmit) -> Iterator[Portal]:
         stack.callback(kill_processes_of, autosubmit.home)
         stack.callback(made.kill)
         home.mkdir()
-        made.manage("collectstatic", "--no-input", "--verbosity=0")
+        (home / "static").symlink_to(collected_static_files())
         made.set_up()
         made.start()
         yield made
