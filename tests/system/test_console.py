@@ -215,7 +215,7 @@ def test_what_destroys_work_asks_why_and_says_what_is_lost(page: Page, portal: P
     open_experiment(page, expid)
     page.get_by_role("link", name="Generate…").first.click()
     expect(page.locator("#preview")).to_contain_text(f"{expid} loses the progress of 4 jobs: 4 COMPLETED.")
-    expect(page.get_by_text("required, for work is lost")).to_be_visible()
+    expect(page.get_by_text("required: work would be lost")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Generate")).click()
     expect(page.locator(".errorlist")).to_contain_text("Say why")
     page.get_by_label("Reason").fill("Wrong start date")
