@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.support.kinds import commands_of
 
 kinds = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 OPTIONS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options]
+# That of the twins that a dry run makes is set by no entry.
+FIELDS = [field for field in fields(ActionKind) if field.name != "is_dry_run"]
 options = pytest.mark.parametrize(("kind", "option"), OPTIONS, ids=[f"{k.name}-{o.name}" for k, o in OPTIONS])
 
 PARSE = """
@@ -39,6 +42,16 @@ def example_of(option: Option) -> Any:
 def test_a_kind_is_explained(kind: ActionKind) -> None:
     assert kind.title
     assert kind.help.endswith((".", ")"))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [field for field in fields(ActionKind) if field.name != "is_dry_run"],
+    ids=lambda field: field.name,
+)
+def test_a_field_of_an_entry_is_for_more_than_one_kind(field: Field[Any]) -> None:
+    using = [kind for kind in CATALOGUE.values() if getattr(kind, field.name) != field.default]
+    assert len(using) > 1, "what one kind needs stands with what it is about, as `on_run` does"
 
 
 @options

@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments.catalogue.kinds import CATALOGUE
 from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
@@ -9,7 +10,7 @@ MOST = {
     "run an action": (40, 95),
     "set status by filter": (42, 99),
     "list of jobs": (23, 40),
-    "experiment page": (37, 420),
+    "experiment page": (37, 228 + 24 * len(CATALOGUE)),  # 24 for each button
 }
 
 
