@@ -37,8 +37,9 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 KEY := the-checks-need-a-key-that-is-long-and-has-many-different-letters
 CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 	PORTAL_DATABASE_URL=sqlite://:memory:
-# The slow tests mostly wait for processes: five at a time keep two cores busy.
-SIDE_BY_SIDE := -n 5 --dist loadgroup
+# The slow tests mostly wait for processes: five at a time keep two cores busy. A file stays together, for its tests share
+# a portal.
+SIDE_BY_SIDE := -n 5 --dist loadfile
 # The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
 # once is made once.
 TWO_HALVES := -n 2 --dist worksteal

@@ -95,25 +95,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a test the markers of the fixtures that it uses, before `-m` chooses; one that has none is `fast`.
-
-    What is slow stays together by file and by the portal that its tests share: side by side, one process runs it.
-    """
+    """Give a test the markers of the fixtures that it uses, before `-m` chooses; one that has none is `fast`."""
     if not isinstance(item, pytest.Function):
         return
     for name in item.fixturenames:
         if name in MARKER_OF_FIXTURE:
             item.add_marker(MARKER_OF_FIXTURE[name])
-    if any(item.get_closest_marker(marker) for marker in SLOW):
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {_portal_of(item)}"))
-    else:
+    if not any(item.get_closest_marker(marker) for marker in SLOW):
         item.add_marker("fast")
     if item.get_closest_marker("django_db") or not FIXTURES_OF_DATABASE.isdisjoint(item.fixturenames):
         item.add_marker("database")
-
-
-def _portal_of(item: pytest.Function) -> str:
-    return str(item.callspec.params.get("portal", "")) if hasattr(item, "callspec") else ""
 
 
 # --- Databases
