@@ -80,7 +80,7 @@ CHECK_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Unreadable files, the time of the next try (monotonic clock), and the wait after that one."""
+    """Files that could not be read, when they are tried again (monotonic clock), and how long they wait after that."""
 
     files: Fingerprint
     again_at: float = 0.0
@@ -88,7 +88,7 @@ class Unreadable:
 
     @property
     def is_told(self) -> bool:
-        """Whether it was seen often enough to be reported."""
+        """Whether that was seen often enough to be told."""
         return self.again_at > 0
 
     def later(self) -> "Unreadable":
@@ -99,7 +99,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An experiment that a thread reads, as it was when the reading began."""
+    """An experiment that is being read beside what the mirror does else, as it was when that began."""
 
     experiment: Experiment
     files: Fingerprint
@@ -114,16 +114,16 @@ class Reading:
 
     @property
     def patience(self) -> float:
-        """The seconds that a pass waits longer for it when its time is over."""
+        """For how many seconds more it is waited for when the time of a pass is over."""
         return PATIENCE_SECONDS if self.size < SMALL_BYTES else 0.0
 
 
 @dataclass(slots=True)
 class SiteMirror:
-    """The state of the mirror process for one site between its passes.
+    """What the mirror process remembers of one site between its passes.
 
-    `is_patient` is False for a single pass, which looks at everything and reports problems at once. `is_behind` says
-    whether the last pass left something for the next one to write.
+    `is_patient` is False for a single pass, which looks at everything and tells what it sees at once. `is_behind` says
+    whether the last pass left something to be written in the next.
     """
 
     site_id: int
@@ -169,7 +169,7 @@ class SiteMirror:
             return []
 
     def _may_go_on(self) -> bool:
-        """Return whether the lease is ours. A new holder forgets what it knew: others have written meanwhile."""
+        """Answer whether the lease is ours. Who gets it begins anew, because others have written meanwhile."""
         is_ours = self.lease.take()
         if is_ours and self.is_standing_by:
             self.is_standing_by, self.database_seen, self.seen = False, None, {}
@@ -282,10 +282,9 @@ class SiteMirror:
             self.doubts.touch([expid])
 
     def _look_at_experiments(self, site: Site, store: Store, locks: Locks) -> list[Experiment]:
-        """Look at all files of experiments that need attention and of some others, and at the job lists of the rest.
+        """Look at all files of those that need attention and of some others, and at the job lists of the rest.
 
-        Then read what has changed: all of it in a whole round, else for a limited time, so that the next pass is in
-        time.
+        Then read what has changed: in a whole round all of it, else for a while, so that the next look is not late.
         """
         began, looked_since = timezone.now(), time.monotonic()
         is_whole = not self.is_patient or self.looks.complete_since is None
@@ -328,7 +327,7 @@ class SiteMirror:
         yield from (expid for expid in looks if expid not in chosen)
 
     def _look_at(self, expid: str, site: Site, store: Store, locks: Locks) -> None:
-        """Look at one experiment, and queue it to be read if it has changed."""
+        """Look at one experiment, and let it wait to be read if it has changed."""
         if expid not in self.seen or (self.reading and self.reading.expid == expid):
             return  # it left the store since its turn was planned, or is looked at when that is written
         self._look_at_owner(expid, site, store)
@@ -358,9 +357,9 @@ class SiteMirror:
         return now, alive
 
     def _catch_up(self, site: Site, store: Store, locks: Locks, seconds: float) -> list[Experiment]:
-        """Read changed experiments for `seconds`, small ones a little longer; return those whose run was seen to end.
+        """Read what has changed for so many seconds, small ones for longer; return those whose run was seen to end.
 
-        While one is written, the next is read. One that is still being read at the end is written in the next pass.
+        While one is written the next is read. One that is not read when the time is over is written in the next pass.
         """
         ended: list[Experiment] = []
         until = time.monotonic() + seconds
@@ -372,7 +371,7 @@ class SiteMirror:
         return ended
 
     def _begin_reading(self, store: Store, locks: Locks) -> bool:
-        """Begin to read the next changed experiment, unless one is being read; return whether one is."""
+        """Begin to read the next that has changed, unless one is being read; answer whether any is."""
         while self.reading is None and (expid := self.backlog.take()) is not None:
             found = self._changed(expid, store, locks) if expid in self.seen else None
             if found:
@@ -393,7 +392,7 @@ class SiteMirror:
         return Reading(experiment, files, alive, future, size)
 
     def _await_reading(self, until: float) -> bool:
-        """Wait until a list is read, for a large one only until `until`; return whether it is read."""
+        """Wait until a list is read, but for a large one not longer than that; answer whether it is."""
         if self.reading is None:
             return False
         future, latest = self.reading.future, until + self.reading.patience
@@ -423,7 +422,7 @@ class SiteMirror:
         return experiment if was_running and not alive.is_running else None
 
     def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
-        """Write the owner of the folder if it has changed; looked up in every pass, because rights follow from it."""
+        """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it."""
         owner = read_owner(store, expid)
         if owner is None or owner == self.owners.get(expid):
             return
@@ -436,7 +435,7 @@ class SiteMirror:
         self.owners[expid] = owner
 
     def _look_who_locks(self, expid: str, alive: Liveness) -> None:
-        """Write who holds the lock without being a run of the experiment, if that has changed."""
+        """Write who holds the lock without being a run, if that has changed."""
         if alive.locked_by == self.locked.get(expid, ""):
             return
         with transaction.atomic():
@@ -447,7 +446,7 @@ class SiteMirror:
         self.doubts.touch([expid])
 
     def _is_still_its_own(self, expid: str, site: Site, store: Store) -> bool:
-        """Return whether the files of an expid belong to the remembered row, and not to a later experiment.
+        """Answer whether what lies under an expid is of the row that is remembered for it, and not of a later one.
 
         The list of experiments is read again if it has changed since the pass began, which may be seconds ago.
         """
@@ -473,7 +472,7 @@ class SiteMirror:
         return known is not None and known.files == now and time.monotonic() < known.again_at
 
     def _refreshed(self, reading: Reading, store: Store) -> bool:
-        """Refresh one experiment. After a failure keep the last good state and report the problem; the others go on.
+        """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others.
 
         Raises Overtaken when another process has written meanwhile.
         """
@@ -507,7 +506,7 @@ class SiteMirror:
             self.due.pop(experiment.expid, None)
 
     def _tell(self, experiment: Experiment, now: Fingerprint, alive: Liveness, problem: str) -> None:
-        """Report a problem when it is seen the second time: a file may just be being written."""
+        """Tell a problem the second time that it is seen: a file that is just being written reads well soon."""
         known = self.unreadable.get(experiment.expid)
         if known is None or known.files != now:
             known = Unreadable(now)
