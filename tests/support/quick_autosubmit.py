@@ -29,10 +29,12 @@ def stack(context=1):
 inspect.stack = stack
 """
 
+# The process that fetches logs imports this file again, and must not run the command again.
 PROGRAM = """#!{python}
 import sys
 from autosubmit.scripts.autosubmit import main
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
 """
 
 

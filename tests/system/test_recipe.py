@@ -31,8 +31,9 @@ ABOUT_KINDS = (
     "tests/console/test_buttons.py",
     "tests/console/test_requests.py",
     "tests/experiments/actions/test_absent.py",
+    "tests/tools/trace/test_ways.py",
 )
-CHOSEN = "refresh or (test_matrix and team) or derived or legal or every_kind"
+CHOSEN = "refresh or (test_matrix and team) or test_ways or derived or legal or every_kind"
 
 
 def follow_recipe(copy: Path) -> None:
