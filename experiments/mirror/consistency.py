@@ -1,8 +1,8 @@
-"""Where Autosubmit's status table, the process and the job list contradict each other.
+"""Find contradictions between Autosubmit's status table, the process and the job list.
 
-Evidence decides whether an experiment runs. What else says so and is wrong is told: it means a run that was killed, a
-host that went down, or a run on a host that the mirror does not see. After a stop nothing is wrong: Autosubmit leaves
-its table at RUNNING, and the jobs on their platform, where they go on (`Experiment.unwatched_note`).
+Evidence decides whether an experiment runs. Other sources that say something else are reported: they mean a run that
+was killed, a host that went down, or a run on a host that the mirror does not see. After a stop nothing is wrong:
+Autosubmit leaves RUNNING in its table, and jobs go on on their platform (`Experiment.unwatched_note`).
 """
 
 import platform
@@ -84,7 +84,7 @@ def _describe_unfounded(experiment: Experiment, finished_at: datetime | None) ->
 
 
 def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
-    """Answer whether the run that the status table means has ended by itself, after which that still says RUNNING.
+    """Return whether the run in the status table has ended by itself; the table still says RUNNING then.
 
     A run that completes everything writes its end into the history, after it has written RUNNING; one that ends with
     failed jobs does not, but leaves nothing that could go on. (Autosubmit 4.1.17, `run_experiment`.)
@@ -95,7 +95,7 @@ def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
 
 
 def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
-    """Answer whether an end is that of the run which began last; old versions do not tell when that was."""
+    """Return whether an end belongs to the latest run; old versions do not record when that began."""
     since = experiment.recorded_at
     return ended_at is not None and (since is None or ended_at > since)
 
@@ -116,7 +116,7 @@ def _find_stops() -> QuerySet[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Since when something contradicts the evidence, and when that is old enough to be told (monotonic clock)."""
+    """Since when something contradicts the evidence, and when to report it (monotonic clock)."""
 
     since: datetime
     due: float
@@ -135,11 +135,11 @@ class Doubts:
         self._doubts: dict[str, Doubt] = {}
 
     def touch(self, expids: Iterable[str]) -> None:
-        """Have these judged next time, because something about them has changed."""
+        """Judge these experiments next time, because something about them has changed."""
         self._touched.update(expids)
 
     def withhold(self, expid: str) -> None:
-        """Have one not judged before it is touched again, because its files could not be read this time."""
+        """Do not judge this experiment until it is touched again, because its files could not be read."""
         self._touched.discard(expid)
         self._doubts.pop(expid, None)
 

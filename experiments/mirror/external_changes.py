@@ -1,7 +1,6 @@
-"""What somebody did outside of the portal, as entries of the audit trail: one for each change, with numbers.
+"""Record in the audit trail what was changed outside of the portal: one entry for each change, with numbers.
 
-What an action of the portal or the run of the experiment itself changes is not of that kind, and neither is what is
-mirrored for the first time.
+Changes by an action of the portal or by the run of the experiment do not count, nor does the first mirroring.
 """
 
 from collections.abc import Iterable
@@ -30,7 +29,7 @@ NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What was mirrored of an experiment before it was read again; `refreshed_at` is None if nothing was."""
+    """The mirrored state of an experiment before it was read again; `refreshed_at` is None if there was none."""
 
     is_running: bool
     is_absent: bool
@@ -38,7 +37,7 @@ class Before:
 
 
 def is_run_of_ours(experiment: Experiment) -> bool:
-    """Answer whether an action of the portal is running the experiment now."""
+    """Return whether an action of the portal is running the experiment now."""
     return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
 
 
@@ -55,7 +54,7 @@ def record_run_end(experiment: Experiment, alive: Liveness) -> None:
 def record_job_changes(
     experiment: Experiment, store: Store, before: Before, alive: Liveness, difference: Difference
 ) -> None:
-    """Record that jobs have another status, or that the job list has other jobs, if neither we nor a run did it."""
+    """Record changed statuses or jobs, if neither an action of the portal nor a run made the change."""
     if before.refreshed_at is None or not difference or before.is_running or alive.is_running:
         return
     changed_at = store.job_list_changed_at(experiment.expid) or before.refreshed_at
@@ -76,7 +75,7 @@ def record_job_changes(
 
 
 def record_folder_change(experiment: Experiment, before: Before, absence: str) -> None:
-    """Record that the folder of an experiment went, with a sentence that says where, or with a blank one came back."""
+    """Record that the folder of an experiment went, or with a blank `absence` that it came back."""
     if before.refreshed_at is None or before.is_absent == bool(absence):
         return
     if not _is_busy(experiment.site, experiment.expid):
@@ -118,7 +117,7 @@ def record_descriptions(site: Site, changes: Iterable[tuple[str, str, str]]) -> 
 
 
 def _is_ours(experiment: Experiment, changed_at: datetime) -> bool:
-    """Answer whether an action of ours was at work when the job list changed."""
+    """Return whether an action of the portal was at work when the job list changed."""
     actions = Action.objects.filter(
         experiment=experiment, is_dry_run=False, started_at__lte=changed_at + SLACK
     )
@@ -126,7 +125,7 @@ def _is_ours(experiment: Experiment, changed_at: datetime) -> bool:
 
 
 def _is_busy(site: Site, expid: str, lately: timedelta = AFTERMATH) -> bool:
-    """Answer whether an action of ours is at work on an experiment, or was lately."""
+    """Return whether an action of the portal is at work on an experiment, or was recently."""
     actions = Action.objects.filter(site=site, expid=expid, is_dry_run=False, started_at__isnull=False)
     return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - lately)).exists()
 

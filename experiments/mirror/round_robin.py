@@ -1,4 +1,4 @@
-"""Going round a long list bit by bit: every name in its turn, in a bounded time and with a bounded share of it."""
+"""Round robin over a long list: each name in its turn, within a limited time and with a limited share of it."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 
 class RoundRobin:
-    """Where a mirror is in its rounds over the experiments of a site.
+    """The position of a mirror in its rounds over the experiments of a site.
 
     `complete_since` is when the last whole round began: every name that was there then has been given out since.
     """

@@ -1,4 +1,4 @@
-"""The mirror of one experiment: what its store says, into rows."""
+"""Mirror one experiment: from its store to rows."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ _TRIES = 3
 
 
 class Overtaken(Exception):
-    """Somebody else has written an experiment while its files were read, so that what was read may be older."""
+    """Another process has written the experiment while its files were read: what was read may be older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def refresh(experiment: Experiment) -> None:
 
 
 def _refresh(experiment_id: int, store: Store) -> None:
-    """Read one experiment; begin again when another process has written it meanwhile, but not for ever."""
+    """Read one experiment; try again when another process has written it meanwhile, at most _TRIES times."""
     for _ in range(_TRIES):
         with suppress(Overtaken):
             _read_and_write(experiment_id, store, may_overtake=False)
@@ -97,7 +97,7 @@ def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> 
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
-    """Mirror one experiment with its description and return it; None if the store does not know it, any more or yet.
+    """Mirror one experiment with its description and return it; None if the store does not have it (yet, or any more).
 
     What was mirrored of one that it does not know any more is marked as gone at once.
     """
@@ -117,7 +117,7 @@ def adopt(site: Site, expid: str) -> Experiment | None:
 
 
 def explain_absence(experiment: Experiment) -> str:
-    """Return why an experiment has no folder, by a fresh look; blank if it has one, or if nobody can tell."""
+    """Return why an experiment has no folder now; blank if it has one, or if that is unknown."""
     try:
         return locate_store(experiment.site).absence(experiment.expid)
     except BrokenStore:
@@ -125,7 +125,7 @@ def explain_absence(experiment: Experiment) -> str:
 
 
 def look_alive(experiment: Experiment) -> Liveness | None:
-    """Look only whether the run of an experiment lives; None, and nothing is changed, if nobody can tell."""
+    """Check only whether the run of an experiment lives; None without a change if that is unknown."""
     try:
         store = locate_store(experiment.site)
     except BrokenStore:
@@ -153,9 +153,9 @@ def read_owner(store: Store, expid: str) -> Owner | None:
 
 
 def recognise(experiment: Experiment) -> bool:
-    """Answer whether the store still has this very experiment, and write whose folder it is now.
+    """Return whether the store still has this experiment, and write the present owner of its folder.
 
-    Where the store is not found nothing new is known, and what was seen last stays.
+    If the store cannot be found, what was seen last stays.
     """
     try:
         store = locate_store(experiment.site)
@@ -168,7 +168,7 @@ def recognise(experiment: Experiment) -> bool:
 
 
 def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
-    """Write whose folder was seen, if one was, and record it when it is of another account than before."""
+    """Write the owner of the folder, if there is one, and record a change of it in the trail."""
     if owner is None or owner == (experiment.owner_uid, experiment.owner):
         return
     with transaction.atomic():
@@ -181,7 +181,7 @@ def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
 
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
-    """Write what the status table says where it differs from what it said, and return the expids of those."""
+    """Write changed rows of the status table, and return their expids."""
     rows = Experiment.objects.filter(site=site, gone_at=None)
     known = {expid: told for expid, *told in rows.values_list("expid", "recorded_status", "recorded_at")}
     unrecorded = Recorded("", None)
@@ -195,10 +195,9 @@ def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
 
 
 def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool = False) -> Content:
-    """Return what the store says of one experiment; raise UnreadableJobList or UnreadableHistory.
+    """Return what the store has of one experiment; raise UnreadableJobList or UnreadableHistory.
 
-    With `cached`, what was read of it before, only what may be new is made anew. With `keeps` what is read can be
-    cached in its turn.
+    With `cached`, an earlier result, only changed rows are made again. With `keeps` the result can be cached.
     """
     absence = store.absence(expid)
     if absence:
@@ -280,19 +279,19 @@ def _sync(
 
 
 def _lock_row(experiment: Experiment) -> external_changes.Before:
-    """Lock the row of an experiment, but not against new actions on it, and return what is mirrored."""
+    """Lock the row of an experiment, but not against new actions on it, and return its mirrored state."""
     rows = Experiment.objects.select_for_update(no_key=True)
     locked = rows.values_list("is_running", "is_absent", "refreshed_at")
     return external_changes.Before(*locked.get(pk=experiment.pk))
 
 
 def say_locked(experiment: Experiment, alive: Liveness) -> None:
-    """Tell who holds the lock without being a run, or that nobody does any more."""
+    """Write who holds the lock without being a run; blank if nobody does any more."""
     Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
 
 
 def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
-    """Tell what could not be read; what was mirrored before stays, and is stale since this was first seen."""
+    """Write what could not be read. The mirrored rows stay, and are stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
         **_describe_liveness(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
     )

@@ -10,7 +10,7 @@ from jobs.autosubmit.secrets import cover_blocks
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a command saw. Neither alive nor with an exit status: it left no evidence of its end (yet)."""
+    """The result of a look at a command. Neither alive nor with an exit status means no evidence of its end (yet)."""
 
     has_started: bool = False
     is_alive: bool = False
@@ -35,9 +35,9 @@ class Runner(ABC):
 
     @abstractmethod
     def give_up(self, directory: Path) -> bool:
-        """Make sure that a command that has not started never will; answer False when it has started.
+        """Make sure that a command that has not started never will; return False if it has started.
 
-        Whoever should have started it may only have been slow: it finds the directory taken, or its launcher does.
+        The worker that should start it may only be slow: then it, or its launcher, finds the directory taken.
         """
 
     @abstractmethod
@@ -50,9 +50,9 @@ class Runner(ABC):
 
     @abstractmethod
     def interrupt(self, directory: Path, pid: int, mark: str) -> bool:
-        """Send SIGINT to a process that is not the command's, as the account of the command; answer whether it did.
+        """Send SIGINT to another process, as the account of the command; return whether it was sent.
 
-        It does so once for each `mark`, whoever calls, and only if the process is older than the command.
+        It is sent once for each `mark`, whoever calls, and only to a process older than the command.
         """
 
     @abstractmethod

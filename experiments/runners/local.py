@@ -71,7 +71,7 @@ class LocalRunner(Runner):
         _launched.append(process)
 
     def _configuration(self, unix_name: str) -> str:
-        """Name the file that says where the store is: whoever has another home would find another store, or none."""
+        """Return the configuration that says where the store is: accounts with another home would not find it."""
         own = str(self.site.home_folder / ".autosubmitrc") if unix_name else ""
         return self.site.configuration or own
 
@@ -157,9 +157,9 @@ class LocalRunner(Runner):
 def wrap_as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     """Return the argv that runs `argv` as another Unix account.
 
-    sudo gives it an environment of its own and, of ours, only where the configuration of the site is. It starts at the
-    root of the file system, because the run directory is not the account's to see. Raises PermissionError for what is
-    no account of this host, and for the superuser, whom no request may become: to sudo `#0` is a name too.
+    sudo makes a fresh environment and keeps only the path of the site's configuration. It starts at the root of the
+    file system, because the account may not see the run directory. Raises PermissionError for what is no account of
+    this host, and for root, which no request may become: for sudo `#0` is a name too.
     """
     reason = why_unusable(unix_name)
     if reason:
@@ -169,9 +169,9 @@ def wrap_as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
 
 
 def _signal_as(unix_name: str, number: signal.Signals, target: int) -> None:
-    """Signal a process of an account or, by a negative number, what the account has in a process group.
+    """Signal a process of an account or, with a negative number, the account's processes of a group.
 
-    A launcher is not its, and goes on to keep the exit status.
+    The launcher belongs to the portal's account and goes on, to write the exit status.
     """
     name = number.name.removeprefix("SIG")
     command = [SUDO, "-n", "-u", unix_name, "--", KILL, f"-{name}", "--", str(target)]
