@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
-from autosubmit_portal.access.models import Delegation, SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
@@ -36,7 +36,6 @@ FILLED = {
     "run_id": "1",
     "step": "0",
     "log": "a000.out",
-    "token_id": "x",
 }
 NUMBERED: dict[str, Any] = {
     "action_id": Action,
@@ -97,6 +96,8 @@ def _filled(route: str, variable: str) -> str:
     if variable in NUMBERED:
         return str(NUMBERED[variable]._default_manager.order_by("pk")[0].pk)
     match variable:
+        case "token_id":
+            return ApiToken.objects.order_by("pk")[0].token_key
         case "object_id" | "id":
             return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
         case "name":

@@ -55,13 +55,13 @@ def mirror(site: Site, monkeypatch: pytest.MonkeyPatch) -> SiteMirror:
 def stats(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each file was looked at."""
     counted: Counter[str] = Counter()
-    stamp = store_module._stat
+    stat = store_module._stat
 
     def counting(name: str) -> tuple[int, int, int]:
         counted[name] += 1
-        return stamp(name)
+        return stat(name)
 
-    monkeypatch.setattr(store_module, "_stamp", counting)
+    monkeypatch.setattr(store_module, "_stat", counting)
     return counted
 
 

@@ -186,7 +186,7 @@ def test_a_command_that_is_given_up_while_it_is_started_never_starts(
     runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = []
-    monkeypatch.setattr(local, "_default_signals", lambda: None)
+    monkeypatch.setattr(local, "_restore_signals", lambda: None)
     monkeypatch.setattr(local, "_reap", lambda: given_up.append(runner.give_up(directory)))
     runner.start(["touch", str(directory / "started")], directory)
     assert given_up == [True]

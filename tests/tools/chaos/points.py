@@ -25,7 +25,7 @@ POINTS: tuple[tuple[str, str, str, str], ...] = (
     ("committed-not-sent", "experiments.actions.queue", "_send", "before"),
     ("claimed", "experiments.actions.execute", "claim", "behind"),
     ("step-recorded", "experiments.runners.local.LocalRunner", "start", "before"),
-    ("directory-made", "experiments.runners.local", "environment", "before"),
+    ("directory-made", "experiments.runners.local", "make_environment", "before"),
     ("launched", "experiments.runners.local.LocalRunner", "start", "behind"),
     ("exit-status-seen", "experiments.actions.finish", "finish", "before"),
     ("in-finish", "experiments.actions.finish", "move", "before"),
