@@ -304,7 +304,7 @@ def test_a_page_fits_a_phone_in_the_dark(open_page: Callable[..., Page], portal:
     page = open_page(portal.url, viewport={"width": 375, "height": 800}, color_scheme="dark")
     sign_in(page, portal.credentials)
     page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 64
 

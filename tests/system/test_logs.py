@@ -180,4 +180,4 @@ def test_the_logs_of_a_job_fit_a_phone_in_the_dark(
     expect(page.get_by_role("log")).to_contain_text("about to fail")
     page.get_by_role("link", name=re.compile(r"\.err$")).click()
     expect(page.get_by_role("log")).to_contain_text("+ echo about to fail")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
