@@ -85,4 +85,4 @@ class Health(serializers.Serializer[Any]):
     sites = serializers.CharField(help_text="`ok`, `unhealthy`, or `none` if there is none yet.")
     program = serializers.CharField(help_text="`ok`, or `missing` if an Autosubmit is not on this host.")
     disk = serializers.CharField(help_text="`ok`, `low` or `full`: where the output of actions goes.")
-    files = serializers.CharField(help_text="`ok`, or `open` if other accounts of the host may read what is kept.")
+    files = serializers.CharField(help_text="`ok`, or `open` if other accounts may read what is kept.")
