@@ -258,7 +258,8 @@ def example_of(shape: Shape, **differing: Any) -> dict[str, Any]:
 def _example_of_type(name: str, field: Any) -> Any:
     """Return the first thing that a field may hold."""
     if isinstance(field, serializers.ListSerializer):
-        return [example_of(type(field.child))]
+        item: Any = field.child
+        return [example_of(type(item))]
     if isinstance(field, serializers.Serializer):
         return example_of(type(field))
     if field.allow_null:

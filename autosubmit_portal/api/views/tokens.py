@@ -91,8 +91,8 @@ class TokenViewSet(PortalViewSet):
     def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
-        It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
-        token but itself, and one that is only to read none at all.
+        It does and reads nothing from then on. A token whose scope is limited revokes no token but itself, and one
+        that is only to read none at all.
         """
         require_empty(request)
         token = _find(request, token_id)
