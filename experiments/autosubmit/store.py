@@ -445,8 +445,8 @@ def _read_tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], li
         )
         if "details" not in list_tables_of(connection):  # old versions never made it
             return experiments, []
-        details = select_rows(connection, "details", _DETAILS, f"{of_named} ORDER BY rowid", values)
-        return experiments, list(details)
+        rows = select_rows(connection, "details", _DETAILS, f"{of_named} ORDER BY rowid", values)
+        return experiments, list(rows)
 
 
 @contextmanager
