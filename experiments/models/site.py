@@ -53,7 +53,7 @@ class SiteQuerySet(models.QuerySet["Site"]):
         seen = self.model.objects.filter(theirs, experiments__isnull=False)
         return self.filter(named | Q(pk__in=seen.values("pk")))
 
-    def default(self) -> "Site | None":
+    def get_default(self) -> "Site | None":
         """The site that is meant when none is named."""
         return self.order_by("-is_default", "pk").first()
 
@@ -162,9 +162,9 @@ class Site(models.Model):
     @property
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
-        return [kind.name for kind in CATALOGUE.values() if not self.switched_off(kind)]
+        return [kind.name for kind in CATALOGUE.values() if not self.explain_switched_off(kind)]
 
-    def switched_off(self, kind: ActionKind) -> str:
+    def explain_switched_off(self, kind: ActionKind) -> str:
         """Return why nobody may request actions of this kind here; blank if that is not so."""
         off = next((other for other in kind.covering if other.name in self.disabled_kinds), kind)
         if off.name not in self.disabled_kinds:

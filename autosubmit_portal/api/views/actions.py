@@ -279,7 +279,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = get_runner(self.action.site)
-        return runner.shown(self.action.run_directory(self.step), offset, limit)
+        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

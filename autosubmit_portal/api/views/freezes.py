@@ -146,7 +146,7 @@ def find_freeze(request: Request, freeze_id: int) -> Freeze:
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
     seen = Experiment.objects.visible_to(request.user).filter(
-        pk__in=freeze.running_experiments().values("pk")
+        pk__in=freeze.find_running_experiments().values("pk")
     )
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))
     return {**FreezeItem(freeze).data, "affected": affected if not freeze.is_over else []}
