@@ -188,7 +188,7 @@ class Store:
     def list_lone_files(self, expid: str) -> tuple[str, ...]:
         """Return the files that may hold the jobs and have no write-ahead log.
 
-        These and those of `list_databases` are looked at again and again for each experiment, so no Path is made of them.
+        These and `list_databases` are looked at again and again for each experiment, so no Path is made of them.
         """
         return self._job_list_names(expid)[:2]
 

@@ -123,7 +123,7 @@ def find_unfinished(
 
 
 def _is_touching(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, str]]) -> bool:
-    """Answer as `FreezeQuerySet.filter_touching` does; `on` has the experiments with the platforms of unfinished jobs."""
+    """Answer as `filter_touching` does; `on` has the experiments with the platforms of unfinished jobs."""
     if frozen.site_id != experiment.site_id:
         return False
     is_on = frozen.platform == experiment.hpc.upper() or (experiment.pk, frozen.platform) in on
