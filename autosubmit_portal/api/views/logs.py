@@ -24,7 +24,7 @@ from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
-from autosubmit_portal.api.openapi.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
+from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
 from autosubmit_portal.api.openapi.examples import example_of
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
@@ -90,9 +90,9 @@ class LogViewSet(LogsViewSet):
     @operation(
         "list_logs",
         "List the logs of an experiment",
-        parameters=[EXPID, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(LogList, "Logs, the one written last first.")},
+        parameters=[LogsQuery],
+        errors=[503],
     )
     def list(self, request: Request, expid: str) -> Response:
         """List what Autosubmit's commands on the experiment have logged (`tmp/ASLOGS`), asked for here or elsewhere."""
@@ -101,9 +101,9 @@ class LogViewSet(LogsViewSet):
     @operation(
         "get_log",
         "Read or search a log of an experiment",
-        parameters=[EXPID, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
-        answers=CONTENT,
-        errors=[400, 404, 409, 416, 503],
+        CONTENT,
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, log: str) -> HttpResponseBase:
         """Read a log, follow it, or search in it.
@@ -124,9 +124,9 @@ class JobLogViewSet(LogsViewSet):
     @operation(
         "list_job_logs",
         "List the logs of a job",
-        parameters=[EXPID, JOB, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(LogList, "Logs, the one written last first.")},
+        parameters=[LogsQuery],
+        errors=[503],
     )
     def list(self, request: Request, expid: str, job: str) -> Response:
         """List the logs of every attempt at the job, and its script."""
@@ -135,9 +135,9 @@ class JobLogViewSet(LogsViewSet):
     @operation(
         "get_job_log",
         "Read or search a log of a job",
-        parameters=[EXPID, JOB, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
-        answers=CONTENT,
-        errors=[400, 404, 409, 416, 503],
+        CONTENT,
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
