@@ -221,7 +221,7 @@ def change(
     )
 
 
-def _header(
+def header(
     name: str, description: str, title: str, example: str, response: Sequence[int] = ()
 ) -> OpenApiParameter:
     """Describe a header of a request, or of the responses with these statuses."""
@@ -235,7 +235,7 @@ def _header(
 
 
 VALIDATOR = 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"'
-PREFER = _header(
+PREFER = header(
     "Prefer",
     f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
     "Few wait at the same time: without a place, the answer comes at once with `Preference-Applied: wait=0`, and "
@@ -243,7 +243,7 @@ PREFER = _header(
     "Wait",
     "wait=20",
 )
-KEY = _header(
+KEY = header(
     "Idempotency-Key",
     "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
     "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
@@ -251,21 +251,21 @@ KEY = _header(
     "UUID",
     "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11",
 )
-REPLAYED = _header(
+REPLAYED = header(
     "Idempotent-Replayed",
     "`true` when the answer is the action that the same request has made before.",
     "Repeated",
     "true",
     (200, 202),
 )
-LOCATION = _header("Location", "The address of the action.", "Action", "/v4/actions/17", (200, 202))
-IF_NONE_MATCH = _header(
+LOCATION = header("Location", "The address of the action.", "Action", "/v4/actions/17", (200, 202))
+IF_NONE_MATCH = header(
     "If-None-Match",
     "The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
     "Known",
     VALIDATOR,
 )
-ETAG = _header(
+ETAG = header(
     "ETag", "A weak validator of the answer, to send back in `If-None-Match`.", "Validator", VALIDATOR, (200,)
 )
 CONDITIONAL = (IF_NONE_MATCH, ETAG)
