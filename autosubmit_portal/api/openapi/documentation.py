@@ -14,10 +14,9 @@ from drf_spectacular.utils import (
     PolymorphicProxySerializer,
     extend_schema,
 )
-from rest_framework import serializers
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, Envelope
-from autosubmit_portal.api.openapi import examples
+from autosubmit_portal.api.openapi.examples import FINISHED, PROBLEMS, Shape, example_of, parameters_example
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
@@ -25,7 +24,6 @@ from experiments.actions.parameters import make_field
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])
-Shape = type[serializers.Serializer[Any]]
 
 ERRORS = {
     400: "A parameter or the body is wrong; `errors` says what is wrong with each.",
@@ -144,15 +142,15 @@ def operation(
 def _problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
     return {
         (status, "application/problem+json"): OpenApiResponse(
-            Problem, ERRORS[status], [OpenApiExample("Example", examples.PROBLEMS[status])]
+            Problem, ERRORS[status], [OpenApiExample("Example", PROBLEMS[status])]
         )
         for status in sorted(statuses)
     }
 
 
-def answer(shape: Any, description: str, example: Any) -> OpenApiResponse:
-    """Describe an answer."""
-    return OpenApiResponse(shape, description, [OpenApiExample("Example", example)])
+def answer(shape: Shape, description: str, **differing: Any) -> OpenApiResponse:
+    """Describe an answer; `differing` is what its example has in some fields."""
+    return OpenApiResponse(shape, description, [OpenApiExample("Example", example_of(shape, **differing))])
 
 
 def change(
@@ -182,14 +180,13 @@ def change(
                 ),
                 "The finished action (with `Prefer: wait`, or repeated), or what it would do (with `dry_run`).",
                 [
-                    OpenApiExample("Finished", examples.FINISHED_ACTION),
-                    OpenApiExample("Dry run", examples.DRY_RUN),
+                    OpenApiExample("Finished", example_of(ActionItem, **FINISHED)),
+                    OpenApiExample("Dry run", example_of(DryRun)),
                 ],
             ),
             202: answer(
                 ActionItem,
                 "The action is queued, did not end within the wait, or waits for a second person's approval.",
-                examples.QUEUED_ACTION,
             ),
         },
         errors=(400, 404, 409, 413, 415, 422),
@@ -332,10 +329,7 @@ def option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
 def _body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]) -> Body:
     return Body(
         {kind.name: body_of(kind, left_out) for kind in kinds},
-        {
-            kind.title: {**examples.parameters_example(kind, left_out), "reason": "first year"}
-            for kind in kinds
-        },
+        {kind.title: {**parameters_example(kind, left_out), "reason": "first year"} for kind in kinds},
         "".join(word.capitalize() for word in operation_id.split("_")) + "Request",
         {kind.name: kind.title for kind in kinds},
         {kind.name: _query_of(kind) for kind in kinds},

@@ -17,7 +17,6 @@ from autosubmit_portal.api.bulk import KINDS, BulkBody, submit_many
 from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
     ACTION_ID,
     KEY,
@@ -28,6 +27,7 @@ from autosubmit_portal.api.openapi.documentation import (
     format_parameter,
     operation,
 )
+from autosubmit_portal.api.openapi.examples import FINISHED, LATER, PROBLEMS, SIM, example_of
 from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import ActionsQuery, BulkQuery, OutputQuery
@@ -36,6 +36,8 @@ from autosubmit_portal.api.serializers.actions import (
     ActionItem,
     ActionList,
     BulkAnswer,
+    BulkResult,
+    DryRun,
     Output,
     RejectBody,
 )
@@ -50,6 +52,18 @@ from experiments.runners import Runner, get_runner
 from jobs.autosubmit.characters import decode_whole, find_first_character
 
 PIECE_BYTES = 65_536
+BULK_BODIES = {
+    "Start two": {"kind": "run", "targets": [{"expid": "a000"}, {"expid": "a001"}], "reason": "first year"},
+    "Set status": {
+        "kind": "set_status",
+        "targets": [{"expid": "a000", "site": "local", "jobs": [SIM]}],
+        "parameters": {"status": "WAITING"},
+    },
+}
+BULK_RESULTS = [
+    example_of(BulkResult, is_replay=False, action=example_of(ActionItem)),
+    example_of(BulkResult, expid="a001", status=409, problem=PROBLEMS[409]),
+]
 
 
 class ActionViewSet(PortalViewSet):
@@ -86,7 +100,7 @@ class ActionViewSet(PortalViewSet):
         "list_actions",
         "List actions",
         parameters=[ActionsQuery],
-        answers={200: answer(ActionList, "Actions, newest first.", examples.ACTIONS)},
+        answers={200: answer(ActionList, "Actions, newest first.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -105,10 +119,14 @@ class ActionViewSet(PortalViewSet):
         "act_on_many",
         "Act on many experiments",
         parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        body=Body.of(BulkBody, {"Start two": examples.BULK_BODY, "Set status": examples.BULK_OF_JOBS}),
+        body=Body.of(BulkBody, BULK_BODIES),
         answers={
-            202: answer(BulkAnswer, "Some actions are under way.", examples.BULK),
-            200: answer(BulkAnswer, "No action is under way.", examples.BULK_DRY_RUN),
+            202: answer(BulkAnswer, "Some actions are under way.", results=BULK_RESULTS),
+            200: answer(
+                BulkAnswer,
+                "No action is under way.",
+                results=[example_of(BulkResult, status=200, dry_run=example_of(DryRun))],
+            ),
         },
         errors=[400, 409, 413, 415, 422],
     )
@@ -126,7 +144,7 @@ class ActionViewSet(PortalViewSet):
         "get_action",
         "Show an action",
         parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action.", examples.FINISHED_ACTION)},
+        answers={200: answer(ActionItem, "The action.", **FINISHED)},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, action_id: int) -> Response:
@@ -138,7 +156,7 @@ class ActionViewSet(PortalViewSet):
         "cancel_action",
         "Cancel an action that has not started",
         parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
+        answers={200: answer(ActionItem, "The cancelled action.", state="cancelled")},
         errors=[400, 404, 409, 413, 415],
     )
     @action(["POST"], detail=True)
@@ -156,7 +174,9 @@ class ActionViewSet(PortalViewSet):
         "approve_action",
         "Approve an action",
         parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
+        answers={
+            200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)
+        },
         errors=[400, 404, 409, 413, 415],
     )
     @action(["POST"], detail=True)
@@ -176,7 +196,7 @@ class ActionViewSet(PortalViewSet):
         "Reject an action",
         parameters=[ACTION_ID],
         body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
-        answers={200: answer(ActionItem, "The action, which is cancelled now.", examples.REJECTED_ACTION)},
+        answers={200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
         errors=[400, 404, 409, 413, 415],
     )
     @action(["POST"], detail=True)
@@ -194,7 +214,7 @@ class ActionViewSet(PortalViewSet):
         parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
         answers={
             (200, "text/plain"): OpenApiResponse(str, "The output."),
-            (200, "application/json"): answer(Output, "A part of the output.", examples.OUTPUT),
+            (200, "application/json"): answer(Output, "A part of the output."),
         },
         errors=[400, 404],
     )

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, csv_lines, json_lines
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ENTRY_ID, answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
@@ -94,7 +93,7 @@ class AuditEntryViewSet(PortalViewSet):
         "Read the audit trail",
         parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
         answers={
-            (200, "application/json"): answer(AuditList, "Entries, newest first.", examples.AUDIT),
+            (200, "application/json"): answer(AuditList, "Entries, newest first."),
             (200, "application/x-ndjson"): OpenApiResponse(str, "All entries, one JSON object a line."),
             (200, "text/csv"): OpenApiResponse(str, "All entries; `details` is a column of JSON."),
         },
@@ -122,7 +121,7 @@ class AuditEntryViewSet(PortalViewSet):
         "get_audit_entry",
         "Show an entry of the audit trail",
         parameters=[ENTRY_ID],
-        answers={200: answer(AuditItem, "The entry.", examples.AUDIT_ENTRY)},
+        answers={200: answer(AuditItem, "The entry.")},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, entry_id: int) -> Response:

@@ -9,7 +9,6 @@ from rest_framework.response import Response
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_mirrored
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
@@ -30,7 +29,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
         "get_run_configuration",
         "Show the configuration of a run",
         parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(RunConfiguration, "The configuration.", examples.RUN_CONFIGURATION)},
+        answers={200: answer(RunConfiguration, "The configuration.")},
         errors=[400, 404, 409],
     )
     @action(detail=False, url_path="runs/<int:run_id>/config")
@@ -55,9 +54,7 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         "get_filesystem_configuration",
         "Show the configuration in the files",
         parameters=[EXPID, SiteQuery],
-        answers={
-            200: answer(FileSystemConfiguration, "The configuration.", examples.FILE_SYSTEM_CONFIGURATION)
-        },
+        answers={200: answer(FileSystemConfiguration, "The configuration.")},
         errors=[400, 404, 409],
     )
     @action(detail=False, url_path="filesystem-config", name="Configuration in the files")

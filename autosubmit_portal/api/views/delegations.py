@@ -23,14 +23,22 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
+
+UNTIL_MONDAY = {
+    "grantee": "ben",
+    "role": "operator",
+    "expid": "a000",
+    "ends_at": "2026-11-30T08:00:00+00:00",
+    "reason": "I am away over the weekend.",
+}
 
 
 class DelegationViewSet(PortalViewSet):
@@ -50,7 +58,7 @@ class DelegationViewSet(PortalViewSet):
         "list_delegations",
         "List delegations",
         parameters=[DelegationsQuery],
-        answers={200: answer(DelegationList, "Delegations, newest first.", examples.DELEGATIONS)},
+        answers={200: answer(DelegationList, "Delegations, newest first.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -70,8 +78,8 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "delegate",
         "Lend your rights for a time",
-        body=Body.of(DelegationBody, {"Until Monday": examples.DELEGATION_BODY}),
-        answers={201: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
+        body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
+        answers={201: answer(DelegationItem, "The delegation.")},
         errors=[400, 404, 409, 413, 415],
     )
     def create(self, request: Request) -> Response:
@@ -93,7 +101,7 @@ class DelegationViewSet(PortalViewSet):
         "get_delegation",
         "Show a delegation",
         parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
+        answers={200: answer(DelegationItem, "The delegation.")},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, delegation_id: int) -> Response:
@@ -105,7 +113,15 @@ class DelegationViewSet(PortalViewSet):
         "revoke_delegation",
         "Revoke a delegation",
         parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
+        answers={
+            200: answer(
+                DelegationItem,
+                "The delegation, which is over.",
+                is_active=False,
+                revoked_by="ana",
+                revoked_at=AT,
+            )
+        },
         errors=[400, 404, 409, 413, 415],
     )
     def destroy(self, request: Request, delegation_id: int) -> Response:

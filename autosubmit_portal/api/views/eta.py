@@ -7,7 +7,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import EtaQuery
 from autosubmit_portal.api.serializers.jobs import EtaItem
@@ -26,7 +25,7 @@ class EtaViewSet(MirroredViewSet):
         "get_eta",
         "Estimate the time that a section has left",
         parameters=[EXPID, EtaQuery],
-        answers={200: answer(EtaItem, "The estimate.", examples.ETA)},
+        answers={200: answer(EtaItem, "The estimate.")},
         errors=[400, 404, 409],
     )
     @action(detail=False, name="Time left")

@@ -10,7 +10,6 @@ from autosubmit_portal.api.action_requests import submit
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
     ETAG,
     EXPID,
@@ -53,7 +52,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         "list_experiments",
         "List experiments",
         parameters=[ExperimentsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(ExperimentList, "A page of experiments.", examples.EXPERIMENTS)},
+        answers={200: answer(ExperimentList, "A page of experiments.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -90,7 +89,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         "get_experiment",
         "Show an experiment",
         parameters=[EXPID, ExperimentQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(ExperimentDetail, "The experiment.", examples.EXPERIMENT)},
+        answers={200: answer(ExperimentDetail, "The experiment.")},
         errors=[400, 404, 409],
     )
     def retrieve(self, request: Request, expid: str) -> Response:

@@ -10,8 +10,8 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.examples import AT, LATER
 from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
@@ -49,7 +49,7 @@ class FreezeViewSet(PortalViewSet):
         "list_freezes",
         "List freezes",
         parameters=[FreezesQuery],
-        answers={200: answer(FreezeList, "Freezes, newest first.", examples.FREEZES)},
+        answers={200: answer(FreezeList, "Freezes, newest first.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -67,8 +67,11 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "freeze",
         "Freeze a site or a platform",
-        body=Body.of(FreezeBody, {"Maintenance": examples.FREEZE_BODY}),
-        answers={201: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
+        body=Body.of(
+            FreezeBody,
+            {"Maintenance": {"platform": "MN5", "message": "The batch system is updated.", "ends_at": LATER}},
+        ),
+        answers={201: answer(FreezeDetail, "The freeze, with who is affected.")},
         errors=[400, 409, 413, 415],
     )
     def create(self, request: Request) -> Response:
@@ -96,7 +99,7 @@ class FreezeViewSet(PortalViewSet):
         "get_freeze",
         "Show a freeze",
         parameters=[FREEZE_ID],
-        answers={200: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
+        answers={200: answer(FreezeDetail, "The freeze, with who is affected.")},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, freeze_id: int) -> Response:
@@ -108,7 +111,16 @@ class FreezeViewSet(PortalViewSet):
         "end_freeze",
         "End a freeze",
         parameters=[FREEZE_ID],
-        answers={200: answer(FreezeDetail, "The freeze, which is over.", examples.ENDED_FREEZE)},
+        answers={
+            200: answer(
+                FreezeDetail,
+                "The freeze, which is over.",
+                is_active=False,
+                ended_by="ana",
+                ended_at=AT,
+                affected=[],
+            )
+        },
         errors=[400, 404, 409, 413, 415],
     )
     def destroy(self, request: Request, freeze_id: int) -> Response:

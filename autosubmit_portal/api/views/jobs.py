@@ -16,7 +16,6 @@ from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
     ETAG,
     EXPID,
@@ -27,6 +26,7 @@ from autosubmit_portal.api.openapi.documentation import (
     operation,
     option_parameter,
 )
+from autosubmit_portal.api.openapi.examples import SIM
 from autosubmit_portal.api.query.filters.jobs import TIMES, condition_of, order_of
 from autosubmit_portal.api.query.pagination import Page, page_info, read_page
 from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
@@ -93,7 +93,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "list_jobs",
         "List the jobs of an experiment",
         parameters=[EXPID, JobsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(JobList, "Jobs by name.", examples.JOBS)},
+        answers={200: answer(JobList, "Jobs by name.")},
         errors=[400, 404, 409],
     )
     def list(self, request: Request, expid: str) -> Response:
@@ -135,7 +135,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "get_job",
         "Show a job",
         parameters=[EXPID, JOB, JobQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(JobDetail, "The job.", examples.JOB)},
+        answers={200: answer(JobDetail, "The job.")},
         errors=[400, 404, 409],
     )
     def retrieve(self, request: Request, expid: str, job: str) -> Response:
@@ -167,7 +167,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "list_parents",
         "List the parents of a job",
         parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Parents, "The jobs that it waits for, by name.", examples.PARENTS)},
+        answers={200: answer(Parents, "The jobs that it waits for, by name.", parents=[{"job_name": SIM}])},
         errors=[400, 404, 409],
     )
     @action(detail=True)
@@ -179,7 +179,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "list_children",
         "List the children of a job",
         parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Children, "The jobs that wait for it, by name.", examples.CHILDREN)},
+        answers={200: answer(Children, "The jobs that wait for it, by name.")},
         errors=[400, 404, 409],
     )
     @action(detail=True)

@@ -24,8 +24,8 @@ from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
+from autosubmit_portal.api.openapi.examples import example_of
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
@@ -65,7 +65,7 @@ CONTENT: dict[Any, OpenApiResponse] = {
     (200, "application/json"): OpenApiResponse(
         PolymorphicProxySerializer("LogPartOrMatches", [LogPart, LogMatches], None),
         "A part of the log, or what a search found.",
-        [OpenApiExample("Part", examples.LOG_PART), OpenApiExample("Search", examples.LOG_MATCHES)],
+        [OpenApiExample("Part", example_of(LogPart)), OpenApiExample("Search", example_of(LogMatches))],
     ),
     (206, "text/plain"): OpenApiResponse(str, "The range of it that was asked for."),
 }
@@ -91,7 +91,7 @@ class LogViewSet(LogsViewSet):
         "list_logs",
         "List the logs of an experiment",
         parameters=[EXPID, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.", examples.LOGS)},
+        answers={200: answer(LogList, "Logs, the one written last first.")},
         errors=[400, 404, 409, 503],
     )
     def list(self, request: Request, expid: str) -> Response:
@@ -125,7 +125,7 @@ class JobLogViewSet(LogsViewSet):
         "list_job_logs",
         "List the logs of a job",
         parameters=[EXPID, JOB, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.", examples.JOB_LOGS)},
+        answers={200: answer(LogList, "Logs, the one written last first.")},
         errors=[400, 404, 409, 503],
     )
     def list(self, request: Request, expid: str, job: str) -> Response:

@@ -8,7 +8,6 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
@@ -26,7 +25,7 @@ class PermissionViewSet(PortalViewSet):
         "list_permissions",
         "List what you may do",
         parameters=[EXPID, SiteQuery],
-        answers={200: answer(PermissionList, "A decision for each action.", examples.PERMISSIONS)},
+        answers={200: answer(PermissionList, "A decision for each action.")},
         errors=[400, 404, 409],
     )
     def list(self, request: Request, expid: str) -> Response:

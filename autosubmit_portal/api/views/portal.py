@@ -38,11 +38,7 @@ class IndexViewSet(PortalViewSet):
     @operation(
         "get_index",
         "Show where to go",
-        answers={
-            200: answer(
-                Index, "Addresses.", {name: f"https://portal.example.org/v4/{name}" for name in ROUTES}
-            )
-        },
+        answers={200: answer(Index, "Addresses.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:

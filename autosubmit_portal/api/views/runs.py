@@ -7,7 +7,6 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, answer, operation
 from autosubmit_portal.api.query.queries import RunsQuery
 from autosubmit_portal.api.query.selection import selection
@@ -30,7 +29,7 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
         "list_runs",
         "List the runs of an experiment",
         parameters=[EXPID, RunsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(RunList, "Its runs, oldest first.", examples.RUNS)},
+        answers={200: answer(RunList, "Its runs, oldest first.")},
         errors=[400, 404, 409],
     )
     def list(self, request: Request, expid: str) -> Response:

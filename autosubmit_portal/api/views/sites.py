@@ -9,7 +9,6 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import SLUG, answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -38,7 +37,7 @@ class SiteViewSet(PortalViewSet):
         "list_sites",
         "List sites",
         parameters=[NewestFirstQuery],
-        answers={200: answer(SiteList, "The sites, by name.", examples.SITES)},
+        answers={200: answer(SiteList, "The sites, by name.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -52,7 +51,7 @@ class SiteViewSet(PortalViewSet):
         "get_site",
         "Show a site",
         parameters=[SLUG],
-        answers={200: answer(SiteItem, "The site.", examples.SITE)},
+        answers={200: answer(SiteItem, "The site.")},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, slug: str) -> Response:

@@ -12,7 +12,6 @@ from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -34,7 +33,7 @@ class TokenViewSet(PortalViewSet):
         "list_tokens",
         "List API tokens",
         parameters=[NewestFirstQuery],
-        answers={200: answer(TokenList, "Tokens, newest first.", examples.TOKENS)},
+        answers={200: answer(TokenList, "Tokens, newest first.")},
         errors=[400],
     )
     def list(self, request: Request) -> Response:
@@ -51,9 +50,12 @@ class TokenViewSet(PortalViewSet):
         "Make an API token",
         body=Body.of(
             TokenBody,
-            {"For two kinds": examples.TOKEN_BODY, "Only to read": examples.READING_TOKEN_BODY},
+            {
+                "For two kinds": {"name": "nightly report on login1", "days": 90, "kinds": ["run", "stop"]},
+                "Only to read": {"name": "wall display", "kinds": []},
+            },
         ),
-        answers={201: answer(NewToken, "The token, this once.", examples.NEW_TOKEN)},
+        answers={201: answer(NewToken, "The token, this once.")},
         errors=[400, 413, 415],
     )
     def create(self, request: Request) -> Response:
@@ -71,7 +73,7 @@ class TokenViewSet(PortalViewSet):
         "get_token",
         "Show an API token",
         parameters=[TOKEN_ID],
-        answers={200: answer(TokenItem, "The token.", examples.TOKEN)},
+        answers={200: answer(TokenItem, "The token.")},
         errors=[400, 404],
     )
     def retrieve(self, request: Request, token_id: str) -> Response:
@@ -89,8 +91,8 @@ class TokenViewSet(PortalViewSet):
     def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
-        It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
-        token but itself, and one that is only to read none at all.
+        It does and reads nothing from then on. A token whose scope is limited revokes no token but itself, and one
+        that is only to read none at all.
         """
         require_empty(request)
         token = _find(request, token_id)
@@ -106,7 +108,7 @@ class IdentityViewSet(PortalViewSet):
     @operation(
         "verify_token",
         "Ask who you are",
-        answers={200: answer(Identity, "Who you are.", examples.IDENTITY)},
+        answers={200: answer(Identity, "Who you are.")},
         errors=[400],
     )
     @action(detail=False, url_path="verify-token")

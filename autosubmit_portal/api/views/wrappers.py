@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.jobs import WrapperList
@@ -25,7 +24,7 @@ class WrapperViewSet(MirroredViewSet):
         "list_wrappers",
         "List the wrappers of an experiment",
         parameters=[EXPID, SiteQuery],
-        answers={200: answer(WrapperList, "Its wrappers, by name.", examples.WRAPPERS)},
+        answers={200: answer(WrapperList, "Its wrappers, by name.")},
         errors=[400, 404, 409],
     )
     def list(self, request: Request, expid: str) -> Response:
