@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
+from experiments.autosubmit.command_logs import StopLogs
 from experiments.autosubmit.liveness import Liveness, Locks, check_liveness, read_locks
 from experiments.autosubmit.program import read_program_version
 from experiments.autosubmit.store import (
@@ -201,7 +202,7 @@ class SiteMirror:
         ended = self._look_at_experiments(site, store, locks)
         if locks.is_known:
             self.lease.hold()
-            self.doubts.judge()
+            self.doubts.judge(StopLogs(store.command_logs))
         self._beat(site)
         return ended
 

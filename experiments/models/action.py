@@ -1,7 +1,7 @@
 """An action: one request to do something to an experiment, from request to result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -16,9 +16,6 @@ from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS, Action
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
@@ -64,7 +61,7 @@ class ActionQuerySet(models.QuerySet["Action"]):
         """Without reading what is long: for lists that do not show it."""
         return self.defer(*LONG_FIELDS)
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ActionQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "ActionQuerySet":
         """Those that the actor may see, by their experiment; while one is being created: by its site, team or actor."""
         condition = policy.seen(actor, self.model, "experiment__")
         if not condition:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -16,22 +16,17 @@ from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from jobs.autosubmit.statuses import ACTIVE
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
 
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     """Experiments."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ExperimentQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "ExperimentQuerySet":
         """Those that the actor may see."""
         return policy.visible(self, actor)
 
-    def showing(
-        self, model: type[models.Model], actor: "AbstractBaseUser | AnonymousUser"
-    ) -> "ExperimentQuerySet":
+    def showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
 

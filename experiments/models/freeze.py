@@ -1,7 +1,7 @@
 """A freeze: while a site or a platform is under maintenance, nothing is started there."""
 
 from collections.abc import Collection, Container, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -14,14 +14,11 @@ from experiments.models.site import Site
 from jobs.autosubmit.statuses import DONE
 from jobs.models import Job
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 
 class FreezeQuerySet(models.QuerySet["Freeze"]):
     """Freezes."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "FreezeQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "FreezeQuerySet":
         """Those of the sites that the actor may see."""
         if policy.may_view_all(actor, Site):
             return self

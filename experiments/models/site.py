@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -13,9 +12,6 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.trusted import explain_distrust
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 class RunAs(models.TextChoices):
@@ -44,7 +40,7 @@ def require_trusted_home(text: str) -> None:
 class SiteQuerySet(models.QuerySet["Site"]):
     """Sites."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "SiteQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "SiteQuerySet":
         """Those at which the actor has a role, a team with something to cover, or an experiment to see."""
         if policy.may_view_all(actor, self.model):
             return self

@@ -14,6 +14,7 @@ CREATE TABLE details (exp_id INTEGER, user TEXT, created TEXT, model TEXT, branc
 """
 CONFIGURATION = (
     "[database]\npath={0}\n[local]\npath={0}\n[structures]\npath={0}/s\n[historicdb]\npath={0}/d\n"
+    "[globallogs]\npath={0}/logs\n"
 )
 FAILED, WAITING, READY, SUBMITTED, RUNNING, COMPLETED = -1, 0, 1, 2, 4, 5
 
