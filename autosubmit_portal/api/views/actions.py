@@ -18,7 +18,6 @@ from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
 from autosubmit_portal.api.openapi.documentation import (
-    ACTION_ID,
     KEY,
     PREFER,
     REPLAYED,
@@ -99,9 +98,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "list_actions",
         "List actions",
+        {200: answer(ActionList, "Actions, newest first.")},
         parameters=[ActionsQuery],
-        answers={200: answer(ActionList, "Actions, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
@@ -118,9 +116,7 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "act_on_many",
         "Act on many experiments",
-        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        body=Body.of(BulkBody, BULK_BODIES),
-        answers={
+        {
             202: answer(BulkAnswer, "Some actions are under way.", results=BULK_RESULTS),
             200: answer(
                 BulkAnswer,
@@ -128,7 +124,9 @@ class ActionViewSet(PortalViewSet):
                 results=[example_of(BulkResult, status=200, dry_run=example_of(DryRun))],
             ),
         },
-        errors=[400, 409, 413, 415, 422],
+        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
+        body=Body.of(BulkBody, BULK_BODIES),
+        errors=[409],
     )
     def create(self, request: Request) -> Response:
         """Request one action for each of up to 500 experiments.
@@ -140,13 +138,7 @@ class ActionViewSet(PortalViewSet):
         """
         return submit_many(request, BulkQuery.of(request).get("dry_run"))
 
-    @operation(
-        "get_action",
-        "Show an action",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action.", **FINISHED)},
-        errors=[400, 404],
-    )
+    @operation("get_action", "Show an action", {200: answer(ActionItem, "The action.", **FINISHED)})
     def retrieve(self, request: Request, action_id: int) -> Response:
         """Show one action: what was asked, by whom, the exact commands, and what came of it."""
         Query.of(request)
@@ -155,9 +147,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "cancel_action",
         "Cancel an action that has not started",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The cancelled action.", state="cancelled")},
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The cancelled action.", state="cancelled")},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def cancel(self, request: Request, action_id: int) -> Response:
@@ -173,11 +164,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "approve_action",
         "Approve an action",
-        parameters=[ACTION_ID],
-        answers={
-            200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)
-        },
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def approve(self, request: Request, action_id: int) -> Response:
@@ -194,10 +182,9 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "reject_action",
         "Reject an action",
-        parameters=[ACTION_ID],
+        {200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
         body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
-        answers={200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def reject(self, request: Request, action_id: int) -> Response:
@@ -211,12 +198,11 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "get_action_output",
         "Read what an action printed",
-        parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
-        answers={
+        {
             (200, "text/plain"): OpenApiResponse(str, "The output."),
             (200, "application/json"): answer(Output, "A part of the output."),
         },
-        errors=[400, 404],
+        parameters=[OutputQuery, format_parameter("txt", "json")],
     )
     @action(detail=True, renderer_classes=(TextRenderer, FastJSONRenderer))
     def output(self, request: Request, action_id: int) -> HttpResponseBase:

@@ -23,7 +23,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
@@ -57,9 +57,8 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "list_delegations",
         "List delegations",
+        {200: answer(DelegationList, "Delegations, newest first.")},
         parameters=[DelegationsQuery],
-        answers={200: answer(DelegationList, "Delegations, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
@@ -78,9 +77,9 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "delegate",
         "Lend your rights for a time",
+        {201: answer(DelegationItem, "The delegation.")},
         body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
-        answers={201: answer(DelegationItem, "The delegation.")},
-        errors=[400, 404, 409, 413, 415],
+        errors=[404, 409],
     )
     def create(self, request: Request) -> Response:
         """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
@@ -97,13 +96,7 @@ class DelegationViewSet(PortalViewSet):
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
-    @operation(
-        "get_delegation",
-        "Show a delegation",
-        parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation.")},
-        errors=[400, 404],
-    )
+    @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})
     def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
         Query.of(request)
@@ -112,8 +105,7 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "revoke_delegation",
         "Revoke a delegation",
-        parameters=[DELEGATION_ID],
-        answers={
+        {
             200: answer(
                 DelegationItem,
                 "The delegation, which is over.",
@@ -122,7 +114,7 @@ class DelegationViewSet(PortalViewSet):
                 revoked_at=AT,
             )
         },
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     def destroy(self, request: Request, delegation_id: int) -> Response:
         """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.

@@ -27,12 +27,12 @@ class HealthView(PortalView):
     @operation(
         "get_health",
         "Ask whether the portal works",
-        is_open=True,
-        parameters=[HealthQuery],
-        answers={
+        {
             200: answer(Health, "It works."),
             503: answer(Health, "It does not.", migrations="behind"),
         },
+        is_open=True,
+        parameters=[HealthQuery],
         errors=[400],
     )
     def get(self, request: Request) -> Response:
