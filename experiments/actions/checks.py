@@ -23,7 +23,7 @@ from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.preconditions import refuse_absent
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
@@ -61,7 +61,7 @@ class Facts:
         """The experiments as they are now and with their active actions; what was just read is not read again."""
         if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
             return self._experiments
-        return with_active_action().in_bulk(list(self._experiments))
+        return annotate_active_action().in_bulk(list(self._experiments))
 
     @cached_property
     def job_names(self) -> Mapping[int, Container[str]]:
@@ -158,7 +158,7 @@ def require_reason(checked: CheckedRequest) -> None:
 def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
     """Return what forbids the action now, whatever its parameters are; None if nothing does.
 
-    The experiment must come from `with_active_action()`. Permission is not looked at.
+    The experiment must come from `annotate_active_action()`. Permission is not looked at.
     """
     try:
         _require_place(request, request.parameters, facts)
@@ -184,7 +184,7 @@ def _has_active_action(experiment: Any) -> bool:
 
 def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts: Facts) -> str:
     """Return the account that the action runs as; raise Conflict if its site is closed to it or it is frozen."""
-    switched_off = request.site.switched_off(request.kind)
+    switched_off = request.site.explain_switched_off(request.kind)
     if switched_off:
         raise Conflict(switched_off)
     if request.site.problem:

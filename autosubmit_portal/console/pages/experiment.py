@@ -21,7 +21,7 @@ from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -52,7 +52,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        return with_active_action(super().get_queryset(request))
+        return annotate_active_action(super().get_queryset(request))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
@@ -61,7 +61,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Offer what can be done to the default site, such as creating an experiment."""
-        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).default())}
+        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).get_default())}
 
     progress = make_column("Progress", presentation.progress)
     about = make_field_column("Description", "description", presentation.show_excerpt)
@@ -89,7 +89,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_live_rows(self, request: HttpRequest, obj: Experiment) -> stamps.PartRows:
         """Return the rows that the page is made of."""
-        visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
+        visible = Action.objects.visible_to(request.user).defer_long_fields().filter(experiment=obj)
         return [
             *stamps.list_rows_about(obj),
             visible.order_by("-pk")[:SHOWN_ROWS],
@@ -109,10 +109,10 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "refused": actions.list_refused_kinds(request.user, self.request_targets, subject),
             "active_actions": list(
-                Action.objects.active().listed().filter(experiment=obj).select_related("site")
+                Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
             "freezes": list(
-                Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
+                Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")
             ),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
@@ -120,7 +120,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
-                .listed()
+                .defer_long_fields()
                 .filter(experiment=obj)
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
