@@ -177,7 +177,7 @@ class TeamAdmin(ConsoleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever is in a team or may make one."""
-        return may_manage_some_site(request) or bool(policy.own_teams(request.user))
+        return teams.may_see_some(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever manages a site makes teams for it."""
