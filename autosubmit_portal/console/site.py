@@ -1,6 +1,6 @@
 """The console: the one admin site of the portal. Only what is registered on it here has pages."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.contrib.admin import AdminSite
@@ -50,10 +50,11 @@ class Console(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
+        shown = list_shown(request.user)
         return {
             **super().each_context(request),
-            "navigation": list_links(request.user, NAVIGATION),
-            "people": list_links(request.user, PEOPLE),
+            "navigation": [make_link(model) for model in NAVIGATION if model in shown],
+            "people": [make_link(model) for model in PEOPLE if model in shown],
             "may_lift_lockouts": request.user.has_perm(f"axes.{LIFT_LOCKOUTS}"),
             "may_see_health": policy.may_view_all(request.user, Site),
         }
@@ -70,20 +71,17 @@ class Console(AdminSite):
         raise Http404
 
 
-def list_links(actor: policy.Actor, models: Iterable[type[Model]]) -> list[dict[str, str]]:
-    """Return name and address of each list that the actor may see."""
-    return [_make_link(model) for model in models if may_see_list(actor, model)]
-
-
-def may_see_list(actor: policy.Actor, model: type[Model]) -> bool:
-    """Answer as the admin of the model does when it is asked for the list."""
-    if model is Team:
-        return teams.may_see_some(actor)
+def list_shown(actor: policy.Actor) -> set[type[Model]]:
+    """Return the models whose lists the actor may see: those whose admins would say so, asked for together."""
+    models = NAVIGATION + PEOPLE
+    shown = policy.list_browsable(actor, models)
     # Whoever may see sites may see when they are frozen.
-    return policy.may_view(actor, Site if model is Freeze else model) or policy.may_change(actor, model)
+    otherwise = {Freeze: Site in shown, Team: teams.may_see_some(actor)}
+    return {model for model in models if otherwise.get(model, model in shown)}
 
 
-def _make_link(model: type[Model]) -> dict[str, str]:
+def make_link(model: type[Model]) -> dict[str, str]:
+    """Return name and address of the list of a model."""
     names = model._meta
     address = reverse(f"admin:{names.app_label}_{names.model_name}_changelist")
     return {"name": capfirst(str(names.verbose_name_plural)), "admin_url": address}

@@ -241,17 +241,16 @@ def require_request(
 
 def may_enter(actor: Actor) -> bool:
     """Return whether the actor may use the console: whoever may see anything in it."""
-    permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
-    return any(".view_" in permission for permission in permissions()) or bool(
-        grants_of(actor).held or lent_to(actor)
-    )
+    if any(".view_" in permission for permission in _held_by(actor)):
+        return True
+    return bool(grants_of(actor).held or lent_to(actor))
 
 
 def highest_role(actor: Actor) -> Role | None:
     """Return the highest role that the actor has anywhere; None if none. Single permissions count as their role."""
     if getattr(actor, "is_superuser", False):
         return Role.MANAGER
-    held: set[str] = getattr(actor, "get_all_permissions", set)()
+    held = _held_by(actor)
     groups: Any = getattr(actor, "groups", None)
     names = set(groups.values_list("name", flat=True)) if groups else set()
     roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
@@ -267,9 +266,9 @@ def may_view(actor: Actor, model: type[Model]) -> bool:
     return any(True for _ in _lent_to_view(actor, model))
 
 
-def may_change(actor: Actor, model: type[Model]) -> bool:
-    """Return whether the actor holds the permission to change all rows of `model` in the console."""
-    return _has(actor, f"{model._meta.app_label}.change_{model._meta.model_name}")
+def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Model]]:
+    """Return the models whose lists the console shows the actor, who may see some rows or change all."""
+    return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
 
 
 def require_view(actor: Actor, model: type[Model]) -> None:
@@ -330,7 +329,8 @@ def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
 
 def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
-    return (loan for loan in lent_to(actor) if least is not None and loan.role >= least)
+    if least is not None:
+        yield from (loan for loan in lent_to(actor) if loan.role >= least)
 
 
 def _any_of(conditions: Sequence[Q]) -> Q | None:
@@ -407,6 +407,10 @@ def _to_view(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
 
+def _to_change(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.change_{model._meta.model_name}"
+
+
 def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
     return grants_of(actor).least(least) if least else []
@@ -419,11 +423,13 @@ def _unseen(actor: Actor, model: type[Model]) -> Forbidden:
 
 
 def _has(actor: Any, permission: str) -> bool:
-    """Answer from what the account holds everywhere, read once for each request; administrators hold all."""
-    if not actor.is_active:
-        return False
-    if actor.is_superuser:
-        return True
+    """Return whether the account holds a permission everywhere; administrators hold all."""
+    return actor.is_active and (actor.is_superuser or permission in _held_by(actor))
+
+
+def _held_by(actor: Any) -> set[str]:
+    """Return the permissions that the account holds everywhere; asked for once in a request."""
     if not hasattr(actor, "_held"):
         actor._held = actor.get_all_permissions()
-    return permission in actor._held
+    held: set[str] = actor._held
+    return held

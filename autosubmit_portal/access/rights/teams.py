@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from autosubmit_portal.access.models import Coverage, Team, TeamExperiment
-from autosubmit_portal.access.rights.grants import Part, grants_of
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.grants import Part, grants_of
 from autosubmit_portal.access.rights.policy import Actor
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 

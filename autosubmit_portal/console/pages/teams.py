@@ -27,7 +27,7 @@ from autosubmit_portal.access.models import (
     Team,
     TeamExperiment,
 )
-from autosubmit_portal.access.rights import policy, teams
+from autosubmit_portal.access.rights import teams
 from autosubmit_portal.access.rights.grants import condition_of, grants_covering
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column
