@@ -143,6 +143,7 @@ check-rest: install-tests
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "Run make fix to format these." >&2; exit 1; }
 	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports || { cat $(VENV)/lint-imports >&2; exit 1; }
+	@$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- autosubmit_portal/agent
 	@echo "Checking settings, migrations and OpenAPI …"
 	@$(CHECK) $(PY) manage.py check --fail-level WARNING
 	@$(CHECK) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
@@ -170,7 +171,7 @@ chaos: packages-for-test install-tests autosubmit ## kill everything at random w
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
 
 fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
-	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py
+	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py tests/agent
 	@AUTOSUBMIT="$(AUTOSUBMIT)" FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) \
 		$(PY) -m pytest -q -m "" tests/experiments/autosubmit/test_yaml_forms.py
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0

@@ -6,7 +6,6 @@ An expid that was given again names, in each entry, the experiment that had it t
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
@@ -19,7 +18,7 @@ UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
 _BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
 
-def list_visible_entries(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditEntry]:
+def list_visible_entries(actor: policy.Actor) -> QuerySet[AuditEntry]:
     """Return all entries to whoever holds the permission to see them, to managers those of what they manage."""
     entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
     if policy.may_view_all(actor, AuditEntry):
@@ -27,18 +26,16 @@ def list_visible_entries(actor: AbstractBaseUser | AnonymousUser) -> QuerySet[Au
     if not policy.may_view(actor, AuditEntry):
         return entries.none()
     sites = Site.objects.filter(pk__in=policy.whole_sites(actor, AuditEntry)).values("slug")
-    return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.showing(AuditEntry, actor)))
+    return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.filter_showing(AuditEntry, actor)))
 
 
-def list_entries_about(
-    actor: AbstractBaseUser | AnonymousUser, experiment: Experiment
-) -> QuerySet[AuditEntry]:
+def list_entries_about(actor: policy.Actor, experiment: Experiment) -> QuerySet[AuditEntry]:
     """Return the entries about an experiment that the actor may see."""
     named = list_visible_entries(actor).filter(expid=experiment.expid, site=experiment.site.slug)
     return named.filter(_is_about(Experiment.objects.filter(pk=experiment.pk)))
 
 
-def find_experiment(actor: AbstractBaseUser | AnonymousUser, entry: AuditEntry) -> Experiment | None:
+def find_experiment(actor: policy.Actor, entry: AuditEntry) -> Experiment | None:
     """Return the experiment that an entry is about; None if there is none, or none that the actor may see."""
     named = Experiment.objects.visible_to(actor).filter(expid=entry.expid, site__slug=entry.site)
     return named.filter(_make_expid_condition(entry.at, entry.at)).first()

@@ -97,7 +97,7 @@ def _filled(route: str, variable: str) -> str:
         return str(NUMBERED[variable]._default_manager.order_by("pk")[0].pk)
     match variable:
         case "token_id":
-            return ApiToken.objects.order_by("created")[0].token_key  # the key is a random number
+            return ApiToken.objects.earliest("created").token_key
         case "object_id" | "id":
             return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
         case "name":

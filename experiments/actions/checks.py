@@ -23,7 +23,7 @@ from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.preconditions import refuse_absent
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from experiments.models.site import RunAs
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
@@ -65,7 +65,7 @@ class Facts:
         """The experiments as they are now and with their active actions; what was just read is not read again."""
         if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
             return self._experiments
-        return with_active_action().in_bulk(list(self._experiments))
+        return annotate_active_action().in_bulk(list(self._experiments))
 
     def explain_absence(self, experiment: Any) -> str:
         """Say why nothing can be done to the experiment, which is not in the store; blank if it is there."""
@@ -168,7 +168,7 @@ def require_reason(checked: CheckedRequest) -> None:
 def find_obstacles(request: ActionRequest, kinds: Iterable[ActionKind]) -> dict[str, Conflict | None]:
     """Return what forbids each of these kinds now, by name, if the request were one for it.
 
-    The experiment must come from `with_active_action()`. Permission and parameters are not looked at.
+    The experiment must come from `annotate_active_action()`. Permission and parameters are not looked at.
     """
     facts = Facts([request])
     return {kind.name: find_obstacle(replace(request, kind=kind), facts) for kind in kinds}
@@ -200,7 +200,7 @@ def _has_active_action(experiment: Any) -> bool:
 
 def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts: Facts) -> str:
     """Return the account that the action runs as; raise Conflict if its site is closed to it or it is frozen."""
-    switched_off = request.site.switched_off(request.kind)
+    switched_off = request.site.explain_switched_off(request.kind)
     if switched_off:
         raise Conflict(switched_off)
     if request.site.problem:

@@ -8,20 +8,26 @@ waits for it.
 import configparser
 import os
 import re
-import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from jobs.autosubmit import postgres
-from jobs.autosubmit.database import Source, list_tables, read_rows
+from jobs.autosubmit.database import (
+    Source,
+    UnreadableDatabase,
+    list_tables,
+    list_tables_of,
+    open_database,
+    read_rows,
+    select_rows,
+)
 from jobs.autosubmit.postgres import Changes, Schema
 from jobs.autosubmit.values import to_moment, to_number
 
@@ -46,6 +52,12 @@ _SETTLED_NS = 2_000_000_000
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
 _OLDEST_ARCHIVE = 2010
+# As in Autosubmit, where its rc file names none.
+DEFAULT_COMMAND_LOGS = Path("/esarchive/autosubmit/Aslogs")
+_EXPERIMENT = ("id", "name", "description", "autosubmit_version")
+_DETAILS = ("exp_id", "user", "created", "model", "branch", "hpc")
+_NAMED = "WHERE name = ?"
+_OF_NAMED = "WHERE exp_id IN (SELECT id FROM experiment WHERE name = ?)"
 _STATUS_TABLE = "experiment_status"
 _WITH_ZONE = re.compile(r"([+-]\d\d:?\d\d|Z)$")
 
@@ -60,7 +72,8 @@ class Store:
 
     `root` holds the experiments' folders, `database` is `autosubmit.db`, `structures` and `history` are the folders
     of the `structure_<expid>.db` and `job_data_<expid>.db` files. With a `postgres_url` the databases are there
-    instead. An expid given to a method is taken as it is: only names that `read_experiments` returned are safe.
+    instead. In `command_logs` are the logs of commands that are not kept with an experiment. An expid given to a method
+    is taken as it is: only names that `read_experiments` returned are safe.
     """
 
     root: Path
@@ -68,12 +81,13 @@ class Store:
     structures: Path
     history: Path
     postgres_url: str = ""
+    command_logs: Path = DEFAULT_COMMAND_LOGS
 
     def experiment_folder(self, expid: str) -> Path:
         """Return the folder of an experiment, whether it exists or not."""
         return self.root / expid
 
-    def folder_owner(self, expid: str) -> int | None:
+    def read_folder_owner(self, expid: str) -> int | None:
         """Return the uid of the folder of an experiment, whose it is to Autosubmit; None where nothing is.
 
         A link is not followed: where it leads is chosen by who made it. It has NO_OWNER, and so has a file.
@@ -96,7 +110,7 @@ class Store:
             return Schema(self.postgres_url, expid)
         return newest
 
-    def job_list_changed_at(self, expid: str) -> datetime | None:
+    def get_job_list_time(self, expid: str) -> datetime | None:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
         time_ns = 0 if isinstance(source, Schema) else _stat(str(source))[0]
@@ -142,11 +156,11 @@ class Store:
         """Return where newer versions keep the status table."""
         return self.database.with_name("as_times.db")
 
-    def absence(self, expid: str) -> str:
+    def explain_absence(self, expid: str) -> str:
         """Return a sentence that says why an experiment has no folder; blank if it has one."""
         if (self.root / expid).exists():
             return ""
-        archive = self._archive(expid)
+        archive = self._find_archive(expid)
         if archive:
             return f"it is archived in {archive}: `autosubmit unarchive {expid}` brings it back"
         return f"its folder {self.root / expid} is missing: it was deleted, or moved, by other means than Autosubmit"
@@ -171,14 +185,14 @@ class Store:
         with _explain_errors(f"The PostgreSQL database of {self.root}"):
             return postgres.read_changes(self.postgres_url)
 
-    def lone_files(self, expid: str) -> tuple[str, ...]:
+    def list_lone_files(self, expid: str) -> tuple[str, ...]:
         """Return the files that may hold the jobs and have no write-ahead log.
 
-        These and `databases` are looked at again and again for each experiment, so no Path is made of them.
+        These and `list_databases` are looked at again and again for each experiment, so no Path is made of them.
         """
         return self._job_list_names(expid)[:2]
 
-    def databases(self, expid: str) -> tuple[str, ...]:
+    def list_databases(self, expid: str) -> tuple[str, ...]:
         """Return the databases that may hold jobs, edges, history or wrappers of an experiment, the job list first."""
         return (
             self._job_list_names(expid)[2],
@@ -197,7 +211,7 @@ class Store:
         """Return the file of the wrappers up to 4.1."""
         return f"{self._root}/{expid}/pkl/job_packages_{expid}.db"
 
-    def _archive(self, expid: str) -> Path | None:
+    def _find_archive(self, expid: str) -> Path | None:
         """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
         years = range(datetime.now(UTC).year + 1, _OLDEST_ARCHIVE, -1)
         names = (f"{expid}.tar.gz", f"{expid}.tar", f"{expid}.zip")
@@ -285,6 +299,7 @@ def _read_store(rc: Path, *state: int) -> Store:
         structures=_read_folder(settings, "structures", rc),
         history=_read_folder(settings, "historicdb", rc),
         postgres_url=_read_postgres_url(settings, rc),
+        command_logs=Path(settings.get("globallogs", "path", raw=True, fallback=str(DEFAULT_COMMAND_LOGS))),
     )
 
 
@@ -297,20 +312,20 @@ def read_experiments(
     expid are left out. Raises BrokenStore when the database is missing, locked for long, or broken.
     """
     experiments, details = _read_tables(store, only)
-    details_of = {row["exp_id"]: row for row in details}
+    details_of = {row.get("exp_id"): row for row in details}
     counting: dict[str, dict[str, Any]] = {}
     for row in sorted(experiments, key=_get_number):
-        name = row["name"]
+        name = row.get("name", "")
         if _is_expid(name) and (name not in counting or _get_number(counting[name]) != known.get(name)):
             counting[name] = row
-    records = (_make_record(row, details_of.get(row["id"], {})) for row in counting.values())
+    records = (_make_record(row, details_of.get(row.get("id"), {})) for row in counting.values())
     return sorted(records, key=lambda record: record.autosubmit_id)
 
 
 def take_fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, edges, history and wrappers."""
-    stamps = [_stat(name) for name in store.lone_files(expid)]
-    for name in store.databases(expid):
+    stamps = [_stat(name) for name in store.list_lone_files(expid)]
+    for name in store.list_databases(expid):
         stamps += _stat_database(name)
     return (*stamps, _get_marks(store, expid)) if store.postgres_url else tuple(stamps)
 
@@ -420,46 +435,33 @@ def _read_tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], li
         with _explain_errors(f"The PostgreSQL database of {store.root}"):
             experiments, details = postgres.read_experiments(store.postgres_url)
             return [row for row in experiments if only in ("", row["name"])], details
-    named = "WHERE name = ?" if only else ""
+    named, of_named, values = (_NAMED, _OF_NAMED, [only]) if only else ("", "", [])
     with (
         _explain_errors(f"The Autosubmit database {store.database}"),
-        closing(_connect(store.database)) as connection,
+        open_database(store.database, wait_seconds=_LOCK_WAIT_SECONDS) as connection,
     ):
-        experiments = _read_rows(connection, "experiment", named, only)
-        of_them = "WHERE exp_id IN (SELECT id FROM experiment WHERE name = ?)" if only else ""
-        return experiments, _read_rows(connection, "details", of_them, only)
+        experiments = list(
+            select_rows(connection, "experiment", _EXPERIMENT, f"{named} ORDER BY rowid", values)
+        )
+        if "details" not in list_tables_of(connection):  # old versions never made it
+            return experiments, []
+        rows = select_rows(connection, "details", _DETAILS, f"{of_named} ORDER BY rowid", values)
+        return experiments, list(rows)
 
 
 @contextmanager
 def _explain_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, postgres.Error, OSError, UnicodeDecodeError) as error:
+    except (UnreadableDatabase, postgres.Error, OSError) as error:
         raise BrokenStore(
             f"{what} cannot be read: {str(error).strip()}. "
             "Check that it exists, that this account may read it, and that its disk is not full."
         ) from error
 
 
-def _connect(database: Path) -> sqlite3.Connection:
-    uri = f"file:{quote(str(database))}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)
-    connection.row_factory = sqlite3.Row
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    return connection
-
-
-def _read_rows(connection: sqlite3.Connection, table: str, where: str, only: str) -> list[dict[str, Any]]:
-    """Return rows of a table with the columns that this version has; none of `details` where it never existed."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-    if table == "details" and not known:
-        return []
-    query = f"SELECT * FROM {table} {where} ORDER BY rowid"  # noqa: S608 - both are constants of ours
-    return [dict(row) for row in connection.execute(query, [only] if only else [])]
-
-
 def _get_number(row: dict[str, Any]) -> int:
-    return to_number(row["id"])
+    return to_number(row.get("id"))
 
 
 def _is_expid(name: object) -> bool:

@@ -175,15 +175,15 @@ class ActionKind:
         return " ".join(filter(None, (say(experiment, parameters) for say in self.impact)))
 
     def command_of(self, step: int, argvs: int) -> Command:
-        """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
+        """Return the command of the argv number `step` of `make_argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
 
     def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
         return [
-            [*step.program(autosubmit), *argv]
+            [*step.make_program(autosubmit), *argv]
             for step in self.steps
-            for argv in step.argvs(expid, parameters)
+            for argv in step.make_argvs(expid, parameters)
         ]
 
 

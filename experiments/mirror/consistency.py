@@ -16,6 +16,7 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from experiments.autosubmit.command_logs import StopLogs
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
 from jobs.autosubmit.statuses import ACTIVE
@@ -34,9 +35,8 @@ def find_disagreement(
 ) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
-    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that the portal knows to have been
-    stopped. Nothing is concluded from a job list or a history that
-    could not be read since.
+    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that somebody stopped. Nothing is
+    concluded from a job list or a history that could not be read since.
     """
     if experiment.is_absent:
         return ""
@@ -143,16 +143,15 @@ class Doubts:
         self._touched.discard(expid)
         self._doubts.pop(expid, None)
 
-    def judge(self) -> None:
+    def judge(self, stop_logs: StopLogs) -> None:
         """Judge what has changed, and again what is in doubt for long enough; write what differs from what was told."""
         now = time.monotonic()
         due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
         self._touched = set()
-        for experiment in self._rows(due) if due else ():
-            text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at)
-            self._tell(experiment, text, now)
+        for experiment in self._find_rows(due) if due else ():
+            self._tell(experiment, _judge(experiment, stop_logs), now)
 
-    def _rows(self, expids: set[str]) -> QuerySet[Any]:
+    def _find_rows(self, expids: set[str]) -> QuerySet[Any]:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
@@ -172,6 +171,14 @@ class Doubts:
             if doubt.due <= now:
                 del self._doubts[experiment.expid]
                 _write(experiment, text, doubt.since)
+
+
+def _judge(experiment: Any, stop_logs: StopLogs) -> str:
+    """Say what contradicts the evidence; logs of `stop` are looked for only where they may explain it."""
+    text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at)
+    if text and not experiment.is_running and (stopped_at := stop_logs.find_last(experiment.expid)):
+        return find_disagreement(experiment, experiment.finished_at, stopped_at)
+    return text
 
 
 def _write(experiment: Experiment, text: str, since: datetime | None) -> None:

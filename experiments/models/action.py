@@ -1,7 +1,7 @@
 """An action: one request to do something to an experiment, from request to result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -16,9 +16,6 @@ from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS, Action
 from experiments.models.experiment import Experiment
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, State
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
@@ -56,15 +53,15 @@ class ActionQuerySet(models.QuerySet["Action"]):
         """Those whose commands count among the ones that a site runs at the same time."""
         return self.filter(Q(slot_until=None) | Q(slot_until__gt=timezone.now()), state=State.RUNNING)
 
-    def with_queued_at(self) -> "models.QuerySet[Any]":
+    def annotate_queued_at(self) -> "models.QuerySet[Any]":
         """Add `queued_at`: since when a worker may take it."""
         return self.annotate(queued_at=Coalesce("approved_at", "requested_at"))
 
-    def listed(self) -> "ActionQuerySet":
+    def defer_long_fields(self) -> "ActionQuerySet":
         """Without reading what is long: for lists that do not show it."""
         return self.defer(*LONG_FIELDS)
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ActionQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "ActionQuerySet":
         """Those that the actor may see, by their experiment; while one is being created: by its site, team or actor."""
         condition = policy.seen(actor, self.model, "experiment__")
         if not condition:
@@ -237,18 +234,18 @@ class Action(models.Model):
         return self.directory / str(step)
 
 
-def with_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+def annotate_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
     """Add `active_action_id`, the action that excludes others, or None."""
     active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
     rows: models.QuerySet[Any] = experiments.annotate(active_action_id=Subquery(active.values("pk")[:1]))
     return rows
 
 
-def with_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
+def annotate_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
     """Add `active_action_id` and `is_starting` (a run is under way) to the experiments, all if none are given."""
     starting = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     )
     rows = Experiment.objects.all() if experiments is None else experiments
-    with_both: models.QuerySet[Any] = with_active_action_id(rows).annotate(is_starting=Exists(starting))
+    with_both: models.QuerySet[Any] = annotate_active_action_id(rows).annotate(is_starting=Exists(starting))
     return with_both

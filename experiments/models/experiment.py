@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -16,22 +16,17 @@ from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from jobs.autosubmit.statuses import ACTIVE
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
 
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     """Experiments."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "ExperimentQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "ExperimentQuerySet":
         """Those that the actor may see."""
         return policy.visible(self, actor)
 
-    def showing(
-        self, model: type[models.Model], actor: "AbstractBaseUser | AnonymousUser"
-    ) -> "ExperimentQuerySet":
+    def filter_showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
 
@@ -198,12 +193,12 @@ class Experiment(models.Model):
         told = ", ".join(f"{count:,} {status}" for status, count in jobs.items())
         return f"Jobs go on on their platform without anybody watching: {told}. {_TAKEN_UP}"
 
-    def active_jobs(self) -> list[tuple[str, str]]:
+    def list_active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""
         jobs = self.jobs.filter(status__in=ACTIVE).order_by("name")
         return list(jobs.values_list("name", "platform"))
 
-    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+    def get_statuses(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist, by name. One query."""
         wanted = set(names)
         statuses = self.jobs.order_by("name").values_list("name", "status")

@@ -1,7 +1,5 @@
 """A run of an experiment, from Autosubmit's own history."""
 
-from typing import TYPE_CHECKING
-
 from django.db import models
 from django.db.models import F
 
@@ -9,14 +7,11 @@ from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
 from experiments.models.indexes import NewestFirstIndex
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 
 class RunQuerySet(models.QuerySet["Run"]):
     """Runs."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "RunQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "RunQuerySet":
         """Those of the experiments that the actor may see."""
         return policy.visible(self, actor, path="experiment__")
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -13,9 +12,6 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.trusted import explain_distrust
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 class RunAs(models.TextChoices):
@@ -44,7 +40,7 @@ def require_trusted_home(text: str) -> None:
 class SiteQuerySet(models.QuerySet["Site"]):
     """Sites."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "SiteQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "SiteQuerySet":
         """Those at which the actor has a role, a team with something to cover, or an experiment to see."""
         if policy.may_view_all(actor, self.model):
             return self
@@ -57,7 +53,7 @@ class SiteQuerySet(models.QuerySet["Site"]):
         seen = self.model.objects.filter(theirs, experiments__isnull=False)
         return self.filter(named | Q(pk__in=seen.values("pk")))
 
-    def default(self) -> "Site | None":
+    def get_default(self) -> "Site | None":
         """The site that is meant when none is named."""
         return self.order_by("-is_default", "pk").first()
 
@@ -166,9 +162,9 @@ class Site(models.Model):
     @property
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
-        return [kind.name for kind in CATALOGUE.values() if not self.switched_off(kind)]
+        return [kind.name for kind in CATALOGUE.values() if not self.explain_switched_off(kind)]
 
-    def switched_off(self, kind: ActionKind) -> str:
+    def explain_switched_off(self, kind: ActionKind) -> str:
         """Return why nobody may request actions of this kind here; blank if that is not so."""
         if not self.disabled_kinds:
             return ""

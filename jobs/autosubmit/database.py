@@ -50,7 +50,7 @@ def read_rows(
 def iterate_rows(
     source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
 ) -> Iterator[dict[str, Any]]:
-    """Yield what `rows` returns, one by one, for a table that is too long to be held. Raises as it does.
+    """Yield what `read_rows` returns, one by one, for a table that is too long to be held. Raises as it does.
 
     Autosubmit cannot write meanwhile: do not do much between two rows.
     """
@@ -58,10 +58,8 @@ def iterate_rows(
         with _explain_errors(postgres.Error):
             yield from postgres.read_rows(source, table, columns, clause)
         return
-    with _connect(source) as connection:
-        if table not in _list_tables(connection):
-            raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
-        yield from _select_rows(connection, table, columns, clause, most_bytes)
+    with open_database(source) as connection:
+        yield from select_rows(connection, table, columns, clause, most_bytes=most_bytes)
 
 
 def read_rows_of_tables(
@@ -69,26 +67,22 @@ def read_rows_of_tables(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of those of the tables that there are, by table; of a file on one connection.
 
-    Names and columns are as for `rows`. Raises as it does.
+    Names and columns are as for `read_rows`. Raises as it does.
     """
     if isinstance(source, Schema):
         return {name: read_rows(source, name, columns) for name in list_tables(source).intersection(names)}
-    with _connect(source) as connection:
-        present = _list_tables(connection)
-        return {
-            name: list(_select_rows(connection, name, columns, "", MAX_BYTES))
-            for name in names
-            if name in present
-        }
+    with open_database(source) as connection:
+        present = list_tables_of(connection)
+        return {name: list(select_rows(connection, name, columns)) for name in names if name in present}
 
 
 def list_tables(source: Source) -> set[str]:
-    """Return the names of the tables. Raises as `rows` does."""
+    """Return the names of the tables. Raises as `read_rows` does."""
     if isinstance(source, Schema):
         with _explain_errors(postgres.Error):
             return postgres.list_tables(source)
-    with _connect(source) as connection:
-        return _list_tables(connection)
+    with open_database(source) as connection:
+        return list_tables_of(connection)
 
 
 @contextmanager
@@ -101,7 +95,8 @@ def open_regular(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _connect(path: Path) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> Iterator[sqlite3.Connection]:
+    """Open a SQLite file with the limits of this module; wait so long while it is locked. Raises as `read_rows`."""
     with open_regular(path):  # sqlite3 does not tell why it cannot open a file
         pass
     uri = f"file:{quote(str(path))}?mode=ro"
@@ -109,7 +104,7 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
         _explain_errors(
             sqlite3.Error, UnicodeDecodeError
         ),  # it fails to decode the names in its own messages
-        closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection,
+        closing(sqlite3.connect(uri, uri=True, timeout=wait_seconds)) as connection,
     ):
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -131,21 +126,30 @@ def _explain_errors(*errors: type[Exception]) -> Iterator[None]:
         raise UnreadableDatabase(str(error).strip()) from error
 
 
-def _list_tables(connection: sqlite3.Connection) -> set[str]:
+def list_tables_of(connection: sqlite3.Connection) -> set[str]:
     """Return the tables that hold rows of their own: a view, or a virtual table, computes them."""
     found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
     return {row["name"] for row in found}
 
 
-def _select_rows(
-    connection: sqlite3.Connection, table: str, columns: Sequence[str], clause: str, most_bytes: int
+def select_rows(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    clause: str = "",
+    values: Sequence[str] = (),
+    *,
+    most_bytes: int = MAX_BYTES,
 ) -> Iterator[dict[str, Any]]:
+    """Yield rows as `read_rows` returns them; `values` are those of the question marks in `clause`."""
+    if table not in list_tables_of(connection):
+        raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
     known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
     chosen = ", ".join(column for column in columns if column in known)
     if not chosen:
         raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
     query = f"SELECT {chosen} FROM {table} {clause}"  # noqa: S608 - constants of the caller
-    return _limit_rows(connection.execute(query), most_bytes)
+    return _limit_rows(connection.execute(query, values), most_bytes)
 
 
 def _limit_rows(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, Any]]:

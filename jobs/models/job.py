@@ -1,20 +1,15 @@
 """A job of an experiment, as mirrored from its job list and history."""
 
-from typing import TYPE_CHECKING
-
 from django.db import models
 from django.db.models import Q
 
 from autosubmit_portal.access.rights import policy
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 
 class JobQuerySet(models.QuerySet["Job"]):
     """Jobs."""
 
-    def visible_to(self, actor: "AbstractBaseUser | AnonymousUser") -> "JobQuerySet":
+    def visible_to(self, actor: policy.Actor) -> "JobQuerySet":
         """Those of the experiments whose jobs the actor may see."""
         return policy.visible(self, actor, path="experiment__")
 

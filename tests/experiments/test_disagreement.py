@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
+from experiments.autosubmit.command_logs import StopLogs
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.store import Store
 from experiments.mirror.consistency import Doubts
@@ -225,6 +226,61 @@ def test_jobs_of_a_run_that_was_not_stopped_are_a_contradiction(
     assert experiment.unwatched_note == ""
 
 
+def write_stop_log(store: Store, name: str, at: datetime, *lines: str) -> None:
+    """Write the log of a `stop` from a terminal, as Autosubmit does."""
+    store.command_logs.mkdir(exist_ok=True)
+    file = store.command_logs / name
+    file.write_text("".join(f"2026-11-24 12:09:00,461 {line}\n" for line in lines))
+    os.utime(file, (at.timestamp(), at.timestamp()))
+
+
+STOPPED = ("Checking the status of the expid: a000", "Expid a000 is stopped")
+LATER = STARTED_AT + timedelta(minutes=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("20261124_120900_stop_a000.log", STOPPED),
+        ("20261124_120900_stop_a001_a000_a002.log", STOPPED),
+        ("20261124_120900_stop_a000.log", ()),
+        ("20261124_120900_stop.log", STOPPED),
+    ],
+    ids=["by its expid", "with others", "by force", "with all"],
+)
+def test_a_run_that_was_stopped_from_a_terminal_is_no_contradiction(
+    left: Experiment, store: Store, name: str, lines: tuple[str, ...]
+) -> None:
+    write_stop_log(store, name, LATER, *lines)
+    experiment = seen_again(left, store)
+    assert (experiment.disagreement, experiment.disagrees_since) == ("", None)
+    assert "without anybody watching" in experiment.unwatched_note
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "at"),
+    [
+        ("20261124_120900_stop_a000.log", ("Expid a000 was not running",), LATER),
+        ("20261124_115000_stop_a000.log", STOPPED, STARTED_AT - timedelta(minutes=9)),
+        ("20261124_120900_stop_a001.log", STOPPED, LATER),
+        ("20261124_120900_stop.log", ("Checking the status of the expid: a001",), LATER),
+        ("20261124_120900_stop_a000_err.log", STOPPED, LATER),
+    ],
+    ids=["not running", "the run before", "another", "all that ran", "errors"],
+)
+def test_a_stop_that_did_not_stop_the_run_explains_nothing(
+    left: Experiment, store: Store, name: str, lines: tuple[str, ...], at: datetime
+) -> None:
+    write_stop_log(store, name, at, *lines)
+    assert "no process was found" in seen_again(left, store).disagreement
+
+
+def test_a_stop_log_that_is_a_named_pipe_explains_nothing(left: Experiment, store: Store) -> None:
+    store.command_logs.mkdir()
+    os.mkfifo(store.command_logs / "20261124_120900_stop_a000.log")
+    assert "no process was found" in seen_again(left, store).disagreement
+
+
 def test_a_run_that_lives_watches_its_jobs(site: Site, store: Store) -> None:
     write_pickle(store, "a000", RUNNING)
     with running(store.lock_file("a000")):
@@ -326,11 +382,11 @@ def test_a_contradiction_that_stays_is_told_since_it_was_first_seen(site: Site, 
 
 
 def test_nothing_is_asked_of_experiments_that_have_not_changed(
-    site: Site, django_assert_num_queries: object
+    site: Site, django_assert_num_queries: object, tmp_path: Path
 ) -> None:
     doubts = Doubts(site.pk)
     with django_assert_num_queries(0):  # type: ignore[operator]
-        doubts.judge()
+        doubts.judge(StopLogs(tmp_path))
 
 
 # --- How fresh it is
@@ -391,3 +447,19 @@ def test_a_real_run_that_is_killed_leaves_a_contradiction(
     assert told.startswith(
         "Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process"
     )
+
+
+def test_a_real_run_that_is_stopped_from_a_terminal_leaves_no_contradiction(
+    site_of_autosubmit: Site, make_experiment: MakeExperiment
+) -> None:
+    expid = make_experiment("long")
+    run = start_run(site_of_autosubmit, expid)
+    wait_for(lambda: seen(site_of_autosubmit, expid).count("RUNNING") == 1)
+    environment = make_environment(
+        Path(site_of_autosubmit.autosubmit), Path(site_of_autosubmit.home), settings.CACHES_DIRECTORY
+    )
+    stop = [site_of_autosubmit.autosubmit, "stop", "-y", expid]
+    subprocess.run(stop, env=environment, check=True, capture_output=True, timeout=PATIENCE)
+    run.wait(PATIENCE)
+    experiment = seen(site_of_autosubmit, expid)
+    assert (experiment.recorded_status, experiment.disagreement) == ("RUNNING", "")

@@ -14,6 +14,7 @@ CREATE TABLE details (exp_id INTEGER, user TEXT, created TEXT, model TEXT, branc
 """
 CONFIGURATION = (
     "[database]\npath={0}\n[local]\npath={0}\n[structures]\npath={0}/s\n[historicdb]\npath={0}/d\n"
+    "[globallogs]\npath={0}/logs\n"
 )
 FAILED, WAITING, READY, SUBMITTED, RUNNING, COMPLETED = -1, 0, 1, 2, 4, 5
 
@@ -46,7 +47,7 @@ def write_pickle(store: Store, expid: str, status: int, *more: int) -> None:
 
 def write_jobs(store: Store, expid: str, jobs: Mapping[str, int]) -> None:
     """Write a job list with jobs of these names and statuses, as Autosubmit does: over the file that is there."""
-    file = Path(store.lone_files(expid)[0])
+    file = Path(store.list_lone_files(expid)[0])
     file.parent.mkdir(exist_ok=True)
     data = {name: {"_name": name, "_status": status, "_section": "SIM"} for name, status in jobs.items()}
     file.write_bytes(pickle.dumps(data))

@@ -71,6 +71,8 @@ class Health(serializers.Serializer[Any]):
 
     database = serializers.CharField(help_text="`ok` or `down`.")
     migrations = serializers.CharField(help_text="`ok`, or `behind` if the tables are not those of the code.")
+    trail = serializers.CharField(help_text="`ok`, or `open` if the database lets entries be changed.")
+    search = serializers.CharField(help_text="`ok`, or `slow` where it reads every row.")
     broker = serializers.CharField(help_text="`ok` or `down`: without it, actions wait.")
     workers = serializers.CharField(
         help_text="`ok`, `missing` if nobody serves the queue of a site, `foreign` if a worker cannot read our "
@@ -83,3 +85,4 @@ class Health(serializers.Serializer[Any]):
     sites = serializers.CharField(help_text="`ok`, `unhealthy`, or `none` if there is none yet.")
     program = serializers.CharField(help_text="`ok`, or `missing` if an Autosubmit is not on this host.")
     disk = serializers.CharField(help_text="`ok`, `low` or `full`: where the output of actions goes.")
+    files = serializers.CharField(help_text="`ok`, or `open` if other accounts may read what is kept.")

@@ -17,9 +17,7 @@ from autosubmit_portal.api.bulk import KINDS, BulkBody, submit_many
 from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import (
-    ACTION_ID,
     KEY,
     PREFER,
     REPLAYED,
@@ -28,6 +26,7 @@ from autosubmit_portal.api.openapi.documentation import (
     format_parameter,
     operation,
 )
+from autosubmit_portal.api.openapi.examples import FINISHED, LATER, PROBLEMS, SIM, example_of
 from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import ActionsQuery, BulkQuery, OutputQuery
@@ -36,6 +35,8 @@ from autosubmit_portal.api.serializers.actions import (
     ActionItem,
     ActionList,
     BulkAnswer,
+    BulkResult,
+    DryRun,
     Output,
     RejectBody,
 )
@@ -50,6 +51,18 @@ from experiments.runners import Runner, get_runner
 from jobs.autosubmit.characters import decode_whole, find_first_character
 
 PIECE_BYTES = 65_536
+BULK_BODIES = {
+    "Start two": {"kind": "run", "targets": [{"expid": "a000"}, {"expid": "a001"}], "reason": "first year"},
+    "Set status": {
+        "kind": "set_status",
+        "targets": [{"expid": "a000", "site": "local", "jobs": [SIM]}],
+        "parameters": {"status": "WAITING"},
+    },
+}
+BULK_RESULTS = [
+    example_of(BulkResult, is_replay=False, action=example_of(ActionItem)),
+    example_of(BulkResult, expid="a001", status=409, problem=PROBLEMS[409]),
+]
 
 
 class ActionViewSet(PortalViewSet):
@@ -85,9 +98,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "list_actions",
         "List actions",
+        {200: answer(ActionList, "Actions, newest first.")},
         parameters=[ActionsQuery],
-        answers={200: answer(ActionList, "Actions, newest first.", examples.ACTIONS)},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
@@ -104,13 +116,17 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "act_on_many",
         "Act on many experiments",
-        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        body=Body.of(BulkBody, {"Start two": examples.BULK_BODY, "Set status": examples.BULK_OF_JOBS}),
-        answers={
-            202: answer(BulkAnswer, "Some actions are under way.", examples.BULK),
-            200: answer(BulkAnswer, "No action is under way.", examples.BULK_DRY_RUN),
+        {
+            202: answer(BulkAnswer, "Some actions are under way.", results=BULK_RESULTS),
+            200: answer(
+                BulkAnswer,
+                "No action is under way.",
+                results=[example_of(BulkResult, status=200, dry_run=example_of(DryRun))],
+            ),
         },
-        errors=[400, 409, 413, 415, 422],
+        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
+        body=Body.of(BulkBody, BULK_BODIES),
+        errors=[409],
     )
     def create(self, request: Request) -> Response:
         """Request one action for each of up to 500 experiments.
@@ -122,13 +138,7 @@ class ActionViewSet(PortalViewSet):
         """
         return submit_many(request, BulkQuery.of(request).get("dry_run"))
 
-    @operation(
-        "get_action",
-        "Show an action",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action.", examples.FINISHED_ACTION)},
-        errors=[400, 404],
-    )
+    @operation("get_action", "Show an action", {200: answer(ActionItem, "The action.", **FINISHED)})
     def retrieve(self, request: Request, action_id: int) -> Response:
         """Show one action: what was asked, by whom, the exact commands, and what came of it."""
         Query.of(request)
@@ -137,9 +147,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "cancel_action",
         "Cancel an action that has not started",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The cancelled action.", examples.CANCELLED_ACTION)},
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The cancelled action.", state="cancelled")},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def cancel(self, request: Request, action_id: int) -> Response:
@@ -155,9 +164,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "approve_action",
         "Approve an action",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action, which is queued now.", examples.APPROVED_ACTION)},
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def approve(self, request: Request, action_id: int) -> Response:
@@ -174,10 +182,9 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "reject_action",
         "Reject an action",
-        parameters=[ACTION_ID],
+        {200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
         body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
-        answers={200: answer(ActionItem, "The action, which is cancelled now.", examples.REJECTED_ACTION)},
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def reject(self, request: Request, action_id: int) -> Response:
@@ -191,12 +198,11 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "get_action_output",
         "Read what an action printed",
-        parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
-        answers={
+        {
             (200, "text/plain"): OpenApiResponse(str, "The output."),
-            (200, "application/json"): answer(Output, "A part of the output.", examples.OUTPUT),
+            (200, "application/json"): answer(Output, "A part of the output."),
         },
-        errors=[400, 404],
+        parameters=[OutputQuery, format_parameter("txt", "json")],
     )
     @action(detail=True, renderer_classes=(TextRenderer, FastJSONRenderer))
     def output(self, request: Request, action_id: int) -> HttpResponseBase:
@@ -259,7 +265,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = get_runner(self.action.site)
-        return runner.shown(self.action.run_directory(self.step), offset, limit)
+        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -23,14 +23,22 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
+from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.audit.origin import actor_of, origin_of
 from experiments.actions.refusals import InvalidParameters
+
+UNTIL_MONDAY = {
+    "grantee": "ben",
+    "role": "operator",
+    "expid": "a000",
+    "ends_at": "2026-11-30T08:00:00+00:00",
+    "reason": "I am away over the weekend.",
+}
 
 
 class DelegationViewSet(PortalViewSet):
@@ -49,9 +57,8 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "list_delegations",
         "List delegations",
+        {200: answer(DelegationList, "Delegations, newest first.")},
         parameters=[DelegationsQuery],
-        answers={200: answer(DelegationList, "Delegations, newest first.", examples.DELEGATIONS)},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
@@ -70,9 +77,9 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "delegate",
         "Lend your rights for a time",
-        body=Body.of(DelegationBody, {"Until Monday": examples.DELEGATION_BODY}),
-        answers={201: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
-        errors=[400, 404, 409, 413, 415],
+        {201: answer(DelegationItem, "The delegation.")},
+        body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
+        errors=[404, 409],
     )
     def create(self, request: Request) -> Response:
         """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
@@ -89,13 +96,7 @@ class DelegationViewSet(PortalViewSet):
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
-    @operation(
-        "get_delegation",
-        "Show a delegation",
-        parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation.", examples.DELEGATION)},
-        errors=[400, 404],
-    )
+    @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})
     def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
         Query.of(request)
@@ -104,9 +105,16 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "revoke_delegation",
         "Revoke a delegation",
-        parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation, which is over.", examples.REVOKED_DELEGATION)},
-        errors=[400, 404, 409, 413, 415],
+        {
+            200: answer(
+                DelegationItem,
+                "The delegation, which is over.",
+                is_active=False,
+                revoked_by="ana",
+                revoked_at=AT,
+            )
+        },
+        errors=[409],
     )
     def destroy(self, request: Request, delegation_id: int) -> Response:
         """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.

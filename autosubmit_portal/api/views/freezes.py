@@ -10,8 +10,8 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
-from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
+from autosubmit_portal.api.openapi.examples import AT, LATER
 from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
@@ -48,9 +48,8 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "list_freezes",
         "List freezes",
+        {200: answer(FreezeList, "Freezes, newest first.")},
         parameters=[FreezesQuery],
-        answers={200: answer(FreezeList, "Freezes, newest first.", examples.FREEZES)},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
@@ -67,9 +66,12 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "freeze",
         "Freeze a site or a platform",
-        body=Body.of(FreezeBody, {"Maintenance": examples.FREEZE_BODY}),
-        answers={201: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
-        errors=[400, 409, 413, 415],
+        {201: answer(FreezeDetail, "The freeze, with who is affected.")},
+        body=Body.of(
+            FreezeBody,
+            {"Maintenance": {"platform": "MN5", "message": "The batch system is updated.", "ends_at": LATER}},
+        ),
+        errors=[409],
     )
     def create(self, request: Request) -> Response:
         """Refuse whatever submits jobs at a site, or on one platform of it, for a time.
@@ -93,11 +95,7 @@ class FreezeViewSet(PortalViewSet):
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
     @operation(
-        "get_freeze",
-        "Show a freeze",
-        parameters=[FREEZE_ID],
-        answers={200: answer(FreezeDetail, "The freeze, with who is affected.", examples.FREEZE_DETAIL)},
-        errors=[400, 404],
+        "get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")}
     )
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
@@ -107,9 +105,17 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "end_freeze",
         "End a freeze",
-        parameters=[FREEZE_ID],
-        answers={200: answer(FreezeDetail, "The freeze, which is over.", examples.ENDED_FREEZE)},
-        errors=[400, 404, 409, 413, 415],
+        {
+            200: answer(
+                FreezeDetail,
+                "The freeze, which is over.",
+                is_active=False,
+                ended_by="ana",
+                ended_at=AT,
+                affected=[],
+            )
+        },
+        errors=[409],
     )
     def destroy(self, request: Request, freeze_id: int) -> Response:
         """End a freeze before its time, or call off a planned one; it stays in the list.
@@ -134,7 +140,7 @@ def find_freeze(request: Request, freeze_id: int) -> Freeze:
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
     seen = Experiment.objects.visible_to(request.user).filter(
-        pk__in=freeze.running_experiments().values("pk")
+        pk__in=freeze.find_running_experiments().values("pk")
     )
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))
     return {**FreezeItem(freeze).data, "affected": affected if not freeze.is_over else []}

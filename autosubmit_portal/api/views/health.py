@@ -6,7 +6,6 @@ from rest_framework.response import Response
 
 from autosubmit_portal import health
 from autosubmit_portal.api.http.renderers import PortalView
-from autosubmit_portal.api.openapi import examples
 from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import HealthQuery
 from autosubmit_portal.api.serializers.common import Health
@@ -28,12 +27,12 @@ class HealthView(PortalView):
     @operation(
         "get_health",
         "Ask whether the portal works",
+        {
+            200: answer(Health, "It works."),
+            503: answer(Health, "It does not.", migrations="behind"),
+        },
         is_open=True,
         parameters=[HealthQuery],
-        answers={
-            200: answer(Health, "It works.", examples.HEALTH),
-            503: answer(Health, "It does not.", examples.HEALTH_DOWN),
-        },
         errors=[400],
     )
     def get(self, request: Request) -> Response:

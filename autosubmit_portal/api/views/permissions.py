@@ -8,8 +8,7 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
 from autosubmit_portal.audit.origin import actor_of
@@ -25,9 +24,8 @@ class PermissionViewSet(PortalViewSet):
     @operation(
         "list_permissions",
         "List what you may do",
-        parameters=[EXPID, SiteQuery],
-        answers={200: answer(PermissionList, "A decision for each action.", examples.PERMISSIONS)},
-        errors=[400, 404, 409],
+        {200: answer(PermissionList, "A decision for each action.")},
+        parameters=[SiteQuery],
     )
     def list(self, request: Request, expid: str) -> Response:
         """Tell for each action whether you may request it of this experiment, and why or what is missing.

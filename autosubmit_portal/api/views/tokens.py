@@ -12,8 +12,7 @@ from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
@@ -33,9 +32,8 @@ class TokenViewSet(PortalViewSet):
     @operation(
         "list_tokens",
         "List API tokens",
+        {200: answer(TokenList, "Tokens, newest first.")},
         parameters=[NewestFirstQuery],
-        answers={200: answer(TokenList, "Tokens, newest first.", examples.TOKENS)},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
@@ -49,12 +47,14 @@ class TokenViewSet(PortalViewSet):
     @operation(
         "create_token",
         "Make an API token",
+        {201: answer(NewToken, "The token, this once.")},
         body=Body.of(
             TokenBody,
-            {"For two kinds": examples.TOKEN_BODY, "Only to read": examples.READING_TOKEN_BODY},
+            {
+                "For two kinds": {"name": "nightly report on login1", "days": 90, "kinds": ["run", "stop"]},
+                "Only to read": {"name": "wall display", "kinds": []},
+            },
         ),
-        answers={201: answer(NewToken, "The token, this once.", examples.NEW_TOKEN)},
-        errors=[400, 413, 415],
     )
     def create(self, request: Request) -> Response:
         """Make an API token that acts as you, with at most the scope that you give it.
@@ -67,30 +67,18 @@ class TokenViewSet(PortalViewSet):
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
-    @operation(
-        "get_token",
-        "Show an API token",
-        parameters=[TOKEN_ID],
-        answers={200: answer(TokenItem, "The token.", examples.TOKEN)},
-        errors=[400, 404],
-    )
+    @operation("get_token", "Show an API token", {200: answer(TokenItem, "The token.")})
     def retrieve(self, request: Request, token_id: str) -> Response:
         """Show one of your tokens; with the permission `access.view_apitoken`, anybody's."""
         Query.of(request)
         return Response(TokenItem(_find(request, token_id)).data)
 
-    @operation(
-        "revoke_token",
-        "Revoke an API token",
-        parameters=[TOKEN_ID],
-        answers={204: OpenApiResponse(description="It is revoked.")},
-        errors=[400, 404, 413, 415],
-    )
+    @operation("revoke_token", "Revoke an API token", {204: OpenApiResponse(description="It is revoked.")})
     def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
-        It changes nothing from then on, and reads nothing after a second. A token whose scope is limited revokes no
-        token but itself, and one that is only to read none at all.
+        It does and reads nothing from then on. A token whose scope is limited revokes no token but itself, and one
+        that is only to read none at all.
         """
         require_empty(request)
         token = _find(request, token_id)
@@ -103,12 +91,7 @@ class IdentityViewSet(PortalViewSet):
 
     tag = "Tokens"
 
-    @operation(
-        "verify_token",
-        "Ask who you are",
-        answers={200: answer(Identity, "Who you are.", examples.IDENTITY)},
-        errors=[400],
-    )
+    @operation("verify_token", "Ask who you are", {200: answer(Identity, "Who you are.")})
     @action(detail=False, url_path="verify-token")
     def verify_token(self, request: Request) -> Response:
         """Answer who the token or the session acts as, as Autosubmit API does.

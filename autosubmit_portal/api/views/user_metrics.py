@@ -8,8 +8,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_mirrored
-from autosubmit_portal.api.openapi import examples
-from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.jobs import MetricList, MetricRunList
 from experiments.autosubmit.store import locate
@@ -35,9 +34,9 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @operation(
         "list_runs_with_user_metrics",
         "List the runs that have user metrics",
-        parameters=[EXPID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(MetricRunList, "Their numbers, newest first.", examples.METRIC_RUNS)},
-        errors=[400, 404, 409, 503],
+        {200: answer(MetricRunList, "Their numbers, newest first.")},
+        parameters=[SiteQuery, *CONDITIONAL],
+        errors=[503],
     )
     @action(detail=False, url_path="user-metrics-runs")
     def user_metrics_runs(self, request: Request, expid: str) -> Response:
@@ -48,9 +47,9 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @operation(
         "list_user_metrics",
         "List the user metrics of a run",
-        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(MetricList, "Its metrics; none of a run without any.", examples.METRICS)},
-        errors=[400, 404, 409, 503],
+        {200: answer(MetricList, "Its metrics; none of a run without any.")},
+        parameters=[SiteQuery, *CONDITIONAL],
+        errors=[503],
     )
     @action(detail=False, url_path="runs/<int:run_id>/user-metrics")
     def user_metrics(self, request: Request, expid: str, run_id: int) -> Response:

@@ -14,13 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access.api_tokens import (
-    Wanted,
-    WrongToken,
-    make_token,
-    revoke_token,
-    teams_for,
-)
+from autosubmit_portal.access.api_tokens import Wanted, WrongToken, make_token, revoke_token, teams_for
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry

@@ -22,7 +22,7 @@ from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -53,7 +53,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        return with_active_action(super().get_queryset(request))
+        return annotate_active_action(super().get_queryset(request))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
@@ -62,7 +62,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Offer what can be done to the default site, such as creating an experiment."""
-        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).default())}
+        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).get_default())}
 
     progress = make_column("Progress", presentation.progress)
     about = make_field_column("Description", "description", presentation.show_excerpt)
@@ -90,7 +90,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_live_rows(self, request: HttpRequest, obj: Experiment) -> stamps.PartRows:
         """Return the rows that the page is made of."""
-        visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
+        visible = Action.objects.visible_to(request.user).defer_long_fields().filter(experiment=obj)
         return [
             *stamps.list_rows_about(obj),
             visible.order_by("-pk")[:SHOWN_ROWS],
@@ -111,10 +111,10 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
-                Action.objects.active().listed().filter(experiment=obj).select_related("site")
+                Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
             "freezes": list(
-                Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
+                Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")
             ),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
@@ -122,7 +122,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
-                .listed()
+                .defer_long_fields()
                 .filter(experiment=obj)
                 .order_by("-pk")[:SHOWN_ROWS]
             ),

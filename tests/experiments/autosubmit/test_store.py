@@ -15,6 +15,7 @@ from experiments.autosubmit.store import (
     take_database_fingerprint,
     take_fingerprint,
 )
+from jobs.autosubmit import database
 from jobs.autosubmit.job_list import read_job_list
 from tests.conftest import MakeExperiment
 from tests.experiments.autosubmit.conftest import Call, shared_store
@@ -159,6 +160,37 @@ def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_a_broken_store(ma
         read_experiments(made)
 
 
+@pytest.mark.parametrize("table", ["experiment", "details"])
+def test_a_view_that_stands_for_a_table_is_not_computed(made: Store, table: str) -> None:
+    add(made, "a000")
+    endless = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id, x AS exp_id FROM n"
+    )
+    execute(made.database, f"DROP TABLE {table}; CREATE VIEW {table} AS {endless};")
+    if table == "details":
+        assert [record.hpc for record in read_experiments(made)] == [""]
+    else:
+        with pytest.raises(BrokenStore, match="no table experiment"):
+            read_experiments(made)
+
+
+def test_a_list_longer_than_autosubmit_ever_writes_is_a_broken_store(
+    made: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "MAX_ROWS", 1)
+    add(made, "a000", "a001")
+    with pytest.raises(BrokenStore, match="more than Autosubmit ever writes"):
+        read_experiments(made)
+
+
+def test_a_table_of_experiments_without_names_has_none(made: Store) -> None:
+    execute(
+        made.database,
+        "DROP TABLE experiment; CREATE TABLE experiment (id); INSERT INTO experiment VALUES (1);",
+    )
+    assert read_experiments(made) == []
+
+
 def test_a_database_that_is_locked_for_long_is_a_broken_store(made: Store) -> None:
     with closing(sqlite3.connect(made.database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -174,8 +206,8 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {take_fingerprint(made, "a000")}
-    databases = [Path(f"{name}{log}") for name in made.databases("a000") for log in ("", "-wal")]
-    files = [*map(Path, made.lone_files("a000")), *databases]
+    databases = [Path(f"{name}{log}") for name in made.list_databases("a000") for log in ("", "-wal")]
+    files = [*map(Path, made.list_lone_files("a000")), *databases]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
@@ -263,7 +295,7 @@ def test_an_experiment_that_real_autosubmit_archived_is_found_and_comes_back(
 ) -> None:
     expid = make_experiment("small")
     call("archive", expid)
-    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.absence(expid))
+    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.explain_absence(expid))
     call("unarchive", expid)
-    assert store.absence(expid) == ""
+    assert store.explain_absence(expid) == ""
     assert len(read_job_list(store.job_list(expid)).jobs) == 4

@@ -1,0 +1,50 @@
+"""Taking what is needed out of a message, of the type that it must have."""
+
+from typing import Any
+
+from autosubmit_portal.agent.protocol.errors import ProtocolError
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.protocol.versions import Version
+
+_MOST_CHARACTERS = 500
+_MOST_VERSION = 1_000
+
+
+def take_text(message: Message, name: str, *, most: int = _MOST_CHARACTERS) -> str:
+    """Return a text of at most `most` characters."""
+    value = message.get(name)
+    if not isinstance(value, str) or len(value) > most:
+        raise ProtocolError(f"“{name}” must be a text of at most {most} characters")
+    return value
+
+
+def take_number(message: Message, name: str, *, least: int = 0, most: int = 2**63 - 1) -> int:
+    """Return a whole number."""
+    value: Any = message.get(name)
+    if not _is_whole(value) or not least <= value <= most:
+        raise ProtocolError(f"“{name}” must be a whole number from {least} to {most}")
+    return int(value)
+
+
+def take_object(message: Message, name: str) -> Message:
+    """Return an object."""
+    value = message.get(name)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"“{name}” must be an object")
+    return value
+
+
+def take_version(message: Message, name: str) -> Version:
+    """Return a version, which is two numbers."""
+    value = message.get(name)
+    if not isinstance(value, list) or len(value) != 2 or not all(_is_version_number(part) for part in value):
+        raise ProtocolError(f"“{name}” must be two numbers")
+    return value[0], value[1]
+
+
+def _is_version_number(value: Any) -> bool:
+    return _is_whole(value) and 0 <= value <= _MOST_VERSION
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
