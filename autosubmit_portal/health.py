@@ -199,7 +199,9 @@ def queue(evidence: Evidence) -> Iterator[Finding]:
 
 def oldest_queued() -> dict[str, datetime]:
     """Return for each queue since when its oldest action waits without a known reason, such as a missing slot."""
-    queued = Action.objects.with_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
+    queued = (
+        Action.objects.annotate_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
+    )
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 

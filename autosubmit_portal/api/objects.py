@@ -16,7 +16,7 @@ from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.action_request import record_early_refusal
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.catalogue.kinds import ActionKind
-from experiments.models import Action, Experiment, Site, with_active_action
+from experiments.models import Action, Experiment, Site, annotate_active_action
 from experiments.models.experiment import ExperimentQuerySet, choose_meant
 from jobs.models import Job
 
@@ -29,7 +29,9 @@ def _called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: with_active_action(_called(expid)), "site", annotations=("active_action_id", "is_starting")
+    lambda expid: annotate_active_action(_called(expid)),
+    "site",
+    annotations=("active_action_id", "is_starting"),
 )
 _MIRRORED = CompiledQuery(
     _called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
@@ -83,7 +85,7 @@ def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) ->
     if policy.may_view_all(actor, Experiment) and policy.may_view_all(actor, showing):
         return found
     rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
-    pks = rows if showing is Experiment else rows.showing(showing, actor)
+    pks = rows if showing is Experiment else rows.filter_showing(showing, actor)
     seen = set(pks.values_list("pk", flat=True))
     return [experiment for experiment in found if experiment.pk in seen]
 
@@ -152,7 +154,7 @@ def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str 
     """
     is_free = policy.may_request_everywhere(request.user, kind)
     sites = Site.objects.all() if is_free else Site.objects.visible_to(request.user)
-    site = sites.default() if slug is None else sites.filter(slug=slug).first()
+    site = sites.get_default() if slug is None else sites.filter(slug=slug).first()
     if site:
         return site
     legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))

@@ -93,7 +93,7 @@ def list_rows_about(experiment: Experiment) -> "list[QuerySet[Any]]":
     """
     return [
         Experiment.objects.filter(pk=experiment.pk),
-        Action.objects.active().listed().filter(experiment=experiment).order_by("pk"),
+        Action.objects.active().defer_long_fields().filter(experiment=experiment).order_by("pk"),
         TeamExperiment.objects.filter(experiment=experiment).order_by("pk").values("team"),
     ]
 

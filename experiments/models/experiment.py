@@ -26,7 +26,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Those that the actor may see."""
         return policy.visible(self, actor)
 
-    def showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
+    def filter_showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
 
@@ -193,12 +193,12 @@ class Experiment(models.Model):
         told = ", ".join(f"{count:,} {status}" for status, count in jobs.items())
         return f"Jobs go on on their platform without anybody watching: {told}. {_TAKEN_UP}"
 
-    def active_jobs(self) -> list[tuple[str, str]]:
+    def list_active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""
         jobs = self.jobs.filter(status__in=ACTIVE).order_by("name")
         return list(jobs.values_list("name", "platform"))
 
-    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+    def get_statuses(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist, by name. One query."""
         wanted = set(names)
         statuses = self.jobs.order_by("name").values_list("name", "status")

@@ -58,7 +58,7 @@ class LocalRunner(Runner):
                 Path(self.site.autosubmit),
                 self.site.home_folder,
                 settings.CACHES_DIRECTORY,
-                self._configuration(unix_name),
+                self._get_configuration(unix_name),
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ class LocalRunner(Runner):
         )
         _launched.append(process)
 
-    def _configuration(self, unix_name: str) -> str:
+    def _get_configuration(self, unix_name: str) -> str:
         """Return the configuration that says where the store is: accounts with another home would not find it."""
         own = str(self.site.home_folder / ".autosubmitrc") if unix_name else ""
         return self.site.configuration or own
@@ -82,7 +82,7 @@ class LocalRunner(Runner):
         """
         _reap()
         pid, _, started = _read(directory / "pid").partition(" ")
-        is_alive = bool(pid) and _process_started(int(pid)) == started.strip()
+        is_alive = bool(pid) and _get_process_start(int(pid)) == started.strip()
         status = _read(directory / "exit_status")
         if status:
             return Look(has_started=True, exit_status=int(status))
@@ -118,7 +118,7 @@ class LocalRunner(Runner):
     def interrupt(self, directory: Path, pid: int, mark: str) -> bool:
         """Compare the start times that the kernel tells; the file `interrupt-MARK` is made once."""
         _, _, command_started = _read(directory / "pid").partition(" ")
-        started = _process_started(pid)
+        started = _get_process_start(pid)
         if not (started and command_started) or int(started) >= int(command_started):
             return False
         try:
@@ -133,7 +133,7 @@ class LocalRunner(Runner):
                 os.kill(pid, signal.SIGINT)
         return True
 
-    def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+    def read_output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Read a part of the output file; an absent file is empty."""
         try:
             with (directory / "output").open("rb") as file:
@@ -145,10 +145,10 @@ class LocalRunner(Runner):
 
     def bound_output(self, directory: Path) -> None:
         """Keep the newest part. The command appends, so it goes on at the new end of the file."""
-        _, size = self.output(directory, 0, 0)
+        _, size = self.read_output(directory, 0, 0)
         if size <= MOST_OUTPUT_BYTES:
             return
-        kept, _ = self.output(directory, size - KEPT_OUTPUT_BYTES, KEPT_OUTPUT_BYTES)
+        kept, _ = self.read_output(directory, size - KEPT_OUTPUT_BYTES, KEPT_OUTPUT_BYTES)
         os.truncate(directory / "output", 0)
         with (directory / "output").open("ab") as file:
             file.write(b"[earlier output was dropped]\n" + kept)
@@ -198,7 +198,7 @@ def _read(file: Path) -> str:
         return ""
 
 
-def _process_started(pid: int) -> str | None:
+def _get_process_start(pid: int) -> str | None:
     """Return the start time of a living process in clock ticks since boot (field 22 of stat); None for none."""
     fields = read_process_fields(pid)
     return fields[19] if fields else None

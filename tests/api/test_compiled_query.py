@@ -8,13 +8,13 @@ from django.test.utils import CaptureQueriesContext
 
 from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.models import Experiment
-from experiments.models.action import with_active_action_id
+from experiments.models.action import annotate_active_action_id
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 
 BY_EXPID: CompiledQuery[Experiment] = CompiledQuery(
-    lambda expid: with_active_action_id(Experiment.objects.filter(expid=expid)),
+    lambda expid: annotate_active_action_id(Experiment.objects.filter(expid=expid)),
     "site",
     annotations=("active_action_id",),
 )

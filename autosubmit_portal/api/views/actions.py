@@ -91,7 +91,6 @@ class ActionViewSet(PortalViewSet):
         if not self.detail or "expid" not in data:
             return found
         if data["expid"]:
-            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
             found["Jobs"] = self.address("job-list", {"expid": data["expid"]}, data["site"])
         return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 
@@ -265,7 +264,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = get_runner(self.action.site)
-        return runner.shown(self.action.run_directory(self.step), offset, limit)
+        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -31,7 +31,7 @@ from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.action_request import find_kind
 from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
-from experiments.models import Experiment, with_active_action_id
+from experiments.models import Experiment, annotate_active_action_id
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
@@ -61,7 +61,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
         order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
-        rows = with_active_action_id(found).annotate(**annotations_of(query))
+        rows = annotate_active_action_id(found).annotate(**annotations_of(query))
         page = read_page(
             request,
             chosen.rows(rows, order.columns),

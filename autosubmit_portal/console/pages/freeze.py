@@ -120,5 +120,5 @@ class FreezeAdmin(ValidityAdmin):
 
 def list_affected(frozen: Freeze, user: Any) -> QuerySet[Experiment]:
     """Return the experiments that run where a freeze holds, as far as the user may see them, by owner."""
-    running = frozen.running_experiments().values("pk")
+    running = frozen.find_running_experiments().values("pk")
     return Experiment.objects.visible_to(user).filter(pk__in=running).order_by("owner", "expid")

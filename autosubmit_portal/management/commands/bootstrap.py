@@ -62,7 +62,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _require_only_store(self, home: Path) -> None:
-        other = Site.objects.default()
+        other = Site.objects.get_default()
         if other and not Site.objects.filter(home=str(home)).exists():
             raise CommandError(
                 f"This portal serves {other.home} already. Give {home} a portal of its own "

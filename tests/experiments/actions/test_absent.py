@@ -22,7 +22,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State, with_active_action
+from experiments.models import Action, Experiment, State, annotate_active_action
 from tests.console.pages import filled
 from tests.support import factories, small_stores
 
@@ -75,7 +75,7 @@ def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest
 
 def seen_again(experiment: Experiment) -> Any:
     sync.adopt(experiment.site, experiment.expid)
-    return with_active_action().get(pk=experiment.pk)
+    return annotate_active_action().get(pk=experiment.pk)
 
 
 @kinds

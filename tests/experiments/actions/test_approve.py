@@ -99,12 +99,14 @@ def test_a_restart_waits_where_a_start_does(operator: User, ready: Experiment) -
 def test_a_kind_that_contains_a_chosen_one_is_covered(chosen: str, kind: str, is_covered: bool) -> None:
     site = Site(slug="local", approval_kinds=[chosen], disabled_kinds=[chosen])
     assert site.needs_approval(CATALOGUE[kind]) == is_covered
-    assert bool(site.switched_off(CATALOGUE[kind])) == is_covered
+    assert bool(site.explain_switched_off(CATALOGUE[kind])) == is_covered
     assert (kind not in site.enabled_kinds) == is_covered
 
 
 def test_a_dry_run_of_a_restart_starts_nothing_and_is_not_switched_off_with_start() -> None:
-    assert not Site(slug="local", disabled_kinds=["run"]).switched_off(CATALOGUE["restart"].as_dry_run)
+    assert not Site(slug="local", disabled_kinds=["run"]).explain_switched_off(
+        CATALOGUE["restart"].as_dry_run
+    )
 
 
 def test_a_stop_never_waits_for_approval(operator: User, ready: Experiment, waiting: Action) -> None:

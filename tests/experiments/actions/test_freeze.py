@@ -121,9 +121,9 @@ def test_a_platform_touches_the_hpc_and_the_platforms_of_unfinished_jobs(
     platform: str, is_frozen: bool, ready: Experiment
 ) -> None:
     made = factories.create_freeze(ready.site, platform=platform)
-    assert Freeze.objects.active().touching(ready).exists() is is_frozen
+    assert Freeze.objects.active().filter_touching(ready).exists() is is_frozen
     Experiment.objects.update(is_running=True)
-    assert made.running_experiments().exists() is is_frozen
+    assert made.find_running_experiments().exists() is is_frozen
 
 
 def test_a_freeze_of_another_site_touches_nothing_here(operator: User, ready: Experiment) -> None:

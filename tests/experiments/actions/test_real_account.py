@@ -86,7 +86,7 @@ def test_a_run_is_the_persons_and_whoever_may_stop_it_stops_it(
     run = ask(operator, "run", theirs)
     execute(run.pk)
     wait_for(lambda: lives(theirs) or follow(run))
-    assert theirs.is_running, get_runner(run.site).text(run.run_directory(0))
+    assert theirs.is_running, get_runner(run.site).read_text(run.run_directory(0))
     pid = theirs.evidence.split()[1]
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(accounts.person).pw_uid
 
