@@ -41,11 +41,11 @@ def test_the_example_explains_each_setting() -> None:
 
 
 def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PORTAL_")}
+    make_environment = {name: text for name, text in os.environ.items() if not name.startswith("PORTAL_")}
     return subprocess.run(
         [sys.executable, "-c", f"from autosubmit_portal import settings; {code}"],
         cwd=settings.BASE_DIR,
-        env=environment | {"PORTAL_HOME": str(home)} | variables,
+        env=make_environment | {"PORTAL_HOME": str(home)} | variables,
         capture_output=True,
         text=True,
         check=False,
