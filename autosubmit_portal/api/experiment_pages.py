@@ -48,4 +48,5 @@ class ExperimentPages(PortalViewSet):
         expid = {"expid": self.kwargs["expid"]}
         query = urlencode(expid | {"site": self.shown_experiment().site.slug})
         found = {title: self.address(route, expid) for title, route in LISTS.items()}
-        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}"}
+        site = self.address("site-detail", {"slug": self.shown_experiment().site.slug})
+        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}", "Site": site}

@@ -54,14 +54,12 @@ def find_unix_name(
     experiment: Experiment | None,
     known: KnownAccounts | None = None,
 ) -> str:
-    """Return the Unix account that what the actor asks for runs as; blank for the account of the worker.
+    """Return the Unix account of a command, at a site where they run as people; blank for the account of the worker.
 
     It is the actor's own at the site, also when they act for somebody else: the processes of a host say who acted.
     A stop runs as whoever the run belongs to, because Autosubmit lets nobody else stop it. `known` is what was read for
     many experiments. Raises Conflict for an actor without an account, and for an account that nothing may run as.
     """
-    if site.run_as == RunAs.SERVICE:
-        return ""
     known = known or KnownAccounts(actor, [experiment] if experiment else [])
     if kind.stops_run and experiment is not None:
         return _account_of_run(experiment, known)
@@ -77,12 +75,13 @@ def find_unix_name(
 def find_changed_account(action: Action) -> str:
     """Return why an action may not start as the account that it was asked for with; blank if it may."""
     kind = action.catalogue_kind
-    if action.site.run_as == RunAs.SERVICE and not action.unix_name:
+    is_service = action.site.run_as == RunAs.SERVICE
+    if is_service and not action.unix_name:
         return ""
     if action.actor is None or (kind.stops_run and _was_run_as(action)):
         return why_unusable(action.unix_name) if action.unix_name else ""
     try:
-        now = find_unix_name(action.actor, kind, action.site, action.experiment)
+        now = "" if is_service else find_unix_name(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
     if _number_of(now) == _number_of(action.unix_name):

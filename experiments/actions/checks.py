@@ -3,7 +3,7 @@
 What they ask the database is read once for all requests of a batch (`Facts`).
 """
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.preconditions import refuse_absent
 from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
+from experiments.models.site import RunAs
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
@@ -37,6 +38,7 @@ class Facts:
 
     def __init__(self, requests: Sequence[ActionRequest]) -> None:
         self._requests = requests
+        self._absences: dict[int, str] = {}
         self._experiments = {
             request.experiment.pk: request.experiment for request in requests if request.experiment
         }
@@ -48,7 +50,9 @@ class Facts:
         return self._first.find(request.key, request.experiment) if request.key and self._first else None
 
     def find_unix_name(self, request: ActionRequest) -> str:
-        """Return the account that the action runs as; raise Conflict if there is none."""
+        """Return the account that the action runs as, blank for that of the worker; raise Conflict if there is none."""
+        if request.site.run_as == RunAs.SERVICE:
+            return ""
         return find_unix_name(request.actor, request.kind, request.site, request.experiment, self._accounts)
 
     @cached_property
@@ -62,6 +66,12 @@ class Facts:
         if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
             return self._experiments
         return annotate_active_action().in_bulk(list(self._experiments))
+
+    def explain_absence(self, experiment: Any) -> str:
+        """Say why nothing can be done to the experiment, which is not in the store; blank if it is there."""
+        if experiment.pk not in self._absences:
+            self._absences[experiment.pk] = refuse_absent(experiment)
+        return self._absences[experiment.pk]
 
     @cached_property
     def job_names(self) -> Mapping[int, Container[str]]:
@@ -136,7 +146,7 @@ def check(
     unix_name = _require_place(request, parameters, facts)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
-        _require_experiment(request, facts.experiments[request.experiment.pk])
+        _require_experiment(request, facts.experiments[request.experiment.pk], facts)
     named = parameters
     if request.experiment and any(option.is_filter for option in request.kind.options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
@@ -155,15 +165,21 @@ def require_reason(checked: CheckedRequest) -> None:
         raise InvalidParameters({"reason": [f"Say why: {lost}"]})
 
 
-def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
-    """Return what forbids the action now, whatever its parameters are; None if nothing does.
+def find_obstacles(request: ActionRequest, kinds: Iterable[ActionKind]) -> dict[str, Conflict | None]:
+    """Return what forbids each of these kinds now, by name, if the request were one for it.
 
-    The experiment must come from `annotate_active_action()`. Permission is not looked at.
+    The experiment must come from `annotate_active_action()`. Permission and parameters are not looked at.
     """
+    facts = Facts([request])
+    return {kind.name: find_obstacle(replace(request, kind=kind), facts) for kind in kinds}
+
+
+def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
+    """Return what forbids the action now, whatever its parameters are; None if nothing does."""
     try:
         _require_place(request, request.parameters, facts)
         if request.experiment:
-            _require_experiment(request, request.experiment)
+            _require_experiment(request, request.experiment, facts)
     except Conflict as conflict:
         return conflict
     return None
@@ -223,8 +239,8 @@ def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: F
         raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
 
 
-def _require_experiment(request: ActionRequest, experiment: Any) -> None:
-    absence = refuse_absent(experiment)
+def _require_experiment(request: ActionRequest, experiment: Any, facts: Facts) -> None:
+    absence = facts.explain_absence(experiment)
     if absence:
         raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:

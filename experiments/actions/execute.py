@@ -18,6 +18,7 @@ from experiments.actions.recheck import find_absence, find_reason_not_to_start, 
 from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
+from experiments.catalogue.preconditions import refuse_absent
 from experiments.mirror import sync
 from experiments.models import Action, Site, State, annotate_active_action
 
@@ -106,8 +107,10 @@ def _reason_against(action: Action) -> str:
     except BrokenStore as problem:
         return str(problem)
     experiment = annotate_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.find_obstacle(experiment, action.parameters) or find_changed_choice(
-        action, experiment
+    return (
+        refuse_absent(experiment)
+        or action.catalogue_kind.find_obstacle(experiment, action.parameters)
+        or find_changed_choice(action, experiment)
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from autosubmit_portal.access.models import Coverage, Team, TeamExperiment
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import Part, grants_of
 from autosubmit_portal.access.rights.policy import Actor
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
@@ -27,6 +28,11 @@ def managed_sites(actor: Actor) -> set[int]:
     """Return the sites at which the actor is manager, whose roles, accounts and teams they may change."""
     managing = grants_of(actor).least(Role.MANAGER)
     return {grant.part.site for grant in managing if grant.is_of_site and grant.part and grant.part.site}
+
+
+def may_see_some(actor: Actor) -> bool:
+    """Return whether the actor is in a team or may make one."""
+    return manages_all(actor) or bool(managed_sites(actor) or policy.own_teams(actor))
 
 
 def teams_seen_by(actor: Actor) -> QuerySet[Team]:

@@ -91,7 +91,6 @@ class ActionViewSet(PortalViewSet):
         if not self.detail or "expid" not in data:
             return found
         if data["expid"]:
-            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
             found["Jobs"] = self.address("job-list", {"expid": data["expid"]}, data["site"])
         return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 

@@ -74,15 +74,6 @@ class AuditEntryViewSet(PortalViewSet):
     lookup_url_kwarg = "entry_id"
     lookup_value_converter = "int"
 
-    def links(self, data: Any) -> dict[str, str]:
-        """Return the entries of a list, or what one is about."""
-        found = super().links(data)
-        if self.detail and data.get("expid"):
-            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
-        if self.detail and data.get("action"):
-            found["Action"] = self.address("action-detail", {"action_id": data["action"]})
-        return found
-
     def get_renderers(self) -> builtins.list[BaseRenderer]:
         """Return the formats: a list can also be exported."""
         exports = [] if self.detail else [renderer() for renderer in EXPORTS.values()]

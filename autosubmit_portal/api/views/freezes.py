@@ -1,5 +1,6 @@
 """Routes of freezes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -44,6 +45,13 @@ class FreezeViewSet(PortalViewSet):
             return sites_to_freeze(actor).exists()
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
+
+    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
+        """Return what names each freeze of a list, or each experiment that one affects, and their addresses."""
+        if not self.detail:
+            return super().links_of_rows(data)
+        expids = ({"expid": row["expid"]} for row in data.get("affected") or ())
+        return "expid", (self.address("experiment-detail", expid, data["site"]) for expid in expids)
 
     @operation(
         "list_freezes",

@@ -116,7 +116,7 @@ class ActionAdmin(ApprovalPages):
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
             "entries": list_newest_entries(
-                request, list_visible_entries(request.user).filter(action_id=obj.pk)
+                request, lambda: list_visible_entries(request.user).filter(action_id=obj.pk)
             ),
         }
 

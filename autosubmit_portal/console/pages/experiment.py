@@ -1,5 +1,6 @@
 """The list of experiments and the page of one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -100,14 +101,15 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
         subject = self.get_subject(obj)
-        kinds = actions.list_allowed_kinds(request.user, self.request_targets, subject)
+        decided = actions.decide_each(request.user, self.request_targets, subject)
+        kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = Job.objects.filter(experiment=obj)
         recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
-            "refused": actions.list_refused_kinds(request.user, self.request_targets, subject),
+            "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
                 Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
@@ -125,7 +127,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": list_newest_entries(request, list_entries_about(request.user, obj)),
+            "entries": list_newest_entries(request, lambda: list_entries_about(request.user, obj)),
         }
 
 
@@ -138,11 +140,13 @@ def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.B
     return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def list_newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
-    """Return the newest of some audit entries; None when the user may not see the trail."""
+def list_newest_entries(
+    request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]
+) -> list[AuditEntry] | None:
+    """Return the newest of the chosen audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(entries.defer("details").order_by("-pk")[:SHOWN_ROWS])
+    return list(choose().defer("details").order_by("-pk")[:SHOWN_ROWS])
 
 
 def count_matrix(experiment: Experiment) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from autosubmit_portal.access.models import (
     Team,
     TeamExperiment,
 )
-from autosubmit_portal.access.rights import policy, teams
+from autosubmit_portal.access.rights import teams
 from autosubmit_portal.access.rights.grants import condition_of, grants_covering
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column
@@ -177,7 +177,7 @@ class TeamAdmin(ConsoleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever is in a team or may make one."""
-        return may_manage_some_site(request) or bool(policy.own_teams(request.user))
+        return teams.may_see_some(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever manages a site makes teams for it."""

@@ -7,10 +7,10 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (40, 95),
-    "set status by filter": (42, 99),
-    "list of jobs": (23, 40),
-    "experiment page": (37, 228 + 24 * len(CATALOGUE)),  # 24 for each button
+    "run an action": (37, 80),
+    "set status by filter": (40, 84),
+    "list of jobs": (21, 33),
+    "experiment page": (27, 81 + 8 * len(CATALOGUE)),  # 8 for each button
 }
 
 
