@@ -27,12 +27,12 @@ IS_INSTALLED = TEMPLATES_OF_WHEEL.is_dir()
 COMMAND_LINE = "autosubmit-portal" if IS_INSTALLED else "manage.py"
 
 
-def data_folder() -> Path:
+def get_data_folder() -> Path:
     """Return where the programs of this account keep their data, as the XDG base directory specification says."""
     return Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
 
 
-DEFAULT_HOME = data_folder() / "autosubmit-portal" if IS_INSTALLED else BASE_DIR / "var"
+DEFAULT_HOME = get_data_folder() / "autosubmit-portal" if IS_INSTALLED else BASE_DIR / "var"
 # pip removes what lies beside the packages with them: an installed portal has `.env` in its home.
 ENV_FILE = (Path(os.environ.get("PORTAL_HOME") or DEFAULT_HOME) if IS_INSTALLED else BASE_DIR) / ".env"
 environ.Env.read_env(ENV_FILE)
@@ -53,7 +53,7 @@ env = environ.Env()
 env.ENVIRON = Environment()  # type: ignore[no-untyped-call,assignment]
 
 
-def secret_key(file: Path) -> str:
+def make_secret_key(file: Path) -> str:
     """Return the key kept in `file`, made (mode 0600) on first use so that no default key exists."""
     try:
         return file.read_text().strip()
@@ -67,7 +67,7 @@ def secret_key(file: Path) -> str:
     return file.read_text().strip()
 
 
-def kept_text(file: Path) -> str:
+def read_kept_text(file: Path) -> str:
     """Return what an administrator keeps in `file`; blank without it."""
     try:
         return file.read_text().strip()
@@ -75,7 +75,7 @@ def kept_text(file: Path) -> str:
         return ""
 
 
-def rules(name: str, text: str) -> claims.Rules:
+def parse_rules(name: str, text: str) -> claims.Rules:
     """Return what the claims of an identity provider grant; a mistake stops the start and names the setting."""
     try:
         return claims.read_rules(text)
@@ -83,7 +83,7 @@ def rules(name: str, text: str) -> claims.Rules:
         raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
-def umask(name: str, text: str) -> int:
+def parse_umask(name: str, text: str) -> int:
     """Return the umask that a setting says; raise ImproperlyConfigured for what is none."""
     if not re.fullmatch("0?[0-7]{3}", text):
         raise ImproperlyConfigured(f"{name}={text} is no umask. Write it like 0022.")
@@ -91,9 +91,9 @@ def umask(name: str, text: str) -> int:
 
 
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
-FOUND_UMASK = privacy.close(PORTAL_HOME)  # before anything is opened
+FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
-COMMANDS_UMASK = umask(
+COMMANDS_UMASK = parse_umask(
     "PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}")
 )
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
@@ -104,7 +104,7 @@ OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
 
 DEBUG = env.bool("PORTAL_DEBUG", default=False)
-SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or secret_key(PORTAL_HOME / "secret_key")
+SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or make_secret_key(PORTAL_HOME / "secret_key")
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
 
@@ -193,7 +193,7 @@ TEMPLATES = [
 POSTGRES = {"connect_timeout": 5, "server_side_binding": True, "prepare_threshold": 5}
 
 
-def database() -> dict[str, Any]:
+def read_database() -> dict[str, Any]:
     """Return the database of PORTAL_DATABASE_URL, by default SQLite under PORTAL_HOME.
 
     A connection that is kept is four to seven times faster for the queue. SQLite needs write-ahead logging for speed
@@ -220,7 +220,7 @@ def database() -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": database()}
+DATABASES = {"default": read_database()}
 # What no other account of the host may read. The database need not be in the home.
 PRIVATE_FILES = [PORTAL_HOME, ENV_FILE]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -265,7 +265,7 @@ OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
 OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
 OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
-OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
+OIDC_RULES = parse_rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
 OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
 OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
@@ -316,7 +316,7 @@ FORM_TARGETS: list[str] = []
 TRUSTED_PROXIES = env.int("PORTAL_TRUSTED_PROXIES", default=0)
 
 
-def broker() -> dict[str, Any]:
+def read_broker() -> dict[str, Any]:
     """Return where messages to workers wait: in the database, or in the Redis of PORTAL_BROKER_URL.
 
     An idle worker looks into the database every PORTAL_POLL_SECONDS; docs/performance.md has what that costs. It
@@ -336,7 +336,7 @@ def broker() -> dict[str, Any]:
 # `retry` is long because the supervisor, not the broker, finds what a dead worker left.
 Q_CLUSTER = {
     "name": "portal",
-    **broker(),
+    **read_broker(),
     "workers": env.int("PORTAL_WORKERS", default=4),
     "queue_limit": 1,
     "bulk": 1,
@@ -350,7 +350,7 @@ Q_CLUSTER = {
 }
 
 
-def syslog_address() -> str:
+def read_syslog_address() -> str:
     """Return the address of PORTAL_AUDIT_SYSLOG, blank if there is none."""
     url: str = env.str("PORTAL_AUDIT_SYSLOG", default="")
     parts = urlsplit(url)
@@ -364,9 +364,9 @@ def syslog_address() -> str:
 
 # --- The audit trail
 # What signs the chain of the trail. Blank: a key derived from SECRET_KEY.
-AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "audit_key")
+AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or read_kept_text(PORTAL_HOME / "audit_key")
 # Where each entry is forwarded to; blank: nowhere.
-AUDIT_SYSLOG = syslog_address()
+AUDIT_SYSLOG = read_syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
 # Of each process. Waits and long answers have places for half of them; the others are always free for who does
@@ -374,7 +374,7 @@ WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
 WEB_THREADS = 12
 
 
-def per_minute(name: str, text: str) -> int | None:
+def parse_rate(name: str, text: str) -> int | None:
     """Return the limit that a setting says, None for none; raise ImproperlyConfigured for what is no limit."""
     if text == "off":
         return None
@@ -384,11 +384,11 @@ def per_minute(name: str, text: str) -> int | None:
     return int(number)
 
 
-THROTTLE_READS = per_minute("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
-THROTTLE_ACTIONS = per_minute(
+THROTTLE_READS = parse_rate("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
+THROTTLE_ACTIONS = parse_rate(
     "PORTAL_THROTTLE_ACTIONS", env.str("PORTAL_THROTTLE_ACTIONS", default="3000/min")
 )
-THROTTLE_ANONYMOUS = per_minute(
+THROTTLE_ANONYMOUS = parse_rate(
     "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
 )
 # Bodies have Django's limits: ten thousand names of jobs take a quarter of DATA_UPLOAD_MAX_MEMORY_SIZE.

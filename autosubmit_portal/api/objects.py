@@ -67,7 +67,7 @@ def _only(
 ) -> Experiment:
     policy.require_view(request.user, showing)
     policy.require_view(request.user, Experiment)
-    return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
+    return _meant(expid, site, _seen(request.user, called.read_rows(expid), showing))
 
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.distinct import distinct_values
+from autosubmit_portal.distinct import list_distinct
 
 MOST_FEW = 10_000
 
@@ -51,5 +51,5 @@ def _found_by_key(entries: QuerySet[AuditEntry], condition: dict[str, Any]) -> Q
 def _values_like(column: str, text: str) -> list[str]:
     pattern = re.sub(r"([?\[])", r"[\1]", text.removeprefix("!")).upper()
     is_wanted = not text.startswith("!")
-    values = distinct_values(AuditEntry, column)
+    values = list_distinct(AuditEntry, column)
     return [value for value in values if fnmatchcase(value.upper(), pattern) is is_wanted]

@@ -109,7 +109,7 @@ class SessionAuthentication(DRFSessionAuthentication):
 
 def _read_token(digest: str) -> ApiToken | None:
     """Return a token with its account and the account's permissions, or None; one query."""
-    for found in _TOKEN.rows(digest):
+    for found in _TOKEN.read_rows(digest):
         remember(found)
         return found
     return None

@@ -12,7 +12,7 @@ from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, bounds
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.presentation import STATUSES
-from autosubmit_portal.distinct import distinct_values
+from autosubmit_portal.distinct import list_distinct
 from experiments.models import Experiment, Site
 from jobs.models import Job
 
@@ -160,7 +160,7 @@ class OfExperimentFilter(LinkedFilter):
             experiment is not None
             and model_admin.get_queryset(request).filter(experiment=experiment).exists()
         ):
-            found = distinct_values(Job, str(self.parameter_name), experiment=experiment)
+            found = list_distinct(Job, str(self.parameter_name), experiment=experiment)
             values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
 
@@ -196,7 +196,7 @@ class ValueFilter(LinkedFilter):
         """The values; whose experiments are all to be seen, by leaps through their index."""
         name = str(self.parameter_name)
         if policy.may_view_all(request.user, Experiment):
-            values = distinct_values(Experiment, name)
+            values = list_distinct(Experiment, name)
         else:
             rows = Experiment.objects.visible_to(request.user).order_by(name)
             values = list(rows.values_list(name, flat=True).distinct())

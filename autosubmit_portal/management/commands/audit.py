@@ -45,7 +45,7 @@ class Command(BaseCommand):
             "--head",
             action="append",
             default=[],
-            type=_head,
+            type=_parse_head,
             metavar="ID:DIGEST",
             help="an entry that must be there, as an earlier verify or syslog has told it; repeatable",
         )
@@ -62,7 +62,11 @@ class Command(BaseCommand):
             export.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text.replace("%", "%%"))
         seal = parts.add_parser("seal", help="write old entries to a signed archive; none is deleted")
         seal.add_argument(
-            "--before", required=True, type=_instant, metavar="DATE", help="seal entries before this day"
+            "--before",
+            required=True,
+            type=_parse_instant,
+            metavar="DATE",
+            help="seal entries before this day",
         )
         seal.add_argument(
             "--folder",
@@ -87,10 +91,10 @@ class Command(BaseCommand):
         faults = seen.faults(entries())
         shown = [str(fault) for fault in islice(faults, SHOWN_FAULTS)]
         more = sum(1 for _ in faults)
-        told = [*shown, *([f"… and {more:,} more."] if more else []), *_beside(seen)]
+        told = [*shown, *([f"… and {more:,} more."] if more else []), *_check_beside(seen)]
         for text in told:
             self.stdout.write(self.style.ERROR(text))
-        self.stdout.write(_summary(seen, known))
+        self.stdout.write(_summarise(seen, known))
         if told:
             sys.exit(1)
 
@@ -119,7 +123,7 @@ class Command(BaseCommand):
         )
 
 
-def _beside(seen: Examination) -> Iterator[str]:
+def _check_beside(seen: Examination) -> Iterator[str]:
     """Yield what is wrong as others than the entries themselves know: numbers, actions and triggers."""
     cut = missing_at_the_end(seen.last_id)
     if cut:
@@ -134,7 +138,7 @@ def _beside(seen: Examination) -> Iterator[str]:
         yield f"The trigger {name} is missing, switched off or another one. {triggers.REMEDY}"
 
 
-def _summary(seen: Examination, known: list[Seal]) -> str:
+def _summarise(seen: Examination, known: list[Seal]) -> str:
     if not seen.entries:
         return "The trail is empty."
     sealed = max((seal.last_id for seal in known), default=0)
@@ -142,14 +146,14 @@ def _summary(seen: Examination, known: list[Seal]) -> str:
     return f"{seen.entries:,} entries examined.{begins} Head: {seen.last_id}:{seen.last_digest}"
 
 
-def _head(text: str) -> tuple[int, str]:
+def _parse_head(text: str) -> tuple[int, str]:
     number, _, digest = text.partition(":")
     if not number.isdecimal() or not digest:
         raise ArgumentTypeError(f"“{text}” is no head. Write it as verify prints it: ID:DIGEST.")
     return int(number), digest
 
 
-def _instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     """Return a day or time; without an offset in the time zone of the portal."""
     try:
         found = datetime.fromisoformat(text)

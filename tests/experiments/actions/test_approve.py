@@ -256,7 +256,7 @@ def test_the_site_says_how_long_it_waits(operator: User, ready: Experiment) -> N
 def test_the_wait_for_approval_is_no_wait_for_a_worker(second: User, waiting: Action) -> None:
     Action.objects.update(requested_at=timezone.now() - timedelta(hours=5))
     approved(waiting, second)
-    assert health.oldest_queued()[waiting.site.queue] == waiting.approved_at
+    assert health.find_oldest_queued()[waiting.site.queue] == waiting.approved_at
 
 
 def test_the_database_wants_a_name_with_every_approval(waiting: Action) -> None:
