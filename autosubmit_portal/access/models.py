@@ -365,15 +365,7 @@ class Identity(models.Model):
 
 
 # What decides who may do what, and is watched for that.
-RIGHTS: tuple[type[models.Model], ...] = (
-    Team,
-    Membership,
-    Coverage,
-    TeamExperiment,
-    SiteRole,
-    SiteAccount,
-    SitePolicy,
-)
+RIGHTS = (Team, Membership, Coverage, TeamExperiment, SiteRole, SiteAccount, SitePolicy)
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):
