@@ -7,8 +7,8 @@ from django.db.models import Model
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
 from autosubmit_portal.audit.origin import origin_of
@@ -65,8 +65,7 @@ def _only(
     site: str | None,
     showing: type[Model],
 ) -> Experiment:
-    policy.require_view(request.user, showing)
-    policy.require_view(request.user, Experiment)
+    policy.require_view(request.user, showing, Experiment)
     return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
 
 
@@ -82,7 +81,7 @@ def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experime
 
 def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
     """Return those of the experiments that the actor may see, and rows of `showing` of them."""
-    if policy.may_view_all(actor, Experiment) and policy.may_view_all(actor, showing):
+    if policy.may_view_all(actor, Experiment, showing):
         return found
     rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
     pks = rows if showing is Experiment else rows.filter_showing(showing, actor)

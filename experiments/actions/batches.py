@@ -11,9 +11,8 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.models import ExpectedExperiment, token_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from experiments.actions import queue
 from experiments.actions.action_request import ActionRequest, record_refusal

@@ -13,9 +13,8 @@ from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Coverage, TeamExperiment
+from autosubmit_portal.access.models import Coverage, TeamExperiment, scope_of
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.db.lookups import AnyOf, Glob
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
 from autosubmit_portal.access.rights.lending import Loan, lent_to
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
-from autosubmit_portal.access.scope import scope_of
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
@@ -181,8 +181,7 @@ class _Standing:
 
     @cached_property
     def _is_beyond_limits(self) -> bool:
-        limits = limits_of(self.actor)
-        place = {"site": self.site, "experiment": self.experiment}
+        limits, place = _limits_of(self.actor), {"site": self.site, "experiment": self.experiment}
         return limits is not None and next(limits.reaching(**place), None) is None
 
     @cached_property
@@ -211,7 +210,7 @@ def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
 
 
 def _asked_for(actor: Actor) -> Iterator[Grants]:
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits:
         yield limits
     if getattr(actor, "is_superuser", False):
@@ -271,15 +270,16 @@ def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Mod
     return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
 
 
-def require_view(actor: Actor, model: type[Model]) -> None:
-    """Raise Forbidden unless the actor may see some rows of `model`."""
-    if not may_view(actor, model):
-        raise _unseen(actor, model)
+def require_view(actor: Actor, *models: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see some rows of each of the models."""
+    for model in models:
+        if not may_view(actor, model):
+            raise _unseen(actor, model)
 
 
-def may_view_all(actor: Actor, model: type[Model]) -> bool:
-    """Return whether the actor may see every row of `model`."""
-    return _has(actor, _to_view(model)) and scope_of(actor).teams is None
+def may_view_all(actor: Actor, *models: type[Model]) -> bool:
+    """Return whether the actor may see every row of each of the models."""
+    return all(_has(actor, _to_view(model)) for model in models) and scope_of(actor).teams is None
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
@@ -308,7 +308,7 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
         condition = _any_of([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits is None:
         return condition
     within = condition_of(limits.held, path)
@@ -363,7 +363,7 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
             grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
         }
 
-    limits, found = limits_of(actor), meant(_grants_to_view(actor, model))
+    limits, found = _limits_of(actor), meant(_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
@@ -378,7 +378,7 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     holder = lender or actor
     through = {grant.team for grant in _list_grants(holder, site, None) if grant.role >= kind.role}
     is_theirs_only = None not in through and not _everywhere(holder, kind)
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if not is_theirs_only:
         through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
@@ -401,6 +401,11 @@ def _everywhere(actor: Actor, kind: PermittedKind) -> str:
         return "superuser"
     permission = f"experiments.{kind.permission}"
     return f"permission {permission}" if _has(actor, permission) else ""
+
+
+def _limits_of(actor: Actor) -> Grants | None:
+    """Return grants on all that the teams of the credential cover; None without such a limit."""
+    return None if scope_of(actor).teams is None else limits_of(actor)
 
 
 def _to_view(model: type[Model]) -> str:

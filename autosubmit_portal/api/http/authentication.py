@@ -38,9 +38,8 @@ class BearerAuthentication(authentication.TokenAuthentication):
         """Return the account, with the scope of the token and its name for the trail, and the token."""
         found: tuple[Any, ApiToken] | None = super().authenticate(request)
         if found is not None:
-            user, token = found
-            user.scope, user.credential = token.scope(), token.credential
-            user.token_digest = token.pk
+            token = found[1]
+            token.limit_account()
             last_use.note(token, client_address(request._request))
         return found
 
