@@ -6,6 +6,7 @@ The groups of Django hold the roles that somebody has everywhere. `policy.py` de
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
@@ -80,6 +81,9 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 class ApiToken(models.Model):
     """A token for the API: kept as a digest, shown once when made."""
 
+    NOTED_EVERY = timedelta(minutes=1)
+    """How exactly its last use is known."""
+
     digest = models.CharField(max_length=128, primary_key=True)
     token_key = models.CharField(max_length=25, db_index=True)
     user = models.ForeignKey(
@@ -135,6 +139,11 @@ class ApiToken(models.Model):
     def credential(self) -> str:
         """What the trail calls it."""
         return f"API token {self.token_key[:8]} {self.name}"
+
+    @property
+    def is_use_noted(self) -> bool:
+        """Whether its row has a use of the last minute."""
+        return self.last_used_at is not None and timezone.now() - self.last_used_at < self.NOTED_EVERY
 
     @property
     def is_expired(self) -> bool:

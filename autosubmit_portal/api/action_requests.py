@@ -113,7 +113,7 @@ def answer_action(request: Request, action: Action) -> Response:
     if action.is_replay:
         headers["Idempotent-Replayed"] = "true"
     # Without a wait, only a repeated request finds an action that has ended.
-    has_ended = not action.is_active and (action.is_replay or seconds is not None)
+    has_ended = (action.is_replay or seconds is not None) and not action.is_active
     return Response(ActionItem(action).data, status=200 if has_ended else 202, headers=headers)
 
 

@@ -44,10 +44,9 @@ _making = threading.Lock()
 
 
 def forward(entry: AuditEntry) -> None:
-    """Send an entry when its transaction commits, if PORTAL_AUDIT_SYSLOG is set."""
-    if settings.AUDIT_SYSLOG:
-        url = settings.AUDIT_SYSLOG
-        transaction.on_commit(lambda: sender(url).put(entry), robust=True)
+    """Send an entry to PORTAL_AUDIT_SYSLOG when its transaction commits."""
+    url = settings.AUDIT_SYSLOG
+    transaction.on_commit(lambda: sender(url).put(entry), robust=True)
 
 
 def sender(url: str) -> "Sender":

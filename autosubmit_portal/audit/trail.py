@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Required, TypedDict, Unpack
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Field
 from django.utils import timezone
@@ -115,7 +116,8 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
         _insert(entries)
         for entry in entries:
             entry._state.adding, entry._state.db = False, connection.alias
-            syslog.forward(entry)
+            if settings.AUDIT_SYSLOG:
+                syslog.forward(entry)
     return entries
 
 

@@ -118,11 +118,10 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
     if scope == UNLIMITED and manages_all(actor):
         return rows
     own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
-    limits = limits_of(actor)
-    if limits is None:
+    if scope.teams is None:
         return own
-    covered = condition_of(limits.held, "experiment__")
-    about = Q(team__in=scope.teams or ())
+    covered = condition_of(limits_of(actor).held, "experiment__")
+    about = Q(team__in=scope.teams)
     return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 

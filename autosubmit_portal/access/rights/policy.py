@@ -181,8 +181,10 @@ class _Standing:
 
     @cached_property
     def _is_beyond_limits(self) -> bool:
-        limits, place = _limits_of(self.actor), {"site": self.site, "experiment": self.experiment}
-        return limits is not None and next(limits.reaching(**place), None) is None
+        if self._scope.teams is None:
+            return False
+        limits = limits_of(self.actor)
+        return next(limits.reaching(site=self.site, experiment=self.experiment), None) is None
 
     @cached_property
     def _grants(self) -> list[Grant]:

@@ -40,7 +40,8 @@ class BearerAuthentication(authentication.TokenAuthentication):
         if found is not None:
             token = found[1]
             token.limit_account()
-            last_use.note(token, client_address(request._request))
+            if not token.is_use_noted:
+                last_use.note(token, client_address(request._request))
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
