@@ -131,6 +131,7 @@ class _Standing:
     def __init__(self, actor: Actor, site: Any, experiment: Any) -> None:
         self.actor, self.site, self.experiment = actor, site, experiment
         self._scope = scope_of(actor)
+        self._granted: dict[Role, str] = {}
 
     def find_obstacle(self, kind: PermittedKind) -> str:
         """Return why no role of the actor would allow it; blank if there is no such reason."""
@@ -175,9 +176,10 @@ class _Standing:
     def _explain_right(self, kind: PermittedKind) -> str:
         """Say where the account's own right comes from; blank if there is none."""
         via = _everywhere(self.actor, kind)
-        if via:
-            return via
-        return next((grant.via for grant in self._grants if grant.role >= kind.role), "")
+        if not via and kind.role not in self._granted:
+            grants = _list_grants(self.actor, kind.role, self.site, self.experiment)
+            self._granted[kind.role] = next((grant.via for grant in grants), "")
+        return via or self._granted[kind.role]
 
     @cached_property
     def _is_beyond_limits(self) -> bool:
@@ -185,10 +187,6 @@ class _Standing:
             return False
         limits = limits_of(self.actor)
         return next(limits.reaching(site=self.site, experiment=self.experiment), None) is None
-
-    @cached_property
-    def _grants(self) -> list[Grant]:
-        return list(_list_grants(self.actor, self.site, self.experiment))
 
     @cached_property
     def _loans(self) -> "list[tuple[Loan, _Standing]]":
@@ -378,7 +376,7 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = lender or actor
-    through = {grant.team for grant in _list_grants(holder, site, None) if grant.role >= kind.role}
+    through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
     is_theirs_only = None not in through and not _everywhere(holder, kind)
     limits = _limits_of(actor)
     if not is_theirs_only:
@@ -386,13 +384,13 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     return {team for team in through if team is not None}
 
 
-def _list_grants(actor: Actor, site: Any, experiment: Any) -> Iterator[Grant]:
-    """Yield the grants that hold there, the highest role first.
+def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Iterator[Grant]:
+    """Yield the grants of this role or a higher one that hold there.
 
     What a credential that is limited to teams creates must be of one of them.
     """
     limits = scope_of(actor).teams
-    for grant in grants_of(actor).reaching(site=site, experiment=experiment):
+    for grant in grants_of(actor).reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
