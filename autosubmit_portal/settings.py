@@ -111,7 +111,6 @@ CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
 # Origins of other sites whose pages may use the API, with a token: never with the session of the console.
 CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(v4(/|$)|healthz/?$)"
-CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "if-none-match", "if-range", "range"),
@@ -128,7 +127,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -288,8 +286,6 @@ MFA_TOTP_TOLERANCE = 1  # half a minute, for clocks that differ
 MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 
 LANGUAGE_CODE = "en"
-USE_I18N = True
-USE_TZ = True
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
@@ -313,11 +309,7 @@ SECURE_REDIRECT_EXEMPT = [
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Types, referrers, openers, frames and cookies are as strict as Django makes them by default.
 # Origins besides our own that a form may lead to, such as the identity provider that a sign-in goes on at.
 FORM_TARGETS: list[str] = []
 # How many proxies of ours stand in front: so many entries at the end of X-Forwarded-For are theirs and true.
@@ -354,8 +346,7 @@ Q_CLUSTER = {
     "max_attempts": 1,
     "save_limit": -1,  # the Action row is the record; q2 keeps only what failed
     "catch_up": False,
-    "label": "Queue",
-    "ALT_CLUSTERS": {},
+    "ALT_CLUSTERS": {},  # a worker with a Q_CLUSTER_NAME takes it, whether it is there or not
 }
 
 
@@ -400,9 +391,7 @@ THROTTLE_ACTIONS = parse_rate(
 THROTTLE_ANONYMOUS = parse_rate(
     "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
 )
-# Bodies of requests; ten thousand names of jobs take a quarter of it. web.py bounds the rest.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+# Bodies have Django's limits: ten thousand names of jobs take a quarter of DATA_UPLOAD_MAX_MEMORY_SIZE.
 
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)

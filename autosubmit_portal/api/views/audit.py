@@ -30,35 +30,9 @@ from experiments.audit_visibility import list_visible_entries
 from jobs.autosubmit.secrets import mask_text, mask_value
 
 # The columns of an entry in the order of the answer, and their names in the trail.
-COLUMNS = {
-    "id": "id",
-    "at": "at",
-    "event": "event",
-    "actor": "actor_name",
-    "actor_id": "actor_id",
-    "address": "address",
-    "door": "door",
-    "credential": "credential",
-    "on_behalf_of": "on_behalf_of",
-    "subject": "subject",
-    "site": "site",
-    "expid": "expid",
-    "action": "action_id",
-    "kind": "kind",
-    "details": "details",
-    "message": "message",
-    "previous": "previous",
-    "digest": "digest",
-}
-CONDITIONS = {
-    "after": "id__gt",
-    "actor": "actor_name",
-    "on_behalf_of": "on_behalf_of",
-    "expid": "expid",
-    "site": "site",
-    "kind": "kind",
-    "door": "door",
-    "action": "action_id",
+COLUMNS = {name: str(field.source) for name, field in AuditItem().fields.items()}
+CONDITIONS = {"after": "id__gt"} | {
+    name: COLUMNS[name] for name in ("actor", "on_behalf_of", "expid", "site", "kind", "door", "action")
 }
 ROWS_AT_ONCE = 2000
 EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
