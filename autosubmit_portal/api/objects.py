@@ -11,7 +11,7 @@ from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.action_request import record_early_refusal
 from experiments.actions.refusals import Conflict, InvalidParameters
@@ -66,9 +66,9 @@ def _only(
     showing: type[Model],
 ) -> Experiment:
     if policy.may_view_all(request.user, showing, Experiment):
-        return _meant(expid, site, called.rows(expid))
+        return _meant(expid, site, called.read_rows(expid))
     policy.require_view(request.user, showing, Experiment)
-    return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
+    return _meant(expid, site, _seen(request.user, called.read_rows(expid), showing))
 
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
@@ -94,7 +94,7 @@ def find_experiment_to_change(request: Request, kind: ActionKind, expid: str, si
     try:
         return find_experiment(request, expid, site)
     except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
-        origin = origin_of(request)
+        origin = make_origin(request)
         record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
 
@@ -178,5 +178,5 @@ def _require_somewhere(request: Request, kind: policy.PermittedKind, site: str) 
 
 
 def _refuse(request: Request, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden) -> NoReturn:
-    record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+    record_early_refusal(make_origin(request), refusal, subject=site, kind=kind.name, site=site)
     raise refusal

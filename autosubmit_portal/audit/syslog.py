@@ -144,10 +144,10 @@ def _connected(family: int, address: Any) -> socket.socket:
 def message(entry: AuditEntry) -> bytes:
     """Return an entry as a message of RFC 5424: its number and digests as structured data, all of it as JSON."""
     values = {name: getattr(entry, name) for name in chain.VERSIONS[chain.NEWEST]}
-    text = _message(entry, chain.as_json(values))
+    text = _message(entry, chain.write_json(values))
     if len(text) > MOST_BYTES:
         brief = values | {"details": {}, "message": entry.message[:LONGEST_MESSAGE], "is_cut": True}
-        text = _message(entry, chain.as_json(brief))
+        text = _message(entry, chain.write_json(brief))
     return text
 
 

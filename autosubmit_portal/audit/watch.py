@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.encoding import force_str
 
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import Origin, client_address, current_origin, door_of
+from autosubmit_portal.audit.origin import Origin, get_client_address, get_current_origin, get_door
 
 _SECRET_FIELDS = frozenset({"password", "digest"})
 _UNWATCHED_FIELDS = frozenset({"last_login"})
@@ -113,7 +113,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[st
 
 def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -> None:
     name = str(instance._meta.verbose_name).replace(" ", "_").lower()
-    trail.record(f"{name}.{what}", origin=current_origin(), subject=f"{name} {instance}", details=details)
+    trail.record(f"{name}.{what}", origin=get_current_origin(), subject=f"{name} {instance}", details=details)
     announce()
 
 
@@ -132,13 +132,13 @@ def _relation_changed(
 
 
 def _signed_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    origin = Origin.of(user, door=door_of(request), address=client_address(request))
+    origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
     trail.record("sign_in.succeeded", origin=origin, subject=f"user {user}")
 
 
 def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
     if user is not None:
-        origin = Origin.of(user, door=door_of(request), address=client_address(request))
+        origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
         trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
 
 
@@ -151,4 +151,4 @@ def _sign_in_failed(
     if getattr(request, "axes_locked_out", False):
         return  # access/sign_in/lockout.py records the lockout
     name = str(credentials.get("username", ""))[:150]
-    trail.record("sign_in.failed", origin=current_origin(), subject=f"user {name}", message=reason)
+    trail.record("sign_in.failed", origin=get_current_origin(), subject=f"user {name}", message=reason)

@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 
 def origin(user: User) -> Origin:
-    return Origin.of(user, door=Door.API)
+    return Origin.make(user, door=Door.API)
 
 
 def fresh(user: User) -> User:

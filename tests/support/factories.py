@@ -16,7 +16,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import uid_of
-from autosubmit_portal.workers.heartbeat import seal
+from autosubmit_portal.workers.heartbeat import make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
@@ -145,7 +145,7 @@ def create_worker(**values: Any) -> Worker:
         "host": "worker.example.org",
         "pid": next(_numbers),
         "processes": 4,
-        "seal": seal(),
+        "seal": make_seal(),
         "free_bytes": 100 * 1024**3,
         "started_at": now,
         "seen_at": now,

@@ -214,7 +214,7 @@ class AuditItem(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     at = InstantField()
     event = serializers.CharField()
-    actor = serializers.CharField(help_text="Who did it; blank for nobody known.")
+    actor = serializers.CharField(source="actor_name", help_text="Who did it; blank for nobody known.")
     actor_id = serializers.IntegerField(allow_null=True)
     address = serializers.CharField(allow_null=True, help_text="The address that it came from.")
     door = serializers.CharField()
@@ -223,7 +223,9 @@ class AuditItem(serializers.Serializer[Any]):
     subject = serializers.CharField()
     site = serializers.CharField()
     expid = serializers.CharField()
-    action = serializers.IntegerField(allow_null=True, help_text="The number of the action.")
+    action = serializers.IntegerField(
+        source="action_id", allow_null=True, help_text="The number of the action."
+    )
     kind = serializers.CharField()
     details = serializers.DictField(
         help_text="In pages of the trail, lists in it are cut to their first 20 entries, with `<name>_count` beside "

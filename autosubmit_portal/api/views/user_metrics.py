@@ -1,6 +1,7 @@
 """Routes of the metrics that users have their jobs report. They are read from the store when somebody asks."""
 
 from dataclasses import asdict
+from typing import Any
 
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -21,6 +22,15 @@ class UserMetricsViewSet(RevalidatedViewSet):
     """The metrics that the jobs of an experiment reported."""
 
     tag = "Runs"
+    items = ("runs", "run_id")
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return no other page: the runs of the list lead to their metrics."""
+        return {}
+
+    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+        """Return the address of the metrics of a run."""
+        return self.address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
 
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""

@@ -19,7 +19,6 @@ async function send(form, button) {
     return;
   }
   const page = await answer.text();
-  history.replaceState({}, "", answer.url);
   document.open();
   document.write(page);
   document.close();
