@@ -140,7 +140,7 @@ def _is_migrated() -> bool:
 
 def check_trail(evidence: Evidence) -> Iterator[Finding]:
     """Check that the database itself still refuses changes of the audit trail."""
-    for name in triggers.missing():
+    for name in triggers.find_missing():
         text = f"The trigger {name} of the audit trail is missing, switched off or another one."
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 

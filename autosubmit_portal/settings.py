@@ -249,7 +249,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.locked_out"
 AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
+AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.get_client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
     False  # or whoever guesses on would lock the owner out for good

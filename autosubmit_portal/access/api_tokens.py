@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken, Team
+from autosubmit_portal.access.models import UNLIMITED, ApiToken, Team, scope_of
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import MANAGE_TEAMS
-from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 

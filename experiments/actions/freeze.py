@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.teams import managed_sites
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin

@@ -9,12 +9,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Delegation, Team
+from autosubmit_portal.access.models import UNLIMITED, Delegation, Team, scope_of
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import condition_of, limits_of
 from autosubmit_portal.access.rights.teams import manages_all
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
-from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.access.term import begin_and_errors
 from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
@@ -119,11 +118,10 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
     if scope == UNLIMITED and manages_all(actor):
         return rows
     own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
-    limits = limits_of(actor)
-    if limits is None:
+    if scope.teams is None:
         return own
-    covered = condition_of(limits.held, "experiment__")
-    about = Q(team__in=scope.teams or ())
+    covered = condition_of(limits_of(actor).held, "experiment__")
+    about = Q(team__in=scope.teams)
     return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 

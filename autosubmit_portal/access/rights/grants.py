@@ -13,9 +13,8 @@ from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Coverage, TeamExperiment
+from autosubmit_portal.access.models import Coverage, TeamExperiment, scope_of
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.access.unix import uid_of
 from autosubmit_portal.db.lookups import AnyOf, Glob
 
@@ -194,11 +193,9 @@ def grants_of(actor: Any) -> Grants:
     return held
 
 
-def limits_of(actor: Any) -> Grants | None:
-    """Return grants on all that the credential's teams cover, whoever their members are; None without such a limit."""
-    teams = scope_of(actor).teams
-    if teams is None:
-        return None
+def limits_of(actor: Any) -> Grants:
+    """Return grants on all that the teams cover which the credential is limited to, whoever their members are."""
+    teams = scope_of(actor).teams or frozenset()
     if getattr(actor, "_limits", (None,))[0] != teams:
         actor._limits = (teams, Grants(grants_covering(sorted(teams))))
     limits: Grants = actor._limits[1]

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
 from autosubmit_portal.access.rights.lending import Loan, lent_to
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
-from autosubmit_portal.access.scope import scope_of
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
@@ -131,6 +131,7 @@ class _Standing:
     def __init__(self, actor: Actor, site: Any, experiment: Any) -> None:
         self.actor, self.site, self.experiment = actor, site, experiment
         self._scope = scope_of(actor)
+        self._granted: dict[Role, str] = {}
 
     def find_obstacle(self, kind: PermittedKind) -> str:
         """Return why no role of the actor would allow it; blank if there is no such reason."""
@@ -175,19 +176,17 @@ class _Standing:
     def _explain_right(self, kind: PermittedKind) -> str:
         """Say where the account's own right comes from; blank if there is none."""
         via = _everywhere(self.actor, kind)
-        if via:
-            return via
-        return next((grant.via for grant in self._grants if grant.role >= kind.role), "")
+        if not via and kind.role not in self._granted:
+            grants = _list_grants(self.actor, kind.role, self.site, self.experiment)
+            self._granted[kind.role] = next((grant.via for grant in grants), "")
+        return via or self._granted[kind.role]
 
     @cached_property
     def _is_beyond_limits(self) -> bool:
+        if self._scope.teams is None:
+            return False
         limits = limits_of(self.actor)
-        place = {"site": self.site, "experiment": self.experiment}
-        return limits is not None and next(limits.reaching(**place), None) is None
-
-    @cached_property
-    def _grants(self) -> list[Grant]:
-        return list(_list_grants(self.actor, self.site, self.experiment))
+        return next(limits.reaching(site=self.site, experiment=self.experiment), None) is None
 
     @cached_property
     def _loans(self) -> "list[tuple[Loan, _Standing]]":
@@ -211,7 +210,7 @@ def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
 
 
 def _asked_for(actor: Actor) -> Iterator[Grants]:
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits:
         yield limits
     if getattr(actor, "is_superuser", False):
@@ -271,15 +270,16 @@ def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Mod
     return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
 
 
-def require_view(actor: Actor, model: type[Model]) -> None:
-    """Raise Forbidden unless the actor may see some rows of `model`."""
-    if not may_view(actor, model):
-        raise _unseen(actor, model)
+def require_view(actor: Actor, *models: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see some rows of each of the models."""
+    for model in models:
+        if not may_view(actor, model):
+            raise _unseen(actor, model)
 
 
-def may_view_all(actor: Actor, model: type[Model]) -> bool:
-    """Return whether the actor may see every row of `model`."""
-    return _has(actor, _to_view(model)) and scope_of(actor).teams is None
+def may_view_all(actor: Actor, *models: type[Model]) -> bool:
+    """Return whether the actor may see every row of each of the models."""
+    return all(_has(actor, _to_view(model)) for model in models) and scope_of(actor).teams is None
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
@@ -308,7 +308,7 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
         condition = _any_of([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits is None:
         return condition
     within = condition_of(limits.held, path)
@@ -363,7 +363,7 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
             grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
         }
 
-    limits, found = limits_of(actor), meant(_grants_to_view(actor, model))
+    limits, found = _limits_of(actor), meant(_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
@@ -376,21 +376,21 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = lender or actor
-    through = {grant.team for grant in _list_grants(holder, site, None) if grant.role >= kind.role}
+    through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
     is_theirs_only = None not in through and not _everywhere(holder, kind)
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if not is_theirs_only:
         through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
 
 
-def _list_grants(actor: Actor, site: Any, experiment: Any) -> Iterator[Grant]:
-    """Yield the grants that hold there, the highest role first.
+def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Iterator[Grant]:
+    """Yield the grants of this role or a higher one that hold there.
 
     What a credential that is limited to teams creates must be of one of them.
     """
     limits = scope_of(actor).teams
-    for grant in grants_of(actor).reaching(site=site, experiment=experiment):
+    for grant in grants_of(actor).reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
@@ -401,6 +401,11 @@ def _everywhere(actor: Actor, kind: PermittedKind) -> str:
         return "superuser"
     permission = f"experiments.{kind.permission}"
     return f"permission {permission}" if _has(actor, permission) else ""
+
+
+def _limits_of(actor: Actor) -> Grants | None:
+    """Return grants on all that the teams of the credential cover; None without such a limit."""
+    return None if scope_of(actor).teams is None else limits_of(actor)
 
 
 def _to_view(model: type[Model]) -> str:

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from autosubmit_portal.audit import tally, trail
-from autosubmit_portal.audit.origin import Origin, current_origin
+from autosubmit_portal.audit.origin import Origin, get_current_origin
 
 # A whole institute may stand behind one address.
 ADDRESS_FACTOR = 5
@@ -109,7 +109,7 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
 def _record(username: str | None = None, ip_address: str | None = None, **_: Any) -> None:
     message = explanation(locked_until(username, ip_address))
     subject = f"user {username or ''}"[:150]
-    trail.record(tally.LOCKED_OUT, origin=current_origin(), subject=subject, message=message)
+    trail.record(tally.LOCKED_OUT, origin=get_current_origin(), subject=subject, message=message)
 
 
 def _failures(rows: QuerySet[AccessAttempt]) -> int:

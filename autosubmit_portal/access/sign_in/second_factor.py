@@ -37,7 +37,7 @@ from autosubmit_portal.access.rights.grants import grants_of
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import actor_of, client_address, current_origin
+from autosubmit_portal.audit.origin import get_actor, get_client_address, get_current_origin
 
 # A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
 REMEMBERED_CODES = 3
@@ -87,7 +87,7 @@ class CodeForm(AuthenticateForm):
         if not AxesProxyHandler.is_allowed(request, {"username": name}):
             request.axes_locked_out = True
             user_login_failed.send(__name__, credentials={"username": name}, request=request)
-            until = lockout.locked_until(name, client_address(request))
+            until = lockout.locked_until(name, get_client_address(request))
             raise ValidationError(lockout.explanation(until), code="locked_out")
         code: str = super().clean_code()
         if self.authenticator.type == Authenticator.Type.TOTP and not _use(self.authenticator, code):
@@ -136,7 +136,7 @@ def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None
 
     The code counts as used. This session has a second factor from now on; all other sessions end.
     """
-    user = actor_of(request)
+    user = get_actor(request)
     with transaction.atomic():
         totp, recovery = activate_totp(request, form)
         _use(totp, form.cleaned_data["code"])
@@ -149,7 +149,7 @@ def renew_recovery_codes(request: HttpRequest) -> Authenticator:
     """Replace the recovery codes of the request's user; all other sessions end."""
     with transaction.atomic():
         recovery = generate_recovery_codes(request)
-        sessions.end_other_sessions(request, actor_of(request))
+        sessions.end_other_sessions(request, get_actor(request))
     return recovery
 
 
@@ -157,7 +157,7 @@ def switch_off(request: HttpRequest, totp: Authenticator) -> None:
     """Remove the second factor of the request's user; all other sessions end."""
     with transaction.atomic():
         deactivate_totp(request, totp)
-        sessions.end_other_sessions(request, actor_of(request))
+        sessions.end_other_sessions(request, get_actor(request))
 
 
 def reset(user: User) -> bool:
@@ -217,4 +217,4 @@ def _used(authenticator: Authenticator, **_: Any) -> None:
 def _record(what: str, authenticator: Authenticator) -> None:
     details = {"type": str(authenticator.get_type_display())}
     subject = f"user {authenticator.user}"
-    trail.record(f"second_factor.{what}", origin=current_origin(), subject=subject, details=details)
+    trail.record(f"second_factor.{what}", origin=get_current_origin(), subject=subject, details=details)

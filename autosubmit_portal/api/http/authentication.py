@@ -19,7 +19,7 @@ from autosubmit_portal.access.sign_in.backends import remember, with_permissions
 from autosubmit_portal.access.sign_in.single_sign_on import is_offered
 from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import client_address, current_origin
+from autosubmit_portal.audit.origin import get_client_address, get_current_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
 
 _TOKEN: CompiledQuery[ApiToken] = CompiledQuery(
@@ -38,17 +38,17 @@ class BearerAuthentication(authentication.TokenAuthentication):
         """Return the account, with the scope of the token and its name for the trail, and the token."""
         found: tuple[Any, ApiToken] | None = super().authenticate(request)
         if found is not None:
-            user, token = found
-            user.scope, user.credential = token.scope(), token.credential
-            user.token_digest = token.pk
-            last_use.note(token, client_address(request._request))
+            token = found[1]
+            token.limit_account()
+            if not token.is_use_noted:
+                last_use.note(token, get_client_address(request._request))
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown or expired."""
         found = _read_token(digest_of(key))
         if found is None or found.is_expired or not found.user.is_active:
-            origin = current_origin()
+            origin = get_current_origin()
             require_few_failures(origin.address)
             message = "Unknown or expired token."
             trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
@@ -83,13 +83,13 @@ class SingleSignOnAuthentication(BaseAuthentication):
             if not user.is_active:
                 raise bearer.InvalidToken(f"The account “{user}” is closed.")
         except bearer.InvalidToken as refusal:
-            origin = current_origin()
+            origin = get_current_origin()
             require_few_failures(origin.address)
             trail.record("sign_in.failed", origin=origin, subject="OIDC bearer", message=str(refusal))
             raise AuthenticationFailed(str(refusal)) from refusal
         except bearer.ProviderUnavailable as error:
             raise ProviderUnavailable from error
-        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.of
+        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.make
         return user, claims
 
 

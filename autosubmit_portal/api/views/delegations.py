@@ -29,7 +29,7 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.refusals import InvalidParameters
 
 UNTIL_MONDAY = {
@@ -88,7 +88,7 @@ class DelegationViewSet(PortalViewSet):
         theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
         Query.of(request)
-        actor, origin = actor_of(request), origin_of(request)
+        actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
             _wanted(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
@@ -123,7 +123,7 @@ class DelegationViewSet(PortalViewSet):
         """
         require_empty(request)
         found = _find(request, delegation_id)
-        revoke(found, actor=actor_of(request), origin=origin_of(request))
+        revoke(found, actor=get_actor(request), origin=make_origin(request))
         return Response(DelegationItem(found).data)
 
 

@@ -18,7 +18,7 @@ from autosubmit_portal.access.api_tokens import Wanted, WrongToken, make_token, 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -124,12 +124,12 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        user = actor_of(request)
+        user = get_actor(request)
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
                 return _show_token_next(
-                    request, make_token(user, form.read_wanted(), origin=origin_of(request))[1]
+                    request, make_token(user, form.read_wanted(), origin=make_origin(request))[1]
                 )
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
@@ -148,7 +148,7 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
         """Revoke the token."""
-        revoke_token(obj, actor_of(request), origin=origin_of(request))
+        revoke_token(obj, get_actor(request), origin=make_origin(request))
 
     # The first characters are all that is kept.
     beginning = make_column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))

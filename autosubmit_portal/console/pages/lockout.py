@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access.models import FailedSignIn
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.columns import make_field_column
@@ -51,7 +51,7 @@ class LockoutAdmin(ReadOnlyAdmin):
 
     def delete_model(self, request: HttpRequest, obj: FailedSignIn) -> None:
         """Lift the lockout of the name and of the address."""
-        lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=origin_of(request))
+        lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=make_origin(request))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Go back to the list."""

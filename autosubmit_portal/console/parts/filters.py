@@ -7,9 +7,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.events import entries_between, entries_like
+from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.origin import Door
-from autosubmit_portal.audit.periods import PERIODS, bounds
+from autosubmit_portal.audit.periods import PERIODS, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.distinct import list_distinct
@@ -251,7 +251,7 @@ class PeriodFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
         period = self.value() or ""
-        return entries_between(queryset, *bounds(period)) if period in PERIODS else queryset
+        return filter_between(queryset, *get_bounds(period)) if period in PERIODS else queryset
 
 
 class ActionIdFilter(LinkedFilter):
@@ -308,4 +308,4 @@ class EventFilter(SimpleListFilter):
         if not self.value():
             return queryset
         pattern = f"*{REFUSED}" if self.value() == REFUSED else f"{self.value()}*"
-        return entries_like(queryset, "event", pattern)
+        return filter_like(queryset, "event", pattern)

@@ -18,9 +18,9 @@ from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import current_origin
-from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, read_seal, seal_before, seals
-from autosubmit_portal.audit.verify import Examination, entries, missing_at_the_end
+from autosubmit_portal.audit.origin import get_current_origin
+from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, list_seals, read_seal, seal_entries
+from autosubmit_portal.audit.verify import Examination, find_missing_end, iterate_entries
 from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {
@@ -81,14 +81,14 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         try:
-            known = [*seals(), *(read_seal(archive) for archive in options["archive"])]
+            known = [*list_seals(), *(read_seal(archive) for archive in options["archive"])]
         except BrokenArchive as broken:
             raise CommandError(str(broken)) from broken
         seen = Examination(
             starts={""} | {seal.last_digest for seal in known},
             heads={seal.last_id: seal.last_digest for seal in known} | dict(options["head"]),
         )
-        faults = seen.faults(entries())
+        faults = seen.find_faults(iterate_entries())
         shown = [str(fault) for fault in islice(faults, SHOWN_FAULTS)]
         more = sum(1 for _ in faults)
         told = [*shown, *([f"… and {more:,} more."] if more else []), *_check_beside(seen)]
@@ -105,13 +105,13 @@ class Command(BaseCommand):
         except ValidationError as wrong:
             told = (f"--{name}: {' '.join(texts)}" for name, texts in by_field(wrong.detail).items())
             raise CommandError("; ".join(told)) from wrong
-        record_export(current_origin(), options["format"], given)
+        record_export(get_current_origin(), options["format"], given)
         for line in exported(matching(AuditEntry.objects.all(), query).order_by("id"), options["format"]):
             self.stdout.write(line, ending="")
 
     def _seal(self, options: dict[str, Any]) -> None:
         try:
-            sealed = seal_before(options["before"], options["folder"], origin=current_origin())
+            sealed = seal_entries(options["before"], options["folder"], origin=get_current_origin())
         except (Unsealable, OSError) as error:
             raise CommandError(f"Nothing was sealed. {error}") from error
         if sealed is None:
@@ -125,7 +125,7 @@ class Command(BaseCommand):
 
 def _check_beside(seen: Examination) -> Iterator[str]:
     """Yield what is wrong as others than the entries themselves know: numbers, actions and triggers."""
-    cut = missing_at_the_end(seen.last_id)
+    cut = find_missing_end(seen.last_id)
     if cut:
         yield cut
     actions = find_actions_without_entries()
@@ -134,7 +134,7 @@ def _check_beside(seen: Examination) -> Iterator[str]:
         count = actions.count()
         more = f" and {count - len(named):,} more" if count > len(named) else ""
         yield f"Entries of actions are missing: {', '.join(named)}{more}."
-    for name in triggers.missing():
+    for name in triggers.find_missing():
         yield f"The trigger {name} is missing, switched off or another one. {triggers.REMEDY}"
 
 

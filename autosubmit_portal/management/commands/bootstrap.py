@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from autosubmit_portal.access import api_tokens
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import get_current_origin
 from autosubmit_portal.management.autosubmit_environment import get_program
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, make_demo
 from experiments.autosubmit.store import BrokenStore, locate, read_experiments
@@ -108,7 +108,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             user = User.objects.create_superuser("admin", password=password)
             wanted = api_tokens.Wanted(name="bootstrap", days=settings.TOKEN_DAYS)
-            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
+            _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
             _write_private(file, f"username=admin\npassword={password}\ntoken={token}\n")
         self._report(f"The account “admin” has the password {password}; it and an API token are in {file}.")
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access import api_tokens
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import get_current_origin
 from experiments.catalogue.kinds import CATALOGUE
 
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
         )
         try:
-            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
+            _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
         except api_tokens.WrongToken as error:
             raise CommandError(str(error)) from error
         self.stdout.write(token)
