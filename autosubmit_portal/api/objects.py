@@ -7,11 +7,11 @@ from django.db.models import Model
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.action_request import record_early_refusal
 from experiments.actions.refusals import Conflict, InvalidParameters
@@ -65,9 +65,10 @@ def _only(
     site: str | None,
     showing: type[Model],
 ) -> Experiment:
-    policy.require_view(request.user, showing)
-    policy.require_view(request.user, Experiment)
-    return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
+    if policy.may_view_all(request.user, showing, Experiment):
+        return _meant(expid, site, called.read_rows(expid))
+    policy.require_view(request.user, showing, Experiment)
+    return _meant(expid, site, _seen(request.user, called.read_rows(expid), showing))
 
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
@@ -82,8 +83,6 @@ def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experime
 
 def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
     """Return those of the experiments that the actor may see, and rows of `showing` of them."""
-    if policy.may_view_all(actor, Experiment) and policy.may_view_all(actor, showing):
-        return found
     rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
     pks = rows if showing is Experiment else rows.filter_showing(showing, actor)
     seen = set(pks.values_list("pk", flat=True))
@@ -95,7 +94,7 @@ def find_experiment_to_change(request: Request, kind: ActionKind, expid: str, si
     try:
         return find_experiment(request, expid, site)
     except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
-        origin = origin_of(request)
+        origin = make_origin(request)
         record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
 
@@ -109,8 +108,10 @@ def find_each(
     except policy.Forbidden as refusal:
         return [refusal] * len(named)
     rows = Experiment.objects.filter(expid__in={expid for expid, _ in named}).select_related("site")
-    seen: dict[str, list[Experiment]] = {}
-    for experiment in _seen(request.user, list(rows.order_by("site__slug")), Experiment):
+    found, seen = list(rows.order_by("site__slug")), dict[str, list[Experiment]]()
+    if not policy.may_view_all(request.user, Experiment):
+        found = _seen(request.user, found, Experiment)
+    for experiment in found:
         seen.setdefault(experiment.expid, []).append(experiment)
     return [_meant_or_why(expid, site, seen.get(expid, [])) for expid, site in named]
 
@@ -177,5 +178,5 @@ def _require_somewhere(request: Request, kind: policy.PermittedKind, site: str) 
 
 
 def _refuse(request: Request, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden) -> NoReturn:
-    record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+    record_early_refusal(make_origin(request), refusal, subject=site, kind=kind.name, site=site)
     raise refusal

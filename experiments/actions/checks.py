@@ -18,7 +18,7 @@ from experiments.actions.action_request import ActionRequest
 from experiments.actions.choice import name_chosen_jobs
 from experiments.actions.idempotency import FirstActions
 from experiments.actions.parameters import CREDENTIALS, validate
-from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
@@ -28,6 +28,8 @@ from experiments.models.site import RunAs
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
+
+REFUSALS = (policy.Forbidden, Refusal)
 
 
 class Facts:
@@ -112,6 +114,25 @@ class CheckedRequest:
         return self.request.kind.would_lose(experiment, self.parameters) if experiment else ""
 
 
+def check_each(batch: Sequence[ActionRequest]) -> list[Action | CheckedRequest | Exception]:
+    """Return each request of one person ready to become an action, or the action it made before, or its refusal."""
+    facts = Facts(batch)
+    return [_check_or_refuse(request, facts) for request in batch]
+
+
+def _check_or_refuse(request: ActionRequest, facts: Facts) -> Action | CheckedRequest | Exception:
+    try:
+        request = permit(request)
+        first = facts.find_first_action(request)
+        if first:
+            return first
+        checked = check(request, facts)
+        _require_reason(checked)
+    except REFUSALS as refusal:
+        return refusal
+    return checked
+
+
 def permit(request: ActionRequest) -> ActionRequest:
     """Return the request as from whom it is made for; raise Forbidden if the actor may not make it."""
     about = {"site": request.site, "experiment": request.experiment}
@@ -141,27 +162,31 @@ def check(
 
     `read` gives the jobs of an experiment to choose from, by default those of `facts`.
     """
-    parameters = validate(request.kind, request.parameters)
-    _require_visible_source(request, parameters)
+    parameters, options = validate(request.kind, request.parameters), request.kind.options
+    for option in options:
+        if option.is_expid and option.name in parameters:
+            _require_visible_source(request, option.name, parameters[option.name])
     unix_name = _require_place(request, parameters, facts)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
         _require_experiment(request, facts.experiments[request.experiment.pk], facts)
     named = parameters
-    if request.experiment and any(option.is_filter for option in request.kind.options):
+    if request.experiment and any(option.is_filter for option in options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
         named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
     commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
     return CheckedRequest(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
 
 
-def require_reason(checked: CheckedRequest) -> None:
+def _require_reason(checked: CheckedRequest) -> None:
     """Raise InvalidParameters where the action would destroy something and nobody says why, or says a password."""
     reason = checked.request.reason
-    if has_credentials(reason):
-        raise InvalidParameters({"reason": [CREDENTIALS]})
+    if reason.strip():
+        if has_credentials(reason):
+            raise InvalidParameters({"reason": [CREDENTIALS]})
+        return
     lost = checked.would_lose
-    if lost and not reason.strip():
+    if lost:
         raise InvalidParameters({"reason": [f"Say why: {lost}"]})
 
 
@@ -212,22 +237,18 @@ def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts:
     return facts.find_unix_name(request)
 
 
-def _require_visible_source(request: ActionRequest, parameters: Mapping[str, Any]) -> None:
+def _require_visible_source(request: ActionRequest, option: str, expid: str) -> None:
     """Refuse to copy an experiment that the actor may not see, or that is not in the store.
 
     Whoever sees all may copy what is not mirrored yet.
     """
-    for option in (
-        option for option in request.kind.options if option.is_expid and option.name in parameters
-    ):
-        expid = parameters[option.name]
-        seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
-        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
-        absence = refuse_absent(source) if source else ""
-        if source is None and expid and not policy.may_view_all(request.actor, Experiment):
-            absence = f"There is no experiment {expid} at the site {request.site}."
-        if absence:
-            raise InvalidParameters({option.name: [absence]})
+    seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
+    source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+    absence = refuse_absent(source) if source else ""
+    if source is None and expid and not policy.may_view_all(request.actor, Experiment):
+        absence = f"There is no experiment {expid} at the site {request.site}."
+    if absence:
+        raise InvalidParameters({option: [absence]})
 
 
 def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: Facts) -> None:

@@ -15,10 +15,17 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
-from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
-from autosubmit_portal.access.rights.lending import Loan, lent_to
+from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.rights.grants import (
+    Grant,
+    Grants,
+    Part,
+    make_condition,
+    read_grants,
+    read_limits,
+)
+from autosubmit_portal.access.rights.lending import Loan, read_loans
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
-from autosubmit_portal.access.scope import scope_of
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
@@ -131,6 +138,7 @@ class _Standing:
     def __init__(self, actor: Actor, site: Any, experiment: Any) -> None:
         self.actor, self.site, self.experiment = actor, site, experiment
         self._scope = scope_of(actor)
+        self._granted: dict[Role, str] = {}
 
     def find_obstacle(self, kind: PermittedKind) -> str:
         """Return why no role of the actor would allow it; blank if there is no such reason."""
@@ -175,25 +183,23 @@ class _Standing:
     def _explain_right(self, kind: PermittedKind) -> str:
         """Say where the account's own right comes from; blank if there is none."""
         via = _everywhere(self.actor, kind)
-        if via:
-            return via
-        return next((grant.via for grant in self._grants if grant.role >= kind.role), "")
+        if not via and kind.role not in self._granted:
+            grants = _list_grants(self.actor, kind.role, self.site, self.experiment)
+            self._granted[kind.role] = next((grant.via for grant in grants), "")
+        return via or self._granted[kind.role]
 
     @cached_property
     def _is_beyond_limits(self) -> bool:
-        limits = limits_of(self.actor)
-        place = {"site": self.site, "experiment": self.experiment}
-        return limits is not None and next(limits.reaching(**place), None) is None
-
-    @cached_property
-    def _grants(self) -> list[Grant]:
-        return list(_list_grants(self.actor, self.site, self.experiment))
+        if self._scope.teams is None:
+            return False
+        limits = read_limits(self.actor)
+        return next(limits.find_reaching(site=self.site, experiment=self.experiment), None) is None
 
     @cached_property
     def _loans(self) -> "list[tuple[Loan, _Standing]]":
         return [
             (loan, _Standing(loan.grantor, self.site, self.experiment))
-            for loan in lent_to(self.actor)
+            for loan in read_loans(self.actor)
             if loan.reaches(self.site, self.experiment)
         ]
 
@@ -211,14 +217,14 @@ def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
 
 
 def _asked_for(actor: Actor) -> Iterator[Grants]:
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits:
         yield limits
     if getattr(actor, "is_superuser", False):
         return
-    yield grants_of(actor)
-    for loan in lent_to(actor):
-        yield grants_of(loan.grantor)
+    yield read_grants(actor)
+    for loan in read_loans(actor):
+        yield read_grants(loan.grantor)
         if loan.team:
             yield loan.team
 
@@ -243,7 +249,7 @@ def may_enter(actor: Actor) -> bool:
     """Return whether the actor may use the console: whoever may see anything in it."""
     if any(".view_" in permission for permission in _held_by(actor)):
         return True
-    return bool(grants_of(actor).held or lent_to(actor))
+    return bool(read_grants(actor).held or read_loans(actor))
 
 
 def highest_role(actor: Actor) -> Role | None:
@@ -253,7 +259,7 @@ def highest_role(actor: Actor) -> Role | None:
     held = _held_by(actor)
     groups: Any = getattr(actor, "groups", None)
     names = set(groups.values_list("name", flat=True)) if groups else set()
-    roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
+    roles = {role for role in Role if role.title in names} | {grant.role for grant in read_grants(actor).held}
     roles |= {Role.VIEWER for name in held if ".view_" in name}
     roles |= {Role.OPERATOR for name in held if ".request_" in name}
     return max(roles, default=None)
@@ -271,15 +277,16 @@ def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Mod
     return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
 
 
-def require_view(actor: Actor, model: type[Model]) -> None:
-    """Raise Forbidden unless the actor may see some rows of `model`."""
-    if not may_view(actor, model):
-        raise _unseen(actor, model)
+def require_view(actor: Actor, *models: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see some rows of each of the models."""
+    for model in models:
+        if not may_view(actor, model):
+            raise _unseen(actor, model)
 
 
-def may_view_all(actor: Actor, model: type[Model]) -> bool:
-    """Return whether the actor may see every row of `model`."""
-    return _has(actor, _to_view(model)) and scope_of(actor).teams is None
+def may_view_all(actor: Actor, *models: type[Model]) -> bool:
+    """Return whether the actor may see every row of each of the models."""
+    return all(_has(actor, _to_view(model)) for model in models) and scope_of(actor).teams is None
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
@@ -308,21 +315,21 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
         condition = _any_of([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits is None:
         return condition
-    within = condition_of(limits.held, path)
+    within = make_condition(limits.held, path)
     return None if within is None else condition & within
 
 
 def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
-    return Q() if _has(actor, _to_view(model)) else condition_of(_grants_to_view(actor, model), path)
+    return Q() if _has(actor, _to_view(model)) else make_condition(_grants_to_view(actor, model), path)
 
 
 def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
     """Yield the conditions of what the actor may see by loans of others who may see it themselves."""
     for loan in _lent_to_view(actor, model):
-        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
+        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.make_condition(path)
         if theirs is not None and lent is not None:
             yield theirs & lent
 
@@ -330,7 +337,7 @@ def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
 def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
     if least is not None:
-        yield from (loan for loan in lent_to(actor) if loan.role >= least)
+        yield from (loan for loan in read_loans(actor) if loan.role >= least)
 
 
 def _any_of(conditions: Sequence[Q]) -> Q | None:
@@ -353,7 +360,7 @@ def named_sites(actor: Actor, model: type[Model]) -> set[int]:
 def own_teams(actor: Actor) -> set[int]:
     """Return the actor's teams within the limits of the credential."""
     limits = scope_of(actor).teams
-    found = {grant.team for grant in grants_of(actor).held if grant.team is not None}
+    found = {grant.team for grant in read_grants(actor).held if grant.team is not None}
     return found if limits is None else found & limits
 
 
@@ -363,7 +370,7 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
             grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
         }
 
-    limits, found = limits_of(actor), meant(_grants_to_view(actor, model))
+    limits, found = _limits_of(actor), meant(_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
@@ -376,21 +383,21 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = lender or actor
-    through = {grant.team for grant in _list_grants(holder, site, None) if grant.role >= kind.role}
+    through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
     is_theirs_only = None not in through and not _everywhere(holder, kind)
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if not is_theirs_only:
-        through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
+        through = {grant.team for grant in limits.find_reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
 
 
-def _list_grants(actor: Actor, site: Any, experiment: Any) -> Iterator[Grant]:
-    """Yield the grants that hold there, the highest role first.
+def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Iterator[Grant]:
+    """Yield the grants of this role or a higher one that hold there.
 
     What a credential that is limited to teams creates must be of one of them.
     """
     limits = scope_of(actor).teams
-    for grant in grants_of(actor).reaching(site=site, experiment=experiment):
+    for grant in read_grants(actor).find_reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
@@ -403,6 +410,11 @@ def _everywhere(actor: Actor, kind: PermittedKind) -> str:
     return f"permission {permission}" if _has(actor, permission) else ""
 
 
+def _limits_of(actor: Actor) -> Grants | None:
+    """Return grants on all that the teams of the credential cover; None without such a limit."""
+    return None if scope_of(actor).teams is None else read_limits(actor)
+
+
 def _to_view(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
@@ -413,7 +425,7 @@ def _to_change(model: type[Model]) -> str:
 
 def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
-    return grants_of(actor).least(least) if least else []
+    return read_grants(actor).filter_least(least) if least else []
 
 
 def _unseen(actor: Actor, model: type[Model]) -> Forbidden:

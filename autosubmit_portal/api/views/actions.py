@@ -41,7 +41,7 @@ from autosubmit_portal.api.serializers.actions import (
     RejectBody,
 )
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
@@ -74,7 +74,7 @@ class ActionViewSet(PortalViewSet):
 
     def may(self, name: str, kind: str) -> bool:
         """Answer whether the person may request something somewhere, or do this with this action now."""
-        actor = actor_of(self.request)
+        actor = get_actor(self.request)
         if not self.detail:
             kinds = [CATALOGUE[kind]] if kind else KINDS
             return any(policy.may_request(actor, catalogued) for catalogued in kinds)
@@ -157,7 +157,7 @@ class ActionViewSet(PortalViewSet):
         """
         require_empty(request)
         action = find_action(request, action_id)
-        cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+        cancel_action(action, actor=get_actor(request), origin=make_origin(request))
         return Response(ActionItem(action).data)
 
     @operation(
@@ -175,7 +175,7 @@ class ActionViewSet(PortalViewSet):
         """
         require_empty(request)
         action = find_action(request, action_id)
-        approve(action, actor=actor_of(request), origin=origin_of(request))
+        approve(action, actor=get_actor(request), origin=make_origin(request))
         return Response(ActionItem(action).data)
 
     @operation(
@@ -191,7 +191,7 @@ class ActionViewSet(PortalViewSet):
         Query.of(request)
         action = find_action(request, action_id)
         reason = validate_body(RejectBody, read_body(request)).get("reason", "")
-        reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
+        reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
         return Response(ActionItem(action).data)
 
     @operation(

@@ -22,43 +22,17 @@ from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
 from autosubmit_portal.api.serializers.brief import brief
 from autosubmit_portal.api.serializers.fields import Query, instant
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import entries_between, entries_like
+from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import Origin, origin_of
-from autosubmit_portal.audit.periods import bounds
+from autosubmit_portal.audit.origin import Origin, make_origin
+from autosubmit_portal.audit.periods import get_bounds
 from experiments.audit_visibility import list_visible_entries
 from jobs.autosubmit.secrets import mask_text, mask_value
 
 # The columns of an entry in the order of the answer, and their names in the trail.
-COLUMNS = {
-    "id": "id",
-    "at": "at",
-    "event": "event",
-    "actor": "actor_name",
-    "actor_id": "actor_id",
-    "address": "address",
-    "door": "door",
-    "credential": "credential",
-    "on_behalf_of": "on_behalf_of",
-    "subject": "subject",
-    "site": "site",
-    "expid": "expid",
-    "action": "action_id",
-    "kind": "kind",
-    "details": "details",
-    "message": "message",
-    "previous": "previous",
-    "digest": "digest",
-}
-CONDITIONS = {
-    "after": "id__gt",
-    "actor": "actor_name",
-    "on_behalf_of": "on_behalf_of",
-    "expid": "expid",
-    "site": "site",
-    "kind": "kind",
-    "door": "door",
-    "action": "action_id",
+COLUMNS = {name: str(field.source) for name, field in AuditItem().fields.items()}
+CONDITIONS = {"after": "id__gt"} | {
+    name: COLUMNS[name] for name in ("actor", "on_behalf_of", "expid", "site", "kind", "door", "action")
 }
 ROWS_AT_ONCE = 2000
 EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
@@ -101,7 +75,7 @@ class AuditEntryViewSet(PortalViewSet):
         found = matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
         if format_name in EXPORTS:
-            record_export(origin_of(request), format_name, query)
+            record_export(make_origin(request), format_name, query)
             return _stream(exported(found, format_name), EXPORTS[format_name])
         rows = found.values(*COLUMNS.values())
         page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
@@ -124,11 +98,11 @@ def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[A
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
     for column in ("event", "credential"):
         if column in query:
-            found = entries_like(found, column, query[column])
+            found = filter_like(found, column, query[column])
     if "period" in query:
-        found = entries_between(found, *bounds(query["period"]))
+        found = filter_between(found, *get_bounds(query["period"]))
     if {"since", "until"} & query.keys():
-        found = entries_between(found, query.get("since"), query.get("until"))
+        found = filter_between(found, query.get("since"), query.get("until"))
     return found
 
 

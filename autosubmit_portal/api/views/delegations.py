@@ -18,7 +18,7 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.rights.teams import filter_seen
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
@@ -29,7 +29,7 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.refusals import InvalidParameters
 
 UNTIL_MONDAY = {
@@ -88,7 +88,7 @@ class DelegationViewSet(PortalViewSet):
         theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
         Query.of(request)
-        actor, origin = actor_of(request), origin_of(request)
+        actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
             _wanted(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
@@ -123,7 +123,7 @@ class DelegationViewSet(PortalViewSet):
         """
         require_empty(request)
         found = _find(request, delegation_id)
-        revoke(found, actor=actor_of(request), origin=origin_of(request))
+        revoke(found, actor=get_actor(request), origin=make_origin(request))
         return Response(DelegationItem(found).data)
 
 
@@ -152,7 +152,7 @@ def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
 
 
 def _team(request: Request, slug: str) -> Team:
-    found = teams_seen_by(request.user).filter(slug=slug).first()
+    found = filter_seen(request.user).filter(slug=slug).first()
     if found is None:
         raise InvalidParameters({"team": [f"There is no team “{slug}” that you are in."]})
     return found

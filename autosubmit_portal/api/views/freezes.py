@@ -18,7 +18,7 @@ from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_p
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.freeze import (
     FreezePlan,
     end_freeze,
@@ -89,7 +89,7 @@ class FreezeViewSet(PortalViewSet):
         job there. Needs the permission `experiments.freeze_site`.
         """
         Query.of(request)
-        actor, origin = actor_of(request), origin_of(request)
+        actor, origin = get_actor(request), make_origin(request)
         require_freeze_somewhere(actor, origin)
         body = validate_body(FreezeBody, read_body(request))
         plan = FreezePlan(
@@ -132,7 +132,7 @@ class FreezeViewSet(PortalViewSet):
         """
         require_empty(request)
         found = find_freeze(request, freeze_id)
-        end_freeze(found, actor=actor_of(request), origin=origin_of(request))
+        end_freeze(found, actor=get_actor(request), origin=make_origin(request))
         return Response(detail(request, found))
 
 

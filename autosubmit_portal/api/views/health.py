@@ -45,5 +45,5 @@ class HealthView(PortalView):
         findings = health.examine()
         failed = {finding.part for finding in findings if finding.level is Level.FAIL}
         works = not (failed if strict else failed.intersection(NEEDED))
-        words = health.words(findings)
+        words = health.get_words(findings)
         return Response(words, status=200 if works else 503, headers={"Cache-Control": "no-store"})

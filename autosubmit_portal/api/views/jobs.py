@@ -281,5 +281,5 @@ def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
         logs = find_job_logs(experiment, job)
     except BrokenStore:
         return {key: name or None for key, name in names.items()}
-    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    found = {key: logs.find_path(name) if name else None for key, name in names.items()}
     return {key: str(path) if path else None for key, path in found.items()}

@@ -24,7 +24,7 @@ from autosubmit_portal.api.openapi.examples import example_of
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
-from autosubmit_portal.waits import applied, wait_until
+from autosubmit_portal.waits import make_headers, wait_until
 from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
 from jobs.autosubmit.characters import decode_whole, find_first_character
@@ -171,7 +171,7 @@ class Owner:
 def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.of(request)
     with _told():
-        files = find_logs(owner.experiment, owner.job).files()
+        files = find_logs(owner.experiment, owner.job).list_files()
     page = numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
@@ -245,7 +245,7 @@ def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any
 
     seconds = read_wait(request.headers.get("Prefer", ""))
     has_waited = wait_until(request, has_news, seconds or 0, longest_pause=LOOK_EVERY_SECONDS)
-    return Response(part, headers=None if seconds is None else applied(seconds, has_waited=has_waited))
+    return Response(part, headers=None if seconds is None else make_headers(seconds, has_waited=has_waited))
 
 
 def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
-from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.audit.origin import get_actor
 from experiments.catalogue.kinds import CATALOGUE, Target
 
 
@@ -35,7 +35,7 @@ class PermissionViewSet(PortalViewSet):
         experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
         kinds = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
         decisions = {
-            kind: policy.decide(actor_of(request), kind, site=experiment.site, experiment=experiment)
+            kind: policy.decide(get_actor(request), kind, site=experiment.site, experiment=experiment)
             for kind in kinds
         }
         permissions: list[dict[str, Any]] = [

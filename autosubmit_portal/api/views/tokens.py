@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
+from autosubmit_portal.access.api_tokens import TokenRequest, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
@@ -17,7 +17,7 @@ from autosubmit_portal.api.query.pagination import Key, Order, listing, read_pag
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 
 LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))
 
@@ -39,7 +39,7 @@ class TokenViewSet(PortalViewSet):
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
         query = NewestFirstQuery.of(request)
         found = (
-            ApiToken.objects.visible_to(actor_of(request)).select_related("user").prefetch_related("teams")
+            ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         )
         page = read_page(request, found, LAST_MADE_FIRST, query)
         return listing(page, TokenItem(page.rows, many=True).data)
@@ -62,8 +62,10 @@ class TokenViewSet(PortalViewSet):
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
         Query.of(request)
-        wanted = Wanted(**validate_body(TokenBody, read_body(request)))
-        token, text = make_token(actor_of(request), wanted, origin=origin_of(request), by=_token_of(request))
+        wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
+        token, text = make_token(
+            get_actor(request), wanted, origin=make_origin(request), by=_token_of(request)
+        )
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
@@ -82,7 +84,7 @@ class TokenViewSet(PortalViewSet):
         """
         require_empty(request)
         token = _find(request, token_id)
-        revoke_token(token, actor_of(request), origin=origin_of(request), by=_token_of(request))
+        revoke_token(token, get_actor(request), origin=make_origin(request), by=_token_of(request))
         return Response(status=204)
 
 
@@ -99,7 +101,7 @@ class IdentityViewSet(PortalViewSet):
         A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
         """
         Query.of(request)
-        return Response({"authenticated": True, "user": actor_of(request).get_username()})
+        return Response({"authenticated": True, "user": get_actor(request).get_username()})
 
     def handle_exception(self, exc: Exception) -> Response:
         """Say who it is not, where clients of Autosubmit API look for that."""
@@ -111,7 +113,9 @@ class IdentityViewSet(PortalViewSet):
 
 def _find(request: Request, token_id: str) -> ApiToken:
     """Return a token that the person may see; raise NotFound."""
-    token: ApiToken | None = ApiToken.objects.visible_to(actor_of(request)).filter(token_key=token_id).first()
+    token: ApiToken | None = (
+        ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id).first()
+    )
     if token is None:
         raise NotFound(f"There is no token {token_id}.")
     return token

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
 from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, list_newest_entries
@@ -132,7 +132,7 @@ class ActionAdmin(ApprovalPages):
         """Cancel the action, or ask its worker to, and go back to its page."""
 
         def cancel(action: Action) -> str:
-            cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+            cancel_action(action, actor=get_actor(request), origin=make_origin(request))
             is_over = action.state == State.CANCELLED
             return f"Action {action.pk} {'was cancelled before it started' if is_over else 'is being cancelled'}."
 

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
@@ -142,8 +142,8 @@ def make_request(
 ) -> ActionRequest:
     """Return what the user of this HTTP request asks for, with what the form says."""
     return ActionRequest(
-        actor=actor_of(request),
-        origin=origin_of(request),
+        actor=get_actor(request),
+        origin=make_origin(request),
         kind=kind,
         site=subject.site,
         experiment=subject.experiment,
@@ -160,7 +160,7 @@ def request_actions(
     try:
         key = make_key(kind, subjects, form)
         wanted = [make_request(request, kind, subject, form, key) for subject in subjects]
-        told = BulkRequest(origin=origin_of(request), kind=kind, parameters=form.read_parameters())
+        told = BulkRequest(origin=make_origin(request), kind=kind, parameters=form.read_parameters())
     except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
     answers = request_each(told, wanted)

@@ -61,7 +61,7 @@ def delete(store: Store) -> None:
 
 def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest:
     jobs = {"jobs": ["a000_0"]} if kind.target is Target.JOBS else {}
-    origin = Origin.of(actor, door=Door.API)
+    origin = Origin.make(actor, door=Door.API)
     return ActionRequest(
         actor=actor,
         origin=origin,

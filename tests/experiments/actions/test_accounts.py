@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 def wish(actor: User, kind: str, experiment: Experiment) -> ActionRequest:
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API),
+        origin=Origin.make(actor, door=Door.API),
         kind=CATALOGUE[kind],
         site=experiment.site,
         experiment=experiment,

@@ -32,7 +32,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
     return request_action(
         ActionRequest(
             actor=actor,
-            origin=Origin.of(actor, door=Door.API),
+            origin=Origin.make(actor, door=Door.API),
             kind=CATALOGUE[kind],
             site=experiment.site,
             experiment=experiment,
@@ -42,12 +42,12 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
 
 
 def approved(action: Action, actor: User) -> Action:
-    approve(action, actor=actor, origin=Origin.of(actor, door=Door.ADMIN))
+    approve(action, actor=actor, origin=Origin.make(actor, door=Door.ADMIN))
     return action
 
 
 def rejected(action: Action, actor: User, reason: str = "Too early") -> Action:
-    reject(action, actor=actor, origin=Origin.of(actor, door=Door.ADMIN), reason=reason)
+    reject(action, actor=actor, origin=Origin.make(actor, door=Door.ADMIN), reason=reason)
     return action
 
 
@@ -227,7 +227,7 @@ def test_nobody_rejects_without_a_reason(second: User, waiting: Action) -> None:
 
 
 def test_the_requester_takes_it_back(operator: User, waiting: Action) -> None:
-    cancel_action(waiting, actor=operator, origin=Origin.of(operator, door=Door.API))
+    cancel_action(waiting, actor=operator, origin=Origin.make(operator, door=Door.API))
     assert waiting.state == State.CANCELLED
 
 
@@ -256,7 +256,7 @@ def test_the_site_says_how_long_it_waits(operator: User, ready: Experiment) -> N
 def test_the_wait_for_approval_is_no_wait_for_a_worker(second: User, waiting: Action) -> None:
     Action.objects.update(requested_at=timezone.now() - timedelta(hours=5))
     approved(waiting, second)
-    assert health.oldest_queued()[waiting.site.queue] == waiting.approved_at
+    assert health.find_oldest_queued()[waiting.site.queue] == waiting.approved_at
 
 
 def test_the_database_wants_a_name_with_every_approval(waiting: Action) -> None:

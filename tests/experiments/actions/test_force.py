@@ -73,7 +73,7 @@ def running(store: Store) -> Experiment:
 def wish(actor: User, experiment: Experiment, **parameters: Any) -> ActionRequest:
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API),
+        origin=Origin.make(actor, door=Door.API),
         kind=CATALOGUE["stop"],
         site=experiment.site,
         experiment=Experiment.objects.get(pk=experiment.pk),

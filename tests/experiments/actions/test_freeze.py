@@ -31,7 +31,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
     return request_action(
         ActionRequest(
             actor=actor,
-            origin=Origin.of(actor, door=Door.API),
+            origin=Origin.make(actor, door=Door.API),
             kind=CATALOGUE[kind],
             site=experiment.site,
             experiment=experiment,
@@ -41,7 +41,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
 
 
 def origin(actor: User) -> Origin:
-    return Origin.of(actor, door=Door.API)
+    return Origin.make(actor, door=Door.API)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
 
 
 def ask(actor: User, kind: str, experiment: Experiment) -> Action:
-    origin, site = Origin.of(actor, door=Door.API), Site.objects.get()
+    origin, site = Origin.make(actor, door=Door.API), Site.objects.get()
     request = ActionRequest(
         actor=actor, origin=origin, kind=CATALOGUE[kind], site=site, experiment=experiment, parameters={}
     )

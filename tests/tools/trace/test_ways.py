@@ -7,10 +7,10 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (37, 80),
-    "set status by filter": (40, 84),
-    "list of jobs": (21, 33),
-    "experiment page": (27, 81 + 8 * len(CATALOGUE)),  # 8 for each button
+    "run an action": (31, 58),
+    "set status by filter": (34, 62),
+    "list of jobs": (17, 24),
+    "experiment page": (26, 72 + 8 * len(CATALOGUE)),  # 8 for each button
 }
 
 
