@@ -247,8 +247,8 @@ AXES_HANDLER = "autosubmit_portal.access.sign_in.lockout.LockoutHandler"
 AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.locked_out"
-AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.name_of"
+AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.answer_locked_out"
+AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.get_name"
 AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.get_client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (

@@ -19,7 +19,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import why_unusable
+from autosubmit_portal.access.unix import explain_unusable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -329,7 +329,7 @@ class SiteRole(models.Model):
 
 def require_usable_account(name: str) -> None:
     """Raise ValidationError for a text that is no Unix account of this host that commands may run as."""
-    reason = why_unusable(name)
+    reason = explain_unusable(name)
     if reason:
         raise ValidationError(reason)
 
@@ -405,15 +405,7 @@ class Identity(models.Model):
 
 
 # What decides who may do what, and is watched for that.
-RIGHTS: tuple[type[models.Model], ...] = (
-    Team,
-    Membership,
-    Coverage,
-    TeamExperiment,
-    SiteRole,
-    SiteAccount,
-    SitePolicy,
-)
+RIGHTS = (Team, Membership, Coverage, TeamExperiment, SiteRole, SiteAccount, SitePolicy)
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):

@@ -27,7 +27,7 @@ from autosubmit_portal.api.http.errors import AmbiguousExpid, problem_of, unfore
 from autosubmit_portal.api.objects import find_each
 from autosubmit_portal.api.openapi.documentation import table
 from autosubmit_portal.api.serializers.actions import ActionItem
-from autosubmit_portal.api.serializers.fields import choice, flag
+from autosubmit_portal.api.serializers.fields import choice, flag, texts
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.action_request import ActionRequest, record_early_refusal
 from experiments.actions.batches import read_facts
@@ -65,9 +65,7 @@ class BulkTarget(Strict):
     site = serializers.CharField(
         required=False, max_length=50, help_text="Needed only where several sites have the expid."
     )
-    jobs = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Names of jobs, instead of a filter."
-    )
+    jobs = texts(required=False, help_text="Names of jobs, instead of a filter.")
 
 
 @extend_schema_field(

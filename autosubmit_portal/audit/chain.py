@@ -22,22 +22,8 @@ from django.utils.crypto import salted_hmac
 # of the trail needs a new version with all columns of the one before.
 VERSIONS: dict[int, tuple[str, ...]] = {
     1: (
-        "id",
-        "at",
-        "event",
-        "actor_name",
-        "actor_id",
-        "address",
-        "door",
-        "credential",
-        "on_behalf_of",
-        "subject",
-        "site",
-        "expid",
-        "action_id",
-        "kind",
-        "details",
-        "message",
+        *("id", "at", "event", "actor_name", "actor_id", "address", "door", "credential", "on_behalf_of"),
+        *("subject", "site", "expid", "action_id", "kind", "details", "message"),
     )
 }
 NEWEST = max(VERSIONS)

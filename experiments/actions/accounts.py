@@ -11,7 +11,7 @@ from functools import cached_property
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
+from autosubmit_portal.access.unix import SUPERUSER, explain_unusable, get_uid
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import RUN_KINDS, ActionKind
@@ -79,7 +79,7 @@ def find_changed_account(action: Action) -> str:
     if is_service and not action.unix_name:
         return ""
     if action.actor is None or (kind.stops_run and _was_run_as(action)):
-        return why_unusable(action.unix_name) if action.unix_name else ""
+        return explain_unusable(action.unix_name) if action.unix_name else ""
     try:
         now = "" if is_service else find_unix_name(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
@@ -112,7 +112,7 @@ def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     if uid == os.getuid():
         return ""
     for site, name in known.entered:
-        if site == experiment.site_id and uid_of(name) == uid:
+        if site == experiment.site_id and get_uid(name) == uid:
             return name
     raise Conflict(
         f"The folder of {experiment} belongs to {experiment.owner}, which is none of the Unix accounts that are known "
@@ -122,7 +122,7 @@ def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
 
 
 def _usable(name: str) -> str:
-    reason = why_unusable(name)
+    reason = explain_unusable(name)
     if reason:
         raise Conflict(reason)
     return name
@@ -136,4 +136,4 @@ def _was_run_as(action: Action) -> bool:
 
 def _number_of(name: str) -> int | None:
     """Return the uid of an account, blank for that of the worker: two names of one uid are the same account."""
-    return uid_of(name) if name else os.getuid()
+    return get_uid(name) if name else os.getuid()

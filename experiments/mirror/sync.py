@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from autosubmit_portal.access.unix import name_of
+from autosubmit_portal.access.unix import get_name
 from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
 from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
@@ -149,7 +149,7 @@ def read_owner(store: Store, expid: str) -> Owner | None:
     uid = store.read_folder_owner(expid)
     if uid is None:
         return None
-    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+    return uid, "" if uid == NO_OWNER else get_name(uid)[:100]
 
 
 def recognise(experiment: Experiment) -> bool:

@@ -10,7 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.unix import uid_of
+from autosubmit_portal.access.unix import get_uid
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
@@ -166,7 +166,7 @@ class Experiment(models.Model):
             return (
                 "A link or a file is where its folder should be, so that nobody has the rights of its owner."
             )
-        if self.recorded_owner in ("", self.owner) or uid_of(self.recorded_owner) == self.owner_uid:
+        if self.recorded_owner in ("", self.owner) or get_uid(self.recorded_owner) == self.owner_uid:
             return ""
         return f"Autosubmit's database says {self.recorded_owner}. The folder counts, which belongs to {self.owner}."
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from autosubmit_portal.access.unix import uid_of, why_unusable
+from autosubmit_portal.access.unix import explain_unusable, get_uid
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.liveness import read_process_fields
 from experiments.models import Site
@@ -41,7 +41,7 @@ class LocalRunner(Runner):
         """Start the launcher in its own session; nothing of ours waits for it or holds its output."""
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
-        if unix_name and uid_of(unix_name) == os.getuid():
+        if unix_name and get_uid(unix_name) == os.getuid():
             unix_name = ""
         if unix_name:
             argv = wrap_as_account(unix_name, argv)
@@ -161,7 +161,7 @@ def wrap_as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     file system, because the account may not see the run directory. Raises PermissionError for what is no account of
     this host, and for root, which no request may become: for sudo `#0` is a name too.
     """
-    reason = why_unusable(unix_name)
+    reason = explain_unusable(unix_name)
     if reason:
         raise PermissionError(reason)
     kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"

@@ -16,8 +16,15 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
 from autosubmit_portal.access.models import scope_of
-from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
-from autosubmit_portal.access.rights.lending import Loan, lent_to
+from autosubmit_portal.access.rights.grants import (
+    Grant,
+    Grants,
+    Part,
+    make_condition,
+    read_grants,
+    read_limits,
+)
+from autosubmit_portal.access.rights.lending import Loan, read_loans
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
 
 Actor = AbstractBaseUser | AnonymousUser
@@ -185,14 +192,14 @@ class _Standing:
     def _is_beyond_limits(self) -> bool:
         if self._scope.teams is None:
             return False
-        limits = limits_of(self.actor)
-        return next(limits.reaching(site=self.site, experiment=self.experiment), None) is None
+        limits = read_limits(self.actor)
+        return next(limits.find_reaching(site=self.site, experiment=self.experiment), None) is None
 
     @cached_property
     def _loans(self) -> "list[tuple[Loan, _Standing]]":
         return [
             (loan, _Standing(loan.grantor, self.site, self.experiment))
-            for loan in lent_to(self.actor)
+            for loan in read_loans(self.actor)
             if loan.reaches(self.site, self.experiment)
         ]
 
@@ -215,9 +222,9 @@ def _asked_for(actor: Actor) -> Iterator[Grants]:
         yield limits
     if getattr(actor, "is_superuser", False):
         return
-    yield grants_of(actor)
-    for loan in lent_to(actor):
-        yield grants_of(loan.grantor)
+    yield read_grants(actor)
+    for loan in read_loans(actor):
+        yield read_grants(loan.grantor)
         if loan.team:
             yield loan.team
 
@@ -242,7 +249,7 @@ def may_enter(actor: Actor) -> bool:
     """Return whether the actor may use the console: whoever may see anything in it."""
     if any(".view_" in permission for permission in _held_by(actor)):
         return True
-    return bool(grants_of(actor).held or lent_to(actor))
+    return bool(read_grants(actor).held or read_loans(actor))
 
 
 def highest_role(actor: Actor) -> Role | None:
@@ -252,7 +259,7 @@ def highest_role(actor: Actor) -> Role | None:
     held = _held_by(actor)
     groups: Any = getattr(actor, "groups", None)
     names = set(groups.values_list("name", flat=True)) if groups else set()
-    roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
+    roles = {role for role in Role if role.title in names} | {grant.role for grant in read_grants(actor).held}
     roles |= {Role.VIEWER for name in held if ".view_" in name}
     roles |= {Role.OPERATOR for name in held if ".request_" in name}
     return max(roles, default=None)
@@ -311,18 +318,18 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
     limits = _limits_of(actor)
     if limits is None:
         return condition
-    within = condition_of(limits.held, path)
+    within = make_condition(limits.held, path)
     return None if within is None else condition & within
 
 
 def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
-    return Q() if _has(actor, _to_view(model)) else condition_of(_grants_to_view(actor, model), path)
+    return Q() if _has(actor, _to_view(model)) else make_condition(_grants_to_view(actor, model), path)
 
 
 def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
     """Yield the conditions of what the actor may see by loans of others who may see it themselves."""
     for loan in _lent_to_view(actor, model):
-        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
+        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.make_condition(path)
         if theirs is not None and lent is not None:
             yield theirs & lent
 
@@ -330,7 +337,7 @@ def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
 def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
     if least is not None:
-        yield from (loan for loan in lent_to(actor) if loan.role >= least)
+        yield from (loan for loan in read_loans(actor) if loan.role >= least)
 
 
 def _any_of(conditions: Sequence[Q]) -> Q | None:
@@ -353,7 +360,7 @@ def named_sites(actor: Actor, model: type[Model]) -> set[int]:
 def own_teams(actor: Actor) -> set[int]:
     """Return the actor's teams within the limits of the credential."""
     limits = scope_of(actor).teams
-    found = {grant.team for grant in grants_of(actor).held if grant.team is not None}
+    found = {grant.team for grant in read_grants(actor).held if grant.team is not None}
     return found if limits is None else found & limits
 
 
@@ -380,7 +387,7 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     is_theirs_only = None not in through and not _everywhere(holder, kind)
     limits = _limits_of(actor)
     if not is_theirs_only:
-        through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
+        through = {grant.team for grant in limits.find_reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
 
 
@@ -390,7 +397,7 @@ def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Itera
     What a credential that is limited to teams creates must be of one of them.
     """
     limits = scope_of(actor).teams
-    for grant in grants_of(actor).reaching(least=least, site=site, experiment=experiment):
+    for grant in read_grants(actor).find_reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
@@ -405,7 +412,7 @@ def _everywhere(actor: Actor, kind: PermittedKind) -> str:
 
 def _limits_of(actor: Actor) -> Grants | None:
     """Return grants on all that the teams of the credential cover; None without such a limit."""
-    return None if scope_of(actor).teams is None else limits_of(actor)
+    return None if scope_of(actor).teams is None else read_limits(actor)
 
 
 def _to_view(model: type[Model]) -> str:
@@ -418,7 +425,7 @@ def _to_change(model: type[Model]) -> str:
 
 def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
-    return grants_of(actor).least(least) if least else []
+    return read_grants(actor).filter_least(least) if least else []
 
 
 def _unseen(actor: Actor, model: type[Model]) -> Forbidden:

@@ -33,7 +33,7 @@ def note(token: ApiToken, address: str | None) -> None:
 def begin() -> None:
     """Start a thread that writes the notes; drop them if the host cannot start one."""
     try:
-        Thread(target=_in_background, name="last-use", daemon=True).start()
+        Thread(target=_write_in_background, name="last-use", daemon=True).start()
     except RuntimeError:
         _noted.clear()
 
@@ -48,7 +48,7 @@ def write() -> None:
         ApiToken.objects.filter(older, pk=digest).update(last_used_at=at, last_used_address=address)
 
 
-def _in_background() -> None:
+def _write_in_background() -> None:
     try:
         write()
     except DatabaseError as error:

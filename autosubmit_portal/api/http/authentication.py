@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from autosubmit_portal.access.models import ApiToken, digest_of
 from autosubmit_portal.access.sign_in import bearer, last_use, provision
-from autosubmit_portal.access.sign_in.backends import remember, with_permissions
+from autosubmit_portal.access.sign_in.backends import annotate_permissions, remember
 from autosubmit_portal.access.sign_in.single_sign_on import is_offered
 from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
@@ -23,7 +23,7 @@ from autosubmit_portal.audit.origin import get_client_address, get_current_origi
 from autosubmit_portal.db.compiled_query import CompiledQuery
 
 _TOKEN: CompiledQuery[ApiToken] = CompiledQuery(
-    lambda digest: with_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
+    lambda digest: annotate_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
     "user",
     annotations=("held",),
 )
@@ -78,8 +78,8 @@ class SingleSignOnAuthentication(BaseAuthentication):
         if token is None or not is_offered():
             return None
         try:
-            claims = bearer.access_token_claims(token)
-            user: User = provision.account_for(request._request, claims).user
+            claims = bearer.read_access_token(token)
+            user: User = provision.find_account(request._request, claims).user
             if not user.is_active:
                 raise bearer.InvalidToken(f"The account “{user}” is closed.")
         except bearer.InvalidToken as refusal:

@@ -18,7 +18,7 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.rights.teams import filter_seen
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
@@ -152,7 +152,7 @@ def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
 
 
 def _team(request: Request, slug: str) -> Team:
-    found = teams_seen_by(request.user).filter(slug=slug).first()
+    found = filter_seen(request.user).filter(slug=slug).first()
     if found is None:
         raise InvalidParameters({"team": [f"There is no team “{slug}” that you are in."]})
     return found

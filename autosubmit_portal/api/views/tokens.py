@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
+from autosubmit_portal.access.api_tokens import TokenRequest, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
@@ -62,7 +62,7 @@ class TokenViewSet(PortalViewSet):
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
         Query.of(request)
-        wanted = Wanted(**validate_body(TokenBody, read_body(request)))
+        wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
         token, text = make_token(
             get_actor(request), wanted, origin=make_origin(request), by=_token_of(request)
         )

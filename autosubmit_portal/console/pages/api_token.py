@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access.api_tokens import Wanted, WrongToken, make_token, revoke_token, teams_for
+from autosubmit_portal.access.api_tokens import TokenRequest, WrongToken, list_teams, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
@@ -67,7 +67,7 @@ class TokenForm(forms.Form):
         super().__init__(data)
         kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
         cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
-        teams = [(team.slug, str(team)) for team in teams_for(user)]
+        teams = [(team.slug, str(team)) for team in list_teams(user)]
         cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams
         for name, choices in (("kinds", kinds), ("teams", teams)):
             if not choices:
@@ -80,11 +80,13 @@ class TokenForm(forms.Form):
             raise forms.ValidationError("Choose: only to read, or for these actions.")
         return given
 
-    def read_wanted(self) -> Wanted:
+    def read_wanted(self) -> TokenRequest:
         """Return the token that was asked for."""
         given = self.cleaned_data
         kinds = [] if given["read_only"] else given.get("kinds") or None
-        return Wanted(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
+        return TokenRequest(
+            name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None
+        )
 
 
 @admin.register(ApiToken, site=console)

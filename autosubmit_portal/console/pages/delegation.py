@@ -23,7 +23,7 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.rights.teams import filter_seen
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -78,7 +78,7 @@ class DelegationForm(RuledForm):
         super().__init__(data)
         self.user = user
         team: Any = self.fields["team"]
-        team.queryset = teams_seen_by(user).order_by("slug")
+        team.queryset = filter_seen(user).order_by("slug")
 
     def clean_grantee(self) -> User | None:
         """Return the account of that name, if there is one."""

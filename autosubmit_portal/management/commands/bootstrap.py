@@ -107,7 +107,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         with transaction.atomic():
             user = User.objects.create_superuser("admin", password=password)
-            wanted = api_tokens.Wanted(name="bootstrap", days=settings.TOKEN_DAYS)
+            wanted = api_tokens.TokenRequest(name="bootstrap", days=settings.TOKEN_DAYS)
             _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
             _write_private(file, f"username=admin\npassword={password}\ntoken={token}\n")
         self._report(f"The account “admin” has the password {password}; it and an API token are in {file}.")

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")
         kinds = [] if options["read_only"] else options["kind"]
-        wanted = api_tokens.Wanted(
+        wanted = api_tokens.TokenRequest(
             name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
         )
         try:
