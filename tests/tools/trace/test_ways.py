@@ -7,10 +7,10 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (30, 56),
-    "set status by filter": (33, 60),
+    "run an action": (30, 54),
+    "set status by filter": (33, 59),
     "list of jobs": (17, 24),
-    "experiment page": (26, 72 + 8 * len(CATALOGUE)),  # 8 for each button
+    "experiment page": (26, 73 + 8 * len(CATALOGUE)),  # 8 for each button
 }
 
 
