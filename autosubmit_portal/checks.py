@@ -20,7 +20,11 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 @register()
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the queue."""
-    return [*_timing(settings.Q_CLUSTER), *_name(Conf.CLUSTER_NAME), *_broker(settings.Q_CLUSTER)]
+    return [
+        *_check_timing(settings.Q_CLUSTER),
+        *_check_name(Conf.CLUSTER_NAME),
+        *_check_broker(settings.Q_CLUSTER),
+    ]
 
 
 @register()
@@ -68,8 +72,10 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 @register()
 def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check that no other account of this host reads what the portal keeps."""
-    found = privacy.open_files(settings.PRIVATE_FILES)
-    return [Warning(privacy.told(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
+    found = privacy.find_open_files(settings.PRIVATE_FILES)
+    return (
+        [Warning(privacy.describe_open_files(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
+    )
 
 
 @register()
@@ -83,7 +89,7 @@ def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     return [Warning(text, hint=trigrams.get_remedy(), id="portal.W004")] if is_slow else []
 
 
-def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
+def _check_timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
     if cluster["retry"] <= cluster["timeout"]:
         hint = "Give Q_CLUSTER a `retry` that is longer than its `timeout`."
         return [Error("A task would be sent again while it still runs.", hint=hint, id="portal.E001")]
@@ -95,14 +101,14 @@ def _timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
     return []
 
 
-def _name(queue: str) -> Sequence[CheckMessage]:
+def _check_name(queue: str) -> Sequence[CheckMessage]:
     if re.fullmatch(r"[-a-zA-Z0-9_]+", queue):
         return []
     hint = "Letters, digits, - and _, as the queue of a site in the console."
     return [Error(f"Q_CLUSTER_NAME “{queue}” is the queue of no site.", hint=hint, id="portal.E003")]
 
 
-def _broker(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
+def _check_broker(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
     if "redis" in cluster and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         hint = "Set PORTAL_DATABASE_URL to a PostgreSQL, or leave PORTAL_BROKER_URL out."
         text = "Redis serves workers on several hosts, which cannot share the SQLite database."

@@ -16,7 +16,7 @@ _LEAPS = """
 """
 
 
-def distinct_values(model: type[Model], name: str, **of: Any) -> list[Any]:
+def list_distinct(model: type[Model], name: str, **of: Any) -> list[Any]:
     """Return the values of a field in ascending order, without null, of the rows whose fields equal `of`.
 
     An index must begin with the fields of `of` and this field. DISTINCT would read an index entry for each row.

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 
-def _policy(directives: dict[str, str]) -> str:
+def _join_policy(directives: dict[str, str]) -> str:
     return "; ".join(f"{name} {sources}".strip() for name, sources in directives.items())
 
 
 # Pages may use scripts and styles that the portal serves as files, and nothing inline.
-PAGE_POLICY = _policy(
+PAGE_POLICY = _join_policy(
     {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -28,7 +28,7 @@ PAGE_POLICY = _policy(
     }
 )
 # Everything else (logs, outputs, JSON, exports) may run nothing, even if a browser takes it for a page.
-DATA_POLICY = _policy(
+DATA_POLICY = _join_policy(
     {
         "default-src": "'none'",
         "form-action": "'none'",

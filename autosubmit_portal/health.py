@@ -21,7 +21,7 @@ from django_q.brokers import get_broker
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
-from autosubmit_portal.workers.heartbeat import broker_name, free_bytes, seal
+from autosubmit_portal.workers.heartbeat import get_broker_name, get_free_bytes, make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments.autosubmit.trusted import explain_distrust
 from experiments.models import Action, Site, State
@@ -88,12 +88,12 @@ def examine(parts: Collection[str] = ()) -> list[Finding]:
     evidence, findings = Evidence(), list[Finding]()
     for part in parts or CHECKS:
         is_away = any(finding.word == "down" for finding in findings if finding.part == "database")
-        found = [AWAY] if is_away else _careful(CHECKS[part], evidence)
+        found = [AWAY] if is_away else _check_carefully(CHECKS[part], evidence)
         findings += [replace(finding, part=part) for finding in found]
     return findings
 
 
-def words(findings: list[Finding]) -> dict[str, str]:
+def get_words(findings: list[Finding]) -> dict[str, str]:
     """Return for each part the word of its worst finding."""
     worst: dict[str, Finding] = {}
     for finding in findings:
@@ -102,29 +102,29 @@ def words(findings: list[Finding]) -> dict[str, str]:
     return {part: finding.word for part, finding in worst.items()}
 
 
-def _careful(check: Check, evidence: Evidence) -> list[Finding]:
+def _check_carefully(check: Check, evidence: Evidence) -> list[Finding]:
     try:
-        return list(check(evidence)) or [_ok("Nothing is amiss.")]
+        return list(check(evidence)) or [_report_ok("Nothing is amiss.")]
     except Error as error:
-        return [Finding(Level.FAIL, "unknown", f"The database cannot answer: {_line(error)}.")]
+        return [Finding(Level.FAIL, "unknown", f"The database cannot answer: {_join_lines(error)}.")]
 
 
-def database(evidence: Evidence) -> Iterator[Finding]:
+def check_database(evidence: Evidence) -> Iterator[Finding]:
     """Ask the database for one row."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
-        text = f"The database does not answer: {_line(error)}."
+        text = f"The database does not answer: {_join_lines(error)}."
         yield Finding(Level.FAIL, "down", text, "Start it, or correct PORTAL_DATABASE_URL.")
         return
-    yield _ok(f"{connection.display_name} answers.")
+    yield _report_ok(f"{connection.display_name} answers.")
 
 
-def migrations(evidence: Evidence) -> Iterator[Finding]:
+def check_migrations(evidence: Evidence) -> Iterator[Finding]:
     """Compare the tables with what the code expects."""
     if _is_migrated():
-        yield _ok("The tables are up to date.")
+        yield _report_ok("The tables are up to date.")
         return
     _is_migrated.cache_clear()
     yield Finding(
@@ -138,91 +138,99 @@ def _is_migrated() -> bool:
     return history.is_current(connection)
 
 
-def trail(evidence: Evidence) -> Iterator[Finding]:
+def check_trail(evidence: Evidence) -> Iterator[Finding]:
     """Check that the database itself still refuses changes of the audit trail."""
-    for name in triggers.missing():
+    for name in triggers.find_missing():
         text = f"The trigger {name} of the audit trail is missing, switched off or another one."
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 
 
-def search(evidence: Evidence) -> Iterator[Finding]:
+def check_search(evidence: Evidence) -> Iterator[Finding]:
     """Check that an index finds jobs by a part of their name."""
     if trigrams.is_missing():
         text = "Every search for names of jobs reads all jobs: the index for it is missing."
         yield Finding(Level.WARN, "slow", text, trigrams.get_remedy())
 
 
-def broker(evidence: Evidence) -> Iterator[Finding]:
+def check_broker(evidence: Evidence) -> Iterator[Finding]:
     """Ping the broker of the queue."""
     try:
         get_broker().ping()
     except Exception as error:  # each broker fails in its own way
         remedy = "Start it, or correct PORTAL_BROKER_URL. Actions wait until then."
-        yield Finding(Level.FAIL, "down", f"The broker does not answer: {_line(error)}.", remedy)
+        yield Finding(Level.FAIL, "down", f"The broker does not answer: {_join_lines(error)}.", remedy)
         return
-    yield _ok(f"Messages to workers wait in {BROKERS[broker_name()]}.")
+    yield _report_ok(f"Messages to workers wait in {BROKERS[get_broker_name()]}.")
 
 
-def workers(evidence: Evidence) -> Iterator[Finding]:
+def check_workers(evidence: Evidence) -> Iterator[Finding]:
     """Check that each queue has a living worker, and that no worker serves a queue of no site (a typing error)."""
     served = {worker.queue for worker in evidence.workers}
     for name, users in evidence.queues.items():
         if name not in served:
             text = f"No worker serves the queue “{name}” of {', '.join(users)}."
-            yield Finding(Level.FAIL, "missing", text, f"Start one: {_start(name)}")
+            yield Finding(Level.FAIL, "missing", text, f"Start one: {_describe_start(name)}")
     for worker in evidence.workers:
-        yield _about(worker, evidence.queues)
+        yield _judge_worker(worker, evidence.queues)
 
 
-def _about(worker: Worker, queues: dict[str, list[str]]) -> Finding:
+def _judge_worker(worker: Worker, queues: dict[str, list[str]]) -> Finding:
     text = f"A worker with {worker.processes} processes serves the queue “{worker.queue}” on {worker.host}"
-    if worker.seal != seal():
+    if worker.seal != make_seal():
         remedy = "Give it the PORTAL_SECRET_KEY and PORTAL_BROKER_URL of this host."
         return Finding(Level.FAIL, "foreign", f"{text}, but cannot read our messages.", remedy)
     if worker.queue not in queues:
         known = ", ".join(f"“{name}”" for name in queues) or "none"
         remedy = f"Correct its Q_CLUSTER_NAME, or the queue of a site. Queues of sites: {known}."
         return Finding(Level.WARN, "stray", f"{text}, which no site uses.", remedy)
-    return _ok(f"{text}.")
+    return _report_ok(f"{text}.")
 
 
-def queue(evidence: Evidence) -> Iterator[Finding]:
+def check_queue(evidence: Evidence) -> Iterator[Finding]:
     """Check how long the oldest queued action of each queue has waited."""
-    for name, since in oldest_queued().items():
+    for name, since in find_oldest_queued().items():
         age = timezone.now() - since
         if age > WAITING_LONG:
             level = Level.FAIL if age > WAITING_TOO_LONG else Level.WARN
             word = "stuck" if level is Level.FAIL else "slow"
-            text = f"An action has waited for {_span(age)} in the queue “{name}”."
-            yield Finding(level, word, text, f"See what its workers do, or start more: {_start(name)}")
+            text = f"An action has waited for {_describe_span(age)} in the queue “{name}”."
+            yield Finding(
+                level, word, text, f"See what its workers do, or start more: {_describe_start(name)}"
+            )
 
 
-def oldest_queued() -> dict[str, datetime]:
+def find_oldest_queued() -> dict[str, datetime]:
     """Return for each queue since when its oldest action waits without a known reason, such as a missing slot."""
-    queued = Action.objects.with_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
+    queued = (
+        Action.objects.annotate_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
+    )
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 
-def mirror(evidence: Evidence) -> Iterator[Finding]:
+def check_mirror(evidence: Evidence) -> Iterator[Finding]:
     """Check when the mirror last looked at each site; a broken site cannot be looked at."""
     for site in evidence.sites:
         if site.is_mirror_fresh:
             by = f", kept by {site.mirrored_by}" if site.mirrored_by else ""
-            yield _ok(f"The mirror of {site} is fresh{by}.")
+            yield _report_ok(f"The mirror of {site} is fresh{by}.")
         elif not site.problem:
-            age = f"{_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
+            age = (
+                f"{_describe_span(timezone.now() - site.mirrored_at)} old"
+                if site.mirrored_at
+                else "not made yet"
+            )
             remedy = f"Start `{settings.COMMAND_LINE} mirror` where its store can be read."
             yield Finding(Level.FAIL, "stale", f"The mirror of {site} is {age}.", remedy)
 
 
-def sites(evidence: Evidence) -> Iterator[Finding]:
+def check_sites(evidence: Evidence) -> Iterator[Finding]:
     """Report the problems that the mirror found at each site."""
     for site in evidence.sites:
         if site.problem:
             yield Finding(Level.FAIL, "unhealthy", f"The site {site}: {site.problem}")
         else:
             version = f" (Autosubmit {site.autosubmit_version})" if site.autosubmit_version else ""
-            yield _ok(f"The site {site} is healthy{version}.")
+            yield _report_ok(f"The site {site} is healthy{version}.")
     if not evidence.sites:
         yield Finding(
             Level.WARN,
@@ -232,7 +240,7 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def program(evidence: Evidence) -> Iterator[Finding]:
+def check_program(evidence: Evidence) -> Iterator[Finding]:
     """Check program and owner of each site on this host, which need not be the host of its commands."""
     for site in evidence.sites:
         untrusted = explain_distrust(Path(site.autosubmit))
@@ -241,20 +249,20 @@ def program(evidence: Evidence) -> Iterator[Finding]:
             remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."
             yield Finding(Level.WARN, "open", text, remedy)
         elif os.access(site.autosubmit, os.X_OK):
-            yield _ok(f"{site.autosubmit} of {site} is on this host.")
+            yield _report_ok(f"{site.autosubmit} of {site} is on this host.")
         else:
             text = f"{site.autosubmit} of {site} is not on this host."
             yield Finding(Level.WARN, "missing", text, "Well if the workers of the site are on another host.")
 
 
-def disk(evidence: Evidence) -> Iterator[Finding]:
+def check_disk(evidence: Evidence) -> Iterator[Finding]:
     """Check the free space for outputs of actions: on the hosts of the workers, or here without any."""
     room = {worker.host: worker.free_bytes for worker in evidence.workers}
-    for host, free in (room or {"this host": free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
+    for host, free in (room or {"this host": get_free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
         if free is None:
             yield Finding(Level.WARN, "unknown", f"The free space for run directories is unknown on {host}.")
         elif free > LITTLE_BYTES:
-            yield _ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
+            yield _report_ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
             text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
@@ -263,48 +271,48 @@ def disk(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def files(evidence: Evidence) -> Iterator[Finding]:
+def check_files(evidence: Evidence) -> Iterator[Finding]:
     """Check that other accounts of this host cannot read the portal's files."""
-    found = privacy.open_files(settings.PRIVATE_FILES)
+    found = privacy.find_open_files(settings.PRIVATE_FILES)
     if found:
-        yield Finding(Level.WARN, "open", privacy.told(found), privacy.REMEDY)
+        yield Finding(Level.WARN, "open", privacy.describe_open_files(found), privacy.REMEDY)
     else:
-        yield _ok("No other account of this host reads what the portal keeps.")
+        yield _report_ok("No other account of this host reads what the portal keeps.")
 
 
 CHECKS: dict[str, Check] = {
-    check.__name__: check
+    check.__name__.removeprefix("check_"): check
     for check in (
-        database,
-        migrations,
-        trail,
-        search,
-        broker,
-        workers,
-        queue,
-        mirror,
-        sites,
-        program,
-        disk,
-        files,
+        check_database,
+        check_migrations,
+        check_trail,
+        check_search,
+        check_broker,
+        check_workers,
+        check_queue,
+        check_mirror,
+        check_sites,
+        check_program,
+        check_disk,
+        check_files,
     )
 }
 
 
-def _start(queue_name: str) -> str:
+def _describe_start(queue_name: str) -> str:
     is_default = queue_name == settings.Q_CLUSTER["name"]
     return f"`{'' if is_default else f'Q_CLUSTER_NAME={queue_name} '}{settings.COMMAND_LINE} qcluster`."
 
 
-def _ok(text: str) -> Finding:
+def _report_ok(text: str) -> Finding:
     return Finding(Level.OK, "ok", text)
 
 
-def _line(error: Any) -> str:
+def _join_lines(error: Any) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _span(age: timedelta) -> str:
+def _describe_span(age: timedelta) -> str:
     seconds = int(age.total_seconds())
     for length, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * length:

@@ -26,7 +26,7 @@ PREFIX = "autosubmit_portal"
 Metrics = Iterator[Metric]
 
 
-def exposition(accept: str) -> tuple[bytes, str]:
+def write_metrics(accept: str) -> tuple[bytes, str]:
     """Return all metrics and their content type, in the format that an `Accept` header prefers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(DatabaseCollector())
@@ -39,10 +39,13 @@ class DatabaseCollector(Collector):
 
     def collect(self) -> Metrics:
         """Yield all metrics. Without the database only the health and the build are left."""
-        yield from _build()
+        yield from _collect_build()
         findings = health.examine()
-        yield from _health(findings)
-        if health.words(findings)["database"] == "ok" and health.words(findings)["migrations"] == "ok":
+        yield from _collect_health(findings)
+        if (
+            health.get_words(findings)["database"] == "ok"
+            and health.get_words(findings)["migrations"] == "ok"
+        ):
             for family in FAMILIES:
                 yield from family()
 
@@ -51,7 +54,7 @@ class DatabaseCollector(Collector):
         return iter(())
 
 
-def _build() -> Metrics:
+def _collect_build() -> Metrics:
     labels = {
         "version": __version__,
         "python": platform.python_version(),
@@ -62,8 +65,8 @@ def _build() -> Metrics:
     yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", labels)
 
 
-def _health(findings: list[health.Finding]) -> Metrics:
-    family = _gauge(
+def _collect_health(findings: list[health.Finding]) -> Metrics:
+    family = _make_gauge(
         "health", "2 for a part that is well, 1 for one with a warning, 0 for one that fails.", "part"
     )
     worst: dict[str, Level] = {}
@@ -74,12 +77,12 @@ def _health(findings: list[health.Finding]) -> Metrics:
     yield family
 
 
-def _actions() -> Metrics:
+def _collect_actions() -> Metrics:
     """Count all actions, and sum up how long those that ended took, in one query."""
     took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
     ended = Count("pk", filter=Q(ended_at__isnull=False, started_at__isnull=False))
     rows = Action.objects.values("kind", "state").annotate(number=Count("pk"), ended=ended, took=Sum(took))
-    counts = _gauge("actions", "Actions by kind and state.", "kind", "state")
+    counts = _make_gauge("actions", "Actions by kind and state.", "kind", "state")
     help_text = "How long actions took from their start to their end."
     durations = SummaryMetricFamily(f"{PREFIX}_action_duration_seconds", help_text, labels=["kind", "state"])
     for row in rows.order_by("kind", "state"):
@@ -91,22 +94,22 @@ def _actions() -> Metrics:
     yield durations
 
 
-def _queues() -> Metrics:
+def _collect_queues() -> Metrics:
     queues = sorted(set(Site.objects.values_list("queue", flat=True)))
-    family = _gauge(
+    family = _make_gauge(
         "oldest_queued_seconds", "How long the oldest queued action has waited; 0 for none.", "queue"
     )
-    oldest, now = health.oldest_queued(), timezone.now()
+    oldest, now = health.find_oldest_queued(), timezone.now()
     for queue in queues:
         family.add_metric([queue], (now - oldest.get(queue, now)).total_seconds())
     yield family
-    alive = _counts(Worker.objects.alive(), "queue")
-    yield _filled("workers", "Workers (processes qcluster) that live.", "queue", queues, alive)
+    alive = _count_by(Worker.objects.alive(), "queue")
+    yield _fill_gauge("workers", "Workers (processes qcluster) that live.", "queue", queues, alive)
 
 
-def _sites() -> Metrics:
-    age = _gauge("mirror_age_seconds", "Since the mirror last looked at a site.", "site")
-    healthy = _gauge("site_healthy", "1 for a site without a problem, else 0.", "site")
+def _collect_sites() -> Metrics:
+    age = _make_gauge("mirror_age_seconds", "Since the mirror last looked at a site.", "site")
+    healthy = _make_gauge("site_healthy", "1 for a site without a problem, else 0.", "site")
     slugs = []
     for site in Site.objects.order_by("slug"):
         slugs.append(site.slug)
@@ -115,35 +118,44 @@ def _sites() -> Metrics:
             age.add_metric([site.slug], (timezone.now() - site.mirrored_at).total_seconds())
     yield from (age, healthy)
     there = Experiment.objects.filter(gone_at=None)
-    yield _filled("experiments", "Experiments in the store.", "site", slugs, _counts(there, "site__slug"))
-    running = _counts(there.filter(is_running=True), "site__slug")
-    yield _filled(
+    yield _fill_gauge(
+        "experiments", "Experiments in the store.", "site", slugs, _count_by(there, "site__slug")
+    )
+    running = _count_by(there.filter(is_running=True), "site__slug")
+    yield _fill_gauge(
         "experiments_running", "Experiments that run, whoever started them.", "site", slugs, running
     )
 
 
-def _disks() -> Metrics:
-    family = _gauge("disk_free_bytes", "Room for the output of actions where a worker lives.", "host")
+def _collect_disks() -> Metrics:
+    family = _make_gauge("disk_free_bytes", "Room for the output of actions where a worker lives.", "host")
     for host, free in Worker.objects.alive().values_list("host", "free_bytes").distinct().order_by("host"):
         if free is not None:
             family.add_metric([host], free)
     yield family
 
 
-FAMILIES: tuple[Callable[[], Metrics], ...] = (_actions, _queues, _sites, _disks)
+FAMILIES: tuple[Callable[[], Metrics], ...] = (
+    _collect_actions,
+    _collect_queues,
+    _collect_sites,
+    _collect_disks,
+)
 
 
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+def _make_gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
 
 
-def _filled(name: str, text: str, label: str, values: list[str], counts: dict[str, int]) -> GaugeMetricFamily:
+def _fill_gauge(
+    name: str, text: str, label: str, values: list[str], counts: dict[str, int]
+) -> GaugeMetricFamily:
     """Return a gauge with a number for each value, 0 included: an alert needs a 0 to see that something is missing."""
-    family = _gauge(name, text, label)
+    family = _make_gauge(name, text, label)
     for value in sorted({*values, *counts}):
         family.add_metric([value], counts.get(value, 0))
     return family
 
 
-def _counts(rows: QuerySet[Any], field: str) -> dict[str, int]:
+def _count_by(rows: QuerySet[Any], field: str) -> dict[str, int]:
     return dict(rows.values_list(field).annotate(Count("pk")).order_by(field))

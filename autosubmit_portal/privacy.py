@@ -20,11 +20,11 @@ MOST_NAMED = 5
 REMEDY = "Take it from them (`chmod -R go-rwx`), as the account that owns it."
 
 
-def close(home: Path) -> int:
+def close_to_others(home: Path) -> int:
     """Close `home`, the files right in it, and all that this process makes from now on to other accounts.
 
     Returns the umask of before. Files of other accounts and folders that all may write to stay as they are:
-    `open_files` names them. If `home` cannot be made, whoever writes there first reports that.
+    `find_open_files` names them. If `home` cannot be made, whoever writes there first reports that.
     """
     found = os.umask(PRIVATE_UMASK)
     with suppress(OSError):
@@ -48,20 +48,24 @@ def _take_from_others(path: Path) -> None:
             path.chmod(stat.S_IMODE(mode) & ~OTHERS)
 
 
-def open_files(paths: Iterable[Path]) -> list[Path]:
+def find_open_files(paths: Iterable[Path]) -> list[Path]:
     """Return which of these files, and of those in these folders, others can read; looks at MOST_ENTRIES at most."""
     found = (path for start in paths if _is_reached(start) for path in _walk(start))
-    return [path for path in islice(found, MOST_ENTRIES) if _allows(path, OTHERS_READ) and not path.is_dir()]
+    return [
+        path
+        for path in islice(found, MOST_ENTRIES)
+        if _is_open_to_others(path, OTHERS_READ) and not path.is_dir()
+    ]
 
 
-def told(files: list[Path]) -> str:
+def describe_open_files(files: list[Path]) -> str:
     """Return a sentence that names some of the files."""
     more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
     return f"Other accounts of this host can read {', '.join(map(str, files[:MOST_NAMED]))}{more}."
 
 
 def _is_reached(path: Path) -> bool:
-    return all(_allows(folder, OTHERS_ENTER) for folder in path.resolve().parents)
+    return all(_is_open_to_others(folder, OTHERS_ENTER) for folder in path.resolve().parents)
 
 
 def _walk(start: Path) -> Iterator[Path]:
@@ -69,13 +73,13 @@ def _walk(start: Path) -> Iterator[Path]:
     if not start.is_dir():
         yield start
     for folder, names, files in os.walk(start):
-        if not _allows(Path(folder), OTHERS_ENTER):
+        if not _is_open_to_others(Path(folder), OTHERS_ENTER):
             names.clear()
             continue
         yield from (Path(folder, name) for name in files)
 
 
-def _allows(path: Path, bits: int) -> bool:
+def _is_open_to_others(path: Path, bits: int) -> bool:
     """Return whether others have one of the bits; not for links and what is gone."""
     try:
         mode = path.lstat().st_mode

@@ -27,12 +27,12 @@ IS_INSTALLED = TEMPLATES_OF_WHEEL.is_dir()
 COMMAND_LINE = "autosubmit-portal" if IS_INSTALLED else "manage.py"
 
 
-def data_folder() -> Path:
+def get_data_folder() -> Path:
     """Return where the programs of this account keep their data, as the XDG base directory specification says."""
     return Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
 
 
-DEFAULT_HOME = data_folder() / "autosubmit-portal" if IS_INSTALLED else BASE_DIR / "var"
+DEFAULT_HOME = get_data_folder() / "autosubmit-portal" if IS_INSTALLED else BASE_DIR / "var"
 # pip removes what lies beside the packages with them: an installed portal has `.env` in its home.
 ENV_FILE = (Path(os.environ.get("PORTAL_HOME") or DEFAULT_HOME) if IS_INSTALLED else BASE_DIR) / ".env"
 environ.Env.read_env(ENV_FILE)
@@ -53,7 +53,7 @@ env = environ.Env()
 env.ENVIRON = Environment()  # type: ignore[no-untyped-call,assignment]
 
 
-def secret_key(file: Path) -> str:
+def make_secret_key(file: Path) -> str:
     """Return the key kept in `file`, made (mode 0600) on first use so that no default key exists."""
     try:
         return file.read_text().strip()
@@ -67,7 +67,7 @@ def secret_key(file: Path) -> str:
     return file.read_text().strip()
 
 
-def kept_text(file: Path) -> str:
+def read_kept_text(file: Path) -> str:
     """Return what an administrator keeps in `file`; blank without it."""
     try:
         return file.read_text().strip()
@@ -75,7 +75,7 @@ def kept_text(file: Path) -> str:
         return ""
 
 
-def rules(name: str, text: str) -> claims.Rules:
+def parse_rules(name: str, text: str) -> claims.Rules:
     """Return what the claims of an identity provider grant; a mistake stops the start and names the setting."""
     try:
         return claims.read_rules(text)
@@ -83,7 +83,7 @@ def rules(name: str, text: str) -> claims.Rules:
         raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
-def umask(name: str, text: str) -> int:
+def parse_umask(name: str, text: str) -> int:
     """Return the umask that a setting says; raise ImproperlyConfigured for what is none."""
     if not re.fullmatch("0?[0-7]{3}", text):
         raise ImproperlyConfigured(f"{name}={text} is no umask. Write it like 0022.")
@@ -91,9 +91,9 @@ def umask(name: str, text: str) -> int:
 
 
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
-FOUND_UMASK = privacy.close(PORTAL_HOME)  # before anything is opened
+FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
-COMMANDS_UMASK = umask(
+COMMANDS_UMASK = parse_umask(
     "PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}")
 )
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
@@ -104,14 +104,13 @@ OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
 
 DEBUG = env.bool("PORTAL_DEBUG", default=False)
-SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or secret_key(PORTAL_HOME / "secret_key")
+SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or make_secret_key(PORTAL_HOME / "secret_key")
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
 
 # Origins of other sites whose pages may use the API, with a token: never with the session of the console.
 CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(v4(/|$)|healthz/?$)"
-CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "if-none-match", "if-range", "range"),
@@ -128,7 +127,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -195,7 +193,7 @@ TEMPLATES = [
 POSTGRES = {"connect_timeout": 5, "server_side_binding": True, "prepare_threshold": 5}
 
 
-def database() -> dict[str, Any]:
+def read_database() -> dict[str, Any]:
     """Return the database of PORTAL_DATABASE_URL, by default SQLite under PORTAL_HOME.
 
     A connection that is kept is four to seven times faster for the queue. SQLite needs write-ahead logging for speed
@@ -222,7 +220,7 @@ def database() -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": database()}
+DATABASES = {"default": read_database()}
 # What no other account of the host may read. The database need not be in the home.
 PRIVATE_FILES = [PORTAL_HOME, ENV_FILE]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -249,9 +247,9 @@ AXES_HANDLER = "autosubmit_portal.access.sign_in.lockout.LockoutHandler"
 AXES_FAILURE_LIMIT = env.int("PORTAL_SIGN_IN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("PORTAL_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.locked_out"
-AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.client_address"
+AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.answer_locked_out"
+AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.get_name"
+AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.get_client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
     False  # or whoever guesses on would lock the owner out for good
@@ -267,7 +265,7 @@ OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
 OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
 OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
-OIDC_RULES = rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
+OIDC_RULES = parse_rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
 OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
 OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
@@ -288,8 +286,6 @@ MFA_TOTP_TOLERANCE = 1  # half a minute, for clocks that differ
 MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 
 LANGUAGE_CODE = "en"
-USE_I18N = True
-USE_TZ = True
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
@@ -313,18 +309,14 @@ SECURE_REDIRECT_EXEMPT = [
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Types, referrers, openers, frames and cookies are as strict as Django makes them by default.
 # Origins besides our own that a form may lead to, such as the identity provider that a sign-in goes on at.
 FORM_TARGETS: list[str] = []
 # How many proxies of ours stand in front: so many entries at the end of X-Forwarded-For are theirs and true.
 TRUSTED_PROXIES = env.int("PORTAL_TRUSTED_PROXIES", default=0)
 
 
-def broker() -> dict[str, Any]:
+def read_broker() -> dict[str, Any]:
     """Return where messages to workers wait: in the database, or in the Redis of PORTAL_BROKER_URL.
 
     An idle worker looks into the database every PORTAL_POLL_SECONDS; docs/performance.md has what that costs. It
@@ -344,7 +336,7 @@ def broker() -> dict[str, Any]:
 # `retry` is long because the supervisor, not the broker, finds what a dead worker left.
 Q_CLUSTER = {
     "name": "portal",
-    **broker(),
+    **read_broker(),
     "workers": env.int("PORTAL_WORKERS", default=4),
     "queue_limit": 1,
     "bulk": 1,
@@ -354,12 +346,11 @@ Q_CLUSTER = {
     "max_attempts": 1,
     "save_limit": -1,  # the Action row is the record; q2 keeps only what failed
     "catch_up": False,
-    "label": "Queue",
-    "ALT_CLUSTERS": {},
+    "ALT_CLUSTERS": {},  # a worker with a Q_CLUSTER_NAME takes it, whether it is there or not
 }
 
 
-def syslog_address() -> str:
+def read_syslog_address() -> str:
     """Return the address of PORTAL_AUDIT_SYSLOG, blank if there is none."""
     url: str = env.str("PORTAL_AUDIT_SYSLOG", default="")
     parts = urlsplit(url)
@@ -373,9 +364,9 @@ def syslog_address() -> str:
 
 # --- The audit trail
 # What signs the chain of the trail. Blank: a key derived from SECRET_KEY.
-AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or kept_text(PORTAL_HOME / "audit_key")
+AUDIT_KEY = env.str("PORTAL_AUDIT_KEY", default="") or read_kept_text(PORTAL_HOME / "audit_key")
 # Where each entry is forwarded to; blank: nowhere.
-AUDIT_SYSLOG = syslog_address()
+AUDIT_SYSLOG = read_syslog_address()
 # Processes of one web server. What is limited in the memory of each lets its share of the limit through.
 WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
 # Of each process. Waits and long answers have places for half of them; the others are always free for who does
@@ -383,7 +374,7 @@ WEB_PROCESSES = env.int("PORTAL_WEB_PROCESSES", default=2)
 WEB_THREADS = 12
 
 
-def per_minute(name: str, text: str) -> int | None:
+def parse_rate(name: str, text: str) -> int | None:
     """Return the limit that a setting says, None for none; raise ImproperlyConfigured for what is no limit."""
     if text == "off":
         return None
@@ -393,16 +384,14 @@ def per_minute(name: str, text: str) -> int | None:
     return int(number)
 
 
-THROTTLE_READS = per_minute("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
-THROTTLE_ACTIONS = per_minute(
+THROTTLE_READS = parse_rate("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
+THROTTLE_ACTIONS = parse_rate(
     "PORTAL_THROTTLE_ACTIONS", env.str("PORTAL_THROTTLE_ACTIONS", default="3000/min")
 )
-THROTTLE_ANONYMOUS = per_minute(
+THROTTLE_ANONYMOUS = parse_rate(
     "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
 )
-# Bodies of requests; ten thousand names of jobs take a quarter of it. web.py bounds the rest.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+# Bodies have Django's limits: ten thousand names of jobs take a quarter of DATA_UPLOAD_MAX_MEMORY_SIZE.
 
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.
 METRICS_OPEN = env.bool("PORTAL_METRICS_OPEN", default=False)

@@ -50,7 +50,7 @@ streams = Places(settings.WEB_THREADS // 6, settings.WEB_THREADS // 6)
 """Those of who reads a long answer."""
 
 
-def end() -> None:
+def end_waits() -> None:
     """End all waits: this process stops."""
     _stopping.set()
 
@@ -78,13 +78,13 @@ def _wait(
     is_over: Callable[[], bool], has_gone: Callable[[], bool], seconds: float, longest_pause: float
 ) -> None:
     deadline = time.monotonic() + seconds
-    for pause in _pauses(longest_pause):
+    for pause in _lengthen_pauses(longest_pause):
         remaining = deadline - time.monotonic()
         if remaining <= 0 or _stopping.wait(min(pause, remaining)) or has_gone() or is_over():
             return
 
 
-def _pauses(longest: float) -> Iterator[float]:
+def _lengthen_pauses(longest: float) -> Iterator[float]:
     pause = SHORTEST_PAUSE_SECONDS
     while True:
         yield min(pause, longest)
@@ -97,7 +97,7 @@ def _has_gone(http: HttpRequest) -> bool:
     return ask()
 
 
-def applied(seconds: int, *, has_waited: bool) -> dict[str, str]:
+def make_headers(seconds: int, *, has_waited: bool) -> dict[str, str]:
     """Return the headers that tell a client whether its preferred wait was taken."""
     if has_waited:
         return {"Preference-Applied": f"wait={seconds}"}

@@ -82,10 +82,10 @@ class PortalWorker(Worker):
         self.map: dict[int, Any] = {}
         self.dispatcher = ThreadedTaskDispatcher()
         self.dispatcher.set_thread_count(settings.WEB_THREADS)
-        self.servers = [self._server(listener.sock) for listener in self.sockets]
+        self.servers = [self._make_server(listener.sock) for listener in self.sockets]
         looked = time.monotonic()
         while self.alive and self.ppid == os.getppid():
-            self._turn(LOOK_SECONDS)
+            self._serve_once(LOOK_SECONDS)
             if time.monotonic() - looked > LOOK_SECONDS:
                 looked = time.monotonic()
                 self._end_slow_ones()
@@ -97,7 +97,7 @@ class PortalWorker(Worker):
         for server in getattr(self, "servers", ()):
             server.pull_trigger()
 
-    def _server(self, listener: Any) -> BaseWSGIServer:
+    def _make_server(self, listener: Any) -> BaseWSGIServer:
         server: BaseWSGIServer = create_server(
             self.wsgi,
             map=self.map,
@@ -119,26 +119,26 @@ class PortalWorker(Worker):
         server.channel_class = Channel  # type: ignore[assignment]
         return server
 
-    def _turn(self, seconds: float) -> None:
+    def _serve_once(self, seconds: float) -> None:
         self.notify()  # type: ignore[no-untyped-call]
         wasyncore.loop(timeout=seconds, use_poll=True, map=self.map, count=1)
 
-    def _channels(self) -> list[Channel]:
+    def _list_channels(self) -> list[Channel]:
         return [channel for server in self.servers for channel in server.active_channels.values()]
 
     def _end_slow_ones(self) -> None:
-        for channel in self._channels():
+        for channel in self._list_channels():
             if channel.is_too_slow():
                 channel.handle_close()  # type: ignore[no-untyped-call]
 
     def _finish(self) -> None:
         from autosubmit_portal import waits  # it reads the settings, which our master has none of
 
-        waits.end()
+        waits.end_waits()
         for server in self.servers:
             server.accepting = False
         deadline = time.monotonic() + self.cfg.graceful_timeout
-        while any(channel.requests or channel.total_outbufs_len for channel in self._channels()):
+        while any(channel.requests or channel.total_outbufs_len for channel in self._list_channels()):
             if time.monotonic() > deadline:
                 return
-            self._turn(0.1)
+            self._serve_once(0.1)

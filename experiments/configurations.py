@@ -40,7 +40,7 @@ class ShownConfiguration:
     left_out: list[str] = field(default_factory=list)
     _unmasked: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def leaves(self) -> Iterator[tuple[str, Any, Any]]:
+    def list_leaves(self) -> Iterator[tuple[str, Any, Any]]:
         """Yield where each value is, the value itself, which is not to be shown, and as it is shown."""
         return list_leaves(self._unmasked, self.values)
 
@@ -104,8 +104,8 @@ def compare_configurations(old: ShownConfiguration, new: ShownConfiguration) -> 
     Secrets are compared, too: one that is another now is changed, and shown as little as before. A number and the text
     that says it are the same: Autosubmit keeps `CHUNKSIZE: '4'` as the number 4.
     """
-    before = {pointer: (value, shown) for pointer, value, shown in old.leaves()}
-    after = {pointer: (value, shown) for pointer, value, shown in new.leaves()}
+    before = {pointer: (value, shown) for pointer, value, shown in old.list_leaves()}
+    after = {pointer: (value, shown) for pointer, value, shown in new.list_leaves()}
     changes = []
     for pointer in sorted((before.keys() | after.keys()) - _NOT_COMPARED):
         if pointer not in before:
@@ -122,7 +122,7 @@ def _is_same(old: Any, new: Any) -> bool:
 
 
 def _find_folder(store: Store, expid: str) -> Path:
-    absence = store.absence(expid)
+    absence = store.explain_absence(expid)
     if absence:
         raise NoConfiguration(f"The files of {expid} are not there: {absence}.")
     return store.experiment_folder(expid)

@@ -47,7 +47,7 @@ class Workflow:
             children[parent].append(child)
         return children
 
-    def descendants(self, names: Iterable[str]) -> list[JobRow]:
+    def find_descendants(self, names: Iterable[str]) -> list[JobRow]:
         """Return what waits for any of the jobs, directly or not, the nearest first; not the jobs themselves."""
         seen = set(names)
         level, found = list(seen), list[str]()

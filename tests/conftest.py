@@ -31,7 +31,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
 from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules
-from autosubmit_portal.access.unix import name_of
+from autosubmit_portal.access.unix import get_name
 from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.console import stamps
@@ -215,7 +215,7 @@ def _people_of_the_host() -> Iterator[None]:
 def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
     answers.clear()
-    name_of.cache_clear()
+    get_name.cache_clear()
     stamps.forget()
     last_use._noted.clear()
 

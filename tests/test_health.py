@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from autosubmit_portal import health
 from autosubmit_portal.health import Finding, Level, examine
-from autosubmit_portal.workers.heartbeat import free_bytes
+from autosubmit_portal.workers.heartbeat import get_free_bytes
 from autosubmit_portal.workers.models import SILENCE, Worker
 from experiments.models import Action, Site, State
 from tests.support import factories
@@ -196,7 +196,7 @@ def test_the_disk_here_is_looked_at_when_no_worker_lives(site: Site) -> None:
 
 
 def test_room_is_told_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
-    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
+    assert get_free_bytes(tmp_path / "not" / "yet") == pytest.approx(get_free_bytes(tmp_path), rel=0.1)
 
 
 def test_an_examination_costs_no_more_queries_for_more_sites(

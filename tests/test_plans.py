@@ -21,7 +21,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts import base
-from autosubmit_portal.distinct import distinct_values
+from autosubmit_portal.distinct import list_distinct
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
 from tests.support import factories
@@ -159,7 +159,7 @@ def test_a_list_of_the_api_neither_reads_nor_sorts_everything(words: dict[str, A
 
 def test_the_values_of_a_column_are_found_without_reading_all_rows(words: dict[str, Any]) -> None:
     with CaptureQueriesContext(connection) as captured:
-        found = distinct_values(Job, "section", experiment=words["pk"])
+        found = list_distinct(Job, "section", experiment=words["pk"])
     assert found == ["RARE", "SIM"]
     (query,) = captured.captured_queries
     assert fault(query["sql"]) == ""

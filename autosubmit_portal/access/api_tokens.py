@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken, Team
+from autosubmit_portal.access.models import UNLIMITED, ApiToken, Team, scope_of
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import MANAGE_TEAMS
-from autosubmit_portal.access.scope import UNLIMITED, scope_of
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 
@@ -31,7 +30,7 @@ class WrongToken(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class TokenRequest:
     """A token that somebody wants: its name, for how many days, and its limits.
 
     Without `days` the default holds; without `kinds` or `teams` (slugs) there is no such limit.
@@ -43,7 +42,7 @@ class Wanted:
     teams: Collection[str] | None = None
 
 
-def teams_for(owner: User) -> QuerySet[Team]:
+def list_teams(owner: User) -> QuerySet[Team]:
     """Return the teams that a token of `owner` may be limited to: their own, or all for managers of all teams."""
     if owner.has_perm(f"access.{MANAGE_TEAMS}") and scope_of(owner).teams is None:
         return Team.objects.order_by("slug")
@@ -51,7 +50,7 @@ def teams_for(owner: User) -> QuerySet[Team]:
 
 
 def make_token(
-    owner: User, wanted: Wanted, *, origin: Origin, by: ApiToken | None = None
+    owner: User, wanted: TokenRequest, *, origin: Origin, by: ApiToken | None = None
 ) -> tuple[ApiToken, str]:
     """Make a token of `owner`; return it and its text, which is stored nowhere.
 
@@ -61,8 +60,8 @@ def make_token(
     try:
         _require_writing(by)
         _require_kinds(wanted, by)
-        teams = _teams(wanted, owner, by)
-        expiry = _expiry(wanted.days, by)
+        teams = _choose_teams(wanted, owner, by)
+        expiry = _choose_expiry(wanted.days, by)
     except (TokenRefused, WrongToken) as refusal:
         trail.record("api_token.refused", origin=origin, subject=wanted.name, message=str(refusal))
         raise
@@ -105,33 +104,35 @@ def _require_writing(by: ApiToken | None) -> None:
         raise TokenRefused("This token can only read. Sign in, or use another one.")
 
 
-def _require_kinds(wanted: Wanted, by: ApiToken | None) -> None:
+def _require_kinds(wanted: TokenRequest, by: ApiToken | None) -> None:
     if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
         legal = ", ".join(by.kinds)
         raise TokenRefused(f"Your token is limited: choose `kinds` from its own: {legal}.")
 
 
-def _teams(wanted: Wanted, owner: User, by: ApiToken | None) -> list[Team] | None:
+def _choose_teams(wanted: TokenRequest, owner: User, by: ApiToken | None) -> list[Team] | None:
     """Return the teams that the token is limited to; None for no limit.
 
     Raises TokenRefused if the token `by` is limited and the wanted one is not, WrongToken for teams not allowed.
     """
-    possible = [team for team in teams_for(owner) if not by or not by.only_teams or team in by.teams.all()]
+    possible = [team for team in list_teams(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise TokenRefused(f"Your token is limited: choose `teams` from its own: {_slugs(possible)}.")
+            raise TokenRefused(
+                f"Your token is limited: choose `teams` from its own: {_join_slugs(possible)}."
+            )
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:
-        raise WrongToken({"teams": [f"“{', '.join(unknown)}” is none of: {_slugs(possible)}."]})
+        raise WrongToken({"teams": [f"“{', '.join(unknown)}” is none of: {_join_slugs(possible)}."]})
     return [team for team in possible if team.slug in wanted.teams]
 
 
-def _slugs(teams: list[Team]) -> str:
+def _join_slugs(teams: list[Team]) -> str:
     return ", ".join(team.slug for team in teams) or "no team"
 
 
-def _expiry(days: int | None, by: ApiToken | None) -> datetime:
+def _choose_expiry(days: int | None, by: ApiToken | None) -> datetime:
     """Return the end of the token, at most that of the token `by`."""
     now = timezone.now()
     latest = now + timedelta(days=settings.TOKEN_DAYS)

@@ -5,6 +5,8 @@ The groups of Django hold the roles that somebody has everywhere. `policy.py` de
 
 import hashlib
 import secrets
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
@@ -17,8 +19,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import UNLIMITED, Scope, scope_of
-from autosubmit_portal.access.unix import why_unusable
+from autosubmit_portal.access.unix import explain_unusable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -26,6 +27,32 @@ if TYPE_CHECKING:
 BY_HAND = "hand"
 # So much of the text of a token is kept, to tell tokens apart.
 KEY_LENGTH = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The limits of a credential; None is no limit.
+
+    `kinds` are names of action kinds that may be requested: an empty set lets only look. `teams` are primary keys of
+    teams: only what one of them covers may be seen or acted on.
+    """
+
+    kinds: frozenset[str] | None = None
+    teams: frozenset[int] | None = None
+
+
+UNLIMITED = Scope()
+
+
+def token_of(actor: Any) -> str:
+    """Return the key of the API token that this request came with, which authentication notes; blank without one."""
+    return str(getattr(actor, "token_digest", ""))
+
+
+def scope_of(actor: Any) -> Scope:
+    """Return what the credential of this request is limited to; whoever authenticates sets it as `actor.scope`."""
+    scope: Scope | None = getattr(actor, "scope", None)
+    return scope or UNLIMITED
 
 
 def digest_of(text: str) -> str:
@@ -53,6 +80,9 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 class ApiToken(models.Model):
     """A token for the API: kept as a digest, shown once when made."""
+
+    NOTED_EVERY = timedelta(minutes=1)
+    """How exactly its last use is known."""
 
     digest = models.CharField(max_length=128, primary_key=True)
     token_key = models.CharField(max_length=25, db_index=True)
@@ -93,6 +123,11 @@ class ApiToken(models.Model):
         text = secrets.token_hex(32)
         return cls(digest=digest_of(text), token_key=text[:KEY_LENGTH], user=user, **columns), text
 
+    def limit_account(self) -> None:
+        """Limit its account, for this request, as the token is, and have the trail name the token."""
+        account: Any = self.user
+        account.scope, account.credential, account.token_digest = self.scope(), self.credential, self.pk
+
     def scope(self) -> Scope:
         """Return what it may be used for, at most."""
         return Scope(
@@ -104,6 +139,11 @@ class ApiToken(models.Model):
     def credential(self) -> str:
         """What the trail calls it."""
         return f"API token {self.token_key[:8]} {self.name}"
+
+    @property
+    def is_use_noted(self) -> bool:
+        """Whether its row has a use of the last minute."""
+        return self.last_used_at is not None and timezone.now() - self.last_used_at < self.NOTED_EVERY
 
     @property
     def is_expired(self) -> bool:
@@ -289,7 +329,7 @@ class SiteRole(models.Model):
 
 def require_usable_account(name: str) -> None:
     """Raise ValidationError for a text that is no Unix account of this host that commands may run as."""
-    reason = why_unusable(name)
+    reason = explain_unusable(name)
     if reason:
         raise ValidationError(reason)
 
@@ -365,15 +405,7 @@ class Identity(models.Model):
 
 
 # What decides who may do what, and is watched for that.
-RIGHTS: tuple[type[models.Model], ...] = (
-    Team,
-    Membership,
-    Coverage,
-    TeamExperiment,
-    SiteRole,
-    SiteAccount,
-    SitePolicy,
-)
+RIGHTS = (Team, Membership, Coverage, TeamExperiment, SiteRole, SiteAccount, SitePolicy)
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):

@@ -26,7 +26,7 @@ def end_other_sessions(request: HttpRequest, user: User) -> None:
 
 
 @receiver(post_save, sender=User)
-def _saved(instance: User, **_: object) -> None:
+def _end_of_closed(instance: User, **_: object) -> None:
     """End the sessions of a closed account: they must not work again when it is opened again."""
     if not instance.is_active:
         end_sessions(instance)

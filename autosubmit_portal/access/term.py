@@ -8,7 +8,7 @@ from django.utils import timezone
 TOLERANCE = timedelta(minutes=2)
 
 
-def begin_and_errors(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, dict[str, str]]:
+def check_term(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, dict[str, str]]:
     """Return the start, by default now, and the errors by field."""
     now = timezone.now()
     if starts_at is None or now - TOLERANCE <= starts_at <= now:

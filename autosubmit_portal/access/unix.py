@@ -16,7 +16,7 @@ _LOGIN_DEFINITIONS, _USUAL_LEAST_UID = Path("/etc/login.defs"), 1000
 _UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
 
 
-def uid_of(name: str) -> int | None:
+def get_uid(name: str) -> int | None:
     """Return the uid of an account; None for unknown names, and for root, which is never an owner here.
 
     Two names with one uid are the same account.
@@ -31,7 +31,7 @@ def uid_of(name: str) -> int | None:
 @ttl_cache(
     maxsize=1000, ttl=1
 )  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
-def name_of(uid: int) -> str:
+def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""
     try:
         return pwd.getpwuid(uid).pw_name
@@ -39,7 +39,7 @@ def name_of(uid: int) -> str:
         return str(uid)
 
 
-def why_unusable(name: str) -> str:
+def explain_unusable(name: str) -> str:
     """Return why no command may run as this account, and what to do; blank if it may."""
     remedy = "Correct it under “Accounts at sites”."
     if not NAME.fullmatch(name):
@@ -54,13 +54,13 @@ def why_unusable(name: str) -> str:
         return f"“{name}” is the superuser, as whom nothing is ever run. {remedy}"
     if uid == os.getuid():
         return f"“{name}” is the account of the portal itself, which may become others. {remedy}"
-    if uid < _least_uid() or uid in _NOBODIES:
+    if uid < _read_least_uid() or uid in _NOBODIES:
         return f"“{name}” is an account of the system (number {uid}), not of a person or a project. {remedy}"
     return ""
 
 
 @cache
-def _least_uid() -> int:
+def _read_least_uid() -> int:
     """Return the least uid of people, UID_MIN of /etc/login.defs."""
     try:
         found = _UID_MIN.search(_LOGIN_DEFINITIONS.read_text(encoding="utf-8", errors="replace"))

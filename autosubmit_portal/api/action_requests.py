@@ -17,8 +17,8 @@ from autosubmit_portal.api.forms import read_form
 from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
-from autosubmit_portal.waits import applied, wait_until
+from autosubmit_portal.audit.origin import get_actor, make_origin
+from autosubmit_portal.waits import make_headers, wait_until
 from experiments.actions.action_request import ActionRequest, find_dry_run, record_refusal
 from experiments.actions.batches import request_action
 from experiments.actions.checks import Facts
@@ -67,8 +67,8 @@ def submit(
     """
     given = given or {}
     asked = ActionRequest(
-        actor=actor_of(request),
-        origin=origin_of(request),
+        actor=get_actor(request),
+        origin=make_origin(request),
         kind=kind,
         site=site,
         experiment=experiment,
@@ -113,7 +113,7 @@ def answer_action(request: Request, action: Action) -> Response:
     if action.is_replay:
         headers["Idempotent-Replayed"] = "true"
     # Without a wait, only a repeated request finds an action that has ended.
-    has_ended = not action.is_active and (action.is_replay or seconds is not None)
+    has_ended = (action.is_replay or seconds is not None) and not action.is_active
     return Response(ActionItem(action).data, status=200 if has_ended else 202, headers=headers)
 
 
@@ -131,7 +131,7 @@ def wait_for_ends(request: Request, actions: Sequence[Action], seconds: int) -> 
     # Nobody knows when a second person comes: what waits for approval is not waited for.
     waiting = Action.objects.active().exclude(state=State.AWAITING_APPROVAL)
     waiting = waiting.filter(pk__in=[action.pk for action in actions])
-    return applied(seconds, has_waited=wait_until(request, lambda: not waiting.exists(), seconds))
+    return make_headers(seconds, has_waited=wait_until(request, lambda: not waiting.exists(), seconds))
 
 
 def read_body(request: Request) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from autosubmit_portal.api.http.errors import AmbiguousExpid, problem_of, unfore
 from autosubmit_portal.api.objects import find_each
 from autosubmit_portal.api.openapi.documentation import table
 from autosubmit_portal.api.serializers.actions import ActionItem
-from autosubmit_portal.api.serializers.fields import choice, flag
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.api.serializers.fields import choice, flag, texts
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.action_request import ActionRequest, record_early_refusal
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, UnfoundTarget, record_refusals, request_each
@@ -65,9 +65,7 @@ class BulkTarget(Strict):
     site = serializers.CharField(
         required=False, max_length=50, help_text="Needed only where several sites have the expid."
     )
-    jobs = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Names of jobs, instead of a filter."
-    )
+    jobs = texts(required=False, help_text="Names of jobs, instead of a filter.")
 
 
 @extend_schema_field(
@@ -111,10 +109,10 @@ def submit_many(request: Request, is_dry_run: bool | None) -> Response:
     try:
         said, key = _read(request, is_dry_run)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
-        record_early_refusal(origin_of(request), refusal, subject="many experiments")
+        record_early_refusal(make_origin(request), refusal, subject="many experiments")
         raise
     bulk = BulkRequest(
-        origin=origin_of(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {})
+        origin=make_origin(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {})
     )
     asked = _find_targets(request, bulk, said, key)
     answers = _preview_each(bulk, asked) if said.get("dry_run") else request_each(bulk, asked)
@@ -133,7 +131,7 @@ def _read(request: Request, is_dry_run: bool | None) -> tuple[dict[str, Any], Id
     said = merge(validate_body(BulkBody, body), {} if is_dry_run is None else {"dry_run": is_dry_run})
     key = None if said.get("dry_run") else read_key(request, body)
     if key:  # the request itself makes no action: this only refuses a key of another one
-        find_first_action(actor_of(request), key)
+        find_first_action(get_actor(request), key)
     return said, key
 
 
@@ -143,7 +141,7 @@ def _find_targets(
     """Return the request for each target, or why there is none."""
     targets = said["targets"]
     found = find_each(request, [(target["expid"], target.get("site")) for target in targets])
-    shared = {"actor": actor_of(request), "reason": said.get("reason", ""), "key": key}
+    shared = {"actor": get_actor(request), "reason": said.get("reason", ""), "key": key}
     return [_make_request(bulk, shared, *about) for about in zip(targets, found, strict=True)]
 
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.audit.origin import get_actor
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Experiment
 
@@ -30,7 +30,7 @@ class ExperimentPages(PortalViewSet):
         """Answer as the policy does, of this experiment or of a new one."""
         if not kind:
             return True
-        actor, catalogued = actor_of(self.request), CATALOGUE[kind]
+        actor, catalogued = get_actor(self.request), CATALOGUE[kind]
         if "expid" not in self.kwargs:
             return policy.may_request(actor, catalogued)
         found = self.shown_experiment()
@@ -48,4 +48,5 @@ class ExperimentPages(PortalViewSet):
         expid = {"expid": self.kwargs["expid"]}
         query = urlencode(expid | {"site": self.shown_experiment().site.slug})
         found = {title: self.address(route, expid) for title, route in LISTS.items()}
-        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}"}
+        site = self.address("site-detail", {"slug": self.shown_experiment().site.slug})
+        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}", "Site": site}

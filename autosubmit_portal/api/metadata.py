@@ -18,32 +18,38 @@ class PortalMetadata(SimpleMetadata):
         """Return what is told of a view."""
         told: dict[str, Any] = super().determine_metadata(request, view)
         told["renders"] = [renderer.media_type for renderer in view.get_renderers()]
-        handlers = {
-            method: getattr(view, method.lower())
-            for method in view.allowed_methods
-            if hasattr(getattr(view, method.lower(), None), "described")
-        }
-        queries = {method: handler.described.query for method, handler in handlers.items()}
-        told["parameters"] = {
-            method: self.get_serializer_info(query()) if query else {} for method, query in queries.items()
-        }
-        bodies = {
-            method: view.bodies_of(handlers[method]) for method in handlers if method not in SAFE_METHODS
-        }
-        told["actions"] = {method: self._told(found) for method, found in bodies.items() if found}
+        told |= {"parameters": {}, "actions": {}}
+        for method in view.allowed_methods:
+            handler = getattr(view, method.lower(), None)
+            if hasattr(handler, "described"):
+                self._add(told, method, handler, view)
         return told
 
-    def _told(self, bodies: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of the only body, or each body as an object."""
+    def _add(self, told: dict[str, Any], method: str, handler: Any, view: Any) -> None:
+        bodies = {} if method in SAFE_METHODS else view.bodies_of(handler)
+        if not bodies and method not in SAFE_METHODS:
+            return
+        query = handler.described.query
+        told["parameters"][method] = self.get_serializer_info(query()) if query else {}
         if "" in bodies:
-            told: dict[str, Any] = self.get_serializer_info(bodies[""]()) if bodies[""] else {}
-            return told
-        return {
-            name: {
-                "type": "nested object",
-                "required": False,
-                "help_text": shape.__doc__,
-                "children": self.get_serializer_info(shape()),
+            told["actions"][method] = self._fields(bodies[""], handler, view)
+        elif bodies:
+            told["actions"][method] = {
+                name: {
+                    "type": "nested object",
+                    "required": False,
+                    "help_text": shape.__doc__,
+                    "children": self._fields(shape, handler, view),
+                }
+                for name, shape in bodies.items()
             }
-            for name, shape in bodies.items()
-        }
+
+    def _fields(self, shape: Any, handler: Any, view: Any) -> dict[str, Any]:
+        """Return the fields of a body, and of what may be chosen in them what the person may."""
+        told: dict[str, Any] = self.get_serializer_info(shape()) if shape else {}
+        for name, field in told.items():
+            if "choices" in field:
+                field["choices"] = [
+                    one for one in field["choices"] if view.may_choose(handler, name, one["value"])
+                ]
+        return told

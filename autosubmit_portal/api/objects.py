@@ -7,16 +7,16 @@ from django.db.models import Model
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.scope import scope_of
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
 from experiments.actions.action_request import record_early_refusal
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.catalogue.kinds import ActionKind
-from experiments.models import Action, Experiment, Site, with_active_action
+from experiments.models import Action, Experiment, Site, annotate_active_action
 from experiments.models.experiment import ExperimentQuerySet, choose_meant
 from jobs.models import Job
 
@@ -29,7 +29,9 @@ def _called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: with_active_action(_called(expid)), "site", annotations=("active_action_id", "is_starting")
+    lambda expid: annotate_active_action(_called(expid)),
+    "site",
+    annotations=("active_action_id", "is_starting"),
 )
 _MIRRORED = CompiledQuery(
     _called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
@@ -63,9 +65,10 @@ def _only(
     site: str | None,
     showing: type[Model],
 ) -> Experiment:
-    policy.require_view(request.user, showing)
-    policy.require_view(request.user, Experiment)
-    return _meant(expid, site, _seen(request.user, called.rows(expid), showing))
+    if policy.may_view_all(request.user, showing, Experiment):
+        return _meant(expid, site, called.read_rows(expid))
+    policy.require_view(request.user, showing, Experiment)
+    return _meant(expid, site, _seen(request.user, called.read_rows(expid), showing))
 
 
 def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
@@ -80,10 +83,8 @@ def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experime
 
 def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
     """Return those of the experiments that the actor may see, and rows of `showing` of them."""
-    if policy.may_view_all(actor, Experiment) and policy.may_view_all(actor, showing):
-        return found
     rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
-    pks = rows if showing is Experiment else rows.showing(showing, actor)
+    pks = rows if showing is Experiment else rows.filter_showing(showing, actor)
     seen = set(pks.values_list("pk", flat=True))
     return [experiment for experiment in found if experiment.pk in seen]
 
@@ -93,7 +94,7 @@ def find_experiment_to_change(request: Request, kind: ActionKind, expid: str, si
     try:
         return find_experiment(request, expid, site)
     except (policy.Forbidden, NotFound, AmbiguousExpid) as refusal:
-        origin = origin_of(request)
+        origin = make_origin(request)
         record_early_refusal(origin, refusal, subject=expid, kind=kind.name, site=site or "", expid=expid)
         raise
 
@@ -107,8 +108,10 @@ def find_each(
     except policy.Forbidden as refusal:
         return [refusal] * len(named)
     rows = Experiment.objects.filter(expid__in={expid for expid, _ in named}).select_related("site")
-    seen: dict[str, list[Experiment]] = {}
-    for experiment in _seen(request.user, list(rows.order_by("site__slug")), Experiment):
+    found, seen = list(rows.order_by("site__slug")), dict[str, list[Experiment]]()
+    if not policy.may_view_all(request.user, Experiment):
+        found = _seen(request.user, found, Experiment)
+    for experiment in found:
         seen.setdefault(experiment.expid, []).append(experiment)
     return [_meant_or_why(expid, site, seen.get(expid, [])) for expid, site in named]
 
@@ -152,7 +155,7 @@ def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str 
     """
     is_free = policy.may_request_everywhere(request.user, kind)
     sites = Site.objects.all() if is_free else Site.objects.visible_to(request.user)
-    site = sites.default() if slug is None else sites.filter(slug=slug).first()
+    site = sites.get_default() if slug is None else sites.filter(slug=slug).first()
     if site:
         return site
     legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))
@@ -175,5 +178,5 @@ def _require_somewhere(request: Request, kind: policy.PermittedKind, site: str) 
 
 
 def _refuse(request: Request, kind: policy.PermittedKind, site: str, refusal: policy.Forbidden) -> NoReturn:
-    record_early_refusal(origin_of(request), refusal, subject=site, kind=kind.name, site=site)
+    record_early_refusal(make_origin(request), refusal, subject=site, kind=kind.name, site=site)
     raise refusal

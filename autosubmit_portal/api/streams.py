@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from autosubmit_portal.api.http.errors import ProblemRenderer, problem
-from autosubmit_portal.audit.origin import client_address
+from autosubmit_portal.audit.origin import get_client_address
 from autosubmit_portal.waits import AGAIN_SECONDS, streams
 
 # As much of an answer the web server takes at once, whether its client reads or not; then the thread is free.
@@ -24,7 +24,7 @@ class StreamsMiddleware:
         response = self.get_response(request)
         if not isinstance(response, StreamingHttpResponse) or _is_short(response):
             return response
-        account = request.user.pk or client_address(request)
+        account = request.user.pk or get_client_address(request)
         if not streams.take(account):
             response.close()
             return _busy()

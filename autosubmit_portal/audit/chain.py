@@ -22,22 +22,8 @@ from django.utils.crypto import salted_hmac
 # of the trail needs a new version with all columns of the one before.
 VERSIONS: dict[int, tuple[str, ...]] = {
     1: (
-        "id",
-        "at",
-        "event",
-        "actor_name",
-        "actor_id",
-        "address",
-        "door",
-        "credential",
-        "on_behalf_of",
-        "subject",
-        "site",
-        "expid",
-        "action_id",
-        "kind",
-        "details",
-        "message",
+        *("id", "at", "event", "actor_name", "actor_id", "address", "door", "credential", "on_behalf_of"),
+        *("subject", "site", "expid", "action_id", "kind", "details", "message"),
     )
 }
 NEWEST = max(VERSIONS)
@@ -83,7 +69,7 @@ class Places(NamedTuple):
     previous: str
 
 
-def next_places(wanted: int) -> Places:
+def reserve_places(wanted: int) -> Places:
     """Reserve places for `wanted` entries. A transaction must be open; others wait for a place until it ends."""
     is_postgresql = connection.vendor == "postgresql"
     if is_postgresql:
@@ -105,16 +91,16 @@ def make_function(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEdito
         schema_editor.execute(_FUNCTION)
 
 
-def digest_of(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:
+def compute_digest(values: Mapping[str, Any], previous: str, *, version: int = NEWEST) -> str:
     """Return the digest of an entry, given by its columns, that follows one with the digest `previous`."""
-    said = [version, previous, *(_plain(name, values[name]) for name in VERSIONS[version])]
+    said = [version, previous, *(_normalise(name, values[name]) for name in VERSIONS[version])]
     return f"{version:02x}{sign(_ENCODER.encode(said).encode())}"
 
 
 def is_genuine(values: Mapping[str, Any]) -> bool:
     """Return whether an entry, given by all its columns, is as the portal wrote it."""
     try:
-        expected = digest_of(values, values["previous"], version=int(values["digest"][:2], 16))
+        expected = compute_digest(values, values["previous"], version=int(values["digest"][:2], 16))
     except (
         ValueError,
         TypeError,
@@ -125,30 +111,30 @@ def is_genuine(values: Mapping[str, Any]) -> bool:
     return hmac.compare_digest(expected, values["digest"])
 
 
-def as_json(values: Mapping[str, Any]) -> str:
+def write_json(values: Mapping[str, Any]) -> str:
     """Return an entry as one line of ASCII JSON, the form of archives and syslog."""
     return json.dumps({**values, "at": values["at"].isoformat()})
 
 
 def sign(said: bytes) -> str:
     """Return the HMAC-SHA256 of `said` with the key of the trail, in 64 hexadecimal digits."""
-    return hmac.digest(_key(settings.AUDIT_KEY or settings.SECRET_KEY), said, "sha256").hex()
+    return hmac.digest(_derive_key(settings.AUDIT_KEY or settings.SECRET_KEY), said, "sha256").hex()
 
 
 @cache
-def _key(material: str) -> bytes:
+def _derive_key(material: str) -> bytes:
     return salted_hmac("autosubmit_portal.audit.chain", "key", secret=material, algorithm="sha256").digest()
 
 
-def _plain(name: str, value: Any) -> Any:
+def _normalise(name: str, value: Any) -> Any:
     """Return a value in one form, whatever database or dump it went through; trail.py normalises the others."""
     if name == "at":
         at: datetime = value
         return at.astimezone(UTC).isoformat(timespec="microseconds")
-    return _packed(value) if name == "address" and value else value
+    return _pack_address(value) if name == "address" and value else value
 
 
-def _packed(address: str) -> str:
+def _pack_address(address: str) -> str:
     """Return the bits of an address: databases and versions of Python write the same address differently."""
     try:
         return ipaddress.ip_address(address).packed.hex()

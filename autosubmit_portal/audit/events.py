@@ -9,22 +9,22 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.distinct import distinct_values
+from autosubmit_portal.distinct import list_distinct
 
 MOST_FEW = 10_000
 
 
-def entries_like(entries: QuerySet[AuditEntry], column: str, text: str) -> QuerySet[AuditEntry]:
+def filter_like(entries: QuerySet[AuditEntry], column: str, text: str) -> QuerySet[AuditEntry]:
     """Return the entries whose `column` matches `text`: `*` is any text, a leading `!` negates, case is ignored.
 
     An index finds a value but no part of one. So the distinct values are read first, and matched here.
     """
-    condition = {f"{column}__in": _values_like(column, text)}
-    few = _found_by_key(entries, condition)
+    condition = {f"{column}__in": _find_values(column, text)}
+    few = _filter_by_key(entries, condition)
     return entries.filter(**condition) if few is None else few
 
 
-def entries_between(
+def filter_between(
     entries: QuerySet[AuditEntry], since: datetime | None, until: datetime | None
 ) -> QuerySet[AuditEntry]:
     """Return the entries from `since` on and before `until`; None is no limit.
@@ -34,22 +34,22 @@ def entries_between(
     """
     limits = {"gte": since, "lt": until}
     condition = {f"at__{lookup}": time for lookup, time in limits.items() if time is not None}
-    few = _found_by_key(entries, condition)
+    few = _filter_by_key(entries, condition)
     if few is not None:
         return few
     unindexed = {f"moment__{lookup}": time for lookup, time in limits.items() if time is not None}
     return entries.alias(moment=Coalesce("at", "at")).filter(**unindexed)
 
 
-def _found_by_key(entries: QuerySet[AuditEntry], condition: dict[str, Any]) -> QuerySet[AuditEntry] | None:
+def _filter_by_key(entries: QuerySet[AuditEntry], condition: dict[str, Any]) -> QuerySet[AuditEntry] | None:
     """Return the entries by their keys if they are few, else None. SQLite cannot estimate that by itself."""
     matching = AuditEntry.objects.filter(**condition).order_by().values("pk")
     is_few = matching[: MOST_FEW + 1].count() <= MOST_FEW
     return entries.filter(pk__in=matching) if is_few else None
 
 
-def _values_like(column: str, text: str) -> list[str]:
+def _find_values(column: str, text: str) -> list[str]:
     pattern = re.sub(r"([?\[])", r"[\1]", text.removeprefix("!")).upper()
     is_wanted = not text.startswith("!")
-    values = distinct_values(AuditEntry, column)
+    values = list_distinct(AuditEntry, column)
     return [value for value in values if fnmatchcase(value.upper(), pattern) is is_wanted]

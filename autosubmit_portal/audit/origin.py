@@ -43,7 +43,7 @@ class Origin:
     on_behalf_of_id: int | None = None
 
     @classmethod
-    def of(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":
+    def make(cls, actor: Any, *, door: Door, address: str | None = None) -> "Origin":
         """Return the origin of what `actor` (a user, possibly anonymous) does.
 
         The class that authenticated the request has set `actor.credential`.
@@ -60,14 +60,14 @@ class Origin:
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
 
-def current_origin() -> Origin:
+def get_current_origin() -> Origin:
     """Return the origin of the request that is being served; outside of one, the command line."""
     request = _request.get()
-    return origin_of(request) if request else Origin(door=Door.COMMAND_LINE, credential=_unix_account())
+    return make_origin(request) if request else Origin(door=Door.COMMAND_LINE, credential=_get_unix_account())
 
 
 @cache
-def _unix_account() -> str:
+def _get_unix_account() -> str:
     """Return the name of this process's account, from the system: the environment may say anything."""
     number = os.getuid()
     try:
@@ -77,7 +77,7 @@ def _unix_account() -> str:
     return f"Unix account {name}"
 
 
-def client_address(request: HttpRequest) -> str | None:
+def get_client_address(request: HttpRequest) -> str | None:
     """Return the address of the client. Only the last PORTAL_TRUSTED_PROXIES proxies are believed."""
     direct: str | None = request.META.get("REMOTE_ADDR") or None
     forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
@@ -87,19 +87,19 @@ def client_address(request: HttpRequest) -> str | None:
     return direct
 
 
-def door_of(request: HttpRequest) -> Door:
+def get_door(request: HttpRequest) -> Door:
     """Return the door that a request came through."""
     return Door.API if request.path.startswith("/v4") else Door.ADMIN
 
 
-def actor_of(request: HttpRequest) -> User:
+def get_actor(request: HttpRequest) -> User:
     """Return the user of a request that needs a sign-in."""
     return cast(User, request.user)
 
 
-def origin_of(request: HttpRequest) -> Origin:
+def make_origin(request: HttpRequest) -> Origin:
     """Return the origin of an HTTP request. Only DRF's requests know the user of a token; Django's know the session."""
-    origin = Origin.of(request.user, door=door_of(request), address=client_address(request))
+    origin = Origin.make(request.user, door=get_door(request), address=get_client_address(request))
     is_by_session = request.user.is_authenticated and not origin.credential
     return replace(origin, credential=SESSION) if is_by_session else origin
 

@@ -10,7 +10,7 @@ Bounds = tuple[datetime, datetime]
 EVENING, MORNING = time(18), time(8)
 
 
-def _last_night(now: datetime) -> Bounds:
+def _find_last_night(now: datetime) -> Bounds:
     """Return yesterday 18:00 and today 08:00, or now if that is earlier, in the portal's time zone."""
     here = timezone.localtime(now)
     yesterday = here.date() - timedelta(days=1)
@@ -21,11 +21,11 @@ def _last_night(now: datetime) -> Bounds:
 PERIODS: Mapping[str, Callable[[datetime], Bounds]] = {
     "last_hour": lambda now: (now - timedelta(hours=1), now),
     "last_24_hours": lambda now: (now - timedelta(hours=24), now),
-    "last_night": _last_night,
+    "last_night": _find_last_night,
     "last_7_days": lambda now: (now - timedelta(days=7), now),
 }
 
 
-def bounds(period: str, now: datetime | None = None) -> Bounds:
+def get_bounds(period: str, now: datetime | None = None) -> Bounds:
     """Return the start and the end of one of PERIODS."""
     return PERIODS[period](now or timezone.now())

@@ -44,10 +44,9 @@ _making = threading.Lock()
 
 
 def forward(entry: AuditEntry) -> None:
-    """Send an entry when its transaction commits, if PORTAL_AUDIT_SYSLOG is set."""
-    if settings.AUDIT_SYSLOG:
-        url = settings.AUDIT_SYSLOG
-        transaction.on_commit(lambda: sender(url).put(entry), robust=True)
+    """Send an entry to PORTAL_AUDIT_SYSLOG when its transaction commits."""
+    url = settings.AUDIT_SYSLOG
+    transaction.on_commit(lambda: sender(url).put(entry), robust=True)
 
 
 def sender(url: str) -> "Sender":
@@ -145,10 +144,10 @@ def _connected(family: int, address: Any) -> socket.socket:
 def message(entry: AuditEntry) -> bytes:
     """Return an entry as a message of RFC 5424: its number and digests as structured data, all of it as JSON."""
     values = {name: getattr(entry, name) for name in chain.VERSIONS[chain.NEWEST]}
-    text = _message(entry, chain.as_json(values))
+    text = _message(entry, chain.write_json(values))
     if len(text) > MOST_BYTES:
         brief = values | {"details": {}, "message": entry.message[:LONGEST_MESSAGE], "is_cut": True}
-        text = _message(entry, chain.as_json(brief))
+        text = _message(entry, chain.write_json(brief))
     return text
 
 

@@ -39,17 +39,17 @@ class Bound(NamedTuple):
 
 def is_over(values: Mapping[str, Any]) -> bool:
     """Count an entry before it is recorded, given by its columns; return whether a limit is reached."""
-    return any(_is_over(bound, values) for bound in _bounds(values))
+    return any(_is_over(bound, values) for bound in _list_bounds(values))
 
 
 def held(event: str, *, actor_id: int | None = None, address: str | None = None) -> int:
     """Return how many events of an account or an address are counted now without an entry."""
     values = {"event": event, "actor_id": actor_id, "actor_name": "", "address": address, "subject": ""}
-    keys = [_digest(bound.key) for bound in _bounds(values)]
+    keys = [_compute_digest(bound.key) for bound in _list_bounds(values)]
     return sum(Tally.objects.filter(key__in=keys, ends_at__gt=timezone.now()).values_list("held", flat=True))
 
 
-def ended() -> list[Tally]:
+def list_ended() -> list[Tally]:
     """Return up to 100 counts whose time is over."""
     return list(Tally.objects.filter(ends_at__lte=timezone.now()).order_by("pk")[:100])
 
@@ -59,8 +59,8 @@ def end(event: str) -> None:
     Tally.objects.filter(event=event).update(ends_at=timezone.now())
 
 
-def _bounds(values: Mapping[str, Any]) -> Iterator[Bound]:
-    event, network = values["event"], _network(values["address"])
+def _list_bounds(values: Mapping[str, Any]) -> Iterator[Bound]:
+    event, network = values["event"], _get_network(values["address"])
     if event == LOCKED_OUT:
         time, (of_name, of_address, of_all) = settings.AXES_COOLOFF_TIME, MOST_LOCKED_OUT
         yield Bound(f"{event} {network} {values['subject']}", of_name, time, values["subject"])
@@ -73,7 +73,7 @@ def _bounds(values: Mapping[str, Any]) -> Iterator[Bound]:
         yield Bound(f"refused {who}", MOST_REFUSALS, MINUTE, f"user {values['actor_name']}")
 
 
-def _network(address: str | None) -> str:
+def _get_network(address: str | None) -> str:
     """Return the network of a client: whoever has one IPv6 address has 2**64 of them."""
     found = ipaddress.ip_address(address) if address else None
     if found is None or found.version == 4:
@@ -81,12 +81,12 @@ def _network(address: str | None) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False))
 
 
-def _digest(key: str) -> str:
+def _compute_digest(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
 def _is_over(bound: Bound, values: Mapping[str, Any]) -> bool:
-    now, key = timezone.now(), _digest(bound.key)
+    now, key = timezone.now(), _compute_digest(bound.key)
     counts = Tally.objects.filter(key=key, ends_at__gt=now)
     if counts.filter(recorded__lt=bound.most).update(recorded=F("recorded") + 1):
         return False

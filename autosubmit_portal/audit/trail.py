@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Required, TypedDict, Unpack
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Field
 from django.utils import timezone
@@ -84,7 +85,7 @@ def tell_counts() -> None:
 
     The supervisor calls this, and everything that records a counted event.
     """
-    for count in tally.ended():
+    for count in tally.list_ended():
         with transaction.atomic():
             is_mine = Tally.objects.filter(pk=count.pk, held=count.held).delete()[0]
             if is_mine and count.held:
@@ -111,11 +112,12 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
     if not drafts:
         return []
     with transaction.atomic(savepoint=False):
-        entries = list(_chained(drafts, chain.next_places(len(drafts))))
+        entries = list(_chained(drafts, chain.reserve_places(len(drafts))))
         _insert(entries)
         for entry in entries:
             entry._state.adding, entry._state.db = False, connection.alias
-            syslog.forward(entry)
+            if settings.AUDIT_SYSLOG:
+                syslog.forward(entry)
     return entries
 
 
@@ -123,7 +125,7 @@ def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEnt
     previous = places.previous
     for number, one in zip(places.ids, drafts, strict=True):
         values = {**one, "id": number}
-        digest = chain.digest_of(values, previous)
+        digest = chain.compute_digest(values, previous)
         yield AuditEntry(**values, previous=previous, digest=digest)
         previous = digest
 

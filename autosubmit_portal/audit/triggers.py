@@ -48,7 +48,7 @@ _LOOK = {
 REMEDY = "Entries can be changed in the database: make it again (docs/audit.md, “Triggers”), then find out who did it."
 
 
-def missing() -> list[str]:
+def find_missing() -> list[str]:
     """Return the names of the triggers that are missing, switched off, or not as they were made."""
     wanted = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}[connection.vendor]
     with connection.cursor() as cursor:

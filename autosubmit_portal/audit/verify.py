@@ -60,15 +60,15 @@ class Examination:
     last_id: int = 0
     last_digest: str = ""
 
-    def faults(self, rows: Iterable[Row]) -> Iterator[Fault]:
+    def find_faults(self, rows: Iterable[Row]) -> Iterator[Fault]:
         """Yield what is wrong with entries, given in the order of their numbers, then the heads that were not met."""
         links = self.starts  # what the next entry may follow
         doubted: deque[str] = deque(maxlen=MOST_DOUBTED)  # … or one of these, which are told themselves
         suspect: Row | None = None
         for row in rows:
-            self._met(row)
+            self._meet(row)
             if suspect:
-                yield _judged(suspect, row, (*links, *doubted))
+                yield _judge(suspect, row, (*links, *doubted))
                 doubted.append(suspect["digest"])
             suspect = None if chain.is_genuine(row) else row
             if suspect:
@@ -78,10 +78,10 @@ class Examination:
             links = {row["digest"]}
             doubted.clear()
         if suspect:
-            yield _judged(suspect, None, (*links, *doubted))
+            yield _judge(suspect, None, (*links, *doubted))
         yield from (Fault(number, CUT) for number in sorted(self.heads) if number >= self.first_id)
 
-    def _met(self, row: Row) -> None:
+    def _meet(self, row: Row) -> None:
         self.entries += 1
         self.first_id = self.first_id or row["id"]
         self.last_id, self.last_digest = row["id"], row["digest"]
@@ -89,7 +89,7 @@ class Examination:
             del self.heads[row["id"]]
 
 
-def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Fault:
+def _judge(suspect: Row, following: Row | None, links: Collection[str]) -> Fault:
     """Return what is wrong with an entry whose digest is wrong; the next entry knows which digest should be here."""
     is_known = following is not None and suspect["digest"] and following["previous"] == suspect["digest"]
     is_skipped = following is not None and following["previous"] in links
@@ -97,7 +97,7 @@ def _judged(suspect: Row, following: Row | None, links: Collection[str]) -> Faul
     return Fault(suspect["id"], FOREIGN if is_foreign else CHANGED)
 
 
-def missing_at_the_end(last_id: int) -> str:
+def find_missing_end(last_id: int) -> str:
     """Say which numbers the database gave after the last entry; blank if none, or if that proves nothing.
 
     SQLite takes a number back with its transaction; PostgreSQL does not, so there only an empty trail is reported.
@@ -111,22 +111,22 @@ def missing_at_the_end(last_id: int) -> str:
     return f"{which} missing: the database has numbered up to {last}. The trail was cut there."
 
 
-def entries(*, after: int = BELOW_ALL) -> Iterator[Row]:
+def iterate_entries(*, after: int = BELOW_ALL) -> Iterator[Row]:
     """Yield the entries with numbers above `after` in their order, with all columns of the chain."""
-    while batch := _after(after):
+    while batch := _read_after(after):
         yield from batch
         after = batch[-1]["id"]
 
 
-def _after(last: int) -> list[Row]:
+def _read_after(last: int) -> list[Row]:
     rows = AuditEntry.objects.filter(id__gt=last).order_by("id")
     try:
         return list(rows.values(*COLUMNS)[:ROWS_AT_ONCE])
     except UNREADABLE:
-        return [_readable(number) for number in rows.values_list("id", flat=True)[:ROWS_AT_ONCE]]
+        return [_read_entry(number) for number in rows.values_list("id", flat=True)[:ROWS_AT_ONCE]]
 
 
-def _readable(number: int) -> Row:
+def _read_entry(number: int) -> Row:
     """Return an entry; in place of an unreadable one, an entry that is never genuine."""
     rows = AuditEntry.objects.filter(id=number)
     try:

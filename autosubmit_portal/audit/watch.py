@@ -11,12 +11,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import models, transaction
-from django.db.models.signals import m2m_changed, post_delete, post_init, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.http import HttpRequest
 from django.utils.encoding import force_str
 
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import Origin, client_address, current_origin, door_of
+from autosubmit_portal.audit.origin import Origin, get_client_address, get_current_origin, get_door
 
 _SECRET_FIELDS = frozenset({"password", "digest"})
 _UNWATCHED_FIELDS = frozenset({"last_login"})
@@ -63,28 +63,42 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
     """Record every creation, change and deletion of rows of `model`; fields in `unless` are ignored."""
     skipped = _UNWATCHED_FIELDS | unless
 
-    def remember(instance: models.Model, **_: Any) -> None:
-        instance.__dict__["_audited"] = _values(instance, skipped)
+    def look(instance: models.Model, update_fields: frozenset[str] | None = None, **_: Any) -> None:
+        names = _names(instance, skipped, update_fields)
+        rows = model._base_manager.filter(pk=instance.pk)
+        is_there = names and not instance._state.adding
+        instance.__dict__["_audited"] = (rows.values(*names).first() if is_there else None) or {}
 
-    def saved(instance: models.Model, created: bool, **_: Any) -> None:
-        changes = _changes({} if created else instance.__dict__["_audited"], _values(instance, skipped))
+    def saved(
+        instance: models.Model, created: bool, update_fields: frozenset[str] | None = None, **_: Any
+    ) -> None:
+        before = instance.__dict__.pop("_audited")
+        after = {name: instance.__dict__[name] for name in _names(instance, skipped, update_fields)}
+        changes = _changes({} if created else before, after)
         if created or changes:
             _record_change(instance, "created" if created else "changed", {"changes": changes})
-        remember(instance)
 
     def deleted(instance: models.Model, **_: Any) -> None:
         _record_change(instance, "deleted", {})
 
     uid = f"audit.{model._meta.label}"
-    post_init.connect(remember, sender=model, dispatch_uid=uid, weak=False)
+    # Not when a row is read, which is at each request: hardly any is changed.
+    pre_save.connect(look, sender=model, dispatch_uid=uid, weak=False)
     post_save.connect(saved, sender=model, dispatch_uid=uid, weak=False)
     post_delete.connect(deleted, sender=model, dispatch_uid=uid, weak=False)
 
 
-def _values(instance: models.Model, skipped: frozenset[str]) -> dict[str, Any]:
-    """Return the loaded fields; reading deferred ones would query the database."""
-    names = [field.attname for field in instance._meta.concrete_fields if field.attname not in skipped]
-    return {name: instance.__dict__[name] for name in names if name in instance.__dict__}
+def _names(
+    instance: models.Model, skipped: frozenset[str], update_fields: frozenset[str] | None
+) -> list[str]:
+    """Return the watched columns that are written; deferred ones are not."""
+    return [
+        field.attname
+        for field in instance._meta.concrete_fields
+        if field.attname not in skipped
+        and field.attname in instance.__dict__
+        and (update_fields is None or {field.name, field.attname} & update_fields)
+    ]
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
@@ -99,7 +113,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[st
 
 def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -> None:
     name = str(instance._meta.verbose_name).replace(" ", "_").lower()
-    trail.record(f"{name}.{what}", origin=current_origin(), subject=f"{name} {instance}", details=details)
+    trail.record(f"{name}.{what}", origin=get_current_origin(), subject=f"{name} {instance}", details=details)
     announce()
 
 
@@ -118,13 +132,13 @@ def _relation_changed(
 
 
 def _signed_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    origin = Origin.of(user, door=door_of(request), address=client_address(request))
+    origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
     trail.record("sign_in.succeeded", origin=origin, subject=f"user {user}")
 
 
 def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
     if user is not None:
-        origin = Origin.of(user, door=door_of(request), address=client_address(request))
+        origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
         trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
 
 
@@ -137,4 +151,4 @@ def _sign_in_failed(
     if getattr(request, "axes_locked_out", False):
         return  # access/sign_in/lockout.py records the lockout
     name = str(credentials.get("username", ""))[:150]
-    trail.record("sign_in.failed", origin=current_origin(), subject=f"user {name}", message=reason)
+    trail.record("sign_in.failed", origin=get_current_origin(), subject=f"user {name}", message=reason)

@@ -1,26 +1,29 @@
 """The console: the one admin site of the portal. Only what is registered on it here has pages."""
 
 from collections.abc import Callable
-from itertools import filterfalse
 from typing import Any, TypeVar
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
+from django.utils.text import capfirst
 
-from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.models import Team
+from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
+from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
-from experiments.models import Site
+from experiments.models import Action, Experiment, Freeze, Run, Site
+from jobs.models import Job
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
-# The order of the navigation; what is not named here comes last.
-NAVIGATION = ("Experiment", "Job", "Run", "Action", "Site", "Freeze", "AuditEntry")
+# The lists that the navigation leads to. Other pages lead to the others.
+NAVIGATION: tuple[type[Model], ...] = (Experiment, Job, Run, Action, Site, Freeze, AuditEntry)
 # A menu of their own: nobody needs them on a night shift.
-PEOPLE = ("Team", "User", "Group")
-# The list of teams leads to the first three, the menu of the account and that of people to the others.
-OFF_NAVIGATION = ("SiteRole", "SiteAccount", "SitePolicy", "ApiToken", "Delegation", "FailedSignIn")
+PEOPLE: tuple[type[Model], ...] = (Team, User, Group)
 
 
 class Console(AdminSite):
@@ -41,17 +44,20 @@ class Console(AdminSite):
         """Have every page answer at once to a tab that shows already what it would get."""
         return stamps.answer_if_changed(super().admin_view(view, cacheable))
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """List the models of an app for its own page; no other page shows what Django would ask each admin for."""
+        return super().get_app_list(request, app_label) if app_label else []
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
-        context: dict[str, Any] = super().each_context(request)
-        models = [
-            model for app in context["available_apps"] for model in app["models"] if _is_navigated(model)
-        ]
-        context["navigation"] = sorted(filter(_is_of_the_shift, models), key=_get_position)
-        context["people"] = sorted(filterfalse(_is_of_the_shift, models), key=_get_position)
-        context["may_lift_lockouts"] = request.user.has_perm(f"axes.{LIFT_LOCKOUTS}")
-        context["may_see_health"] = policy.may_view_all(request.user, Site)
-        return context
+        shown = list_shown(request.user)
+        return {
+            **super().each_context(request),
+            "navigation": [make_link(model) for model in NAVIGATION if model in shown],
+            "people": [make_link(model) for model in PEOPLE if model in shown],
+            "may_lift_lockouts": request.user.has_perm(f"axes.{LIFT_LOCKOUTS}"),
+            "may_see_health": policy.may_view_all(request.user, Site),
+        }
 
     def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
         """Send an address that lacks its final slash to the right one; everything else is not found."""
@@ -65,17 +71,20 @@ class Console(AdminSite):
         raise Http404
 
 
-def _is_navigated(model: dict[str, Any]) -> bool:
-    return bool(model["admin_url"]) and model["object_name"] not in OFF_NAVIGATION
+def list_shown(actor: policy.Actor) -> set[type[Model]]:
+    """Return the models whose lists the actor may see: those whose admins would say so, asked for together."""
+    models = NAVIGATION + PEOPLE
+    shown = policy.list_browsable(actor, models)
+    # Whoever may see sites may see when they are frozen.
+    otherwise = {Freeze: Site in shown, Team: teams.may_see_some(actor)}
+    return {model for model in models if otherwise.get(model, model in shown)}
 
 
-def _is_of_the_shift(model: dict[str, Any]) -> bool:
-    return model["object_name"] not in PEOPLE
-
-
-def _get_position(model: dict[str, Any]) -> int:
-    name, order = model["object_name"], NAVIGATION + PEOPLE
-    return order.index(name) if name in order else len(order)
+def make_link(model: type[Model]) -> dict[str, str]:
+    """Return name and address of the list of a model."""
+    names = model._meta
+    address = reverse(f"admin:{names.app_label}_{names.model_name}_changelist")
+    return {"name": capfirst(str(names.verbose_name_plural)), "admin_url": address}
 
 
 console = Console(name="admin")

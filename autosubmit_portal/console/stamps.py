@@ -29,7 +29,7 @@ from django.utils import timezone
 
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
-from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.audit.origin import get_actor
 from experiments.models import Action, Experiment, Freeze, Site
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -93,7 +93,7 @@ def list_rows_about(experiment: Experiment) -> "list[QuerySet[Any]]":
     """
     return [
         Experiment.objects.filter(pk=experiment.pk),
-        Action.objects.active().listed().filter(experiment=experiment).order_by("pk"),
+        Action.objects.active().defer_long_fields().filter(experiment=experiment).order_by("pk"),
         TeamExperiment.objects.filter(experiment=experiment).order_by("pk").values("team"),
     ]
 
@@ -167,7 +167,7 @@ def _read_known_stamp(request: HttpRequest) -> str:
 
 def _get_key(request: HttpRequest) -> tuple[int, str]:
     """Return who looks at what."""
-    return actor_of(request).pk, request.get_full_path()
+    return get_actor(request).pk, request.get_full_path()
 
 
 def _is_unchanged(request: HttpRequest) -> bool:

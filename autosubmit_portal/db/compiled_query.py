@@ -37,12 +37,12 @@ class CompiledQuery(Generic[Row]):
         self.only, self.only_related = only, only_related
         self._of_thread = threading.local()
 
-    def rows(self, text: str) -> list[Row]:
+    def read_rows(self, text: str) -> list[Row]:
         """Return the rows of the QuerySet of this text. One query."""
         compiled = getattr(self._of_thread, "compiled", None)
         if compiled is None:
             compiled = self._of_thread.compiled = _Compiled(self)
-        return list(compiled.rows(text))
+        return list(compiled.read_rows(text))
 
 
 class _Compiled(Generic[Row]):
@@ -52,23 +52,23 @@ class _Compiled(Generic[Row]):
         rows = query.build(_STANDIN)
         self.relation, self.annotations, self.model = query.relation, query.annotations, rows.model
         self.related: Any = self.model._meta.get_field(query.relation).related_model
-        self.names = _columns_of(self.model, query.only)
-        self.related_names = _columns_of(self.related, query.only_related)
+        self.names = _list_columns(self.model, query.only)
+        self.related_names = _list_columns(self.related, query.only_related)
         related_columns = (f"{self.relation}__{name}" for name in self.related_names)
         values = rows.values_list(*self.names, *related_columns, *self.annotations)
         self.compiler = values.query.get_compiler(DEFAULT_DB_ALIAS)
         self.sql, self.params = self.compiler.as_sql()
         self.converters = self.compiler.get_converters([column for column, *_ in self.compiler.select])
 
-    def rows(self, text: str) -> Iterator[Row]:
+    def read_rows(self, text: str) -> Iterator[Row]:
         params = [text if param == _STANDIN else param for param in self.params]
         with connection.cursor() as cursor:
             cursor.execute(self.sql, params)
             found = cursor.fetchall()
         for values in self.compiler.apply_converters(found, self.converters):
-            yield self._object(values)
+            yield self._make_object(values)
 
-    def _object(self, values: Sequence[Any]) -> Row:
+    def _make_object(self, values: Sequence[Any]) -> Row:
         related_begin = len(self.names)
         related_end = related_begin + len(self.related_names)
         row = self.model.from_db(DEFAULT_DB_ALIAS, self.names, values[:related_begin])
@@ -81,7 +81,7 @@ class _Compiled(Generic[Row]):
         return row
 
 
-def _columns_of(model: Any, only: Sequence[str]) -> list[str]:
+def _list_columns(model: Any, only: Sequence[str]) -> list[str]:
     """Return all columns of a model, or only some, in the order that `from_db` wants."""
     names = [field.attname for field in model._meta.concrete_fields]
     return [name for name in names if name in (only or names)]

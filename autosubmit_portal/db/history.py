@@ -22,12 +22,12 @@ REVISION = "52d03db"  # had all of them
 def is_current(connection: BaseDatabaseWrapper) -> bool:
     """Return whether `migrate` has nothing to do."""
     executor = MigrationExecutor(connection)
-    return not (executor.migration_plan(executor.loader.graph.leaf_nodes()) or _replaced(connection))
+    return not (executor.migration_plan(executor.loader.graph.leaf_nodes()) or _find_replaced(connection))
 
 
 def require_known_state(connection: BaseDatabaseWrapper) -> None:
     """Raise CommandError for a database that is older than the last migrations of before."""
-    replaced = _replaced(connection)
+    replaced = _find_replaced(connection)
     missing = ", ".join(f"{app} {name}" for app, name in sorted(LAST - replaced))
     if replaced and missing:
         raise CommandError(
@@ -39,11 +39,11 @@ def require_known_state(connection: BaseDatabaseWrapper) -> None:
 def forget_replaced(connection: BaseDatabaseWrapper) -> None:
     """Remove the rows of the migrations that are no longer here."""
     recorder = MigrationRecorder(connection)
-    for app, name in _replaced(connection):
+    for app, name in _find_replaced(connection):
         recorder.record_unapplied(app, name)
 
 
-def _replaced(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
+def _find_replaced(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
     loader = MigrationLoader(connection)
     ours = {app for app, _ in LAST}
     return {key for key in loader.applied_migrations if key[0] in ours} - set(loader.disk_migrations)

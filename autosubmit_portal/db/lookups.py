@@ -32,13 +32,13 @@ class Glob(TextLookup):
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
         """Compare with LIKE, in which `%` and `_` stand for what `*` and `?` do."""
-        return self._compared(compiler, connection, "LIKE", str.maketrans("*?", "%_"))
+        return self._compare(compiler, connection, "LIKE", str.maketrans("*?", "%_"))
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
         """Compare with GLOB: LIKE would take upper for lower case."""
-        return self._compared(compiler, connection, "GLOB", {})
+        return self._compare(compiler, connection, "GLOB", {})
 
-    def _compared(
+    def _compare(
         self, compiler: Any, connection: BaseDatabaseWrapper, operator: str, letters: dict[int, Any]
     ) -> tuple[str, list[Any]]:
         column, column_values = self.process_lhs(compiler, connection)

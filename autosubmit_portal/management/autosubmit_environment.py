@@ -16,14 +16,14 @@ class NotInstalled(Exception):
     """Autosubmit could not be installed; what venv or pip said of it stands on the terminal."""
 
 
-def program_of(folder: Path) -> Path:
+def get_program(folder: Path) -> Path:
     """Return the program of an environment."""
     return folder / "bin" / "autosubmit"
 
 
 def install(folder: Path, *, umask: int = INHERITED_UMASK) -> None:
     """Make an environment with Autosubmit, if there is none; raise NotInstalled and leave nothing if that fails."""
-    if program_of(folder).exists():
+    if get_program(folder).exists():
         return
     print(f"Installing Autosubmit {AUTOSUBMIT_VERSION} into {folder} …", flush=True)
     python = str(folder / "bin" / "python")

@@ -80,7 +80,7 @@ class Section:
     after: str = ""
     wallclock: str = "00:05"
 
-    def yaml(self) -> str:
+    def write_yaml(self) -> str:
         """Return the section as Autosubmit's configuration has it."""
         lines = [f"  {self.name}:", "    SCRIPT: |"]
         lines += [f"      {line}" for line in self.script.splitlines()]
@@ -116,7 +116,7 @@ class Workflow:
         return expid
 
     def _configure(self, expid: str, folder: Path) -> None:
-        jobs = "".join(section.yaml() for section in self.sections)
+        jobs = "".join(section.write_yaml() for section in self.sections)
         (folder / f"jobs_{expid}.yml").write_text(f"JOBS:\n{jobs}")
         members = " ".join(f"fc{number}" for number in range(self.members))
         set_value(folder / f"expdef_{expid}.yml", "MEMBERS", f"'{members}'")
@@ -138,7 +138,7 @@ def set_value(file: Path, key: str, value: str) -> None:
     file.write_text(text)
 
 
-def _model(simulation: str) -> tuple[Section, ...]:
+def _make_model(simulation: str) -> tuple[Section, ...]:
     return (
         Section(name="SETUP", script="sleep 1"),
         Section(name="INI", script="sleep 1", running="member", after="SETUP"),
@@ -149,13 +149,13 @@ def _model(simulation: str) -> tuple[Section, ...]:
 
 READY = Workflow(
     description="Demo: a small forecast, ready to be started",
-    sections=_model("sleep 2"),
+    sections=_make_model("sleep 2"),
     members=2,
     chunks=1,
 )
 FAILED = Workflow(
     description="Demo: a forecast whose second month fails",
-    sections=_model(
+    sections=_make_model(
         'echo "month %CHUNK% of %MEMBER%"\nif [ "%CHUNK%" = 2 ]; then echo "out of memory" >&2; exit 1; fi'
     ),
     members=1,

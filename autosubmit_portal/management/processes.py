@@ -27,7 +27,7 @@ MANAGE = (
 )
 
 
-def commands(host: str, port: int) -> dict[str, list[str]]:
+def make_commands(host: str, port: int) -> dict[str, list[str]]:
     """Return the command of each process of a portal, by name."""
     gunicorn = [
         "-m",
@@ -45,7 +45,7 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
     }
 
 
-def environment() -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     """Return the environment of the processes: this one's, for the default queue, with short logs by default.
 
     It names the umask of Autosubmit's commands, because the processes inherit the portal's own, and PORTAL_HOME as an
@@ -73,7 +73,7 @@ class Child:
         self.process = subprocess.Popen(
             self.command,
             cwd=settings.BASE_DIR,  # gunicorn imports from its working folder first
-            env=environment(),
+            env=make_environment(),
             stdin=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=signal_on_parent_death(signal.SIGTERM),  # noqa: PLW1509 # the supervisor has no threads
@@ -88,11 +88,11 @@ class Child:
         status = self.process.poll()
         if status is None:
             return ""
-        pause = self._pause()
+        pause = self._choose_pause()
         self.process, self.due = None, time.monotonic() + pause
-        return f"{self.name} ended ({_how(status)}); it is started again in {pause:.0f} s."
+        return f"{self.name} ended ({_describe_end(status)}); it is started again in {pause:.0f} s."
 
-    def _pause(self) -> float:
+    def _choose_pause(self) -> float:
         is_steady = time.monotonic() - self.started > STEADY_SECONDS
         self.deaths = 1 if is_steady else self.deaths + 1
         return min(float(2 ** (self.deaths - 1)), LONGEST_PAUSE_SECONDS)
@@ -120,5 +120,5 @@ class Child:
             self.process.wait()
 
 
-def _how(status: int) -> str:
+def _describe_end(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

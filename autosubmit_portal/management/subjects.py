@@ -17,7 +17,7 @@ def add_subject(parser: ArgumentParser) -> None:
     parser.add_argument("--site", help="the site, where several have the expid")
 
 
-def subject_of(options: dict[str, Any]) -> tuple[ActionKind, dict[str, Any]]:
+def find_subject(options: dict[str, Any]) -> tuple[ActionKind, dict[str, Any]]:
     """Return the kind, and the site and experiment as the policy takes them; raise CommandError if there is none."""
     kind = CATALOGUE[options["kind"]]
     if kind.target is Target.SITE:
@@ -25,11 +25,11 @@ def subject_of(options: dict[str, Any]) -> tuple[ActionKind, dict[str, Any]]:
         if site is None:
             raise CommandError(f"There is no site {options['target']}.")
         return kind, {"site": site}
-    experiment = _experiment(options["target"], options["site"])
+    experiment = _find_experiment(options["target"], options["site"])
     return kind, {"site": experiment.site, "experiment": experiment}
 
 
-def _experiment(expid: str, site: str | None) -> Experiment:
+def _find_experiment(expid: str, site: str | None) -> Experiment:
     at = {"site__slug": site} if site else {}
     named = Experiment.objects.filter(expid=expid, **at).select_related("site").order_by("site__slug")
     found = choose_meant(list(named))

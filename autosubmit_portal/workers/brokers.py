@@ -5,10 +5,8 @@ in Django's default cache.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.utils import timezone
-from django_q.brokers import get_broker
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
@@ -40,21 +38,3 @@ class DatabaseBroker(HeartbeatStatistics, ORM):
         """Send many messages with one statement."""
         now = timezone.now()
         self.get_connection().bulk_create(OrmQ(key=self.list_key, payload=one, lock=now) for one in packages)
-
-
-class Messages:
-    """Messages to a queue, collected to be sent together: django-q2's `async_task` takes this for a broker."""
-
-    def __init__(self, queue_name: str) -> None:
-        self.list_key = queue_name
-        self._packages: list[str] = []
-
-    def enqueue(self, package: str) -> None:
-        """Collect a message."""
-        self._packages.append(package)
-
-    def send(self) -> None:
-        """Send the collected messages. Raises what the broker raises."""
-        if self._packages:
-            broker: Any = get_broker(self.list_key)
-            broker.enqueue_all(self._packages)

@@ -44,17 +44,17 @@ class Heartbeat:
         _write(stat, is_stopping=is_stopping)
 
 
-def seal() -> str:
+def make_seal() -> str:
     """Return a digest of the key and the broker: equal for processes that can read each other's messages."""
-    return salted_hmac("autosubmit_portal.workers", broker_name(), algorithm="sha256").hexdigest()
+    return salted_hmac("autosubmit_portal.workers", get_broker_name(), algorithm="sha256").hexdigest()
 
 
-def broker_name() -> str:
+def get_broker_name() -> str:
     """Return where messages wait: `database` or `redis`."""
     return "redis" if Conf.REDIS else "database"
 
 
-def free_bytes(folder: Path) -> int | None:
+def get_free_bytes(folder: Path) -> int | None:
     """Return the free bytes on the disk of `folder`, which need not exist yet; None if unknown."""
     existing = next((path for path in (folder, *folder.parents) if path.exists()), None)
     try:
@@ -67,7 +67,7 @@ def _write(stat: Any, *, is_stopping: bool) -> None:
     values = {
         "processes": len(stat.workers),
         "is_stopping": is_stopping,
-        "free_bytes": free_bytes(Path(settings.ACTIONS_DIRECTORY)),
+        "free_bytes": get_free_bytes(Path(settings.ACTIONS_DIRECTORY)),
         "seen_at": Now(),
     }
     if Worker.objects.filter(pk=stat.cluster_id).update(**values):
@@ -78,7 +78,7 @@ def _write(stat: Any, *, is_stopping: bool) -> None:
         queue=Conf.CLUSTER_NAME,
         host=stat.host,
         pid=stat.pid,
-        seal=seal(),
+        seal=make_seal(),
         started_at=Now(),
         **values,
     )

@@ -24,7 +24,7 @@ class RedisBroker(HeartbeatStatistics, Redis):
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
         """Return the client of this process."""
-        return _client(settings.Q_CLUSTER["redis"])
+        return _connect(settings.Q_CLUSTER["redis"])
 
     def enqueue_all(self: Any, packages: Sequence[str]) -> None:
         """Send many messages with one command."""
@@ -32,7 +32,7 @@ class RedisBroker(HeartbeatStatistics, Redis):
 
 
 @cache
-def _client(url: str) -> redis.Redis:
+def _connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,

@@ -11,7 +11,7 @@ from functools import cached_property
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.unix import SUPERUSER, uid_of, why_unusable
+from autosubmit_portal.access.unix import SUPERUSER, explain_unusable, get_uid
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import RUN_KINDS, ActionKind
@@ -54,14 +54,12 @@ def find_unix_name(
     experiment: Experiment | None,
     known: KnownAccounts | None = None,
 ) -> str:
-    """Return the Unix account that what the actor asks for runs as; blank for the account of the worker.
+    """Return the Unix account of a command, at a site where they run as people; blank for the account of the worker.
 
     It is the actor's own at the site, also when they act for somebody else: the processes of a host say who acted.
     A stop runs as whoever the run belongs to, because Autosubmit lets nobody else stop it. `known` is what was read for
     many experiments. Raises Conflict for an actor without an account, and for an account that nothing may run as.
     """
-    if site.run_as == RunAs.SERVICE:
-        return ""
     known = known or KnownAccounts(actor, [experiment] if experiment else [])
     if kind.stops_run and experiment is not None:
         return _account_of_run(experiment, known)
@@ -77,12 +75,13 @@ def find_unix_name(
 def find_changed_account(action: Action) -> str:
     """Return why an action may not start as the account that it was asked for with; blank if it may."""
     kind = action.catalogue_kind
-    if action.site.run_as == RunAs.SERVICE and not action.unix_name:
+    is_service = action.site.run_as == RunAs.SERVICE
+    if is_service and not action.unix_name:
         return ""
     if action.actor is None or (kind.stops_run and _was_run_as(action)):
-        return why_unusable(action.unix_name) if action.unix_name else ""
+        return explain_unusable(action.unix_name) if action.unix_name else ""
     try:
-        now = find_unix_name(action.actor, kind, action.site, action.experiment)
+        now = "" if is_service else find_unix_name(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
     if _number_of(now) == _number_of(action.unix_name):
@@ -113,7 +112,7 @@ def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     if uid == os.getuid():
         return ""
     for site, name in known.entered:
-        if site == experiment.site_id and uid_of(name) == uid:
+        if site == experiment.site_id and get_uid(name) == uid:
             return name
     raise Conflict(
         f"The folder of {experiment} belongs to {experiment.owner}, which is none of the Unix accounts that are known "
@@ -123,7 +122,7 @@ def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
 
 
 def _usable(name: str) -> str:
-    reason = why_unusable(name)
+    reason = explain_unusable(name)
     if reason:
         raise Conflict(reason)
     return name
@@ -137,4 +136,4 @@ def _was_run_as(action: Action) -> bool:
 
 def _number_of(name: str) -> int | None:
     """Return the uid of an account, blank for that of the worker: two names of one uid are the same account."""
-    return uid_of(name) if name else os.getuid()
+    return get_uid(name) if name else os.getuid()

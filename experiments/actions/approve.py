@@ -65,7 +65,7 @@ def expire(action: Action) -> None:
 def may_approve(action: Action, actor: User) -> bool:
     """Answer whether to offer approving and rejecting; `approve` and `reject` decide."""
     try:
-        _as_second_person(action, actor, Origin.of(actor, door=Door.ADMIN))
+        _as_second_person(action, actor, Origin.make(actor, door=Door.ADMIN))
     except (policy.Forbidden, Refusal):
         return False
     return action.state == State.AWAITING_APPROVAL

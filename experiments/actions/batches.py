@@ -11,15 +11,14 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ExpectedExperiment
+from autosubmit_portal.access.models import ExpectedExperiment, token_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.scope import token_of
 from autosubmit_portal.audit import trail
 from experiments.actions import queue
 from experiments.actions.action_request import ActionRequest, record_refusal
-from experiments.actions.checks import CheckedRequest, Facts, check, describe_active, permit, require_reason
+from experiments.actions.checks import REFUSALS, CheckedRequest, Facts, check_each, describe_active
 from experiments.actions.idempotency import IdempotencyKey
-from experiments.actions.refusals import Conflict, Refusal
+from experiments.actions.refusals import Conflict
 from experiments.actions.transition import draft
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, State
@@ -27,7 +26,6 @@ from experiments.models import Action, State
 # A batch holds the lock of the trail, and on SQLite that of the only writer, for a few milliseconds.
 MOST_AT_ONCE = 50
 MOST_JOBS_AT_ONCE = 200_000
-REFUSALS = (policy.Forbidden, Refusal)
 _TURN = int.from_bytes(b"many", "big")
 
 Answer = Action | Exception
@@ -87,25 +85,10 @@ def _answers_or_error(batch: list[ActionRequest]) -> list[Answer]:
 
 
 def _answers(batch: list[ActionRequest]) -> list[Answer]:
-    facts = Facts(batch)
-    checked = [_find_or_check(request, facts) for request in batch]
+    checked = check_each(batch)
     made = iter(_make_all([one for one in checked if isinstance(one, CheckedRequest)]))
     answers = [next(made) if isinstance(one, CheckedRequest) else one for one in checked]
     return _replace_by_faster(batch, answers)
-
-
-def _find_or_check(request: ActionRequest, facts: Facts) -> Answer | CheckedRequest:
-    """Return the action that the same request has made before, or the request ready to become one, or its refusal."""
-    try:
-        request = permit(request)
-        first = facts.find_first_action(request)
-        if first:
-            return first
-        checked = check(request, facts)
-        require_reason(checked)
-    except REFUSALS as refusal:
-        return refusal
-    return checked
 
 
 def _replace_by_faster(batch: list[ActionRequest], answers: list[Answer]) -> list[Answer]:

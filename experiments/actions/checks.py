@@ -3,7 +3,7 @@
 What they ask the database is read once for all requests of a batch (`Facts`).
 """
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,15 +18,18 @@ from experiments.actions.action_request import ActionRequest
 from experiments.actions.choice import name_chosen_jobs
 from experiments.actions.idempotency import FirstActions
 from experiments.actions.parameters import CREDENTIALS, validate
-from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.preconditions import refuse_absent
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
+from experiments.models.site import RunAs
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
+
+REFUSALS = (policy.Forbidden, Refusal)
 
 
 class Facts:
@@ -37,6 +40,7 @@ class Facts:
 
     def __init__(self, requests: Sequence[ActionRequest]) -> None:
         self._requests = requests
+        self._absences: dict[int, str] = {}
         self._experiments = {
             request.experiment.pk: request.experiment for request in requests if request.experiment
         }
@@ -48,7 +52,9 @@ class Facts:
         return self._first.find(request.key, request.experiment) if request.key and self._first else None
 
     def find_unix_name(self, request: ActionRequest) -> str:
-        """Return the account that the action runs as; raise Conflict if there is none."""
+        """Return the account that the action runs as, blank for that of the worker; raise Conflict if there is none."""
+        if request.site.run_as == RunAs.SERVICE:
+            return ""
         return find_unix_name(request.actor, request.kind, request.site, request.experiment, self._accounts)
 
     @cached_property
@@ -61,7 +67,13 @@ class Facts:
         """The experiments as they are now and with their active actions; what was just read is not read again."""
         if len(self._requests) == 1 and all(map(_has_active_action, self._experiments.values())):
             return self._experiments
-        return with_active_action().in_bulk(list(self._experiments))
+        return annotate_active_action().in_bulk(list(self._experiments))
+
+    def explain_absence(self, experiment: Any) -> str:
+        """Say why nothing can be done to the experiment, which is not in the store; blank if it is there."""
+        if experiment.pk not in self._absences:
+            self._absences[experiment.pk] = refuse_absent(experiment)
+        return self._absences[experiment.pk]
 
     @cached_property
     def job_names(self) -> Mapping[int, Container[str]]:
@@ -102,6 +114,25 @@ class CheckedRequest:
         return self.request.kind.would_lose(experiment, self.parameters) if experiment else ""
 
 
+def check_each(batch: Sequence[ActionRequest]) -> list[Action | CheckedRequest | Exception]:
+    """Return each request of one person ready to become an action, or the action it made before, or its refusal."""
+    facts = Facts(batch)
+    return [_check_or_refuse(request, facts) for request in batch]
+
+
+def _check_or_refuse(request: ActionRequest, facts: Facts) -> Action | CheckedRequest | Exception:
+    try:
+        request = permit(request)
+        first = facts.find_first_action(request)
+        if first:
+            return first
+        checked = check(request, facts)
+        _require_reason(checked)
+    except REFUSALS as refusal:
+        return refusal
+    return checked
+
+
 def permit(request: ActionRequest) -> ActionRequest:
     """Return the request as from whom it is made for; raise Forbidden if the actor may not make it."""
     about = {"site": request.site, "experiment": request.experiment}
@@ -131,39 +162,49 @@ def check(
 
     `read` gives the jobs of an experiment to choose from, by default those of `facts`.
     """
-    parameters = validate(request.kind, request.parameters)
-    _require_visible_source(request, parameters)
+    parameters, options = validate(request.kind, request.parameters), request.kind.options
+    for option in options:
+        if option.is_expid and option.name in parameters:
+            _require_visible_source(request, option.name, parameters[option.name])
     unix_name = _require_place(request, parameters, facts)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
-        _require_experiment(request, facts.experiments[request.experiment.pk])
+        _require_experiment(request, facts.experiments[request.experiment.pk], facts)
     named = parameters
-    if request.experiment and any(option.is_filter for option in request.kind.options):
+    if request.experiment and any(option.is_filter for option in options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
         named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
     commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
     return CheckedRequest(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
 
 
-def require_reason(checked: CheckedRequest) -> None:
+def _require_reason(checked: CheckedRequest) -> None:
     """Raise InvalidParameters where the action would destroy something and nobody says why, or says a password."""
     reason = checked.request.reason
-    if has_credentials(reason):
-        raise InvalidParameters({"reason": [CREDENTIALS]})
+    if reason.strip():
+        if has_credentials(reason):
+            raise InvalidParameters({"reason": [CREDENTIALS]})
+        return
     lost = checked.would_lose
-    if lost and not reason.strip():
+    if lost:
         raise InvalidParameters({"reason": [f"Say why: {lost}"]})
 
 
-def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
-    """Return what forbids the action now, whatever its parameters are; None if nothing does.
+def find_obstacles(request: ActionRequest, kinds: Iterable[ActionKind]) -> dict[str, Conflict | None]:
+    """Return what forbids each of these kinds now, by name, if the request were one for it.
 
-    The experiment must come from `with_active_action()`. Permission is not looked at.
+    The experiment must come from `annotate_active_action()`. Permission and parameters are not looked at.
     """
+    facts = Facts([request])
+    return {kind.name: find_obstacle(replace(request, kind=kind), facts) for kind in kinds}
+
+
+def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
+    """Return what forbids the action now, whatever its parameters are; None if nothing does."""
     try:
         _require_place(request, request.parameters, facts)
         if request.experiment:
-            _require_experiment(request, request.experiment)
+            _require_experiment(request, request.experiment, facts)
     except Conflict as conflict:
         return conflict
     return None
@@ -184,7 +225,7 @@ def _has_active_action(experiment: Any) -> bool:
 
 def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts: Facts) -> str:
     """Return the account that the action runs as; raise Conflict if its site is closed to it or it is frozen."""
-    switched_off = request.site.switched_off(request.kind)
+    switched_off = request.site.explain_switched_off(request.kind)
     if switched_off:
         raise Conflict(switched_off)
     if request.site.problem:
@@ -196,22 +237,18 @@ def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts:
     return facts.find_unix_name(request)
 
 
-def _require_visible_source(request: ActionRequest, parameters: Mapping[str, Any]) -> None:
+def _require_visible_source(request: ActionRequest, option: str, expid: str) -> None:
     """Refuse to copy an experiment that the actor may not see, or that is not in the store.
 
     Whoever sees all may copy what is not mirrored yet.
     """
-    for option in (
-        option for option in request.kind.options if option.is_expid and option.name in parameters
-    ):
-        expid = parameters[option.name]
-        seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
-        source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
-        absence = refuse_absent(source) if source else ""
-        if source is None and expid and not policy.may_view_all(request.actor, Experiment):
-            absence = f"There is no experiment {expid} at the site {request.site}."
-        if absence:
-            raise InvalidParameters({option.name: [absence]})
+    seen = Experiment.objects.visible_to(request.actor).filter(site=request.site, expid=expid)
+    source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
+    absence = refuse_absent(source) if source else ""
+    if source is None and expid and not policy.may_view_all(request.actor, Experiment):
+        absence = f"There is no experiment {expid} at the site {request.site}."
+    if absence:
+        raise InvalidParameters({option: [absence]})
 
 
 def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: Facts) -> None:
@@ -223,8 +260,8 @@ def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: F
         raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
 
 
-def _require_experiment(request: ActionRequest, experiment: Any) -> None:
-    absence = refuse_absent(experiment)
+def _require_experiment(request: ActionRequest, experiment: Any, facts: Facts) -> None:
+    absence = facts.explain_absence(experiment)
     if absence:
         raise Conflict(absence)
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:

@@ -18,8 +18,9 @@ from experiments.actions.recheck import find_absence, find_reason_not_to_start, 
 from experiments.actions.stopping import stop_asked
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
+from experiments.catalogue.preconditions import refuse_absent
 from experiments.mirror import sync
-from experiments.models import Action, Site, State, with_active_action
+from experiments.models import Action, Site, State, annotate_active_action
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
 SHORT_COMMAND_SECONDS = 240.0
@@ -105,9 +106,11 @@ def _reason_against(action: Action) -> str:
         sync.adopt(action.site, action.expid)
     except BrokenStore as problem:
         return str(problem)
-    experiment = with_active_action().get(pk=action.experiment.pk)
-    return action.catalogue_kind.find_obstacle(experiment, action.parameters) or find_changed_choice(
-        action, experiment
+    experiment = annotate_active_action().get(pk=action.experiment.pk)
+    return (
+        refuse_absent(experiment)
+        or action.catalogue_kind.find_obstacle(experiment, action.parameters)
+        or find_changed_choice(action, experiment)
     )
 
 

@@ -16,7 +16,7 @@ from experiments.actions.transition import move, on_behalf_of
 from experiments.autosubmit.output import Outcome, describe_changes, find_changed_jobs
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State, with_active_action
+from experiments.models import Action, Experiment, State, annotate_active_action
 from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
@@ -42,7 +42,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
     if action.experiment is None or not (kind.postconditions or kind.report):
         return outcome
     _mirrored(action, action.expid)
-    experiment = with_active_action().get(pk=action.experiment.pk)
+    experiment = annotate_active_action().get(pk=action.experiment.pk)
     reason = kind.find_failure(experiment, action.parameters)
     if reason:
         return replace(outcome, succeeded=False, message=reason)
@@ -53,7 +53,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
 def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
     runner = get_runner(action.site)
-    texts = (runner.text(action.run_directory(step)) for step in range(action.step + 1))
+    texts = (runner.read_text(action.run_directory(step)) for step in range(action.step + 1))
     said = [change for text in texts for change in find_changed_jobs(text)]
     changes = find_would_be_changes(action, dict(said)) if is_foretold else said
     return [list(change) for change in changes]

@@ -16,7 +16,7 @@ from experiments.actions.stopping import signal_again, stop_asked
 from experiments.actions.transition import on_behalf_of, record
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.preconditions import refuse_without_run
-from experiments.models import Action, State, with_active_action
+from experiments.models import Action, State, annotate_active_action
 from experiments.runners import get_runner
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
@@ -72,7 +72,7 @@ def _is_pointless(action: Action) -> bool:
     """Answer whether a command waits for a run that is gone; a later run must not find what it has left."""
     if action.experiment_id is None or not action.catalogue_kind.needs_run:
         return False
-    experiment = with_active_action().get(pk=action.experiment_id)
+    experiment = annotate_active_action().get(pk=action.experiment_id)
     return bool(refuse_without_run(experiment, action.parameters))
 
 
@@ -107,7 +107,7 @@ def _printed(action: Action) -> str:
     runner, kind, argvs = get_runner(action.site), action.catalogue_kind, len(action.command)
     steps = range(action.step + 1)
     ours = (step for step in steps if kind.command_of(step, argvs) is action.current_command)
-    return "".join(runner.text(action.run_directory(step)) for step in ours)
+    return "".join(runner.read_text(action.run_directory(step)) for step in ours)
 
 
 def _judged(action: Action, outcome: Outcome) -> Outcome:

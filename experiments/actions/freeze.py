@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from autosubmit_portal.access.models import scope_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.teams import managed_sites
-from autosubmit_portal.access.scope import scope_of
-from autosubmit_portal.access.term import begin_and_errors
+from autosubmit_portal.access.rights.teams import find_managed_sites
+from autosubmit_portal.access.term import check_term
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
@@ -88,7 +88,7 @@ def sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
     if policy.may_request_everywhere(actor, FREEZE):
         return Site.objects.all()
     is_limited = scope_of(actor).teams is not None or not policy.may_request(actor, FREEZE)
-    return Site.objects.none() if is_limited else Site.objects.filter(pk__in=managed_sites(actor))
+    return Site.objects.none() if is_limited else Site.objects.filter(pk__in=find_managed_sites(actor))
 
 
 def end_overdue_freezes(queue_name: str) -> None:
@@ -113,7 +113,7 @@ def _forbidden(actor: User, what: str) -> policy.Forbidden:
 
 
 def _checked_start(plan: FreezePlan) -> datetime:
-    starts_at, errors = begin_and_errors(plan.starts_at, plan.ends_at)
+    starts_at, errors = check_term(plan.starts_at, plan.ends_at)
     if not plan.message.strip():
         errors["message"] = "Say why: everybody who would start something reads it."
     if errors:

@@ -6,15 +6,35 @@ Whoever takes a message does what is next at the site of that action (`slots.py`
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from autosubmit_portal.workers.brokers import Messages
 from experiments.models import Action, Site
 
 logger = logging.getLogger(__name__)
+
+
+class Messages:
+    """Messages to a queue, collected to be sent together: django-q2's `async_task` takes this for a broker."""
+
+    def __init__(self, queue_name: str) -> None:
+        self.list_key = queue_name
+        self._packages: list[str] = []
+
+    def enqueue(self, package: str) -> None:
+        """Collect a message."""
+        self._packages.append(package)
+
+    def send(self) -> None:
+        """Send the collected messages, one alone without a transaction. Raises what the broker raises."""
+        broker: Any = get_broker(self.list_key)
+        if len(self._packages) == 1:
+            broker.enqueue(self._packages[0])
+        elif self._packages:
+            broker.enqueue_all(self._packages)
 
 
 def send(*actions: Action) -> None:

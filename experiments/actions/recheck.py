@@ -15,7 +15,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
-from experiments.models import Action, Freeze, State, with_active_action
+from experiments.models import Action, Freeze, State, annotate_active_action
 
 
 class RightLost(Exception):
@@ -83,7 +83,11 @@ def find_reason_not_to_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
         sync.recognise(action.experiment)  # the right may be that of the owner
-    return find_lost_right(action) or action.site.switched_off(action.catalogue_kind) or _find_freeze(action)
+    return (
+        find_lost_right(action)
+        or action.site.explain_switched_off(action.catalogue_kind)
+        or _find_freeze(action)
+    )
 
 
 def _find_freeze(action: Action) -> str:
@@ -112,14 +116,18 @@ def foresee_failure(action: Action) -> str:
     if action.experiment is None:
         return ""
     sync.look_alive(action.experiment)
-    experiment = with_active_action().get(pk=action.experiment.pk)
+    experiment = annotate_active_action().get(pk=action.experiment.pk)
     return action.catalogue_kind.foresee_failure(experiment, action.parameters)
 
 
 def call_off_unpermitted(**among: Any) -> None:
     """Cancel each waiting action, of those that `among` chooses, whose people have lost the right to it."""
     waiting = list(
-        Action.objects.waiting().filter(**among).listed().select_related("site", "experiment").order_by("pk")
+        Action.objects.waiting()
+        .filter(**among)
+        .defer_long_fields()
+        .select_related("site", "experiment")
+        .order_by("pk")
     )
     accounts = Accounts(action.experiment_id for action in waiting if action.experiment_id)
     for action in waiting:

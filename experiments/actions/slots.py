@@ -36,7 +36,7 @@ def free(site: Site) -> int:
 
 def startable(site: Site) -> list[Action]:
     """Return the queued actions that the site has slots for now, the oldest first."""
-    queued = Action.objects.queued().filter(site=site).listed().select_related("site")
+    queued = Action.objects.queued().filter(site=site).defer_long_fields().select_related("site")
     if _creation(site):
         queued = queued.exclude(experiment=None)
     return list(queued[: free(site)])
@@ -82,4 +82,4 @@ def _waits_for(action: Action) -> str:
 
 
 def _creation(site: Site) -> Action | None:
-    return Action.objects.filter(site=site, experiment=None, state=State.RUNNING).listed().first()
+    return Action.objects.filter(site=site, experiment=None, state=State.RUNNING).defer_long_fields().first()

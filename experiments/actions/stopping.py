@@ -27,7 +27,7 @@ def signal_again(action: Action) -> None:
     if action.experiment is None or not action.catalogue_kind.stops_run:
         return
     runner, directory = get_runner(action.site), action.run_directory(action.step)
-    looks = count_looks_of_stop(runner.text(directory))
+    looks = count_looks_of_stop(runner.read_text(directory))
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return
     run = sync.look_alive(action.experiment)

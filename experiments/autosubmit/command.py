@@ -63,7 +63,7 @@ class Option:
     is_filter: bool = False
     is_expid: bool = False
 
-    def elements(self, value: Any) -> list[str]:
+    def make_elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""
         if self.type is OptionType.FLAG:
             return [self.flag] if value else []
@@ -109,20 +109,20 @@ class Command:
         words = tuple(word for word in self.words if word not in self.saving)
         return replace(self, words=words, saving=(), outcome=read_as_dry_run(self.outcome))
 
-    def program(self, autosubmit: str) -> list[str]:
+    def make_program(self, autosubmit: str) -> list[str]:
         """Return what its words are arguments of; `autosubmit` is that program."""
         return ["/bin/sh", "-c", self.script] if self.script else [autosubmit]
 
-    def argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+    def make_argvs(self, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
         """Return the argvs (without the program) for validated `parameters`: one, or more for a very long list."""
         words = [expid if word is Word.EXPID else str(word) for word in self.words]
-        return [words + self._elements(batch) for batch in _split_parameters(self.options, parameters)]
+        return [words + self._make_elements(batch) for batch in _split_parameters(self.options, parameters)]
 
-    def _elements(self, parameters: Mapping[str, Any]) -> list[str]:
+    def _make_elements(self, parameters: Mapping[str, Any]) -> list[str]:
         said = (option for option in self.options if not option.is_filter)
         given = [option for option in said if parameters.get(option.name) not in (None, "", [])]
         ordered = sorted(given, key=lambda option: not option.flag)  # positional arguments come last
-        return [element for option in ordered for element in option.elements(parameters[option.name])]
+        return [element for option in ordered for element in option.make_elements(parameters[option.name])]
 
 
 def _split_parameters(

@@ -90,7 +90,7 @@ class _Files:
                 raise BadConfiguration(f"{name} cannot be read: {error.strerror}.") from error
         return self.read[real]
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return which files were read, in that order."""
         return [str(path.relative_to(self.root)) for path in self.read]
 
@@ -112,7 +112,7 @@ def _read_ini(files: _Files) -> Configuration:
         values[part] = files.load(path, _parse_sections) if (files.folder / path).exists() else None
     if count_values(values) > MAX_VALUES:
         raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
-    return Configuration(values, files.names())
+    return Configuration(values, files.list_names())
 
 
 def _parse_sections(text: str) -> Config:
@@ -143,38 +143,38 @@ class _Resolver:
 
     def resolve(self) -> Configuration:
         """Return all files as one configuration."""
-        own = self._folder(Path("conf"))
+        own = self._list_folder(Path("conf"))
         if not own:
             raise NoConfiguration(
                 f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}."
             )
-        starter = self._common(self._all(own))
+        starter = self._add_folders(self._load_all(own))
         self.starter = merging.merge(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
         before, after = _read_directive(self.starter)
-        values = self._pinned(self._include({}, before))
+        values = self._pin_expid(self._include({}, before))
         plain = [path for path in own if not path.name.endswith(("minimal.yml", "minimal.yaml"))]
-        values = self._unified(values, self._common(self._all(plain)))
-        values = self._pinned(self._include(values, after))
-        values = self._finished(merging.complete(values, self.starter))
-        return Configuration(values, self.files.names(), self.left_out)
+        values = self._unify(values, self._add_folders(self._load_all(plain)))
+        values = self._pin_expid(self._include(values, after))
+        values = self._finish(merging.complete(values, self.starter))
+        return Configuration(values, self.files.list_names(), self.left_out)
 
-    def _all(self, paths: Iterable[Path]) -> Config:
+    def _load_all(self, paths: Iterable[Path]) -> Config:
         values: Config = {}
         for path in paths:
-            values = self._over(values, path)
+            values = self._put_over(values, path)
         return values
 
-    def _unified(self, older: Config, newer: Config) -> Config:
+    def _unify(self, older: Config, newer: Config) -> Config:
         made = merging.unify(older, newer)
         self.work += count_values(made)
         if self.work > MAX_WORK:
             raise TooMuch("the files are too many for their size")
         return made
 
-    def _over(self, values: Config, path: Path) -> Config:
+    def _put_over(self, values: Config, path: Path) -> Config:
         """Return `values` with those of a file over them."""
         try:
-            return self._unified(values, self._load(path))
+            return self._unify(values, self._load(path))
         except TooMuch as error:
             raise BadConfiguration(f"{path.relative_to(self.files.root)} cannot be used: {error}.") from error
 
@@ -182,14 +182,14 @@ class _Resolver:
         values = merging.normalise(self.files.load(path, parse_yaml))
         if values.get("AS_MISC"):  # what the last command was, no configuration
             return {}
-        return self._pinned({key: value for key, value in values.items() if key not in _CALCULATED})
+        return self._pin_expid({key: value for key, value in values.items() if key not in _CALCULATED})
 
-    def _pinned(self, values: Config) -> Config:
+    def _pin_expid(self, values: Config) -> Config:
         """Return `values` with the expid that the files in `conf/` say."""
         expid = _get_section(self.starter, "DEFAULT").get("EXPID")
         return merging.merge(values, {"DEFAULT": {"EXPID": expid}}) if expid else values
 
-    def _common(self, values: Config) -> Config:
+    def _add_folders(self, values: Config) -> Config:
         root = self.files.folder
         destination = _get_section(values, "PROJECT").get("PROJECT_DESTINATION", "project_files")
         return values | {"ROOTDIR": str(root), "PROJDIR": f"{root}/proj/{destination or ''}"}
@@ -199,38 +199,38 @@ class _Resolver:
         for name in names:
             if len(self.left_out) > MAX_FILES:
                 raise TooMuch(f"more than {MAX_FILES} files are named that are not read")
-            for path in self._found(values, name):
+            for path in self._find_files(values, name):
                 if path not in self.included:
                     self.included.add(path)
-                    values = self._with_nested(self._over(values, path))
+                    values = self._include_nested(self._put_over(values, path))
         return values
 
-    def _with_nested(self, values: Config) -> Config:
+    def _include_nested(self, values: Config) -> Config:
         """Return `values` with the files that the last one names in its turn, under and over them."""
         before, after = _read_directive(values)
         if "CUSTOM_CONFIG" not in _get_section(values, "DEFAULT"):
             return values
         default = {key: value for key, value in values["DEFAULT"].items() if key != "CUSTOM_CONFIG"}
         values = values | {"DEFAULT": default}
-        values = self._unified(self._include(values, before), values)
+        values = self._unify(self._include(values, before), values)
         return self._include(values, after)
 
-    def _found(self, values: Config, name: str) -> list[Path]:
+    def _find_files(self, values: Config, name: str) -> list[Path]:
         """Return the files that a name stands for; note why if there are none."""
-        context = self._unified(self.starter, values) | {"AS_TEMP": name.strip(", ")}
+        context = self._unify(self.starter, values) | {"AS_TEMP": name.strip(", ")}
         meant = str(merging.substitute(context)["AS_TEMP"])
         try:
             if meant.startswith("~"):
                 raise LeadsOutside(meant)
             path = resolve_inside(self.files.root, Path(meant))
-            return self._folder(path) if path.is_dir() else [path]
+            return self._list_folder(path) if path.is_dir() else [path]
         except LeadsOutside:
             self.left_out.append(f"{meant} is outside of the folder of {self.expid}")
         except OSError:
             self.left_out.append(f"{meant} is not found")
         return []
 
-    def _folder(self, folder: Path) -> list[Path]:
+    def _list_folder(self, folder: Path) -> list[Path]:
         """Return the YAML files of a folder, ordered as Autosubmit does; note those that lead out."""
         found = []
         for path in (self.files.root / folder).glob("*"):
@@ -241,14 +241,14 @@ class _Resolver:
                     self.left_out.append(f"{path.relative_to(self.files.root)} is a link out of the folder")
         return sorted(found)
 
-    def _finished(self, values: Config) -> Config:
+    def _finish(self, values: Config) -> Config:
         root = self.files.folder
         values = values | {"ROOTDIR": str(root), "PROJDIR": str(root / "proj" / _get_destination(values))}
         values = merging.normalise(values | self.installation, is_whole=True)
         values = {"AUTOSUBMIT": {}} | merging.substitute(values, is_last=True)
-        return merging.substitute(values | self._platform(values))
+        return merging.substitute(values | self._describe_platform(values))
 
-    def _platform(self, values: Config) -> Config:
+    def _describe_platform(self, values: Config) -> Config:
         """Return what jobs know of the main platform."""
         name = str(_get_section(values, "DEFAULT").get("HPCARCH", "LOCAL"))
         platform = _get_section(_get_section(values, "PLATFORMS"), name)

@@ -66,7 +66,7 @@ class Locks:
     holders: dict[Device, int] = field(default_factory=dict)
     is_known: bool = True
 
-    def candidates(self, status: os.stat_result, expid: str) -> list[int]:
+    def list_candidates(self, status: os.stat_result, expid: str) -> list[int]:
         """Return the processes that may hold a file.
 
         The device number is compared first. Some file systems (btrfs, overlayfs) give `stat` another number than the
@@ -118,7 +118,7 @@ def check_liveness(lock_file: Path, locks: Locks) -> Liveness:
     except OSError:
         return Liveness(False, None, "there is no lock file: it was never run")
     folder = lock_file.parent.parent
-    holders = locks.candidates(status, folder.name)
+    holders = locks.list_candidates(status, folder.name)
     if not holders:
         return Liveness(False, None, "nobody holds the lock")
     return _judge_holder(holders[0], folder.name, _list_trusted_uids(folder))

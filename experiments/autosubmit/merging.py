@@ -62,7 +62,7 @@ def substitute(config: Config, *, is_last: bool = False) -> Config:
     pattern = _LAST_PLACEHOLDER if is_last else _PLACEHOLDER
     spent = 0
 
-    def value_of(match: re.Match[str]) -> str:
+    def get_value(match: re.Match[str]) -> str:
         nonlocal spent
         value = _look_up(config, match[1])
         spent += len(value)
@@ -70,15 +70,15 @@ def substitute(config: Config, *, is_last: bool = False) -> Config:
             raise TooMuch("its placeholders stand for more text than is read")
         return value or match[0]
 
-    def replaced(value: Any) -> Any:
+    def replace_placeholders(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: replaced(inner) for key, inner in value.items()}
+            return {key: replace_placeholders(inner) for key, inner in value.items()}
         if isinstance(value, list):
-            return [replaced(inner) for inner in value]
-        return pattern.sub(value_of, value) if isinstance(value, str) and "%" in value else value
+            return [replace_placeholders(inner) for inner in value]
+        return pattern.sub(get_value, value) if isinstance(value, str) and "%" in value else value
 
     for _ in range(_MAX_ROUNDS):
-        before, config = config, replaced(config)
+        before, config = config, replace_placeholders(config)
         if config == before:
             break
     return config

@@ -165,11 +165,11 @@ def _find_coded(text: str) -> str | None:
     found = _CODE.search(blocks[last])
     message = blocks[last][: found.end()] if found else blocks[last]
     before = blocks[last - 1] if last else ""
-    details = _details(before.removeprefix("Trace:")) if before.startswith("Trace:") else ""
+    details = _find_details(before.removeprefix("Trace:")) if before.startswith("Trace:") else ""
     return f"{_join_lines(message)}\n{details}".strip()
 
 
-def _details(text: str) -> str:
+def _find_details(text: str) -> str:
     if _TRACEBACK in text:
         return _find_exception(text)
     lines = (line.strip() for line in text.splitlines())

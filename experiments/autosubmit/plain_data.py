@@ -214,7 +214,7 @@ def _read_version(text: str) -> tuple[int, int] | None:
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise BadData(f"{_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")
+            raise BadData(f"{_describe_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.DocumentStartEvent):
             version = event.version
     return version
@@ -231,7 +231,7 @@ def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:
             known = sizes[id(node)] = 1 + sum(map(measure, _list_inner(loader, node)))
         if known > MAX_VALUES:
             what = f"it holds more than {MAX_VALUES:,} values, or one that contains itself"
-            raise BadData(f"{_place(node.start_mark)}: {what}")
+            raise BadData(f"{_describe_place(node.start_mark)}: {what}")
         return known
 
     if root is not None:
@@ -247,13 +247,13 @@ def _list_inner(loader: _Loader11, node: yaml.Node) -> Iterator[yaml.Node]:
             if isinstance(key, yaml.ScalarNode):
                 said = _MERGE if key.tag == _MERGE else loader.construct_object(key)
                 if said in keys:
-                    raise BadData(f"{_place(key.start_mark)}: a key stands twice in a mapping")
+                    raise BadData(f"{_describe_place(key.start_mark)}: a key stands twice in a mapping")
                 keys.add(said)
             yield key
             yield value
 
 
-def _place(mark: Any) -> str:
+def _describe_place(mark: Any) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
@@ -262,8 +262,8 @@ def _explain_error(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         within = ""
         if error.context and error.context_mark:
-            within = f" ({error.context}, which begins in {_place(error.context_mark)})"
-        return _QUOTED.sub("…", f"{_place(error.problem_mark)}: {error.problem}{within}")
+            within = f" ({error.context}, which begins in {_describe_place(error.context_mark)})"
+        return _QUOTED.sub("…", f"{_describe_place(error.problem_mark)}: {error.problem}{within}")
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
     return "a value is not what its tag says, or has too many digits or levels"

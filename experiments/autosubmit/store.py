@@ -87,7 +87,7 @@ class Store:
         """Return the folder of an experiment, whether it exists or not."""
         return self.root / expid
 
-    def folder_owner(self, expid: str) -> int | None:
+    def read_folder_owner(self, expid: str) -> int | None:
         """Return the uid of the folder of an experiment, whose it is to Autosubmit; None where nothing is.
 
         A link is not followed: where it leads is chosen by who made it. It has NO_OWNER, and so has a file.
@@ -110,7 +110,7 @@ class Store:
             return Schema(self.postgres_url, expid)
         return newest
 
-    def job_list_changed_at(self, expid: str) -> datetime | None:
+    def get_job_list_time(self, expid: str) -> datetime | None:
         """Return when the job list last changed; None where that is not known, as in PostgreSQL."""
         source = self.job_list(expid)
         time_ns = 0 if isinstance(source, Schema) else _stat(str(source))[0]
@@ -156,11 +156,11 @@ class Store:
         """Return where newer versions keep the status table."""
         return self.database.with_name("as_times.db")
 
-    def absence(self, expid: str) -> str:
+    def explain_absence(self, expid: str) -> str:
         """Return a sentence that says why an experiment has no folder; blank if it has one."""
         if (self.root / expid).exists():
             return ""
-        archive = self._archive(expid)
+        archive = self._find_archive(expid)
         if archive:
             return f"it is archived in {archive}: `autosubmit unarchive {expid}` brings it back"
         return f"its folder {self.root / expid} is missing: it was deleted, or moved, by other means than Autosubmit"
@@ -185,14 +185,14 @@ class Store:
         with _explain_errors(f"The PostgreSQL database of {self.root}"):
             return postgres.read_changes(self.postgres_url)
 
-    def lone_files(self, expid: str) -> tuple[str, ...]:
+    def list_lone_files(self, expid: str) -> tuple[str, ...]:
         """Return the files that may hold the jobs and have no write-ahead log.
 
-        These and `databases` are looked at again and again for each experiment, so no Path is made of them.
+        These and `list_databases` are looked at again and again for each experiment, so no Path is made of them.
         """
         return self._job_list_names(expid)[:2]
 
-    def databases(self, expid: str) -> tuple[str, ...]:
+    def list_databases(self, expid: str) -> tuple[str, ...]:
         """Return the databases that may hold jobs, edges, history or wrappers of an experiment, the job list first."""
         return (
             self._job_list_names(expid)[2],
@@ -211,7 +211,7 @@ class Store:
         """Return the file of the wrappers up to 4.1."""
         return f"{self._root}/{expid}/pkl/job_packages_{expid}.db"
 
-    def _archive(self, expid: str) -> Path | None:
+    def _find_archive(self, expid: str) -> Path | None:
         """Return what `autosubmit archive` has made of an experiment, in the folder of the year of its last job."""
         years = range(datetime.now(UTC).year + 1, _OLDEST_ARCHIVE, -1)
         names = (f"{expid}.tar.gz", f"{expid}.tar", f"{expid}.zip")
@@ -324,8 +324,8 @@ def read_experiments(
 
 def take_fingerprint(store: Store, expid: str) -> Fingerprint:
     """Return what tells whether an experiment must be read again: its job list, edges, history and wrappers."""
-    stamps = [_stat(name) for name in store.lone_files(expid)]
-    for name in store.databases(expid):
+    stamps = [_stat(name) for name in store.list_lone_files(expid)]
+    for name in store.list_databases(expid):
         stamps += _stat_database(name)
     return (*stamps, _get_marks(store, expid)) if store.postgres_url else tuple(stamps)
 

@@ -27,11 +27,11 @@ class ExperimentFacts(JobFacts, Protocol):
     ignores_interrupt: bool
     has_job_list: bool
 
-    def active_jobs(self) -> list[tuple[str, str]]:
+    def list_active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that are on a platform according to the job list."""
         ...
 
-    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+    def get_statuses(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist."""
         ...
 

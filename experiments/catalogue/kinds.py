@@ -3,7 +3,7 @@
 The command lines and what they do are those of Autosubmit 4.1.17; the tests pass each through its own parser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -159,8 +159,8 @@ class ActionKind:
         return self.stops_run and bool(parameters.get("force"))
 
     def find_obstacle(self, experiment: ExperimentFacts, parameters: Parameters = NO_PARAMETERS) -> str:
-        """Return why it cannot be done to the experiment now; blank if it can."""
-        return _first((preconditions.refuse_absent, *self.preconditions), experiment, parameters)
+        """Return why it cannot be done to the experiment, which is in the store; blank if it can."""
+        return _first(self.preconditions, experiment, parameters)
 
     def find_failure(self, experiment: ExperimentFacts, parameters: Parameters) -> str:
         """Return why it has failed although its last command has succeeded; blank if it has not."""
@@ -175,15 +175,15 @@ class ActionKind:
         return " ".join(filter(None, (say(experiment, parameters) for say in self.impact)))
 
     def command_of(self, step: int, argvs: int) -> Command:
-        """Return the command of the argv number `step` of `argvs`; a very long list makes several argvs of one."""
+        """Return the command of the argv number `step` of `make_argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
 
     def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
         return [
-            [*step.program(autosubmit), *argv]
+            [*step.make_program(autosubmit), *argv]
             for step in self.steps
-            for argv in step.argvs(expid, parameters)
+            for argv in step.make_argvs(expid, parameters)
         ]
 
 
@@ -472,3 +472,14 @@ CREATE = ActionKind(
 CATALOGUE = {entry.name: entry for entry in [*vars().values()] if isinstance(entry, ActionKind)}
 RUN_KINDS = [kind.name for kind in CATALOGUE.values() if kind.is_run]
 STOP_KINDS = [kind.name for kind in CATALOGUE.values() if kind.stops_run]
+
+
+def leave_out_replaced(kinds: Iterable[ActionKind], possible: Container[str]) -> list[ActionKind]:
+    """Return what to show: of two kinds of which one stands in for the other only that which is possible now."""
+    shown = {kind.name: kind for kind in kinds}
+    for kind in list(shown.values()):
+        other = shown.get(kind.instead_of)
+        if other:
+            stands_in = kind.name in possible and other.name not in possible
+            del shown[other.name if stands_in else kind.name]
+    return list(shown.values())

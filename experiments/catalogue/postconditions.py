@@ -19,7 +19,9 @@ def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> 
     """Say which jobs go on after their run has ended: nobody watches them any more."""
     if experiment.problem:
         return f"Which jobs are left active is not known: {experiment.problem}"
-    jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.active_jobs()]
+    jobs = [
+        f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.list_active_jobs()
+    ]
     return f"Left active: {join_names(jobs, 10)}." if jobs else "No job is left active."
 
 
@@ -31,7 +33,7 @@ def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -
     wanted = parameters["status"]
     if wanted in _PASSING or experiment.problem:
         return ""
-    others = {name: now for name, now in experiment.statuses_of(parameters["jobs"]).items() if now != wanted}
+    others = {name: now for name, now in experiment.get_statuses(parameters["jobs"]).items() if now != wanted}
     return f"The run has read the change, but {_list_statuses(others)}. Look at its log." if others else ""
 
 
@@ -39,7 +41,7 @@ def report_statuses(experiment: ExperimentFacts, parameters: Parameters) -> str:
     """Say which status the jobs have: the run may have continued with them already."""
     if experiment.problem:
         return f"What the jobs are now is not known: {experiment.problem}"
-    return f"Now {_list_statuses(experiment.statuses_of(parameters['jobs']))}."
+    return f"Now {_list_statuses(experiment.get_statuses(parameters['jobs']))}."
 
 
 def _list_statuses(statuses: Mapping[str, str]) -> str:

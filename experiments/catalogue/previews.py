@@ -84,7 +84,7 @@ def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: R
 def _effect_of(
     workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]
 ) -> Effect:
-    children = workflow.descendants(change.job for change in own)
+    children = workflow.find_descendants(change.job for change in own)
     return Effect(changes, children, warnings + _warn(own, children))
 
 
@@ -99,7 +99,9 @@ def preview_restart(workflow: Workflow, parameters: Parameters, reported: Report
     changes = _compare(workflow, after)
     ready = [name for name, status in after.items() if status == "READY"]
     warnings = _warn_of_undone(changes) + _warn_of_queue(workflow, is_forced=bool(parameters.get("force")))
-    return Effect(changes, workflow.descendants(ready), warnings + ([_UNSURE] if reported is None else []))
+    return Effect(
+        changes, workflow.find_descendants(ready), warnings + ([_UNSURE] if reported is None else [])
+    )
 
 
 def _load(status: str) -> str:

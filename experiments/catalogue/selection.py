@@ -34,7 +34,7 @@ def _choose_by_section(workflow: Workflow, sections: Sequence[str]) -> Choice:
 def _choose_by_chunks(workflow: Workflow, text: str) -> Choice:
     wanted = read_chunk_filter(text)
     chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
-    unknown = wanted.unknown((row.date, row.member, row.chunk) for row in workflow.rows)
+    unknown = wanted.find_unknown((row.date, row.member, row.chunk) for row in workflow.rows)
     doubts = [f"no job has {join_names(unknown)}."] if unknown else []
     if not chosen and not unknown:
         doubts.append("no job has these dates, members and chunks together.")

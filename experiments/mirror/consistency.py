@@ -148,10 +148,10 @@ class Doubts:
         now = time.monotonic()
         due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
         self._touched = set()
-        for experiment in self._rows(due) if due else ():
+        for experiment in self._find_rows(due) if due else ():
             self._tell(experiment, _judge(experiment, stop_logs), now)
 
-    def _rows(self, expids: set[str]) -> QuerySet[Any]:
+    def _find_rows(self, expids: set[str]) -> QuerySet[Any]:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)

@@ -57,7 +57,7 @@ def record_job_changes(
     """Record changed statuses or jobs, if neither an action of the portal nor a run made the change."""
     if before.refreshed_at is None or not difference or before.is_running or alive.is_running:
         return
-    changed_at = store.job_list_changed_at(experiment.expid) or before.refreshed_at
+    changed_at = store.get_job_list_time(experiment.expid) or before.refreshed_at
     since = (changed_at - SLACK).timestamp()
     commands = find_commands_since(str(store.experiment_folder(experiment.expid)), since)
     if "run" in commands or _is_ours(experiment, changed_at):

@@ -92,7 +92,7 @@ class Unreadable:
         """Whether that was seen often enough to be told."""
         return self.again_at > 0
 
-    def later(self) -> "Unreadable":
+    def postpone(self) -> "Unreadable":
         """Return the same files with the next try, and a longer wait for the one after it."""
         longer = min(2 * self.wait_seconds, LONGEST_RETRY_SECONDS)
         return Unreadable(self.files, time.monotonic() + self.wait_seconds, longer)
@@ -164,7 +164,7 @@ class SiteMirror:
         """
         self.is_behind = False
         try:
-            return self._pass() if self._may_go_on() else []
+            return self._make_pass() if self._may_go_on() else []
         except LostLease:
             self._stand_by()
             return []
@@ -186,7 +186,7 @@ class SiteMirror:
         self.is_standing_by = True
         logger.warning("Another process mirrors site %s now; standing by", self.site_id)
 
-    def _pass(self) -> list[Experiment]:
+    def _make_pass(self) -> list[Experiment]:
         site = Site.objects.get(pk=self.site_id)
         try:
             self._check_program(site)
@@ -289,8 +289,8 @@ class SiteMirror:
         """
         began, looked_since = timezone.now(), time.monotonic()
         is_whole = not self.is_patient or self.looks.complete_since is None
-        chosen = set(self.seen) if is_whole else self._attended(site, locks)
-        quiet = iter(()) if is_whole else self._in_turn(site, store, chosen)
+        chosen = set(self.seen) if is_whole else self._choose_attended(site, locks)
+        quiet = iter(()) if is_whole else self._iterate_in_turn(site, store, chosen)
         for expid in chain(chosen, quiet):
             self._look_at(expid, site, store, locks)
         took = time.monotonic() - looked_since
@@ -300,7 +300,7 @@ class SiteMirror:
             self.looks.complete(began)
         return ended
 
-    def _attended(self, site: Site, locks: Locks) -> set[str]:
+    def _choose_attended(self, site: Site, locks: Locks) -> set[str]:
         """Return those that run, that something is done to, that have changed lately, or that are new."""
         now = time.monotonic()
         self.recent = {expid: until for expid, until in self.recent.items() if until > now}
@@ -308,10 +308,10 @@ class SiteMirror:
         fresh = {expid for expid, (files, is_running) in self.seen.items() if is_running or not files}
         return fresh | ({*self.recent, *self.locked, *acted_on, *locks.words} & self.seen.keys())
 
-    def _in_turn(self, site: Site, store: Store, chosen: set[str]) -> Iterator[str]:
+    def _iterate_in_turn(self, site: Site, store: Store, chosen: set[str]) -> Iterator[str]:
         """Yield those whose job list has changed, then those whose turn it is, without the ones chosen already."""
         pause = site.refresh_seconds
-        glances = self.glances.names(
+        glances = self.glances.take_turns(
             self.seen.keys(),
             seconds=pause * GLANCE_SHARE,
             share=pause / GLANCE_TURN_SECONDS,
@@ -322,7 +322,7 @@ class SiteMirror:
             if seen and expid not in chosen and is_job_list_touched(store, expid, seen[0]):
                 chosen.add(expid)
                 yield expid
-        looks = self.looks.names(
+        looks = self.looks.take_turns(
             self.seen.keys(), seconds=pause * LOOK_SHARE, share=pause / LOOK_TURN_SECONDS, least=LEAST_LOOKS
         )
         yield from (expid for expid in looks if expid not in chosen)
@@ -332,19 +332,19 @@ class SiteMirror:
         if expid not in self.seen or (self.reading and self.reading.expid == expid):
             return  # it left the store since its turn was planned, or is looked at when that is written
         self._look_at_owner(expid, site, store)
-        found = self._changed(expid, store, locks)
+        found = self._find_change(expid, store, locks)
         if found:
             files, alive = found
-            is_same_run = alive.is_running == self._seen_of(expid)[1]
+            is_same_run = alive.is_running == self._get_seen(expid)[1]
             # The end or the beginning of a run is what people wait for.
             self.backlog.add(expid, sum(size for _, size, _ in files) if is_same_run else 0)
 
-    def _seen_of(self, expid: str) -> Seen:
+    def _get_seen(self, expid: str) -> Seen:
         return self.seen.get(expid, ((), False))
 
-    def _changed(self, expid: str, store: Store, locks: Locks) -> tuple[Fingerprint, Liveness] | None:
+    def _find_change(self, expid: str, store: Store, locks: Locks) -> tuple[Fingerprint, Liveness] | None:
         """Return files and run of an experiment that must be read; None if it need not be."""
-        files, was_running = self._seen_of(expid)
+        files, was_running = self._get_seen(expid)
         now = take_fingerprint(store, expid)
         is_due = self.due.get(expid, inf) <= time.monotonic()
         is_free = expid not in self.locked and not locks.may_hold(store.lock_name(expid))
@@ -364,23 +364,25 @@ class SiteMirror:
         """
         ended: list[Experiment] = []
         until = time.monotonic() + seconds
-        while self._begin_reading(store, locks) and self._await_reading(until):
+        while self._read_next(store, locks) and self._await_reading(until):
             done, self.reading = self.reading, None
-            self._begin_reading(store, locks)
-            if done and (experiment := self._written(done, site, store)):
+            self._read_next(store, locks)
+            if done and (experiment := self._write_reading(done, site, store)):
                 ended.append(experiment)
         return ended
 
-    def _begin_reading(self, store: Store, locks: Locks) -> bool:
+    def _read_next(self, store: Store, locks: Locks) -> bool:
         """Begin to read the next that has changed, unless one is being read; answer whether any is."""
         while self.reading is None and (expid := self.backlog.take()) is not None:
-            found = self._changed(expid, store, locks) if expid in self.seen else None
+            found = self._find_change(expid, store, locks) if expid in self.seen else None
             if found:
                 experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
-                self.reading = self._reading(experiment, store, *found)
+                self.reading = self._begin_reading(experiment, store, *found)
         return self.reading is not None
 
-    def _reading(self, experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> Reading:
+    def _begin_reading(
+        self, experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness
+    ) -> Reading:
         """Begin to read an experiment, with what is cached of it unless all of it is to be read."""
         expid, now = experiment.expid, time.monotonic()
         keeps = alive.is_running or self.recent.get(expid, 0) > now
@@ -402,14 +404,14 @@ class SiteMirror:
             self.lease.hold()
         return future.done()
 
-    def _written(self, reading: Reading, site: Site, store: Store) -> Experiment | None:
+    def _write_reading(self, reading: Reading, site: Site, store: Store) -> Experiment | None:
         """Write what was read of an experiment; return it if its run was seen to end."""
         experiment, expid, alive = reading.experiment, reading.expid, reading.alive
         if not self._is_still_its_own(expid, site, store) or self.rows[expid] != experiment.pk:
             return None
         files, was_running = self.seen[expid]
         try:
-            is_read = self._refreshed(reading, store)
+            is_read = self._refresh(reading, store)
         except Overtaken:
             self.backlog.add(expid, reading.size)
             return None
@@ -419,7 +421,7 @@ class SiteMirror:
         else:
             self.doubts.withhold(expid)
         if alive.is_running != was_running:
-            self._notice(experiment, alive)
+            self._notice_run(experiment, alive)
         return experiment if was_running and not alive.is_running else None
 
     def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
@@ -458,7 +460,7 @@ class SiteMirror:
             return False
         return expid in self.seen and self.rows.get(expid) == row
 
-    def _notice(self, experiment: Experiment, alive: Liveness) -> None:
+    def _notice_run(self, experiment: Experiment, alive: Liveness) -> None:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
         is_known = experiment.expid in self.foreign
         if alive.is_running and not is_known and not external_changes.is_run_of_ours(experiment):
@@ -472,7 +474,7 @@ class SiteMirror:
         known = self.unreadable.get(expid)
         return known is not None and known.files == now and time.monotonic() < known.again_at
 
-    def _refreshed(self, reading: Reading, store: Store) -> bool:
+    def _refresh(self, reading: Reading, store: Store) -> bool:
         """Refresh; on failure keep the last good mirror and tell the problem, so that nothing stops the others.
 
         Raises Overtaken when another process has written meanwhile.
@@ -514,7 +516,7 @@ class SiteMirror:
             if self.is_patient:
                 self.unreadable[experiment.expid] = known
                 return
-        self.unreadable[experiment.expid] = known.later()
+        self.unreadable[experiment.expid] = known.postpone()
         self.lease.guard()
         say_unreadable(experiment, alive, problem)
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from autosubmit_portal.access.unix import name_of
+from autosubmit_portal.access.unix import get_name
 from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
 from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import (
@@ -56,7 +56,7 @@ class Content:
     runs: list[RunRecord] = field(default_factory=list)
     cached: Cached | None = None
 
-    def cached_with(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
+    def make_cached(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
         """Return what may be cached when the rows of the snapshot are written; None if it is not to be."""
         if self.job_list.decoded is None:
             return None
@@ -119,7 +119,7 @@ def adopt(site: Site, expid: str) -> Experiment | None:
 def explain_absence(experiment: Experiment) -> str:
     """Return why an experiment has no folder now; blank if it has one, or if that is unknown."""
     try:
-        return locate_store(experiment.site).absence(experiment.expid)
+        return locate_store(experiment.site).explain_absence(experiment.expid)
     except BrokenStore:
         return ""
 
@@ -146,10 +146,10 @@ Owner = tuple[int | None, str]
 
 def read_owner(store: Store, expid: str) -> Owner | None:
     """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
-    uid = store.folder_owner(expid)
+    uid = store.read_folder_owner(expid)
     if uid is None:
         return None
-    return uid, "" if uid == NO_OWNER else name_of(uid)[:100]
+    return uid, "" if uid == NO_OWNER else get_name(uid)[:100]
 
 
 def recognise(experiment: Experiment) -> bool:
@@ -199,7 +199,7 @@ def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool 
 
     With `cached`, an earlier result, only changed rows are made again. With `keeps` the result can be cached.
     """
-    absence = store.absence(expid)
+    absence = store.explain_absence(expid)
     if absence:
         return Content(absence)
     history, known = store.history_database(expid), cached.decoded if cached else {}
@@ -254,7 +254,7 @@ def write(
         )
         external_changes.record_job_changes(experiment, store, before, alive, difference)
         external_changes.record_folder_change(experiment, before, "")
-    return content.cached_with(difference.snapshot, refreshed_at)
+    return content.make_cached(difference.snapshot, refreshed_at)
 
 
 def _sync(

@@ -1,6 +1,6 @@
 """The models of experiments and of what is done to them."""
 
-from experiments.models.action import Action, with_active_action, with_active_action_id
+from experiments.models.action import Action, annotate_active_action, annotate_active_action_id
 from experiments.models.experiment import Experiment
 from experiments.models.freeze import Freeze
 from experiments.models.run import Run
@@ -16,6 +16,6 @@ __all__ = [
     "Run",
     "Site",
     "State",
-    "with_active_action",
-    "with_active_action_id",
+    "annotate_active_action",
+    "annotate_active_action_id",
 ]

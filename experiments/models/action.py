@@ -53,11 +53,11 @@ class ActionQuerySet(models.QuerySet["Action"]):
         """Those whose commands count among the ones that a site runs at the same time."""
         return self.filter(Q(slot_until=None) | Q(slot_until__gt=timezone.now()), state=State.RUNNING)
 
-    def with_queued_at(self) -> "models.QuerySet[Any]":
+    def annotate_queued_at(self) -> "models.QuerySet[Any]":
         """Add `queued_at`: since when a worker may take it."""
         return self.annotate(queued_at=Coalesce("approved_at", "requested_at"))
 
-    def listed(self) -> "ActionQuerySet":
+    def defer_long_fields(self) -> "ActionQuerySet":
         """Without reading what is long: for lists that do not show it."""
         return self.defer(*LONG_FIELDS)
 
@@ -234,18 +234,18 @@ class Action(models.Model):
         return self.directory / str(step)
 
 
-def with_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+def annotate_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
     """Add `active_action_id`, the action that excludes others, or None."""
     active = Action.objects.filter(experiment=OuterRef("pk"), state__in=ACTIVE_STATES, may_overtake=False)
     rows: models.QuerySet[Any] = experiments.annotate(active_action_id=Subquery(active.values("pk")[:1]))
     return rows
 
 
-def with_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
+def annotate_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
     """Add `active_action_id` and `is_starting` (a run is under way) to the experiments, all if none are given."""
     starting = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     )
     rows = Experiment.objects.all() if experiments is None else experiments
-    with_both: models.QuerySet[Any] = with_active_action_id(rows).annotate(is_starting=Exists(starting))
+    with_both: models.QuerySet[Any] = annotate_active_action_id(rows).annotate(is_starting=Exists(starting))
     return with_both

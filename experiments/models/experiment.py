@@ -10,7 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.unix import uid_of
+from autosubmit_portal.access.unix import get_uid
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
@@ -26,7 +26,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Those that the actor may see."""
         return policy.visible(self, actor)
 
-    def showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
+    def filter_showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.visible(self, actor, model=model)
 
@@ -166,7 +166,7 @@ class Experiment(models.Model):
             return (
                 "A link or a file is where its folder should be, so that nobody has the rights of its owner."
             )
-        if self.recorded_owner in ("", self.owner) or uid_of(self.recorded_owner) == self.owner_uid:
+        if self.recorded_owner in ("", self.owner) or get_uid(self.recorded_owner) == self.owner_uid:
             return ""
         return f"Autosubmit's database says {self.recorded_owner}. The folder counts, which belongs to {self.owner}."
 
@@ -193,12 +193,12 @@ class Experiment(models.Model):
         told = ", ".join(f"{count:,} {status}" for status, count in jobs.items())
         return f"Jobs go on on their platform without anybody watching: {told}. {_TAKEN_UP}"
 
-    def active_jobs(self) -> list[tuple[str, str]]:
+    def list_active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""
         jobs = self.jobs.filter(status__in=ACTIVE).order_by("name")
         return list(jobs.values_list("name", "platform"))
 
-    def statuses_of(self, names: Sequence[str]) -> dict[str, str]:
+    def get_statuses(self, names: Sequence[str]) -> dict[str, str]:
         """Status of each of the named jobs that exist, by name. One query."""
         wanted = set(names)
         statuses = self.jobs.order_by("name").values_list("name", "status")

@@ -32,7 +32,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
         """Those that hold now."""
         return self.current().filter(starts_at__lte=timezone.now())
 
-    def touching(self, experiment: Experiment) -> "FreezeQuerySet":
+    def filter_touching(self, experiment: Experiment) -> "FreezeQuerySet":
         """Those of the site of the experiment, of its HPC, or of the platform of any of its unfinished jobs."""
         jobs = _filter_unfinished_jobs(OuterRef("platform")).filter(experiment=experiment)
         touches = Q(platform="") | Q(platform=experiment.hpc.upper()) | Q(Exists(jobs))
@@ -46,7 +46,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
         used = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
         on = set(find_unfinished(platforms, used)) if platforms else set()
         first = {
-            experiment.pk: next((one for one in freezes if _touches(one, experiment, on)), None)
+            experiment.pk: next((one for one in freezes if _is_touching(one, experiment, on)), None)
             for experiment in experiments
         }
         return {pk: frozen.refusal for pk, frozen in first.items() if frozen}
@@ -104,7 +104,7 @@ class Freeze(models.Model):
         until = f" until {self.ends_at:%Y-%m-%d %H:%M} UTC" if self.ends_at else ""
         return f"{self} is frozen{until}: {self.message}"
 
-    def running_experiments(self) -> "models.QuerySet[Experiment]":
+    def find_running_experiments(self) -> "models.QuerySet[Experiment]":
         """Return what runs where it holds, by owner; their runs go on, and their owners should know."""
         rows: models.QuerySet[Any] = Experiment.objects.filter(site=self.site_id, is_running=True)
         if self.platform:
@@ -122,8 +122,8 @@ def find_unfinished(
     return list(found.order_by().values_list("experiment_id", "at").distinct())
 
 
-def _touches(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, str]]) -> bool:
-    """Answer as `FreezeQuerySet.touching` does; `on` has the experiments with the platforms of unfinished jobs."""
+def _is_touching(frozen: Freeze, experiment: Experiment, on: Container[tuple[int, str]]) -> bool:
+    """Answer as `filter_touching` does; `on` has the experiments with the platforms of unfinished jobs."""
     if frozen.site_id != experiment.site_id:
         return False
     is_on = frozen.platform == experiment.hpc.upper() or (experiment.pk, frozen.platform) in on

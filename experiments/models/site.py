@@ -53,7 +53,7 @@ class SiteQuerySet(models.QuerySet["Site"]):
         seen = self.model.objects.filter(theirs, experiments__isnull=False)
         return self.filter(named | Q(pk__in=seen.values("pk")))
 
-    def default(self) -> "Site | None":
+    def get_default(self) -> "Site | None":
         """The site that is meant when none is named."""
         return self.order_by("-is_default", "pk").first()
 
@@ -162,12 +162,14 @@ class Site(models.Model):
     @property
     def enabled_kinds(self) -> list[str]:
         """Names of the action kinds that may be requested here."""
-        return [kind.name for kind in CATALOGUE.values() if not self.switched_off(kind)]
+        return [kind.name for kind in CATALOGUE.values() if not self.explain_switched_off(kind)]
 
-    def switched_off(self, kind: ActionKind) -> str:
+    def explain_switched_off(self, kind: ActionKind) -> str:
         """Return why nobody may request actions of this kind here; blank if that is not so."""
-        off = next((other for other in kind.covering if other.name in self.disabled_kinds), kind)
-        if off.name not in self.disabled_kinds:
+        if not self.disabled_kinds:
+            return ""
+        off = next((other for other in kind.covering if other.name in self.disabled_kinds), None)
+        if off is None:
             return ""
         why = "" if off.name == kind.name else f", and “{kind.title}” does the same"
         return f"“{off.title}” is switched off at the site {self}{why}."
@@ -177,8 +179,9 @@ class Site(models.Model):
 
         What contains an action that needs approval needs it as well: a restart ends in a run.
         """
-        is_covered = any(other.name in self.approval_kinds for other in kind.covering)
-        return is_covered and not (kind.stops_run or kind.is_dry_run)
+        if not self.approval_kinds or kind.stops_run or kind.is_dry_run:
+            return False
+        return any(other.name in self.approval_kinds for other in kind.covering)
 
     @property
     def mirrored_by(self) -> str:

@@ -4,7 +4,7 @@ from experiments.models import Site
 from experiments.runners.base import Look, Runner
 from experiments.runners.local import LocalRunner
 
-__all__ = ["Look", "Runner", "runner_for"]
+__all__ = ["Look", "Runner", "get_runner"]
 
 
 def get_runner(site: Site) -> Runner:

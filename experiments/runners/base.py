@@ -56,7 +56,7 @@ class Runner(ABC):
         """
 
     @abstractmethod
-    def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+    def read_output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Return at most `limit` bytes of what the command printed, from byte `offset`, and how many there are in all.
 
         stdout and stderr are one stream, in the order in which they were written, as in a terminal.
@@ -66,16 +66,16 @@ class Runner(ABC):
     def bound_output(self, directory: Path) -> None:
         """Drop the oldest output of a command that printed too much."""
 
-    def shown(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+    def read_shown(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Return the same as `output`, with secrets covered by as many `*`."""
 
         def read(start: int, end: int) -> list[bytes]:
-            return [data] if (data := self.output(directory, start, end - start)[0]) else []
+            return [data] if (data := self.read_output(directory, start, end - start)[0]) else []
 
-        size = self.output(directory, 0, 0)[1]
+        size = self.read_output(directory, 0, 0)[1]
         return b"".join(cover_blocks(read, offset, offset + limit)), size
 
-    def text(self, directory: Path, limit: int = 8_000_000) -> str:
+    def read_text(self, directory: Path, limit: int = 8_000_000) -> str:
         """Return the last `limit` bytes of the output as text."""
-        size = self.output(directory, 0, 0)[1]
-        return self.output(directory, max(0, size - limit), limit)[0].decode("utf-8", "replace")
+        size = self.read_output(directory, 0, 0)[1]
+        return self.read_output(directory, max(0, size - limit), limit)[0].decode("utf-8", "replace")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from autosubmit_portal.access.unix import uid_of, why_unusable
+from autosubmit_portal.access.unix import explain_unusable, get_uid
 from autosubmit_portal.agent.accounts import SUDO
 from autosubmit_portal.agent.run_directory import RunDirectory, State, make_digest
 from experiments.autosubmit.environment import make_environment
@@ -26,7 +26,7 @@ class LocalRunner(Runner):
         """Make the run directory, which tells who was first, and start the launcher."""
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
-        if unix_name and uid_of(unix_name) == os.getuid():
+        if unix_name and get_uid(unix_name) == os.getuid():
             unix_name = ""
         if unix_name:
             argv = wrap_as_account(unix_name, argv)
@@ -38,11 +38,11 @@ class LocalRunner(Runner):
             Path(self.site.autosubmit),
             self.site.home_folder,
             settings.CACHES_DIRECTORY,
-            self._configuration(unix_name),
+            self._get_configuration(unix_name),
         )
         run.launch(environment, settings.COMMANDS_UMASK)
 
-    def _configuration(self, unix_name: str) -> str:
+    def _get_configuration(self, unix_name: str) -> str:
         """Return the configuration that says where the store is: accounts with another home would not find it."""
         own = str(self.site.home_folder / ".autosubmitrc") if unix_name else ""
         return self.site.configuration or own
@@ -69,7 +69,7 @@ class LocalRunner(Runner):
         """Compare the start times that the kernel tells."""
         return RunDirectory(directory).interrupt(pid, mark)
 
-    def output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
+    def read_output(self, directory: Path, offset: int, limit: int) -> tuple[bytes, int]:
         """Read a part of the output file; an absent file is empty."""
         piece = RunDirectory(directory).read_output(offset, limit)
         return piece.data, piece.size
@@ -86,7 +86,7 @@ def wrap_as_account(unix_name: str, argv: Sequence[str]) -> list[str]:
     file system, because the account may not see the run directory. Raises PermissionError for what is no account of
     this host, and for root, which no request may become: for sudo `#0` is a name too.
     """
-    reason = why_unusable(unix_name)
+    reason = explain_unusable(unix_name)
     if reason:
         raise PermissionError(reason)
     kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"

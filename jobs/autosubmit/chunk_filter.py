@@ -57,7 +57,7 @@ class ChunkSelection:
         words = _make_words((date, member, chunk))
         return words is not None and any(clause.matches(words) for clause in self.clauses)
 
-    def unknown(self, places: Iterable[Place]) -> list[str]:
+    def find_unknown(self, places: Iterable[Place]) -> list[str]:
         """Return the named values that none of the jobs has, such as "chunk 9"."""
         known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [
             set[str]()

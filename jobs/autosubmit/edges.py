@@ -32,10 +32,10 @@ def select_edges(edges: Iterable[Edge] | None, names: Collection[str]) -> Edges:
     strays: set[Edge] = set()
     for edge in edges:
         (between if edge[0] in names and edge[1] in names else strays).add(edge)
-    return Edges(between, are_known=True, note=_note_on(strays, names))
+    return Edges(between, are_known=True, note=_make_note(strays, names))
 
 
-def _note_on(strays: Collection[Edge], names: Collection[str]) -> str:
+def _make_note(strays: Collection[Edge], names: Collection[str]) -> str:
     if not strays:
         return ""
     unknown = sorted({name for edge in strays for name in edge if name not in names})

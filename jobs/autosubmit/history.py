@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
 from jobs.autosubmit.postgres import Schema
-from jobs.autosubmit.records import Column, columns_of, read_record
+from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import (
     LARGEST_ID,
     YEAR_9999,
@@ -92,7 +92,7 @@ class JobTimes:
     fail_count: Annotated[int | None, Column(lambda value: None if value is None else to_count(value))] = None
 
 
-_JOB_COLUMNS = ("id", *columns_of(JobTimes))
+_JOB_COLUMNS = ("id", *list_columns(JobTimes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Attempts:
 
 def read_runs(source: Source) -> list[RunRecord]:
     """Return the runs by their number, oldest first; none if there are none. Raises UnreadableHistory."""
-    found = _read(source, "experiment_run", [*columns_of(RunRecord)], "ORDER BY run_id")
+    found = _read(source, "experiment_run", [*list_columns(RunRecord)], "ORDER BY run_id")
     return [read_record(RunRecord, row) for row in found]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from jobs.autosubmit.records import Column, columns_of
+from jobs.autosubmit.records import Column, list_columns
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
 from jobs.autosubmit.values import to_count, to_identifier, to_number, to_text, to_word
@@ -73,4 +73,4 @@ class JobRecord:
     wrapper: str = ""
 
 
-COLUMNS = tuple(columns_of(JobRecord))
+COLUMNS = tuple(list_columns(JobRecord))

@@ -61,7 +61,7 @@ NO_CHANGES = Changes()
 
 
 def read_rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
-    """Return a table's rows, as `jobs.autosubmit.database.rows` does; of the table of all pickles one row.
+    """Return a table's rows, as `jobs.autosubmit.database.read_rows` does; of the table of all pickles one row.
 
     Raises FileNotFoundError and Error.
     """
@@ -141,14 +141,14 @@ def keep_connections() -> None:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _KeptConnections:
     """Connections by their address, if they are kept."""
 
     is_wanted: bool = False
     connections: dict[str, _Connection] = field(default_factory=dict)
 
 
-_kept = _Kept()
+_kept = _KeptConnections()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Column:
 
 
 @cache
-def columns_of(record: Any) -> dict[str, Callable[[object], Any]]:
+def list_columns(record: Any) -> dict[str, Callable[[object], Any]]:
     """Return the columns that a record is read from, in the order of its fields, and how each is read."""
     marks = (
         (field.name, mark) for field in fields(record) for mark in getattr(field.type, "__metadata__", ())
@@ -30,5 +30,5 @@ def columns_of(record: Any) -> dict[str, Callable[[object], Any]]:
 
 def read_record(record: type[Record], row: Mapping[str, object]) -> Record:
     """Return the record that a row holds; a column that this version of Autosubmit has not is read as None."""
-    columns = columns_of(record)  # type: ignore[arg-type]  # mypy takes a class for something without a hash
+    columns = list_columns(record)  # type: ignore[arg-type]  # mypy takes a class for something without a hash
     return record(*[read(row.get(name)) for name, read in columns.items()])

@@ -239,13 +239,13 @@ def _escape_key(key: str) -> str:
 
 
 def _hide_secrets(text: str, form: re.Pattern[str], hide: Hide) -> str:
-    def without(match: re.Match[str]) -> str:
+    def replace_secret(match: re.Match[str]) -> str:
         begin, end = match.span("secret")
         if _REFERENCE.fullmatch(match["secret"]):
             return match[0]
         return match[0][: begin - match.start()] + hide(match["secret"]) + match[0][end - match.start() :]
 
-    return form.sub(without, text)
+    return form.sub(replace_secret, text)
 
 
 def _hide_assigned(text: str, names: re.Pattern[str], hide: Hide) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
-from jobs.autosubmit.records import Column, columns_of, read_record
+from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import to_count, to_text
 
 MOST_METRICS = 100_000
@@ -44,7 +44,7 @@ def read_metric_runs(source: Source) -> list[int]:
 def read_metrics(source: Source, run_id: int) -> list[MetricRecord]:
     """Return the metrics of a run in the order in which they were written. Raises UnreadableMetrics."""
     clause = f"WHERE run_id = {run_id:d} ORDER BY user_metric_id"
-    return [read_record(MetricRecord, row) for row in _read(source, [*columns_of(MetricRecord)], clause)]
+    return [read_record(MetricRecord, row) for row in _read(source, [*list_columns(MetricRecord)], clause)]
 
 
 def _read(source: Source, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.sign_in.backends import AccountBackend, remember, with_permissions
+from autosubmit_portal.access.sign_in.backends import AccountBackend, annotate_permissions, remember
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_a_token_comes_with_what_its_account_holds(actor: Callable[..., User], r
     user = actor(*([role] if role else []))
     user.user_permissions.add(Permission.objects.get(codename="delete_apitoken"))
     factories.create_token(user)
-    (token,) = with_permissions(ApiToken.objects.select_related("user"), "access_apitoken.user_id")
+    (token,) = annotate_permissions(ApiToken.objects.select_related("user"), "access_apitoken.user_id")
     remember(token)
     with CaptureQueriesContext(connection) as captured:
         held = token.user.get_all_permissions()
@@ -44,7 +44,7 @@ def test_a_token_comes_with_what_its_account_holds(actor: Callable[..., User], r
 
 def test_the_token_of_an_administrator_holds_every_permission(actor: Callable[..., User]) -> None:
     factories.create_token(actor(is_superuser=True))
-    (token,) = with_permissions(ApiToken.objects.select_related("user"), "access_apitoken.user_id")
+    (token,) = annotate_permissions(ApiToken.objects.select_related("user"), "access_apitoken.user_id")
     remember(token)
     assert len(token.user.get_all_permissions()) == Permission.objects.count()
 

@@ -8,10 +8,10 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in.claims import (
     Grant,
     InvalidRules,
-    digest_of,
-    grants_of,
+    compute_digest,
+    find_grants,
+    get_values,
     read_rules,
-    values_of,
 )
 
 RULES = read_rules(
@@ -39,7 +39,7 @@ RULES = read_rules(
     ],
 )
 def test_the_values_of_claims(claims: dict[str, object], paths: list[str], values: set[str] | None) -> None:
-    assert values_of(claims, paths) == values
+    assert get_values(claims, paths) == values
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_the_values_of_claims(claims: dict[str, object], paths: list[str], value
     ],
 )
 def test_what_values_grant(values: list[str], grants: set[Grant]) -> None:
-    assert grants_of(values, RULES) == grants
+    assert find_grants(values, RULES) == grants
 
 
 def test_the_digest_is_that_of_the_grants_in_any_order() -> None:
-    few, many = grants_of(["/lumi"], RULES), grants_of(["/lumi", "admins"], RULES)
-    assert digest_of(list(few)) == digest_of(list(reversed(list(few))))
-    assert digest_of(few) != digest_of(many)
+    few, many = find_grants(["/lumi"], RULES), find_grants(["/lumi", "admins"], RULES)
+    assert compute_digest(list(few)) == compute_digest(list(reversed(list(few))))
+    assert compute_digest(few) != compute_digest(many)
 
 
 def test_rules_are_read_from_a_file(tmp_path: Path) -> None:

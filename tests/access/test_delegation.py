@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Delegation, Membership, Team, TeamExperiment
+from autosubmit_portal.access.models import Delegation, Membership, Scope, Team, TeamExperiment
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.delegations import (
     AlreadyOver,
@@ -20,7 +20,6 @@ from autosubmit_portal.access.rights.delegations import (
     seen_by,
 )
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import Scope
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.action_request import ActionRequest
@@ -37,7 +36,7 @@ DAY = timedelta(days=1)
 
 
 def origin(user: User) -> Origin:
-    return Origin.of(user, door=Door.API)
+    return Origin.make(user, door=Door.API)
 
 
 def fresh(user: User) -> User:

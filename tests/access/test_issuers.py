@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autosubmit_portal.access.sign_in.single_sign_on import provider_id
+from autosubmit_portal.access.sign_in.single_sign_on import get_provider_id
 
 LONG = "https://identity.climate-adaptation.example.org/auth/realms/"
 SHARED = [
@@ -22,6 +22,6 @@ SHARED = [
 def test_no_two_issuers_share_a_name(settings: Any, issuers: tuple[str, str]) -> None:
     names = set()
     for settings.OIDC_ISSUER in issuers:
-        names.add(provider_id())
+        names.add(get_provider_id())
     assert len(names) == 2
     assert max(map(len, names)) <= 50

@@ -76,7 +76,7 @@ def test_a_database_that_is_busy_loses_the_note_and_nothing_else(monkeypatch: py
 
     monkeypatch.setattr(last_use, "write", busy)
     monkeypatch.setattr(last_use, "connections", type("None", (), {"close_all": lambda: closed.append(True)}))
-    last_use._in_background()
+    last_use._write_in_background()
     assert closed == [True]
 
 

@@ -8,10 +8,9 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import Scope, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import Scope
 from experiments.catalogue.kinds import CREATE, GENERATE, RUN, STOP
 from experiments.models import Action, Experiment, Site
 from jobs.models import Job

@@ -11,8 +11,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteRole, Team
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.sign_in.provision import account_for, provide_at_sign_in
-from autosubmit_portal.access.sign_in.single_sign_on import provider_id
+from autosubmit_portal.access.sign_in.provision import find_account, provide_at_sign_in
+from autosubmit_portal.access.sign_in.single_sign_on import get_provider_id
 from autosubmit_portal.audit.models import AuditEntry
 from tests.support import factories
 from tests.support.identity_provider import Provider
@@ -25,7 +25,7 @@ NOW = 1_800_000_000
 def ana(provider: Provider) -> User:
     """Somebody whom the provider knows, without anything."""
     user = factories.create_user(username="ana")
-    SocialAccount.objects.create(user=user, provider=provider_id(), uid="7")
+    SocialAccount.objects.create(user=user, provider=get_provider_id(), uid="7")
     return user
 
 
@@ -41,7 +41,7 @@ def sign_in(user: User, *groups: str, at: int = NOW) -> None:
 
 def call(*groups: str, at: int = NOW, **claims: Any) -> None:
     """Call the API with an access token that says this."""
-    account_for(RequestFactory().get("/v4"), {"sub": "7", "iat": at, "groups": list(groups), **claims})
+    find_account(RequestFactory().get("/v4"), {"sub": "7", "iat": at, "groups": list(groups), **claims})
 
 
 def held(user: User) -> list[tuple[str, Role, str]]:
@@ -53,7 +53,7 @@ def test_a_membership_comes_changes_and_goes_with_the_claims(ana: User, edito: T
     for groups in (["/edito/viewers"], ["/edito/viewers", "/edito/operators"], ["/unknown"]):
         sign_in(ana, *groups)
         found.append(held(ana))
-    source = provider_id()
+    source = get_provider_id()
     assert found == [[("edito", Role.VIEWER, source)], [("edito", Role.OPERATOR, source)], []]
     events = AuditEntry.objects.filter(event__startswith="membership.").order_by("pk")
     assert [entry.event for entry in events] == [
@@ -95,7 +95,7 @@ def test_what_another_provider_gave_stays(ana: User, edito: Team) -> None:
 
 def test_nobody_else_loses_or_gains_anything(ana: User, edito: Team) -> None:
     other = factories.create_user()
-    Membership.objects.create(team=edito, user=other, role=Role.VIEWER, source=provider_id())
+    Membership.objects.create(team=edito, user=other, role=Role.VIEWER, source=get_provider_id())
     sign_in(ana)
     assert len(held(other)) == 1
 
@@ -105,7 +105,7 @@ def test_a_role_at_a_site_comes_and_goes_beside_one_by_hand(ana: User) -> None:
     SiteRole.objects.create(user=ana, site=lumi, role=Role.OPERATOR)
     sign_in(ana, "/lumi")
     assert set(ana.site_roles.values_list("role", "source")) == {
-        (Role.VIEWER, provider_id()),
+        (Role.VIEWER, get_provider_id()),
         (Role.OPERATOR, "hand"),
     }
     sign_in(ana)
@@ -131,7 +131,7 @@ def test_an_older_token_does_not_bring_back_what_is_gone(ana: User, edito: Team)
     call("/edito/operators", at=NOW)
     sign_in(ana, "/edito/viewers", at=NOW + 60)
     call("/edito/operators", at=NOW + 30)
-    assert held(ana) == [("edito", Role.VIEWER, provider_id())]
+    assert held(ana) == [("edito", Role.VIEWER, get_provider_id())]
     assert SocialAccount.objects.get().identity.issued_at == datetime.fromtimestamp(NOW + 60, UTC)
 
 

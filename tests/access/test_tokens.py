@@ -9,7 +9,7 @@ import pytest
 from joserfc.jwk import ECKey, KeySet
 
 from autosubmit_portal.access.sign_in import bearer
-from autosubmit_portal.access.sign_in.bearer import InvalidToken, ProviderUnavailable, access_token_claims
+from autosubmit_portal.access.sign_in.bearer import InvalidToken, ProviderUnavailable, read_access_token
 from tests.support.identity_provider import Provider
 
 
@@ -24,27 +24,25 @@ def encoded(value: Any) -> str:
 
 def refused(token: str) -> str:
     with pytest.raises(InvalidToken) as error:
-        access_token_claims(token)
+        read_access_token(token)
     assert token not in str(error.value)
     return str(error.value)
 
 
 def test_an_access_token_of_the_provider_is_believed(provider: Provider) -> None:
-    assert access_token_claims(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
 
 
 def test_an_access_token_that_says_so_in_its_header_is_believed(provider: Provider) -> None:
     token = provider.robot_token()
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
-    assert access_token_claims(token)["sub"] == "nightly"
+    assert read_access_token(token)["sub"] == "nightly"
 
 
 def test_a_token_signed_on_an_elliptic_curve_is_believed(provider: Provider, monkeypatch: Any) -> None:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256", "kid": "curve"})
     monkeypatch.setattr(provider, "keys", KeySet([key]))
-    assert (
-        access_token_claims(provider.sign(provider.claims_of("ana"), alg="ES256"))["sub"] == "subject-of-ana"
-    )
+    assert read_access_token(provider.sign(provider.claims_of("ana"), alg="ES256"))["sub"] == "subject-of-ana"
 
 
 @pytest.mark.parametrize(
@@ -131,18 +129,18 @@ def test_a_token_that_is_nested_too_deep_is_refused() -> None:
 
 def test_the_keys_are_fetched_once_for_many_tokens(provider: Provider) -> None:
     for _ in range(5):
-        access_token_claims(provider.access_token("ana"))
+        read_access_token(provider.access_token("ana"))
     assert provider.asked.count("/certs") == 1
 
 
 def test_a_new_key_is_fetched_when_a_token_names_it(provider: Provider) -> None:
-    access_token_claims(provider.access_token("ana"))
+    read_access_token(provider.access_token("ana"))
     provider.rotate()
-    assert access_token_claims(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
 
 
 def test_names_of_keys_that_are_made_up_do_not_make_the_portal_ask_each_time(provider: Provider) -> None:
-    access_token_claims(provider.access_token("ana"))
+    read_access_token(provider.access_token("ana"))
     for number in range(5):
         assert "key" in refused(provider.sign({"sub": "x"}, kid=f"made-up-{number}"))
     assert provider.asked.count("/certs") == 2
@@ -150,9 +148,9 @@ def test_names_of_keys_that_are_made_up_do_not_make_the_portal_ask_each_time(pro
 
 def test_known_keys_serve_while_the_provider_is_away(provider: Provider, monkeypatch: Any) -> None:
     monkeypatch.setattr(bearer, "KEYS_LIVE_SECONDS", 1e-9)
-    access_token_claims(provider.access_token("ana"))
+    read_access_token(provider.access_token("ana"))
     provider.is_away = True
-    assert access_token_claims(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
     assert provider.asked.count("/certs") > 1
 
 
@@ -160,11 +158,11 @@ def test_a_provider_that_never_answered_is_not_asked_by_every_token(provider: Pr
     provider.is_away = True
     for _ in range(5):
         with pytest.raises(ProviderUnavailable):
-            access_token_claims(provider.access_token("ana"))
+            read_access_token(provider.access_token("ana"))
     assert len(provider.asked) == 1
 
 
 def test_a_provider_that_calls_itself_otherwise_is_not_believed(provider: Provider) -> None:
     provider.configuration = {"issuer": "https://evil.example.org"}
     with pytest.raises(ProviderUnavailable):
-        access_token_claims(provider.access_token("ana"))
+        read_access_token(provider.access_token("ana"))

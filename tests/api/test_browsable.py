@@ -11,13 +11,17 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.forms import read_form
+from autosubmit_portal.api.urls import router
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
 from tests.support import factories
+from tests.support.kinds import route_of
 from tests.test_queries import address_of
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
@@ -157,19 +161,19 @@ def test_a_form_makes_a_token_and_another_revokes_it(
     assert not ApiToken.objects.exists() or ApiToken.objects.get().is_expired
 
 
-def test_a_second_person_gets_the_form_to_approve(
-    as_person: Callable[[User], Client], operator: User, manager: User, experiment: Experiment
-) -> None:
-    action = factories.create_action(experiment, actor=operator, state=State.QUEUED)
-    assert "cancel" in forms(as_person(operator), f"/v4/actions/{action.pk}")
-    assert "approve" not in forms(as_person(operator), f"/v4/actions/{action.pk}")
-
-
 def test_a_form_without_its_token_is_refused(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
     client = as_person(operator)
     answer = client.post("/v4/experiments/a000?action=run", "reason=x", "application/x-www-form-urlencoded")
+    assert answer.status_code == 403
+    assert not Action.objects.exists()
+
+
+def test_raw_data_without_its_token_is_refused(
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
+) -> None:
+    answer = as_person(operator).post("/v4/experiments/a000?action=run", "{}", "application/json")
     assert answer.status_code == 403
     assert not Action.objects.exists()
 
@@ -253,12 +257,42 @@ def test_every_route_that_changes_something_has_a_form(people: dict[str, Client]
         if "/tokens/" in path:
             path = f"/v4/tokens/{ApiToken.objects.get().token_key}"
         page = client.get(path, headers={"accept": PAGE}).content.decode()
-    found = {
-        (method, unescape(url).partition("?")[0])
+    assert (method, path) in {(method, url.partition("?")[0]) for method, url in sent_by_forms(page)}
+
+
+def sent_by_forms(page: str) -> set[tuple[str, str]]:
+    """Return the method and the address of each form of a page that changes something."""
+    return {
+        (method, unescape(url))
         for url, rest in re.findall(r'<form action="([^"]+)"([^>]*)>', page)
         for method in re.findall(r'data-method="(\w+)"', rest) or ["POST"]
     }
-    assert (method, path) in found
+
+
+def test_the_routes_that_change_something_are_those_of_the_router() -> None:
+    bound = {
+        (method.upper(), str(url.pattern).rstrip("/"))
+        for url in router.urls
+        for method in url.callback.actions  # type: ignore[union-attr]
+    }
+    assert {tuple(route.split()) for route in UNSAFE} == {one for one in bound if one[0] not in SAFE_METHODS}
+    assert {"POST v4/actions", "POST v4/tokens", "DELETE v4/tokens/<name:token_id>"} < {*UNSAFE}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+def test_every_kind_of_action_has_a_form_with_its_parameters(
+    as_person: Callable[[User], Client], manager: User, experiment: Experiment, kind: ActionKind
+) -> None:
+    method, address = route_of(kind)
+    page = as_person(manager).get(address.partition("?")[0]).content.decode()
+    form = page.partition(f'-{kind.name}">')[2].partition("</details>")[0]
+    [(sent_by, url)] = sent_by_forms(form.partition("</form>")[0])
+    assert (sent_by, f"action={kind.name}" in url) == (
+        method.upper(),
+        method == "post" and "?action" in address,
+    )
+    names = {*re.findall(r'<(?:input|select|textarea) class="form-control" id="[^"]+" name="(\w+)"', form)}
+    assert names == {*(option.name for option in kind.options), "reason", "dry_run"}
 
 
 @pytest.mark.parametrize("path", ["/v4", "/v4/experiments", "/v4/experiments/a000", "/v4/tokens"])

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import ApiToken, SiteAccount
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import uid_of
+from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.api.bulk import MOST_TARGETS
 from autosubmit_portal.audit import tally
 from autosubmit_portal.audit.models import AuditEntry, Tally
@@ -339,7 +339,7 @@ def test_no_experiment_more_costs_a_query_more(
     actor = factories.create_user(username="ana")
     SiteAccount.objects.create(user=actor, site=site, unix_name="ana")
     first, few, many = (create_many(site, number) for number in (2, 2, 20))
-    Experiment.objects.update(owner_uid=uid_of("ana"))
+    Experiment.objects.update(owner_uid=get_uid("ana"))
     client = CLIENTS[who](actor)
     if body.get("kind") == "stop":
         Experiment.objects.update(is_running=True)

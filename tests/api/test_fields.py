@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.api.query.selection import names_of, selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail
 from autosubmit_portal.api.serializers.jobs import JobItem
-from experiments.models import Experiment, with_active_action
+from experiments.models import Experiment, annotate_active_action
 from tests.support import factories
 
 SIM = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
@@ -58,5 +58,5 @@ def test_every_field_of_a_job_can_be_asked_for(as_viewer: APIClient, experiment:
 
 
 def test_a_selection_writes_what_the_serializer_writes(experiment: Experiment) -> None:
-    row = with_active_action(Experiment.objects.select_related("site")).get(pk=experiment.pk)
+    row = annotate_active_action(Experiment.objects.select_related("site")).get(pk=experiment.pk)
     assert selection(ExperimentDetail, None).written(row) == ExperimentDetail(row).data

@@ -96,7 +96,7 @@ def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option
     if option.is_filter:  # it chooses names of jobs, and reaches no command itself
         assert changed == []
         return
-    assert changed == [(option.elements(option.example)[0], option.elements(value)[0])]
+    assert changed == [(option.make_elements(option.example)[0], option.make_elements(value)[0])]
     takes_no_options = "--" in hostile[: hostile.index(changed[0][1])] or kind.steps[0].script
     assert option.flag or takes_no_options or not text.startswith("-")
 

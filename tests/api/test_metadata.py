@@ -79,8 +79,8 @@ def test_options_tells_an_operator_no_action_of_a_manager(
     assert not manages & told["POST"].keys()
 
 
-def test_options_names_the_query_parameters(as_viewer: APIClient, experiment: Experiment) -> None:
-    told = options(as_viewer, "/v4/experiments/a000/jobs")["parameters"]
+def test_options_names_the_query_parameters(as_operator: APIClient, experiment: Experiment) -> None:
+    told = options(as_operator, "/v4/experiments/a000/jobs")["parameters"]
     assert told["GET"]["order_by"]["type"] == "choice"
     assert told["PATCH"].keys() >= {"status", "live", "dry_run"}
 

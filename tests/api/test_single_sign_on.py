@@ -141,7 +141,7 @@ def test_an_account_is_made_once_by_two_requests_at_the_same_moment(
 
     provider.know("ana", groups=["/viewers"])
     bearing(provider.access_token("ana")).get(LIST)
-    known, answers = provision._known, [None]
-    monkeypatch.setattr(provision, "_known", lambda claims: answers.pop() if answers else known(claims))
+    known, answers = provision._find_known, [None]
+    monkeypatch.setattr(provision, "_find_known", lambda claims: answers.pop() if answers else known(claims))
     assert bearing(provider.access_token("ana")).get(LIST).status_code == 200
     assert SocialAccount.objects.count() == 1

@@ -18,7 +18,7 @@ from autosubmit_portal.audit.verify import (
     MISSING,
     Examination,
     Fault,
-    entries,
+    iterate_entries,
 )
 from experiments.mirror import sync
 from experiments.models import Action
@@ -48,12 +48,12 @@ FORGED: dict[str, Any] = {
 
 
 def faults(**known: Any) -> list[Fault]:
-    return list(Examination(**known).faults(entries()))
+    return list(Examination(**known).find_faults(iterate_entries()))
 
 
 def test_a_trail_that_nobody_touched_is_whole(ids: list[int]) -> None:
     seen = Examination()
-    assert list(seen.faults(entries())) == []
+    assert list(seen.find_faults(iterate_entries())) == []
     assert (seen.entries, seen.first_id, seen.last_id) == (AuditEntry.objects.count(), ids[0], ids[-1])
 
 

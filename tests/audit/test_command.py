@@ -16,7 +16,7 @@ from django.utils import timezone
 from autosubmit_portal.audit import trail, triggers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from autosubmit_portal.audit.seal import manifest_of
+from autosubmit_portal.audit.seal import get_manifest
 from experiments.models import State
 from tests.support import factories
 
@@ -189,14 +189,14 @@ def test_more_than_was_sealed_is_missed(
 
 @pytest.mark.parametrize("part", ["archive", "manifest"])
 def test_a_changed_archive_is_found(archive: Path, part: str) -> None:
-    path = archive if part == "archive" else manifest_of(archive)
+    path = archive if part == "archive" else get_manifest(archive)
     path.write_bytes(path.read_bytes().replace(b'"entries": 5', b'"entries": 6') + b"\n")
     with pytest.raises(CommandError, match="was changed" if part == "archive" else "not signed"):
         audit("verify", "--archive", archive)
 
 
 def test_an_archive_without_its_seal_is_refused(archive: Path) -> None:
-    manifest_of(archive).unlink()
+    get_manifest(archive).unlink()
     with pytest.raises(CommandError, match="no seal"):
         audit("verify", "--archive", archive)
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from autosubmit_portal.audit.periods import bounds
+from autosubmit_portal.audit.periods import get_bounds
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from autosubmit_portal.audit.periods import bounds
 )
 def test_last_night_ends_in_the_morning_or_now(now: str, until: str) -> None:
     evening = datetime(2026, 11, 25, 18, tzinfo=UTC)
-    assert bounds("last_night", datetime.fromisoformat(now)) == (evening, datetime.fromisoformat(until))
+    assert get_bounds("last_night", datetime.fromisoformat(now)) == (evening, datetime.fromisoformat(until))
 
 
 def test_the_night_is_that_of_the_portals_time_zone() -> None:
     with timezone.override(ZoneInfo("Asia/Tokyo")):
-        since, until = bounds("last_night", datetime(2026, 11, 26, 3, tzinfo=UTC))
+        since, until = get_bounds("last_night", datetime(2026, 11, 26, 3, tzinfo=UTC))
     assert (since, until) == (datetime(2026, 11, 25, 9, tzinfo=UTC), datetime(2026, 11, 25, 23, tzinfo=UTC))

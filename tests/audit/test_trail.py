@@ -7,7 +7,7 @@ from django.test import Client, RequestFactory
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AppendOnlyError, AuditEntry
-from autosubmit_portal.audit.origin import Door, Origin, client_address
+from autosubmit_portal.audit.origin import Door, Origin, get_client_address
 from experiments.models import Site
 from tests.support import factories
 
@@ -129,10 +129,10 @@ def test_a_changed_password_is_recorded_without_its_hash(viewer: User) -> None:
 
 def test_a_forged_forwarding_header_is_not_believed(rf: RequestFactory) -> None:
     request = rf.get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR="203.0.113.5")
-    assert client_address(request) == "192.0.2.1"
+    assert get_client_address(request) == "192.0.2.1"
 
 
 def test_our_own_proxy_is_believed(rf: RequestFactory, settings: object) -> None:
     settings.TRUSTED_PROXIES = 1  # type: ignore[attr-defined]
     request = rf.get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR="198.51.100.1, 203.0.113.5")
-    assert client_address(request) == "203.0.113.5"
+    assert get_client_address(request) == "203.0.113.5"

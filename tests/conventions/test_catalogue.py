@@ -115,7 +115,7 @@ def test_a_script_is_shell_that_can_be_read(kind: ActionKind, step: Command, she
 
 @scripts
 def test_a_script_is_the_same_whatever_the_parameters_are(kind: ActionKind, step: Command) -> None:
-    assert step.program("/opt/autosubmit") == ["/bin/sh", "-c", step.script]
+    assert step.make_program("/opt/autosubmit") == ["/bin/sh", "-c", step.script]
     for argv in command_lines(kind):
         assert not any(word and word in step.script for word in argv[1:])
 
@@ -129,8 +129,8 @@ def test_a_script_never_reads_its_arguments_as_shell(kind: ActionKind, step: Com
 @scripts
 def test_a_script_gets_each_parameter_as_one_argument(kind: ActionKind, step: Command) -> None:
     given = {option.name: example_of(option) for option in kind.options}
-    elements = [element for option in kind.options for element in option.elements(given[option.name])]
-    assert step.argvs("a000", given) == [[step.name, "a000", *elements]]
+    elements = [element for option in kind.options for element in option.make_elements(given[option.name])]
+    assert step.make_argvs("a000", given) == [[step.name, "a000", *elements]]
 
 
 def command_lines(kind: ActionKind) -> list[list[str]]:

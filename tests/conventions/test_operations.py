@@ -22,7 +22,7 @@ def test_the_page_names_every_metric_and_no_other() -> None:
     experiment = factories.create_experiment()
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_worker()
-    text = metrics.exposition("text/plain")[0].decode()
+    text = metrics.write_metrics("text/plain")[0].decode()
     told = {f.name + ("_info" if f.type == "info" else "") for f in text_string_to_metric_families(text)}
     texts = page() + (DOCS / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
     assert set(re.findall(r"autosubmit_portal_[a-z_]+(?=[`\s{])", texts)) == told

@@ -110,7 +110,7 @@ def test_commands_keep_the_umask_that_the_portal_is_started_with(tmp_path: Path)
 def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path) -> None:
     code = (
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'autosubmit_portal.settings';"
-        "from autosubmit_portal.management.processes import environment;"
-        "print(environment()['PORTAL_COMMANDS_UMASK'])"
+        "from autosubmit_portal.management.processes import make_environment;"
+        "print(make_environment()['PORTAL_COMMANDS_UMASK'])"
     )
     assert _start(tmp_path, f"import os; {code}").stdout == "0002\n"

@@ -67,7 +67,7 @@ def stats(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def looked_at(stats: Counter[str], store: Store) -> set[str]:
     """The experiments of which all files were looked at: an edge database is one of them."""
-    return {expid for expid in EXPIDS if stats[store.databases(expid)[1]]}
+    return {expid for expid in EXPIDS if stats[store.list_databases(expid)[1]]}
 
 
 def test_quiet_experiments_are_looked_at_in_turns(
@@ -131,7 +131,7 @@ def test_a_glance_looks_at_one_file_only(mirror: SiteMirror, store: Store, stats
     glanced = {name for name in stats if f"{store.root}/a0" in name} - {
         name
         for expid in looked_at(stats, store)
-        for name in (*store.lone_files(expid), *store.databases(expid))
+        for name in (*store.list_lone_files(expid), *store.list_databases(expid))
     }
     assert all(name.endswith(".pkl") for name in glanced)
 
@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_read_is_tried_again_less_and_less_often(
 ) -> None:
     mirror = SiteMirror(site.pk)
     mirror.look()
-    Path(store.lone_files("a000")[0]).write_bytes(b"broken")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
     for wait in (30, 60, 120, 240, 480, 960, 1920, 3600, 3600):
@@ -222,10 +222,10 @@ def test_a_file_that_cannot_be_read_is_tried_again_less_and_less_often(
 def test_a_file_that_cannot_be_read_is_tried_at_once_when_it_changes(site: Site, store: Store) -> None:
     mirror = SiteMirror(site.pk)
     mirror.look()
-    Path(store.lone_files("a000")[0]).write_bytes(b"broken")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
-    Path(store.lone_files("a000")[0]).write_bytes(pickle.dumps({"x": {"_name": "x", "_status": 5}}))
+    Path(store.list_lone_files("a000")[0]).write_bytes(pickle.dumps({"x": {"_name": "x", "_status": 5}}))
     mirror.look()
     experiment = Experiment.objects.get(expid="a000")
     assert (experiment.problem, experiment.status_counts) == ("", {"COMPLETED": 1})
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_read_is_tried_at_once_when_it_changes(site: Site,
 def test_a_run_shows_though_the_job_list_cannot_be_read(site: Site, store: Store) -> None:
     mirror = SiteMirror(site.pk)
     mirror.look()
-    Path(store.lone_files("a000")[0]).write_bytes(b"broken")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
     with running(store.lock_file("a000")):

@@ -140,7 +140,7 @@ def asked(actor: User, experiment: Experiment) -> ActionRequest:
     """Ask for a run of what is called a000, always with the same words and the same key."""
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API),
+        origin=Origin.make(actor, door=Door.API),
         kind=CATALOGUE["run"],
         site=experiment.site,
         experiment=experiment,

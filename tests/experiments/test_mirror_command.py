@@ -14,5 +14,5 @@ def test_the_mirror_waits_for_a_database_that_is_away(
     def away(*_: object) -> float:
         raise error
 
-    monkeypatch.setattr(Command, "_pass", away)
-    assert Command()._careful_pass(None) == AFTER_TROUBLE_SECONDS
+    monkeypatch.setattr(Command, "_make_pass", away)
+    assert Command()._pass_carefully(None) == AFTER_TROUBLE_SECONDS

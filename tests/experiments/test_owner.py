@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from autosubmit_portal.access.models import SiteAccount, SitePolicy
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import name_of, uid_of
+from autosubmit_portal.access.unix import get_name, get_uid
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.actions.execute import execute
 from experiments.autosubmit.store import NO_OWNER, Store
@@ -96,19 +96,19 @@ def test_a_text_in_the_database_gives_nobody_rights(
 def test_who_is_given_the_folder_has_the_rights_and_who_had_it_has_them_no_more(
     watcher: SiteMirror, store: Store, actor: Callable[..., User]
 ) -> None:
-    give(store, uid_of("ana"))
+    give(store, get_uid("ana"))
     user = actor()
     assert may_run(user, "ana", seen(watcher))
-    give(store, uid_of("ben"))
+    give(store, get_uid("ben"))
     assert not may_run(user, "ana", seen(watcher))
 
 
 @needs_root
 def test_a_change_of_owner_is_told_once_in_the_trail(watcher: SiteMirror, store: Store) -> None:
-    give(store, uid_of("ana"))
+    give(store, get_uid("ana"))
     for _ in range(3):
         watcher.look()
-    give(store, uid_of("ben"))
+    give(store, get_uid("ben"))
     sync.refresh(seen(watcher))
     assert events() == ["root → ana", "ana → ben"]
 
@@ -119,7 +119,7 @@ def test_two_names_of_one_uid_are_the_same_account(
 ) -> None:
     known = pwd.getpwnam
     monkeypatch.setattr(pwd, "getpwnam", lambda name: known("ana" if name == "ana-clima" else name))
-    give(store, uid_of("ana"))
+    give(store, get_uid("ana"))
     assert may_run(actor(), "ana-clima", seen(watcher))
 
 
@@ -127,11 +127,11 @@ def test_two_names_of_one_uid_are_the_same_account(
 def test_a_renamed_account_has_its_new_name_and_nothing_has_changed(
     watcher: SiteMirror, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(store, uid_of("ana"))
+    give(store, get_uid("ana"))
     watcher.look()
     renamed = pwd.struct_passwd(("anna", *pwd.getpwnam("ana")[1:]))
     monkeypatch.setattr(pwd, "getpwuid", lambda _: renamed)
-    name_of.cache_clear()
+    get_name.cache_clear()
     before = events()
     assert (seen(watcher).owner, events()) == ("anna", before)
 
@@ -185,11 +185,11 @@ def test_an_upgraded_row_takes_its_first_owner_silently(watcher: SiteMirror, sto
 def test_what_an_owner_has_queued_does_not_run_when_the_folder_is_of_another_meanwhile(
     watcher: SiteMirror, store: Store, actor: Callable[..., User]
 ) -> None:
-    give(store, uid_of("ana"))
+    give(store, get_uid("ana"))
     user, experiment = actor(), seen(watcher)
     assert may_run(user, "ana", experiment)
     action = factories.create_action(experiment, actor=user)
-    give(store, uid_of("ben"))
+    give(store, get_uid("ben"))
     execute(action.pk)
     action.refresh_from_db()
     assert (action.state, action.step_started_at) == (State.CANCELLED, None)

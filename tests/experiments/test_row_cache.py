@@ -150,7 +150,7 @@ def test_a_job_list_of_4_2_is_made_anew_where_it_has_changed(store: Store, site:
     mirror = SiteMirror(site.pk)
     path = Path(store._job_list_names(EXPID)[-1])
     path.parent.mkdir(parents=True)
-    Path(store.lone_files(EXPID)[0]).unlink()
+    Path(store.list_lone_files(EXPID)[0]).unlink()
     stores.make_database(path, stores.TABLES_4_2 + stores.ROWS_4_2)
     with running(store.lock_file(EXPID)):
         for status in ("RUNNING", "FAILED", "COMPLETED"):

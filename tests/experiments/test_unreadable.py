@@ -9,7 +9,7 @@ import pytest
 from experiments.autosubmit.store import Store
 from experiments.catalogue import impact, postconditions, preconditions
 from experiments.mirror.scanner import SiteMirror
-from experiments.models import Experiment, Site, with_active_action
+from experiments.models import Experiment, Site, annotate_active_action
 from tests.support import factories
 from tests.support.small_stores import RUNNING, make_store, write_pickle
 
@@ -33,7 +33,7 @@ def look(site: Site) -> Any:
     mirror = SiteMirror(site.pk, is_patient=False)
     mirror.look()
     mirror.lease.release()
-    return with_active_action().get()
+    return annotate_active_action().get()
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def broken(store: Store, site: Site) -> Any:
     """An experiment with a running job in the list that was read last."""
     write_pickle(store, "a000", RUNNING)
     look(site)
-    Path(store.lone_files("a000")[0]).write_bytes(b"")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"")
     return look(site)
 
 
 @pytest.fixture
 def never_read(store: Store, site: Site) -> Any:
     """An experiment whose job list was broken from the beginning."""
-    Path(store.lone_files("a000")[0]).write_bytes(b"")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"")
     return look(site)
 
 
@@ -60,7 +60,7 @@ def test_a_job_that_was_active_before_is_not_said_to_be_killed(broken: Any) -> N
 def test_what_contradicted_the_evidence_before_is_taken_back(store: Store, site: Site) -> None:
     write_pickle(store, "a000", RUNNING)
     assert "1 RUNNING" in look(site).disagreement
-    Path(store.lone_files("a000")[0]).write_bytes(b"")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"")
     assert look(site).disagreement == ""
 
 
@@ -72,7 +72,7 @@ def test_a_doubt_is_withheld_while_a_list_that_is_being_written_is_not_told_yet(
     write_pickle(store, "a000", RUNNING)
     mirror.look()
     mirror.doubts.settle_seconds = 0
-    Path(store.lone_files("a000")[0]).write_bytes(b"")
+    Path(store.list_lone_files("a000")[0]).write_bytes(b"")
     mirror.look()
     experiment = Experiment.objects.get()
     assert (experiment.problem, experiment.disagreement) == ("", "")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from experiments.models import Experiment
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_record import JobRecord
-from jobs.mirror import sync_jobs
+from jobs.mirror import Snapshot, sync_jobs
 from jobs.models import Job, JobDependency
 from tests.support import factories
 
@@ -86,6 +87,31 @@ def test_what_changed_is_told_by_name(experiment: Experiment) -> None:
     difference = sync_jobs(experiment.pk, changed, {}, list)
     assert difference.moved == {("WAITING", "READY"): [some[0].name]}
     assert (difference.added, difference.removed) == (["a000_NEW"], [some[1].name])
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+@pytest.mark.parametrize("begin", [0, 200, 800])
+def test_a_list_generated_again_may_shift_the_jobs_and_their_edges(
+    experiment: Experiment, begin: int, is_remembered: bool
+) -> None:
+    names = [f"a000_{number}_SIM" for number in range(2000)]
+    before = shift(experiment, names[500:1500])
+    shift(experiment, names[begin : begin + 1000], before if is_remembered else None)
+    shown = Job.objects.filter(experiment=experiment).order_by("chunk").values_list("name", flat=True)
+    assert [*shown] == names[begin : begin + 1000]
+    edges = JobDependency.objects.filter(parent__experiment=experiment)
+    assert {*edges.values_list("parent__name", "child__name")} == {*pairwise(shown)}
+
+
+def shift(experiment: Experiment, names: list[str], before: Snapshot | None = None) -> Snapshot:
+    """Mirror a chain of jobs whose chunks are their places."""
+    (template, *_) = records("WAITING")
+    chain = [replace(template, name=name, chunk=place) for place, name in enumerate(names)]
+    is_known = before is not None
+    done = sync_jobs(
+        experiment.pk, chain, {}, lambda: [*pairwise(names)], before=before, is_before_written=is_known
+    )
+    return done.snapshot
 
 
 def test_times_that_have_not_changed_are_not_written_again(experiment: Experiment) -> None:

@@ -9,13 +9,13 @@ DIAMOND = Workflow(
 
 
 def test_descendants_are_found_once_the_nearest_first() -> None:
-    assert [row.name for row in DIAMOND.descendants(["A"])] == ["B", "C", "D"]
+    assert [row.name for row in DIAMOND.find_descendants(["A"])] == ["B", "C", "D"]
 
 
 def test_the_jobs_themselves_are_not_their_descendants() -> None:
-    assert [row.name for row in DIAMOND.descendants(["B", "D"])] == []
+    assert [row.name for row in DIAMOND.find_descendants(["B", "D"])] == []
 
 
 def test_a_circle_does_not_go_on_for_ever() -> None:
     circle = Workflow([JobRow("A", "READY"), JobRow("B", "WAITING")], [("A", "B"), ("B", "A")])
-    assert [row.name for row in circle.descendants(["A"])] == ["B"]
+    assert [row.name for row in circle.find_descendants(["A"])] == ["B"]

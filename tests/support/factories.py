@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import uid_of
-from autosubmit_portal.workers.heartbeat import seal
+from autosubmit_portal.access.unix import get_uid
+from autosubmit_portal.workers.heartbeat import make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
@@ -51,7 +51,7 @@ def create_experiment(site: Site | None = None, **values: Any) -> Experiment:
     """Create an experiment at `site`, or at a site of its own. Its folder is of the owner that is recorded."""
     defaults: dict[str, Any] = {"expid": f"a{next(_numbers):03d}", "description": "Made by a factory"}
     owner = values.get("owner", "")
-    defaults |= {"recorded_owner": owner, "owner_uid": uid_of(owner)}
+    defaults |= {"recorded_owner": owner, "owner_uid": get_uid(owner)}
     return Experiment.objects.create(site=site or create_site(), **defaults | values)
 
 
@@ -145,7 +145,7 @@ def create_worker(**values: Any) -> Worker:
         "host": "worker.example.org",
         "pid": next(_numbers),
         "processes": 4,
-        "seal": seal(),
+        "seal": make_seal(),
         "free_bytes": 100 * 1024**3,
         "started_at": now,
         "seen_at": now,

@@ -18,7 +18,7 @@ def outcome_of(word: str, exit_status: int, text: str) -> Outcome:
 
 def commands_of(kind: ActionKind, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
     """Return what a kind runs, in order, without the programs."""
-    return [argv for step in kind.steps for argv in step.argvs(expid, parameters)]
+    return [argv for step in kind.steps for argv in step.make_argvs(expid, parameters)]
 
 
 def route_of(kind: ActionKind, expid: str = "a000") -> tuple[str, str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
-from autosubmit_portal.management.processes import MANAGE, commands
+from autosubmit_portal.management.processes import MANAGE, make_commands
 from tests.support.postgres import Postgres, dump, execute
 from tests.support.shared import once
 from tests.support.waiting import wait_for
@@ -245,9 +245,9 @@ class Portal:
         return inherited | ours | self.variables
 
     @property
-    def commands(self) -> dict[str, list[str]]:
+    def make_commands(self) -> dict[str, list[str]]:
         """The command of each process by its name."""
-        every = commands("127.0.0.1", self.port)
+        every = make_commands("127.0.0.1", self.port)
         return every | {f"worker-{number}": every["worker"] for number in range(2, self.workers + 1)}
 
     def manage(self, *arguments: str, **variables: str) -> str:
@@ -315,7 +315,7 @@ class Portal:
 
     def start(self, *names: str) -> None:
         """Start the processes named, by default all, and wait until the web server answers."""
-        for name in names or tuple(self.commands):
+        for name in names or tuple(self.make_commands):
             self.spawn(name)
         if "web" in self.processes:
             wait_for(self._answers)
@@ -324,7 +324,7 @@ class Portal:
         """Start one process and wait for nothing."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                self.commands[name],
+                self.make_commands[name],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

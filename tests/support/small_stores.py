@@ -47,7 +47,7 @@ def write_pickle(store: Store, expid: str, status: int, *more: int) -> None:
 
 def write_jobs(store: Store, expid: str, jobs: Mapping[str, int]) -> None:
     """Write a job list with jobs of these names and statuses, as Autosubmit does: over the file that is there."""
-    file = Path(store.lone_files(expid)[0])
+    file = Path(store.list_lone_files(expid)[0])
     file.parent.mkdir(exist_ok=True)
     data = {name: {"_name": name, "_status": status, "_section": "SIM"} for name, status in jobs.items()}
     file.write_bytes(pickle.dumps(data))

@@ -56,7 +56,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_a_worker_appears_with_its_queue_host_and_seal(guard: Sentinel) -> None:
     Heartbeat().take(Stat(guard))
     row = Worker.objects.get()
-    assert (row.queue, row.host, row.seal) == (Conf.CLUSTER_NAME, Stat(guard).host, heartbeat.seal())
+    assert (row.queue, row.host, row.seal) == (Conf.CLUSTER_NAME, Stat(guard).host, heartbeat.make_seal())
     assert row.pk == guard.cluster_id
     assert row.free_bytes
     assert Worker.objects.alive().exists()
@@ -133,6 +133,6 @@ def test_a_guard_lives_on_when_the_database_refuses_its_heartbeat(
 
 
 def test_workers_with_another_key_have_another_seal(settings: object) -> None:
-    before = heartbeat.seal()
+    before = heartbeat.make_seal()
     settings.SECRET_KEY = "another key"  # type: ignore[attr-defined]
-    assert heartbeat.seal() != before
+    assert heartbeat.make_seal() != before

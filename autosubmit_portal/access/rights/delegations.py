@@ -9,13 +9,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Delegation, Team
+from autosubmit_portal.access.models import UNLIMITED, Delegation, Team, scope_of
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.grants import condition_of, limits_of
-from autosubmit_portal.access.rights.teams import manages_all
+from autosubmit_portal.access.rights.grants import make_condition, read_limits
+from autosubmit_portal.access.rights.teams import may_change_all
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
-from autosubmit_portal.access.scope import UNLIMITED, scope_of
-from autosubmit_portal.access.term import begin_and_errors
+from autosubmit_portal.access.term import check_term
 from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
 
@@ -53,7 +52,7 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
     The grantor must have the role somewhere. That is enough here: each later decision asks what they have then.
     """
     require_lending(grantor, origin)
-    starts_at, wrong_times = begin_and_errors(wanted.starts_at, wanted.ends_at)
+    starts_at, wrong_times = check_term(wanted.starts_at, wanted.ends_at)
     errors = _errors(wanted, grantor, wrong_times, starts_at)
     if errors or wanted.grantee is None:
         refusal = Unacceptable(errors)
@@ -107,7 +106,7 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
 def may_revoke(actor: Any, delegation: Delegation) -> bool:
     """Return whether the actor may revoke it, while it is not over."""
     is_whole = scope_of(actor) == UNLIMITED
-    return is_whole and bool(actor.pk == delegation.grantor_id or manages_all(actor))
+    return is_whole and bool(actor.pk == delegation.grantor_id or may_change_all(actor))
 
 
 def seen_by(actor: Any) -> QuerySet[Delegation]:
@@ -116,14 +115,13 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
     A limited credential shows only the actor's own; one limited to teams only those about these teams.
     """
     scope, rows = scope_of(actor), Delegation.objects.all()
-    if scope == UNLIMITED and manages_all(actor):
+    if scope == UNLIMITED and may_change_all(actor):
         return rows
     own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
-    limits = limits_of(actor)
-    if limits is None:
+    if scope.teams is None:
         return own
-    covered = condition_of(limits.held, "experiment__")
-    about = Q(team__in=scope.teams or ())
+    covered = make_condition(read_limits(actor).held, "experiment__")
+    about = Q(team__in=scope.teams)
     return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 

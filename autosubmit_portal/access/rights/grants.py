@@ -13,10 +13,9 @@ from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Coverage, TeamExperiment
+from autosubmit_portal.access.models import Coverage, TeamExperiment, scope_of
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.scope import scope_of
-from autosubmit_portal.access.unix import uid_of
+from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.db.lookups import AnyOf, Glob
 
 # As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions. A row with the
@@ -69,14 +68,14 @@ class Part:
 
     def __post_init__(self) -> None:
         """Look up the uid of the owner once, for all experiments that are compared."""
-        object.__setattr__(self, "owner_uid", uid_of(self.owner) if self.owner else None)
+        object.__setattr__(self, "owner_uid", get_uid(self.owner) if self.owner else None)
 
     @property
     def is_whole_site(self) -> bool:
         """Whether it is all experiments of a site, future ones too."""
         return self.site is not None and not (self.owner or self.hpc or self.expid_pattern)
 
-    def has(self, experiment: Placed) -> bool:
+    def is_of(self, experiment: Placed) -> bool:
         """Return whether the experiment belongs to it."""
         return (
             self.site in (None, experiment.site_id)
@@ -85,7 +84,7 @@ class Part:
             and (not self.expid_pattern or fnmatchcase(experiment.expid, self.expid_pattern))
         )
 
-    def condition(self, path: str = "") -> Q:
+    def make_condition(self, path: str = "") -> Q:
         """Return the same for the database; `path` leads from the row to its experiment, such as `experiment__`."""
         if self.owner and self.owner_uid is None:
             return Q(**{f"{path}pk__in": []})
@@ -131,15 +130,15 @@ class Grants:
     has_loans: bool = False
     _picked: dict[int, frozenset[int]] = field(default_factory=dict)
 
-    def least(self, role: Role) -> list[Grant]:
+    def filter_least(self, role: Role) -> list[Grant]:
         """Return the grants of this role or a higher one."""
         return [grant for grant in self.held if grant.role >= role]
 
-    def reaching(
+    def find_reaching(
         self, *, least: Role = Role.VIEWER, site: Any = None, experiment: Any = None
     ) -> Iterator[Grant]:
         """Yield the grants of this role or higher on the experiment; without one at the site; without one anywhere."""
-        for grant in self.least(least):
+        for grant in self.filter_least(least):
             if experiment is not None:
                 if self._is_on(grant, experiment):
                     yield grant
@@ -158,11 +157,11 @@ class Grants:
         self._picked |= {experiment: frozenset(picked) for experiment, picked in found.items()}
 
     def _is_on(self, grant: Grant, experiment: Placed) -> bool:
-        if grant.part and grant.part.has(experiment):
+        if grant.part and grant.part.is_of(experiment):
             return True
-        return grant.team is not None and grant.team in self._picking(experiment.pk)
+        return grant.team is not None and grant.team in self._find_picking(experiment.pk)
 
-    def _picking(self, experiment: int) -> frozenset[int]:
+    def _find_picking(self, experiment: int) -> frozenset[int]:
         """Return the teams that the experiment was added to by hand; read once for each experiment."""
         self.look_up([experiment])
         return self._picked[experiment]
@@ -175,11 +174,11 @@ def _is_at(grant: Grant, site: Any) -> bool:
     """
     if grant.part and grant.part.site is not None:
         return bool(grant.part.site == site.pk) and (grant.is_of_site or grant.team is not None)
-    condition = condition_of([grant])
+    condition = make_condition([grant])
     return condition is not None and bool(site.experiments.filter(condition).exists())
 
 
-def grants_of(actor: Any) -> Grants:
+def read_grants(actor: Any) -> Grants:
     """Return the grants of an account, read once for each request; none for closed accounts and without a sign-in."""
     if not actor.is_active or actor.is_anonymous:
         return Grants(())
@@ -188,24 +187,22 @@ def grants_of(actor: Any) -> Grants:
             now = connection.ops.adapt_datetimefield_value(timezone.now())
             cursor.execute(_HELD, [*[actor.pk] * 4, now])
             rows = cursor.fetchall()
-        found = [_grant(*row) for row in rows if row[0]]
+        found = [_make_grant(*row) for row in rows if row[0]]
         actor._grants = Grants(sorted(found, key=lambda grant: -grant.role), has_loans=len(found) < len(rows))
     held: Grants = actor._grants
     return held
 
 
-def limits_of(actor: Any) -> Grants | None:
-    """Return grants on all that the credential's teams cover, whoever their members are; None without such a limit."""
-    teams = scope_of(actor).teams
-    if teams is None:
-        return None
+def read_limits(actor: Any) -> Grants:
+    """Return grants on all that the teams cover which the credential is limited to, whoever their members are."""
+    teams = scope_of(actor).teams or frozenset()
     if getattr(actor, "_limits", (None,))[0] != teams:
-        actor._limits = (teams, Grants(grants_covering(sorted(teams))))
+        actor._limits = (teams, Grants(make_covering_grants(sorted(teams))))
     limits: Grants = actor._limits[1]
     return limits
 
 
-def grants_covering(teams: Sequence[int]) -> list[Grant]:
+def make_covering_grants(teams: Sequence[int]) -> list[Grant]:
     """Return grants on all that these teams cover."""
     columns = ("team_id", "site_id", "owner", "hpc", "expid_pattern")
     rows = Coverage.objects.filter(team__in=teams).values_list(*columns)
@@ -213,7 +210,7 @@ def grants_covering(teams: Sequence[int]) -> list[Grant]:
     return [*covered, *(Grant(role=Role.MANAGER, team=team) for team in teams)]
 
 
-def condition_of(grants: Sequence[Grant], path: str = "") -> Q | None:
+def make_condition(grants: Sequence[Grant], path: str = "") -> Q | None:
     """Return the condition that any of the grants holds on the experiment at `path`; None if there is no grant."""
     if not grants:
         return None
@@ -222,7 +219,7 @@ def condition_of(grants: Sequence[Grant], path: str = "") -> Q | None:
     if sites:
         wanted |= Q(AnyOf(F(f"{path}site_id"), sorted(filter(None, sites))))
     for part in dict.fromkeys(grant.part for grant in grants if grant.part and not grant.part.is_whole_site):
-        wanted |= part.condition(path)
+        wanted |= part.make_condition(path)
     teams = {grant.team for grant in grants if grant.team is not None}
     if teams:
         picked = TeamExperiment.objects.filter(team__in=sorted(teams)).values("experiment_id")
@@ -230,7 +227,7 @@ def condition_of(grants: Sequence[Grant], path: str = "") -> Q | None:
     return wanted
 
 
-def _grant(
+def _make_grant(
     role: int, team: int | None, name: str, coverage: int | None, site: int | None, *conditions: str
 ) -> Grant:
     is_described = team is None or coverage is not None

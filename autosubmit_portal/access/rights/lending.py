@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from autosubmit_portal.access.models import Delegation
-from autosubmit_portal.access.rights.grants import Grants, condition_of, grants_covering, grants_of
+from autosubmit_portal.access.rights.grants import Grants, make_condition, make_covering_grants, read_grants
 from autosubmit_portal.access.roles import Role
 
 
@@ -28,31 +28,31 @@ class Loan:
             return site is None or (self.experiment is None and self.team is None)
         if self.experiment is not None:
             return bool(self.experiment == experiment.pk)
-        return self.team is None or next(self.team.reaching(experiment=experiment), None) is not None
+        return self.team is None or next(self.team.find_reaching(experiment=experiment), None) is not None
 
-    def condition(self, path: str) -> Q | None:
+    def make_condition(self, path: str) -> Q | None:
         """Return the condition that it holds for the experiment at `path`, such as `experiment__`; None if for none."""
         if self.experiment is not None:
             return Q(**{f"{path}pk": self.experiment})
-        return Q() if self.team is None else condition_of(self.team.held, path)
+        return Q() if self.team is None else make_condition(self.team.held, path)
 
 
-def lent_to(actor: Any) -> Sequence[Loan]:
+def read_loans(actor: Any) -> Sequence[Loan]:
     """Return the active loans to an account, read once for each request. Loans cannot be lent on."""
-    if not grants_of(actor).has_loans:
+    if not read_grants(actor).has_loans:
         return ()
     if not hasattr(actor, "_lent"):
         rows = Delegation.objects.active().filter(grantee=actor.pk, grantor__is_active=True)
-        actor._lent = [_loan(row) for row in rows.select_related("grantor").order_by("pk")]
+        actor._lent = [_make_loan(row) for row in rows.select_related("grantor").order_by("pk")]
     lent: Sequence[Loan] = actor._lent
     return lent
 
 
-def _loan(row: Delegation) -> Loan:
+def _make_loan(row: Delegation) -> Loan:
     return Loan(
         number=row.pk,
         grantor=row.grantor,
         role=Role(row.role),
         experiment=row.experiment_id,
-        team=None if row.team_id is None else Grants(grants_covering([row.team_id])),
+        team=None if row.team_id is None else Grants(make_covering_grants([row.team_id])),
     )

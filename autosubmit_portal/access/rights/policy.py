@@ -8,17 +8,24 @@ docs/permissions.md has the rules for people.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Any, Protocol, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
-from autosubmit_portal.access.rights.grants import Grant, Grants, Part, condition_of, grants_of, limits_of
-from autosubmit_portal.access.rights.lending import Loan, lent_to
+from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.rights.grants import (
+    Grant,
+    Grants,
+    Part,
+    make_condition,
+    read_grants,
+    read_limits,
+)
+from autosubmit_portal.access.rights.lending import Loan, read_loans
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
-from autosubmit_portal.access.scope import scope_of
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
@@ -73,11 +80,23 @@ def decide(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: A
 
     Own rights come first; loans count only without one.
     """
-    obstacle = _obstacle(actor, kind, site, experiment)
+    return decide_each(actor, [kind], site=site, experiment=experiment)[0]
+
+
+def decide_each(
+    actor: Actor, kinds: Iterable[PermittedKind], *, site: Any = None, experiment: Any = None
+) -> list[Decision]:
+    """Decide about several kinds at the same place as `decide` does, with one look at what the actor has there."""
+    standing = _Standing(actor, site, experiment)
+    return [_decide(standing, kind) for kind in kinds]
+
+
+def _decide(standing: "_Standing", kind: PermittedKind) -> Decision:
+    obstacle = standing.find_obstacle(kind)
     if obstacle:
-        return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}”: {obstacle}")
-    right = next(_rights(actor, kind, site, experiment), None)
-    return right or Decision(allowed=False, reason=_what_is_missing(actor, kind, site, experiment))
+        return Decision(allowed=False, reason=f"{standing.actor} may not do “{kind.title}”: {obstacle}")
+    right = next(standing.list_rights(kind), None)
+    return right or Decision(allowed=False, reason=standing.say_what_is_missing(kind))
 
 
 def decide_again(
@@ -94,14 +113,15 @@ def decide_again(
     It was their own, or, if `whom` names somebody, that of the account with the key `lender`: no other right replaces
     it, not even that of another account which now has the name.
     """
-    obstacle = _obstacle(actor, kind, site, experiment)
+    standing = _Standing(actor, site, experiment)
+    obstacle = standing.find_obstacle(kind)
     if obstacle:
         return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
-    for decision in _rights(actor, kind, site, experiment):
+    for decision in standing.list_rights(kind):
         theirs = decision.on_behalf_of
         if (theirs is None and not whom) or (theirs is not None and theirs.pk == lender):
             return decision
-    missing = _what_is_missing(actor, kind, site, experiment)
+    missing = standing.say_what_is_missing(kind)
     if whom:
         missing = (
             f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
@@ -109,17 +129,79 @@ def decide_again(
     return Decision(allowed=False, reason=missing)
 
 
-def _rights(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> Iterator[Decision]:
-    """Yield each right to request it: the actor's own, then what others have lent."""
-    via = _right(actor, kind, site, experiment)
-    if via:
-        yield Decision(allowed=True, reason=f"{actor} may do “{kind.title}”: {via}.", via=via)
-    for loan in lent_to(actor):
-        via = _right(loan.grantor, kind, site, experiment) if _reaches(loan, kind, site, experiment) else ""
+class _Standing:
+    """What an account has at a place: an experiment, a site, or, with neither, anywhere.
+
+    Each thing is looked up when the first kind needs it, and then holds for the others.
+    """
+
+    def __init__(self, actor: Actor, site: Any, experiment: Any) -> None:
+        self.actor, self.site, self.experiment = actor, site, experiment
+        self._scope = scope_of(actor)
+        self._granted: dict[Role, str] = {}
+
+    def find_obstacle(self, kind: PermittedKind) -> str:
+        """Return why no role of the actor would allow it; blank if there is no such reason."""
+        kinds = self._scope.kinds
+        if self.actor.is_anonymous:
+            return "nobody is signed in."
+        if not self.actor.is_active:
+            return "the account is closed."
+        if kinds is not None and kind.name not in kinds:
+            return f"this credential is limited to {', '.join(sorted(kinds)) or 'looking'}."
+        if self._is_beyond_limits:
+            return "this credential is limited to teams that do not cover it."
+        return ""
+
+    def list_rights(self, kind: PermittedKind) -> Iterator[Decision]:
+        """Yield each right to request it: the actor's own, then what others have lent."""
+        via = self._explain_right(kind)
         if via:
-            via = f"delegation {loan.number}, {via}"
-            reason = f"{actor} may do “{kind.title}” for {loan.grantor}: {via}."
-            yield Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
+            reason = f"{self.actor} may do “{kind.title}”: {via}."
+            yield Decision(allowed=True, reason=reason, via=via)
+        for loan, lender in self._loans:
+            via = lender._explain_right(kind) if loan.role >= kind.role else ""
+            if via:
+                via = f"delegation {loan.number}, {via}"
+                reason = f"{self.actor} may do “{kind.title}” for {loan.grantor}: {via}."
+                yield Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
+
+    def say_what_is_missing(self, kind: PermittedKind) -> str:
+        """Say which role would allow it, and who gives it."""
+        role, about, where = kind.role.name.lower(), "", "in a team or at a site"
+        if self.experiment is not None:
+            about = f" on {self.experiment}"
+            where = f"in a team that covers {self.experiment} or at the site {self.experiment.site}"
+        elif self.site is not None:
+            about = f" at {self.site}"
+            where = f"at the site {self.site} or in a team that has experiments there"
+        return (
+            f"{self.actor} may not do “{kind.title}”{about}: the role {role} {where} is missing, and so is the "
+            f"permission experiments.{kind.permission}, which would allow it everywhere. Ask a manager for one of them."
+        )
+
+    def _explain_right(self, kind: PermittedKind) -> str:
+        """Say where the account's own right comes from; blank if there is none."""
+        via = _everywhere(self.actor, kind)
+        if not via and kind.role not in self._granted:
+            grants = _list_grants(self.actor, kind.role, self.site, self.experiment)
+            self._granted[kind.role] = next((grant.via for grant in grants), "")
+        return via or self._granted[kind.role]
+
+    @cached_property
+    def _is_beyond_limits(self) -> bool:
+        if self._scope.teams is None:
+            return False
+        limits = read_limits(self.actor)
+        return next(limits.find_reaching(site=self.site, experiment=self.experiment), None) is None
+
+    @cached_property
+    def _loans(self) -> "list[tuple[Loan, _Standing]]":
+        return [
+            (loan, _Standing(loan.grantor, self.site, self.experiment))
+            for loan in read_loans(self.actor)
+            if loan.reaches(self.site, self.experiment)
+        ]
 
 
 def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> bool:
@@ -135,22 +217,22 @@ def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
 
 
 def _asked_for(actor: Actor) -> Iterator[Grants]:
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits:
         yield limits
     if getattr(actor, "is_superuser", False):
         return
-    yield grants_of(actor)
-    for loan in lent_to(actor):
-        yield grants_of(loan.grantor)
+    yield read_grants(actor)
+    for loan in read_loans(actor):
+        yield read_grants(loan.grantor)
         if loan.team:
             yield loan.team
 
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
     """Return whether the actor may request actions of this kind whatever they are about."""
-    is_free = not _obstacle(actor, kind, None, None) and scope_of(actor).teams is None
-    return is_free and bool(_everywhere(actor, f"experiments.{kind.permission}"))
+    is_free = not _Standing(actor, None, None).find_obstacle(kind) and scope_of(actor).teams is None
+    return is_free and bool(_everywhere(actor, kind))
 
 
 def require_request(
@@ -165,20 +247,19 @@ def require_request(
 
 def may_enter(actor: Actor) -> bool:
     """Return whether the actor may use the console: whoever may see anything in it."""
-    permissions: Callable[[], set[str]] = getattr(actor, "get_all_permissions", set)
-    return any(".view_" in permission for permission in permissions()) or bool(
-        grants_of(actor).held or lent_to(actor)
-    )
+    if any(".view_" in permission for permission in _held_by(actor)):
+        return True
+    return bool(read_grants(actor).held or read_loans(actor))
 
 
 def highest_role(actor: Actor) -> Role | None:
     """Return the highest role that the actor has anywhere; None if none. Single permissions count as their role."""
     if getattr(actor, "is_superuser", False):
         return Role.MANAGER
-    held: set[str] = getattr(actor, "get_all_permissions", set)()
+    held = _held_by(actor)
     groups: Any = getattr(actor, "groups", None)
     names = set(groups.values_list("name", flat=True)) if groups else set()
-    roles = {role for role in Role if role.title in names} | {grant.role for grant in grants_of(actor).held}
+    roles = {role for role in Role if role.title in names} | {grant.role for grant in read_grants(actor).held}
     roles |= {Role.VIEWER for name in held if ".view_" in name}
     roles |= {Role.OPERATOR for name in held if ".request_" in name}
     return max(roles, default=None)
@@ -191,15 +272,21 @@ def may_view(actor: Actor, model: type[Model]) -> bool:
     return any(True for _ in _lent_to_view(actor, model))
 
 
-def require_view(actor: Actor, model: type[Model]) -> None:
-    """Raise Forbidden unless the actor may see some rows of `model`."""
-    if not may_view(actor, model):
-        raise _unseen(actor, model)
+def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Model]]:
+    """Return the models whose lists the console shows the actor, who may see some rows or change all."""
+    return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
 
 
-def may_view_all(actor: Actor, model: type[Model]) -> bool:
-    """Return whether the actor may see every row of `model`."""
-    return _has(actor, _to_view(model)) and scope_of(actor).teams is None
+def require_view(actor: Actor, *models: type[Model]) -> None:
+    """Raise Forbidden unless the actor may see some rows of each of the models."""
+    for model in models:
+        if not may_view(actor, model):
+            raise _unseen(actor, model)
+
+
+def may_view_all(actor: Actor, *models: type[Model]) -> bool:
+    """Return whether the actor may see every row of each of the models."""
+    return all(_has(actor, _to_view(model)) for model in models) and scope_of(actor).teams is None
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
@@ -228,28 +315,29 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
         condition = _any_of([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
-    limits = limits_of(actor)
+    limits = _limits_of(actor)
     if limits is None:
         return condition
-    within = condition_of(limits.held, path)
+    within = make_condition(limits.held, path)
     return None if within is None else condition & within
 
 
 def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
-    return Q() if _has(actor, _to_view(model)) else condition_of(_grants_to_view(actor, model), path)
+    return Q() if _has(actor, _to_view(model)) else make_condition(_grants_to_view(actor, model), path)
 
 
 def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
     """Yield the conditions of what the actor may see by loans of others who may see it themselves."""
     for loan in _lent_to_view(actor, model):
-        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.condition(path)
+        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.make_condition(path)
         if theirs is not None and lent is not None:
             yield theirs & lent
 
 
 def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
-    return (loan for loan in lent_to(actor) if least is not None and loan.role >= least)
+    if least is not None:
+        yield from (loan for loan in read_loans(actor) if loan.role >= least)
 
 
 def _any_of(conditions: Sequence[Q]) -> Q | None:
@@ -272,7 +360,7 @@ def named_sites(actor: Actor, model: type[Model]) -> set[int]:
 def own_teams(actor: Actor) -> set[int]:
     """Return the actor's teams within the limits of the credential."""
     limits = scope_of(actor).teams
-    found = {grant.team for grant in grants_of(actor).held if grant.team is not None}
+    found = {grant.team for grant in read_grants(actor).held if grant.team is not None}
     return found if limits is None else found & limits
 
 
@@ -282,7 +370,7 @@ def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -
             grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
         }
 
-    limits, found = limits_of(actor), meant(_grants_to_view(actor, model))
+    limits, found = _limits_of(actor), meant(_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
@@ -295,75 +383,49 @@ def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | No
     They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = lender or actor
-    through = {grant.team for grant in _grants_for(holder, kind, site, None)}
-    is_theirs_only = None not in through and not _everywhere(holder, f"experiments.{kind.permission}")
-    limits = limits_of(actor)
+    through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
+    is_theirs_only = None not in through and not _everywhere(holder, kind)
+    limits = _limits_of(actor)
     if not is_theirs_only:
-        through = {grant.team for grant in limits.reaching(site=site)} if limits else set()
+        through = {grant.team for grant in limits.find_reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
 
 
-def _obstacle(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
-    """Return why no role of the actor would allow it; blank if there is no such reason."""
-    if actor.is_anonymous:
-        return "nobody is signed in."
-    if not actor.is_active:
-        return "the account is closed."
-    scope = scope_of(actor)
-    if scope.kinds is not None and kind.name not in scope.kinds:
-        return f"this credential is limited to {', '.join(sorted(scope.kinds)) or 'looking'}."
-    limits = limits_of(actor)
-    if limits and next(limits.reaching(site=site, experiment=experiment), None) is None:
-        return "this credential is limited to teams that do not cover it."
-    return ""
+def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Iterator[Grant]:
+    """Yield the grants of this role or a higher one that hold there.
 
-
-def _grants_for(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> Iterator[Grant]:
-    """Yield the grants that allow it. What a credential that is limited to teams creates must be of one of them."""
+    What a credential that is limited to teams creates must be of one of them.
+    """
     limits = scope_of(actor).teams
-    for grant in grants_of(actor).reaching(least=kind.role, site=site, experiment=experiment):
+    for grant in read_grants(actor).find_reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
 
-def _right(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
-    """Say where the actor's own right comes from; blank if there is none."""
-    via = _everywhere(actor, f"experiments.{kind.permission}")
-    return via or next((grant.via for grant in _grants_for(actor, kind, site, experiment)), "")
-
-
-def _reaches(loan: Loan, kind: PermittedKind, site: Any, experiment: Any) -> bool:
-    return loan.role >= kind.role and loan.reaches(site, experiment)
-
-
-def _everywhere(actor: Actor, permission: str) -> str:
+def _everywhere(actor: Actor, kind: PermittedKind) -> str:
     """Say why the actor may do it everywhere; blank if that is not so."""
     if getattr(actor, "is_superuser", False) and actor.is_active:
         return "superuser"
+    permission = f"experiments.{kind.permission}"
     return f"permission {permission}" if _has(actor, permission) else ""
 
 
-def _what_is_missing(actor: Actor, kind: PermittedKind, site: Any, experiment: Any) -> str:
-    role, about, where = kind.role.name.lower(), "", "in a team or at a site"
-    if experiment is not None:
-        about = f" on {experiment}"
-        where = f"in a team that covers {experiment} or at the site {experiment.site}"
-    elif site is not None:
-        about = f" at {site}"
-        where = f"at the site {site} or in a team that has experiments there"
-    return (
-        f"{actor} may not do “{kind.title}”{about}: the role {role} {where} is missing, and so is the permission "
-        f"experiments.{kind.permission}, which would allow it everywhere. Ask a manager for one of them."
-    )
+def _limits_of(actor: Actor) -> Grants | None:
+    """Return grants on all that the teams of the credential cover; None without such a limit."""
+    return None if scope_of(actor).teams is None else read_limits(actor)
 
 
 def _to_view(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
 
+def _to_change(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.change_{model._meta.model_name}"
+
+
 def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
-    return grants_of(actor).least(least) if least else []
+    return read_grants(actor).filter_least(least) if least else []
 
 
 def _unseen(actor: Actor, model: type[Model]) -> Forbidden:
@@ -372,5 +434,14 @@ def _unseen(actor: Actor, model: type[Model]) -> Forbidden:
     return Forbidden(reason, permission)
 
 
-def _has(actor: Actor, permission: str) -> bool:
-    return bool(getattr(actor, "has_perm", lambda _: False)(permission))
+def _has(actor: Any, permission: str) -> bool:
+    """Return whether the account holds a permission everywhere; administrators hold all."""
+    return actor.is_active and (actor.is_superuser or permission in _held_by(actor))
+
+
+def _held_by(actor: Any) -> set[str]:
+    """Return the permissions that the account holds everywhere; asked for once in a request."""
+    if not hasattr(actor, "_held"):
+        actor._held = actor.get_all_permissions()
+    held: set[str] = actor._held
+    return held

@@ -32,12 +32,12 @@ class AccountBackend(ModelBackend):
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
             return set()
         if not hasattr(user_obj, "_perm_cache"):
-            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in _held_by(user_obj)}
+            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in _read_held(user_obj)}
         held: set[str] = user_obj._perm_cache
         return held
 
 
-def with_permissions(tokens: "QuerySet[Any]", user: str) -> Any:
+def annotate_permissions(tokens: "QuerySet[Any]", user: str) -> Any:
     """Return tokens with the permissions of the account in their column `user`, as `held`: this saves a query."""
     columns = f"{_JOINED[connection.vendor]}(app_label || '.' || codename, ' ')"
     held = RawSQL(_HELD.format(columns=columns, user=user), (), TextField())  # noqa: S611 - no text of others
@@ -50,7 +50,7 @@ def remember(token: Any) -> None:
         token.user._perm_cache = set((token.held or "").split())
 
 
-def _held_by(user: Any) -> list[tuple[str, str]]:
+def _read_held(user: Any) -> list[tuple[str, str]]:
     if user.is_superuser:
         return list(Permission.objects.order_by().values_list("content_type__app_label", "codename"))
     with connection.cursor() as cursor:

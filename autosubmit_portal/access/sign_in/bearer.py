@@ -67,13 +67,13 @@ class Keys(PyJWKClient):
     """The signing keys of a provider, remembered while it is away."""
 
     def __init__(self, issuer: str) -> None:
-        super().__init__(_key_address(issuer), lifespan=KEYS_LIVE_SECONDS, timeout=FETCH_SECONDS)
+        super().__init__(_find_key_address(issuer), lifespan=KEYS_LIVE_SECONDS, timeout=FETCH_SECONDS)
         self._known: jwt.PyJWKSet | None = None
 
     def fetch_data(self) -> Any:
         """Return what the provider answers; raise PyJWKClientConnectionError when it does not."""
         try:
-            return _fetched(self.uri)
+            return _fetch(self.uri)
         except (requests.RequestException, ValueError) as error:
             raise PyJWKClientConnectionError(str(error)) from error
 
@@ -93,9 +93,9 @@ _opening = Lock()
 _failed_at: dict[str, float] = {}
 
 
-def access_token_claims(token: str) -> dict[str, Any]:
+def read_access_token(token: str) -> dict[str, Any]:
     """Return the claims of an access token; raise InvalidToken or ProviderUnavailable."""
-    header, claims = _verified(token, settings.OIDC_AUDIENCE)
+    header, claims = _verify(token, settings.OIDC_AUDIENCE)
     is_access_token = (
         str(header.get("typ", "")).lower() in ACCESS_TOKEN_TYPES or claims.get("typ") == ACCESS_TOKEN_CLAIM
     )
@@ -106,15 +106,15 @@ def access_token_claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def id_token_claims(token: str) -> dict[str, Any]:
+def read_id_token(token: str) -> dict[str, Any]:
     """Return the claims of an ID token that was made for us; raise InvalidToken or ProviderUnavailable."""
-    return _verified(token, [settings.OIDC_CLIENT_ID])[1]
+    return _verify(token, [settings.OIDC_CLIENT_ID])[1]
 
 
-def _verified(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _verify(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the header and the claims of a token whose signature, issuer, audience and times are right."""
     try:
-        key = _keys(settings.OIDC_ISSUER).get_signing_key_from_jwt(token)
+        key = _get_keys(settings.OIDC_ISSUER).get_signing_key_from_jwt(token)
         if key.algorithm_name not in ALGORITHMS:
             raise InvalidToken("The token is signed with an algorithm that is not accepted.")
         decoded = jwt.decode_complete(
@@ -129,26 +129,26 @@ def _verified(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str
     except PyJWKClientConnectionError as error:
         raise ProviderUnavailable from error
     except (PyJWTError, ValueError, RecursionError) as error:
-        raise InvalidToken(_reason(error)) from error
+        raise InvalidToken(_find_reason(error)) from error
     header, claims = decoded["header"], decoded["payload"]
     if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or not claims["sub"].isprintable():
         raise InvalidToken("The token names no subject.")
     return header, claims
 
 
-def _reason(error: Exception) -> str:
+def _find_reason(error: Exception) -> str:
     return next(
         (text for kind, text in _REASONS.items() if isinstance(error, kind)), "The token cannot be read."
     )
 
 
-def _keys(issuer: str) -> Keys:
+def _get_keys(issuer: str) -> Keys:
     """Return the keys of the issuer; while it is away, it is asked at most every PAUSE_SECONDS."""
     with _opening:
         if time.monotonic() - _failed_at.get(issuer, float("-inf")) < PAUSE_SECONDS:
             raise ProviderUnavailable
         try:
-            return _keys_of(issuer)
+            return _load_keys(issuer)
         except (requests.RequestException, ValueError, LookupError, TypeError, PyJWTError) as error:
             _failed_at[issuer] = time.monotonic()
             logger.warning("The identity provider %s does not answer: %s", issuer, error)
@@ -157,26 +157,26 @@ def _keys(issuer: str) -> Keys:
 
 def forget_keys() -> None:
     """Forget the keys of the provider, so that they are fetched again."""
-    _keys_of.cache_clear()
+    _load_keys.cache_clear()
     _failed_at.clear()
 
 
 @lru_cache(maxsize=4)
-def _keys_of(issuer: str) -> Keys:
+def _load_keys(issuer: str) -> Keys:
     keys = Keys(issuer)
     keys.get_jwk_set()
     return keys
 
 
-def _key_address(issuer: str) -> str:
+def _find_key_address(issuer: str) -> str:
     """Return the address of the issuer's keys (OpenID Connect Discovery 1.0)."""
-    configuration = _fetched(issuer.rstrip("/") + WELL_KNOWN)
+    configuration = _fetch(issuer.rstrip("/") + WELL_KNOWN)
     if configuration["issuer"] != issuer:
         raise ValueError(f"it calls itself {configuration['issuer']}")
     return str(configuration["jwks_uri"])
 
 
-def _fetched(address: str) -> Any:
+def _fetch(address: str) -> Any:
     answer = requests.get(address, timeout=FETCH_SECONDS, allow_redirects=False)
     answer.raise_for_status()
     return answer.json()

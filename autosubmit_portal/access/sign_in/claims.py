@@ -54,20 +54,20 @@ def read_rules(text: str) -> dict[str, tuple[Grant, ...]]:
         raise InvalidRules(f"This is neither JSON nor YAML: {error}") from error
     if not isinstance(rules, dict):
         raise InvalidRules("The rules must map values of claims to grants.")
-    return {str(value): tuple(_grants(str(value), given)) for value, given in rules.items()}
+    return {str(value): tuple(_read_grants(str(value), given)) for value, given in rules.items()}
 
 
-def _grants(value: str, given: Any) -> Iterable[Grant]:
+def _read_grants(value: str, given: Any) -> Iterable[Grant]:
     for grant in given if isinstance(given, list) else [given]:
         if not isinstance(grant, dict) or not grant.keys() <= {"role", "team", "site"}:
             raise InvalidRules(f"“{value}” needs a role, and a team or a site, or neither for everywhere.")
         names = {name: str(grant.get(name) or "") for name in ("team", "site")}
         if all(names.values()):
             raise InvalidRules(f"“{value}” names a team and a site in one grant. Make a list of two.")
-        yield Grant(_role(value, grant.get("role")), **names)
+        yield Grant(_parse_role(value, grant.get("role")), **names)
 
 
-def _role(value: str, name: Any) -> Role:
+def _parse_role(value: str, name: Any) -> Role:
     try:
         return Role[str(name).upper()]
     except KeyError:
@@ -75,12 +75,12 @@ def _role(value: str, name: Any) -> Role:
         raise InvalidRules(f"“{value}” has the role “{name}”. There are {roles}.") from None
 
 
-def values_of(claims: Claims, paths: Iterable[str]) -> frozenset[str] | None:
+def get_values(claims: Claims, paths: Iterable[str]) -> frozenset[str] | None:
     """Return the values of the claims at `paths`, None if there is no such claim at all.
 
     A path is the name of a claim, which may itself contain dots, or leads into nested ones: `realm_access.roles`.
     """
-    found = [value for value in (_at(claims, path) for path in paths) if value is not None]
+    found = [value for value in (_look_up(claims, path) for path in paths) if value is not None]
     if not found:
         return None
     return frozenset(
@@ -91,16 +91,16 @@ def values_of(claims: Claims, paths: Iterable[str]) -> frozenset[str] | None:
     )
 
 
-def _at(claims: Any, path: str) -> Any:
+def _look_up(claims: Any, path: str) -> Any:
     if not isinstance(claims, Mapping):
         return None
     if path in claims:
         return claims[path]
     first, _, rest = path.partition(".")
-    return _at(claims.get(first), rest) if rest else None
+    return _look_up(claims.get(first), rest) if rest else None
 
 
-def grants_of(values: Iterable[str], rules: Rules) -> frozenset[Grant]:
+def find_grants(values: Iterable[str], rules: Rules) -> frozenset[Grant]:
     """Return what the values of claims grant: for each team, each site and everywhere the highest role."""
     highest: dict[tuple[str, str], Grant] = {}
     for grant in sorted(grant for value in values for grant in rules.get(value, ())):
@@ -108,7 +108,7 @@ def grants_of(values: Iterable[str], rules: Rules) -> frozenset[Grant]:
     return frozenset(highest.values())
 
 
-def digest_of(grants: Iterable[Grant]) -> str:
+def compute_digest(grants: Iterable[Grant]) -> str:
     """Return a digest of the grants: nothing has to change while it stays the same."""
     text = json.dumps(sorted(astuple(grant) for grant in grants))
     return hashlib.sha256(text.encode()).hexdigest()

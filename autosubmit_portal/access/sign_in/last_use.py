@@ -5,7 +5,7 @@ What cannot be written is dropped; the next request notes it again.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock, Thread
 
 from django.db import DatabaseError, connections
@@ -16,17 +16,13 @@ from autosubmit_portal.access.models import ApiToken
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=1)
-
 _lock = Lock()
 _noted: dict[str, tuple[datetime, str | None]] = {}
 
 
 def note(token: ApiToken, address: str | None) -> None:
-    """Note the use of `token` from `address`, unless its row has one of the last minute."""
+    """Note the use of `token` from `address`."""
     now = timezone.now()
-    if token.last_used_at is not None and now - token.last_used_at < EVERY:
-        return
     with _lock:
         is_first = not _noted
         _noted[token.pk] = now, address
@@ -37,7 +33,7 @@ def note(token: ApiToken, address: str | None) -> None:
 def begin() -> None:
     """Start a thread that writes the notes; drop them if the host cannot start one."""
     try:
-        Thread(target=_in_background, name="last-use", daemon=True).start()
+        Thread(target=_write_in_background, name="last-use", daemon=True).start()
     except RuntimeError:
         _noted.clear()
 
@@ -48,11 +44,11 @@ def write() -> None:
         noted = _noted.copy()
         _noted.clear()
     for digest, (at, address) in noted.items():
-        older = Q(last_used_at=None) | Q(last_used_at__lt=at - EVERY)
+        older = Q(last_used_at=None) | Q(last_used_at__lt=at - ApiToken.NOTED_EVERY)
         ApiToken.objects.filter(older, pk=digest).update(last_used_at=at, last_used_address=address)
 
 
-def _in_background() -> None:
+def _write_in_background() -> None:
     try:
         write()
     except DatabaseError as error:

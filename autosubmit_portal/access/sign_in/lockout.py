@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from autosubmit_portal.audit import tally, trail
-from autosubmit_portal.audit.origin import Origin, current_origin
+from autosubmit_portal.audit.origin import Origin, get_current_origin
 
 # A whole institute may stand behind one address.
 ADDRESS_FACTOR = 5
@@ -31,7 +31,7 @@ class LockoutHandler(AxesDatabaseHandler):
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """Return the failures of the name, or a fifth of those of the address when that is more."""
-        by_name, by_address = (_failures(rows) for rows in self.get_user_attempts(request, credentials))
+        by_name, by_address = (_count_failures(rows) for rows in self.get_user_attempts(request, credentials))
         return max(by_name, by_address // ADDRESS_FACTOR)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
@@ -43,7 +43,7 @@ class LockoutHandler(AxesDatabaseHandler):
         return int(AccessAttempt.objects.filter(username=name).delete()[0])
 
 
-def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str | None:
+def get_name(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str | None:
     """Return the name of a sign-in, cut to the longest possible name: what a client sends has no limit."""
     given = (credentials or {}).get("username")
     if given is None and request is not None:
@@ -51,27 +51,27 @@ def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None = No
     return None if given is None else str(given)[:LONGEST_NAME]
 
 
-def recent() -> QuerySet[AccessAttempt]:
+def filter_recent() -> QuerySet[AccessAttempt]:
     """Return the failures that still count."""
     rows: QuerySet[AccessAttempt] = AccessAttempt.objects.all()
     return rows.filter(attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME)
 
 
-def locked_until(name: str | None, address: str | None) -> datetime | None:
+def find_end(name: str | None, address: str | None) -> datetime | None:
     """Return until when the name or the address is locked out; None if neither is."""
     limit = settings.AXES_FAILURE_LIMIT
     ends = [
         rows.aggregate(last=Max("attempt_time"))["last"] + settings.AXES_COOLOFF_TIME
         for rows, most in (
-            (recent().filter(username=name), limit),
-            (recent().filter(ip_address=address), limit * ADDRESS_FACTOR),
+            (filter_recent().filter(username=name), limit),
+            (filter_recent().filter(ip_address=address), limit * ADDRESS_FACTOR),
         )
-        if _failures(rows) >= most
+        if _count_failures(rows) >= most
     ]
     return max(ends, default=None)
 
 
-def explanation(until: datetime | None) -> str:
+def explain(until: datetime | None) -> str:
     """Say how long a lockout lasts; the same for names that exist and names that do not."""
     seconds = (until - timezone.now()).total_seconds() if until else 0
     minutes = max(1, round(seconds / 60))
@@ -96,9 +96,9 @@ def lift(*, name: str = "", address: str = "", origin: Origin) -> int:
 _NOUNS = {"username": "user", "ip_address": "address"}
 
 
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+def answer_locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
     """Answer the page that the sign-in made, whose form says why and how long, with 429 and Retry-After."""
-    until = locked_until(name_of(None, credentials), getattr(request, "axes_ip_address", None))
+    until = find_end(get_name(None, credentials), getattr(request, "axes_ip_address", None))
     if until:
         response["Retry-After"] = str(max(1, round((until - timezone.now()).total_seconds())))
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -107,10 +107,10 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
 
 @receiver(user_locked_out)
 def _record(username: str | None = None, ip_address: str | None = None, **_: Any) -> None:
-    message = explanation(locked_until(username, ip_address))
+    message = explain(find_end(username, ip_address))
     subject = f"user {username or ''}"[:150]
-    trail.record(tally.LOCKED_OUT, origin=current_origin(), subject=subject, message=message)
+    trail.record(tally.LOCKED_OUT, origin=get_current_origin(), subject=subject, message=message)
 
 
-def _failures(rows: QuerySet[AccessAttempt]) -> int:
+def _count_failures(rows: QuerySet[AccessAttempt]) -> int:
     return rows.aggregate(failures=Sum("failures_since_start"))["failures"] or 0

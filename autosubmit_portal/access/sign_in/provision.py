@@ -17,40 +17,40 @@ from django.http import HttpRequest
 from autosubmit_portal.access.models import Identity, Membership, SiteRole, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import claims as rules
-from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, provider_id
+from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, get_provider_id
 
 logger = logging.getLogger(__name__)
 
 
-def account_for(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
+def find_account(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
     """Return the account of an access token's subject, made if necessary, with what the claims grant."""
-    account = _known(claims) or _made(request, claims)
-    values = rules.values_of(claims, settings.OIDC_CLAIMS)
+    account = _find_known(claims) or _make(request, claims)
+    values = rules.get_values(claims, settings.OIDC_CLAIMS)
     if values is not None:  # a token without the claims says nothing about groups
-        _provide(account, rules.grants_of(values, settings.OIDC_RULES), _issued_at(claims))
+        _provide(account, rules.find_grants(values, settings.OIDC_RULES), _get_time(claims))
     return account
 
 
 def provide_at_sign_in(account: SocialAccount, claims: rules.Claims) -> None:
     """Give the account what the claims grant now; take what they granted before and no longer grant."""
-    values = rules.values_of(claims, settings.OIDC_CLAIMS) or frozenset()
+    values = rules.get_values(claims, settings.OIDC_CLAIMS) or frozenset()
     Identity.objects.filter(account=account).update(digest="")
-    _provide(account, rules.grants_of(values, settings.OIDC_RULES), _issued_at(claims))
+    _provide(account, rules.find_grants(values, settings.OIDC_RULES), _get_time(claims))
 
 
-def _known(claims: rules.Claims) -> SocialAccount | None:
+def _find_known(claims: rules.Claims) -> SocialAccount | None:
     accounts = SocialAccount.objects.select_related("user", "identity")
-    return accounts.filter(provider=provider_id(), uid=claims["sub"]).first()
+    return accounts.filter(provider=get_provider_id(), uid=claims["sub"]).first()
 
 
-def _made(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
+def _make(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
     adapter = SocialAdapter(request)
-    login = adapter.get_provider(request, provider_id()).sociallogin_from_response(request, claims)
+    login = adapter.get_provider(request, get_provider_id()).sociallogin_from_response(request, claims)
     try:
         with transaction.atomic():
             adapter.save_user(request, login)
     except IntegrityError:  # another request with a token of the same subject was faster
-        account = _known(claims)
+        account = _find_known(claims)
         if account is None:
             raise
         return account
@@ -58,13 +58,13 @@ def _made(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
     return made
 
 
-def _issued_at(claims: rules.Claims) -> datetime:
+def _get_time(claims: rules.Claims) -> datetime:
     return datetime.fromtimestamp(int(claims["iat"]), UTC)
 
 
 def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at: datetime) -> None:
     """Change what the account was given, unless it is the same already or comes from newer claims."""
-    digest = rules.digest_of(granted)
+    digest = rules.compute_digest(granted)
     identity = getattr(account, "identity", None)
     if identity and (identity.digest == digest or issued_at < identity.issued_at):
         return
@@ -86,7 +86,7 @@ def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
     wanted = {grant.team: grant.role for grant in granted if grant.team}
     teams = dict(Team.objects.filter(slug__in=wanted).values_list("slug", "pk"))
     roles = {pk: wanted[slug] for slug, pk in teams.items()}
-    _keep(Membership, "team_id", roles, user=user, source=provider_id())
+    _keep(Membership, "team_id", roles, user=user, source=get_provider_id())
     return wanted.keys() - teams.keys()
 
 
@@ -96,7 +96,7 @@ def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
     model = SiteRole._meta.get_field("site").related_model
     sites = dict(model._default_manager.filter(slug__in=wanted).values_list("slug", "pk"))
     roles = {pk: wanted[slug] for slug, pk in sites.items()}
-    _keep(SiteRole, "site_id", roles, user=user, source=provider_id())
+    _keep(SiteRole, "site_id", roles, user=user, source=get_provider_id())
     return wanted.keys() - sites.keys()
 
 

@@ -33,11 +33,11 @@ from django.urls import reverse
 
 from autosubmit_portal.access import sessions
 from autosubmit_portal.access.rights import teams
-from autosubmit_portal.access.rights.grants import grants_of
+from autosubmit_portal.access.rights.grants import read_grants
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import actor_of, client_address, current_origin
+from autosubmit_portal.audit.origin import get_actor, get_client_address, get_current_origin
 
 # A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
 REMEMBERED_CODES = 3
@@ -54,19 +54,19 @@ class Adapter(DefaultMFAAdapter):
 
     def encrypt(self, text: str) -> str:
         """Return the text encrypted with the secret key."""
-        return _cipher().encrypt(text.encode()).decode()
+        return _make_cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """Return the text; raise ValidationError when it was encrypted with another secret key."""
         try:
-            return _cipher().decrypt(encrypted_text.encode()).decode()
+            return _make_cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
             raise ValidationError(
                 "Your second factor was set up under another secret key. Ask an administrator to reset it."
             ) from error
 
 
-def _cipher() -> Fernet:
+def _make_cipher() -> Fernet:
     digest = hashlib.sha256(f"second factor:{settings.SECRET_KEY}".encode()).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
 
@@ -87,8 +87,8 @@ class CodeForm(AuthenticateForm):
         if not AxesProxyHandler.is_allowed(request, {"username": name}):
             request.axes_locked_out = True
             user_login_failed.send(__name__, credentials={"username": name}, request=request)
-            until = lockout.locked_until(name, client_address(request))
-            raise ValidationError(lockout.explanation(until), code="locked_out")
+            until = lockout.find_end(name, get_client_address(request))
+            raise ValidationError(lockout.explain(until), code="locked_out")
         code: str = super().clean_code()
         if self.authenticator.type == Authenticator.Type.TOTP and not _use(self.authenticator, code):
             raise ValidationError("This code has been used. Wait for the next one.", code="used")
@@ -119,7 +119,7 @@ def is_required(user: User) -> bool:
         case "everyone":
             return True
         case "managers":
-            return teams.manages_all(user) or bool(grants_of(user).least(Role.MANAGER))
+            return teams.may_change_all(user) or bool(read_grants(user).filter_least(Role.MANAGER))
     return False
 
 
@@ -136,7 +136,7 @@ def set_up(request: HttpRequest, form: ActivateTOTPForm) -> Authenticator | None
 
     The code counts as used. This session has a second factor from now on; all other sessions end.
     """
-    user = actor_of(request)
+    user = get_actor(request)
     with transaction.atomic():
         totp, recovery = activate_totp(request, form)
         _use(totp, form.cleaned_data["code"])
@@ -149,7 +149,7 @@ def renew_recovery_codes(request: HttpRequest) -> Authenticator:
     """Replace the recovery codes of the request's user; all other sessions end."""
     with transaction.atomic():
         recovery = generate_recovery_codes(request)
-        sessions.end_other_sessions(request, actor_of(request))
+        sessions.end_other_sessions(request, get_actor(request))
     return recovery
 
 
@@ -157,7 +157,7 @@ def switch_off(request: HttpRequest, totp: Authenticator) -> None:
     """Remove the second factor of the request's user; all other sessions end."""
     with transaction.atomic():
         deactivate_totp(request, totp)
-        sessions.end_other_sessions(request, actor_of(request))
+        sessions.end_other_sessions(request, get_actor(request))
 
 
 def reset(user: User) -> bool:
@@ -190,7 +190,7 @@ class SecondFactorMiddleware:
 
 
 @receiver(signals.authentication_failed)
-def _failed(user: User, request: HttpRequest, **_: Any) -> None:
+def _record_failed(user: User, request: HttpRequest, **_: Any) -> None:
     """Count and record a wrong code like a wrong password."""
     credentials = {"username": user.get_username()}
     user_login_failed.send(
@@ -199,22 +199,22 @@ def _failed(user: User, request: HttpRequest, **_: Any) -> None:
 
 
 @receiver(post_save, sender=Authenticator)
-def _added(instance: Authenticator, created: bool, **_: Any) -> None:
+def _record_added(instance: Authenticator, created: bool, **_: Any) -> None:
     if created:
         _record("added", instance)
 
 
 @receiver(post_delete, sender=Authenticator)
-def _removed(instance: Authenticator, **_: Any) -> None:
+def _record_removed(instance: Authenticator, **_: Any) -> None:
     _record("removed", instance)
 
 
 @receiver(signals.authenticator_used)
-def _used(authenticator: Authenticator, **_: Any) -> None:
+def _record_used(authenticator: Authenticator, **_: Any) -> None:
     _record("used", authenticator)
 
 
 def _record(what: str, authenticator: Authenticator) -> None:
     details = {"type": str(authenticator.get_type_display())}
     subject = f"user {authenticator.user}"
-    trail.record(f"second_factor.{what}", origin=current_origin(), subject=subject, details=details)
+    trail.record(f"second_factor.{what}", origin=get_current_origin(), subject=subject, details=details)

@@ -44,7 +44,7 @@ def is_offered() -> bool:
     return bool(settings.OIDC_ISSUER)
 
 
-def provider_id() -> str:
+def get_provider_id() -> str:
     """Return the name under which accounts and memberships of the issuer are kept: issuers never share people.
 
     The first half is for people to read; the digest makes the name unique for this issuer, to the last character.
@@ -83,7 +83,7 @@ class CodeFlow(OpenIDConnectOAuth2Adapter):
     """The code flow with the provider, whose configuration and tokens are checked."""
 
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request, provider_id())
+        super().__init__(request, get_provider_id())
 
     def get_provider(self) -> Provider:
         """Return the provider of the settings."""
@@ -106,7 +106,7 @@ class CodeFlow(OpenIDConnectOAuth2Adapter):
     def complete_login(self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any) -> SocialLogin:
         """Return who signs in, with all claims of the ID token and of the user information."""
         try:
-            claims = bearer.id_token_claims(kwargs["response"].get("id_token") or "")
+            claims = bearer.read_id_token(kwargs["response"].get("id_token") or "")
         except (bearer.InvalidToken, bearer.ProviderUnavailable) as error:
             raise OAuth2Error(str(error)) from error
         if self.openid_config.get("userinfo_endpoint"):
@@ -126,7 +126,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         """Return the provider of the settings; there is no other, whatever stands in the database."""
         app = SocialApp(
             provider="openid_connect",
-            provider_id=provider_id(),
+            provider_id=get_provider_id(),
             name=settings.OIDC_NAME,
             client_id=settings.OIDC_CLIENT_ID,
             secret=settings.OIDC_CLIENT_SECRET,
@@ -159,10 +159,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if "state" not in (extra_context or {}):
             text = "This sign-in has expired or was begun in another browser. Begin again."
             raise SignInRefused(text, status=401)
-        raise unavailable(exception) from exception
+        raise refuse_unavailable(exception) from exception
 
 
-def unavailable(error: Exception | None) -> SignInRefused:
+def refuse_unavailable(error: Exception | None) -> SignInRefused:
     """Return the refusal for a provider that does not answer correctly; the log has the error."""
     logger.warning("The identity provider %s does not answer as it should: %s", settings.OIDC_ISSUER, error)
     text = f"{settings.OIDC_NAME} does not answer as it should. Try again later, or sign in with a password."

@@ -15,15 +15,15 @@ from rest_framework.request import Request
 
 from autosubmit_portal.access.models import ApiToken, digest_of
 from autosubmit_portal.access.sign_in import bearer, last_use, provision
-from autosubmit_portal.access.sign_in.backends import remember, with_permissions
+from autosubmit_portal.access.sign_in.backends import annotate_permissions, remember
 from autosubmit_portal.access.sign_in.single_sign_on import is_offered
 from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import client_address, current_origin
+from autosubmit_portal.audit.origin import get_client_address, get_current_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
 
 _TOKEN: CompiledQuery[ApiToken] = CompiledQuery(
-    lambda digest: with_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
+    lambda digest: annotate_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
     "user",
     annotations=("held",),
 )
@@ -38,17 +38,17 @@ class BearerAuthentication(authentication.TokenAuthentication):
         """Return the account, with the scope of the token and its name for the trail, and the token."""
         found: tuple[Any, ApiToken] | None = super().authenticate(request)
         if found is not None:
-            user, token = found
-            user.scope, user.credential = token.scope(), token.credential
-            user.token_digest = token.pk
-            last_use.note(token, client_address(request._request))
+            token = found[1]
+            token.limit_account()
+            if not token.is_use_noted:
+                last_use.note(token, get_client_address(request._request))
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown or expired."""
         found = _read_token(digest_of(key))
         if found is None or found.is_expired or not found.user.is_active:
-            origin = current_origin()
+            origin = get_current_origin()
             require_few_failures(origin.address)
             message = "Unknown or expired token."
             trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
@@ -78,18 +78,18 @@ class SingleSignOnAuthentication(BaseAuthentication):
         if token is None or not is_offered():
             return None
         try:
-            claims = bearer.access_token_claims(token)
-            user: User = provision.account_for(request._request, claims).user
+            claims = bearer.read_access_token(token)
+            user: User = provision.find_account(request._request, claims).user
             if not user.is_active:
                 raise bearer.InvalidToken(f"The account “{user}” is closed.")
         except bearer.InvalidToken as refusal:
-            origin = current_origin()
+            origin = get_current_origin()
             require_few_failures(origin.address)
             trail.record("sign_in.failed", origin=origin, subject="OIDC bearer", message=str(refusal))
             raise AuthenticationFailed(str(refusal)) from refusal
         except bearer.ProviderUnavailable as error:
             raise ProviderUnavailable from error
-        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.of
+        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.make
         return user, claims
 
 
@@ -109,7 +109,7 @@ class SessionAuthentication(DRFSessionAuthentication):
 
 def _read_token(digest: str) -> ApiToken | None:
     """Return a token with its account and the account's permissions, or None; one query."""
-    for found in _TOKEN.rows(digest):
+    for found in _TOKEN.read_rows(digest):
         remember(found)
         return found
     return None

@@ -3,16 +3,19 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 from django.core.exceptions import RequestDataTooBig
 from django.urls import resolve
+from django.utils.encoding import escape_uri_path
 from django.utils.html import escape, urlize
 from django.utils.safestring import SafeString, mark_safe
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from autosubmit_portal.api.forms import Form, Input, Shape, inputs_of, with_code
@@ -39,10 +42,16 @@ class PageRenderer(BrowsableAPIRenderer):
         forms, links = _offered(view, data, renderer_context["response"].status_code)
         lines = context["content"].split("\n")
         filters = list(_filters(view, request))
+        page = _address(request, request.path)
+        # What was sent may stand in the address, and GET would not know it.
+        address = request.get_full_path() if request.method == "GET" else page
+        formats = [renderer.format for renderer in view.get_renderers()]
         return context | {
             "content": _linked("\n".join(lines[:MOST_LINES]), view, data),
             "lines_left_out": max(0, len(lines) - MOST_LINES),
-            "available_formats": [renderer.format for renderer in view.get_renderers()],
+            "page": page,
+            "address": address,
+            "formats": {name: replace_query_param(address, "format", name) for name in formats},
             "forms": forms,
             "is_sent": any(form.is_sent for form in forms),  # what it answers comes first then
             "links": links,
@@ -57,10 +66,14 @@ class PageRenderer(BrowsableAPIRenderer):
         return with_code(super().get_description(view, status_code))
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
-        """Name each route once, as it answers with and without the slash; a single thing by its own name."""
+        """Name each page once, as it answers with and without the slash; a single thing by its own name."""
         crumbs: list[tuple[str, str]] = super().get_breadcrumbs(request)
         addresses = [(name, url if url == request.path else url.rstrip("/")) for name, url in crumbs]
-        return [(_own_name(url) or name, url) for name, url in addresses]
+        return [
+            (_own_name(url) or name, _address(request, url))
+            for name, url in addresses
+            if url == request.path or hasattr(resolve(url).func, "actions")
+        ]
 
     def show_form_for_method(self, view: APIView, method: str, request: Any, obj: Any) -> bool:
         """Show none of DRF's own: it knows one body for each method."""
@@ -71,6 +84,12 @@ def _own_name(url: str) -> str:
     """Return the name of the object at an address; blank for lists and for addresses below an object."""
     known = getattr(resolve(url).func, "initkwargs", {})
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
+
+
+def _address(request: Any, path: str) -> str:
+    """Return the address of a page; of what belongs to an experiment, at the site that this page names."""
+    query = urlencode(_site(request) if "expid" in resolve(path).kwargs else {})
+    return escape_uri_path(path) + (f"?{query}" if query else "")
 
 
 def _linked(text: str, view: Any, data: Any) -> SafeString:
@@ -126,22 +145,17 @@ def _forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") 
             title=described.titles.get(name, described.summary),
             help=with_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
             method=method,
-            url=request.path.rstrip("/") + below + (f"?{urlencode(query)}" if query else ""),
-            inputs=_inputs(view, handler, shape, values, problem) if shape else (),
+            url=escape_uri_path(request.path.rstrip("/")) + below + (f"?{urlencode(query)}" if query else ""),
+            inputs=tuple(
+                inputs_of(shape, values, problem.get("errors", {}), partial(view.may_choose, handler))
+            )
+            if shape
+            else (),
             raw=(typed or _raw(shape, values, described.examples.get(name, {}))) if shape else "",
             is_sent=is_sent,
             is_raw=bool(typed),
             problem=problem.get("detail", ""),
         )
-
-
-def _inputs(
-    view: Any, handler: Any, shape: Shape, values: Mapping[str, Any], problem: Mapping[str, Any]
-) -> tuple[Input, ...]:
-    def may_choose(field: str, value: str) -> bool:
-        return field != "kind" or view.may(handler.__name__, value)
-
-    return tuple(inputs_of(shape, values, problem.get("errors", {}), may_choose))
 
 
 def _raw(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) -> str:

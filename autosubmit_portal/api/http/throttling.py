@@ -21,7 +21,7 @@ from rest_framework.throttling import BaseThrottle
 
 from autosubmit_portal.audit import tally
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import client_address
+from autosubmit_portal.audit.origin import get_client_address
 
 if TYPE_CHECKING:  # the views are made with what stands here
     from rest_framework.views import APIView
@@ -65,7 +65,7 @@ class RequestThrottle(BaseThrottle):
         limit = settings.THROTTLE_ANONYMOUS if actor is None else settings.THROTTLE_READS
         if limit is None:
             return True
-        key = f"address {client_address(request)}" if actor is None else f"account {actor}"
+        key = f"address {get_client_address(request)}" if actor is None else f"account {actor}"
         return asked.add(key) <= math.ceil(limit / settings.WEB_PROCESSES)
 
     def wait(self) -> float:

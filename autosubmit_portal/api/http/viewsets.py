@@ -37,6 +37,10 @@ class PortalViewSet(ViewSetMixin, PortalView):
         """Return whether to offer a form of a method, and of an action kind if it requests one."""
         return True
 
+    def may_choose(self, handler: Any, field: str, value: str) -> bool:
+        """Return whether to offer a value of a field: an action kind only to whoever may request it."""
+        return field != "kind" or self.may(handler.__name__, value)
+
     def bodies_of(self, handler: Any) -> dict[str, Any]:
         """Return the bodies of a method that the person may send, by name; None for a method without a body."""
         bodies = handler.described.bodies or {"": None}
@@ -46,13 +50,25 @@ class PortalViewSet(ViewSetMixin, PortalView):
             return {}
 
     def links(self, data: Any) -> dict[str, str]:
-        """Return the links of an answer's page, by title."""
+        """Return the links of an answer's page, by title: what the resource offers, and what a single one is about."""
         actions: Sequence[Any] = self.get_extra_actions()
-        return {
+        offered = {
             str(action.kwargs["name"]): self.address(f"{self.basename}-{action.url_name}")
             for action in actions
             if action.detail == self.detail and "get" in self.action_map and "get" in action.mapping
         }
+        return offered | (self._subjects(data) if self.detail and isinstance(data, dict) else {})
+
+    def _subjects(self, data: dict[str, Any]) -> dict[str, str]:
+        site, expid, action_id = (data.get(name) for name in ("site", "expid", "action"))
+        found = {}
+        if expid:
+            found["Experiment"] = self.address("experiment-detail", {"expid": expid}, site)
+        if isinstance(action_id, int):
+            found["Action"] = self.address("action-detail", {"action_id": action_id})
+        if site:
+            found["Site"] = self.address("site-detail", {"slug": site})
+        return found
 
     def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return the field that names a row of a list, and the addresses of the rows."""

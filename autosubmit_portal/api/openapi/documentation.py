@@ -1,8 +1,9 @@
 """How an operation is described in the OpenAPI document. What concerns actions is derived from the catalogue."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import signature
 from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -16,7 +17,15 @@ from drf_spectacular.utils import (
 )
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, Envelope
-from autosubmit_portal.api.openapi.examples import FINISHED, PROBLEMS, Shape, example_of, parameters_example
+from autosubmit_portal.api.openapi.examples import (
+    FINISHED,
+    PROBLEMS,
+    RUN_LOG,
+    SIM,
+    Shape,
+    example_of,
+    parameters_example,
+)
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
@@ -41,6 +50,7 @@ ERRORS = {
     503: "The store of the site cannot be read now; `detail` says why.",
 }
 EVERYWHERE = (401, 403, 406, 429)
+CHANGES = ("create", "act", "partial_update", "partial_bulk_update", "destroy")
 # The web server answers these itself, to requests that are no more read than that.
 OF_SERVER = {
     (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is too long; ask for less at once."),
@@ -104,26 +114,39 @@ class Described:
 def operation(
     operation_id: str,
     summary: str,
-    *,
     answers: dict[Any, OpenApiResponse],
+    *,
     parameters: Sequence[Any] = (),
     errors: Iterable[int] = (),
     body: Body | None = None,
     is_open: bool = False,
 ) -> Callable[[View], View]:
-    """Describe an operation; its description is the docstring of the method. `is_open`: without sign-in or limit."""
-    describe = extend_schema(
-        operation_id=operation_id,
-        summary=summary,
-        parameters=parameters,
-        request=body.request() if body else None,
-        responses=answers
-        | (NOT_MODIFIED if ETAG in parameters else {})
-        | _problems({*errors, *((406,) if is_open else EVERYWHERE)})
-        | OF_SERVER,
-    )
+    """Describe an operation; its description is the docstring of the method. `is_open`: without sign-in or limit.
+
+    The arguments of the method are those of the address. `errors` are those that do not follow from what it takes.
+    """
+
+    def decorate(view: View) -> View:
+        view.described = _describe(summary, parameters, body)  # type: ignore[attr-defined]
+        names = [name for name in signature(view).parameters if name in PATH]
+        describe = extend_schema(
+            operation_id=operation_id,
+            summary=summary,
+            parameters=[*(PATH[name] for name in names), *parameters],
+            request=body.request() if body else None,
+            responses=answers
+            | (NOT_MODIFIED if ETAG in parameters else {})
+            | _problems({*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)})
+            | OF_SERVER,
+        )
+        return describe(view)
+
+    return decorate
+
+
+def _describe(summary: str, parameters: Sequence[Any], body: Body | None) -> Described:
     queries = [found for found in parameters if isinstance(found, type) and issubclass(found, Query)]
-    described = Described(
+    return Described(
         summary,
         queries[0] if queries else None,
         (body.forms or body.shapes) if body else {},
@@ -132,11 +155,16 @@ def operation(
         body.queries if body else {},
     )
 
-    def decorate(view: View) -> View:
-        view.described = described  # type: ignore[attr-defined]
-        return describe(view)
 
-    return decorate
+def _implied(view: Any, names: Sequence[str], parameters: Sequence[Any]) -> Iterator[int]:
+    """Yield the errors that follow from the method of a viewset, its address and its headers."""
+    if view.__name__ == "get":
+        return  # of a view that is no viewset
+    yield 400
+    yield from (404,) if names else ()
+    yield from (409,) if "expid" in names else ()
+    yield from (413, 415) if view.__name__ in CHANGES or "post" in getattr(view, "mapping", {}) else ()
+    yield from (422,) if KEY in parameters else ()
 
 
 def _problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
@@ -171,6 +199,7 @@ def change(
         summary,
         parameters=[query, *parameters, PREFER, KEY, LOCATION, REPLAYED],
         body=_body(operation_id, kinds, frozenset(in_address)),
+        errors=(404, 409),
         answers={
             200: OpenApiResponse(
                 PolymorphicProxySerializer(
@@ -189,55 +218,57 @@ def change(
                 "The action is queued, did not end within the wait, or waits for a second person's approval.",
             ),
         },
-        errors=(400, 404, 409, 413, 415, 422),
     )
 
 
-PREFER = OpenApiParameter(
+def header(
+    name: str, description: str, title: str, example: str, response: Sequence[int] = ()
+) -> OpenApiParameter:
+    """Describe a header of a request, or of the responses with these statuses."""
+    return OpenApiParameter(
+        name,
+        location=OpenApiParameter.HEADER,
+        description=description,
+        response=list(response) or False,
+        examples=[OpenApiExample(title, example)],
+    )
+
+
+VALIDATOR = 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"'
+PREFER = header(
     "Prefer",
-    location=OpenApiParameter.HEADER,
-    description=f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
+    f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
     "Few wait at the same time: without a place, the answer comes at once with `Preference-Applied: wait=0`, and "
     "`Retry-After` says when to ask again.",
-    examples=[OpenApiExample("Wait", "wait=20")],
+    "Wait",
+    "wait=20",
 )
-KEY = OpenApiParameter(
+KEY = header(
     "Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    description=(
-        "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
-        "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
-        "`dry_run=true` ignores it."
-    ),
-    examples=[OpenApiExample("UUID", "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11")],
+    "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
+    "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
+    "`dry_run=true` ignores it.",
+    "UUID",
+    "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11",
 )
-REPLAYED = OpenApiParameter(
+REPLAYED = header(
     "Idempotent-Replayed",
-    location=OpenApiParameter.HEADER,
-    description="`true` when the answer is the action that the same request has made before.",
-    response=[200, 202],
-    examples=[OpenApiExample("Repeated", "true")],
+    "`true` when the answer is the action that the same request has made before.",
+    "Repeated",
+    "true",
+    (200, 202),
 )
-LOCATION = OpenApiParameter(
-    "Location",
-    location=OpenApiParameter.HEADER,
-    description="The address of the action.",
-    response=[200, 202],
-    examples=[OpenApiExample("Action", "/v4/actions/17")],
-)
-IF_NONE_MATCH = OpenApiParameter(
+LOCATION = header("Location", "The address of the action.", "Action", "/v4/actions/17", (200, 202))
+IF_NONE_MATCH = header(
     "If-None-Match",
-    location=OpenApiParameter.HEADER,
-    description="The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
-    examples=[OpenApiExample("Known", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+    "The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
+    "Known",
+    VALIDATOR,
 )
-ETAG = OpenApiParameter(
-    "ETag",
-    location=OpenApiParameter.HEADER,
-    description="A weak validator of the answer, to send back in `If-None-Match`.",
-    response=[200],
-    examples=[OpenApiExample("Validator", 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"')],
+ETAG = header(
+    "ETag", "A weak validator of the answer, to send back in `If-None-Match`.", "Validator", VALIDATOR, (200,)
 )
+CONDITIONAL = (IF_NONE_MATCH, ETAG)
 
 
 def format_parameter(*formats: str) -> OpenApiParameter:
@@ -259,20 +290,22 @@ def _path(name: str, description: str, example: Any) -> OpenApiParameter:
     )
 
 
-EXPID = _path("expid", "The expid of the experiment.", "a000")
-RUN_ID = _path("run_id", "The number of the run.", 1)
-JOB = _path("job", "The name of the job.", "a000_20000101_fc0_1_SIM")
-LOG = _path(
-    "log",
-    "The name of the log; of a compressed one with or without `.gz` or `.xz`.",
-    "20261124_093000_run.log",
-)
-ACTION_ID = _path("action_id", "The number of the action.", 17)
-DELEGATION_ID = _path("delegation_id", "The number of the delegation.", 5)
-FREEZE_ID = _path("freeze_id", "The number of the freeze.", 3)
-ENTRY_ID = _path("entry_id", "The number of the entry.", 512)
-TOKEN_ID = _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063")
-SLUG = _path("slug", "The short name of the site.", "local")
+# The parts of addresses, by the name of the argument.
+PATH = {
+    parameter.name: parameter
+    for parameter in (
+        _path("expid", "The expid of the experiment.", "a000"),
+        _path("run_id", "The number of the run.", 1),
+        _path("job", "The name of the job.", SIM),
+        _path("log", "The name of the log; of a compressed one with or without `.gz` or `.xz`.", RUN_LOG),
+        _path("action_id", "The number of the action.", 17),
+        _path("delegation_id", "The number of the delegation.", 5),
+        _path("freeze_id", "The number of the freeze.", 3),
+        _path("entry_id", "The number of the entry.", 512),
+        _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063"),
+        _path("slug", "The short name of the site.", "local"),
+    )
+}
 
 
 def kinds_of(target: Target, *, is_edit: bool = False) -> list[ActionKind]:

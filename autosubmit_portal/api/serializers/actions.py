@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.brief import brief
 from autosubmit_portal.api.serializers.common import Listing, Problem
-from autosubmit_portal.api.serializers.fields import InstantField
+from autosubmit_portal.api.serializers.fields import InstantField, texts
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, State
 from jobs.autosubmit.secrets import mask_value
@@ -20,9 +20,7 @@ class ActionItem(serializers.Serializer[Action]):
     state = serializers.ChoiceField(choices=State.values)
     site = serializers.CharField(source="site.slug")
     expid = serializers.CharField(help_text="Blank while an experiment is being created.")
-    jobs = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="The jobs that were named, if any were."
-    )
+    jobs = texts(required=False, help_text="The jobs that were named, if any were.")
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
     on_behalf_of = serializers.CharField(
         help_text="Whose rights they were, if lent; blank for the actor's own."
@@ -31,7 +29,7 @@ class ActionItem(serializers.Serializer[Action]):
     reason = serializers.CharField()
     parameters = serializers.DictField()
     command = serializers.ListField(
-        child=serializers.ListField(child=serializers.CharField()),
+        child=texts(),
         help_text="The argument list of each step.",
     )
     unix_name = serializers.CharField(
@@ -54,7 +52,7 @@ class ActionItem(serializers.Serializer[Action]):
     exit_status = serializers.IntegerField(allow_null=True)
     message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
-        child=serializers.ListField(child=serializers.CharField()),
+        child=texts(),
         help_text="The jobs that the command changed, each as [name, new status].",
     )
     url = serializers.SerializerMethodField()
@@ -141,7 +139,7 @@ class DryRun(serializers.Serializer[Any]):
     site = serializers.CharField()
     expid = serializers.CharField()
     command = serializers.ListField(
-        child=serializers.ListField(child=serializers.CharField()),
+        child=texts(),
         help_text="The argument list of each step. Of a word of more than 4,000 characters, such as a list of names, "
         "it is the beginning, unless `all_changes` is asked for.",
     )
@@ -167,10 +165,9 @@ class DryRun(serializers.Serializer[Any]):
         help_text="The jobs that would follow, the nearest first: 100 of them, unless `all_changes` is asked for.",
     )
     children_total = serializers.IntegerField(help_text="How many jobs would follow.")
-    warnings = serializers.ListField(
-        child=serializers.CharField(),
+    warnings = texts(
         help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter of "
-        "which a part means no job.",
+        "which a part means no job."
     )
 
 
@@ -214,7 +211,7 @@ class AuditItem(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     at = InstantField()
     event = serializers.CharField()
-    actor = serializers.CharField(help_text="Who did it; blank for nobody known.")
+    actor = serializers.CharField(source="actor_name", help_text="Who did it; blank for nobody known.")
     actor_id = serializers.IntegerField(allow_null=True)
     address = serializers.CharField(allow_null=True, help_text="The address that it came from.")
     door = serializers.CharField()
@@ -223,7 +220,9 @@ class AuditItem(serializers.Serializer[Any]):
     subject = serializers.CharField()
     site = serializers.CharField()
     expid = serializers.CharField()
-    action = serializers.IntegerField(allow_null=True, help_text="The number of the action.")
+    action = serializers.IntegerField(
+        source="action_id", allow_null=True, help_text="The number of the action."
+    )
     kind = serializers.CharField()
     details = serializers.DictField(
         help_text="In pages of the trail, lists in it are cut to their first 20 entries, with `<name>_count` beside "

@@ -5,6 +5,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from autosubmit_portal.api.serializers.fields import texts
+
 
 class Problem(serializers.Serializer[Any]):
     """Problem details (RFC 9457)."""
@@ -14,7 +16,7 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong and what to do.")
     errors = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ListField(child=serializers.CharField()),
+        child=texts(),
         required=False,
         help_text="Of a 400: what is wrong with each parameter.",
     )
@@ -23,9 +25,7 @@ class Problem(serializers.Serializer[Any]):
     )
     action_id = serializers.IntegerField(required=False, help_text="Of a 409: the action that is in the way.")
     action = serializers.CharField(required=False, help_text="Of a 409: the address of that action.")
-    sites = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Of a 409: the sites that have this expid."
-    )
+    sites = texts(required=False, help_text="Of a 409: the sites that have this expid.")
     error = serializers.BooleanField(help_text="Always true; for clients of Autosubmit API.")
     error_message = serializers.CharField(help_text="The detail again; for clients of Autosubmit API.")
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
-from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField
+from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, texts
 from experiments.models import Experiment, Site
 from experiments.models.site import RunAs
 
@@ -153,12 +153,8 @@ class SiteItem(serializers.Serializer[Site]):
         choices=RunAs.values,
         help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",
     )
-    approval_kinds = serializers.ListField(
-        child=serializers.CharField(), help_text="The action kinds that a second person must approve."
-    )
-    enabled_kinds = serializers.ListField(
-        child=serializers.CharField(), help_text="The action kinds that may be requested there."
-    )
+    approval_kinds = texts(help_text="The action kinds that a second person must approve.")
+    enabled_kinds = texts(help_text="The action kinds that may be requested there.")
 
     def get_is_healthy(self, site: Site) -> bool:
         """Return whether nothing is known to be broken."""

@@ -81,6 +81,11 @@ class CountField(serializers.IntegerField):
         return int(value.get(self.status, 0))
 
 
+def texts(**kwargs: Any) -> serializers.ListField:
+    """Return a field that holds texts."""
+    return serializers.ListField(child=serializers.CharField(), **kwargs)
+
+
 def choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.ChoiceField:
     """Return a field that takes one of `values` and names them to whoever sends another."""
     message = "“{input}” is not one of " + ", ".join(values) + "."

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import PageInfo
-from autosubmit_portal.api.serializers.fields import InstantField, TextOrNullField
+from autosubmit_portal.api.serializers.fields import InstantField, TextOrNullField, texts
 
 
 class JobItem(serializers.Serializer[Any]):
@@ -35,8 +35,7 @@ class JobItem(serializers.Serializer[Any]):
     qos = TextOrNullField(required=False)
     processors = TextOrNullField(required=False)
     wallclock = TextOrNullField(required=False)
-    planned = serializers.ListField(
-        child=serializers.CharField(),
+    planned = texts(
         required=False,
         help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
         "was not sent yet. Filters and orders do not know them.",
@@ -89,10 +88,9 @@ class JobDetail(serializers.Serializer[Any]):
     start = InstantField(allow_null=True)
     finish = InstantField(allow_null=True)
     wallclock = TextOrNullField(help_text="The limit asked for, as hh:mm.")
-    planned = serializers.ListField(
-        child=serializers.CharField(),
+    planned = texts(
         help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
-        "was not sent yet.",
+        "was not sent yet."
     )
     last_wrapper = TextOrNullField(help_text="The wrapper that it was last submitted in.")
     site = serializers.CharField()
@@ -143,7 +141,7 @@ class WrapperItem(serializers.Serializer[Any]):
     """A wrapper: jobs that were sent to a platform as one."""
 
     wrapper_name = serializers.CharField()
-    job_names = serializers.ListField(child=serializers.CharField())
+    job_names = texts()
 
 
 @extend_schema_serializer(many=False)  # the answer is one object, also of `list`

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.serializers.common import Listing
-from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, choice
+from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, choice, texts
 from experiments.catalogue.kinds import CATALOGUE
 
 KINDS_HELP = (
@@ -25,7 +25,7 @@ class TokenItem(serializers.Serializer[ApiToken]):
     )
     name = serializers.CharField(help_text="What uses it.")
     user = serializers.CharField(source="user.username", help_text="The account that it acts as.")
-    kinds = serializers.ListField(child=serializers.CharField(), allow_null=True, help_text=KINDS_HELP)
+    kinds = texts(allow_null=True, help_text=KINDS_HELP)
     teams = serializers.SerializerMethodField(help_text=TEAMS_HELP)
     created_at = InstantField(source="created")
     expires_at = InstantField(source="expiry", allow_null=True, help_text="null: it does not.")

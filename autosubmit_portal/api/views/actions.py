@@ -18,7 +18,6 @@ from autosubmit_portal.api.http.renderers import FastJSONRenderer, TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_action
 from autosubmit_portal.api.openapi.documentation import (
-    ACTION_ID,
     KEY,
     PREFER,
     REPLAYED,
@@ -42,7 +41,7 @@ from autosubmit_portal.api.serializers.actions import (
     RejectBody,
 )
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
@@ -75,7 +74,7 @@ class ActionViewSet(PortalViewSet):
 
     def may(self, name: str, kind: str) -> bool:
         """Answer whether the person may request something somewhere, or do this with this action now."""
-        actor = actor_of(self.request)
+        actor = get_actor(self.request)
         if not self.detail:
             kinds = [CATALOGUE[kind]] if kind else KINDS
             return any(policy.may_request(actor, catalogued) for catalogued in kinds)
@@ -92,16 +91,14 @@ class ActionViewSet(PortalViewSet):
         if not self.detail or "expid" not in data:
             return found
         if data["expid"]:
-            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
             found["Jobs"] = self.address("job-list", {"expid": data["expid"]}, data["site"])
         return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 
     @operation(
         "list_actions",
         "List actions",
+        {200: answer(ActionList, "Actions, newest first.")},
         parameters=[ActionsQuery],
-        answers={200: answer(ActionList, "Actions, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
@@ -118,9 +115,7 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "act_on_many",
         "Act on many experiments",
-        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        body=Body.of(BulkBody, BULK_BODIES),
-        answers={
+        {
             202: answer(BulkAnswer, "Some actions are under way.", results=BULK_RESULTS),
             200: answer(
                 BulkAnswer,
@@ -128,7 +123,9 @@ class ActionViewSet(PortalViewSet):
                 results=[example_of(BulkResult, status=200, dry_run=example_of(DryRun))],
             ),
         },
-        errors=[400, 409, 413, 415, 422],
+        parameters=[BulkQuery, PREFER, KEY, REPLAYED],
+        body=Body.of(BulkBody, BULK_BODIES),
+        errors=[409],
     )
     def create(self, request: Request) -> Response:
         """Request one action for each of up to 500 experiments.
@@ -140,13 +137,7 @@ class ActionViewSet(PortalViewSet):
         """
         return submit_many(request, BulkQuery.of(request).get("dry_run"))
 
-    @operation(
-        "get_action",
-        "Show an action",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The action.", **FINISHED)},
-        errors=[400, 404],
-    )
+    @operation("get_action", "Show an action", {200: answer(ActionItem, "The action.", **FINISHED)})
     def retrieve(self, request: Request, action_id: int) -> Response:
         """Show one action: what was asked, by whom, the exact commands, and what came of it."""
         Query.of(request)
@@ -155,9 +146,8 @@ class ActionViewSet(PortalViewSet):
     @operation(
         "cancel_action",
         "Cancel an action that has not started",
-        parameters=[ACTION_ID],
-        answers={200: answer(ActionItem, "The cancelled action.", state="cancelled")},
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The cancelled action.", state="cancelled")},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def cancel(self, request: Request, action_id: int) -> Response:
@@ -167,17 +157,14 @@ class ActionViewSet(PortalViewSet):
         """
         require_empty(request)
         action = find_action(request, action_id)
-        cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+        cancel_action(action, actor=get_actor(request), origin=make_origin(request))
         return Response(ActionItem(action).data)
 
     @operation(
         "approve_action",
         "Approve an action",
-        parameters=[ACTION_ID],
-        answers={
-            200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)
-        },
-        errors=[400, 404, 409, 413, 415],
+        {200: answer(ActionItem, "The action, which is queued now.", approved_by="ben", approved_at=LATER)},
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def approve(self, request: Request, action_id: int) -> Response:
@@ -188,16 +175,15 @@ class ActionViewSet(PortalViewSet):
         """
         require_empty(request)
         action = find_action(request, action_id)
-        approve(action, actor=actor_of(request), origin=origin_of(request))
+        approve(action, actor=get_actor(request), origin=make_origin(request))
         return Response(ActionItem(action).data)
 
     @operation(
         "reject_action",
         "Reject an action",
-        parameters=[ACTION_ID],
+        {200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
         body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
-        answers={200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     @action(["POST"], detail=True)
     def reject(self, request: Request, action_id: int) -> Response:
@@ -205,18 +191,17 @@ class ActionViewSet(PortalViewSet):
         Query.of(request)
         action = find_action(request, action_id)
         reason = validate_body(RejectBody, read_body(request)).get("reason", "")
-        reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
+        reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
         return Response(ActionItem(action).data)
 
     @operation(
         "get_action_output",
         "Read what an action printed",
-        parameters=[ACTION_ID, OutputQuery, format_parameter("txt", "json")],
-        answers={
+        {
             (200, "text/plain"): OpenApiResponse(str, "The output."),
             (200, "application/json"): answer(Output, "A part of the output."),
         },
-        errors=[400, 404],
+        parameters=[OutputQuery, format_parameter("txt", "json")],
     )
     @action(detail=True, renderer_classes=(TextRenderer, FastJSONRenderer))
     def output(self, request: Request, action_id: int) -> HttpResponseBase:
@@ -279,7 +264,7 @@ class OutputPart:
 
     def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
         runner: Runner = get_runner(self.action.site)
-        return runner.shown(self.action.run_directory(self.step), offset, limit)
+        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

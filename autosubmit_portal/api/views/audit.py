@@ -15,50 +15,24 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, csv_lines, json_lines
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi.documentation import ENTRY_ID, answer, format_parameter, operation
+from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
 from autosubmit_portal.api.serializers.brief import brief
 from autosubmit_portal.api.serializers.fields import Query, instant
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.events import entries_between, entries_like
+from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import Origin, origin_of
-from autosubmit_portal.audit.periods import bounds
+from autosubmit_portal.audit.origin import Origin, make_origin
+from autosubmit_portal.audit.periods import get_bounds
 from experiments.audit_visibility import list_visible_entries
 from jobs.autosubmit.secrets import mask_text, mask_value
 
 # The columns of an entry in the order of the answer, and their names in the trail.
-COLUMNS = {
-    "id": "id",
-    "at": "at",
-    "event": "event",
-    "actor": "actor_name",
-    "actor_id": "actor_id",
-    "address": "address",
-    "door": "door",
-    "credential": "credential",
-    "on_behalf_of": "on_behalf_of",
-    "subject": "subject",
-    "site": "site",
-    "expid": "expid",
-    "action": "action_id",
-    "kind": "kind",
-    "details": "details",
-    "message": "message",
-    "previous": "previous",
-    "digest": "digest",
-}
-CONDITIONS = {
-    "after": "id__gt",
-    "actor": "actor_name",
-    "on_behalf_of": "on_behalf_of",
-    "expid": "expid",
-    "site": "site",
-    "kind": "kind",
-    "door": "door",
-    "action": "action_id",
+COLUMNS = {name: str(field.source) for name, field in AuditItem().fields.items()}
+CONDITIONS = {"after": "id__gt"} | {
+    name: COLUMNS[name] for name in ("actor", "on_behalf_of", "expid", "site", "kind", "door", "action")
 }
 ROWS_AT_ONCE = 2000
 EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
@@ -74,15 +48,6 @@ class AuditEntryViewSet(PortalViewSet):
     lookup_url_kwarg = "entry_id"
     lookup_value_converter = "int"
 
-    def links(self, data: Any) -> dict[str, str]:
-        """Return the entries of a list, or what one is about."""
-        found = super().links(data)
-        if self.detail and data.get("expid"):
-            found["Experiment"] = self.address("experiment-detail", {"expid": data["expid"]}, data["site"])
-        if self.detail and data.get("action"):
-            found["Action"] = self.address("action-detail", {"action_id": data["action"]})
-        return found
-
     def get_renderers(self) -> builtins.list[BaseRenderer]:
         """Return the formats: a list can also be exported."""
         exports = [] if self.detail else [renderer() for renderer in EXPORTS.values()]
@@ -91,13 +56,12 @@ class AuditEntryViewSet(PortalViewSet):
     @operation(
         "list_audit_entries",
         "Read the audit trail",
-        parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
-        answers={
+        {
             (200, "application/json"): answer(AuditList, "Entries, newest first."),
             (200, "application/x-ndjson"): OpenApiResponse(str, "All entries, one JSON object a line."),
             (200, "text/csv"): OpenApiResponse(str, "All entries; `details` is a column of JSON."),
         },
-        errors=[400],
+        parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
     )
     def list(self, request: Request) -> HttpResponseBase:
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
@@ -111,19 +75,13 @@ class AuditEntryViewSet(PortalViewSet):
         found = matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
         if format_name in EXPORTS:
-            record_export(origin_of(request), format_name, query)
+            record_export(make_origin(request), format_name, query)
             return _stream(exported(found, format_name), EXPORTS[format_name])
         rows = found.values(*COLUMNS.values())
         page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
         return listing(page, [brief(_entry(row)) for row in page.rows])
 
-    @operation(
-        "get_audit_entry",
-        "Show an entry of the audit trail",
-        parameters=[ENTRY_ID],
-        answers={200: answer(AuditItem, "The entry.")},
-        errors=[400, 404],
-    )
+    @operation("get_audit_entry", "Show an entry of the audit trail", {200: answer(AuditItem, "The entry.")})
     def retrieve(self, request: Request, entry_id: int) -> Response:
         """Show one entry of the trail, whole, to whoever finds it in the list."""
         Query.of(request)
@@ -140,11 +98,11 @@ def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[A
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
     for column in ("event", "credential"):
         if column in query:
-            found = entries_like(found, column, query[column])
+            found = filter_like(found, column, query[column])
     if "period" in query:
-        found = entries_between(found, *bounds(query["period"]))
+        found = filter_between(found, *get_bounds(query["period"]))
     if {"since", "until"} & query.keys():
-        found = entries_between(found, query.get("since"), query.get("until"))
+        found = filter_between(found, query.get("since"), query.get("until"))
     return found
 
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_mirrored
-from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
 from experiments.configurations import (
@@ -28,9 +28,8 @@ class RunConfigurationViewSet(RevalidatedViewSet):
     @operation(
         "get_run_configuration",
         "Show the configuration of a run",
-        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(RunConfiguration, "The configuration.")},
-        errors=[400, 404, 409],
+        {200: answer(RunConfiguration, "The configuration.")},
+        parameters=[SiteQuery, *CONDITIONAL],
     )
     @action(detail=False, url_path="runs/<int:run_id>/config")
     def config(self, request: Request, expid: str, run_id: int) -> Response:
@@ -53,9 +52,8 @@ class FileSystemConfigurationViewSet(PortalViewSet):
     @operation(
         "get_filesystem_configuration",
         "Show the configuration in the files",
-        parameters=[EXPID, SiteQuery],
-        answers={200: answer(FileSystemConfiguration, "The configuration.")},
-        errors=[400, 404, 409],
+        {200: answer(FileSystemConfiguration, "The configuration.")},
+        parameters=[SiteQuery],
     )
     @action(detail=False, url_path="filesystem-config", name="Configuration in the files")
     def filesystem_config(self, request: Request, expid: str) -> Response:

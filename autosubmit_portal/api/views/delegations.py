@@ -18,18 +18,18 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.rights.teams import filter_seen
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi.documentation import DELEGATION_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.refusals import InvalidParameters
 
 UNTIL_MONDAY = {
@@ -57,9 +57,8 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "list_delegations",
         "List delegations",
+        {200: answer(DelegationList, "Delegations, newest first.")},
         parameters=[DelegationsQuery],
-        answers={200: answer(DelegationList, "Delegations, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the rights that you have lent and that were lent to you; managers of all teams see everybody's.
@@ -78,9 +77,9 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "delegate",
         "Lend your rights for a time",
+        {201: answer(DelegationItem, "The delegation.")},
         body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
-        answers={201: answer(DelegationItem, "The delegation.")},
-        errors=[400, 404, 409, 413, 415],
+        errors=[404, 409],
     )
     def create(self, request: Request) -> Response:
         """Let a colleague act with your rights, up to a role, on a team's experiments, on one, or on all that you have.
@@ -89,7 +88,7 @@ class DelegationViewSet(PortalViewSet):
         theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
         Query.of(request)
-        actor, origin = actor_of(request), origin_of(request)
+        actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
             _wanted(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
@@ -97,13 +96,7 @@ class DelegationViewSet(PortalViewSet):
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
-    @operation(
-        "get_delegation",
-        "Show a delegation",
-        parameters=[DELEGATION_ID],
-        answers={200: answer(DelegationItem, "The delegation.")},
-        errors=[400, 404],
-    )
+    @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})
     def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
         Query.of(request)
@@ -112,8 +105,7 @@ class DelegationViewSet(PortalViewSet):
     @operation(
         "revoke_delegation",
         "Revoke a delegation",
-        parameters=[DELEGATION_ID],
-        answers={
+        {
             200: answer(
                 DelegationItem,
                 "The delegation, which is over.",
@@ -122,7 +114,7 @@ class DelegationViewSet(PortalViewSet):
                 revoked_at=AT,
             )
         },
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     def destroy(self, request: Request, delegation_id: int) -> Response:
         """End a delegation at once; whoever lent it may, and managers of all teams. It stays in the list.
@@ -131,7 +123,7 @@ class DelegationViewSet(PortalViewSet):
         """
         require_empty(request)
         found = _find(request, delegation_id)
-        revoke(found, actor=actor_of(request), origin=origin_of(request))
+        revoke(found, actor=get_actor(request), origin=make_origin(request))
         return Response(DelegationItem(found).data)
 
 
@@ -160,7 +152,7 @@ def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
 
 
 def _team(request: Request, slug: str) -> Team:
-    found = teams_seen_by(request.user).filter(slug=slug).first()
+    found = filter_seen(request.user).filter(slug=slug).first()
     if found is None:
         raise InvalidParameters({"team": [f"There is no team “{slug}” that you are in."]})
     return found

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import EtaQuery
 from autosubmit_portal.api.serializers.jobs import EtaItem
 from experiments.actions.refusals import InvalidParameters
@@ -24,9 +24,8 @@ class EtaViewSet(MirroredViewSet):
     @operation(
         "get_eta",
         "Estimate the time that a section has left",
-        parameters=[EXPID, EtaQuery],
-        answers={200: answer(EtaItem, "The estimate.")},
-        errors=[400, 404, 409],
+        {200: answer(EtaItem, "The estimate.")},
+        parameters=[EtaQuery],
     )
     @action(detail=False, name="Time left")
     def eta(self, request: Request, expid: str) -> Response:

@@ -11,9 +11,7 @@ from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
 from autosubmit_portal.api.openapi.documentation import (
-    ETAG,
-    EXPID,
-    IF_NONE_MATCH,
+    CONDITIONAL,
     action_parameter,
     answer,
     change,
@@ -33,7 +31,7 @@ from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.action_request import find_kind
 from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
-from experiments.models import Experiment, with_active_action_id
+from experiments.models import Experiment, annotate_active_action_id
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
@@ -51,9 +49,8 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     @operation(
         "list_experiments",
         "List experiments",
-        parameters=[ExperimentsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(ExperimentList, "A page of experiments.")},
-        errors=[400],
+        {200: answer(ExperimentList, "A page of experiments.")},
+        parameters=[ExperimentsQuery, *CONDITIONAL],
     )
     def list(self, request: Request) -> Response:
         """List the experiments that you may see, filtered and in pages.
@@ -64,7 +61,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
         order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
-        rows = with_active_action_id(found).annotate(**annotations_of(query))
+        rows = annotate_active_action_id(found).annotate(**annotations_of(query))
         page = read_page(
             request,
             chosen.rows(rows, order.columns),
@@ -88,9 +85,8 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     @operation(
         "get_experiment",
         "Show an experiment",
-        parameters=[EXPID, ExperimentQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(ExperimentDetail, "The experiment.")},
-        errors=[400, 404, 409],
+        {200: answer(ExperimentDetail, "The experiment.")},
+        parameters=[ExperimentQuery, *CONDITIONAL],
     )
     def retrieve(self, request: Request, expid: str) -> Response:
         """Show one experiment: what Autosubmit knows of it, whether it runs, and its number of jobs per status."""
@@ -103,7 +99,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         "Act on an experiment",
         kinds=kinds_of(Target.EXPERIMENT),
         query=ActQuery,
-        parameters=[EXPID, action_parameter()],
+        parameters=[action_parameter()],
     )
     def act(self, request: Request, expid: str) -> Response:
         """Request an action on an experiment.
@@ -121,7 +117,6 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         "Change the description",
         kinds=[UPDATE_DESCRIPTION],
         query=ChangeQuery,
-        parameters=[EXPID],
     )
     def partial_update(self, request: Request, expid: str) -> Response:
         """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""

@@ -1,5 +1,6 @@
 """Routes of freezes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -10,14 +11,14 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
-from autosubmit_portal.api.openapi.documentation import FREEZE_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT, LATER
 from autosubmit_portal.api.query.filters.common import of_site
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.freeze import (
     FreezePlan,
     end_freeze,
@@ -45,12 +46,18 @@ class FreezeViewSet(PortalViewSet):
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
 
+    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
+        """Return what names each freeze of a list, or each experiment that one affects, and their addresses."""
+        if not self.detail:
+            return super().links_of_rows(data)
+        expids = ({"expid": row["expid"]} for row in data.get("affected") or ())
+        return "expid", (self.address("experiment-detail", expid, data["site"]) for expid in expids)
+
     @operation(
         "list_freezes",
         "List freezes",
+        {200: answer(FreezeList, "Freezes, newest first.")},
         parameters=[FreezesQuery],
-        answers={200: answer(FreezeList, "Freezes, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
@@ -67,12 +74,12 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "freeze",
         "Freeze a site or a platform",
+        {201: answer(FreezeDetail, "The freeze, with who is affected.")},
         body=Body.of(
             FreezeBody,
             {"Maintenance": {"platform": "MN5", "message": "The batch system is updated.", "ends_at": LATER}},
         ),
-        answers={201: answer(FreezeDetail, "The freeze, with who is affected.")},
-        errors=[400, 409, 413, 415],
+        errors=[409],
     )
     def create(self, request: Request) -> Response:
         """Refuse whatever submits jobs at a site, or on one platform of it, for a time.
@@ -82,7 +89,7 @@ class FreezeViewSet(PortalViewSet):
         job there. Needs the permission `experiments.freeze_site`.
         """
         Query.of(request)
-        actor, origin = actor_of(request), origin_of(request)
+        actor, origin = get_actor(request), make_origin(request)
         require_freeze_somewhere(actor, origin)
         body = validate_body(FreezeBody, read_body(request))
         plan = FreezePlan(
@@ -96,11 +103,7 @@ class FreezeViewSet(PortalViewSet):
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
     @operation(
-        "get_freeze",
-        "Show a freeze",
-        parameters=[FREEZE_ID],
-        answers={200: answer(FreezeDetail, "The freeze, with who is affected.")},
-        errors=[400, 404],
+        "get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")}
     )
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
@@ -110,8 +113,7 @@ class FreezeViewSet(PortalViewSet):
     @operation(
         "end_freeze",
         "End a freeze",
-        parameters=[FREEZE_ID],
-        answers={
+        {
             200: answer(
                 FreezeDetail,
                 "The freeze, which is over.",
@@ -121,7 +123,7 @@ class FreezeViewSet(PortalViewSet):
                 affected=[],
             )
         },
-        errors=[400, 404, 409, 413, 415],
+        errors=[409],
     )
     def destroy(self, request: Request, freeze_id: int) -> Response:
         """End a freeze before its time, or call off a planned one; it stays in the list.
@@ -130,7 +132,7 @@ class FreezeViewSet(PortalViewSet):
         """
         require_empty(request)
         found = find_freeze(request, freeze_id)
-        end_freeze(found, actor=actor_of(request), origin=origin_of(request))
+        end_freeze(found, actor=get_actor(request), origin=make_origin(request))
         return Response(detail(request, found))
 
 
@@ -146,7 +148,7 @@ def find_freeze(request: Request, freeze_id: int) -> Freeze:
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
     seen = Experiment.objects.visible_to(request.user).filter(
-        pk__in=freeze.running_experiments().values("pk")
+        pk__in=freeze.find_running_experiments().values("pk")
     )
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))
     return {**FreezeItem(freeze).data, "affected": affected if not freeze.is_over else []}

@@ -27,12 +27,12 @@ class HealthView(PortalView):
     @operation(
         "get_health",
         "Ask whether the portal works",
-        is_open=True,
-        parameters=[HealthQuery],
-        answers={
+        {
             200: answer(Health, "It works."),
             503: answer(Health, "It does not.", migrations="behind"),
         },
+        is_open=True,
+        parameters=[HealthQuery],
         errors=[400],
     )
     def get(self, request: Request) -> Response:
@@ -45,5 +45,5 @@ class HealthView(PortalView):
         findings = health.examine()
         failed = {finding.part for finding in findings if finding.level is Level.FAIL}
         works = not (failed if strict else failed.intersection(NEEDED))
-        words = health.words(findings)
+        words = health.get_words(findings)
         return Response(words, status=200 if works else 503, headers={"Cache-Control": "no-store"})

@@ -17,10 +17,7 @@ from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job
 from autosubmit_portal.api.openapi.documentation import (
-    ETAG,
-    EXPID,
-    IF_NONE_MATCH,
-    JOB,
+    CONDITIONAL,
     answer,
     change,
     operation,
@@ -92,9 +89,8 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @operation(
         "list_jobs",
         "List the jobs of an experiment",
-        parameters=[EXPID, JobsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(JobList, "Jobs by name.")},
-        errors=[400, 404, 409],
+        {200: answer(JobList, "Jobs by name.")},
+        parameters=[JobsQuery, *CONDITIONAL],
     )
     def list(self, request: Request, expid: str) -> Response:
         """List the jobs of an experiment by name: all at once, or in pages if page_size is given.
@@ -119,7 +115,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "Set the status of many jobs",
         kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
-        parameters=[EXPID, option_parameter(SET_STATUS, "status")],
+        parameters=[option_parameter(SET_STATUS, "status")],
         in_address=["status"],
     )
     def partial_bulk_update(self, request: Request, expid: str) -> Response:
@@ -132,11 +128,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         return _set_status(request, experiment, query, {})
 
     @operation(
-        "get_job",
-        "Show a job",
-        parameters=[EXPID, JOB, JobQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(JobDetail, "The job.")},
-        errors=[400, 404, 409],
+        "get_job", "Show a job", {200: answer(JobDetail, "The job.")}, parameters=[JobQuery, *CONDITIONAL]
     )
     def retrieve(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
@@ -154,7 +146,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         "Set the status of a job",
         kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
-        parameters=[EXPID, JOB, option_parameter(SET_STATUS, "status")],
+        parameters=[option_parameter(SET_STATUS, "status")],
         in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
     )
     def partial_update(self, request: Request, expid: str, job: str) -> Response:
@@ -166,9 +158,8 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @operation(
         "list_parents",
         "List the parents of a job",
-        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Parents, "The jobs that it waits for, by name.", parents=[{"job_name": SIM}])},
-        errors=[400, 404, 409],
+        {200: answer(Parents, "The jobs that it waits for, by name.", parents=[{"job_name": SIM}])},
+        parameters=[RelativesQuery, *CONDITIONAL],
     )
     @action(detail=True)
     def parents(self, request: Request, expid: str, job: str) -> Response:
@@ -178,9 +169,8 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @operation(
         "list_children",
         "List the children of a job",
-        parameters=[EXPID, JOB, RelativesQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(Children, "The jobs that wait for it, by name.")},
-        errors=[400, 404, 409],
+        {200: answer(Children, "The jobs that wait for it, by name.")},
+        parameters=[RelativesQuery, *CONDITIONAL],
     )
     @action(detail=True)
     def children(self, request: Request, expid: str, job: str) -> Response:
@@ -291,5 +281,5 @@ def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
         logs = find_job_logs(experiment, job)
     except BrokenStore:
         return {key: name or None for key, name in names.items()}
-    found = {key: logs.path(name) if name else None for key, name in names.items()}
+    found = {key: logs.find_path(name) if name else None for key, name in names.items()}
     return {key: str(path) if path else None for key, path in found.items()}

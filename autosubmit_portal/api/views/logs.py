@@ -7,12 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.http import HttpResponseBase
-from drf_spectacular.utils import (
-    OpenApiExample,
-    OpenApiParameter,
-    OpenApiResponse,
-    PolymorphicProxySerializer,
-)
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, PolymorphicProxySerializer
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -24,12 +19,12 @@ from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
 from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
-from autosubmit_portal.api.openapi.documentation import EXPID, JOB, LOG, answer, format_parameter, operation
+from autosubmit_portal.api.openapi.documentation import answer, format_parameter, header, operation
 from autosubmit_portal.api.openapi.examples import example_of
 from autosubmit_portal.api.query.pagination import numbered_page, page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
-from autosubmit_portal.waits import applied, wait_until
+from autosubmit_portal.waits import make_headers, wait_until
 from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
 from jobs.autosubmit.characters import decode_whole, find_first_character
@@ -40,25 +35,25 @@ from jobs.models import Job
 PIECE_BYTES = 65_536
 LOOK_EVERY_SECONDS = 0.25
 
-RANGE = OpenApiParameter(
+RANGE = header(
     "Range",
-    location=OpenApiParameter.HEADER,
-    description="Of the text: `bytes=a-b`, `bytes=a-` or `bytes=-n`, answered with 206. Several answer the whole.",
-    examples=[OpenApiExample("The last kilobyte", "bytes=-1024")],
+    "Of the text: `bytes=a-b`, `bytes=a-` or `bytes=-n`, answered with 206. Several answer the whole.",
+    "The last kilobyte",
+    "bytes=-1024",
 )
-IF_RANGE = OpenApiParameter(
+IF_RANGE = header(
     "If-Range",
-    location=OpenApiParameter.HEADER,
-    description="The `ETag` of an earlier answer: the range only if the file is still the same, else the whole.",
-    examples=[OpenApiExample("Tag", '"fe01-2c01a-3568-187b5e1c5a9f3b2e"')],
+    "The `ETag` of an earlier answer: the range only if the file is still the same, else the whole.",
+    "Tag",
+    '"fe01-2c01a-3568-187b5e1c5a9f3b2e"',
 )
-WAIT = OpenApiParameter(
+WAIT = header(
     "Prefer",
-    location=OpenApiParameter.HEADER,
-    description=f"Of JSON: `wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, until there is "
+    f"Of JSON: `wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, until there is "
     "something after `offset`. Few wait at the same time: without a place, the answer comes at once with "
     "`Preference-Applied: wait=0`, and `Retry-After` says when to ask again.",
-    examples=[OpenApiExample("Wait", "wait=20")],
+    "Wait",
+    "wait=20",
 )
 CONTENT: dict[Any, OpenApiResponse] = {
     (200, "text/plain"): OpenApiResponse(str, "The log, as it is now."),
@@ -90,9 +85,9 @@ class LogViewSet(LogsViewSet):
     @operation(
         "list_logs",
         "List the logs of an experiment",
-        parameters=[EXPID, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(LogList, "Logs, the one written last first.")},
+        parameters=[LogsQuery],
+        errors=[503],
     )
     def list(self, request: Request, expid: str) -> Response:
         """List what Autosubmit's commands on the experiment have logged (`tmp/ASLOGS`), asked for here or elsewhere."""
@@ -101,9 +96,9 @@ class LogViewSet(LogsViewSet):
     @operation(
         "get_log",
         "Read or search a log of an experiment",
-        parameters=[EXPID, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
-        answers=CONTENT,
-        errors=[400, 404, 409, 416, 503],
+        CONTENT,
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, log: str) -> HttpResponseBase:
         """Read a log, follow it, or search in it.
@@ -124,9 +119,9 @@ class JobLogViewSet(LogsViewSet):
     @operation(
         "list_job_logs",
         "List the logs of a job",
-        parameters=[EXPID, JOB, LogsQuery],
-        answers={200: answer(LogList, "Logs, the one written last first.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(LogList, "Logs, the one written last first.")},
+        parameters=[LogsQuery],
+        errors=[503],
     )
     def list(self, request: Request, expid: str, job: str) -> Response:
         """List the logs of every attempt at the job, and its script."""
@@ -135,9 +130,9 @@ class JobLogViewSet(LogsViewSet):
     @operation(
         "get_job_log",
         "Read or search a log of a job",
-        parameters=[EXPID, JOB, LOG, LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
-        answers=CONTENT,
-        errors=[400, 404, 409, 416, 503],
+        CONTENT,
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
@@ -176,7 +171,7 @@ class Owner:
 def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.of(request)
     with _told():
-        files = find_logs(owner.experiment, owner.job).files()
+        files = find_logs(owner.experiment, owner.job).list_files()
     page = numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
@@ -250,7 +245,7 @@ def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any
 
     seconds = read_wait(request.headers.get("Prefer", ""))
     has_waited = wait_until(request, has_news, seconds or 0, longest_pause=LOOK_EVERY_SECONDS)
-    return Response(part, headers=None if seconds is None else applied(seconds, has_waited=has_waited))
+    return Response(part, headers=None if seconds is None else make_headers(seconds, has_waited=has_waited))
 
 
 def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, Any]:

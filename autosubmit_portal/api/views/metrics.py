@@ -27,5 +27,5 @@ class MetricsView(PortalView):
         """Answer in the format that `Accept` prefers among those of Prometheus."""
         if not settings.METRICS_OPEN:
             policy.require_view_of_all(request.user, Action)
-        text, content_type = metrics.exposition(request.headers.get("Accept", ""))
+        text, content_type = metrics.write_metrics(request.headers.get("Accept", ""))
         return HttpResponse(text, content_type=content_type, headers={"Cache-Control": "no-store"})

@@ -8,10 +8,10 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
-from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.experiments import PermissionList
-from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.audit.origin import get_actor
 from experiments.catalogue.kinds import CATALOGUE, Target
 
 
@@ -24,9 +24,8 @@ class PermissionViewSet(PortalViewSet):
     @operation(
         "list_permissions",
         "List what you may do",
-        parameters=[EXPID, SiteQuery],
-        answers={200: answer(PermissionList, "A decision for each action.")},
-        errors=[400, 404, 409],
+        {200: answer(PermissionList, "A decision for each action.")},
+        parameters=[SiteQuery],
     )
     def list(self, request: Request, expid: str) -> Response:
         """Tell for each action whether you may request it of this experiment, and why or what is missing.
@@ -36,7 +35,7 @@ class PermissionViewSet(PortalViewSet):
         experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
         kinds = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
         decisions = {
-            kind: policy.decide(actor_of(request), kind, site=experiment.site, experiment=experiment)
+            kind: policy.decide(get_actor(request), kind, site=experiment.site, experiment=experiment)
             for kind in kinds
         }
         permissions: list[dict[str, Any]] = [

@@ -35,12 +35,7 @@ class IndexViewSet(PortalViewSet):
 
     title = "Index"
 
-    @operation(
-        "get_index",
-        "Show where to go",
-        answers={200: answer(Index, "Addresses.")},
-        errors=[400],
-    )
+    @operation("get_index", "Show where to go", {200: answer(Index, "Addresses.")})
     def list(self, request: Request) -> Response:
         """Show the addresses of the lists and of this documentation."""
         Query.of(request)
@@ -55,13 +50,13 @@ class SchemaView(OptionsMixin, SpectacularAPIView):
     @operation(
         "get_schema",
         "Get the OpenAPI document",
-        parameters=[format_parameter("json", "yaml")],
-        answers={
+        {
             (200, "application/json"): OpenApiResponse(dict, "The document as JSON."),
             (200, "application/vnd.oai.openapi"): OpenApiResponse(
                 str, "The document as YAML (`?format=yaml`)."
             ),
         },
+        parameters=[format_parameter("json", "yaml")],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Get the OpenAPI 3.1 document that describes this API, as JSON or YAML."""

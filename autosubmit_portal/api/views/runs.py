@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, answer, operation
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import RunsQuery
 from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import RunItem, RunList
@@ -28,9 +28,8 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
     @operation(
         "list_runs",
         "List the runs of an experiment",
-        parameters=[EXPID, RunsQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(RunList, "Its runs, oldest first.")},
-        errors=[400, 404, 409],
+        {200: answer(RunList, "Its runs, oldest first.")},
+        parameters=[RunsQuery, *CONDITIONAL],
     )
     def list(self, request: Request, expid: str) -> Response:
         """List the runs in Autosubmit's history of the experiment, oldest first."""

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi.documentation import SLUG, answer, operation
+from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.experiments import SiteItem, SiteList
@@ -36,9 +36,8 @@ class SiteViewSet(PortalViewSet):
     @operation(
         "list_sites",
         "List sites",
+        {200: answer(SiteList, "The sites, by name.")},
         parameters=[NewestFirstQuery],
-        answers={200: answer(SiteList, "The sites, by name.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List the Autosubmit installations that you have anything to do with, with their health."""
@@ -47,13 +46,7 @@ class SiteViewSet(PortalViewSet):
         page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
         return listing(page, SiteItem(page.rows, many=True).data)
 
-    @operation(
-        "get_site",
-        "Show a site",
-        parameters=[SLUG],
-        answers={200: answer(SiteItem, "The site.")},
-        errors=[400, 404],
-    )
+    @operation("get_site", "Show a site", {200: answer(SiteItem, "The site.")})
     def retrieve(self, request: Request, slug: str) -> Response:
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
         Query.of(request)

@@ -8,16 +8,16 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from autosubmit_portal.access.api_tokens import Wanted, make_token, revoke_token
+from autosubmit_portal.access.api_tokens import TokenRequest, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi.documentation import TOKEN_ID, Body, answer, operation
+from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 
 LAST_MADE_FIRST = Order("-created", (Key("created", is_descending=True), Key("digest")))
 
@@ -32,15 +32,14 @@ class TokenViewSet(PortalViewSet):
     @operation(
         "list_tokens",
         "List API tokens",
+        {200: answer(TokenList, "Tokens, newest first.")},
         parameters=[NewestFirstQuery],
-        answers={200: answer(TokenList, "Tokens, newest first.")},
-        errors=[400],
     )
     def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
         query = NewestFirstQuery.of(request)
         found = (
-            ApiToken.objects.visible_to(actor_of(request)).select_related("user").prefetch_related("teams")
+            ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         )
         page = read_page(request, found, LAST_MADE_FIRST, query)
         return listing(page, TokenItem(page.rows, many=True).data)
@@ -48,6 +47,7 @@ class TokenViewSet(PortalViewSet):
     @operation(
         "create_token",
         "Make an API token",
+        {201: answer(NewToken, "The token, this once.")},
         body=Body.of(
             TokenBody,
             {
@@ -55,8 +55,6 @@ class TokenViewSet(PortalViewSet):
                 "Only to read": {"name": "wall display", "kinds": []},
             },
         ),
-        answers={201: answer(NewToken, "The token, this once.")},
-        errors=[400, 413, 415],
     )
     def create(self, request: Request) -> Response:
         """Make an API token that acts as you, with at most the scope that you give it.
@@ -64,30 +62,20 @@ class TokenViewSet(PortalViewSet):
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
         Query.of(request)
-        wanted = Wanted(**validate_body(TokenBody, read_body(request)))
-        token, text = make_token(actor_of(request), wanted, origin=origin_of(request), by=_token_of(request))
+        wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
+        token, text = make_token(
+            get_actor(request), wanted, origin=make_origin(request), by=_token_of(request)
+        )
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
-    @operation(
-        "get_token",
-        "Show an API token",
-        parameters=[TOKEN_ID],
-        answers={200: answer(TokenItem, "The token.")},
-        errors=[400, 404],
-    )
+    @operation("get_token", "Show an API token", {200: answer(TokenItem, "The token.")})
     def retrieve(self, request: Request, token_id: str) -> Response:
         """Show one of your tokens; with the permission `access.view_apitoken`, anybody's."""
         Query.of(request)
         return Response(TokenItem(_find(request, token_id)).data)
 
-    @operation(
-        "revoke_token",
-        "Revoke an API token",
-        parameters=[TOKEN_ID],
-        answers={204: OpenApiResponse(description="It is revoked.")},
-        errors=[400, 404, 413, 415],
-    )
+    @operation("revoke_token", "Revoke an API token", {204: OpenApiResponse(description="It is revoked.")})
     def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke one of your tokens; with the permission `access.delete_apitoken`, anybody's.
 
@@ -96,7 +84,7 @@ class TokenViewSet(PortalViewSet):
         """
         require_empty(request)
         token = _find(request, token_id)
-        revoke_token(token, actor_of(request), origin=origin_of(request), by=_token_of(request))
+        revoke_token(token, get_actor(request), origin=make_origin(request), by=_token_of(request))
         return Response(status=204)
 
 
@@ -105,12 +93,7 @@ class IdentityViewSet(PortalViewSet):
 
     tag = "Tokens"
 
-    @operation(
-        "verify_token",
-        "Ask who you are",
-        answers={200: answer(Identity, "Who you are.")},
-        errors=[400],
-    )
+    @operation("verify_token", "Ask who you are", {200: answer(Identity, "Who you are.")})
     @action(detail=False, url_path="verify-token")
     def verify_token(self, request: Request) -> Response:
         """Answer who the token or the session acts as, as Autosubmit API does.
@@ -118,7 +101,7 @@ class IdentityViewSet(PortalViewSet):
         A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
         """
         Query.of(request)
-        return Response({"authenticated": True, "user": actor_of(request).get_username()})
+        return Response({"authenticated": True, "user": get_actor(request).get_username()})
 
     def handle_exception(self, exc: Exception) -> Response:
         """Say who it is not, where clients of Autosubmit API look for that."""
@@ -130,7 +113,9 @@ class IdentityViewSet(PortalViewSet):
 
 def _find(request: Request, token_id: str) -> ApiToken:
     """Return a token that the person may see; raise NotFound."""
-    token: ApiToken | None = ApiToken.objects.visible_to(actor_of(request)).filter(token_key=token_id).first()
+    token: ApiToken | None = (
+        ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id).first()
+    )
     if token is None:
         raise NotFound(f"There is no token {token_id}.")
     return token

@@ -1,6 +1,7 @@
 """Routes of the metrics that users have their jobs report. They are read from the store when somebody asks."""
 
 from dataclasses import asdict
+from typing import Any
 
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -8,7 +9,7 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_mirrored
-from autosubmit_portal.api.openapi.documentation import ETAG, EXPID, IF_NONE_MATCH, RUN_ID, answer, operation
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.jobs import MetricList, MetricRunList
 from experiments.autosubmit.store import locate
@@ -21,6 +22,15 @@ class UserMetricsViewSet(RevalidatedViewSet):
     """The metrics that the jobs of an experiment reported."""
 
     tag = "Runs"
+    items = ("runs", "run_id")
+
+    def links(self, data: Any) -> dict[str, str]:
+        """Return no other page: the runs of the list lead to their metrics."""
+        return {}
+
+    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+        """Return the address of the metrics of a run."""
+        return self.address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
 
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
@@ -34,9 +44,9 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @operation(
         "list_runs_with_user_metrics",
         "List the runs that have user metrics",
-        parameters=[EXPID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(MetricRunList, "Their numbers, newest first.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(MetricRunList, "Their numbers, newest first.")},
+        parameters=[SiteQuery, *CONDITIONAL],
+        errors=[503],
     )
     @action(detail=False, url_path="user-metrics-runs")
     def user_metrics_runs(self, request: Request, expid: str) -> Response:
@@ -47,9 +57,9 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @operation(
         "list_user_metrics",
         "List the user metrics of a run",
-        parameters=[EXPID, RUN_ID, SiteQuery, IF_NONE_MATCH, ETAG],
-        answers={200: answer(MetricList, "Its metrics; none of a run without any.")},
-        errors=[400, 404, 409, 503],
+        {200: answer(MetricList, "Its metrics; none of a run without any.")},
+        parameters=[SiteQuery, *CONDITIONAL],
+        errors=[503],
     )
     @action(detail=False, url_path="runs/<int:run_id>/user-metrics")
     def user_metrics(self, request: Request, expid: str, run_id: int) -> Response:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.openapi.documentation import EXPID, answer, operation
+from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.jobs import WrapperList
 from experiments.models import Experiment
@@ -23,9 +23,8 @@ class WrapperViewSet(MirroredViewSet):
     @operation(
         "list_wrappers",
         "List the wrappers of an experiment",
-        parameters=[EXPID, SiteQuery],
-        answers={200: answer(WrapperList, "Its wrappers, by name.")},
-        errors=[400, 404, 409],
+        {200: answer(WrapperList, "Its wrappers, by name.")},
+        parameters=[SiteQuery],
     )
     def list(self, request: Request, expid: str) -> Response:
         """List the wrappers with their jobs, each job in the wrapper that it was last sent in.

@@ -1,31 +1,7 @@
 """The pages of the console, a file per model. Importing them registers them."""
 
-from autosubmit_portal.console.pages import (
-    accounts,
-    action,
-    api_token,
-    audit_entry,
-    delegation,
-    experiment,
-    freeze,
-    job,
-    lockout,
-    run,
-    site,
-    teams,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "accounts",
-    "action",
-    "api_token",
-    "audit_entry",
-    "delegation",
-    "experiment",
-    "freeze",
-    "job",
-    "lockout",
-    "run",
-    "site",
-    "teams",
-]
+for page in iter_modules(__path__):
+    import_module(f"{__name__}.{page.name}")

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
 from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, list_newest_entries
@@ -98,7 +98,7 @@ class ActionAdmin(ApprovalPages):
         """Return the rows that the page is made of; what is long does not change without the others."""
         entries = list_visible_entries(request.user).filter(action_id=obj.pk)
         return [
-            Action.objects.listed().filter(pk=obj.pk),
+            Action.objects.defer_long_fields().filter(pk=obj.pk),
             *(stamps.list_rows_about(obj.experiment) if obj.experiment else ()),
             entries.order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
@@ -116,7 +116,7 @@ class ActionAdmin(ApprovalPages):
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
             "entries": list_newest_entries(
-                request, list_visible_entries(request.user).filter(action_id=obj.pk)
+                request, lambda: list_visible_entries(request.user).filter(action_id=obj.pk)
             ),
         }
 
@@ -132,7 +132,7 @@ class ActionAdmin(ApprovalPages):
         """Cancel the action, or ask its worker to, and go back to its page."""
 
         def cancel(action: Action) -> str:
-            cancel_action(action, actor=actor_of(request), origin=origin_of(request))
+            cancel_action(action, actor=get_actor(request), origin=make_origin(request))
             is_over = action.state == State.CANCELLED
             return f"Action {action.pk} {'was cancelled before it started' if is_over else 'is being cancelled'}."
 
@@ -146,7 +146,9 @@ class ActionAdmin(ApprovalPages):
         read = make_reader(action, step)
         if "download" in request.GET:
             return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
-        stamps.begin_part(request, [Action.objects.listed().filter(pk=action.pk)], lambda: read(0, 0)[1])
+        stamps.begin_part(
+            request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1]
+        )
         action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
         return output.answer_piece(request, read, is_over=is_output_over(action, step))
 
@@ -170,7 +172,7 @@ class ActionAdmin(ApprovalPages):
 def make_reader(action: Action, step: int) -> output.Read:
     """Return what reads the output of one step."""
     runner, directory = get_runner(action.site), action.run_directory(step)
-    return lambda offset, limit: runner.shown(directory, offset, limit)
+    return lambda offset, limit: runner.read_shown(directory, offset, limit)
 
 
 def is_output_over(action: Action, step: int) -> bool:

@@ -14,17 +14,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access.api_tokens import (
-    Wanted,
-    WrongToken,
-    make_token,
-    revoke_token,
-    teams_for,
-)
+from autosubmit_portal.access.api_tokens import TokenRequest, WrongToken, list_teams, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -73,7 +67,7 @@ class TokenForm(forms.Form):
         super().__init__(data)
         kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
         cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
-        teams = [(team.slug, str(team)) for team in teams_for(user)]
+        teams = [(team.slug, str(team)) for team in list_teams(user)]
         cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams
         for name, choices in (("kinds", kinds), ("teams", teams)):
             if not choices:
@@ -86,11 +80,13 @@ class TokenForm(forms.Form):
             raise forms.ValidationError("Choose: only to read, or for these actions.")
         return given
 
-    def read_wanted(self) -> Wanted:
+    def read_wanted(self) -> TokenRequest:
         """Return the token that was asked for."""
         given = self.cleaned_data
         kinds = [] if given["read_only"] else given.get("kinds") or None
-        return Wanted(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
+        return TokenRequest(
+            name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None
+        )
 
 
 @admin.register(ApiToken, site=console)
@@ -130,12 +126,12 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Ask what the token is for, make it, and show it this once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        user = actor_of(request)
+        user = get_actor(request)
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
                 return _show_token_next(
-                    request, make_token(user, form.read_wanted(), origin=origin_of(request))[1]
+                    request, make_token(user, form.read_wanted(), origin=make_origin(request))[1]
                 )
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
@@ -154,7 +150,7 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
         """Revoke the token."""
-        revoke_token(obj, actor_of(request), origin=origin_of(request))
+        revoke_token(obj, get_actor(request), origin=make_origin(request))
 
     # The first characters are all that is kept.
     beginning = make_column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))

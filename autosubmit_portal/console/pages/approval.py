@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.actions import get_action_address
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from experiments.actions.approve import approve, may_approve, reject
@@ -48,7 +48,7 @@ class ApprovalPages(ReadOnlyAdmin):
         """Approve the action and go to its page."""
 
         def decide(action: Action) -> str:
-            approve(action, actor=actor_of(request), origin=origin_of(request))
+            approve(action, actor=get_actor(request), origin=make_origin(request))
             return f"Action {action.pk} was approved."
 
         return self.change_row(request, object_id, decide)
@@ -58,7 +58,7 @@ class ApprovalPages(ReadOnlyAdmin):
         reason = request.POST.get("reason", "")
 
         def decide(action: Action) -> str:
-            reject(action, actor=actor_of(request), origin=origin_of(request), reason=reason)
+            reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
             return f"Action {action.pk} was rejected."
 
         return self.change_row(request, object_id, decide)
@@ -82,7 +82,7 @@ def make_decision_column(request: HttpRequest) -> Callable[[Action], SafeString 
 
 def may_decide(request: HttpRequest, action: Action) -> bool:
     """Answer whether to offer the decision; `approve` and `reject` decide."""
-    return action.kind in CATALOGUE and may_approve(action, actor_of(request))
+    return action.kind in CATALOGUE and may_approve(action, get_actor(request))
 
 
 def get_approval_context(request: HttpRequest, action: Action) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def dashboard_page(request: HttpRequest) -> HttpResponse:
 def get_dashboard_context(user: Any) -> dict[str, Any]:
     """Return everything that the dashboard shows to `user`."""
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
-    actions = Action.objects.visible_to(user).listed().select_related("site", "experiment")
+    actions = Action.objects.visible_to(user).defer_long_fields().select_related("site", "experiment")
     sites = list(Site.objects.visible_to(user).order_by("-is_default", "slug"))
     return {
         **count_totals(experiments),
@@ -76,7 +76,7 @@ def list_live_rows(user: Any) -> stamps.PartRows:
     """
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
     running, troubled = experiments.filter(is_running=True), experiments.exclude(problem="")
-    actions = Action.objects.visible_to(user).listed()
+    actions = Action.objects.visible_to(user).defer_long_fields()
     ended = actions.filter(state__in=(State.FAILED, State.LOST))
     return [
         *(rows.order_by("pk")[:MOST_STAMPED] for rows in (running, troubled, actions.active())),
@@ -147,7 +147,9 @@ def list_newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
 
 def filter_waiting(actions: ActionQuerySet) -> QuerySet[Any]:
     """Return the actions that no worker has taken for too long."""
-    return actions.with_queued_at().filter(state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG)
+    return actions.annotate_queued_at().filter(
+        state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG
+    )
 
 
 def list_decided(actions: ActionQuerySet, user: Any) -> list[Action]:

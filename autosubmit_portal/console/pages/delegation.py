@@ -23,9 +23,9 @@ from autosubmit_portal.access.rights.delegations import (
     revoke,
     seen_by,
 )
-from autosubmit_portal.access.rights.teams import teams_seen_by
+from autosubmit_portal.access.rights.teams import filter_seen
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.forms import RuledForm
 from autosubmit_portal.console.parts.presentation import delegation_state, show_excerpt, when
@@ -78,7 +78,7 @@ class DelegationForm(RuledForm):
         super().__init__(data)
         self.user = user
         team: Any = self.fields["team"]
-        team.queryset = teams_seen_by(user).order_by("slug")
+        team.queryset = filter_seen(user).order_by("slug")
 
     def clean_grantee(self) -> User | None:
         """Return the account of that name, if there is one."""
@@ -132,11 +132,11 @@ class DelegationAdmin(ValidityAdmin):
 
     def make(self, request: HttpRequest, values: dict[str, Any]) -> Delegation:
         """Lend."""
-        return delegate(Wanted(**values), grantor=actor_of(request), origin=origin_of(request))
+        return delegate(Wanted(**values), grantor=get_actor(request), origin=make_origin(request))
 
     def end(self, request: HttpRequest, row: Delegation) -> str:
         """Revoke."""
-        revoke(row, actor=actor_of(request), origin=origin_of(request))
+        revoke(row, actor=get_actor(request), origin=make_origin(request))
         return f"{row.grantee} does not act for {row.grantor} any more."
 
     def get_page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:

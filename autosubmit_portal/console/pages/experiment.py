@@ -1,5 +1,6 @@
 """The list of experiments and the page of one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -21,7 +22,7 @@ from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
-from experiments.models import Action, Experiment, Freeze, Site, with_active_action
+from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -52,7 +53,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        return with_active_action(super().get_queryset(request))
+        return annotate_active_action(super().get_queryset(request))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
@@ -61,7 +62,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Offer what can be done to the default site, such as creating an experiment."""
-        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).default())}
+        return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).get_default())}
 
     progress = make_column("Progress", presentation.progress)
     about = make_field_column("Description", "description", presentation.show_excerpt)
@@ -89,7 +90,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_live_rows(self, request: HttpRequest, obj: Experiment) -> stamps.PartRows:
         """Return the rows that the page is made of."""
-        visible = Action.objects.visible_to(request.user).listed().filter(experiment=obj)
+        visible = Action.objects.visible_to(request.user).defer_long_fields().filter(experiment=obj)
         return [
             *stamps.list_rows_about(obj),
             visible.order_by("-pk")[:SHOWN_ROWS],
@@ -100,19 +101,20 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
         subject = self.get_subject(obj)
-        kinds = actions.list_allowed_kinds(request.user, self.request_targets, subject)
+        decided = actions.decide_each(request.user, self.request_targets, subject)
+        kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = Job.objects.filter(experiment=obj)
         recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
-            "refused": actions.list_refused_kinds(request.user, self.request_targets, subject),
+            "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
-                Action.objects.active().listed().filter(experiment=obj).select_related("site")
+                Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
             "freezes": list(
-                Freeze.objects.current().touching(obj).select_related("site").order_by("starts_at")
+                Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")
             ),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
@@ -120,12 +122,12 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
-                .listed()
+                .defer_long_fields()
                 .filter(experiment=obj)
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": list_newest_entries(request, list_entries_about(request.user, obj)),
+            "entries": list_newest_entries(request, lambda: list_entries_about(request.user, obj)),
         }
 
 
@@ -138,11 +140,13 @@ def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.B
     return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def list_newest_entries(request: HttpRequest, entries: QuerySet[AuditEntry]) -> list[AuditEntry] | None:
-    """Return the newest of some audit entries; None when the user may not see the trail."""
+def list_newest_entries(
+    request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]
+) -> list[AuditEntry] | None:
+    """Return the newest of the chosen audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None
-    return list(entries.defer("details").order_by("-pk")[:SHOWN_ROWS])
+    return list(choose().defer("details").order_by("-pk")[:SHOWN_ROWS])
 
 
 def count_matrix(experiment: Experiment) -> dict[str, Any]:

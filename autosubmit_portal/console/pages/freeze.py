@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.forms import RuledForm
@@ -96,11 +96,11 @@ class FreezeAdmin(ValidityAdmin):
 
     def make(self, request: HttpRequest, values: dict[str, Any]) -> Freeze:
         """Freeze."""
-        return freeze(FreezePlan(**values), actor=actor_of(request), origin=origin_of(request))
+        return freeze(FreezePlan(**values), actor=get_actor(request), origin=make_origin(request))
 
     def end(self, request: HttpRequest, row: Freeze) -> str:
         """Thaw."""
-        end_freeze(row, actor=actor_of(request), origin=origin_of(request))
+        end_freeze(row, actor=get_actor(request), origin=make_origin(request))
         return f"{row} is frozen no more."
 
     def get_live_rows(self, request: HttpRequest, obj: Freeze) -> stamps.PartRows:
@@ -120,5 +120,5 @@ class FreezeAdmin(ValidityAdmin):
 
 def list_affected(frozen: Freeze, user: Any) -> QuerySet[Experiment]:
     """Return the experiments that run where a freeze holds, as far as the user may see them, by owner."""
-    running = frozen.running_experiments().values("pk")
+    running = frozen.find_running_experiments().values("pk")
     return Experiment.objects.visible_to(user).filter(pk__in=running).order_by("owner", "expid")

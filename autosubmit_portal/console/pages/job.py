@@ -22,7 +22,7 @@ from autosubmit_portal.console.parts.columns import make_column, make_field_colu
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.models import Experiment, with_active_action
+from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
 from jobs.models import Job
 from jobs.trigrams import narrow
@@ -209,7 +209,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 
 def make_subject(jobs: Sequence[Job]) -> actions.Subject:
     """Return the subject of a request: the experiment of `jobs`, with exactly these jobs chosen."""
-    experiment = with_active_action().select_related("site").get(pk=jobs[0].experiment_id)
+    experiment = annotate_active_action().select_related("site").get(pk=jobs[0].experiment_id)
     return actions.Subject(
         site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
     )

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access.models import FailedSignIn
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.audit.origin import origin_of
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.columns import make_field_column
@@ -34,7 +34,9 @@ class LockoutAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the failures that count, each with the totals of its name and of its address."""
-        rows: QuerySet[Any] = super().get_queryset(request).filter(pk__in=lockout.recent().values("pk"))
+        rows: QuerySet[Any] = (
+            super().get_queryset(request).filter(pk__in=lockout.filter_recent().values("pk"))
+        )
         counted: QuerySet[Any] = rows.annotate(
             by_name=Window(Sum("failures_since_start"), partition_by=F("username")),
             by_address=Window(Sum("failures_since_start"), partition_by=F("ip_address")),
@@ -51,7 +53,7 @@ class LockoutAdmin(ReadOnlyAdmin):
 
     def delete_model(self, request: HttpRequest, obj: FailedSignIn) -> None:
         """Lift the lockout of the name and of the address."""
-        lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=origin_of(request))
+        lockout.lift(name=obj.username or "", address=obj.ip_address or "", origin=make_origin(request))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Go back to the list."""

@@ -65,7 +65,7 @@ class LogPages(ConsoleAdmin):
             shelf = find_logs(*self.get_log_owner(obj))
         except BrokenStore as error:
             return {"problem": str(error)}
-        files = shelf.files()
+        files = shelf.list_files()
         newest = next((file.name for file in files if file.kind == "out"), "")
         asked = request.GET.get("log", "")
         names = [asked] if asked else [name for name in dict.fromkeys((default, newest)) if name]

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from autosubmit_portal.access.sign_in import second_factor
 from autosubmit_portal.access.sign_in.second_factor import Adapter, CodeForm
-from autosubmit_portal.audit.origin import actor_of
+from autosubmit_portal.audit.origin import get_actor
 from autosubmit_portal.console.site import console
 
 # In the session: the recovery codes that its next page shows.
@@ -49,7 +49,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
 @login_required
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Show the second factor of the user's account, with forms to set it up, renew or remove it."""
-    user = actor_of(request)
+    user = get_actor(request)
     if not user.has_usable_password():
         return _render_page(request, "second_factor", is_elsewhere=True)
     if not second_factor.is_on(user):

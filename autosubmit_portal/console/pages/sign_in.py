@@ -23,9 +23,14 @@ from django.views.decorators.http import require_safe
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.access.sign_in.single_sign_on import CodeFlow, SignInRefused, is_offered, unavailable
+from autosubmit_portal.access.sign_in.single_sign_on import (
+    CodeFlow,
+    SignInRefused,
+    is_offered,
+    refuse_unavailable,
+)
 from autosubmit_portal.audit import trail
-from autosubmit_portal.audit.origin import Door, Origin, client_address, origin_of
+from autosubmit_portal.audit.origin import Door, Origin, get_client_address, make_origin
 from autosubmit_portal.console.site import console
 
 
@@ -40,7 +45,7 @@ class SignInForm(AuthenticationForm):
         if not policy.may_enter(user):
             reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
             trail.record(
-                "sign_in.failed", origin=origin_of(self.request), subject=f"user {user}", message=reason
+                "sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason
             )
             raise ValidationError(reason, code="nothing_to_see")
 
@@ -56,8 +61,8 @@ def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | Non
     """Return the error for a locked-out name or address; None if it is not locked out."""
     if not getattr(request, "axes_locked_out", False):
         return None
-    until = lockout.locked_until(name, client_address(request))
-    return ValidationError(lockout.explanation(until), code="locked_out")
+    until = lockout.find_end(name, get_client_address(request))
+    return ValidationError(lockout.explain(until), code="locked_out")
 
 
 class SignInView(LoginView):
@@ -140,7 +145,7 @@ def begin_single_sign_on(request: HttpRequest) -> HttpResponseBase:
         provider = CodeFlow(request).get_provider()
         answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_read_next(request))
     except (requests.RequestException, OAuth2Error) as error:
-        return show_refusal(request, unavailable(error))
+        return show_refusal(request, refuse_unavailable(error))
     return answer
 
 
@@ -155,7 +160,7 @@ def finish_single_sign_on(request: HttpRequest) -> HttpResponseBase:
     except SignInRefused as refusal:
         return show_refusal(request, refusal)
     except (requests.RequestException, OAuth2Error) as error:
-        return show_refusal(request, unavailable(error))
+        return show_refusal(request, refuse_unavailable(error))
     if request.user.is_authenticated:
         request.session.set_expiry(settings.OIDC_SESSION_HOURS * 3600)
     return answer
@@ -163,7 +168,7 @@ def finish_single_sign_on(request: HttpRequest) -> HttpResponseBase:
 
 def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
     """Record the refusal and show it on the sign-in page; the dashboard to whoever is signed in."""
-    origin = Origin(door=Door.ADMIN, address=client_address(request))
+    origin = Origin(door=Door.ADMIN, address=get_client_address(request))
     trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
     return _dashboard_of(request) or _form_refusing(request, refusal)
 

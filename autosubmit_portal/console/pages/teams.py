@@ -27,8 +27,8 @@ from autosubmit_portal.access.models import (
     Team,
     TeamExperiment,
 )
-from autosubmit_portal.access.rights import policy, teams
-from autosubmit_portal.access.rights.grants import condition_of, grants_covering
+from autosubmit_portal.access.rights import teams
+from autosubmit_portal.access.rights.grants import make_condition, make_covering_grants
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.presentation import link_to_experiment
@@ -42,13 +42,15 @@ def list_sites(request: HttpRequest) -> QuerySet[Site]:
     """Return the sites whose roles, accounts and teams the user may change."""
     sites = Site.objects.order_by("slug")
     return (
-        sites if teams.manages_all(request.user) else sites.filter(pk__in=teams.managed_sites(request.user))
+        sites
+        if teams.may_change_all(request.user)
+        else sites.filter(pk__in=teams.find_managed_sites(request.user))
     )
 
 
 def may_manage_some_site(request: HttpRequest) -> bool:
     """Answer whether the user may change the rights at some site."""
-    return teams.manages_all(request.user) or bool(teams.managed_sites(request.user))
+    return teams.may_change_all(request.user) or bool(teams.find_managed_sites(request.user))
 
 
 class LimitedChoices(BaseModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
@@ -68,7 +70,7 @@ class LimitedChoices(BaseModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         """Limit what may be chosen; a coverage of all sites is for whoever manages all teams."""
         if db_field.name == "site":
             kwargs["queryset"] = list_sites(request)
-            kwargs["required"] = not (db_field.blank and teams.manages_all(request.user))
+            kwargs["required"] = not (db_field.blank and teams.may_change_all(request.user))
         if db_field.name == "experiment":
             kwargs["queryset"] = Experiment.objects.filter(site__in=list_sites(request))
         if db_field.name == "user":
@@ -137,7 +139,7 @@ class CoverageInline(TeamInline):
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Have the manager of a site name it."""
         made = super().get_formset(request, obj, **kwargs)
-        return type("CoverageFormset", (made,), {"needs_site": not teams.manages_all(request.user)})
+        return type("CoverageFormset", (made,), {"needs_site": not teams.may_change_all(request.user)})
 
 
 class ExperimentInline(TeamInline):
@@ -172,12 +174,12 @@ class TeamAdmin(ConsoleAdmin):
         """Return the teams that the user may see, with what the list shows."""
         members = Membership.objects.filter(team=OuterRef("pk")).order_by().values("team")
         people = members.annotate(number=Count("user", distinct=True)).values("number")
-        rows = teams.teams_seen_by(request.user).annotate(number_of_people=Coalesce(Subquery(people), 0))
+        rows = teams.filter_seen(request.user).annotate(number_of_people=Coalesce(Subquery(people), 0))
         return rows.prefetch_related("coverages__site", "coverages__team")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let in whoever is in a team or may make one."""
-        return may_manage_some_site(request) or bool(policy.own_teams(request.user))
+        return teams.may_see_some(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever manages a site makes teams for it."""
@@ -212,7 +214,7 @@ class TeamAdmin(ConsoleAdmin):
     @admin.display(description="Experiments")
     def covered(self, team: Team) -> SafeString | str:
         """Count what it covers now, and name the first."""
-        condition = condition_of(grants_covering([team.pk])) if team.pk else None
+        condition = make_condition(make_covering_grants([team.pk])) if team.pk else None
         if condition is None:
             return "None yet."
         rows = Experiment.objects.filter(condition, gone_at=None).order_by("expid")

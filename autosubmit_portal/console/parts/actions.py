@@ -16,16 +16,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.origin import actor_of, origin_of
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, request_each
-from experiments.actions.checks import Facts, find_obstacle
+from experiments.actions.checks import Facts, find_obstacle, find_obstacles
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import Preview, preview_action, shorten
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, Refusal
-from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target, leave_out_replaced
 from experiments.models import Action, Experiment, Site, State
 
 
@@ -94,26 +94,21 @@ def list_allowed_kinds(
     user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
 ) -> list[ActionKind]:
     """Return the kinds with one of these targets that the user may request of the subject; somewhere, if of None."""
-    about = get_policy_scope(subject)
-    return [kind for kind in _list_kinds(targets) if policy.may_request(user, kind, **about)]
+    return [kind for kind, decision in decide_each(user, targets, subject) if decision.allowed]
 
 
-def list_refused_kinds(
-    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject
+def decide_each(
+    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
 ) -> list[tuple[ActionKind, policy.Decision]]:
-    """Return the kinds with one of these targets that the user may not request of the subject, and why."""
-    made = ((kind, policy.decide(user, kind, **get_policy_scope(subject))) for kind in _list_kinds(targets))
-    return [(kind, decision) for kind, decision in made if not decision.allowed]
+    """Return the kinds with one of these targets, each with whether the user may request it of the subject, and why."""
+    wanted = set(targets)
+    kinds = [kind for kind in CATALOGUE.values() if kind.target in wanted]
+    return list(zip(kinds, policy.decide_each(user, kinds, **get_policy_scope(subject)), strict=True))
 
 
 def get_policy_scope(subject: Subject | None) -> dict[str, Any]:
     """Return what the policy is asked about."""
     return {"site": subject.site, "experiment": subject.experiment} if subject else {}
-
-
-def _list_kinds(targets: Iterable[Target]) -> list[ActionKind]:
-    wanted = set(targets)
-    return [kind for kind in CATALOGUE.values() if kind.target in wanted]
 
 
 def make_buttons(
@@ -123,21 +118,19 @@ def make_buttons(
 
     Of two kinds of which one stands in for the other there is one button: for the one that is possible now.
     """
-    wanted = [make_request(request, kind, subject) for kind in kinds]
-    facts = Facts(wanted)
-    made = {
-        one.kind.name: Button(
-            kind=one.kind,
-            address=reverse(f"admin:{route}", args=[pk, one.kind.name]),
-            obstacle=find_obstacle(one, facts),
+    offered = list(kinds)
+    if not offered:
+        return []
+    obstacles = find_obstacles(make_request(request, offered[0], subject), offered)
+    possible = {name for name, obstacle in obstacles.items() if obstacle is None}
+    return [
+        Button(
+            kind=kind,
+            address=reverse(f"admin:{route}", args=[pk, kind.name]),
+            obstacle=obstacles[kind.name],
         )
-        for one in wanted
-    }
-    for button in list(made.values()):
-        replaced = made.get(button.kind.instead_of)
-        if replaced:
-            del made[replaced.kind.name if replaced.obstacle and not button.obstacle else button.kind.name]
-    return list(made.values())
+        for kind in leave_out_replaced(offered, possible)
+    ]
 
 
 def make_request(
@@ -149,8 +142,8 @@ def make_request(
 ) -> ActionRequest:
     """Return what the user of this HTTP request asks for, with what the form says."""
     return ActionRequest(
-        actor=actor_of(request),
-        origin=origin_of(request),
+        actor=get_actor(request),
+        origin=make_origin(request),
         kind=kind,
         site=subject.site,
         experiment=subject.experiment,
@@ -167,7 +160,7 @@ def request_actions(
     try:
         key = make_key(kind, subjects, form)
         wanted = [make_request(request, kind, subject, form, key) for subject in subjects]
-        told = BulkRequest(origin=origin_of(request), kind=kind, parameters=form.read_parameters())
+        told = BulkRequest(origin=make_origin(request), kind=kind, parameters=form.read_parameters())
     except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
     answers = request_each(told, wanted)

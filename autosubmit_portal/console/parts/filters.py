@@ -7,12 +7,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.events import entries_between, entries_like
+from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.origin import Door
-from autosubmit_portal.audit.periods import PERIODS, bounds
+from autosubmit_portal.audit.periods import PERIODS, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.presentation import STATUSES
-from autosubmit_portal.distinct import distinct_values
+from autosubmit_portal.distinct import list_distinct
 from experiments.models import Experiment, Site
 from jobs.models import Job
 
@@ -160,7 +160,7 @@ class OfExperimentFilter(LinkedFilter):
             experiment is not None
             and model_admin.get_queryset(request).filter(experiment=experiment).exists()
         ):
-            found = distinct_values(Job, str(self.parameter_name), experiment=experiment)
+            found = list_distinct(Job, str(self.parameter_name), experiment=experiment)
             values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
 
@@ -196,7 +196,7 @@ class ValueFilter(LinkedFilter):
         """The values; whose experiments are all to be seen, by leaps through their index."""
         name = str(self.parameter_name)
         if policy.may_view_all(request.user, Experiment):
-            values = distinct_values(Experiment, name)
+            values = list_distinct(Experiment, name)
         else:
             rows = Experiment.objects.visible_to(request.user).order_by(name)
             values = list(rows.values_list(name, flat=True).distinct())
@@ -251,7 +251,7 @@ class PeriodFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
         period = self.value() or ""
-        return entries_between(queryset, *bounds(period)) if period in PERIODS else queryset
+        return filter_between(queryset, *get_bounds(period)) if period in PERIODS else queryset
 
 
 class ActionIdFilter(LinkedFilter):
@@ -308,4 +308,4 @@ class EventFilter(SimpleListFilter):
         if not self.value():
             return queryset
         pattern = f"*{REFUSED}" if self.value() == REFUSED else f"{self.value()}*"
-        return entries_like(queryset, "event", pattern)
+        return filter_like(queryset, "event", pattern)

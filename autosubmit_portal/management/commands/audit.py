@@ -18,9 +18,9 @@ from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.audit.origin import current_origin
-from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, read_seal, seal_before, seals
-from autosubmit_portal.audit.verify import Examination, entries, missing_at_the_end
+from autosubmit_portal.audit.origin import get_current_origin
+from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, list_seals, read_seal, seal_entries
+from autosubmit_portal.audit.verify import Examination, find_missing_end, iterate_entries
 from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             "--head",
             action="append",
             default=[],
-            type=_head,
+            type=_parse_head,
             metavar="ID:DIGEST",
             help="an entry that must be there, as an earlier verify or syslog has told it; repeatable",
         )
@@ -62,7 +62,11 @@ class Command(BaseCommand):
             export.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text.replace("%", "%%"))
         seal = parts.add_parser("seal", help="write old entries to a signed archive; none is deleted")
         seal.add_argument(
-            "--before", required=True, type=_instant, metavar="DATE", help="seal entries before this day"
+            "--before",
+            required=True,
+            type=_parse_instant,
+            metavar="DATE",
+            help="seal entries before this day",
         )
         seal.add_argument(
             "--folder",
@@ -77,20 +81,20 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         try:
-            known = [*seals(), *(read_seal(archive) for archive in options["archive"])]
+            known = [*list_seals(), *(read_seal(archive) for archive in options["archive"])]
         except BrokenArchive as broken:
             raise CommandError(str(broken)) from broken
         seen = Examination(
             starts={""} | {seal.last_digest for seal in known},
             heads={seal.last_id: seal.last_digest for seal in known} | dict(options["head"]),
         )
-        faults = seen.faults(entries())
+        faults = seen.find_faults(iterate_entries())
         shown = [str(fault) for fault in islice(faults, SHOWN_FAULTS)]
         more = sum(1 for _ in faults)
-        told = [*shown, *([f"… and {more:,} more."] if more else []), *_beside(seen)]
+        told = [*shown, *([f"… and {more:,} more."] if more else []), *_check_beside(seen)]
         for text in told:
             self.stdout.write(self.style.ERROR(text))
-        self.stdout.write(_summary(seen, known))
+        self.stdout.write(_summarise(seen, known))
         if told:
             sys.exit(1)
 
@@ -101,13 +105,13 @@ class Command(BaseCommand):
         except ValidationError as wrong:
             told = (f"--{name}: {' '.join(texts)}" for name, texts in by_field(wrong.detail).items())
             raise CommandError("; ".join(told)) from wrong
-        record_export(current_origin(), options["format"], given)
+        record_export(get_current_origin(), options["format"], given)
         for line in exported(matching(AuditEntry.objects.all(), query).order_by("id"), options["format"]):
             self.stdout.write(line, ending="")
 
     def _seal(self, options: dict[str, Any]) -> None:
         try:
-            sealed = seal_before(options["before"], options["folder"], origin=current_origin())
+            sealed = seal_entries(options["before"], options["folder"], origin=get_current_origin())
         except (Unsealable, OSError) as error:
             raise CommandError(f"Nothing was sealed. {error}") from error
         if sealed is None:
@@ -119,9 +123,9 @@ class Command(BaseCommand):
         )
 
 
-def _beside(seen: Examination) -> Iterator[str]:
+def _check_beside(seen: Examination) -> Iterator[str]:
     """Yield what is wrong as others than the entries themselves know: numbers, actions and triggers."""
-    cut = missing_at_the_end(seen.last_id)
+    cut = find_missing_end(seen.last_id)
     if cut:
         yield cut
     actions = find_actions_without_entries()
@@ -130,11 +134,11 @@ def _beside(seen: Examination) -> Iterator[str]:
         count = actions.count()
         more = f" and {count - len(named):,} more" if count > len(named) else ""
         yield f"Entries of actions are missing: {', '.join(named)}{more}."
-    for name in triggers.missing():
+    for name in triggers.find_missing():
         yield f"The trigger {name} is missing, switched off or another one. {triggers.REMEDY}"
 
 
-def _summary(seen: Examination, known: list[Seal]) -> str:
+def _summarise(seen: Examination, known: list[Seal]) -> str:
     if not seen.entries:
         return "The trail is empty."
     sealed = max((seal.last_id for seal in known), default=0)
@@ -142,14 +146,14 @@ def _summary(seen: Examination, known: list[Seal]) -> str:
     return f"{seen.entries:,} entries examined.{begins} Head: {seen.last_id}:{seen.last_digest}"
 
 
-def _head(text: str) -> tuple[int, str]:
+def _parse_head(text: str) -> tuple[int, str]:
     number, _, digest = text.partition(":")
     if not number.isdecimal() or not digest:
         raise ArgumentTypeError(f"“{text}” is no head. Write it as verify prints it: ID:DIGEST.")
     return int(number), digest
 
 
-def _instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     """Return a day or time; without an offset in the time zone of the portal."""
     try:
         found = datetime.fromisoformat(text)

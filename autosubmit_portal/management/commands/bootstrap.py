@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from autosubmit_portal.access import api_tokens
-from autosubmit_portal.audit.origin import current_origin
-from autosubmit_portal.management.autosubmit_environment import program_of
+from autosubmit_portal.audit.origin import get_current_origin
+from autosubmit_portal.management.autosubmit_environment import get_program
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, make_demo
 from experiments.autosubmit.store import BrokenStore, locate, read_experiments
 from experiments.models import Site
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--autosubmit",
             type=Path,
-            default=program_of(settings.PORTAL_HOME / "autosubmit-env"),
+            default=get_program(settings.PORTAL_HOME / "autosubmit-env"),
             help="the autosubmit program (default: the one under PORTAL_HOME)",
         )
         parser.add_argument(
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         self.is_changed = False
         store: Path | None = options["store"]
         home = store.expanduser().resolve() if store else settings.PORTAL_HOME / "autosubmit-home"
-        autosubmit = Autosubmit(program=_program(options["autosubmit"]), home=home)
+        autosubmit = Autosubmit(program=_require_program(options["autosubmit"]), home=home)
         if store:
             require_store(home)
             self._require_only_store(home)
@@ -56,13 +56,13 @@ class Command(BaseCommand):
         if not self.is_changed:
             self.stdout.write("Everything is set up already; nothing was changed.")
 
-    def _done(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.is_changed = True
         self.stdout.write(text)
         self.stdout.flush()
 
     def _require_only_store(self, home: Path) -> None:
-        other = Site.objects.default()
+        other = Site.objects.get_default()
         if other and not Site.objects.filter(home=str(home)).exists():
             raise CommandError(
                 f"This portal serves {other.home} already. Give {home} a portal of its own "
@@ -72,7 +72,7 @@ class Command(BaseCommand):
     def _make_home(self, autosubmit: Autosubmit) -> None:
         try:
             if autosubmit.prepare():
-                self._done(f"Autosubmit is configured in {autosubmit.home}.")
+                self._report(f"Autosubmit is configured in {autosubmit.home}.")
         except AutosubmitFailed as error:
             raise CommandError(f"Autosubmit could not be configured: {error}") from error
 
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             home=str(autosubmit.home),
             is_default=True,
         )
-        self._done(f"The site “local” serves {autosubmit.home}.")
+        self._report(f"The site “local” serves {autosubmit.home}.")
 
     def _make_experiments(self, autosubmit: Autosubmit) -> None:
         try:
@@ -96,7 +96,7 @@ class Command(BaseCommand):
                 "Making two small experiments and running one of them; this takes half a minute …"
             )
             self.stdout.flush()
-            self._done(f"The experiments {' and '.join(make_demo(autosubmit))} are there.")
+            self._report(f"The experiments {' and '.join(make_demo(autosubmit))} are there.")
         except (AutosubmitFailed, BrokenStore) as error:
             raise CommandError(f"The demo experiments could not be made: {error}") from error
 
@@ -107,10 +107,10 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         with transaction.atomic():
             user = User.objects.create_superuser("admin", password=password)
-            wanted = api_tokens.Wanted(name="bootstrap", days=settings.TOKEN_DAYS)
-            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
+            wanted = api_tokens.TokenRequest(name="bootstrap", days=settings.TOKEN_DAYS)
+            _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
             _write_private(file, f"username=admin\npassword={password}\ntoken={token}\n")
-        self._done(f"The account “admin” has the password {password}; it and an API token are in {file}.")
+        self._report(f"The account “admin” has the password {password}; it and an API token are in {file}.")
 
 
 def require_store(home: Path) -> None:
@@ -124,7 +124,7 @@ def require_store(home: Path) -> None:
         ) from error
 
 
-def _program(path: Path) -> Path:
+def _require_program(path: Path) -> Path:
     """Return the program as an absolute path that still goes through its environment's folder."""
     program = Path(os.path.abspath(path.expanduser()))
     if os.access(program, os.X_OK) and program.is_file():

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access import api_tokens
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import get_current_origin
 from experiments.catalogue.kinds import CATALOGUE
 
 
@@ -38,11 +38,11 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")
         kinds = [] if options["read_only"] else options["kind"]
-        wanted = api_tokens.Wanted(
+        wanted = api_tokens.TokenRequest(
             name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
         )
         try:
-            _, token = api_tokens.make_token(user, wanted, origin=current_origin())
+            _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
         except api_tokens.WrongToken as error:
             raise CommandError(str(error)) from error
         self.stdout.write(token)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         findings = examine()
         if options["json"]:
             self.stdout.write(
-                json.dumps([_described(finding) for finding in findings], ensure_ascii=False, indent=2)
+                json.dumps([_describe(finding) for finding in findings], ensure_ascii=False, indent=2)
             )
         else:
             for finding in findings:
@@ -43,5 +43,5 @@ class Command(BaseCommand):
             self.stdout.write(f"{'':16}  → {finding.remedy}")
 
 
-def _described(finding: Finding) -> dict[str, Any]:
+def _describe(finding: Finding) -> dict[str, Any]:
     return dataclasses.asdict(finding) | {"level": finding.level.name.lower()}

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, connections
 
 from autosubmit_portal.db import history
-from autosubmit_portal.management.processes import Child, commands
+from autosubmit_portal.management.processes import Child, make_commands
 
 LOOK_SECONDS = 0.3
 STOP_SECONDS = 20.0
@@ -40,13 +40,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Check what is needed, then supervise."""
         self.host, self.port = options["host"], options["port"]
-        with _only_one(settings.PORTAL_HOME):
+        with _hold_lock(settings.PORTAL_HOME):
             _require_migrated()
             _require_static_files()
             _require_free(self.host, self.port)
             connections.close_all()
             self._supervise(
-                [Child(name, command) for name, command in commands(self.host, self.port).items()]
+                [Child(name, command) for name, command in make_commands(self.host, self.port).items()]
             )
 
     def _supervise(self, children: list[Child]) -> None:
@@ -70,9 +70,9 @@ class Command(BaseCommand):
     def _announce(self) -> None:
         if self.is_announced:
             return
-        if _answers(self.host, self.port):
+        if _is_answering(self.host, self.port):
             self.is_announced = True
-            self._say(f"Autosubmit Portal is at http://{_shown(self.host)}:{self.port}/")
+            self._say(f"Autosubmit Portal is at http://{_get_address(self.host)}:{self.port}/")
             self._say(
                 f"Sign in with the account in {settings.PORTAL_HOME / 'credentials'}. Ctrl-C stops the portal."
             )
@@ -103,7 +103,7 @@ class Command(BaseCommand):
 
 
 @contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
+def _hold_lock(home: Path) -> Iterator[None]:
     """Hold the lock of this PORTAL_HOME; the kernel frees it however this process ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "portal.lock").open("a+") as file:
@@ -149,9 +149,9 @@ def _require_free(host: str, port: int) -> None:
             raise CommandError(f"{reason} Choose another: --port (make up PORT=…).") from error
 
 
-def _answers(host: str, port: int) -> bool:
+def _is_answering(host: str, port: int) -> bool:
     """Return whether the web server answers anything at all; what it says of its parts is for /healthz itself."""
-    request = http.client.HTTPConnection(_shown(host), port, timeout=5)
+    request = http.client.HTTPConnection(_get_address(host), port, timeout=5)
     try:
         request.request("GET", "/healthz")
         request.getresponse()
@@ -162,5 +162,5 @@ def _answers(host: str, port: int) -> bool:
     return True
 
 
-def _shown(host: str) -> str:
+def _get_address(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - nothing is bound here

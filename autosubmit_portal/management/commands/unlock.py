@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.audit.origin import current_origin
+from autosubmit_portal.audit.origin import get_current_origin
 
 
 class Command(BaseCommand):
@@ -24,5 +24,5 @@ class Command(BaseCommand):
         name, address = options["username"], options["address"]
         if not name and not address:
             raise CommandError("Name an account or an --address.")
-        count = lockout.lift(name=name, address=address, origin=current_origin())
+        count = lockout.lift(name=name, address=address, origin=get_current_origin())
         self.stdout.write("The lockout is lifted." if count else "There were no failed sign-ins.")

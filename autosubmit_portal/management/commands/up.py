@@ -34,7 +34,7 @@ class Command(BaseCommand):
         _require_git()
         if options["store"]:
             require_store(options["store"].expanduser().resolve())
-        program = options["autosubmit"] or _own_autosubmit()
+        program = options["autosubmit"] or _install_autosubmit()
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         call_command("bootstrap", autosubmit=program, store=options["store"])
@@ -48,10 +48,10 @@ def _require_git() -> None:
         )
 
 
-def _own_autosubmit() -> Path:
+def _install_autosubmit() -> Path:
     folder: Path = settings.PORTAL_HOME / "autosubmit-env"
     try:
         autosubmit_environment.install(folder, umask=settings.COMMANDS_UMASK)
     except autosubmit_environment.NotInstalled as error:
         raise CommandError(str(error)) from error
-    return autosubmit_environment.program_of(folder)
+    return autosubmit_environment.get_program(folder)

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.management.subjects import add_subject, subject_of
+from autosubmit_portal.management.subjects import add_subject, find_subject
 
 
 class Command(BaseCommand):
@@ -21,14 +21,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print one line for each account."""
-        kind, about = subject_of(options)
+        kind, about = find_subject(options)
         for user in User.objects.filter(is_active=True).order_by("username"):
             decision = policy.decide(user, kind, **about)
             if decision.allowed:
-                self.stdout.write(f"{user}\t{decision.via}{groups_with(user, decision.via)}")
+                self.stdout.write(f"{user}\t{decision.via}{name_groups(user, decision.via)}")
 
 
-def groups_with(user: User, via: str) -> str:
+def name_groups(user: User, via: str) -> str:
     """Name the groups from which an account has the permission that `via` names, if it names one."""
     codename = via.removeprefix("permission experiments.")
     groups = user.groups.filter(permissions__codename=codename).order_by("name")

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.management.subjects import add_subject, subject_of
+from autosubmit_portal.management.subjects import add_subject, find_subject
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["username"]).first()
         if user is None:
             raise CommandError(f"There is no account “{options['username']}”.")
-        kind, about = subject_of(options)
+        kind, about = find_subject(options)
         decision = policy.decide(user, kind, **about)
         if not decision.allowed:
             raise CommandError(decision.reason)

@@ -45,25 +45,25 @@ class Command(BaseCommand):
         self.is_patient = not options["once"]
         try:
             if options["once"]:
-                self._once(options["site"])
+                self._look_once(options["site"])
                 return
             postgres.keep_connections()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             while not stop.is_set():
-                stop.wait(self._careful_pass(options["site"]))
+                stop.wait(self._pass_carefully(options["site"]))
         finally:
             self._release()
 
-    def _once(self, slug: str | None) -> None:
+    def _look_once(self, slug: str | None) -> None:
         """Make a single pass; complain of sites that another process mirrors."""
-        for site in self._sites(slug):
+        for site in self._find_sites(slug):
             self._await_lease(site)
             self._look(site)
 
     def _await_lease(self, site: Site) -> None:
         """Wait for the lease of a mirror that may be dead; one that renews it lives, and does the work itself."""
-        lease, seen = self._mirror_of(site).lease, site.mirror_expires_at
+        lease, seen = self._get_mirror(site).lease, site.mirror_expires_at
         while not lease.take():
             site.refresh_from_db()
             if site.mirrored_by and seen and site.mirror_expires_at and site.mirror_expires_at > seen:
@@ -82,26 +82,26 @@ class Command(BaseCommand):
         except Error:
             logger.exception("The leases could not be given back")
 
-    def _careful_pass(self, slug: str | None) -> float:
+    def _pass_carefully(self, slug: str | None) -> float:
         """Make a pass and return how long to wait; a database that is away comes back."""
         try:
             close_old_connections()
-            return self._pass(slug)
+            return self._make_pass(slug)
         except Error:
             logger.exception("The database cannot be used")
             connections.close_all()
             return AFTER_TROUBLE_SECONDS
 
-    def _pass(self, slug: str | None) -> float:
-        return min((self._look(site) for site in self._sites(slug)), default=AFTER_TROUBLE_SECONDS)
+    def _make_pass(self, slug: str | None) -> float:
+        return min((self._look(site) for site in self._find_sites(slug)), default=AFTER_TROUBLE_SECONDS)
 
-    def _sites(self, slug: str | None) -> list[Site]:
+    def _find_sites(self, slug: str | None) -> list[Site]:
         sites = Site.objects.filter(slug=slug) if slug else Site.objects.all()
         if slug and not sites:
             raise CommandError(f"There is no site “{slug}”.")
         return list(sites)
 
-    def _mirror_of(self, site: Site) -> SiteMirror:
+    def _get_mirror(self, site: Site) -> SiteMirror:
         if site.pk not in self.mirrors:
             self.mirrors[site.pk] = SiteMirror(site.pk, is_patient=self.is_patient)
         return self.mirrors[site.pk]
@@ -115,7 +115,7 @@ class Command(BaseCommand):
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
-        mirror = self._mirror_of(site)
+        mirror = self._get_mirror(site)
         if mirror.look():
             ring(site)  # a run that ended: its action ends now and not within the minute
         if mirror.is_behind:

@@ -105,25 +105,25 @@ class Log:
 
     def read(self, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes from `offset`."""
-        return b"".join(self.blocks(offset, offset + limit))
+        return b"".join(self.iterate_blocks(offset, offset + limit))
 
-    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+    def iterate_blocks(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes from `start` up to `end`, or to where it ends now, in blocks of bounded size.
 
         Secrets are covered, with as many `*`.
         """
-        return cover_blocks(self.uncovered, start, min(end, self.size))
+        return cover_blocks(self.iterate_uncovered, start, min(end, self.size))
 
-    def uncovered(self, start: int, end: int) -> Iterator[bytes]:
+    def iterate_uncovered(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the same with its secrets, which are not to be shown."""
-        return self._unpacked_blocks(start, end) if self._suffix else self._plain_blocks(start, end)
+        return self._iterate_unpacked(start, end) if self._suffix else self._iterate_plain(start, end)
 
-    def _plain_blocks(self, start: int, end: int) -> Iterator[bytes]:
+    def _iterate_plain(self, start: int, end: int) -> Iterator[bytes]:
         while start < end and (block := os.pread(self._file.fileno(), min(BLOCK_BYTES, end - start), start)):
             start += len(block)
             yield block
 
-    def _unpacked_blocks(self, start: int, end: int) -> Iterator[bytes]:
+    def _iterate_unpacked(self, start: int, end: int) -> Iterator[bytes]:
         if start >= min(end, self.size):  # known, where unpacking would take seconds
             return
         position = 0
@@ -139,7 +139,7 @@ class LogPart:
     """A part of a log to be sent: its blocks, once, and the log is closed with it, whether it was sent or not."""
 
     def __init__(self, log: Log, start: int, end: int) -> None:
-        self._log, self._blocks = log, log.blocks(start, end)
+        self._log, self._blocks = log, log.iterate_blocks(start, end)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks
@@ -152,7 +152,7 @@ class LogPart:
 class Logs(Protocol):
     """The logs of something."""
 
-    def files(self) -> list[LogFile]:
+    def list_files(self) -> list[LogFile]:
         """Return the logs, the one written last first; none when there is no folder for them."""
 
     def open(self, name: str) -> Log:
@@ -165,7 +165,7 @@ class ExperimentLogs:
 
     folder: Path
 
-    def files(self) -> list[LogFile]:
+    def list_files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
         return _sort_newest_first(_list_files(self.folder, "tmp/ASLOGS", _is_shown, _get_command))
 
@@ -182,10 +182,10 @@ class JobLogs:
     job: str
     named: Sequence[str] = ()
 
-    def files(self) -> list[LogFile]:
+    def list_files(self) -> list[LogFile]:
         """Return the logs, the one written last first."""
         scripts = _list_files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _get_kind)
-        logs = _list_files(self.folder, self._place, self._own(), _get_kind)
+        logs = _list_files(self.folder, self._place, self._make_own_filter(), _get_kind)
         return _sort_newest_first(
             [*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})]
         )
@@ -195,18 +195,18 @@ class JobLogs:
 
         Raises NoSuchLog.
         """
-        if not self._own()(name):
+        if not self._make_own_filter()(name):
             raise NoSuchLog(f"{self.job} has no log {name!r}.")
         places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
         try:
             return _open_log(self.folder, places, name)
         except AbsentLog:
-            substitute = self._newest_like(name) if name in self.named else None
+            substitute = self._find_newest_like(name) if name in self.named else None
             if substitute is None:
                 raise
             return _open_log(self.folder, places, substitute)
 
-    def path(self, name: str) -> Path | None:
+    def find_path(self, name: str) -> Path | None:
         """Return where the log is that a recorded name stands for; None if there is none that can be read."""
         try:
             with self.open(name) as log:
@@ -218,12 +218,12 @@ class JobLogs:
     def _place(self) -> str:
         return f"tmp/LOG_{self.folder.name}"
 
-    def _newest_like(self, recorded: str) -> str | None:
+    def _find_newest_like(self, recorded: str) -> str | None:
         """Return the newest log of the kind and the attempt that a recorded name says, if it is no older one."""
         wanted = _parse_output(recorded)
-        return next((file.name for file in self.files() if wanted and wanted.may_be(file.name)), None)
+        return next((file.name for file in self.list_files() if wanted and wanted.may_be(file.name)), None)
 
-    def _own(self) -> Callable[[str], bool]:
+    def _make_own_filter(self) -> Callable[[str], bool]:
         """Return what answers whether a name is one of these logs; it is asked of each in the folder."""
         prefix, named = f"{self.job}.", frozenset(map(_strip_suffix, self.named))
         beginnings = (prefix, *named)

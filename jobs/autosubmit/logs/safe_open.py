@@ -102,7 +102,7 @@ def _walk(folder: Path, name: str) -> Iterator[tuple[int, str]]:
     """Yield the open folder that `name` is in, and its bare name there: that of no link when it was looked at."""
     walk = _Walk(folder, name)
     try:
-        yield walk.go(), walk.last
+        yield walk.walk(), walk.last
     finally:
         walk.close()
 
@@ -117,10 +117,10 @@ class _Walk:
         self.links = 0
         self.last = "."
 
-    def go(self) -> int:
+    def walk(self) -> int:
         """Go as far as the folder of the last part, and return it."""
         while self.parts:
-            self._step(self.parts.pop())
+            self._take_step(self.parts.pop())
         return self.opened[-1]
 
     def close(self) -> None:
@@ -128,13 +128,13 @@ class _Walk:
         for opened in self.opened:
             os.close(opened)
 
-    def _step(self, part: str) -> None:
+    def _take_step(self, part: str) -> None:
         if part == "..":
-            self._back()
+            self._leave()
         elif part != ".":
-            self._into(part)
+            self._enter(part)
 
-    def _into(self, part: str) -> None:
+    def _enter(self, part: str) -> None:
         found = os.open(part, _LOOK, dir_fd=self.opened[-1])
         kind = os.fstat(found).st_mode
         if stat.S_ISLNK(kind):
@@ -147,9 +147,9 @@ class _Walk:
             os.close(found)
             self.last = part
 
-    def _back(self) -> None:
+    def _leave(self) -> None:
         if len(self.opened) == 1:
-            raise self._leads_out()
+            raise self._make_error()
         os.close(self.opened.pop())
 
     def _follow(self, target: str) -> None:
@@ -157,19 +157,19 @@ class _Walk:
         if self.links > MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self.name)
         if target.startswith("/"):
-            target = self._relative(target)
+            target = self._make_relative(target)
             while len(self.opened) > 1:
                 os.close(self.opened.pop())
         self.parts += _split_parts(target)
 
-    def _relative(self, target: str) -> str:
+    def _make_relative(self, target: str) -> str:
         """Return an absolute target as it reads from the folder, by either name of the folder."""
         for base in (self.folder, self.folder.resolve()):
             if Path(target).is_relative_to(base):
                 return str(Path(target).relative_to(base))
-        raise self._leads_out()
+        raise self._make_error()
 
-    def _leads_out(self) -> LeadsOutside:
+    def _make_error(self) -> LeadsOutside:
         return LeadsOutside(f"{self.name} leads out of the folder of {self.folder.name}.")
 
 

@@ -50,7 +50,7 @@ def search(
     finder = _Finder(text.encode(), max(0, offset - CONTEXT_BYTES), line, limit, ignore_case)
     finder.at = finder.counted = offset - finder.position
     read, size, deadline = finder.position, log.size, None
-    for block in chain(log.uncovered(read, size), [b""]):
+    for block in chain(log.iterate_uncovered(read, size), [b""]):
         deadline = deadline or time.monotonic() + MAX_SECONDS
         read += len(block)
         is_last = read >= size or not block  # a file that was cut meanwhile ends early

@@ -65,7 +65,7 @@ class Decoder:
         self.__init__()  # type: ignore[misc]
 
     def _ask(self, pickle: IO[bytes], length: int) -> Iterator[bytes]:
-        process = self._started()
+        process = self._start()
         try:
             with _kill_after(process, compute_seconds(length) + _PATIENCE):
                 yield from _exchange(process, pickle, length)
@@ -76,7 +76,7 @@ class Decoder:
                 f"refused: it takes too much memory or time, or nests too deeply ({reason})"
             ) from error
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = subprocess.Popen(

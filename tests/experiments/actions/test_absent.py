@@ -22,7 +22,7 @@ from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, State, with_active_action
+from experiments.models import Action, Experiment, State, annotate_active_action
 from tests.console.pages import filled
 from tests.support import factories, small_stores
 
@@ -61,7 +61,7 @@ def delete(store: Store) -> None:
 
 def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest:
     jobs = {"jobs": ["a000_0"]} if kind.target is Target.JOBS else {}
-    origin = Origin.of(actor, door=Door.API)
+    origin = Origin.make(actor, door=Door.API)
     return ActionRequest(
         actor=actor,
         origin=origin,
@@ -75,7 +75,7 @@ def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest
 
 def seen_again(experiment: Experiment) -> Any:
     sync.adopt(experiment.site, experiment.expid)
-    return with_active_action().get(pk=experiment.pk)
+    return annotate_active_action().get(pk=experiment.pk)
 
 
 @kinds

@@ -21,7 +21,7 @@ from experiments.actions.follow import start_step
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.models import Action, Experiment, State, with_active_action
+from experiments.models import Action, Experiment, State, annotate_active_action
 from experiments.models.site import RunAs
 from experiments.runners.local import LocalRunner
 from tests.support import factories
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 def wish(actor: User, kind: str, experiment: Experiment) -> ActionRequest:
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API),
+        origin=Origin.make(actor, door=Door.API),
         kind=CATALOGUE[kind],
         site=experiment.site,
         experiment=experiment,
@@ -94,7 +94,7 @@ def test_who_has_no_account_there_is_refused_and_told_why(operator: User, ready:
 
 
 def test_a_button_says_why_it_is_not_possible(operator: User, ready: Experiment) -> None:
-    experiment = with_active_action().get()
+    experiment = annotate_active_action().get()
     request = wish(operator, "run", experiment)
     assert "no Unix account" in str(find_obstacle(request, Facts([request])))
 

@@ -32,7 +32,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
     return request_action(
         ActionRequest(
             actor=actor,
-            origin=Origin.of(actor, door=Door.API),
+            origin=Origin.make(actor, door=Door.API),
             kind=CATALOGUE[kind],
             site=experiment.site,
             experiment=experiment,
@@ -42,12 +42,12 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
 
 
 def approved(action: Action, actor: User) -> Action:
-    approve(action, actor=actor, origin=Origin.of(actor, door=Door.ADMIN))
+    approve(action, actor=actor, origin=Origin.make(actor, door=Door.ADMIN))
     return action
 
 
 def rejected(action: Action, actor: User, reason: str = "Too early") -> Action:
-    reject(action, actor=actor, origin=Origin.of(actor, door=Door.ADMIN), reason=reason)
+    reject(action, actor=actor, origin=Origin.make(actor, door=Door.ADMIN), reason=reason)
     return action
 
 
@@ -99,12 +99,14 @@ def test_a_restart_waits_where_a_start_does(operator: User, ready: Experiment) -
 def test_a_kind_that_contains_a_chosen_one_is_covered(chosen: str, kind: str, is_covered: bool) -> None:
     site = Site(slug="local", approval_kinds=[chosen], disabled_kinds=[chosen])
     assert site.needs_approval(CATALOGUE[kind]) == is_covered
-    assert bool(site.switched_off(CATALOGUE[kind])) == is_covered
+    assert bool(site.explain_switched_off(CATALOGUE[kind])) == is_covered
     assert (kind not in site.enabled_kinds) == is_covered
 
 
 def test_a_dry_run_of_a_restart_starts_nothing_and_is_not_switched_off_with_start() -> None:
-    assert not Site(slug="local", disabled_kinds=["run"]).switched_off(CATALOGUE["restart"].as_dry_run)
+    assert not Site(slug="local", disabled_kinds=["run"]).explain_switched_off(
+        CATALOGUE["restart"].as_dry_run
+    )
 
 
 def test_a_stop_never_waits_for_approval(operator: User, ready: Experiment, waiting: Action) -> None:
@@ -225,7 +227,7 @@ def test_nobody_rejects_without_a_reason(second: User, waiting: Action) -> None:
 
 
 def test_the_requester_takes_it_back(operator: User, waiting: Action) -> None:
-    cancel_action(waiting, actor=operator, origin=Origin.of(operator, door=Door.API))
+    cancel_action(waiting, actor=operator, origin=Origin.make(operator, door=Door.API))
     assert waiting.state == State.CANCELLED
 
 
@@ -254,7 +256,7 @@ def test_the_site_says_how_long_it_waits(operator: User, ready: Experiment) -> N
 def test_the_wait_for_approval_is_no_wait_for_a_worker(second: User, waiting: Action) -> None:
     Action.objects.update(requested_at=timezone.now() - timedelta(hours=5))
     approved(waiting, second)
-    assert health.oldest_queued()[waiting.site.queue] == waiting.approved_at
+    assert health.find_oldest_queued()[waiting.site.queue] == waiting.approved_at
 
 
 def test_the_database_wants_a_name_with_every_approval(waiting: Action) -> None:

@@ -20,7 +20,7 @@ def action() -> Action:
 
 
 def cancel(action: Action, actor: User) -> None:
-    cancel_action(action, actor=actor, origin=Origin.of(actor, door=Door.API))
+    cancel_action(action, actor=actor, origin=Origin.make(actor, door=Door.API))
 
 
 def test_a_queued_action_is_cancelled_by_name(operator: User, action: Action) -> None:

@@ -124,7 +124,7 @@ def test_a_restart_recovers_and_then_runs(mirrored: Callable[..., Experiment]) -
     execute(action.pk)
     followed(action)
     assert (action.state, action.step) == (State.SUCCEEDED, 1)
-    outputs = [get_runner(action.site).text(action.run_directory(step)) for step in (0, 1)]
+    outputs = [get_runner(action.site).read_text(action.run_directory(step)) for step in (0, 1)]
     assert "Recovery finalized" in outputs[0]
     assert "Run successful" in outputs[1]
 

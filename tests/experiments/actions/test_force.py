@@ -25,7 +25,7 @@ from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Site, State, with_active_action
+from experiments.models import Action, Experiment, Site, State, annotate_active_action
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
 from tests.support.waiting import wait_for
@@ -73,7 +73,7 @@ def running(store: Store) -> Experiment:
 def wish(actor: User, experiment: Experiment, **parameters: Any) -> ActionRequest:
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API),
+        origin=Origin.make(actor, door=Door.API),
         kind=CATALOGUE["stop"],
         site=experiment.site,
         experiment=Experiment.objects.get(pk=experiment.pk),
@@ -139,7 +139,7 @@ def test_a_dry_run_of_a_stop_warns_of_a_run_that_ignores_the_signal(
 
 def test_a_run_that_takes_the_signal_is_foreseen_to_stop(running: Experiment) -> None:
     sync.look_alive(running)
-    seen = with_active_action().get()
+    seen = annotate_active_action().get()
     assert CATALOGUE["stop"].foresee_failure(seen, {}) == ""
 
 

@@ -235,7 +235,7 @@ def test_a_recovery_after_failures_changes_what_was_foretold(
     before, told = statuses(failed), foretold(asked(failed, RESTART))
     dry = done(asked(failed, find_dry_run(RESTART)))
     assert statuses(failed) == before
-    cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
+    cli.call(*RESTART.steps[0].make_argvs(failed.expid, {})[0])
     assert differences(before, statuses(failed)) == told == dict(dry.job_changes)
     assert told == {f"{failed.expid}_BAD": "READY"}
 
@@ -246,7 +246,7 @@ def test_autosubmits_dry_run_of_a_restart_knows_of_completion_files(
     done(asked(failed, SET_STATUS, status="WAITING", filter_section=["SIDE"]))
     before = statuses(failed)
     dry = done(asked(failed, find_dry_run(RESTART)))
-    cli.call(*RESTART.steps[0].argvs(failed.expid, {})[0])
+    cli.call(*RESTART.steps[0].make_argvs(failed.expid, {})[0])
     assert differences(before, statuses(failed)) == dict(dry.job_changes)
     assert dict(dry.job_changes)[f"{failed.expid}_SIDE"] == "COMPLETED"
 

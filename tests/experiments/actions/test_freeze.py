@@ -31,7 +31,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
     return request_action(
         ActionRequest(
             actor=actor,
-            origin=Origin.of(actor, door=Door.API),
+            origin=Origin.make(actor, door=Door.API),
             kind=CATALOGUE[kind],
             site=experiment.site,
             experiment=experiment,
@@ -41,7 +41,7 @@ def ask(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> Ac
 
 
 def origin(actor: User) -> Origin:
-    return Origin.of(actor, door=Door.API)
+    return Origin.make(actor, door=Door.API)
 
 
 @pytest.fixture
@@ -121,9 +121,9 @@ def test_a_platform_touches_the_hpc_and_the_platforms_of_unfinished_jobs(
     platform: str, is_frozen: bool, ready: Experiment
 ) -> None:
     made = factories.create_freeze(ready.site, platform=platform)
-    assert Freeze.objects.active().touching(ready).exists() is is_frozen
+    assert Freeze.objects.active().filter_touching(ready).exists() is is_frozen
     Experiment.objects.update(is_running=True)
-    assert made.running_experiments().exists() is is_frozen
+    assert made.find_running_experiments().exists() is is_frozen
 
 
 def test_a_freeze_of_another_site_touches_nothing_here(operator: User, ready: Experiment) -> None:

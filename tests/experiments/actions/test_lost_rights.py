@@ -55,7 +55,7 @@ def ask(actor: User, experiment: Experiment, kind: str = "run", token: ApiToken 
     return request_action(
         ActionRequest(
             actor=actor,
-            origin=Origin.of(actor, door=Door.API),
+            origin=Origin.make(actor, door=Door.API),
             kind=CATALOGUE[kind],
             site=experiment.site,
             experiment=experiment,
@@ -108,7 +108,7 @@ def lower_the_membership(ana: User) -> None:
 
 def give_back(ana: User) -> None:
     lender = User.objects.get(username="lender")
-    revoke(Delegation.objects.get(), actor=lender, origin=Origin.of(lender, door=Door.ADMIN))
+    revoke(Delegation.objects.get(), actor=lender, origin=Origin.make(lender, door=Door.ADMIN))
 
 
 class Loss(NamedTuple):
@@ -179,7 +179,7 @@ def test_nobody_approves_what_somebody_has_lost_the_right_to(
     loss.take(ana)
     second = factories.create_user(is_superuser=True)
     with pytest.raises(Conflict, match=loss.why):
-        approve(Action.objects.get(pk=action.pk), actor=second, origin=Origin.of(second, door=Door.ADMIN))
+        approve(Action.objects.get(pk=action.pk), actor=second, origin=Origin.make(second, door=Door.ADMIN))
 
 
 @pytest.mark.parametrize("loss", LOSSES)

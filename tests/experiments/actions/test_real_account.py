@@ -60,7 +60,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
 
 
 def ask(actor: User, kind: str, experiment: Experiment) -> Action:
-    origin, site = Origin.of(actor, door=Door.API), Site.objects.get()
+    origin, site = Origin.make(actor, door=Door.API), Site.objects.get()
     request = ActionRequest(
         actor=actor, origin=origin, kind=CATALOGUE[kind], site=site, experiment=experiment, parameters={}
     )
@@ -86,7 +86,7 @@ def test_a_run_is_the_persons_and_whoever_may_stop_it_stops_it(
     run = ask(operator, "run", theirs)
     execute(run.pk)
     wait_for(lambda: lives(theirs) or follow(run))
-    assert theirs.is_running, get_runner(run.site).text(run.run_directory(0))
+    assert theirs.is_running, get_runner(run.site).read_text(run.run_directory(0))
     pid = theirs.evidence.split()[1]
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(accounts.person).pw_uid
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 def asked(actor: User, kind: str, experiment: Experiment, **parameters: Any) -> ActionRequest:
     return ActionRequest(
         actor=actor,
-        origin=Origin.of(actor, door=Door.API, address="192.0.2.7"),
+        origin=Origin.make(actor, door=Door.API, address="192.0.2.7"),
         kind=CATALOGUE[kind],
         site=experiment.site,
         experiment=experiment,
@@ -183,7 +183,7 @@ def test_what_autosubmit_would_hand_to_a_shell_is_refused(
 ) -> None:
     request = ActionRequest(
         actor=manager,
-        origin=Origin.of(manager, door=Door.API),
+        origin=Origin.make(manager, door=Door.API),
         kind=CATALOGUE["create"],
         site=ready.site,
         parameters={"description": "x", "minimal_configuration": True} | parameters,

@@ -34,7 +34,7 @@ def created(user: User, site: Site, monkeypatch: pytest.MonkeyPatch, **values: s
     """Ask for an experiment and let the command have made it."""
     made = factories.create_experiment(site, **values)
     monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: made)
-    origin = Origin.of(user, door=Door.API)
+    origin = Origin.make(user, door=Door.API)
     asked = ActionRequest(actor=user, origin=origin, kind=CREATE, site=site, parameters={"description": "x"})
     action = request_action(asked)
     Action.objects.update(state=State.RUNNING)

@@ -224,7 +224,7 @@ def backends(url: str) -> set[int]:
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have this test keep its connections, and end them."""
-    monkeypatch.setattr(reading, "_kept", reading._Kept())
+    monkeypatch.setattr(reading, "_kept", reading._KeptConnections())
     reading.keep_connections()
     yield
     for connection in reading._kept.connections.values():

@@ -206,8 +206,8 @@ def test_reading_leaves_no_file_behind(made: Store) -> None:
 
 def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -> None:
     seen = {take_fingerprint(made, "a000")}
-    databases = [Path(f"{name}{log}") for name in made.databases("a000") for log in ("", "-wal")]
-    files = [*map(Path, made.lone_files("a000")), *databases]
+    databases = [Path(f"{name}{log}") for name in made.list_databases("a000") for log in ("", "-wal")]
+    files = [*map(Path, made.list_lone_files("a000")), *databases]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
@@ -295,7 +295,7 @@ def test_an_experiment_that_real_autosubmit_archived_is_found_and_comes_back(
 ) -> None:
     expid = make_experiment("small")
     call("archive", expid)
-    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.absence(expid))
+    assert re.search(rf"archived in {store.root}/\d{{4}}/{expid}\.tar", store.explain_absence(expid))
     call("unarchive", expid)
-    assert store.absence(expid) == ""
+    assert store.explain_absence(expid) == ""
     assert len(read_job_list(store.job_list(expid)).jobs) == 4

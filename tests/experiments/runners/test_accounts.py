@@ -50,7 +50,7 @@ def end(runner: LocalRunner, accounts: Accounts, directory: Path) -> None:
 def test_a_command_runs_as_the_person_with_nothing_of_ours(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, WHO)
     assert status(runner, directory) == 0
-    assert runner.text(directory).splitlines() == [
+    assert runner.read_text(directory).splitlines() == [
         accounts.person,
         f"/tmp/{accounts.person}",
         "/home/climate/.autosubmitrc",
@@ -63,7 +63,7 @@ def test_a_command_runs_as_the_person_with_nothing_of_ours(runner: LocalRunner, 
 def test_every_argument_arrives_as_given(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, 'printf "%s|" "$@"')
     assert status(runner, directory) == 0
-    assert runner.text(directory) == "two\nlines|$(id)|"
+    assert runner.read_text(directory) == "two\nlines|$(id)|"
 
 
 def test_output_and_exit_status_stay_with_the_service_account(
@@ -77,7 +77,7 @@ def test_output_and_exit_status_stay_with_the_service_account(
 
 def test_a_command_of_the_person_is_ended(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, "echo started; exec sleep 600")
-    wait_for(lambda: "started" in runner.text(directory))
+    wait_for(lambda: "started" in runner.read_text(directory))
     assert runner.look(directory).is_alive
     end(runner, accounts, directory)
     assert status(runner, directory) == 143
@@ -88,7 +88,7 @@ def test_a_command_that_does_not_want_to_end_is_killed(
 ) -> None:
     monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", 0)
     directory = start(runner, accounts, 'trap "" TERM; echo started; while :; do sleep 600; done')
-    wait_for(lambda: "started" in runner.text(directory))
+    wait_for(lambda: "started" in runner.read_text(directory))
     end(runner, accounts, directory)
     end(runner, accounts, directory)
     assert status(runner, directory) == 137
@@ -97,9 +97,9 @@ def test_a_command_that_does_not_want_to_end_is_killed(
 
 def test_a_process_of_the_person_is_interrupted(runner: LocalRunner, accounts: Accounts) -> None:
     run = start(runner, accounts, "echo $$; exec sleep 600")
-    pid = int(wait_for(lambda: runner.text(run)))
+    pid = int(wait_for(lambda: runner.read_text(run)))
     stop = start(runner, accounts, "echo started; exec sleep 600")
-    wait_for(lambda: "started" in runner.text(stop))
+    wait_for(lambda: "started" in runner.read_text(stop))
     as_user(accounts.service, lambda: runner.interrupt(stop, pid, "3"))
     assert status(runner, run) == 130
     end(runner, accounts, stop)
@@ -108,7 +108,7 @@ def test_a_process_of_the_person_is_interrupted(runner: LocalRunner, accounts: A
 def test_sudo_says_whom_the_service_account_may_not_become(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, "id", unix_name="ana")  # whom sudo does not know
     assert status(runner, directory) == 1
-    assert "sudo" in runner.text(directory)
+    assert "sudo" in runner.read_text(directory)
 
 
 @pytest.mark.parametrize("name", ["root", "#0", "#1", "daemon", "nobody", "no-such-account", "", "-s"])
@@ -129,5 +129,5 @@ def test_what_a_person_makes_is_for_the_group_as_the_account_has_it(
     settings.COMMANDS_UMASK = 0o022
     directory = start(runner, accounts, "umask")
     assert status(runner, directory) == 0
-    assert runner.text(directory) == "0022\n"
+    assert runner.read_text(directory) == "0022\n"
     assert {file.stat().st_mode & 0o077 for file in directory.iterdir()} == {0}

@@ -63,7 +63,7 @@ def pid_of(directory: Path) -> int:
 def test_every_argument_arrives_exactly_as_given(runner: LocalRunner, directory: Path) -> None:
     runner.start([sys.executable, "-c", SHOW_ARGUMENTS, *NASTY], directory)
     ended(runner, directory)
-    assert ast.literal_eval(runner.text(directory)) == NASTY
+    assert ast.literal_eval(runner.read_text(directory)) == NASTY
 
 
 def test_the_exit_status_is_kept(runner: LocalRunner, directory: Path) -> None:
@@ -75,7 +75,7 @@ def test_output_and_errors_are_one_stream_in_order(runner: LocalRunner, director
     script = "import os; os.write(1, b'one\\n'); os.write(2, b'two\\n'); os.write(1, b'three\\n')"
     runner.start([sys.executable, "-c", script], directory)
     ended(runner, directory)
-    assert runner.text(directory) == "one\ntwo\nthree\n"
+    assert runner.read_text(directory) == "one\ntwo\nthree\n"
 
 
 def test_a_command_is_never_started_twice_in_one_directory(runner: LocalRunner, directory: Path) -> None:
@@ -100,7 +100,7 @@ def test_libraries_keep_their_caches_out_of_the_home_of_the_store(
     shown = "import os; print(os.environ['XDG_CACHE_HOME'], os.environ['MPLCONFIGDIR'])"
     runner.start([sys.executable, "-c", shown], directory)
     ended(runner, directory)
-    folders = [Path(folder) for folder in runner.text(directory).split()]
+    folders = [Path(folder) for folder in runner.read_text(directory).split()]
     assert [folder.is_relative_to(tmp_path) for folder in folders] == [False, False]
 
 
@@ -133,7 +133,7 @@ def test_a_command_can_be_interrupted_even_if_its_starter_ignores_interrupts(
     finally:
         signal.signal(signal.SIGINT, before)
     ended(runner, directory)
-    assert "default_int_handler" in runner.text(directory)
+    assert "default_int_handler" in runner.read_text(directory)
 
 
 def test_the_launcher_outlives_a_signal_to_its_command_and_keeps_the_status(
@@ -237,7 +237,7 @@ def test_a_command_has_the_umask_of_the_account_and_what_we_keep_of_it_is_privat
     settings.COMMANDS_UMASK = 0o002
     runner.start(["/bin/sh", "-c", f"umask; echo >{tmp_path}/of-the-group; exit 3"], directory)
     assert ended(runner, directory) == 3
-    assert runner.text(directory) == "0002\n"
+    assert runner.read_text(directory) == "0002\n"
     assert (tmp_path / "of-the-group").stat().st_mode & 0o777 == 0o664
     assert {file.stat().st_mode & 0o077 for file in (directory, *directory.iterdir())} == {0}
 

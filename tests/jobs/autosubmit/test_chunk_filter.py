@@ -95,8 +95,12 @@ def test_a_range_means_numbers_without_zeros_before_them() -> None:
 
 def test_what_no_job_has_is_named_once() -> None:
     wanted = read_chunk_filter("[ 20000101 [ fc0 [1 9] fc1 [9 2-3] ] ]")
-    assert wanted.unknown([(FIRST, "fc0", 1), (FIRST, "", None)]) == ["chunk 9", "member FC1", "chunk 2-3"]
+    assert wanted.find_unknown([(FIRST, "fc0", 1), (FIRST, "", None)]) == [
+        "chunk 9",
+        "member FC1",
+        "chunk 2-3",
+    ]
 
 
 def test_without_any_job_everything_is_unknown() -> None:
-    assert read_chunk_filter("[ 20000101 [ Any [1] ] ]").unknown([]) == ["date 20000101", "chunk 1"]
+    assert read_chunk_filter("[ 20000101 [ Any [1] ] ]").find_unknown([]) == ["date 20000101", "chunk 1"]

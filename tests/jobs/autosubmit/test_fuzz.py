@@ -92,7 +92,7 @@ def test_a_locked_database_is_unreadable_and_waits_little(tmp_path: Path) -> Non
 def test_a_decoder_that_died_is_started_again() -> None:
     own = Decoder()
     first = decoded(GOOD, own)
-    process = own._started()
+    process = own._start()
     process.kill()
     process.wait()
     assert decoded(GOOD, own) == first
@@ -102,9 +102,9 @@ def test_a_decoder_that_died_is_started_again() -> None:
 def test_a_decoder_is_kept_while_it_behaves_and_ended_after_a_refusal() -> None:
     own = Decoder()
     decoded(GOOD, own)
-    process = own._started()
+    process = own._start()
     decoded(GOOD, own)
-    assert own._started() is process
+    assert own._start() is process
     with pytest.raises(Refused):
         list(own.decode(io.BytesIO(b"\x80\x05N."), 4))
     assert process.returncode is not None
@@ -137,7 +137,7 @@ def test_a_forked_process_has_a_decoder_of_its_own() -> None:
 
 def test_the_decoder_has_neither_environment_nor_more_memory_than_it_may() -> None:
     own = Decoder()
-    pid = own._started().pid
+    pid = own._start().pid
     decoded(GOOD, own)
     names = {line.split("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
     assert names <= {"LC_CTYPE"}

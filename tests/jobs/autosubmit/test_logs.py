@@ -49,7 +49,7 @@ def content(log: Log) -> bytes:
 
 
 def test_the_logs_of_a_job_are_those_of_each_attempt_and_its_script(of_job: JobLogs) -> None:
-    assert [(file.name, file.kind) for file in of_job.files()] == [
+    assert [(file.name, file.kind) for file in of_job.list_files()] == [
         ("a000_SIM.2.out", "out"),
         ("a000_SIM.1.err", "err"),
         ("a000_SIM.1.out", "out"),
@@ -59,18 +59,18 @@ def test_the_logs_of_a_job_are_those_of_each_attempt_and_its_script(of_job: JobL
 
 def test_a_log_that_only_the_history_names_is_one_of_the_job(experiment: Path, of_job: JobLogs) -> None:
     (experiment / "tmp" / "LOG_a000" / "wrapper.out.gz").write_bytes(gzip.compress(b"all"))
-    assert of_job.files()[0].name == "wrapper.out.gz"
+    assert of_job.list_files()[0].name == "wrapper.out.gz"
     assert content(of_job.open("wrapper.out")) == b"all"
 
 
 def test_the_script_is_the_newest_one_and_listed_once(experiment: Path, of_job: JobLogs) -> None:
     (experiment / "tmp" / "LOG_a000" / "a000_SIM.cmd").write_bytes(b"copy")
-    assert [file.name for file in of_job.files()].count("a000_SIM.cmd") == 1
+    assert [file.name for file in of_job.list_files()].count("a000_SIM.cmd") == 1
     assert content(of_job.open("a000_SIM.cmd")) == b"0123456789"
 
 
 def test_the_logs_of_an_experiment_are_those_of_its_commands(experiment: Path) -> None:
-    assert [(file.name, file.kind) for file in ExperimentLogs(experiment).files()] == [
+    assert [(file.name, file.kind) for file in ExperimentLogs(experiment).list_files()] == [
         ("jobs_failed_status.log", "jobs_failed_status"),
         ("20261125_100000_run_err.log", "run_err"),
         ("20261125_100000_run.log", "run"),
@@ -78,15 +78,15 @@ def test_the_logs_of_an_experiment_are_those_of_its_commands(experiment: Path) -
 
 
 def test_an_experiment_without_a_folder_has_no_logs(tmp_path: Path) -> None:
-    assert ExperimentLogs(tmp_path / "a001").files() == []
-    assert JobLogs(tmp_path / "a001", "a001_SIM").files() == []
+    assert ExperimentLogs(tmp_path / "a001").list_files() == []
+    assert JobLogs(tmp_path / "a001", "a001_SIM").list_files() == []
 
 
 def test_names_and_times_that_cannot_be_told_do_no_harm(experiment: Path) -> None:
     for name in (b"\xff.log", b"a\nb.log"):
         (experiment / "tmp" / "ASLOGS" / os.fsdecode(name)).touch()
     os.utime(experiment / "tmp" / "ASLOGS" / "jobs_failed_status.log", (2**40, 2**40))
-    assert len(ExperimentLogs(experiment).files()) == 3
+    assert len(ExperimentLogs(experiment).list_files()) == 3
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -128,7 +128,7 @@ def test_a_recorded_name_opens_the_newest_log_of_its_kind_and_attempt(experiment
     write_logs(experiment, first, newest, newest.replace("1732", "1733").replace("_1", "_2"))
     shelf = JobLogs(experiment, "a000_SIM", [RECORDED])
     assert content(shelf.open(RECORDED)) == newest.encode()
-    assert shelf.path(RECORDED) == experiment / "tmp" / "LOG_a000" / newest
+    assert shelf.find_path(RECORDED) == experiment / "tmp" / "LOG_a000" / newest
 
 
 def test_a_recorded_name_opens_the_log_of_that_name_where_there_is_one(experiment: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_recorded_name_opens_no_log_of_another_kind_attempt_or_job(experiment:
     )
     write_logs(experiment, *(f"a000_{other}" for other in others))
     shelf = JobLogs(experiment, "a000_SIM", [RECORDED])
-    assert shelf.path(RECORDED) is None
+    assert shelf.find_path(RECORDED) is None
     with pytest.raises(NoSuchLog, match="any more"):
         shelf.open(RECORDED)
 
@@ -171,7 +171,7 @@ def test_a_name_that_is_not_recorded_opens_no_other_log(experiment: Path) -> Non
 )
 def test_each_name_of_a_log_says_its_kind(experiment: Path, name: str, kind: str) -> None:
     write_logs(experiment, f"a000_POST.{name}")
-    assert [file.kind for file in JobLogs(experiment, "a000_POST").files()] == [kind]
+    assert [file.kind for file in JobLogs(experiment, "a000_POST").list_files()] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_each_name_of_a_log_says_its_kind(experiment: Path, name: str, kind: str
 def test_a_job_whose_name_goes_on_after_a_dot_keeps_its_logs(experiment: Path, name: str) -> None:
     write_logs(experiment, name)
     shelf = JobLogs(experiment, "a000_SIM")
-    assert name not in [file.name for file in shelf.files()]
+    assert name not in [file.name for file in shelf.list_files()]
     with pytest.raises(NoSuchLog, match="has no log"):
         shelf.open(name)
 
@@ -226,14 +226,14 @@ def test_the_log_of_a_real_job_is_read(root: Path, failed: str) -> None:
     times = read_attempts(root / "metadata" / "data" / f"job_data_{failed}.db").newest[f"{failed}_BAD"]
     shelf = JobLogs(root / failed, f"{failed}_BAD", [times.out_log])
     assert b"about to fail" in content(shelf.open(times.out_log))
-    assert {file.kind for file in shelf.files()} >= {"out", "err", "script"}
+    assert {file.kind for file in shelf.list_files()} >= {"out", "err", "script"}
 
 
 def test_the_logs_of_a_real_run_are_read(root: Path, failed: str) -> None:
     shelf = ExperimentLogs(root / failed)
-    run = next(file for file in shelf.files() if file.kind == "run")
+    run = next(file for file in shelf.list_files() if file.kind == "run")
     assert b"about to fail" not in content(shelf.open(run.name))
-    assert {"run", "create"} <= {file.kind for file in shelf.files()}
+    assert {"run", "create"} <= {file.kind for file in shelf.list_files()}
 
 
 # --- Compressed
@@ -258,7 +258,7 @@ def test_a_compressed_log_is_found_by_the_name_without_its_suffix(of_job: JobLog
     for name in ("a000_SIM.3.out", packed.name):
         with of_job.open(name) as log:
             assert (log.name, log.plain_name, log.size) == (packed.name, "a000_SIM.3.out", 10_000_000)
-    listed = of_job.files()[0]
+    listed = of_job.list_files()[0]
     assert (listed.name, listed.kind, listed.is_compressed) == (packed.name, "out", True)
     assert listed.size == packed.stat().st_size
 

@@ -148,7 +148,7 @@ def _longest(folder: Path, source: Path, python: Path) -> Store:
     """Make a store whose only experiment has as many jobs as are mirrored."""
     home = _emptied(folder / "longest-home")
     made = make_store(home, ["a000"])
-    words = (str(source), made.lone_files("a000")[0], str(LONGEST_JOBS))
+    words = (str(source), made.list_lone_files("a000")[0], str(LONGEST_JOBS))
     subprocess.run([str(python), "-c", MULTIPLY, *words], check=True)
     return Store(home, "a000", LONGEST_JOBS)
 

@@ -7,10 +7,10 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (40, 95),
-    "set status by filter": (42, 99),
-    "list of jobs": (23, 40),
-    "experiment page": (37, 228 + 24 * len(CATALOGUE)),  # 24 for each button
+    "run an action": (31, 58),
+    "set status by filter": (34, 62),
+    "list of jobs": (17, 24),
+    "experiment page": (26, 72 + 8 * len(CATALOGUE)),  # 8 for each button
 }
 
 

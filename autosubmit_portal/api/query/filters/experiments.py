@@ -12,42 +12,22 @@ from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.api.query.filters.common import compared, every, given, of_site
 from autosubmit_portal.api.query.pagination import Key, Order
+from autosubmit_portal.api.serializers.experiments import ExperimentDetail
 from autosubmit_portal.api.serializers.fields import wildcard
 
 # What the answer counts, and Autosubmit's name for it.
 COUNTED = {
-    "completed": "COMPLETED",
-    "submitted": "SUBMITTED",
-    "queuing": "QUEUING",
-    "running": "RUNNING",
-    "failed": "FAILED",
-    "suspended": "SUSPENDED",
+    name: name.upper() for name in ("completed", "submitted", "queuing", "running", "failed", "suspended")
 }
 # What the list is ordered by, and the column; the names are those of the answer.
+_FIELDS = ExperimentDetail().fields
 COLUMNS = {
-    "expid": "expid",
-    "created": "created_at",
-    "description": "description",
-    "id": "autosubmit_id",
-    "name": "expid",
-    "user": "recorded_owner",
-    "owner": "owner",
-    "hpc": "hpc",
-    "version": "version",
-    "modified": "changed_at",
-    "status": "is_running",
-    "total": "total_jobs",
-    "site": "site__slug",
-    "is_running": "is_running",
-    "problem": "problem",
-    "problem_since": "problem_since",
-    "disagreement": "disagreement",
-    "disagrees_since": "disagrees_since",
-    "refreshed_at": "refreshed_at",
-    "changed_at": "changed_at",
-    "autosubmit_version": "version",
-    "model": "model",
-    "branch": "branch",
+    name: str(_FIELDS[name].source).replace(".", "__")
+    for name in (
+        *("expid", "created", "description", "id", "name", "user", "owner", "hpc", "version", "modified"),
+        *("status", "total", "site", "is_running", "problem", "problem_since", "disagreement"),
+        *("disagrees_since", "refreshed_at", "changed_at", "autosubmit_version", "model", "branch"),
+    )
 }
 ORDERS = (*COLUMNS, *COUNTED)
 # Times that may be asked for as `<name>_after` and `<name>_before`.

@@ -11,29 +11,16 @@ from autosubmit_portal.api.serializers.fields import wildcard
 from jobs.autosubmit.start_dates import Period
 from jobs.models import Job
 
-# What the list is ordered by, and the column; the names are those of the answer.
-ORDERS = {
-    "name": "name",
-    "status": "status",
-    "priority": "priority",
-    "section": "section",
-    "date": "date",
-    "member": "member",
-    "chunk": "chunk",
-    "split": "split",
-    "splits": "splits",
-    "platform": "platform",
-    "remote_id": "remote_id",
-    "qos": "qos",
-    "processors": "processors",
-    "wallclock": "wallclock",
-    "submit": "submitted_at",
-    "start": "started_at",
-    "finish": "finished_at",
-    "fail_count": "fail_count",
-}
 # Times that may be asked for as `<name>_after` and `<name>_before`.
 TIMES = {"submit": "submitted_at", "start": "started_at", "finish": "finished_at"}
+# What the list is ordered by, and the column; the names are those of the answer.
+ORDERS = {
+    name: TIMES.get(name, name)
+    for name in (
+        *("name", "status", "priority", "section", "date", "member", "chunk", "split", "splits", "platform"),
+        *("remote_id", "qos", "processors", "wallclock", "submit", "start", "finish", "fail_count"),
+    )
+}
 
 
 def order_of(query: Mapping[str, Any]) -> Order:

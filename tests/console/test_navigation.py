@@ -1,0 +1,70 @@
+"""The navigation asks for the rights to all lists together; it must answer as each list would."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import RequestFactory
+from django.urls import reverse
+
+from autosubmit_portal.access.models import (
+    ApiToken,
+    Delegation,
+    FailedSignIn,
+    SiteAccount,
+    SitePolicy,
+    SiteRole,
+)
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.console.site import NAVIGATION, PEOPLE, console
+from experiments.models import Site
+from tests.support import factories
+
+REACHED_FROM_OTHER_PAGES = {SiteRole, SiteAccount, SitePolicy, ApiToken, Delegation, FailedSignIn}
+
+
+def holder_of(codename: str) -> User:
+    user = factories.create_user()
+    user.user_permissions.add(Permission.objects.get(codename=codename))
+    return user
+
+
+def member_of_a_team(site: Site) -> User:
+    user = factories.create_user()
+    factories.create_team((user, Role.VIEWER), covers={"site": site})
+    return user
+
+
+def manager_of_a_site(site: Site) -> User:
+    user = factories.create_user()
+    SiteRole.objects.create(user=user, site=site, role=Role.MANAGER)
+    return user
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda _, role=role: factories.create_user(role) for role in Role),
+        lambda _: factories.create_administrator(),
+        lambda _: factories.create_user(),
+        lambda _: holder_of("change_user"),
+        lambda _: holder_of("view_group"),
+        lambda _: holder_of("view_auditentry"),
+        member_of_a_team,
+        manager_of_a_site,
+    ],
+)
+def test_the_navigation_leads_to_the_lists_that_somebody_may_see(
+    make: Callable[[Site], User], site: Site, rf: RequestFactory
+) -> None:
+    request = rf.get("/")
+    request.user = User.objects.get(pk=make(site).pk)
+    context = console.each_context(request)
+    offered = [link["admin_url"] for menu in ("navigation", "people") for link in context[menu]]
+    admins = [console.get_model_admin(model) for model in NAVIGATION + PEOPLE]
+    allowed = [admin.opts for admin in admins if admin.has_view_or_change_permission(request)]
+    assert offered == [reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist") for opts in allowed]
+
+
+def test_every_list_is_in_the_navigation_or_reached_from_another_page() -> None:
+    assert set(console._registry) == {*NAVIGATION, *PEOPLE, *REACHED_FROM_OTHER_PAGES}
