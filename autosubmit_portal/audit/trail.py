@@ -124,22 +124,13 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
     if not drafts:
         return []
     with transaction.atomic(savepoint=False):
-        entries = list(_chained(drafts, chain.reserve_places(len(drafts))))
+        entries = [AuditEntry(**values) for values in chain.link(drafts)]
         _insert(entries)
         for entry in entries:
             entry._state.adding, entry._state.db = False, connection.alias
             if settings.AUDIT_SYSLOG:
                 syslog.forward(entry)
     return entries
-
-
-def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEntry]:
-    previous = places.previous
-    for number, one in zip(places.ids, drafts, strict=True):
-        values = {**one, "id": number}
-        digest = chain.compute_digest(values, previous)
-        yield AuditEntry(**values, previous=previous, digest=digest)
-        previous = digest
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:

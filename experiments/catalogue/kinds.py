@@ -180,11 +180,7 @@ class ActionKind:
 
     def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
-        return [
-            [*step.make_program(autosubmit), *argv]
-            for step in self.steps
-            for argv in step.make_argvs(expid, parameters)
-        ]
+        return [line for step in self.steps for line in step.make_lines(autosubmit, expid, parameters)]
 
 
 def _first(conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters) -> str:

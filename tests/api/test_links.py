@@ -19,6 +19,7 @@ from tests.api.test_browsable import as_person, send  # noqa: F401
 from tests.api.test_user_metrics import ROWS
 from tests.support import factories, stores
 from tests.support.configured import make_store, write
+from tests.support.corpus import HTML
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
 pytestmark = pytest.mark.one_database
@@ -116,6 +117,23 @@ def test_a_page_that_answers_a_form_leads_back_to_itself(
     again = re.search(r'<a class="btn btn-primary" href="([^"]+)"', page)
     assert again
     assert read(client, again[1])[0] == 200
+
+
+@pytest.mark.parametrize("text", HTML)
+def test_hostile_text_becomes_neither_a_tag_nor_an_address(
+    as_person: Callable[[User], Client],  # noqa: F811
+    operator: User,
+    experiment: Experiment,
+    text: str,
+) -> None:
+    factories.create_job(experiment, text, section=text)
+    Experiment.objects.update(description=text, owner=text)
+    for address in ("/v4/experiments", "/v4/experiments/a000", "/v4/experiments/a000/jobs"):
+        page = read(as_person(operator), address)[1]
+        urls = re.findall(r'(?:href|src|action)="([^"]*)"', page)
+        assert [url for url in urls if not url.startswith(("/", "#", "http://testserver/"))] == []
+        assert re.findall(r"<[a-z][^>]*pwned", re.sub('"[^"]*"', "", page)) == []
+        assert "pwned()" in page
 
 
 ODD = """a000_1%41?x=1#y "z" <b>'/end"""

@@ -112,6 +112,19 @@ def test_a_person_sends_json_and_asks_what_a_route_takes(visit: Callable[..., Pa
     assert page.evaluate("window.told") == []
 
 
+def test_a_person_is_told_that_nothing_answered_and_keeps_what_was_typed(visit: Callable[..., Page]) -> None:
+    page = visit("admin")
+    page.goto("/v4/experiments/a000/jobs")
+    jobs = form(page, "partial_bulk_update-set_status")
+    jobs.get_by_label("Filter status").fill("FAILED")
+    page.route("**/v4/**", lambda route: route.abort())
+    with page.expect_event("dialog", lambda dialog: "no answer" in dialog.message) as told:
+        page.once("dialog", lambda dialog: dialog.accept())
+        jobs.get_by_role("button").click()
+    assert told.value
+    expect(jobs.get_by_label("Filter status")).to_have_value("FAILED")
+
+
 def test_a_viewer_finds_filters_and_no_form(visit: Callable[..., Page]) -> None:
     page = visit("viewer")
     page.goto("/v4/experiments")

@@ -52,6 +52,13 @@ PAGES = (
     "/v4",
     "/v4/experiments",
     "/v4/experiments/a000",
+    "/v4/experiments/a000/jobs",
+    "/v4/experiments/a000/wrappers",
+    "/v4/actions",
+    "/v4/actions/1",
+    "/v4/audit",
+    "/v4/tokens",
+    "/v4/sites",
     "/v4/docs",
 )
 SHOWN = (
@@ -61,6 +68,10 @@ SHOWN = (
     "/audit/auditentry/",
     "/access/apitoken/",
     "/",
+    "/v4/experiments/a000/jobs",
+    "/v4/actions/1",
+    "/v4/audit",
+    "/v4/tokens",
 )
 
 

@@ -29,7 +29,8 @@ document.addEventListener("submit", (event) => {
   if (form.dataset.method) {
     event.preventDefault();
     const button = event.submitter;
-    send(form, button).finally(() => {
+    const tell = () => alert("There was no answer. Look whether it was done before you send it again.");
+    send(form, button).catch(tell).finally(() => {
       button.disabled = false;
     });
   }

@@ -7,8 +7,8 @@ from tests.tools.trace.ways import WAYS, measure
 
 # Files and jumps.
 MOST = {
-    "run an action": (31, 58),
-    "set status by filter": (34, 62),
+    "run an action": (30, 56),
+    "set status by filter": (33, 60),
     "list of jobs": (17, 24),
     "experiment page": (26, 72 + 8 * len(CATALOGUE)),  # 8 for each button
 }
