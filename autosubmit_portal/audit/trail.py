@@ -2,7 +2,8 @@
 
 import ipaddress
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any, Required, TypedDict, Unpack
@@ -36,6 +37,17 @@ class Said(TypedDict, total=False):
 def record(event: str, **said: Unpack[Said]) -> AuditEntry:
     """Add one entry, as `draft` takes it; see `record_all`."""
     return record_all([draft(event, **said)])[0]
+
+
+@contextmanager
+def record_if_refused(event: str, *kinds: type[Exception], **said: Unpack[Said]) -> Iterator[None]:
+    """Record a refusal of one of these kinds that the block raises, with its text."""
+    try:
+        yield
+    except kinds as refusal:
+        said["message"] = str(refusal)
+        record(event, **said)
+        raise
 
 
 def draft(event: str, **said: Unpack[Said]) -> Draft:

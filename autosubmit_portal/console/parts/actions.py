@@ -49,13 +49,6 @@ class Button:
     address: str
     obstacle: Conflict | None = None
 
-    @property
-    def action_address(self) -> str:
-        """The page of the action in the way, blank if none is."""
-        return (
-            get_action_address(self.obstacle.action_id) if self.obstacle and self.obstacle.action_id else ""
-        )
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
