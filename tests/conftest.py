@@ -29,17 +29,15 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
-from autosubmit_portal.access.sign_in.bearer import forget_keys
 from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.access.unix import get_name
-from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit import triggers
-from autosubmit_portal.console import stamps
 from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
 from experiments.models import Site
 from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
+from tests.support.caches import forget_answers, forget_keys, forget_stamps
 from tests.support.identity_provider import Provider
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
@@ -214,9 +212,9 @@ def _people_of_the_host() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_kept_answers() -> None:
     """Forget the answers of the test before: its rows were rolled back, and their keys and times come again."""
-    answers.clear()
+    forget_answers()
     get_name.cache_clear()
-    stamps.forget()
+    forget_stamps()
     last_use._noted.clear()
 
 

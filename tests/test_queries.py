@@ -20,13 +20,12 @@ from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.api.http.conditional import answers
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console import stamps
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
 from tests.support import factories
+from tests.support.caches import forget_answers, forget_stamps
 
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 FILLED = {
@@ -173,8 +172,8 @@ def cost(user: User, address: str) -> Cost:
     client = Client()
     client.force_login(user)
     for _ in range(2):
-        answers.clear()
-        stamps.forget()
+        forget_answers()
+        forget_stamps()
         with CaptureQueriesContext(connection) as captured:
             answer = client.get(address)
             b"".join(answer) if answer.streaming else answer.content

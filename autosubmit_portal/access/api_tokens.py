@@ -57,14 +57,12 @@ def make_token(
     `by` is the token of the request, if it came with one: the new token cannot do more. Raises WrongToken and
     TokenRefused, both recorded.
     """
-    try:
+    refusals = (TokenRefused, WrongToken)
+    with trail.record_if_refused("api_token.refused", *refusals, origin=origin, subject=wanted.name):
         _require_writing(by)
         _require_kinds(wanted, by)
         teams = _choose_teams(wanted, owner, by)
         expiry = _choose_expiry(wanted.days, by)
-    except (TokenRefused, WrongToken) as refusal:
-        trail.record("api_token.refused", origin=origin, subject=wanted.name, message=str(refusal))
-        raise
     token, text = ApiToken.generate(
         owner,
         expiry=expiry,
@@ -86,15 +84,12 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
 
     A limited token (`by`) revokes only itself. Raises TokenRefused, which is recorded.
     """
-    try:
+    with trail.record_if_refused("api_token.revoke_refused", TokenRefused, origin=origin, subject=str(token)):
         _require_writing(by)
         if by and by != token and by.scope() != UNLIMITED:
             raise TokenRefused("This token has a limited scope: it can revoke only itself.")
         if token.user_id != actor.pk and not actor.has_perm("access.delete_apitoken"):
             raise TokenRefused(f"{actor} may not revoke the tokens of others. Ask a manager.")
-    except TokenRefused as refusal:
-        trail.record("api_token.revoke_refused", origin=origin, subject=str(token), message=str(refusal))
-        raise
     with transaction.atomic():
         token.delete()
 

@@ -7,10 +7,10 @@ docs/audit.md says what the chain proves and what it cannot prove.
 import hmac
 import ipaddress
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -62,22 +62,28 @@ _NEXT = {
 }
 
 
-class Places(NamedTuple):
-    """The numbers of the next entries, and the digest of the entry before them; blank for the first entry."""
+def link(drafts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the columns of the next entries: those of the drafts, their numbers and digests.
 
-    ids: Sequence[int]
-    previous: str
+    A transaction must be open; nobody else can add an entry until it ends.
+    """
+    numbers, previous = _reserve_places(len(drafts))
+    for number, draft in zip(numbers, drafts, strict=True):
+        values = {**draft, "id": number}
+        digest = compute_digest(values, previous)
+        yield {**values, "previous": previous, "digest": digest}
+        previous = digest
 
 
-def reserve_places(wanted: int) -> Places:
-    """Reserve places for `wanted` entries. A transaction must be open; others wait for a place until it ends."""
+def _reserve_places(wanted: int) -> tuple[Sequence[int], str]:
+    """Return the numbers of the next entries, and the digest of the entry before them; blank for the first entry."""
     is_postgresql = connection.vendor == "postgresql"
     if is_postgresql:
         transaction.on_commit(_wait_for_disk)
     with connection.cursor() as cursor:
         cursor.execute(_NEXT[connection.vendor], [wanted] if is_postgresql else [])
         found, previous = cursor.fetchone()
-    return Places(found if is_postgresql else range(found, found + wanted), previous or "")
+    return found if is_postgresql else range(found, found + wanted), previous or ""
 
 
 def _wait_for_disk() -> None:

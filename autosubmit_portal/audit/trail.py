@@ -3,6 +3,7 @@
 import ipaddress
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any, Required, TypedDict, Unpack
@@ -36,6 +37,17 @@ class Said(TypedDict, total=False):
 def record(event: str, **said: Unpack[Said]) -> AuditEntry:
     """Add one entry, as `draft` takes it; see `record_all`."""
     return record_all([draft(event, **said)])[0]
+
+
+@contextmanager
+def record_if_refused(event: str, *kinds: type[Exception], **said: Unpack[Said]) -> Iterator[None]:
+    """Record a refusal of one of these kinds that the block raises, with its text."""
+    try:
+        yield
+    except kinds as refusal:
+        said["message"] = str(refusal)
+        record(event, **said)
+        raise
 
 
 def draft(event: str, **said: Unpack[Said]) -> Draft:
@@ -112,22 +124,13 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
     if not drafts:
         return []
     with transaction.atomic(savepoint=False):
-        entries = list(_chained(drafts, chain.reserve_places(len(drafts))))
+        entries = [AuditEntry(**values) for values in chain.link(drafts)]
         _insert(entries)
         for entry in entries:
             entry._state.adding, entry._state.db = False, connection.alias
             if settings.AUDIT_SYSLOG:
                 syslog.forward(entry)
     return entries
-
-
-def _chained(drafts: Sequence[Draft], places: chain.Places) -> Iterator[AuditEntry]:
-    previous = places.previous
-    for number, one in zip(places.ids, drafts, strict=True):
-        values = {**one, "id": number}
-        digest = chain.compute_digest(values, previous)
-        yield AuditEntry(**values, previous=previous, digest=digest)
-        previous = digest
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:

@@ -116,13 +116,6 @@ _kept: TTLCache[tuple[int, str], _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
 _lock = Lock()
 
 
-def forget() -> None:
-    """Have every statement made anew."""
-    with _lock:
-        _kept.clear()
-    look_once_a_second.cache_clear()
-
-
 def begin_part(request: HttpRequest, shown: PartRows, besides: Callable[[], object] = tuple) -> None:
     """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
 

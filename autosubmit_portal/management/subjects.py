@@ -1,13 +1,22 @@
-"""What the commands about permissions ask about: an action kind, and an experiment or a site."""
+"""What commands ask about: an account, an action kind, and an experiment or a site."""
 
 from argparse import ArgumentParser
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment, Site
 from experiments.models.experiment import choose_meant
+
+
+def find_account(name: str) -> User:
+    """Return the account with a name; raise CommandError if there is none."""
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"There is no account “{name}”.")
+    return user
 
 
 def add_subject(parser: ArgumentParser) -> None:

@@ -109,6 +109,10 @@ class Command:
         words = tuple(word for word in self.words if word not in self.saving)
         return replace(self, words=words, saving=(), outcome=read_as_dry_run(self.outcome))
 
+    def make_lines(self, autosubmit: str, expid: str, parameters: Mapping[str, Any]) -> list[list[str]]:
+        """Return the argvs with the program; `autosubmit` is that of the site."""
+        return [[*self.make_program(autosubmit), *argv] for argv in self.make_argvs(expid, parameters)]
+
     def make_program(self, autosubmit: str) -> list[str]:
         """Return what its words are arguments of; `autosubmit` is that program."""
         return ["/bin/sh", "-c", self.script] if self.script else [autosubmit]

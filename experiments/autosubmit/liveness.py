@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from autosubmit_portal.agent.host import read_process_fields
+
 _LOCK_TABLE = Path("/proc/locks")
 # The kernel hands the table out by pages; an entry can slip from one to the next while another lock is freed.
 _PAGE_BYTES = 4000
@@ -125,20 +127,6 @@ def check_liveness(lock_file: Path, locks: Locks) -> Liveness:
 def read_autosubmit_words(pid: int) -> list[str]:
     """Return the words after `autosubmit` in the command line of a process; none if it is another program or gone."""
     return _skip_program(_read_command_line(pid) or [])
-
-
-def read_process_fields(pid: int) -> list[str]:
-    """Return what the kernel tells of a process after its name, the state first (proc(5), `stat`); none if it is gone.
-
-    A process that nobody has waited for yet is gone too.
-    """
-    try:
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-    except OSError:
-        return []
-    return [] if fields[0] == "Z" else fields
 
 
 def _read_command_line(pid: int) -> list[str] | None:

@@ -220,11 +220,6 @@ class Action(models.Model):
         return self.state == State.RUNNING and (self.slot_until is None or self.slot_until > timezone.now())
 
     @property
-    def jobs(self) -> list[str]:
-        """Names of the jobs that were asked for, if any."""
-        return list(self.parameters.get("jobs", []))
-
-    @property
     def directory(self) -> Path:
         """The folder of its run directories."""
         return Path(settings.ACTIONS_DIRECTORY) / str(self.pk)

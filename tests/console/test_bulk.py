@@ -41,7 +41,7 @@ def test_the_form_of_chosen_jobs_makes_one_action_on_all_of_them(
     answer = as_operator.post(FORM, {"selection": selection(*chosen), "status": "SUSPENDED"})
     action = Action.objects.get()
     assert answer["Location"] == f"/experiments/action/{action.pk}/change/"
-    assert sorted(action.jobs) == ["a000_POST", "a000_SIM"]
+    assert sorted(action.parameters["jobs"]) == ["a000_POST", "a000_SIM"]
 
 
 def test_jobs_of_two_experiments_make_an_action_for_each(as_operator: Client, job: Job) -> None:
@@ -49,7 +49,7 @@ def test_jobs_of_two_experiments_make_an_action_for_each(as_operator: Client, jo
     sent = {"selection": selection(job, other), "status": "SUSPENDED", "idempotency_key": "mine"}
     for _ in range(2):
         assert as_operator.post(FORM, sent)["Location"] == JOBS
-    assert {(action.expid, *action.jobs) for action in Action.objects.all()} == {
+    assert {(action.expid, *action.parameters["jobs"]) for action in Action.objects.all()} == {
         ("a000", job.name),
         ("a001", other.name),
     }
@@ -112,7 +112,7 @@ def test_ten_thousand_jobs_are_chosen_at_once(as_operator: Client, experiment: E
     keys = ",".join(map(str, experiment.jobs.values_list("pk", flat=True)))
     as_operator.post(FORM, {"selection": keys, "status": "SUSPENDED"})
     action = Action.objects.get()
-    assert len(action.jobs) == 10_003
+    assert len(action.parameters["jobs"]) == 10_003
     assert len(action.command) > 1  # one argument of a command has its limit
 
 

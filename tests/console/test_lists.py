@@ -13,11 +13,11 @@ from django.utils.html import escape
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
-from autosubmit_portal.console import stamps
 from experiments.models import Experiment, Run, Site, State
 from jobs.models import Job
 from tests.console.pages import list_of, page_of, text_of
 from tests.support import factories
+from tests.support.caches import forget_stamps
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 
@@ -73,7 +73,7 @@ MAKERS: dict[str, Callable[[Experiment, int], None]] = {
 
 def queries_of(client: Client, address: str) -> int:
     """Count the queries of a page when nothing of it is known yet: what is kept for a second might end in between."""
-    stamps.forget()
+    forget_stamps()
     with CaptureQueriesContext(connection) as captured:
         assert client.get(address).status_code == 200
     return len(captured)

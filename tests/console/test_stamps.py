@@ -26,6 +26,7 @@ from experiments.registry import mark_gone
 from jobs.models import Job
 from tests.console.pages import list_of, page_of
 from tests.support import factories
+from tests.support.caches import forget_stamps
 from tests.support.small_stores import COMPLETED, FAILED, READY, make_store, write_pickle
 from tests.support.waiting import wait_for
 from tests.test_queries import address_of, routes, rows  # noqa: F401  # a fixture
@@ -434,7 +435,7 @@ def test_a_process_that_does_not_know_the_tab_says_as_well_that_nothing_has_chan
     experiment: Experiment, as_viewer: Client
 ) -> None:
     tab = Tab(as_viewer, page_of("experiments_experiment", experiment.pk))
-    stamps.forget()
+    forget_stamps()
     assert not tab.has_changed()
 
 

@@ -75,16 +75,15 @@ def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
 
 def require_lending(actor: Any, origin: Origin) -> None:
     """Raise Forbidden, which is recorded, for a limited credential: it may neither lend nor take back."""
-    try:
+    subject = f"user {actor}"
+    with trail.record_if_refused("delegation.refused", policy.Forbidden, origin=origin, subject=subject):
         _require_whole_credential(actor)
-    except policy.Forbidden as refusal:
-        trail.record("delegation.refused", origin=origin, subject=f"user {actor}", message=str(refusal))
-        raise
 
 
 def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
     """End a delegation at once, as its grantor or a manager of all teams; raises Forbidden or AlreadyOver, recorded."""
-    try:
+    refusals, subject = (policy.Forbidden, AlreadyOver), f"delegation {delegation.pk}"
+    with trail.record_if_refused("delegation.refused", *refusals, origin=origin, subject=subject):
         _require_whole_credential(actor)
         if not may_revoke(actor, delegation):
             reason = f"{actor} may not revoke it: only {delegation.grantor} and managers of all teams may."
@@ -96,11 +95,6 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
             delegation.refresh_from_db()
             _record(delegation, "delegation.revoked", origin)
             watch.announce()
-    except (policy.Forbidden, AlreadyOver) as refusal:
-        trail.record(
-            "delegation.refused", origin=origin, subject=f"delegation {delegation.pk}", message=str(refusal)
-        )
-        raise
 
 
 def may_revoke(actor: Any, delegation: Delegation) -> bool:

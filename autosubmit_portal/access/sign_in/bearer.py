@@ -155,12 +155,6 @@ def _get_keys(issuer: str) -> Keys:
             raise ProviderUnavailable from error
 
 
-def forget_keys() -> None:
-    """Forget the keys of the provider, so that they are fetched again."""
-    _load_keys.cache_clear()
-    _failed_at.clear()
-
-
 @lru_cache(maxsize=4)
 def _load_keys(issuer: str) -> Keys:
     keys = Keys(issuer)

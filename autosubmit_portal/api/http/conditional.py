@@ -65,11 +65,6 @@ class _Answers:
             with self._lock:
                 self._kept[key] = content
 
-    def clear(self) -> None:
-        """Forget all."""
-        with self._lock:
-            self._kept.clear()
-
 
 answers = _Answers()
 """Those of this process."""

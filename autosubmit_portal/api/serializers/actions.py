@@ -20,7 +20,7 @@ class ActionItem(serializers.Serializer[Action]):
     state = serializers.ChoiceField(choices=State.values)
     site = serializers.CharField(source="site.slug")
     expid = serializers.CharField(help_text="Blank while an experiment is being created.")
-    jobs = texts(required=False, help_text="The jobs that were named, if any were.")
+    jobs = texts(source="parameters.jobs", required=False, help_text="The jobs that were named, if any were.")
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
     on_behalf_of = serializers.CharField(
         help_text="Whose rights they were, if lent; blank for the actor's own."
@@ -73,8 +73,8 @@ class ActionItem(serializers.Serializer[Action]):
     def whole(self, instance: Action) -> dict[str, Any]:
         """Write the action as it is kept."""
         written: dict[str, Any] = super().to_representation(instance)
-        if not written["jobs"]:
-            del written["jobs"]
+        if not written.get("jobs"):
+            written.pop("jobs", None)
         return written
 
 

@@ -3,11 +3,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access import api_tokens
 from autosubmit_portal.audit.origin import get_current_origin
+from autosubmit_portal.management.subjects import find_account
 from experiments.catalogue.kinds import CATALOGUE
 
 
@@ -34,9 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the token and print nothing but it."""
-        user = User.objects.filter(username=options["username"]).first()
-        if user is None:
-            raise CommandError(f"There is no account “{options['username']}”.")
+        user = find_account(options["username"])
         kinds = [] if options["read_only"] else options["kind"]
         wanted = api_tokens.TokenRequest(
             name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access.sign_in import second_factor
+from autosubmit_portal.management.subjects import find_account
 
 
 class Command(BaseCommand):
@@ -20,9 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Remove it, and say what follows."""
-        user = User.objects.filter(username=options["username"]).first()
-        if user is None:
-            raise CommandError(f"There is no account “{options['username']}”.")
+        user = find_account(options["username"])
         if not second_factor.reset(user):
             raise CommandError(f"{user} has no second factor.")
         self.stdout.write(f"{user} may sign in with the password alone now.")

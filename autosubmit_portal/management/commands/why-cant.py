@@ -3,11 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.management.subjects import add_subject, find_subject
+from autosubmit_portal.management.subjects import add_subject, find_account, find_subject
 
 
 class Command(BaseCommand):
@@ -22,9 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the decision."""
-        user = User.objects.filter(username=options["username"]).first()
-        if user is None:
-            raise CommandError(f"There is no account “{options['username']}”.")
+        user = find_account(options["username"])
         kind, about = find_subject(options)
         decision = policy.decide(user, kind, **about)
         if not decision.allowed:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from autosubmit_portal.agent import run_directory
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
@@ -67,7 +68,7 @@ def test_a_command_that_takes_too_long_is_ended_and_says_what_to_do() -> None:
 
 
 def test_a_command_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", 0.2)
     action = started("python3", "-c", STUBBORN)
     wait_for(lambda: "up" in (action.run_directory(0) / "output").read_text())
     Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")

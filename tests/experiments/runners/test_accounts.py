@@ -1,7 +1,6 @@
 """Commands that run as another Unix account: real accounts and the real sudo, from a worker that is not root."""
 
 import pwd
-import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from autosubmit_portal.agent import run_directory
 from experiments.models import Site
-from experiments.runners import local
 from experiments.runners.local import LocalRunner, wrap_as_account
 from tests.support.unix_accounts import Accounts, as_user, processes_of, unix_accounts
 from tests.support.waiting import wait_for
@@ -26,12 +25,7 @@ def accounts() -> Iterator[Accounts]:
 
 
 @pytest.fixture
-def runner(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> LocalRunner:
-    """A runner whose launcher the service account can read, wherever the portal is installed."""
-    launcher = accounts.folder / "launch.sh"
-    shutil.copy(local.LAUNCHER, launcher)
-    launcher.chmod(0o755)
-    monkeypatch.setattr(local, "LAUNCHER", launcher)
+def runner(monkeypatch: pytest.MonkeyPatch) -> LocalRunner:
     monkeypatch.setenv("PORTAL_SECRET_KEY", "secret")
     return LocalRunner(Site(autosubmit="/opt/autosubmit/bin/autosubmit", home="/home/climate"))
 
@@ -92,7 +86,7 @@ def test_a_command_of_the_person_is_ended(runner: LocalRunner, accounts: Account
 def test_a_command_that_does_not_want_to_end_is_killed(
     runner: LocalRunner, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", 0)
     directory = start(runner, accounts, 'trap "" TERM; echo started; while :; do sleep 600; done')
     wait_for(lambda: "started" in runner.read_text(directory))
     end(runner, accounts, directory)

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from autosubmit_portal.agent import run_directory
+from experiments.autosubmit.environment import make_environment
 from experiments.models import Site
 from experiments.runners import local
 from experiments.runners.local import LocalRunner
@@ -159,10 +161,11 @@ def test_a_command_that_ends_while_it_is_looked_at_has_ended(
     directory.mkdir(parents=True)
     (directory / "pid").write_text("4711 1\n")
 
-    def ends(_pid: int) -> None:
+    def ends(_pid: int) -> str:
         (directory / "exit_status").write_text("0\n")
+        return ""
 
-    monkeypatch.setattr(local, "_get_process_start", ends)
+    monkeypatch.setattr(run_directory, "read_process_start", ends)
     assert runner.look(directory).exit_status == 0
 
 
@@ -185,12 +188,13 @@ def test_a_command_that_was_given_up_never_starts(runner: LocalRunner, directory
 def test_a_command_that_is_given_up_while_it_is_started_never_starts(
     runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given_up = []
-    monkeypatch.setattr(local, "_restore_signals", lambda: None)
-    monkeypatch.setattr(local, "_reap", lambda: given_up.append(runner.give_up(directory)))
+    def give_up_first(*arguments: Any) -> dict[str, str]:
+        assert runner.give_up(directory)
+        return make_environment(*arguments)
+
+    monkeypatch.setattr(local, "make_environment", give_up_first)
     runner.start(["touch", str(directory / "started")], directory)
-    assert given_up == [True]
-    assert local._launched.pop().wait() == 125
+    wait_for(lambda: str(directory) not in children_of(os.getpid()))
     assert not (directory / "started").exists()
 
 
@@ -219,8 +223,8 @@ def test_the_command_line_of_the_launcher_does_not_name_the_run(runner: LocalRun
 def test_too_much_output_loses_its_oldest_part(
     runner: LocalRunner, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "MOST_OUTPUT_BYTES", 100)
-    monkeypatch.setattr(local, "KEPT_OUTPUT_BYTES", 10)
+    monkeypatch.setattr(run_directory, "MOST_OUTPUT_BYTES", 100)
+    monkeypatch.setattr(run_directory, "KEPT_OUTPUT_BYTES", 10)
     directory.mkdir(parents=True)
     (directory / "output").write_text("old" * 100 + "the newest")
     runner.bound_output(directory)

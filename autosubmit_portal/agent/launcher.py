@@ -1,0 +1,53 @@
+"""Starts the launcher of a command, in a session of its own: it outlives us, we need not outlive it."""
+
+import os
+import pkgutil
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+# Who starts us may ignore or block these; a run that inherits that cannot be stopped.
+_FOR_THE_COMMAND = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+
+# Launchers that this process has started and not waited for.
+_launched: set[int] = set()
+
+
+def read_script() -> bytes:
+    """Return the text of the launcher, also out of a zip archive."""
+    script = pkgutil.get_data(__package__, "launch.sh")
+    if script is None:
+        raise FileNotFoundError("launch.sh")
+    return script
+
+
+def launch(script: Path, directory: Path, environment: Mapping[str, str], umask: int) -> int:
+    """Start the launcher and return its pid; nothing of ours waits for it or holds its output.
+
+    `posix_spawn` and not `subprocess`, which would run Python between fork and exec to reset the signals: with more
+    than one thread that may hang.
+    """
+    reap()
+    argv = ["/bin/sh", str(script), str(directory), f"{umask:04o}"]
+    streams = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)]
+    pid = os.posix_spawn(
+        argv[0],
+        argv,
+        environment,
+        file_actions=streams,
+        setsid=True,
+        setsigdef=_FOR_THE_COMMAND,
+        setsigmask=(),
+    )
+    _launched.add(pid)
+    return pid
+
+
+def reap() -> None:
+    """Wait for the launchers that have ended, so that they are gone."""
+    for pid in tuple(_launched):
+        with suppress(ChildProcessError):
+            if not os.waitpid(pid, os.WNOHANG)[0]:
+                continue
+        _launched.discard(pid)

@@ -1,0 +1,106 @@
+"""Where the commands of a portal are at a site: a run directory for each key, on the local disk of a host.
+
+A key is used once: its first request is kept, and another one is refused, also after the command was forgotten.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from autosubmit_portal.agent import files
+from autosubmit_portal.agent.run_directory import RunDirectory, State
+
+_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# A request that was sent before its command was forgotten has long arrived.
+TOMBSTONE_SECONDS = 30 * 24 * 3600.0
+
+
+class Outcome(Enum):
+    """What became of a request to start a command."""
+
+    STARTED = "started"
+    STARTED_BEFORE = "started before"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The answer to a request to start a command; `why` says why it was refused."""
+
+    outcome: Outcome
+    why: str = ""
+
+
+class Spool:
+    """The run directories of one portal."""
+
+    def __init__(self, root: Path, portal: str) -> None:
+        self._folder = root / _check_name(portal)
+
+    def find(self, key: str) -> RunDirectory:
+        """Return the run directory of a key, which may not exist yet; ValueError for what is no key."""
+        return RunDirectory(self._folder / _check_name(key))
+
+    def start(
+        self, key: str, digest: str, argv: Sequence[str], environment: Mapping[str, str], umask: int
+    ) -> Start:
+        """Start a command, once for all time and whoever else tries. Raises OSError when it cannot be started."""
+        run = self.find(key)
+        self._make(run)
+        if run.is_forgotten:
+            return Start(Outcome.REFUSED, "The command of this key was forgotten.")
+        if not run.take(digest):
+            return Start(Outcome.REFUSED, "Another request was made with this key.")
+        state = run.look().state
+        if state is State.GIVEN_UP:
+            return Start(Outcome.REFUSED, "The command of this key was given up.")
+        if state is not State.NOT_STARTED:
+            return Start(Outcome.STARTED_BEFORE)
+        run.prepare(argv)
+        run.launch(environment, umask)
+        return Start(Outcome.STARTED)
+
+    def give_up(self, key: str) -> bool:
+        """Make sure that the command of a key never starts, though the key was never heard of; False if it has."""
+        run = self.find(key)
+        self._make(run)
+        return run.give_up()
+
+    def forget(self, key: str) -> bool:
+        """Remove all of a command but that its key is used; return False if it may still be needed."""
+        run = self.find(key)
+        if run.look().state in (State.NOT_STARTED, State.ALIVE):
+            return False
+        run.forget()
+        return True
+
+    def prune(self) -> None:
+        """Remove what is left of commands that were forgotten long ago."""
+        for run in self._list():
+            if run.is_forgotten and time.time() - run.path.stat().st_mtime > TOMBSTONE_SECONDS:
+                shutil.rmtree(run.path)
+
+    def bound_outputs(self) -> None:
+        """Drop the oldest output of the commands that print too much."""
+        for run in self._list():
+            run.bound_output()
+
+    def _make(self, run: RunDirectory) -> None:
+        """Make the run directory, and bring its name to the disk: what a crash forgets could start again."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run.path.mkdir(mode=0o700, exist_ok=True)
+        files.sync_folder(self._folder)
+
+    def _list(self) -> Iterator[RunDirectory]:
+        if self._folder.is_dir():
+            yield from (RunDirectory(path) for path in self._folder.iterdir())
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!a} is no key.")
+    return name

@@ -1,0 +1,22 @@
+"""Forgetting what a process keeps between requests, for tests that want to see it learnt anew."""
+
+from autosubmit_portal.access.sign_in import bearer
+from autosubmit_portal.api.http.conditional import answers
+from autosubmit_portal.console import stamps
+
+
+def forget_answers() -> None:
+    """Have the API make every answer anew."""
+    answers._kept.clear()
+
+
+def forget_stamps() -> None:
+    """Have every statement of the live pages made anew."""
+    stamps._kept.clear()
+    stamps.look_once_a_second.cache_clear()
+
+
+def forget_keys() -> None:
+    """Have the keys of the identity provider fetched anew."""
+    bearer._load_keys.cache_clear()
+    bearer._failed_at.clear()
