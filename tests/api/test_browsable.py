@@ -160,6 +160,7 @@ def test_what_was_typed_is_kept_whatever_was_against_it(
     manager: User,
     viewer: User,
     experiment: Experiment,
+    *,
     path: str,
     status: int,
     values: dict[str, str],
