@@ -18,8 +18,9 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from autosubmit_portal.api.forms import Form, Input, Shape, inputs_of, with_code
+from autosubmit_portal.api.forms import Form, Input, inputs_of, with_code
 from autosubmit_portal.api.http.errors import UNSEEN
+from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.refusals import Refusal
 
 CHANGES = ("POST", "PATCH", "DELETE")
