@@ -5,6 +5,8 @@ import pytest
 from experiments.catalogue.kinds import CATALOGUE
 from tests.tools.trace.ways import WAYS, measure
 
+pytestmark = pytest.mark.one_database
+
 # Files and jumps.
 MOST = {
     "run an action": (30, 54),
