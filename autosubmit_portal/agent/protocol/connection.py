@@ -36,7 +36,7 @@ class Connection(ABC):
         self._part_of: int | None = None
         self._parts = bytearray()
         self._messages = limits.Rate(limits.MESSAGES_PER_SECOND, limits.MESSAGES_AT_ONCE, now)
-        self._heard_at = self._beaten_at = now
+        self.heard_at = self._beaten_at = now
         versions = {"oldest": spoken.oldest, "newest": spoken.newest}
         self._send(0, {"type": "hello", **versions, "facts": facts}, is_urgent=True)
 
@@ -48,7 +48,7 @@ class Connection(ABC):
             for frame in self._reader.read():
                 if self.is_closed:
                     break
-                self._heard_at = now
+                self.heard_at = now
                 events += self._take_frame(frame, now)
         except ProtocolError as error:
             events += self.close(f"The other side sent {error}.")
@@ -61,7 +61,7 @@ class Connection(ABC):
     def tick(self, now: float) -> list[Event]:
         """Look at the time, about once a second: beat, and close when the other side is silent."""
         patience = limits.SILENCE_SECONDS if self.version else limits.HELLO_SECONDS
-        if now - self._heard_at > patience:
+        if now - self.heard_at > patience:
             what = "nothing" if self.version else f"no hello{self._reader.describe_junk()}"
             return self.close(f"The other side has said {what} for {patience:.0f} s.")
         if now - self._beaten_at >= limits.HEARTBEAT_SECONDS and not self.is_closed:

@@ -34,6 +34,21 @@ def take_object(message: Message, name: str) -> Message:
     return value
 
 
+def take_texts(message: Message, name: str) -> list[str]:
+    """Return a list of texts."""
+    value = message.get(name)
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        raise ProtocolError(f"“{name}” must be a list of texts")
+    return value
+
+
+def refuse_others(message: Message, *names: str) -> None:
+    """Refuse a message that has more than these: what is not understood may have been meant."""
+    unknown = message.keys() - set(names)
+    if unknown:
+        raise ProtocolError(f"{min(unknown)!a} is unknown")
+
+
 def take_version(message: Message, name: str) -> Version:
     """Return a version, which is two numbers."""
     value = message.get(name)

@@ -1,0 +1,10 @@
+"""The agent: `python -I agent.pyz [SITE_FILE]`."""
+
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit("The agent needs Python 3.10 or newer; this is Python %s." % sys.version.split()[0])
+
+from autosubmit_portal.agent.service import run
+
+run(sys.argv[1:])

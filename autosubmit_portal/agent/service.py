@@ -1,0 +1,165 @@
+"""The loop of an agent: it answers one gateway until the channel closes."""
+
+import os
+import platform
+import pwd
+import selectors
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from autosubmit_portal.agent.host import read_identity
+from autosubmit_portal.agent.protocol import (
+    Cancelled,
+    Event,
+    Hello,
+    Request,
+    Server,
+    fields,
+    limits,
+    strict_json,
+)
+from autosubmit_portal.agent.requests import Commands, Waiting
+from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError, read_site_file
+from autosubmit_portal.agent.stream import Stream
+
+# How soon the news of a command is told.
+LOOK_SECONDS = 0.2
+TICK_SECONDS = 1.0
+BOUND_SECONDS = 60.0
+# The gateway closes first when it hears nothing; then the loop ends by itself, unless something holds it up.
+_MORE_PATIENCE = 5.0
+_FAREWELL_SECONDS = 1.0
+
+
+class Agent:
+    """Answers what a gateway asks; holds nothing that another agent could not learn again."""
+
+    def __init__(self, site_file: Path, reader: int, writer: int) -> None:
+        self._site_file = site_file
+        self._connection = Server(_describe(), time.monotonic())
+        self._stream = Stream(self._connection, reader, writer)
+        self._commands: Commands | None = None
+        self._waiting: dict[int, Waiting] = {}
+        self._bounded_at = time.monotonic()
+
+    def serve(self) -> str:
+        """Answer until the connection is closed; return why it was."""
+        threading.Thread(target=self._watch, daemon=True).start()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stream.reader, selectors.EVENT_READ)
+            while not self._connection.is_closed:
+                self._turn(selector)
+        self._say_farewell()
+        return self._connection.closed_because
+
+    def _say_farewell(self) -> None:
+        """Tell the gateway why this ends, if it still listens."""
+        deadline = time.monotonic() + _FAREWELL_SECONDS
+        while self._stream.has_something_to_write and time.monotonic() < deadline:
+            self._stream.write()
+            time.sleep(0.01)
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Wait until there is something to do, and do it."""
+        has_writer = self._stream.writer in selector.get_map()
+        if self._stream.has_something_to_write and not has_writer:
+            selector.register(self._stream.writer, selectors.EVENT_WRITE)
+        elif has_writer and not self._stream.has_something_to_write:
+            selector.unregister(self._stream.writer)
+        ready = {key.fd for key, _ in selector.select(LOOK_SECONDS if self._waiting else TICK_SECONDS)}
+        events: list[Event] = []
+        if self._stream.reader in ready:
+            events += self._stream.read(time.monotonic())
+        if self._stream.writer in ready:
+            events += self._stream.write()
+        for event in events + self._connection.tick(time.monotonic()):
+            self._take(event)
+        self._tell_news()
+        self._bound_outputs()
+
+    def _take(self, event: Event) -> None:
+        if self._connection.is_closed:
+            return
+        if isinstance(event, Hello):
+            self._begin(event.facts)
+        elif isinstance(event, Request) and self._commands:
+            self._answer(self._commands, event)
+        elif isinstance(event, Cancelled) and event.channel in self._waiting:
+            del self._waiting[event.channel]
+            self._connection.fail(event.channel, "cancelled", "Nobody waits for it.")
+
+    def _begin(self, facts: strict_json.Message) -> None:
+        try:
+            self._commands = Commands(read_site_file(self._site_file), fields.take_text(facts, "portal"))
+            self._commands.spool.prune()
+        except (BadSiteFileError, OSError, ValueError) as error:
+            self._connection.close(f"The agent cannot work: {error}")
+
+    def _answer(self, commands: Commands, request: Request) -> None:
+        try:
+            if request.name == "look":
+                self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
+            elif request.name in commands.answers:
+                answer = commands.answers[request.name]
+                self._connection.answer(request.channel, answer(request.arguments))
+            else:
+                self._connection.fail(request.channel, "unknown", f"There is no request {request.name!a}.")
+        except ValueError as error:  # a ProtocolError is one
+            self._connection.fail(request.channel, "invalid", f"The request is not understood: {error}.")
+        except OSError as error:
+            self._connection.fail(request.channel, "failed", f"{error}.")
+
+    def _tell_news(self) -> None:
+        """Answer those who wait, if there is news and the gateway takes what is sent."""
+        for channel, waiting in tuple(self._waiting.items()):
+            if self._connection.is_closed or self._connection.bytes_to_send > limits.USUAL_CREDIT:
+                return
+            try:
+                news = waiting.look(self._connection.credit(channel))
+            except (OSError, ValueError) as error:
+                del self._waiting[channel]
+                self._connection.fail(channel, "failed", f"{error}.")
+                continue
+            if news:
+                del self._waiting[channel]
+                self._connection.send_data(channel, news[1])
+                self._connection.answer(channel, news[0])
+
+    def _bound_outputs(self) -> None:
+        if self._commands and time.monotonic() - self._bounded_at > BOUND_SECONDS:
+            self._bounded_at = time.monotonic()
+            with suppress(OSError):  # the disk may be full; there is a next time
+                self._commands.spool.bound_outputs()
+
+    def _watch(self) -> None:
+        """End the process when nothing has been heard for long, also when the loop hangs on a disk."""
+        while True:
+            patience = limits.SILENCE_SECONDS if self._connection.version else limits.HELLO_SECONDS
+            if time.monotonic() - self._connection.heard_at > patience + _MORE_PATIENCE:
+                os._exit(1)
+            time.sleep(TICK_SECONDS)
+
+
+def run(arguments: list[str]) -> None:
+    """Serve the gateway on descriptors 0 and 1, with the site file that is named or the usual one.
+
+    Whatever else is printed goes to descriptor 2.
+    """
+    writer = os.dup(1)
+    os.dup2(2, 1)
+    print(Agent(Path(*arguments) if arguments else USUAL_PLACE, 0, writer).serve(), file=sys.stderr)
+
+
+def _describe() -> strict_json.Message:
+    """Return what an agent says of itself. It proves nothing."""
+    identity = read_identity()
+    return {
+        "machine": identity.machine,
+        "boot": identity.boot,
+        "namespace": identity.namespace,
+        "account": pwd.getpwuid(os.getuid()).pw_name,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,78 @@
+"""What the owner of a site allows, in a file at the site: no program, path or variable comes from the portal."""
+
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
+
+USUAL_PLACE = Path("/etc/autosubmit-portal/agent.json")
+_UMASK = re.compile(r"0?[0-7]{3}")
+_MOST_PATH = 4096
+
+
+class BadSiteFileError(Exception):
+    """The file of the site cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """The Autosubmit program, the folder of the spool, what may be started, and the variables of each profile."""
+
+    program: Path
+    spool: Path
+    umask: int
+    kinds: frozenset[str]
+    profiles: Mapping[str, Mapping[str, str]]
+
+    def make_environment(self, profile: str) -> dict[str, str]:
+        """Return the variables of a command: those of the profile, and what any program needs."""
+        account = pwd.getpwuid(os.getuid())
+        usual = {
+            "HOME": account.pw_dir,
+            "LANG": "C.UTF-8",
+            "LOGNAME": account.pw_name,
+            "PATH": f"{self.program.parent}:{os.defpath}",
+            "TERM": "dumb",
+            "USER": account.pw_name,
+        }
+        return {**usual, **self.profiles[profile]}
+
+
+def read_site_file(file: Path) -> SiteFile:
+    """Read the file of the site, which is JSON. Raises BadSiteFileError."""
+    try:
+        message = strict_json.decode(file.read_bytes())
+        return SiteFile(
+            program=_take_path(message, "program"),
+            spool=_take_path(message, "spool"),
+            umask=_take_umask(message),
+            kinds=frozenset(fields.take_texts(message, "kinds")),
+            profiles={
+                name: _take_variables(message, name) for name in fields.take_object(message, "profiles")
+            },
+        )
+    except (OSError, ProtocolError) as error:
+        raise BadSiteFileError(f"{file} cannot be used: {error}.") from error
+
+
+def _take_path(message: strict_json.Message, name: str) -> Path:
+    path = Path(fields.take_text(message, name, most=_MOST_PATH))
+    if not path.is_absolute():
+        raise ProtocolError(f"“{name}” must be an absolute path")
+    return path
+
+
+def _take_umask(message: strict_json.Message) -> int:
+    text = fields.take_text(message, "umask")
+    if not _UMASK.fullmatch(text):
+        raise ProtocolError("“umask” must be three octal digits in quotes")
+    return int(text, 8)
+
+
+def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, str]:
+    variables = fields.take_object(fields.take_object(message, "profiles"), profile)
+    return {name: fields.take_text(variables, name, most=_MOST_PATH) for name in variables}
