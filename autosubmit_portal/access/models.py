@@ -44,11 +44,6 @@ class Scope:
 UNLIMITED = Scope()
 
 
-def token_of(actor: Any) -> str:
-    """Return the key of the API token that this request came with, which authentication notes; blank without one."""
-    return str(getattr(actor, "token_digest", ""))
-
-
 def scope_of(actor: Any) -> Scope:
     """Return what the credential of this request is limited to; whoever authenticates sets it as `actor.scope`."""
     scope: Scope | None = getattr(actor, "scope", None)

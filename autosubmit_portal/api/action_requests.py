@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -14,9 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.forms import read_form
-from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
+from autosubmit_portal.api.serializers.validation import Shape, validate
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.waits import make_headers, wait_until
 from experiments.actions.action_request import ActionRequest, find_dry_run, record_refusal
@@ -153,10 +152,10 @@ def read_body(request: Request) -> dict[str, Any]:
     return dict(body)
 
 
-def _find_shape(request: Request) -> type[serializers.Serializer[Any]] | None:
+def _find_shape(request: Request) -> Shape | None:
     """Return the shape of the body that a form was made of."""
     handler = getattr(request.parser_context["view"], (request.method or "").lower())
-    bodies: Mapping[str, type[serializers.Serializer[Any]]] = handler.described.bodies
+    bodies: Mapping[str, Shape] = handler.described.bodies
     return bodies.get(request.query_params.get("action", ""), next(iter(bodies.values()), None))
 
 
@@ -174,29 +173,9 @@ def _read_envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[
     return merge(validate_body(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
 
 
-def validate_body(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a body says, as `shape` describes it.
-
-    Raises InvalidParameters naming each field that is wrong, or unknown: it would be ignored.
-    """
-    serializer, errors, values = _make(shape), {}, {}
-    try:
-        values = dict(serializer.run_validation(dict(body)))
-    except serializers.ValidationError as wrong:
-        errors = by_field(wrong.detail)
-    legal = ", ".join(serializer.fields) or "none"
-    errors.update(
-        {name: [f"Unknown field. Legal: {legal}."] for name in body if name not in serializer.fields}
-    )
-    if errors:
-        raise InvalidParameters(errors)
-    return values
-
-
-@cache
-def _make(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return the one of its kind, which keeps nothing of a request."""
-    return shape()
+def validate_body(shape: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says, as `shape` describes it; raise InvalidParameters naming each field that is wrong."""
+    return validate(shape, body, "field")
 
 
 def require_empty(request: Request) -> None:

@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString, mark_safe
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField
+from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.refusals import InvalidParameters
 
 Field = serializers.Field[Any, Any, Any, Any]
-Shape = type[serializers.Serializer[Any]]
 CSRF = "csrfmiddlewaretoken"
 FLAG = (("", "–"), ("true", "yes"), ("false", "no"))
 DRY_RUN = (("true", "only tell what it would do"), ("", "do it"), (AUTOSUBMIT, "have Autosubmit tell"))

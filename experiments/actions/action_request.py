@@ -10,7 +10,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import InvalidParameters
-from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models import Experiment, Site
 from jobs.autosubmit.secrets import mask_value
 
@@ -39,14 +39,6 @@ class ActionRequest:
     def expid(self) -> str:
         """The expid, blank for a site."""
         return self.experiment.expid if self.experiment else ""
-
-
-def find_kind(name: str, *, among: Target) -> ActionKind:
-    """Return the kind called `name` that `POST ?action=` takes; raise InvalidParameters naming the legal ones."""
-    legal = {kind.name: kind for kind in CATALOGUE.values() if kind.target is among and not kind.is_edit}
-    if name not in legal:
-        raise InvalidParameters({"action": [f"“{name}” is not an action. Legal: {', '.join(legal)}."]})
-    return legal[name]
 
 
 def find_dry_run(kind: ActionKind) -> ActionKind:

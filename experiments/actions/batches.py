@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ExpectedExperiment, token_of
+from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
 from experiments.actions import queue
@@ -155,7 +155,7 @@ def _to_action(checked: CheckedRequest) -> Action:
         on_behalf_of=request.origin.on_behalf_of,
         lender_id=request.origin.on_behalf_of_id,
         door=request.origin.door,
-        token_digest=token_of(request.actor),
+        token_digest=getattr(request.actor, "token_digest", ""),  # set by whoever authenticates a token
         address=request.origin.address,
         reason=request.reason,
         parameters=checked.parameters,

@@ -141,6 +141,15 @@ class ActionKind:
         return self.on_run.instead_of if self.on_run else ""
 
     @property
+    def counterparts(self) -> list["ActionKind"]:
+        """The kinds in whose place it is shown, and those that are shown in its place."""
+        return [
+            kind
+            for kind in CATALOGUE.values()
+            if kind.instead_of == self.name or kind.name == self.instead_of
+        ]
+
+    @property
     def has_dry_run(self) -> bool:
         """Whether Autosubmit itself can tell what it would change."""
         return any(step.saving for step in self.steps)

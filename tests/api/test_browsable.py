@@ -141,6 +141,38 @@ def test_a_refused_form_is_shown_again_with_what_was_typed(
     assert "has-error" in page
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "values"),
+    [
+        (
+            "/v4/delegations",
+            404,
+            {"grantee": "viewer", "expid": "zzzz", "ends_at": "2099-01-01", "reason": "Holidays"},
+        ),
+        ("/v4/freezes", 400, {"site": "nowhere", "message": "Maintenance"}),
+        ("/v4/tokens", 400, {"name": "mine", "days": "0"}),
+        ("/v4/actions", 400, {"kind": "run", "targets": ""}),
+        ("/v4/experiments", 400, {"hpc": "a b"}),
+    ],
+)
+def test_what_was_typed_is_kept_whatever_was_against_it(
+    as_person: Callable[[User], Client],
+    manager: User,
+    viewer: User,
+    experiment: Experiment,
+    *,
+    path: str,
+    status: int,
+    values: dict[str, str],
+) -> None:
+    name = "create-create" if path == "/v4/experiments" else "create"
+    answer = send(as_person(manager), path, name, **values)
+    form = answer.content.decode().partition(f'id="{name}" open')[2].partition("</form>")[0]
+    assert answer.status_code == status
+    assert 'role="alert"' in form
+    assert [value for value in values.values() if escape(value) not in form] == []
+
+
 @pytest.mark.parametrize("text", ["9" * 5000, "²", "-1", "1e3"])
 def test_what_a_form_says_for_a_number_is_left_to_the_shape_unless_it_is_one(text: str) -> None:
     class Shape(serializers.Serializer[Any]):
@@ -168,6 +200,12 @@ def test_a_form_without_its_token_is_refused(
     answer = client.post("/v4/experiments/a000?action=run", "reason=x", "application/x-www-form-urlencoded")
     assert answer.status_code == 403
     assert not Action.objects.exists()
+
+
+def test_nobody_gets_a_form(experiment: Experiment) -> None:
+    answer = Client(headers={"accept": PAGE}).post("/v4/tokens", {"name": "mine"})
+    assert answer.status_code == 401
+    assert 'class="said"' not in answer.content.decode()
 
 
 def test_raw_data_without_its_token_is_refused(

@@ -11,6 +11,8 @@ from autosubmit_portal.api.serializers.jobs import JobItem
 from experiments.models import Experiment, annotate_active_action
 from tests.support import factories
 
+pytestmark = pytest.mark.one_database
+
 SIM = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
 
 

@@ -11,6 +11,8 @@ from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment
 
+pytestmark = pytest.mark.one_database
+
 
 @dataclass(frozen=True)
 class Ask:

@@ -98,8 +98,20 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     shoot(desk, "/experiments/freeze/1/change/", "freeze")
     shoot(desk, "/audit/auditentry/", "audit")
     shoot(desk, "/v4/docs", "api", pause_ms=3000)
+    shoot_api(desk, expids["mixed"])
     shoot(signed_in(portal, open_page, **DESKTOP, **DARK), "/", "dashboard-dark")
     shoot(signed_in(portal, open_page, **PHONE), experiment, "phone")
+
+
+def shoot_api(page: Page, expid: str) -> None:
+    """Take the pages of the API: a form of an experiment, and in the dark the jobs that failed."""
+    page.goto(f"/v4/experiments/{expid}")
+    page.locator("details#act-stop summary").click()
+    page.locator("details#act-stop form.typed").get_by_label("Reason").fill("The forcing is wrong")
+    picture(page, "api-form")
+    page.goto(f"/v4/experiments/{expid}/jobs?status=FAILED")
+    page.emulate_media(color_scheme="dark")
+    picture(page, "api-jobs-dark")
 
 
 def signed_in(portal: Portal, open_page: Callable[..., Page], **options: Any) -> Page:

@@ -18,8 +18,9 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from autosubmit_portal.api.forms import Form, Input, Shape, inputs_of, with_code
+from autosubmit_portal.api.forms import Form, Input, inputs_of, with_code
 from autosubmit_portal.api.http.errors import UNSEEN
+from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.refusals import Refusal
 
 CHANGES = ("POST", "PATCH", "DELETE")
@@ -105,12 +106,18 @@ def _linked(text: str, view: Any, data: Any) -> SafeString:
 
 def _offered(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
     """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
-    if status in HIDDEN or status >= HTTPStatus.INTERNAL_SERVER_ERROR or not hasattr(view, "may"):
+    if not hasattr(view, "may") or _is_hidden(view, status):
         return [], {}
     try:
         return list(_forms(view, data)), view.links(data)
     except UNSEEN:
         return [], {}
+
+
+def _is_hidden(view: Any, status: int) -> bool:
+    # What was sent to a list may name a thing that is not there: the form is then shown again.
+    is_told = view.request.method in CHANGES and not view.detail and view.request.user.is_authenticated
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status in HIDDEN and not is_told)
 
 
 def _pager(data: Any) -> dict[str, str]:

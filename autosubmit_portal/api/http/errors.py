@@ -1,7 +1,6 @@
 """Every error of the API as problem details (RFC 9457), from whatever was raised."""
 
 import logging
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +15,7 @@ from rest_framework.views import exception_handler
 from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
 from autosubmit_portal.access.rights.delegations import AlreadyOver, Unacceptable
 from autosubmit_portal.access.rights.policy import Forbidden
+from autosubmit_portal.api.serializers.validation import by_field
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
 from experiments.autosubmit.store import BrokenStore
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
@@ -168,21 +168,6 @@ def _permission(error: Exception) -> dict[str, Any]:
 
 def _action(action_id: int | None) -> dict[str, Any]:
     return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
-
-
-def by_field(detail: Any) -> dict[str, list[str]]:
-    """Return what DRF says is wrong as the messages about each field."""
-    if not isinstance(detail, dict):
-        return {"non_field_errors": [str(message) for message in detail]}
-    return {name: list(_told(messages)) for name, messages in detail.items()}
-
-
-def _told(messages: Any) -> Iterator[str]:
-    """Yield the messages about a field; those about a part of it begin with which part."""
-    if isinstance(messages, dict):
-        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
-    else:
-        yield from map(str, messages)
 
 
 def _http_error(error: Exception, response: Response) -> dict[str, Any]:

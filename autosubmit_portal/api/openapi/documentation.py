@@ -22,13 +22,13 @@ from autosubmit_portal.api.openapi.examples import (
     PROBLEMS,
     RUN_LOG,
     SIM,
-    Shape,
     example_of,
     parameters_example,
 )
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
+from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.parameters import make_field
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 

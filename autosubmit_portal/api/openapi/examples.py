@@ -13,10 +13,9 @@ from autosubmit_portal.api.serializers.actions import ActionItem, AuditItem, Bul
 from autosubmit_portal.api.serializers.delegations import DelegationItem
 from autosubmit_portal.api.serializers.fields import InstantField
 from autosubmit_portal.api.serializers.freezes import AffectedItem, FreezeItem
+from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.parameters import make_serializer
 from experiments.catalogue.kinds import ActionKind
-
-Shape = type[serializers.Serializer[Any]]
 
 AT, LATER = "2026-11-24T09:00:00+00:00", "2026-11-24T18:00:00+00:00"
 SIM, NEXT_SIM = "a000_20000101_fc0_1_SIM", "a000_20000101_fc0_2_SIM"

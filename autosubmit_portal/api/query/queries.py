@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from autosubmit_portal.api.query.filters import experiments, jobs
-from autosubmit_portal.api.query.selection import Shape, names_of
+from autosubmit_portal.api.query.selection import names_of
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, RunItem
 from autosubmit_portal.api.serializers.fields import (
     DryRunField,
@@ -20,6 +20,7 @@ from autosubmit_portal.api.serializers.fields import (
     flag,
 )
 from autosubmit_portal.api.serializers.jobs import JobDetail, JobItem
+from autosubmit_portal.api.serializers.validation import Shape
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS
 from experiments.catalogue.kinds import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE

@@ -6,9 +6,8 @@ from operator import attrgetter
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import serializers
 
-Shape = type[serializers.Serializer[Any]]
+from autosubmit_portal.api.serializers.validation import Shape
 
 
 def names_of(shape: Shape) -> list[str]:

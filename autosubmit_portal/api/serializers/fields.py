@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from django.db.models import F, Lookup, Q
@@ -12,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from experiments.actions.refusals import InvalidParameters
+from autosubmit_portal.api.serializers.validation import validate
 from jobs.autosubmit.start_dates import parse_period
 
 AUTOSUBMIT = "autosubmit"
@@ -181,21 +180,9 @@ class Query(serializers.Serializer[Any]):
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
-        query, is_change = _made(cls), request.method not in SAFE_METHODS
-        given = {name: value for name, value in request.query_params.items() if value or is_change}
-        errors = _contradictions(request)
-        values: dict[str, Any] = {}
-        try:
-            values = dict(query.run_validation(given))
-        except serializers.ValidationError as wrong:
-            told: Any = wrong.detail
-            errors |= {name: [str(message) for message in messages] for name, messages in told.items()}
-        unknown = sorted(given.keys() - query.fields.keys() - {"format"})
-        legal = ", ".join(query.fields) or "none"
-        errors.update({name: [f"Unknown query parameter. Legal: {legal}."] for name in unknown})
-        if errors:
-            raise InvalidParameters(errors)
-        return values
+        is_change, said = request.method not in SAFE_METHODS, request.query_params.items()
+        given = {name: value for name, value in said if (value or is_change) and name != "format"}
+        return validate(cls, given, "query parameter", _contradictions(request))
 
 
 def _contradictions(request: Request) -> dict[str, list[str]]:
@@ -205,12 +192,6 @@ def _contradictions(request: Request) -> dict[str, list[str]]:
         for name, values in said.items()
         if len(values) > 1
     }
-
-
-@cache
-def _made(query: type[Query]) -> Query:
-    """Return the one of its kind, which keeps nothing of a request: making forty fields takes longer than a query."""
-    return query()
 
 
 class Like(Lookup):

@@ -48,7 +48,7 @@ from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action
 from experiments.runners import Runner, get_runner
-from jobs.autosubmit.characters import decode_whole, find_first_character
+from jobs.autosubmit.characters import describe_part
 
 PIECE_BYTES = 65_536
 BULK_BODIES = {
@@ -235,21 +235,10 @@ class OutputPart:
 
     def described(self) -> dict[str, Any]:
         """Return the part as Output describes it; it ends at the end of a character."""
-        ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
+        is_ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
-        is_last = self.offset + len(found) >= size
-        skipped = find_first_character(found) if self.is_from_end else 0  # it may point into a character
-        text, length = decode_whole(found[skipped:], is_final=ended and is_last)
-        next_offset = self.offset + skipped + length
-        return {
-            "step": self.step,
-            "steps": len(self.action.command),
-            "offset": self.offset + skipped,
-            "next_offset": next_offset,
-            "size": size,
-            "text": text,
-            "is_over": ended and next_offset >= size,
-        }
+        part = describe_part(found, self.offset, size, is_from_end=self.is_from_end, is_ended=is_ended)
+        return {"step": self.step, "steps": len(self.action.command), **part}
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the part, or the whole rest as it is now, piece by piece."""

@@ -29,9 +29,11 @@ from autosubmit_portal.api.query.queries import (
 )
 from autosubmit_portal.api.query.selection import selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
-from experiments.actions.action_request import find_kind
-from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, Target
+from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, ActionKind, Target
 from experiments.models import Experiment, annotate_active_action_id
+
+ACTIONS = {kind.name: kind for kind in kinds_of(Target.EXPERIMENT)}
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
@@ -97,7 +99,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     @change(
         "act_on_experiment",
         "Act on an experiment",
-        kinds=kinds_of(Target.EXPERIMENT),
+        kinds=[*ACTIONS.values()],
         query=ActQuery,
         parameters=[action_parameter()],
     )
@@ -108,7 +110,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         leaves an entry in the audit trail.
         """
         query = ActQuery.of(request)
-        kind = find_kind(query["action"], among=Target.EXPERIMENT)
+        kind = _find_kind(query["action"])
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
         return submit(request, kind, experiment.site, experiment, query=query)
 
@@ -123,3 +125,10 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         query = ChangeQuery.of(request)
         experiment = find_experiment_to_change(request, UPDATE_DESCRIPTION, expid, query.get("site"))
         return submit(request, UPDATE_DESCRIPTION, experiment.site, experiment, query=query)
+
+
+def _find_kind(name: str) -> ActionKind:
+    """Return the kind called `name` that `?action=` takes; raise InvalidParameters naming the legal ones."""
+    if name not in ACTIONS:
+        raise InvalidParameters({"action": [f"“{name}” is not an action. Legal: {', '.join(ACTIONS)}."]})
+    return ACTIONS[name]

@@ -27,7 +27,7 @@ from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches,
 from autosubmit_portal.waits import make_headers, wait_until
 from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
-from jobs.autosubmit.characters import decode_whole, find_first_character
+from jobs.autosubmit.characters import describe_part
 from jobs.autosubmit.logs.reader import Log, NoSuchLog
 from jobs.autosubmit.logs.search import search
 from jobs.models import Job
@@ -253,20 +253,9 @@ def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, An
     start = _start(query, size)
     is_reset = start > size or query.get("file", log.identity) != log.identity
     start = 0 if is_reset else start
-    data = log.read(start, query.get("limit", PIECE_BYTES))
-    if query.get("offset", 0) < 0:  # it may point into a character
-        start, data = start + find_first_character(data), data[find_first_character(data) :]
-    text, length = decode_whole(data, is_final=is_ended and start + len(data) >= size)
-    return {
-        "name": log.name,
-        "file": log.identity,
-        "offset": start,
-        "next_offset": start + length,
-        "size": size,
-        "text": text,
-        "is_reset": is_reset,
-        "is_over": is_ended and start + length >= size,
-    }
+    data, is_from_end = log.read(start, query.get("limit", PIECE_BYTES)), query.get("offset", 0) < 0
+    part = describe_part(data, start, size, is_from_end=is_from_end, is_ended=is_ended)
+    return {"name": log.name, "file": log.identity, "is_reset": is_reset, **part}
 
 
 def _start(query: Mapping[str, Any], size: int) -> int:

@@ -34,10 +34,7 @@ class PermissionViewSet(PortalViewSet):
         """
         experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
         kinds = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
-        decisions = {
-            kind: policy.decide(get_actor(request), kind, site=experiment.site, experiment=experiment)
-            for kind in kinds
-        }
+        decisions = policy.decide_each(get_actor(request), kinds, site=experiment.site, experiment=experiment)
         permissions: list[dict[str, Any]] = [
             {
                 "kind": kind.name,
@@ -46,6 +43,6 @@ class PermissionViewSet(PortalViewSet):
                 "via": decision.via,
                 "reason": decision.reason,
             }
-            for kind, decision in decisions.items()
+            for kind, decision in zip(kinds, decisions, strict=True)
         ]
         return Response({"expid": experiment.expid, "site": experiment.site.slug, "permissions": permissions})

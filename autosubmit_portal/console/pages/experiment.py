@@ -38,7 +38,6 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     live_seconds = 4
     search_fields = ("expid", "description", "owner", "recorded_owner")
     search_placeholder = "expid, description or owner"
-    list_select_related = ("site",)
     list_filter = (
         filters.RunningFilter,
         filters.FailedFilter,
@@ -53,7 +52,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add what the buttons and the lamp need."""
-        return annotate_active_action(super().get_queryset(request))
+        return annotate_active_action(super().get_queryset(request)).select_related("site")
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Name the site only where there are several."""
@@ -101,7 +100,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
         subject = self.get_subject(obj)
-        decided = actions.decide_each(request.user, self.request_targets, subject)
+        decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
         kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = Job.objects.filter(experiment=obj)
         recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)

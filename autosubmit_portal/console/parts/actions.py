@@ -87,16 +87,28 @@ def list_allowed_kinds(
     user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
 ) -> list[ActionKind]:
     """Return the kinds with one of these targets that the user may request of the subject; somewhere, if of None."""
-    return [kind for kind, decision in decide_each(user, targets, subject) if decision.allowed]
+    return filter_allowed(user, list_kinds(targets), subject)
+
+
+def filter_allowed(
+    user: AbstractBaseUser | AnonymousUser, kinds: Sequence[ActionKind], subject: Subject | None
+) -> list[ActionKind]:
+    """Return those of the kinds that the user may request of the subject; somewhere, if of None."""
+    return [kind for kind, decision in decide_each(user, kinds, subject) if decision.allowed]
 
 
 def decide_each(
-    user: AbstractBaseUser | AnonymousUser, targets: Iterable[Target], subject: Subject | None = None
+    user: AbstractBaseUser | AnonymousUser, kinds: Sequence[ActionKind], subject: Subject | None
 ) -> list[tuple[ActionKind, policy.Decision]]:
-    """Return the kinds with one of these targets, each with whether the user may request it of the subject, and why."""
+    """Return each kind with whether the user may request it of the subject, and why."""
+    decisions = policy.decide_each(user, kinds, **get_policy_scope(subject))
+    return list(zip(kinds, decisions, strict=True))
+
+
+def list_kinds(targets: Iterable[Target]) -> list[ActionKind]:
+    """Return the kinds with one of these targets."""
     wanted = set(targets)
-    kinds = [kind for kind in CATALOGUE.values() if kind.target in wanted]
-    return list(zip(kinds, policy.decide_each(user, kinds, **get_policy_scope(subject)), strict=True))
+    return [kind for kind in CATALOGUE.values() if kind.target in wanted]
 
 
 def get_policy_scope(subject: Subject | None) -> dict[str, Any]:

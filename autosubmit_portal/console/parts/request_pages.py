@@ -178,10 +178,6 @@ class RequestPages(ConsoleAdmin):
         self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any
     ) -> Button | None:
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
-        kinds = [
-            other
-            for other in actions.list_allowed_kinds(request.user, self.request_targets, subject)
-            if kind.name == other.instead_of or other.name == kind.instead_of
-        ]
+        kinds = actions.filter_allowed(request.user, kind.counterparts, subject)
         made = actions.make_buttons(request, subject, kinds, self.request_route, obj.pk)
         return next((button for button in made if not button.obstacle), None)

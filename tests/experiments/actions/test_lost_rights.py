@@ -30,7 +30,7 @@ from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
 from tests.support.identity_provider import Provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.fixture

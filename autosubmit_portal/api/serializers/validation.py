@@ -1,0 +1,53 @@
+"""From what a client says to the values that a shape describes, or to what is wrong with each."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from rest_framework import serializers
+
+from experiments.actions.refusals import InvalidParameters
+
+Shape = type[serializers.Serializer[Any]]
+
+
+def validate(
+    shape: Shape, given: Mapping[str, Any], what: str, known: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Return the values of `given` as `shape` describes them.
+
+    Raises InvalidParameters naming each that is wrong, those that are `known` to be, and each `what` that is unknown:
+    it would be ignored.
+    """
+    serializer, values, errors = _make(shape), {}, dict(known or {})
+    try:
+        values = dict(serializer.run_validation(dict(given)))
+    except serializers.ValidationError as wrong:
+        errors |= by_field(wrong.detail)
+    legal = ", ".join(serializer.fields) or "none"
+    unknown = sorted(given.keys() - serializer.fields.keys())
+    errors |= {name: [f"Unknown {what}. Legal: {legal}."] for name in unknown}
+    if errors:
+        raise InvalidParameters(errors)
+    return values
+
+
+@cache
+def _make(shape: Shape) -> serializers.Serializer[Any]:
+    """Return the one of its kind, which keeps nothing of a request: making forty fields takes longer than a query."""
+    return shape()
+
+
+def by_field(detail: Any) -> dict[str, list[str]]:
+    """Return what DRF says is wrong as the messages about each field."""
+    if not isinstance(detail, dict):
+        return {"non_field_errors": [str(message) for message in detail]}
+    return {name: list(_told(messages)) for name, messages in detail.items()}
+
+
+def _told(messages: Any) -> Iterator[str]:
+    """Yield the messages about a field; those about a part of it begin with which part."""
+    if isinstance(messages, dict):
+        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
+    else:
+        yield from map(str, messages)
