@@ -192,7 +192,9 @@ def _expect_experiments(made: Iterable[tuple[ActionRequest, Action]]) -> None:
         ExpectedExperiment(team_id=team, action=action)
         for request, action in made
         if request.kind.target is Target.SITE
-        for team in sorted(policy.teams_of_new(request.actor, request.kind, request.site, request.lender))
+        for team in sorted(
+            policy.find_teams_of_new(request.actor, request.kind, request.site, request.lender)
+        )
     ]
     if expected:
         ExpectedExperiment.objects.bulk_create(expected)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.teams import find_managed_sites
 from autosubmit_portal.access.term import check_term
@@ -87,7 +87,7 @@ def sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
     """Return the sites that the actor may freeze."""
     if policy.may_request_everywhere(actor, FREEZE):
         return Site.objects.all()
-    is_limited = scope_of(actor).teams is not None or not policy.may_request(actor, FREEZE)
+    is_limited = get_scope(actor).teams is not None or not policy.may_request(actor, FREEZE)
     return Site.objects.none() if is_limited else Site.objects.filter(pk__in=find_managed_sites(actor))
 
 

@@ -46,7 +46,7 @@ class Accounts:
             if account is None:
                 raise RightLost(f"The account of {name} is gone.")
             if token:
-                account.scope = _living(token, name).scope()
+                account.scope = _living(token, name).make_scope()
             policy.look_ahead(account, self._experiments)
             self._read[number, token] = account
         return self._read[number, token]

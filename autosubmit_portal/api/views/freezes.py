@@ -13,8 +13,8 @@ from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT, LATER
-from autosubmit_portal.api.query.filters.common import of_site
-from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.filters.common import match_site
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
@@ -67,9 +67,9 @@ class FreezeViewSet(PortalViewSet):
         if query.get("active"):
             rows = rows.active()
         if "site" in query:
-            rows = rows.filter(of_site(query["site"]))
+            rows = rows.filter(match_site(query["site"]))
         page = read_page(request, rows, NEWEST_FIRST, query)
-        return listing(page, FreezeItem(page.rows, many=True).data)
+        return answer_listing(page, FreezeItem(page.rows, many=True).data)
 
     @operation(
         "freeze",

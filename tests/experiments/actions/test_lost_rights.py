@@ -51,7 +51,7 @@ def ask(actor: User, experiment: Experiment, kind: str = "run", token: ApiToken 
     """Ask as the next request of the account does, with a token as the API does."""
     actor = User.objects.get(pk=actor.pk)
     if token:
-        actor.scope, actor.token_digest = token.scope(), token.pk  # type: ignore[attr-defined]
+        actor.scope, actor.token_digest = token.make_scope(), token.pk  # type: ignore[attr-defined]
     return request_action(
         ActionRequest(
             actor=actor,
