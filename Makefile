@@ -171,7 +171,7 @@ chaos: packages-for-test install-tests autosubmit ## kill everything at random w
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
 
 fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
-	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py tests/agent
+	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py tests/agent tests/gateway
 	@AUTOSUBMIT="$(AUTOSUBMIT)" FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) \
 		$(PY) -m pytest -q -m "" tests/experiments/autosubmit/test_yaml_forms.py
 	@PORTAL_HOME=$(VENV)/fuzz PORTAL_SECRET_KEY=$(KEY) $(PY) manage.py collectstatic --no-input --verbosity 0

@@ -40,7 +40,7 @@ def find_pythons() -> list[str]:
     return sorted(found.values())
 
 
-@pytest.mark.parametrize("python", find_pythons())
+@pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)
 def test_an_agent_starts_a_command_and_tells_how_it_ended_on_every_python(
     tmp_path: Path, python: str
 ) -> None:
@@ -227,6 +227,7 @@ def test_nothing_but_frames_reaches_the_gateway(channel: Channel) -> None:
         (MAGIC + message(0, HELLO | {"oldest": [7, 0], "newest": [8, 0]}), b"update the older of both"),
         (b"x" * 100_000, b"no frame in the first 65536 bytes"),
     ],
+    ids=["too long a frame", "a future version", "no frame"],
 )
 def test_a_gateway_that_lies_is_told_why_and_the_agent_ends(
     tmp_path: Path, sent: bytes, reason: bytes
