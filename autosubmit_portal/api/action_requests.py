@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from autosubmit_portal.api.forms import read_form
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
-from autosubmit_portal.api.serializers.validation import Shape, validate
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.waits import make_headers, wait_until
 from experiments.actions.action_request import ActionRequest, find_dry_run, record_refusal
@@ -24,6 +23,7 @@ from experiments.actions.checks import Facts
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import preview_action, shorten
 from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.validation import Shape, validate
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
 

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField
-from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import Shape
 
 Field = serializers.Field[Any, Any, Any, Any]
 CSRF = "csrfmiddlewaretoken"

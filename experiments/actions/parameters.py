@@ -1,13 +1,11 @@
-"""The options of an action kind as a serializer: the one place where parameters are validated."""
+"""The options of an action kind as a serializer."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue.kinds import ActionKind
 from jobs.autosubmit.secrets import has_credentials
@@ -80,28 +78,3 @@ def make_serializer(kind: ActionKind) -> type[serializers.Serializer[Any]]:
     fields: dict[str, Any] = {option.name: make_field(option) for option in kind.options}
     name = "".join(word.capitalize() for word in kind.name.split("_")) + "Parameters"
     return type(name, (serializers.Serializer,), {"__doc__": kind.help, **fields})
-
-
-def validate(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the validated parameters; raise InvalidParameters naming each field that is wrong or unknown."""
-    serializer = make_serializer(kind)(data=dict(parameters))
-    unknown = sorted(set(parameters) - set(serializer.fields))
-    errors: dict[str, list[str]] = {}
-    if not serializer.is_valid():
-        errors = {field: _messages(error) for field, error in serializer.errors.items()}
-    known = ", ".join(serializer.fields) or "no parameters"
-    errors.update({name: [f"Unknown parameter. {kind.title} takes: {known}."] for name in unknown})
-    if not errors and kind.check:
-        errors = {field: [message] for field, message in kind.check(serializer.validated_data).items()}
-    if errors:
-        raise InvalidParameters(errors)
-    return dict(serializer.validated_data)
-
-
-def _messages(error: Any) -> list[str]:
-    """Flatten what DRF says of a field; items of a list come with their index."""
-    if isinstance(error, dict):
-        return [
-            f"item {index}: {message}" for index, messages in error.items() for message in _messages(messages)
-        ]
-    return [str(message) for message in error]

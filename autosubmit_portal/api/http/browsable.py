@@ -20,8 +20,8 @@ from rest_framework.views import APIView
 
 from autosubmit_portal.api.forms import Form, Input, list_inputs, mark_code
 from autosubmit_portal.api.http.errors import UNSEEN
-from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.refusals import Refusal
+from experiments.actions.validation import Shape
 
 CHANGES = ("POST", "PATCH", "DELETE")
 # To whom nothing is shown, nothing is offered.

@@ -15,8 +15,8 @@ from rest_framework.views import exception_handler
 from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
 from autosubmit_portal.access.rights.delegations import AlreadyOver, Unacceptable
 from autosubmit_portal.access.rights.policy import Forbidden
-from autosubmit_portal.api.serializers.validation import group_by_field
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
+from experiments.actions.validation import group_by_field
 from experiments.autosubmit.store import BrokenStore
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from jobs.autosubmit.user_metrics import UnreadableMetrics

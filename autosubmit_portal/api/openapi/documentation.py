@@ -28,8 +28,8 @@ from autosubmit_portal.api.openapi.examples import (
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
-from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.parameters import make_field
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -13,8 +13,8 @@ from autosubmit_portal.api.serializers.actions import ActionItem, AuditItem, Bul
 from autosubmit_portal.api.serializers.delegations import DelegationItem
 from autosubmit_portal.api.serializers.fields import InstantField
 from autosubmit_portal.api.serializers.freezes import AffectedItem, FreezeItem
-from autosubmit_portal.api.serializers.validation import Shape
 from experiments.actions.parameters import make_serializer
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import ActionKind
 
 AT, LATER = "2026-11-24T09:00:00+00:00", "2026-11-24T18:00:00+00:00"

@@ -20,9 +20,9 @@ from autosubmit_portal.api.serializers.fields import (
     make_flag,
 )
 from autosubmit_portal.api.serializers.jobs import JobDetail, JobItem
-from autosubmit_portal.api.serializers.validation import Shape
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.logs.search import MAX_TEXT

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from autosubmit_portal.api.serializers.validation import Shape
+from experiments.actions.validation import Shape
 
 
 def list_names(shape: Shape) -> list[str]:

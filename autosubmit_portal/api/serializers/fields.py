@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from autosubmit_portal.api.serializers.validation import validate
+from experiments.actions.validation import validate
 from jobs.autosubmit.start_dates import parse_period
 
 AUTOSUBMIT = "autosubmit"

@@ -6,7 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from experiments.actions.parameters import make_serializer
 from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue.kinds import ActionKind
 
 Shape = type[serializers.Serializer[Any]]
 
@@ -29,6 +31,15 @@ def validate(
     errors |= {name: [f"Unknown {what}. Legal: {legal}."] for name in unknown}
     if errors:
         raise InvalidParameters(errors)
+    return values
+
+
+def validate_parameters(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the validated parameters of an action; raise InvalidParameters as `validate` does."""
+    values = validate(make_serializer(kind), parameters, "parameter")
+    wrong = kind.check(values) if kind.check else {}
+    if wrong:
+        raise InvalidParameters({field: [message] for field, message in wrong.items()})
     return values
 
 
