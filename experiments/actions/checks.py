@@ -175,7 +175,7 @@ def check(
     if request.experiment and any(option.is_filter for option in options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
         named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
-    commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
+    commands = request.kind.make_command_lines(request.site.autosubmit, request.expid, named)
     return CheckedRequest(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
 
 

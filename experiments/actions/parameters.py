@@ -35,27 +35,27 @@ def refuse_credentials(text: str) -> None:
         raise serializers.ValidationError(CREDENTIALS)
 
 
-def _validators(option: Option) -> list[Any]:
+def _make_validators(option: Option) -> list[Any]:
     validators: list[Any] = [MaxBytesValidator(option.max_bytes), refuse_credentials]
     if option.pattern:
         validators.append(RegexValidator(rf"\A(?:{option.pattern})\Z", f"Allowed is: {option.pattern_help}."))
     return validators
 
 
-def _choice(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
+def _make_choice(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
     message = "“{input}” is not one of " + ", ".join(option.choices) + "."
     return serializers.ChoiceField(
         choices=option.choices, error_messages={"invalid_choice": message}, **kwargs
     )
 
 
-def _text(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
+def _make_text(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
     # Not trimmed: a text arrives in Autosubmit exactly as typed.
-    return serializers.CharField(trim_whitespace=False, validators=_validators(option), **kwargs)
+    return serializers.CharField(trim_whitespace=False, validators=_make_validators(option), **kwargs)
 
 
-def _list(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
-    child = _choice(option) if option.choices else _text(option)
+def _make_list(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
+    child = _make_choice(option) if option.choices else _make_text(option)
     return serializers.ListField(child=child, **kwargs)
 
 
@@ -66,10 +66,10 @@ def make_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
         case OptionType.FLAG:
             return serializers.BooleanField(**kwargs)
         case OptionType.CHOICE:
-            return _choice(option, **kwargs)
+            return _make_choice(option, **kwargs)
         case OptionType.LIST:
-            return _list(option, **kwargs)
-    return _text(option, allow_blank=not option.required, **kwargs)
+            return _make_list(option, **kwargs)
+    return _make_text(option, allow_blank=not option.required, **kwargs)
 
 
 @cache

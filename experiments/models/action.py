@@ -211,7 +211,7 @@ class Action(models.Model):
     @property
     def current_command(self) -> Command:
         """The entry of the command that runs or ran last."""
-        return self.catalogue_kind.command_of(self.step, len(self.command))
+        return self.catalogue_kind.get_command(self.step, len(self.command))
 
     @property
     def is_active(self) -> bool:

@@ -22,10 +22,10 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.freeze import (
     FreezePlan,
     end_freeze,
+    filter_sites_to_freeze,
     freeze,
     may_freeze,
     require_freeze_somewhere,
-    sites_to_freeze,
 )
 from experiments.models import Experiment, Freeze, Site
 from experiments.permissions import FREEZE
@@ -42,7 +42,7 @@ class FreezeViewSet(PortalViewSet):
         """Answer whether there is a site that the person may freeze, or this is one."""
         actor = self.request.user
         if not self.detail:
-            return sites_to_freeze(actor).exists()
+            return filter_sites_to_freeze(actor).exists()
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
 

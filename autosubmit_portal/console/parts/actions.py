@@ -184,7 +184,9 @@ def make_key(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) ->
     if not form.read_key():
         return None
     about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
-    return IdempotencyKey.of(form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()])
+    return IdempotencyKey.make(
+        form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()]
+    )
 
 
 def forecast_each(

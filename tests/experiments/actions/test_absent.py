@@ -122,7 +122,7 @@ def test_a_restart_does_not_run_what_was_archived_while_it_recovered(
 ) -> None:
     action = factories.create_action(mirrored, kind="restart", state=State.RUNNING)
     archive(store)
-    assert follow._gone_on(action)
+    assert follow._go_on(action)
     action.refresh_from_db()
     assert (action.state, "archived" in action.message) == (State.CANCELLED, True)
 

@@ -17,7 +17,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import _judged, follow, start_step
+from experiments.actions.follow import _judge, follow, start_step
 from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.environment import make_environment
@@ -123,7 +123,7 @@ def test_a_stop_that_cannot_work_fails_at_once(deaf_run: int, running: Experimen
 def test_a_stop_that_took_too_long_says_that_the_run_ignores_it(deaf_run: int, running: Experiment) -> None:
     long_ago = timezone.now() - timedelta(minutes=6)
     stop = factories.create_action(running, kind="stop", state=State.RUNNING, step_started_at=long_ago)
-    message = _judged(stop, Outcome(False, "")).message
+    message = _judge(stop, Outcome(False, "")).message
     assert "more than 5 min" in message
     assert "only force ends it" in message
 
