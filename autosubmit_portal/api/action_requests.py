@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from autosubmit_portal.api.forms import read_form
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
-from autosubmit_portal.api.serializers.validation import Shape, validate
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.waits import make_headers, wait_until
 from experiments.actions.action_request import ActionRequest, find_dry_run, record_refusal
@@ -24,6 +23,7 @@ from experiments.actions.checks import Facts
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import preview_action, shorten
 from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.validation import Shape, validate
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
 
@@ -99,7 +99,7 @@ def read_key(request: Request, body: Any) -> IdempotencyKey | None:
     if others:  # so arrives a header that is sent twice
         raise InvalidParameters({"Idempotency-Key": ["Give one key; a key has no comma."]})
     query = sorted(request.query_params.lists())
-    return IdempotencyKey.of(text, [request.method, request.path.rstrip("/"), query, body])
+    return IdempotencyKey.make(text, [request.method, request.path.rstrip("/"), query, body])
 
 
 def answer_action(request: Request, action: Action) -> Response:
@@ -145,7 +145,7 @@ def read_body(request: Request) -> dict[str, Any]:
     errors = {
         name: ["This contains a NUL character or half of a surrogate pair."]
         for name, value in body.items()
-        if any(UNSTORABLE.search(text) for text in _texts(value))
+        if any(UNSTORABLE.search(text) for text in _read_texts(value))
     }
     if errors:
         raise InvalidParameters(errors)
@@ -159,13 +159,13 @@ def _find_shape(request: Request) -> Shape | None:
     return bodies.get(request.query_params.get("action", ""), next(iter(bodies.values()), None))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _read_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+        yield from (text for pair in value.items() for part in pair for text in _read_texts(part))
     elif isinstance(value, list):
-        yield from (text for item in value for text in _texts(item))
+        yield from (text for item in value for text in _read_texts(item))
 
 
 def _read_envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:

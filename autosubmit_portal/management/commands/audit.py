@@ -13,7 +13,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from autosubmit_portal.api.query.queries import AuditQuery
-from autosubmit_portal.api.serializers.validation import validate
 from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
@@ -21,6 +20,7 @@ from autosubmit_portal.audit.origin import get_current_origin
 from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, list_seals, read_seal, seal_entries
 from autosubmit_portal.audit.verify import Examination, find_missing_end, iterate_entries
 from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import validate
 from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {

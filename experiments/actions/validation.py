@@ -6,7 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from experiments.actions.parameters import make_serializer
 from experiments.actions.refusals import InvalidParameters
+from experiments.catalogue.kinds import ActionKind
 
 Shape = type[serializers.Serializer[Any]]
 
@@ -23,12 +25,21 @@ def validate(
     try:
         values = dict(serializer.run_validation(dict(given)))
     except serializers.ValidationError as wrong:
-        errors |= by_field(wrong.detail)
+        errors |= group_by_field(wrong.detail)
     legal = ", ".join(serializer.fields) or "none"
     unknown = sorted(given.keys() - serializer.fields.keys())
     errors |= {name: [f"Unknown {what}. Legal: {legal}."] for name in unknown}
     if errors:
         raise InvalidParameters(errors)
+    return values
+
+
+def validate_parameters(kind: ActionKind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the validated parameters of an action; raise InvalidParameters as `validate` does."""
+    values = validate(make_serializer(kind), parameters, "parameter")
+    wrong = kind.check(values) if kind.check else {}
+    if wrong:
+        raise InvalidParameters({field: [message] for field, message in wrong.items()})
     return values
 
 
@@ -38,16 +49,16 @@ def _make(shape: Shape) -> serializers.Serializer[Any]:
     return shape()
 
 
-def by_field(detail: Any) -> dict[str, list[str]]:
+def group_by_field(detail: Any) -> dict[str, list[str]]:
     """Return what DRF says is wrong as the messages about each field."""
     if not isinstance(detail, dict):
         return {"non_field_errors": [str(message) for message in detail]}
-    return {name: list(_told(messages)) for name, messages in detail.items()}
+    return {name: list(_list_messages(messages)) for name, messages in detail.items()}
 
 
-def _told(messages: Any) -> Iterator[str]:
+def _list_messages(messages: Any) -> Iterator[str]:
     """Yield the messages about a field; those about a part of it begin with which part."""
     if isinstance(messages, dict):
-        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
+        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _list_messages(inner))
     else:
         yield from map(str, messages)
