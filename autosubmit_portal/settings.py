@@ -416,7 +416,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": "autosubmit_portal.api.metadata.PortalMetadata",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "autosubmit_portal.api.openapi.schema.PortalSchema",
-    "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.problem_details",
+    "EXCEPTION_HANDLER": "autosubmit_portal.api.http.errors.answer_error",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -435,10 +435,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # By default Swagger UI shows the document to a validator on the internet.
     "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True, "defaultModelsExpandDepth": 0},
-    "PREPROCESSING_HOOKS": ["autosubmit_portal.api.openapi.schema.without_trailing_slashes"],
+    "PREPROCESSING_HOOKS": ["autosubmit_portal.api.openapi.schema.drop_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "autosubmit_portal.api.openapi.schema.any_of",
+        "autosubmit_portal.api.openapi.schema.allow_any_of",
     ],
     "PATH_CONVERTER_OVERRIDES": {"name": str},
     "ENUM_NAME_OVERRIDES": {

@@ -25,7 +25,7 @@ def list_visible_entries(actor: policy.Actor) -> QuerySet[AuditEntry]:
         return entries
     if not policy.may_view(actor, AuditEntry):
         return entries.none()
-    sites = Site.objects.filter(pk__in=policy.whole_sites(actor, AuditEntry)).values("slug")
+    sites = Site.objects.filter(pk__in=policy.find_whole_sites(actor, AuditEntry)).values("slug")
     return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.filter_showing(AuditEntry, actor)))
 
 

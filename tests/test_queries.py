@@ -27,6 +27,8 @@ from jobs.models import Job
 from tests.support import factories
 from tests.support.caches import forget_answers, forget_stamps
 
+pytestmark = pytest.mark.one_database
+
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 FILLED = {
     "expid": "a000",

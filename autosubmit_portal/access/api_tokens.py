@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import UNLIMITED, ApiToken, Team, scope_of
+from autosubmit_portal.access.models import UNLIMITED, ApiToken, Team, get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import MANAGE_TEAMS
 from autosubmit_portal.audit import trail
@@ -44,9 +44,9 @@ class TokenRequest:
 
 def list_teams(owner: User) -> QuerySet[Team]:
     """Return the teams that a token of `owner` may be limited to: their own, or all for managers of all teams."""
-    if owner.has_perm(f"access.{MANAGE_TEAMS}") and scope_of(owner).teams is None:
+    if owner.has_perm(f"access.{MANAGE_TEAMS}") and get_scope(owner).teams is None:
         return Team.objects.order_by("slug")
-    return Team.objects.filter(pk__in=policy.own_teams(owner)).order_by("slug")
+    return Team.objects.filter(pk__in=policy.find_own_teams(owner)).order_by("slug")
 
 
 def make_token(
@@ -86,7 +86,7 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
     """
     with trail.record_if_refused("api_token.revoke_refused", TokenRefused, origin=origin, subject=str(token)):
         _require_writing(by)
-        if by and by != token and by.scope() != UNLIMITED:
+        if by and by != token and by.make_scope() != UNLIMITED:
             raise TokenRefused("This token has a limited scope: it can revoke only itself.")
         if token.user_id != actor.pk and not actor.has_perm("access.delete_apitoken"):
             raise TokenRefused(f"{actor} may not revoke the tokens of others. Ask a manager.")

@@ -44,13 +44,13 @@ class Scope:
 UNLIMITED = Scope()
 
 
-def scope_of(actor: Any) -> Scope:
+def get_scope(actor: Any) -> Scope:
     """Return what the credential of this request is limited to; whoever authenticates sets it as `actor.scope`."""
     scope: Scope | None = getattr(actor, "scope", None)
     return scope or UNLIMITED
 
 
-def digest_of(text: str) -> str:
+def compute_digest(text: str) -> str:
     """Return the digest of a token. Its text is random, so the digest needs neither salt nor many rounds."""
     return hashlib.sha512(text.encode()).hexdigest()
 
@@ -63,7 +63,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
         With a credential limited to teams, only own tokens with limits inside these teams.
         """
-        scope = scope_of(actor)
+        scope = get_scope(actor)
         if scope == UNLIMITED and actor.has_perm("access.view_apitoken"):
             return self
         own = self.filter(user=actor.pk)
@@ -116,14 +116,14 @@ class ApiToken(models.Model):
     def generate(cls, user: "User", **columns: Any) -> tuple["ApiToken", str]:
         """Return a new unsaved token and its text, which is stored nowhere."""
         text = secrets.token_hex(32)
-        return cls(digest=digest_of(text), token_key=text[:KEY_LENGTH], user=user, **columns), text
+        return cls(digest=compute_digest(text), token_key=text[:KEY_LENGTH], user=user, **columns), text
 
     def limit_account(self) -> None:
         """Limit its account, for this request, as the token is, and have the trail name the token."""
         account: Any = self.user
-        account.scope, account.credential, account.token_digest = self.scope(), self.credential, self.pk
+        account.scope, account.credential, account.token_digest = self.make_scope(), self.credential, self.pk
 
-    def scope(self) -> Scope:
+    def make_scope(self) -> Scope:
         """Return what it may be used for, at most."""
         return Scope(
             kinds=None if self.kinds is None else frozenset(self.kinds),
@@ -146,22 +146,22 @@ class ApiToken(models.Model):
         return self.expiry is not None and self.expiry < timezone.now()
 
 
-def role_choices() -> list[tuple[int, str]]:
+def list_role_choices() -> list[tuple[int, str]]:
     """The roles as choices; a callable, so that a change of their names needs no migration."""
     return [(role.value, role.title) for role in Role]
 
 
-def role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
+def make_role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
     """Return a column that holds a role."""
-    return models.PositiveSmallIntegerField(choices=role_choices, help_text=help_text, **options)
+    return models.PositiveSmallIntegerField(choices=list_role_choices, help_text=help_text, **options)
 
 
-def is_role(name: str, column: str = "role") -> models.CheckConstraint:
+def make_role_constraint(name: str, column: str = "role") -> models.CheckConstraint:
     """Return the constraint that a column holds an existing role."""
     return models.CheckConstraint(condition=Q(**{f"{column}__in": [role.value for role in Role]}), name=name)
 
 
-def source_field() -> "models.CharField[Any, Any]":
+def make_source_field() -> "models.CharField[Any, Any]":
     """Return a column that says who keeps the row: “hand” for managers, or the name of the identity provider."""
     return models.CharField(
         max_length=50,
@@ -197,13 +197,13 @@ class Membership(models.Model):
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
-    role = role_field("What the person may do to the experiments of the team.")
-    source = source_field()
+    role = make_role_field("What the person may do to the experiments of the team.")
+    source = make_source_field()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["team", "user", "source"], name="access_one_membership"),
-            is_role("access_role_in_team"),
+            make_role_constraint("access_role_in_team"),
         ]
         default_permissions = ()
 
@@ -307,14 +307,14 @@ class SiteRole(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="site_roles")
     site = models.ForeignKey("experiments.Site", on_delete=models.CASCADE, related_name="site_roles")
-    role = role_field("What the person may do at the site and to all its experiments.")
-    source = source_field()
+    role = make_role_field("What the person may do at the site and to all its experiments.")
+    source = make_source_field()
 
     class Meta:
         verbose_name_plural = "roles at sites"
         constraints = [
             models.UniqueConstraint(fields=["user", "site", "source"], name="access_one_site_role"),
-            is_role("access_role_at_site"),
+            make_role_constraint("access_role_at_site"),
         ]
         default_permissions = ()
 
@@ -355,13 +355,13 @@ class SitePolicy(models.Model):
     """What a site grants to the owner of an experiment: the account whose Unix user owns it. No row grants nothing."""
 
     site = models.OneToOneField("experiments.Site", on_delete=models.CASCADE, related_name="policy")
-    owner_role = role_field(
+    owner_role = make_role_field(
         "The role of owners on their own experiments at the site; none if blank.", null=True, blank=True
     )
 
     class Meta:
         verbose_name_plural = "rights of owners"
-        constraints = [is_role("access_role_of_owner", "owner_role")]
+        constraints = [make_role_constraint("access_role_of_owner", "owner_role")]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -424,7 +424,7 @@ class Delegation(models.Model):
 
     grantor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     grantee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    role = role_field("What may be done at most.")
+    role = make_role_field("What may be done at most.")
     team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
     experiment = models.ForeignKey(
         "experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+"
@@ -440,7 +440,7 @@ class Delegation(models.Model):
 
     class Meta:
         constraints = [
-            is_role("access_role_lent"),
+            make_role_constraint("access_role_lent"),
             models.CheckConstraint(
                 condition=Q(ends_at__gt=F("starts_at")), name="access_delegation_has_a_length"
             ),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -14,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.forms import read_form
-from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.serializers.actions import ActionItem
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField, Query
 from autosubmit_portal.audit.origin import get_actor, make_origin
@@ -25,6 +23,7 @@ from experiments.actions.checks import Facts
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.preview import preview_action, shorten
 from experiments.actions.refusals import InvalidParameters, Refusal
+from experiments.actions.validation import Shape, validate
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Action, Experiment, Site, State
 
@@ -100,7 +99,7 @@ def read_key(request: Request, body: Any) -> IdempotencyKey | None:
     if others:  # so arrives a header that is sent twice
         raise InvalidParameters({"Idempotency-Key": ["Give one key; a key has no comma."]})
     query = sorted(request.query_params.lists())
-    return IdempotencyKey.of(text, [request.method, request.path.rstrip("/"), query, body])
+    return IdempotencyKey.make(text, [request.method, request.path.rstrip("/"), query, body])
 
 
 def answer_action(request: Request, action: Action) -> Response:
@@ -146,27 +145,27 @@ def read_body(request: Request) -> dict[str, Any]:
     errors = {
         name: ["This contains a NUL character or half of a surrogate pair."]
         for name, value in body.items()
-        if any(UNSTORABLE.search(text) for text in _texts(value))
+        if any(UNSTORABLE.search(text) for text in _read_texts(value))
     }
     if errors:
         raise InvalidParameters(errors)
     return dict(body)
 
 
-def _find_shape(request: Request) -> type[serializers.Serializer[Any]] | None:
+def _find_shape(request: Request) -> Shape | None:
     """Return the shape of the body that a form was made of."""
     handler = getattr(request.parser_context["view"], (request.method or "").lower())
-    bodies: Mapping[str, type[serializers.Serializer[Any]]] = handler.described.bodies
+    bodies: Mapping[str, Shape] = handler.described.bodies
     return bodies.get(request.query_params.get("action", ""), next(iter(bodies.values()), None))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _read_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+        yield from (text for pair in value.items() for part in pair for text in _read_texts(part))
     elif isinstance(value, list):
-        yield from (text for item in value for text in _texts(item))
+        yield from (text for item in value for text in _read_texts(item))
 
 
 def _read_envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[str, Any]:
@@ -174,29 +173,9 @@ def _read_envelope(body: Mapping[str, Any], dry_run: bool | str | None) -> dict[
     return merge(validate_body(Envelope, said), {} if dry_run is None else {"dry_run": dry_run})
 
 
-def validate_body(shape: type[serializers.Serializer[Any]], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a body says, as `shape` describes it.
-
-    Raises InvalidParameters naming each field that is wrong, or unknown: it would be ignored.
-    """
-    serializer, errors, values = _make(shape), {}, {}
-    try:
-        values = dict(serializer.run_validation(dict(body)))
-    except serializers.ValidationError as wrong:
-        errors = by_field(wrong.detail)
-    legal = ", ".join(serializer.fields) or "none"
-    errors.update(
-        {name: [f"Unknown field. Legal: {legal}."] for name in body if name not in serializer.fields}
-    )
-    if errors:
-        raise InvalidParameters(errors)
-    return values
-
-
-@cache
-def _make(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return the one of its kind, which keeps nothing of a request."""
-    return shape()
+def validate_body(shape: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says, as `shape` describes it; raise InvalidParameters naming each field that is wrong."""
+    return validate(shape, body, "field")
 
 
 def require_empty(request: Request) -> None:

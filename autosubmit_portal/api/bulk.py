@@ -23,11 +23,11 @@ from autosubmit_portal.api.action_requests import (
     validate_body,
     wait_for_ends,
 )
-from autosubmit_portal.api.http.errors import AmbiguousExpid, problem_of, unforeseen
+from autosubmit_portal.api.http.errors import AmbiguousExpid, describe_error, describe_unforeseen
 from autosubmit_portal.api.objects import find_each
-from autosubmit_portal.api.openapi.documentation import table
+from autosubmit_portal.api.openapi.documentation import write_table
 from autosubmit_portal.api.serializers.actions import ActionItem
-from autosubmit_portal.api.serializers.fields import choice, flag, texts
+from autosubmit_portal.api.serializers.fields import make_choice, make_flag, texts
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.action_request import ActionRequest, record_early_refusal
 from experiments.actions.batches import read_facts
@@ -82,8 +82,8 @@ class ParametersField(serializers.DictField):
 class BulkBody(Envelope):
     """What is asked for, of which experiments."""
 
-    dry_run = flag(required=False, help_text="Answer what each action would do and change nothing.")
-    kind = choice(KIND_NAMES, help_text=f"The action.\n\n{table(KINDS)}")
+    dry_run = make_flag(required=False, help_text="Answer what each action would do and change nothing.")
+    kind = make_choice(KIND_NAMES, help_text=f"The action.\n\n{write_table(KINDS)}")
     targets = serializers.ListField(
         child=BulkTarget(), min_length=1, max_length=MOST_TARGETS, help_text="Each experiment once."
     )
@@ -94,13 +94,13 @@ class BulkBody(Envelope):
         sites: dict[str, list[str | None]] = {}
         for target in targets:
             sites.setdefault(target["expid"], []).append(target.get("site"))
-        twice = [expid for expid, named in sites.items() if len(named) > 1 and not _all_differ(named)]
+        twice = [expid for expid, named in sites.items() if len(named) > 1 and not _are_all_different(named)]
         if twice:
             raise serializers.ValidationError(f"Named more than once: {', '.join(twice)}.")
         return targets
 
 
-def _all_differ(sites: Sequence[str | None]) -> bool:
+def _are_all_different(sites: Sequence[str | None]) -> bool:
     return None not in sites and len(set(sites)) == len(sites)
 
 
@@ -192,7 +192,7 @@ def _make_result(
         case Action():
             return result | {"action": answer, "is_replay": answer.is_replay}
         case Exception():
-            problem = problem_of(answer) or unforeseen(answer)
+            problem = describe_error(answer) or describe_unforeseen(answer)
             return result | {"status": problem["status"], "problem": problem}
     return result | {"status": 200, "dry_run": answer}
 

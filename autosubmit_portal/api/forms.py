@@ -13,9 +13,9 @@ from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.fields import AUTOSUBMIT, DryRunField
 from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import Shape
 
 Field = serializers.Field[Any, Any, Any, Any]
-Shape = type[serializers.Serializer[Any]]
 CSRF = "csrfmiddlewaretoken"
 FLAG = (("", "–"), ("true", "yes"), ("false", "no"))
 DRY_RUN = (("true", "only tell what it would do"), ("", "do it"), (AUTOSUBMIT, "have Autosubmit tell"))
@@ -59,7 +59,7 @@ class Form:
     problem: str
 
 
-def inputs_of(
+def list_inputs(
     shape: Shape,
     values: Mapping[str, Any],
     errors: Mapping[str, Iterable[str]],
@@ -72,17 +72,17 @@ def inputs_of(
         yield Input(
             name,
             str(field.label or name),
-            _type(field),
-            with_code(escape(str(field.help_text or "").partition("\n\n")[0])),
+            _choose_type(field),
+            mark_code(escape(str(field.help_text or "").partition("\n\n")[0])),
             field.required,
-            tuple(choice for choice in _choices(field) if may_choose(name, choice[0])),
-            _text(values.get(name)) if name in values else _first(field),
+            tuple(choice for choice in _list_choices(field) if may_choose(name, choice[0])),
+            _write_text(values.get(name)) if name in values else _propose(field),
             tuple(errors.get(name, ())),
-            _example(field),
+            _make_example(field),
         )
 
 
-def with_code(html: str) -> SafeString:
+def mark_code(html: str) -> SafeString:
     """Return HTML in which the names that stand in backticks are set as code."""
     return mark_safe(CODE.sub(r"<code>\1</code>", html))  # noqa: S308
 
@@ -91,37 +91,37 @@ def read_form(data: QueryDict, shape: Shape | None) -> dict[str, Any]:
     """Return the values of a form as JSON. An empty field counts as not sent."""
     fields = shape().fields if shape else {}
     values = {name: str(data[name]) for name in data if name != CSRF and data[name] != ""}
-    return {name: _value(name, fields.get(name), value) for name, value in values.items()}
+    return {name: _parse_value(name, fields.get(name), value) for name, value in values.items()}
 
 
-def _value(name: str, field: Any, text: str) -> Any:
+def _parse_value(name: str, field: Any, text: str) -> Any:
     match field:
         case serializers.BooleanField():
             return {"true": True, "false": False}.get(text, text)
         case serializers.IntegerField():
             return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else text
         case serializers.DictField():
-            return _json(name, text)
+            return _parse_json(name, text)
         case serializers.ListField(child=serializers.Serializer() as child):
             # One in each line: its first fields, in their order.
-            return [dict(zip(child.fields, line.split(), strict=False)) for line in _lines(text)]
+            return [dict(zip(child.fields, line.split(), strict=False)) for line in _split_lines(text)]
         case serializers.ListField():
-            return _lines(text)
+            return _split_lines(text)
     return text
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _json(name: str, text: str) -> Any:
+def _parse_json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidParameters({name: [f"This is no JSON: {error}"]}) from error
 
 
-def _text(value: Any) -> str:
+def _write_text(value: Any) -> str:
     """Return a JSON value as the text of a form field."""
     match value:
         case None:
@@ -135,12 +135,12 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _first(field: Any) -> str:
+def _propose(field: Any) -> str:
     """Return the first value that a form proposes: the dry run."""
     return "true" if field.field_name == "dry_run" else ""
 
 
-def _type(field: Any) -> str:
+def _choose_type(field: Any) -> str:
     match field:
         case serializers.BooleanField() | serializers.ChoiceField():
             return "select"
@@ -151,7 +151,7 @@ def _type(field: Any) -> str:
     return "text"
 
 
-def _example(field: Any) -> str:
+def _make_example(field: Any) -> str:
     match field:
         case serializers.ListField(child=serializers.Serializer() as child):
             return f"One in each line: {' '.join(list(child.fields)[:2])}"
@@ -164,7 +164,7 @@ def _example(field: Any) -> str:
     return ""
 
 
-def _choices(field: Any) -> tuple[tuple[str, str], ...]:
+def _list_choices(field: Any) -> tuple[tuple[str, str], ...]:
     match field:
         case DryRunField():
             return DRY_RUN

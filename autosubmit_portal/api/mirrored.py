@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from autosubmit_portal.api.http.errors import NeverRead
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_mirrored
-from autosubmit_portal.api.serializers.fields import instant
+from autosubmit_portal.api.serializers.fields import write_instant
 from experiments.models import Experiment
 
 HEADER = "Portal-Stale-Since"
@@ -41,5 +41,5 @@ class MirroredViewSet(PortalViewSet):
         """Add the header, also to a 304."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.stale_since:
-            response[HEADER] = instant(self.stale_since)
+            response[HEADER] = write_instant(self.stale_since)
         return response

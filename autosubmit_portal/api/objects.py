@@ -7,7 +7,7 @@ from django.db.models import Model
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
-from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.conditional import MARKS
 from autosubmit_portal.api.http.errors import AmbiguousExpid
@@ -24,17 +24,17 @@ from jobs.models import Job
 _OF_MIRROR = ("expid", "site_id", "gone_at", "are_edges_known", "edges_note", *MARKS)
 
 
-def _called(expid: str) -> ExperimentQuerySet:
+def _filter_called(expid: str) -> ExperimentQuerySet:
     return Experiment.objects.filter(expid=expid).order_by("site__slug")
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: annotate_active_action(_called(expid)),
+    lambda expid: annotate_active_action(_filter_called(expid)),
     "site",
     annotations=("active_action_id", "is_starting"),
 )
 _MIRRORED = CompiledQuery(
-    _called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
+    _filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
 )
 
 
@@ -48,17 +48,17 @@ def find_experiment(
     `showing` is the model of which the answer will show rows of the experiment, such as its jobs. Raises Forbidden
     when whoever asks may see no rows of that at all, NotFound, or AmbiguousExpid.
     """
-    return _only(request, _WHOLE, expid, site, showing)
+    return _find_only(request, _WHOLE, expid, site, showing)
 
 
 def find_mirrored(
     request: Request, expid: str, site: str | None = None, *, showing: type[Model] = Experiment
 ) -> Experiment:
     """Return the experiment as find_experiment does, without what is under way: for what the mirror alone knows."""
-    return _only(request, _MIRRORED, expid, site, showing)
+    return _find_only(request, _MIRRORED, expid, site, showing)
 
 
-def _only(
+def _find_only(
     request: Request,
     called: CompiledQuery[Experiment],
     expid: str,
@@ -66,12 +66,12 @@ def _only(
     showing: type[Model],
 ) -> Experiment:
     if policy.may_view_all(request.user, showing, Experiment):
-        return _meant(expid, site, called.read_rows(expid))
+        return _choose(expid, site, called.read_rows(expid))
     policy.require_view(request.user, showing, Experiment)
-    return _meant(expid, site, _seen(request.user, called.read_rows(expid), showing))
+    return _choose(expid, site, _filter_seen(request.user, called.read_rows(expid), showing))
 
 
-def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
+def _choose(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experiment:
     """Return which of the experiments called `expid` is meant; raise NotFound or AmbiguousExpid."""
     found = choose_meant([experiment for experiment in seen if site in (None, experiment.site.slug)])
     if len(found) > 1:
@@ -81,7 +81,7 @@ def _meant(expid: str, site: str | None, seen: Iterable[Experiment]) -> Experime
     return found[0]
 
 
-def _seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
+def _filter_seen(actor: policy.Actor, found: list[Experiment], showing: type[Model]) -> list[Experiment]:
     """Return those of the experiments that the actor may see, and rows of `showing` of them."""
     rows = Experiment.objects.filter(pk__in=[experiment.pk for experiment in found]).visible_to(actor)
     pks = rows if showing is Experiment else rows.filter_showing(showing, actor)
@@ -110,17 +110,17 @@ def find_each(
     rows = Experiment.objects.filter(expid__in={expid for expid, _ in named}).select_related("site")
     found, seen = list(rows.order_by("site__slug")), dict[str, list[Experiment]]()
     if not policy.may_view_all(request.user, Experiment):
-        found = _seen(request.user, found, Experiment)
+        found = _filter_seen(request.user, found, Experiment)
     for experiment in found:
         seen.setdefault(experiment.expid, []).append(experiment)
-    return [_meant_or_why(expid, site, seen.get(expid, [])) for expid, site in named]
+    return [_choose_or_explain(expid, site, seen.get(expid, [])) for expid, site in named]
 
 
-def _meant_or_why(
+def _choose_or_explain(
     expid: str, site: str | None, seen: Iterable[Experiment]
 ) -> Experiment | NotFound | AmbiguousExpid:
     try:
-        return _meant(expid, site, seen)
+        return _choose(expid, site, seen)
     except (NotFound, AmbiguousExpid) as refusal:
         return refusal
 
@@ -161,7 +161,7 @@ def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str 
     legal = ", ".join(Site.objects.visible_to(request.user).order_by("slug").values_list("slug", flat=True))
     if not legal:
         _require_somewhere(request, kind, slug or "")
-    if scope_of(request.user).teams is not None:
+    if get_scope(request.user).teams is not None:
         outside = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
         _refuse(request, kind, slug or "", policy.Forbidden(outside, ""))
     if slug is None:

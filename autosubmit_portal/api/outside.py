@@ -25,7 +25,7 @@ class OutsideMiddleware:
         if is_of_the_api(request) or request.path in IN_JSON or not asks_for_json(request):
             return self.get_response(request)
         detail = f"There is nothing for programs at {request.path}. The API begins at /v4, which shows where to go."
-        return problem_answer(404, "not-found", detail)
+        return answer_problem(404, "not-found", detail)
 
 
 def is_of_the_api(request: HttpRequest) -> bool:
@@ -40,21 +40,21 @@ def asks_for_json(request: HttpRequest) -> bool:
     return has_json and not named & {"text/html", "application/xhtml+xml"}
 
 
-def problem_answer(status: int, kind: str, detail: str) -> HttpResponse:
+def answer_problem(status: int, kind: str, detail: str) -> HttpResponse:
     """Return problem details outside of DRF."""
     return JsonResponse(problem(status, kind, detail), status=status, content_type=ProblemRenderer.media_type)
 
 
-def bad_request(request: HttpRequest, exception: Exception, *args: Any) -> HttpResponseBase:
+def answer_bad_request(request: HttpRequest, exception: Exception, *args: Any) -> HttpResponseBase:
     """Answer a 400 that Django itself raises, such as of an unknown host: problem details to programs."""
     if is_of_the_api(request) or asks_for_json(request):
-        return problem_answer(400, "bad-request", "The portal cannot read this request.")
+        return answer_problem(400, "bad-request", "The portal cannot read this request.")
     return html_bad_request(request, exception)
 
 
-def server_error(request: HttpRequest) -> HttpResponseBase:
+def answer_server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer a 500: problem details to programs, Django's page to everybody else."""
     if not is_of_the_api(request) and not asks_for_json(request):
         return html_server_error(request)
     detail = "The portal failed to answer; its log says why. The request may have had an effect."
-    return problem_answer(500, "internal-error", detail)
+    return answer_problem(500, "internal-error", detail)

@@ -27,7 +27,7 @@ class StreamsMiddleware:
         account = request.user.pk or get_client_address(request)
         if not streams.take(account):
             response.close()
-            return _busy()
+            return _answer_busy()
         response._resource_closers.append(lambda: streams.give_back(account))  # type: ignore[attr-defined]
         return response
 
@@ -36,7 +36,7 @@ def _is_short(response: HttpResponseBase) -> bool:
     return int(response.get("Content-Length", str(SHORT_BYTES + 1))) <= SHORT_BYTES
 
 
-def _busy() -> HttpResponseBase:
+def _answer_busy() -> HttpResponseBase:
     content = ProblemRenderer().render(problem(503, "busy", BUSY))
     headers = {"Retry-After": str(AGAIN_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(content, status=503, content_type=ProblemRenderer.media_type, headers=headers)

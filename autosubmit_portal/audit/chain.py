@@ -7,7 +7,7 @@ docs/audit.md says what the chain proves and what it cannot prove.
 import hmac
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -62,17 +62,19 @@ _NEXT = {
 }
 
 
-def link(drafts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the columns of the next entries: those of the drafts, their numbers and digests.
+def link(drafts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns of the next entries: those of the drafts, their numbers and digests.
 
     A transaction must be open; nobody else can add an entry until it ends.
     """
     numbers, previous = _reserve_places(len(drafts))
+    linked = []
     for number, draft in zip(numbers, drafts, strict=True):
         values = {**draft, "id": number}
         digest = compute_digest(values, previous)
-        yield {**values, "previous": previous, "digest": digest}
+        linked.append({**values, "previous": previous, "digest": digest})
         previous = digest
+    return linked
 
 
 def _reserve_places(wanted: int) -> tuple[Sequence[int], str]:

@@ -46,17 +46,17 @@ _making = threading.Lock()
 def forward(entry: AuditEntry) -> None:
     """Send an entry to PORTAL_AUDIT_SYSLOG when its transaction commits."""
     url = settings.AUDIT_SYSLOG
-    transaction.on_commit(lambda: sender(url).put(entry), robust=True)
+    transaction.on_commit(lambda: get_sender(url).put(entry), robust=True)
 
 
-def sender(url: str) -> "Sender":
+def get_sender(url: str) -> "Sender":
     """Return the sender of this process: a thread does not survive a fork."""
     with _making:
-        return _started(url, os.getpid())
+        return _start(url, os.getpid())
 
 
 @cache
-def _started(url: str, pid: int) -> "Sender":
+def _start(url: str, pid: int) -> "Sender":
     made = Sender(url)
     made.start()
     atexit.register(made.flush)
@@ -90,7 +90,7 @@ class Sender(threading.Thread):
         """Send queued entries until the process ends."""
         while True:
             entry = self.waiting.get()
-            while not self._sent(message(entry)):
+            while not self._send(message(entry)):
                 time.sleep(RETRY_SECONDS)
             self.waiting.task_done()
 
@@ -100,7 +100,7 @@ class Sender(threading.Thread):
         while self.waiting.unfinished_tasks and self.is_alive() and time.monotonic() < until:
             time.sleep(0.01)
 
-    def _sent(self, text: bytes) -> bool:
+    def _send(self, text: bytes) -> bool:
         try:
             self._socket = self._socket or self._connected()
             self._socket.sendall(b"%d %s" % (len(text), text) if self.url.scheme == "tcp" else text)
@@ -144,14 +144,14 @@ def _connected(family: int, address: Any) -> socket.socket:
 def message(entry: AuditEntry) -> bytes:
     """Return an entry as a message of RFC 5424: its number and digests as structured data, all of it as JSON."""
     values = {name: getattr(entry, name) for name in chain.VERSIONS[chain.NEWEST]}
-    text = _message(entry, chain.write_json(values))
+    text = _write_message(entry, chain.write_json(values))
     if len(text) > MOST_BYTES:
         brief = values | {"details": {}, "message": entry.message[:LONGEST_MESSAGE], "is_cut": True}
-        text = _message(entry, chain.write_json(brief))
+        text = _write_message(entry, chain.write_json(brief))
     return text
 
 
-def _message(entry: AuditEntry, said: str) -> bytes:
+def _write_message(entry: AuditEntry, said: str) -> bytes:
     is_bad = entry.event.endswith(("refused", "failed", "lost"))
     head = f"<{FACILITY * 8 + (WARNING if is_bad else NOTICE)}>1"
     at = entry.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

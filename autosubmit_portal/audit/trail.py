@@ -21,7 +21,7 @@ Draft = dict[str, Any]
 """An entry that is not recorded yet, by its columns."""
 
 
-class Said(TypedDict, total=False):
+class EntryValues(TypedDict, total=False):
     """What an entry says besides its event."""
 
     origin: Required[Origin]
@@ -34,13 +34,13 @@ class Said(TypedDict, total=False):
     message: str
 
 
-def record(event: str, **said: Unpack[Said]) -> AuditEntry:
+def record(event: str, **said: Unpack[EntryValues]) -> AuditEntry:
     """Add one entry, as `draft` takes it; see `record_all`."""
     return record_all([draft(event, **said)])[0]
 
 
 @contextmanager
-def record_if_refused(event: str, *kinds: type[Exception], **said: Unpack[Said]) -> Iterator[None]:
+def record_if_refused(event: str, *kinds: type[Exception], **said: Unpack[EntryValues]) -> Iterator[None]:
     """Record a refusal of one of these kinds that the block raises, with its text."""
     try:
         yield
@@ -50,7 +50,7 @@ def record_if_refused(event: str, *kinds: type[Exception], **said: Unpack[Said])
         raise
 
 
-def draft(event: str, **said: Unpack[Said]) -> Draft:
+def draft(event: str, **said: Unpack[EntryValues]) -> Draft:
     """Return an entry to be recorded.
 
     `event` is `<thing>.<what happened>`, such as `action.requested`; `details` must be JSON.
@@ -58,14 +58,14 @@ def draft(event: str, **said: Unpack[Said]) -> Draft:
     return {
         "at": timezone.now(),
         "event": event,
-        **_of_origin(said["origin"]),
-        "subject": _text(said.get("subject", ""), 300),
-        "site": _text(said.get("site", ""), 50),
-        "expid": _text(said.get("expid", ""), 50),
+        **_describe_origin(said["origin"]),
+        "subject": _clean_text(said.get("subject", ""), 300),
+        "site": _clean_text(said.get("site", ""), 50),
+        "expid": _clean_text(said.get("expid", ""), 50),
         "action_id": said.get("action_id"),
         "kind": said.get("kind", ""),
-        "details": _storable(said.get("details") or {}),
-        "message": _text(said.get("message", "")),
+        "details": _make_storable(said.get("details") or {}),
+        "message": _clean_text(said.get("message", "")),
     }
 
 
@@ -101,10 +101,10 @@ def tell_counts() -> None:
         with transaction.atomic():
             is_mine = Tally.objects.filter(pk=count.pk, held=count.held).delete()[0]
             if is_mine and count.held:
-                _append([_summary(count)])
+                _append([_summarise(count)])
 
 
-def _summary(count: Tally) -> Draft:
+def _summarise(count: Tally) -> Draft:
     since, until = (at.isoformat(timespec="seconds") for at in (count.began_at, count.last_at))
     return {
         "at": timezone.now(),
@@ -134,7 +134,7 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
 
 
 def _insert(entries: Sequence[AuditEntry]) -> None:
-    sql, columns = _statement(len(entries))
+    sql, columns = _make_statement(len(entries))
     params = [
         column.get_db_prep_save(getattr(entry, column.attname), connection)
         for entry in entries
@@ -145,7 +145,7 @@ def _insert(entries: Sequence[AuditEntry]) -> None:
 
 
 @cache
-def _statement(rows: int) -> tuple[str, tuple["Field[Any, Any]", ...]]:
+def _make_statement(rows: int) -> tuple[str, tuple["Field[Any, Any]", ...]]:
     """Return the SQL that inserts `rows` entries, and the columns in the order of their values."""
     columns = AuditEntry._meta.concrete_fields
     names = ", ".join(f'"{column.column}"' for column in columns)
@@ -155,18 +155,18 @@ def _statement(rows: int) -> tuple[str, tuple["Field[Any, Any]", ...]]:
     return sql, tuple(columns)
 
 
-def _of_origin(origin: Origin) -> dict[str, Any]:
+def _describe_origin(origin: Origin) -> dict[str, Any]:
     return {
-        "actor_name": _text(origin.actor_name, 150),
+        "actor_name": _clean_text(origin.actor_name, 150),
         "actor_id": origin.actor_id,
-        "address": _address(origin.address),
+        "address": _clean_address(origin.address),
         "door": str(origin.door),
-        "credential": _text(origin.credential, 150),
-        "on_behalf_of": _text(origin.on_behalf_of, 150),
+        "credential": _clean_text(origin.credential, 150),
+        "on_behalf_of": _clean_text(origin.on_behalf_of, 150),
     }
 
 
-def _address(text: str | None) -> str | None:
+def _clean_address(text: str | None) -> str | None:
     """Return an address in a form that every database takes; None if it is no address: a proxy may send any text."""
     try:
         address = ipaddress.ip_address((text or "").partition("%")[0])
@@ -175,11 +175,11 @@ def _address(text: str | None) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def _text(value: Any, longest: int | None = None) -> str:
-    return str(_storable(str(value)))[:longest]
+def _clean_text(value: Any, longest: int | None = None) -> str:
+    return str(_make_storable(str(value)))[:longest]
 
 
-def _storable(value: Any) -> Any:
+def _make_storable(value: Any) -> Any:
     """Return text or JSON in a form that every database stores and returns unchanged.
 
     A refusal must be recorded whatever was sent. PostgreSQL returns the number 1e5 as 100000, and the digest of both
@@ -189,9 +189,9 @@ def _storable(value: Any) -> Any:
         case str():
             return value.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
         case dict():
-            return {_text(name): _storable(item) for name, item in value.items()}
+            return {_clean_text(name): _make_storable(item) for name, item in value.items()}
         case list() | tuple():
-            return [_storable(item) for item in value]
+            return [_make_storable(item) for item in value]
         case float() if not math.isfinite(value):
             return str(value)
         case float() if value.is_integer():

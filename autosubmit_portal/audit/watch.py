@@ -46,9 +46,9 @@ def _tell_listeners() -> None:
 
 def watch_sign_ins() -> None:
     """Record every sign-in, sign-out and failed sign-in."""
-    user_logged_in.connect(_signed_in, dispatch_uid="audit")
-    user_logged_out.connect(_signed_out, dispatch_uid="audit")
-    user_login_failed.connect(_sign_in_failed, dispatch_uid="audit")
+    user_logged_in.connect(_record_sign_in, dispatch_uid="audit")
+    user_logged_out.connect(_record_sign_out, dispatch_uid="audit")
+    user_login_failed.connect(_record_failure, dispatch_uid="audit")
 
 
 def watch_accounts() -> None:
@@ -56,7 +56,7 @@ def watch_accounts() -> None:
     watch(get_user_model())
     watch(Group)
     for relation in (get_user_model().groups, get_user_model().user_permissions, Group.permissions):
-        m2m_changed.connect(_relation_changed, sender=relation.through, dispatch_uid="audit")
+        m2m_changed.connect(_record_relation, sender=relation.through, dispatch_uid="audit")
 
 
 def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) -> None:
@@ -69,23 +69,23 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
         is_there = names and not instance._state.adding
         instance.__dict__["_audited"] = (rows.values(*names).first() if is_there else None) or {}
 
-    def saved(
+    def record_saved(
         instance: models.Model, created: bool, update_fields: frozenset[str] | None = None, **_: Any
     ) -> None:
         before = instance.__dict__.pop("_audited")
         after = {name: instance.__dict__[name] for name in _names(instance, skipped, update_fields)}
-        changes = _changes({} if created else before, after)
+        changes = _compare({} if created else before, after)
         if created or changes:
             _record_change(instance, "created" if created else "changed", {"changes": changes})
 
-    def deleted(instance: models.Model, **_: Any) -> None:
+    def record_deleted(instance: models.Model, **_: Any) -> None:
         _record_change(instance, "deleted", {})
 
     uid = f"audit.{model._meta.label}"
     # Not when a row is read, which is at each request: hardly any is changed.
     pre_save.connect(look, sender=model, dispatch_uid=uid, weak=False)
-    post_save.connect(saved, sender=model, dispatch_uid=uid, weak=False)
-    post_delete.connect(deleted, sender=model, dispatch_uid=uid, weak=False)
+    post_save.connect(record_saved, sender=model, dispatch_uid=uid, weak=False)
+    post_delete.connect(record_deleted, sender=model, dispatch_uid=uid, weak=False)
 
 
 def _names(
@@ -101,7 +101,7 @@ def _names(
     ]
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
+def _compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
     changed = {
         name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value
     }
@@ -117,7 +117,7 @@ def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -
     announce()
 
 
-def _relation_changed(
+def _record_relation(
     instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any
 ) -> None:
     if action not in ("post_add", "post_remove", "pre_clear"):
@@ -131,18 +131,18 @@ def _relation_changed(
         _record_change(instance, "permissions_changed", details)
 
 
-def _signed_in(request: HttpRequest, user: Any, **_: Any) -> None:
+def _record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
     origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
     trail.record("sign_in.succeeded", origin=origin, subject=f"user {user}")
 
 
-def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
+def _record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
     if user is not None:
         origin = Origin.make(user, door=get_door(request), address=get_client_address(request))
         trail.record("sign_in.ended", origin=origin, subject=f"user {user}")
 
 
-def _sign_in_failed(
+def _record_failure(
     credentials: dict[str, Any],
     request: HttpRequest | None = None,
     reason: str = "Wrong name or password.",

@@ -62,14 +62,14 @@ def find_unix_name(
     """
     known = known or KnownAccounts(actor, [experiment] if experiment else [])
     if kind.stops_run and experiment is not None:
-        return _account_of_run(experiment, known)
+        return _find_account_of_run(experiment, known)
     own = known.own.get(site.pk)
     if own is None:
         raise Conflict(
             f"Commands run as the person who asks at the site {site}, and {actor} has no Unix account there. "
             "Ask a manager of the site for one."
         )
-    return _usable(own)
+    return _require_usable(own)
 
 
 def find_changed_account(action: Action) -> str:
@@ -78,28 +78,28 @@ def find_changed_account(action: Action) -> str:
     is_service = action.site.run_as == RunAs.SERVICE
     if is_service and not action.unix_name:
         return ""
-    if action.actor is None or (kind.stops_run and _was_run_as(action)):
+    if action.actor is None or (kind.stops_run and _has_run_as(action)):
         return explain_unusable(action.unix_name) if action.unix_name else ""
     try:
         now = "" if is_service else find_unix_name(action.actor, kind, action.site, action.experiment)
     except Conflict as refusal:
         return str(refusal)
-    if _number_of(now) == _number_of(action.unix_name):
+    if _get_number(now) == _get_number(action.unix_name):
         return ""
     return (
         f"It was to run as {action.unix_name or 'the service account'}, which has changed. Request it again."
     )
 
 
-def _account_of_run(experiment: Experiment, known: KnownAccounts) -> str:
+def _find_account_of_run(experiment: Experiment, known: KnownAccounts) -> str:
     """Return the account of the run that the portal has started, or else the owner, who alone can have started one."""
     started_as = known.of_runs.get(experiment.pk)
     if started_as is None:
-        return _account_of_owner(experiment, known)
-    return _usable(started_as) if started_as else ""
+        return _find_account_of_owner(experiment, known)
+    return _require_usable(started_as) if started_as else ""
 
 
-def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
+def _find_account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     """Return the account whose folder the experiment is, by a name that is entered at the site for its uid."""
     uid = experiment.owner_uid
     if uid is None or uid == NO_OWNER:
@@ -121,19 +121,19 @@ def _account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     )
 
 
-def _usable(name: str) -> str:
+def _require_usable(name: str) -> str:
     reason = explain_unusable(name)
     if reason:
         raise Conflict(reason)
     return name
 
 
-def _was_run_as(action: Action) -> bool:
+def _has_run_as(action: Action) -> bool:
     """Answer whether the portal has started a run of the experiment as the account of a stop, so that it may end it."""
     runs = Action.objects.filter(experiment=action.experiment_id, kind__in=RUN_KINDS, is_dry_run=False)
     return runs.filter(unix_name=action.unix_name, started_at__isnull=False).exists()
 
 
-def _number_of(name: str) -> int | None:
+def _get_number(name: str) -> int | None:
     """Return the uid of an account, blank for that of the worker: two names of one uid are the same account."""
     return get_uid(name) if name else os.getuid()

@@ -19,7 +19,7 @@ from experiments.actions.action_request import ActionRequest
 from experiments.actions.checks import Facts, check, permit, require_right
 from experiments.actions.recheck import Accounts, find_lost_right
 from experiments.actions.refusals import Conflict, InvalidParameters, NotASecondPerson, Refusal
-from experiments.actions.transition import move, on_behalf_of, record
+from experiments.actions.transition import make_origin_of_worker, move, record
 from experiments.actions.workflows import recall_workflow
 from experiments.models import Action, State
 
@@ -30,7 +30,7 @@ def approve(action: Action, *, actor: User, origin: Origin) -> None:
     Raises Forbidden without the permission of its kind, NotASecondPerson, or Conflict; each is recorded.
     """
     try:
-        origin = _as_second_person(action, actor, origin)
+        origin = _require_second_person(action, actor, origin)
         _require_waiting(action)
         _require_unchanged(action)
         _approve(action, actor, origin)
@@ -45,12 +45,12 @@ def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
     Raises as approve does, and InvalidParameters without a reason; each is recorded.
     """
     try:
-        origin = _as_second_person(action, actor, origin)
+        origin = _require_second_person(action, actor, origin)
         if not reason.strip():
             raise InvalidParameters({"reason": ["Say why, for the person who asked."]})
         message = f"Rejected by {origin.actor_name}: {reason.strip()}"
         if not _end(action, message, origin=origin, event="action.rejected", cancelled_by=origin.actor_name):
-            raise _too_late(action)
+            raise _make_conflict(action)
     except (policy.Forbidden, Refusal) as refusal:
         record(action, "action.approval_refused", origin=origin, message=str(refusal))
         raise
@@ -65,13 +65,13 @@ def expire(action: Action) -> None:
 def may_approve(action: Action, actor: User) -> bool:
     """Answer whether to offer approving and rejecting; `approve` and `reject` decide."""
     try:
-        _as_second_person(action, actor, Origin.make(actor, door=Door.ADMIN))
+        _require_second_person(action, actor, Origin.make(actor, door=Door.ADMIN))
     except (policy.Forbidden, Refusal):
         return False
     return action.state == State.AWAITING_APPROVAL
 
 
-def _as_second_person(action: Action, actor: User, origin: Origin) -> Origin:
+def _require_second_person(action: Action, actor: User, origin: Origin) -> Origin:
     """Return the origin with whom the actor decides for; raise unless all of them are other people than asked for it.
 
     Two who act for the same person are no two people, and neither is that person a second one. Accounts count, and not
@@ -91,7 +91,7 @@ def _as_second_person(action: Action, actor: User, origin: Origin) -> Origin:
 
 def _require_waiting(action: Action) -> None:
     if action.state != State.AWAITING_APPROVAL:
-        raise _too_late(action)
+        raise _make_conflict(action)
     if action.approval_expires_at and action.approval_expires_at <= timezone.now():
         raise Conflict(f"Action {action.pk} has waited too long and is being cancelled.", action.pk)
 
@@ -103,8 +103,8 @@ def _require_unchanged(action: Action) -> None:
     if lost:
         raise Conflict(f"It could not be asked for any more. {lost}", action.pk)
     request = ActionRequest(
-        actor=accounts.asker(action),
-        origin=on_behalf_of(action),
+        actor=accounts.find_asker(action),
+        origin=make_origin_of_worker(action),
         kind=action.catalogue_kind,
         site=action.site,
         experiment=action.experiment,
@@ -136,7 +136,7 @@ def _approve(action: Action, actor: User, origin: Origin) -> None:
         if moved:
             queue.send(action)
     if not moved:
-        raise _too_late(action)
+        raise _make_conflict(action)
 
 
 def _end(action: Action, message: str, *, origin: Origin, event: str, **changes: Any) -> bool:
@@ -152,6 +152,6 @@ def _end(action: Action, message: str, *, origin: Origin, event: str, **changes:
     )
 
 
-def _too_late(action: Action) -> Conflict:
+def _make_conflict(action: Action) -> Conflict:
     action.refresh_from_db()
     return Conflict(f"Action {action.pk} is {action.state}: it does not wait for approval.", action.pk)

@@ -50,7 +50,7 @@ def request_actions(requests: Sequence[ActionRequest]) -> list[Answer]:
     A batch is made as a whole, or, where somebody else was faster, without what they were faster with. One that fails
     keeps no other from being made: its error is the answer of each of its requests. Refusals are not recorded.
     """
-    return [answer for batch in _split(requests) for answer in _answers_or_error(batch)]
+    return [answer for batch in _split(requests) for answer in _answer_or_tell_error(batch)]
 
 
 def read_facts(requests: Iterable[ActionRequest]) -> Iterator[Facts]:
@@ -75,16 +75,16 @@ def _split(requests: Iterable[ActionRequest]) -> Iterator[list[ActionRequest]]:
         yield batch
 
 
-def _answers_or_error(batch: list[ActionRequest]) -> list[Answer]:
+def _answer_or_tell_error(batch: list[ActionRequest]) -> list[Answer]:
     try:
-        return _answers(batch)
+        return _answer_all(batch)
     except Exception as error:  # whatever it is: what was made of other batches must be told
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()  # the next batch may get a better one
         return [error] * len(batch)
 
 
-def _answers(batch: list[ActionRequest]) -> list[Answer]:
+def _answer_all(batch: list[ActionRequest]) -> list[Answer]:
     checked = check_each(batch)
     made = iter(_make_all([one for one in checked if isinstance(one, CheckedRequest)]))
     answers = [next(made) if isinstance(one, CheckedRequest) else one for one in checked]
@@ -127,7 +127,7 @@ def _make_all(checked: Sequence[CheckedRequest]) -> list[Answer]:
 def _make(checked: Sequence[CheckedRequest]) -> list[Action]:
     if len(checked) > 1:
         _take_turns()
-    actions = Action.objects.bulk_create(map(_to_action, checked))
+    actions = Action.objects.bulk_create(map(_make_action, checked))
     made = [(one.request, action) for one, action in zip(checked, actions, strict=True)]
     _expect_experiments(made)
     trail.record_all([draft(action, "action.requested", origin=request.origin) for request, action in made])
@@ -142,10 +142,10 @@ def _take_turns() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
 
 
-def _to_action(checked: CheckedRequest) -> Action:
+def _make_action(checked: CheckedRequest) -> Action:
     request = checked.request
     return Action(
-        **_key_fields(request.key),
+        **_make_key_fields(request.key),
         kind=request.kind.name,
         site=request.site,
         experiment=request.experiment,
@@ -164,11 +164,11 @@ def _to_action(checked: CheckedRequest) -> Action:
         may_overtake=request.kind.may_overtake,
         is_forced=request.kind.is_forced(checked.parameters),
         is_dry_run=request.kind.is_dry_run,
-        **_approval_fields(request),
+        **_make_approval_fields(request),
     )
 
 
-def _approval_fields(request: ActionRequest) -> dict[str, Any]:
+def _make_approval_fields(request: ActionRequest) -> dict[str, Any]:
     """Return the fields of an action that must be approved first; none for one that is queued."""
     if not request.site.needs_approval(request.kind):
         return {}
@@ -176,7 +176,7 @@ def _approval_fields(request: ActionRequest) -> dict[str, Any]:
     return {"state": State.AWAITING_APPROVAL, "approval_expires_at": expires_at}
 
 
-def _key_fields(key: IdempotencyKey | None) -> dict[str, str]:
+def _make_key_fields(key: IdempotencyKey | None) -> dict[str, str]:
     if key is None:
         return {}
     return {
@@ -192,7 +192,9 @@ def _expect_experiments(made: Iterable[tuple[ActionRequest, Action]]) -> None:
         ExpectedExperiment(team_id=team, action=action)
         for request, action in made
         if request.kind.target is Target.SITE
-        for team in sorted(policy.teams_of_new(request.actor, request.kind, request.site, request.lender))
+        for team in sorted(
+            policy.find_teams_of_new(request.actor, request.kind, request.site, request.lender)
+        )
     ]
     if expected:
         ExpectedExperiment.objects.bulk_create(expected)

@@ -59,12 +59,12 @@ def record_refusals(
         return
     sites = list(dict.fromkeys(one.site.slug for one, _ in refused if isinstance(one, ActionRequest))) or [""]
     for site in sites:
-        of_site = [(one, why) for one, why in refused if _site_of(one, sites[0]) == site]
+        of_site = [(one, why) for one, why in refused if _get_site(one, sites[0]) == site]
         if of_site:
             _record_some(asked, site, [(one.expid, str(why)) for one, why in of_site])
 
 
-def _site_of(one: ActionRequest | UnfoundTarget, unfound: str) -> str:
+def _get_site(one: ActionRequest | UnfoundTarget, unfound: str) -> str:
     """Return the site whose entry tells of a refusal; what was not found is told with the first one."""
     return one.site.slug if isinstance(one, ActionRequest) else unfound
 

@@ -17,8 +17,9 @@ from experiments.actions.accounts import KnownAccounts, find_unix_name
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.choice import name_chosen_jobs
 from experiments.actions.idempotency import FirstActions
-from experiments.actions.parameters import CREDENTIALS, validate
+from experiments.actions.parameters import CREDENTIALS
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.actions.validation import validate_parameters
 from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
@@ -162,7 +163,7 @@ def check(
 
     `read` gives the jobs of an experiment to choose from, by default those of `facts`.
     """
-    parameters, options = validate(request.kind, request.parameters), request.kind.options
+    parameters, options = validate_parameters(request.kind, request.parameters), request.kind.options
     for option in options:
         if option.is_expid and option.name in parameters:
             _require_visible_source(request, option.name, parameters[option.name])
@@ -174,7 +175,7 @@ def check(
     if request.experiment and any(option.is_filter for option in options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])
         named = name_chosen_jobs(request.kind, request.experiment, parameters, read)
-    commands = request.kind.command_lines(request.site.autosubmit, request.expid, named)
+    commands = request.kind.make_command_lines(request.site.autosubmit, request.expid, named)
     return CheckedRequest(request=request, commands=commands, parameters=parameters, unix_name=unix_name)
 
 

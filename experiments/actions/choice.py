@@ -56,7 +56,7 @@ def find_changed_choice(action: Action, experiment: Experiment) -> str:
         return f"It could not be asked for any more. {refusal}"
     if parameters == action.parameters:  # there is no filter
         return ""
-    if kind.command_lines(action.site.autosubmit, action.expid, parameters) == action.command:
+    if kind.make_command_lines(action.site.autosubmit, action.expid, parameters) == action.command:
         return ""
     return "It would change other jobs by now than were asked for. Request it again."
 

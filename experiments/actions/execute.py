@@ -15,7 +15,7 @@ from experiments.actions.choice import find_changed_choice
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
-from experiments.actions.stopping import stop_asked
+from experiments.actions.stopping import find_stop
 from experiments.actions.transition import move
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.preconditions import refuse_absent
@@ -36,7 +36,7 @@ def execute(action_id: int) -> None:
     """
     site = Action.objects.select_related("site").get(pk=action_id).site
     run_urgent(site.queue)
-    while (waiting := slots.next_of(site)) is not None:
+    while (waiting := slots.find_next(site)) is not None:
         action = claim(waiting.pk)
         if action is not None:
             _run(action)
@@ -70,7 +70,7 @@ def claim(action_id: int) -> Action | None:
     try:
         with transaction.atomic():
             site = Site.objects.select_for_update(no_key=True).get(pk=action.site_id)
-            if not (action.catalogue_kind.stops_run or slots.free(site)):
+            if not (action.catalogue_kind.stops_run or slots.count_free(site)):
                 return None
             claimed = move(action, frm=State.QUEUED, to=State.RUNNING, **started)
     except IntegrityError:  # another creation runs at this site; its end sends this one again
@@ -84,11 +84,11 @@ def _run(action: Action) -> None:
     if obstacle:
         call_off(action, obstacle)
         return
-    reason = find_changed_account(action) or _reason_against(action)
+    reason = find_changed_account(action) or _find_reason_against(action)
     if reason:
         fail(action, reason)
         return
-    stopped = stop_asked(action)
+    stopped = find_stop(action)
     if stopped:
         call_off(action, stopped)
         return
@@ -96,7 +96,7 @@ def _run(action: Action) -> None:
     _look_on(action)
 
 
-def _reason_against(action: Action) -> str:
+def _find_reason_against(action: Action) -> str:
     """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
     if action.experiment is None:
         return ""
@@ -123,16 +123,16 @@ def _look_on(action: Action) -> None:
     seconds = LONG_COMMAND_SECONDS if action.catalogue_kind.is_run else SHORT_COMMAND_SECONDS
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if _ends_within_a_turn(action):
+        if _has_ended_within_turn(action):
             return
-        if shutdown_flag.is_asked() or slots.somebody_waits(action.site.queue):
+        if shutdown_flag.is_asked() or slots.is_anybody_waiting(action.site.queue):
             if not action.current_command.is_long or action.is_in_slot:  # the mirror rings when a run ends
                 queue.hand_over(action)
             return
     slots.send_next(action.site)  # a run that has started leaves its slot
 
 
-def _ends_within_a_turn(action: Action) -> bool:
+def _has_ended_within_turn(action: Action) -> bool:
     until = time.monotonic() + TURN_SECONDS
     while not follow(action):
         if shutdown_flag.is_asked() or time.monotonic() > until:

@@ -12,7 +12,7 @@ from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.audit import trail
 from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
-from experiments.actions.transition import move, on_behalf_of
+from experiments.actions.transition import make_origin_of_worker, move
 from experiments.autosubmit.output import Outcome, describe_changes, find_changed_jobs
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
@@ -26,22 +26,22 @@ logger = logging.getLogger(__name__)
 def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     """End a running action as its command says, and as fresh evidence of the experiment confirms."""
     if outcome.succeeded and not outcome.stopped:
-        outcome = _confirmed(action, outcome)
+        outcome = _confirm(action, outcome)
     changes: dict[str, Any] = {"exit_status": exit_status, "message": mask_text(outcome.message)}
-    changes["job_changes"] = _job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
+    changes["job_changes"] = _find_job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changes["message"] = (
             f"Dry run, nothing was saved. It would change: {describe_changes(changes['job_changes'])}."
         )
-    _end(action, _state_after(outcome), expid=outcome.expid or action.expid, **changes)
+    _end(action, _get_state(outcome), expid=outcome.expid or action.expid, **changes)
 
 
-def _confirmed(action: Action, outcome: Outcome) -> Outcome:
+def _confirm(action: Action, outcome: Outcome) -> Outcome:
     """Ask the postconditions of the kind, and add what it reports."""
     kind = action.catalogue_kind
     if action.experiment is None or not (kind.postconditions or kind.report):
         return outcome
-    _mirrored(action, action.expid)
+    _mirror(action, action.expid)
     experiment = annotate_active_action().get(pk=action.experiment.pk)
     reason = kind.find_failure(experiment, action.parameters)
     if reason:
@@ -50,7 +50,7 @@ def _confirmed(action: Action, outcome: Outcome) -> Outcome:
     return replace(outcome, message=f"{outcome.message} {told}".strip())
 
 
-def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
+def _find_job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
     runner = get_runner(action.site)
     texts = (runner.read_text(action.run_directory(step)) for step in range(action.step + 1))
@@ -59,7 +59,7 @@ def _job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     return [list(change) for change in changes]
 
 
-def _state_after(outcome: Outcome) -> State:
+def _get_state(outcome: Outcome) -> State:
     if outcome.stopped:
         return State.CANCELLED
     return State.SUCCEEDED if outcome.succeeded else State.FAILED
@@ -90,7 +90,7 @@ def lose(action: Action, *, has_started: bool) -> None:
     _end(action, State.LOST, expid=action.expid, message=message)
 
 
-def run_lives(action: Action) -> bool:
+def is_run_alive(action: Action) -> bool:
     """Answer whether the action is a run whose experiment is seen running, by a fresh look."""
     if action.experiment is None or not action.catalogue_kind.is_run:
         return False
@@ -99,7 +99,7 @@ def run_lives(action: Action) -> bool:
 
 
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
-    experiment = _mirrored(action, expid)
+    experiment = _mirror(action, expid)
     with transaction.atomic():
         ended = move(
             action,
@@ -123,7 +123,7 @@ def _give_to_teams(action: Action, experiment: Experiment) -> None:
         if add_experiment(row.team, experiment):
             trail.record(
                 "team.experiment_added",
-                origin=on_behalf_of(action),
+                origin=make_origin_of_worker(action),
                 subject=f"team {row.team}",
                 site=action.site.slug,
                 expid=experiment.expid,
@@ -131,7 +131,7 @@ def _give_to_teams(action: Action, experiment: Experiment) -> None:
             )
 
 
-def _mirrored(action: Action, expid: str) -> Experiment | None:
+def _mirror(action: Action, expid: str) -> Experiment | None:
     """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending.
 
     An action stays with its experiment, also when another one has the expid meanwhile.

@@ -11,9 +11,9 @@ from django.utils import timezone
 from experiments.actions import finish
 from experiments.actions.accounts import find_changed_account
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
-from experiments.actions.slots import slot_until
-from experiments.actions.stopping import signal_again, stop_asked
-from experiments.actions.transition import on_behalf_of, record
+from experiments.actions.slots import compute_slot_end
+from experiments.actions.stopping import find_stop, signal_again
+from experiments.actions.transition import make_origin_of_worker, record
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.preconditions import refuse_without_run
 from experiments.models import Action, State, annotate_active_action
@@ -30,10 +30,10 @@ def follow(action: Action) -> bool:
         return True
     look = get_runner(action.site).look(action.run_directory(action.step))
     if look.exit_status is not None:
-        return _ended(action, look.exit_status)
+        return _follow_ended(action, look.exit_status)
     if look.is_alive:
-        return _alive(action)
-    return _silent(action, has_started=look.has_started)
+        return _follow_alive(action)
+    return _follow_silent(action, has_started=look.has_started)
 
 
 def start_step(action: Action, step: int) -> None:
@@ -41,28 +41,32 @@ def start_step(action: Action, step: int) -> None:
     now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
-        new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": slot_until(action, step)}
+        new: dict[str, Any] = {
+            "step": step,
+            "step_started_at": now,
+            "slot_until": compute_slot_end(action, step),
+        }
         if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
         action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
         details = {"step": step, "command": action.command[step]}
-        record(action, "action.command_started", origin=on_behalf_of(action), details=details)
+        record(action, "action.command_started", origin=make_origin_of_worker(action), details=details)
     try:
         get_runner(action.site).start(action.command[step], action.run_directory(step), action.unix_name)
     except OSError as error:
         finish.fail(action, f"The command could not be started: {error}.")
 
 
-def _alive(action: Action) -> bool:
+def _follow_alive(action: Action) -> bool:
     """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`, which may need help."""
-    if _must_end(action):
+    if _is_to_end(action):
         get_runner(action.site).end(action.run_directory(action.step))
     else:
         signal_again(action)
     return False
 
 
-def _must_end(action: Action) -> bool:
+def _is_to_end(action: Action) -> bool:
     return not action.current_command.is_long and bool(
         action.cancel_requested_at or _is_overdue(action) or _is_pointless(action)
     )
@@ -76,24 +80,24 @@ def _is_pointless(action: Action) -> bool:
     return bool(refuse_without_run(experiment, action.parameters))
 
 
-def _ended(action: Action, exit_status: int) -> bool:
-    outcome = action.current_command.outcome(exit_status, _printed(action))
+def _follow_ended(action: Action, exit_status: int) -> bool:
+    outcome = action.current_command.outcome(exit_status, _read_printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
-        return _gone_on(action)
+        return _go_on(action)
     if action.may_overtake:
         _follow_overtaken(action)
-    finish.finish(action, _judged(action, outcome), exit_status)
+    finish.finish(action, _judge(action, outcome), exit_status)
     return True
 
 
-def _gone_on(action: Action) -> bool:
+def _go_on(action: Action) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
     obstacle = (
         find_reason_not_to_start(fresh)
         or find_changed_account(fresh)
         or find_absence(fresh)
-        or stop_asked(fresh)
+        or find_stop(fresh)
     )
     if obstacle:
         finish.call_off(action, obstacle)
@@ -102,15 +106,15 @@ def _gone_on(action: Action) -> bool:
     return False
 
 
-def _printed(action: Action) -> str:
+def _read_printed(action: Action) -> str:
     """Return what the current command printed, in all its argvs so far when a very long list made several of one."""
     runner, kind, argvs = get_runner(action.site), action.catalogue_kind, len(action.command)
     steps = range(action.step + 1)
-    ours = (step for step in steps if kind.command_of(step, argvs) is action.current_command)
+    ours = (step for step in steps if kind.get_command(step, argvs) is action.current_command)
     return "".join(runner.read_text(action.run_directory(step)) for step in ours)
 
 
-def _judged(action: Action, outcome: Outcome) -> Outcome:
+def _judge(action: Action, outcome: Outcome) -> Outcome:
     """Say of a command that we ended why we did."""
     is_incomplete = not outcome.succeeded or action.step + 1 < len(action.command)
     if action.cancel_requested_at and is_incomplete:
@@ -132,23 +136,23 @@ def _follow_overtaken(action: Action) -> None:
 def _is_overdue(action: Action) -> bool:
     """Answer whether a command has taken longer than it may, which a run never has."""
     limit = timedelta(seconds=action.current_command.time_limit)
-    return not action.current_command.is_long and _age(action) > limit
+    return not action.current_command.is_long and _get_age(action) > limit
 
 
-def _age(action: Action) -> timedelta:
+def _get_age(action: Action) -> timedelta:
     return timezone.now() - (action.step_started_at or action.started_at or timezone.now())
 
 
-def _silent(action: Action, *, has_started: bool) -> bool:
+def _follow_silent(action: Action, *, has_started: bool) -> bool:
     """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
 
     One that was never seen may still be started by a worker that was only slow, so it is given up first.
     """
-    if has_started and _must_end(action):
-        finish.finish(action, _judged(action, Outcome(False, "")), -signal.SIGKILL)
+    if has_started and _is_to_end(action):
+        finish.finish(action, _judge(action, Outcome(False, "")), -signal.SIGKILL)
         return True
     is_cancelled = action.cancel_requested_at is not None and not has_started
-    if not is_cancelled and (_age(action) < GRACE or finish.run_lives(action)):
+    if not is_cancelled and (_get_age(action) < GRACE or finish.is_run_alive(action)):
         return False
     if not has_started and not get_runner(action.site).give_up(action.run_directory(action.step)):
         return False

@@ -1,5 +1,6 @@
 """Freezing a site or a platform: who may, what it refuses, and its end."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.teams import find_managed_sites
 from autosubmit_portal.access.term import check_term
@@ -37,12 +38,9 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
 
     Raises Forbidden without the permission to freeze, or InvalidParameters; both are recorded.
     """
-    try:
+    with _record_if_refused(plan.site.slug, origin):
         _require_freeze(actor, plan.site)
-        starts_at = _checked_start(plan)
-    except (policy.Forbidden, Refusal) as refusal:
-        _record_refusal(plan.site, refusal, origin)
-        raise
+        starts_at = _check_start(plan)
     with transaction.atomic():
         made = Freeze.objects.create(
             site=plan.site,
@@ -61,33 +59,29 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
 
     Raises Forbidden, or Conflict when it is over already; both are recorded.
     """
-    try:
+    with _record_if_refused(frozen.site.slug, origin):
         _require_freeze(actor, frozen.site)
         if not _end(frozen, timezone.now(), origin):
             raise Conflict(f"The freeze of {frozen} is over already.")
-    except (policy.Forbidden, Refusal) as refusal:
-        _record_refusal(frozen.site, refusal, origin)
-        raise
 
 
 def require_freeze_somewhere(actor: User, origin: Origin) -> None:
     """Raise Forbidden, which is recorded, unless there is a site that the actor may freeze."""
-    if not sites_to_freeze(actor).exists():
-        refusal = _forbidden(actor, "any site")
-        _record_refusal(None, refusal, origin)
-        raise refusal
+    with _record_if_refused("", origin):
+        if not filter_sites_to_freeze(actor).exists():
+            raise _refuse(actor, "any site")
 
 
 def may_freeze(actor: policy.Actor, site: Site) -> bool:
     """Answer whether the actor may freeze the site and its platforms: its managers may, not those of teams there."""
-    return sites_to_freeze(actor).filter(pk=site.pk).exists()
+    return filter_sites_to_freeze(actor).filter(pk=site.pk).exists()
 
 
-def sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
+def filter_sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
     """Return the sites that the actor may freeze."""
     if policy.may_request_everywhere(actor, FREEZE):
         return Site.objects.all()
-    is_limited = scope_of(actor).teams is not None or not policy.may_request(actor, FREEZE)
+    is_limited = get_scope(actor).teams is not None or not policy.may_request(actor, FREEZE)
     return Site.objects.none() if is_limited else Site.objects.filter(pk__in=find_managed_sites(actor))
 
 
@@ -100,10 +94,10 @@ def end_overdue_freezes(queue_name: str) -> None:
 
 def _require_freeze(actor: User, site: Site) -> None:
     if not may_freeze(actor, site):
-        raise _forbidden(actor, str(site))
+        raise _refuse(actor, str(site))
 
 
-def _forbidden(actor: User, what: str) -> policy.Forbidden:
+def _refuse(actor: User, what: str) -> policy.Forbidden:
     permission = f"experiments.{FREEZE.permission}"
     reason = (
         f"{actor} may not freeze {what}: the role manager at the site is missing, and so is the permission "
@@ -112,7 +106,7 @@ def _forbidden(actor: User, what: str) -> policy.Forbidden:
     return policy.Forbidden(reason, permission)
 
 
-def _checked_start(plan: FreezePlan) -> datetime:
+def _check_start(plan: FreezePlan) -> datetime:
     starts_at, errors = check_term(plan.starts_at, plan.ends_at)
     if not plan.message.strip():
         errors["message"] = "Say why: everybody who would start something reads it."
@@ -149,7 +143,7 @@ def _record(frozen: Freeze, event: str, origin: Origin) -> None:
     )
 
 
-def _record_refusal(site: Site | None, refusal: Exception, origin: Origin) -> None:
-    slug = site.slug if site else ""
-    subject = f"freeze of {slug}".removesuffix(" of ")
-    trail.record("freeze.refused", origin=origin, subject=subject, site=slug, message=str(refusal))
+def _record_if_refused(slug: str, origin: Origin) -> AbstractContextManager[None]:
+    """Record what the block refuses about the site with this slug; blank where none is named."""
+    subject, kinds = f"freeze of {slug}".removesuffix(" of "), (policy.Forbidden, Refusal)
+    return trail.record_if_refused("freeze.refused", *kinds, origin=origin, subject=subject, site=slug)

@@ -28,7 +28,7 @@ class IdempotencyKey:
     item: str = ""
 
     @classmethod
-    def of(cls, text: str, asked: Any) -> "IdempotencyKey":
+    def make(cls, text: str, asked: Any) -> "IdempotencyKey":
         """Return the key called `text` of a request that says `asked`, which is JSON; raise InvalidParameters."""
         if not PRINTABLE.fullmatch(text) or not text.strip():
             raise InvalidParameters(

@@ -32,27 +32,27 @@ class Accounts:
         self._experiments = set(experiments)
         self._read: dict[tuple[int | None, str], User] = {}
 
-    def asker(self, action: Action) -> User:
+    def find_asker(self, action: Action) -> User:
         """Return who asked for an action, limited as the token is that they came with; raise RightLost."""
-        return self._account(action.actor_id, action.actor_name, action.token_digest)
+        return self._read_account(action.actor_id, action.actor_name, action.token_digest)
 
-    def approver(self, action: Action) -> User:
+    def find_approver(self, action: Action) -> User:
         """Return who approved an action; raise RightLost."""
-        return self._account(action.approved_by_id, action.approved_by_name)
+        return self._read_account(action.approved_by_id, action.approved_by_name)
 
-    def _account(self, number: int | None, name: str, token: str = "") -> User:
+    def _read_account(self, number: int | None, name: str, token: str = "") -> User:
         if (number, token) not in self._read:
             account: Any = User.objects.filter(pk=number or 0).first()
             if account is None:
                 raise RightLost(f"The account of {name} is gone.")
             if token:
-                account.scope = _living(token, name).scope()
+                account.scope = _require_living(token, name).make_scope()
             policy.look_ahead(account, self._experiments)
             self._read[number, token] = account
         return self._read[number, token]
 
 
-def _living(digest: str, name: str) -> ApiToken:
+def _require_living(digest: str, name: str) -> ApiToken:
     token: ApiToken | None = ApiToken.objects.filter(pk=digest).first()
     if token is None or token.is_expired:
         what = "has expired" if token else "was revoked"
@@ -70,10 +70,10 @@ def find_lost_right(action: Action, accounts: Accounts | None = None) -> str:
     kind, lender = action.catalogue_kind, action.lender_id
     try:
         decision = policy.decide_again(
-            accounts.asker(action), kind, lender=lender, whom=action.on_behalf_of, **about
+            accounts.find_asker(action), kind, lender=lender, whom=action.on_behalf_of, **about
         )
         if decision.allowed and action.approved_by_name:
-            decision = policy.decide(accounts.approver(action), kind, **about)
+            decision = policy.decide(accounts.find_approver(action), kind, **about)
     except RightLost as lost:
         return str(lost)
     return "" if decision.allowed else decision.reason

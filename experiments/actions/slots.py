@@ -16,70 +16,70 @@ from experiments.models import Action, Site, State
 STARTING = timedelta(seconds=10)
 
 
-def limit_of(site: Site) -> int:
+def get_limit(site: Site) -> int:
     """Return how many commands may run at the site at the same time, computed on the host of its workers."""
     return site.most_commands or os.cpu_count() or 1
 
 
-def slot_until(action: Action, step: int) -> datetime | None:
+def compute_slot_end(action: Action, step: int) -> datetime | None:
     """Return until when the command of a step, started now, takes a slot; None for as long as it runs."""
-    command = action.catalogue_kind.command_of(step, len(action.command))
+    command = action.catalogue_kind.get_command(step, len(action.command))
     if command.script:  # a shell that waits for a run to do the work
         return timezone.now()
     return timezone.now() + STARTING if command.is_long else None
 
 
-def free(site: Site) -> int:
+def count_free(site: Site) -> int:
     """Return how many more commands may start at the site."""
-    return max(0, limit_of(site) - Action.objects.in_slots().filter(site=site).count())
+    return max(0, get_limit(site) - Action.objects.in_slots().filter(site=site).count())
 
 
-def startable(site: Site) -> list[Action]:
+def list_startable(site: Site) -> list[Action]:
     """Return the queued actions that the site has slots for now, the oldest first."""
     queued = Action.objects.queued().filter(site=site).defer_long_fields().select_related("site")
-    if _creation(site):
+    if _find_creation(site):
         queued = queued.exclude(experiment=None)
-    return list(queued[: free(site)])
+    return list(queued[: count_free(site)])
 
 
-def next_of(site: Site) -> Action | None:
+def find_next(site: Site) -> Action | None:
     """Return the queued action that is next at the site; None if there is none, or no slot for it."""
-    return next(iter(startable(site)), None)
+    return next(iter(list_startable(site)), None)
 
 
 def send_next(site: Site) -> None:
     """Send the next action to the workers, when a slot may have become free."""
-    action = next_of(site)
+    action = find_next(site)
     if action:
         queue.send(action)
 
 
-def somebody_waits(queue_name: str) -> bool:
+def is_anybody_waiting(queue_name: str) -> bool:
     """Return whether a queue has an action that could start now, if there were a worker for it."""
     queued = Action.objects.queued().filter(site__queue=queue_name)
     sites = set(queued.order_by().values_list("site", flat=True))
     if not sites:
         return False
     is_urgent = queued.urgent().exists()
-    return is_urgent or any(startable(site) for site in Site.objects.filter(pk__in=sites))
+    return is_urgent or any(list_startable(site) for site in Site.objects.filter(pk__in=sites))
 
 
 def tell_what_it_waits_for(action_id: int) -> None:
     """Write into the message of a queued action what it waits for."""
     action = Action.objects.select_related("site").get(pk=action_id)
-    message = _waits_for(action) if action.state == State.QUEUED else ""
+    message = _explain_wait(action) if action.state == State.QUEUED else ""
     if message:
         Action.objects.filter(pk=action_id, state=State.QUEUED).update(message=message)
 
 
-def _waits_for(action: Action) -> str:
-    creation = _creation(action.site)
+def _explain_wait(action: Action) -> str:
+    creation = _find_creation(action.site)
     if creation and action.experiment_id is None:
         return f"Waits for action {creation.pk}: {action.site} creates one experiment at a time."
-    if free(action.site):
+    if count_free(action.site):
         return ""
-    return f"Waits for a slot: {action.site} runs {limit_of(action.site)} commands at the same time."
+    return f"Waits for a slot: {action.site} runs {get_limit(action.site)} commands at the same time."
 
 
-def _creation(site: Site) -> Action | None:
+def _find_creation(site: Site) -> Action | None:
     return Action.objects.filter(site=site, experiment=None, state=State.RUNNING).defer_long_fields().first()

@@ -7,7 +7,7 @@ run that has received it releases its lock at once. Versions with a handler set 
 again. So one more signal does what the first should have done, or nothing.
 """
 
-from experiments.actions.transition import on_behalf_of, record
+from experiments.actions.transition import make_origin_of_worker, record
 from experiments.autosubmit.output import count_looks_of_stop
 from experiments.catalogue.kinds import STOP_KINDS
 from experiments.mirror import sync
@@ -33,10 +33,10 @@ def signal_again(action: Action) -> None:
     run = sync.look_alive(action.experiment)
     if run and run.pid and run.is_asleep and runner.interrupt(directory, run.pid, str(looks)):
         details = {"pid": run.pid, "evidence": run.evidence}
-        record(action, "action.signalled_again", origin=on_behalf_of(action), details=details)
+        record(action, "action.signalled_again", origin=make_origin_of_worker(action), details=details)
 
 
-def stop_asked(action: Action) -> str:
+def find_stop(action: Action) -> str:
     """Return a sentence about who asked to stop the run that an action is about to start; blank if nobody did."""
     if not action.catalogue_kind.is_run:
         return ""

@@ -49,7 +49,7 @@ def _send_lost(queue_name: str) -> None:
         return
     long_ago = timezone.now() - RESEND_AFTER
     for site in Site.objects.filter(queue=queue_name):
-        queue.send(*(action for action in slots.startable(site) if action.requested_at < long_ago))
+        queue.send(*(action for action in slots.list_startable(site) if action.requested_at < long_ago))
 
 
 def schedule_supervision(site: Site) -> None:

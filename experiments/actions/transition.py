@@ -24,11 +24,11 @@ def move(
         if not Action.objects.filter(pk=action.pk, state=frm).update(state=to, **changes):
             return False
         action.refresh_from_db()
-        record(action, event or f"action.{to}", origin=origin or on_behalf_of(action))
+        record(action, event or f"action.{to}", origin=origin or make_origin_of_worker(action))
     return True
 
 
-def on_behalf_of(action: Action) -> Origin:
+def make_origin_of_worker(action: Action) -> Origin:
     """Return the origin of what a worker does for the actor of an action."""
     return Origin(
         door=Door.WORKER,
@@ -58,12 +58,12 @@ def draft(
         expid=action.expid,
         action_id=action.pk,
         kind=action.kind,
-        details=details or _details(action),
+        details=details or _describe(action),
         message=mask_text(message or action.message or action.reason),
     )
 
 
-def _details(action: Action) -> dict[str, Any]:
+def _describe(action: Action) -> dict[str, Any]:
     details, _ = mask_value({"parameters": action.parameters, "command": action.command})
     if action.is_dry_run:
         details["is_dry_run"] = True

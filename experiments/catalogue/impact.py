@@ -8,7 +8,7 @@ from jobs.autosubmit.statuses import ACTIVE
 UNTOUCHED_STATUSES = ("WAITING", "READY")
 
 
-def when(option: str, impact: Impact) -> Impact:
+def say_if(option: str, impact: Impact) -> Impact:
     """Return an impact that counts only if the flag `option` is set."""
 
     def say_when(experiment: JobFacts, parameters: Parameters) -> str:

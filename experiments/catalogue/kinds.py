@@ -157,7 +157,7 @@ class ActionKind:
     @property
     def as_dry_run(self) -> "ActionKind":
         """The same kind, in which only the commands that can tell run, and save nothing."""
-        return _dry_run_of(self)
+        return _make_dry_run(self)
 
     def submits_jobs(self, parameters: Parameters) -> bool:
         """Answer whether jobs are sent to a platform, which a freeze refuses."""
@@ -169,11 +169,11 @@ class ActionKind:
 
     def find_obstacle(self, experiment: ExperimentFacts, parameters: Parameters = NO_PARAMETERS) -> str:
         """Return why it cannot be done to the experiment, which is in the store; blank if it can."""
-        return _first(self.preconditions, experiment, parameters)
+        return _find_first(self.preconditions, experiment, parameters)
 
     def find_failure(self, experiment: ExperimentFacts, parameters: Parameters) -> str:
         """Return why it has failed although its last command has succeeded; blank if it has not."""
-        return _first(self.postconditions, experiment, parameters)
+        return _find_first(self.postconditions, experiment, parameters)
 
     def foresee_failure(self, experiment: ExperimentFacts, parameters: Parameters) -> str:
         """Return why the run will not do it; blank if it will."""
@@ -183,21 +183,23 @@ class ActionKind:
         """Say what the action would destroy, with numbers; blank if nothing, and then it needs no reason."""
         return " ".join(filter(None, (say(experiment, parameters) for say in self.impact)))
 
-    def command_of(self, step: int, argvs: int) -> Command:
+    def get_command(self, step: int, argvs: int) -> Command:
         """Return the command of the argv number `step` of `make_argvs`; a very long list makes several argvs of one."""
         return self.steps[max(0, len(self.steps) - argvs + step)]
 
-    def command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
+    def make_command_lines(self, autosubmit: str, expid: str, parameters: Parameters) -> list[list[str]]:
         """Return the argvs of all steps, in order, with the program; `autosubmit` is that of the site."""
         return [line for step in self.steps for line in step.make_lines(autosubmit, expid, parameters)]
 
 
-def _first(conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters) -> str:
+def _find_first(
+    conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters
+) -> str:
     return next(filter(None, (refuse(experiment, parameters) for refuse in conditions)), "")
 
 
 @cache
-def _dry_run_of(kind: ActionKind) -> ActionKind:
+def _make_dry_run(kind: ActionKind) -> ActionKind:
     return replace(
         kind,
         title=f"{kind.title} (dry run)",
@@ -210,7 +212,7 @@ def _dry_run_of(kind: ActionKind) -> ActionKind:
     )
 
 
-def _flag(name: str, text: str) -> Option:
+def _make_flag(name: str, text: str) -> Option:
     return Option(name=name, flag=f"--{name}", type=OptionType.FLAG, help=text)
 
 
@@ -249,8 +251,8 @@ STOP = ActionKind(
             time_limit=300,
             overdue_help="The run goes on. Stop it with force to kill it.",
             options=(
-                _flag("force", "Kill the run (SIGKILL) at once."),
-                _flag("cancel", "Also tell the schedulers to cancel the active jobs."),
+                _make_flag("force", "Kill the run (SIGKILL) at once."),
+                _make_flag("cancel", "Also tell the schedulers to cancel the active jobs."),
             ),
         ),
     ),
@@ -260,7 +262,7 @@ STOP = ActionKind(
     on_run=OnRun(stops=True, doubt=preconditions.doubt_stop),
     warning="The run stops; jobs already submitted to a platform go on there unless you cancel them.",
     # Cancelled jobs become FAILED; what they have computed since their last restart file is lost.
-    impact=(impact.when("force", impact.kill_run), impact.when("cancel", impact.cancel_jobs)),
+    impact=(impact.say_if("force", impact.kill_run), impact.say_if("cancel", impact.cancel_jobs)),
 )
 
 RESTART = ActionKind(
@@ -274,7 +276,7 @@ RESTART = ActionKind(
             outcome=outcomes.count_changes("The job list was recovered"),
             saving=("--save",),
             options=(
-                _flag(
+                _make_flag(
                     "force", "First cancel the jobs that the job list says are submitted, queuing or running."
                 ),
             ),
@@ -282,7 +284,7 @@ RESTART = ActionKind(
         RUN_COMMAND,
     ),
     preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run),
-    impact=(impact.when("force", impact.cancel_jobs),),
+    impact=(impact.say_if("force", impact.cancel_jobs),),
     preview=previews.preview_restart,
 )
 
@@ -297,8 +299,8 @@ GENERATE = ActionKind(
             words=("create", "--noplot", EXPID),
             outcome=outcomes.say("The job list was generated."),
             options=(
-                _flag("force", "Regenerate the whole job list."),
-                _flag("check_wrapper", "Also work out the wrappers of the workflow."),
+                _make_flag("force", "Regenerate the whole job list."),
+                _make_flag("check_wrapper", "Also work out the wrappers of the workflow."),
             ),
         ),
     ),
@@ -424,8 +426,8 @@ CREATE = ActionKind(
                     help="The platform that the jobs run on by default.",
                     example="LOCAL",
                 ),
-                _flag("dummy", "With default values, for testing."),
-                _flag(
+                _make_flag("dummy", "With default values, for testing."),
+                _make_flag(
                     "minimal_configuration", "With a minimal configuration, usually completed from git_repo."
                 ),
                 Option(
@@ -464,9 +466,9 @@ CREATE = ActionKind(
                     help="Folder of the configuration inside git_repo.",
                     example="conf/bootstrap",
                 ),
-                _flag("testcase", "With the expid of a test case (t…)."),
-                _flag("operational", "With the expid of an operational experiment (o…)."),
-                _flag("evaluation", "With the expid of an evaluation experiment (e…)."),
+                _make_flag("testcase", "With the expid of a test case (t…)."),
+                _make_flag("operational", "With the expid of an operational experiment (o…)."),
+                _make_flag("evaluation", "With the expid of an evaluation experiment (e…)."),
             ),
         ),
     ),

@@ -21,7 +21,7 @@ _SAID = re.compile(r"^update_list: (.+)$", re.MULTILINE)
 _NOT_SIGNALLED = "An error occurred while stopping"
 
 
-def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
+def read_success(read: Callable[[str], Outcome]) -> ReadOutcome:
     """Return a function that explains a failed command, and calls `read` for one that ended with 0."""
 
     def read_outcome(exit_status: int, text: str) -> Outcome:
@@ -32,10 +32,10 @@ def on_success(read: Callable[[str], Outcome]) -> ReadOutcome:
 
 def say(message: str) -> ReadOutcome:
     """Return a function that gives this message for a command that ended with 0."""
-    return on_success(lambda _text: Outcome(True, message))
+    return read_success(lambda _text: Outcome(True, message))
 
 
-@on_success
+@read_success
 def read_creation(text: str) -> Outcome:
     """Name the experiment that `expid` has created."""
     expid = find_created_expid(text)
@@ -64,7 +64,7 @@ def read_run(exit_status: int, text: str) -> Outcome:
     )
 
 
-@on_success
+@read_success
 def read_stop(text: str) -> Outcome:
     """Return whether there was a run to stop: `stop` also ends with 0 when it could not send the signal."""
     if _NOT_SIGNALLED in text:
@@ -87,7 +87,7 @@ def count_changes(verdict: str) -> ReadOutcome:
         message = f"{verdict}: {describe_changes(changes)}." if changes else "No job changed."
         return Outcome(True, message, changes=changes)
 
-    return on_success(read)
+    return read_success(read)
 
 
 def read_live_change(exit_status: int, text: str) -> Outcome:

@@ -63,13 +63,13 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     own = [change for change in changes if change.job in wanted]
     reset = [change.job for change in changes if change.job not in wanted]
     if reset:
-        doubts.append(f"{_name(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
+        doubts.append(f"{_name_jobs(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
     if new in RESET and list(told.values()).count(new) < len(told):
         doubts.append(
             f"The names need several commands, and each loads those that are {new} already as WAITING."
         )
     early = _warn_of_start(workflow, own, "READY does not let it start before its parents have completed")
-    return _effect_of(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
+    return _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
 
 
 def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: Reported = None) -> Effect:
@@ -78,10 +78,10 @@ def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: R
     chosen, doubts = choose_by_name(workflow, parameters["jobs"])
     changes = _compare(workflow, dict.fromkeys(chosen, new))
     early = _warn_of_start(workflow, changes, "it would start before its parents have completed")
-    return _effect_of(workflow, changes, doubts + _warn_of_nothing(chosen, changes, new) + early, changes)
+    return _make_effect(workflow, changes, doubts + _warn_of_nothing(chosen, changes, new) + early, changes)
 
 
-def _effect_of(
+def _make_effect(
     workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]
 ) -> Effect:
     children = workflow.find_descendants(change.job for change in own)
@@ -129,17 +129,17 @@ def _recover(workflow: Workflow, completed: set[str]) -> dict[str, str]:
     after |= dict.fromkeys(completed & after.keys(), "COMPLETED")
     # In the order of the job list: a job that goes back takes along those that come later.
     for name, status in after.items():
-        if status == "COMPLETED" and "WAITING" in _statuses_of_parents(workflow, name, after):
+        if status == "COMPLETED" and "WAITING" in _get_parent_statuses(workflow, name, after):
             after[name] = "WAITING"
     for name, status in after.items():
         if status == "WAITING" and all(
-            parent in DONE for parent in _statuses_of_parents(workflow, name, after)
+            parent in DONE for parent in _get_parent_statuses(workflow, name, after)
         ):
             after[name] = "READY"
     return after
 
 
-def _statuses_of_parents(workflow: Workflow, name: str, statuses: Mapping[str, str]) -> list[str]:
+def _get_parent_statuses(workflow: Workflow, name: str, statuses: Mapping[str, str]) -> list[str]:
     return [statuses[parent] for parent in workflow.parents.get(name, ())]
 
 
@@ -157,14 +157,14 @@ def _warn(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
     active = [change.job for change in changes if change.old in ACTIVE]
     if active:
         warnings.append(
-            f"{_name(active)} active: cancelled on the platform first, left alone if it cannot be reached."
+            f"{_name_jobs(active)} active: cancelled on the platform first, left alone if it cannot be reached."
         )
     again = [change.job for change in changes if change.old == "COMPLETED" and change.new in UNDONE]
     if again:
-        warnings.append(f"{_name(again)} COMPLETED already: to run again.")
+        warnings.append(f"{_name_jobs(again)} COMPLETED already: to run again.")
         after = [row.name for row in children if row.status == "COMPLETED"]
         if after:
-            warnings.append(f"{_name(after)} COMPLETED after that: not run again.")
+            warnings.append(f"{_name_jobs(after)} COMPLETED after that: not run again.")
     return warnings
 
 
@@ -175,20 +175,20 @@ def _warn_of_start(workflow: Workflow, changes: Sequence[Change], consequence: s
     early = [
         (job, unfinished)
         for job in ready
-        if (unfinished := _unfinished(workflow.parents.get(job, ()), after))
+        if (unfinished := _filter_unfinished(workflow.parents.get(job, ()), after))
     ]
     warnings = [f"{job}: {consequence}, {join_names(unfinished)}." for job, unfinished in early[:NAMED]]
     more = len(early) - NAMED
     return warnings + ([f"{_count_jobs(more)} more with unfinished parents."] if more > 0 else [])
 
 
-def _unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> list[str]:
+def _filter_unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> list[str]:
     return [f"{parent} ({statuses[parent]})" for parent in parents if statuses[parent] not in DONE]
 
 
 def _warn_of_undone(changes: Sequence[Change]) -> list[str]:
     undone = [change.job for change in changes if change.old == "COMPLETED"]
-    return [f"{_name(undone)} would lose COMPLETED."] if undone else []
+    return [f"{_name_jobs(undone)} would lose COMPLETED."] if undone else []
 
 
 def _warn_of_queue(workflow: Workflow, *, is_forced: bool) -> list[str]:
@@ -196,10 +196,10 @@ def _warn_of_queue(workflow: Workflow, *, is_forced: bool) -> list[str]:
     if not active:
         return []
     end = "cancelled first" if is_forced else "Autosubmit refuses that unless force cancels them first"
-    return [f"{_name(active)} still active according to the job list: {end}."]
+    return [f"{_name_jobs(active)} still active according to the job list: {end}."]
 
 
-def _name(names: Sequence[str]) -> str:
+def _name_jobs(names: Sequence[str]) -> str:
     """Return for example "2 jobs (a000_1_SIM, a000_2_SIM)"."""
     return f"{_count_jobs(len(names))} ({join_names(names)})"
 

@@ -63,11 +63,15 @@ class ActionQuerySet(models.QuerySet["Action"]):
 
     def visible_to(self, actor: policy.Actor) -> "ActionQuerySet":
         """Those that the actor may see, by their experiment; while one is being created: by its site, team or actor."""
-        condition = policy.seen(actor, self.model, "experiment__")
+        condition = policy.make_visible_condition(actor, self.model, "experiment__")
         if not condition:
             return self.none() if condition is None else self
-        expected = ExpectedExperiment.objects.filter(team__in=policy.own_teams(actor)).values("action_id")
-        creations = Q(site__in=policy.whole_sites(actor, self.model)) | Q(actor=actor.pk) | Q(pk__in=expected)
+        expected = ExpectedExperiment.objects.filter(team__in=policy.find_own_teams(actor)).values(
+            "action_id"
+        )
+        creations = (
+            Q(site__in=policy.find_whole_sites(actor, self.model)) | Q(actor=actor.pk) | Q(pk__in=expected)
+        )
         return self.filter(condition | Q(experiment=None) & creations)
 
 
@@ -207,7 +211,7 @@ class Action(models.Model):
     @property
     def current_command(self) -> Command:
         """The entry of the command that runs or ran last."""
-        return self.catalogue_kind.command_of(self.step, len(self.command))
+        return self.catalogue_kind.get_command(self.step, len(self.command))
 
     @property
     def is_active(self) -> bool:

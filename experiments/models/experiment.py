@@ -24,11 +24,11 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
 
     def visible_to(self, actor: policy.Actor) -> "ExperimentQuerySet":
         """Those that the actor may see."""
-        return policy.visible(self, actor)
+        return policy.filter_visible(self, actor)
 
     def filter_showing(self, model: type[models.Model], actor: policy.Actor) -> "ExperimentQuerySet":
         """Those of which the actor may see the rows of `model`, such as their jobs."""
-        return policy.visible(self, actor, model=model)
+        return policy.filter_visible(self, actor, model=model)
 
 
 def choose_meant(found: "Sequence[Experiment]") -> "list[Experiment]":

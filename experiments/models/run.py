@@ -13,7 +13,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def visible_to(self, actor: policy.Actor) -> "RunQuerySet":
         """Those of the experiments that the actor may see."""
-        return policy.visible(self, actor, path="experiment__")
+        return policy.filter_visible(self, actor, path="experiment__")
 
 
 class Run(models.Model):

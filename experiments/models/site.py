@@ -46,8 +46,8 @@ class SiteQuerySet(models.QuerySet["Site"]):
             return self
         if not policy.may_view(actor, self.model):
             return self.none()
-        named = Q(pk__in=policy.named_sites(actor, self.model))
-        theirs = policy.seen(actor, self.model, "experiments__")
+        named = Q(pk__in=policy.find_named_sites(actor, self.model))
+        theirs = policy.make_visible_condition(actor, self.model, "experiments__")
         if theirs is None:
             return self.filter(named)
         seen = self.model.objects.filter(theirs, experiments__isnull=False)

@@ -11,7 +11,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def visible_to(self, actor: policy.Actor) -> "JobQuerySet":
         """Those of the experiments whose jobs the actor may see."""
-        return policy.visible(self, actor, path="experiment__")
+        return policy.filter_visible(self, actor, path="experiment__")
 
 
 class Job(models.Model):

@@ -13,11 +13,11 @@ from autosubmit_portal.access.models import Delegation, Membership, Scope, Team,
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.delegations import (
     AlreadyOver,
+    DelegationRequest,
     Unacceptable,
-    Wanted,
     delegate,
+    filter_delegations,
     revoke,
-    seen_by,
 )
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
@@ -242,14 +242,14 @@ def test_somebody_who_acts_for_the_requester_is_no_second_person(
         approve(action, actor=fresh(colleague), origin=origin(colleague))
 
 
-def wanted(to: User, **values: Any) -> Wanted:
+def wanted(to: User, **values: Any) -> DelegationRequest:
     defaults: dict[str, Any] = {
         "grantee": to,
         "role": Role.OPERATOR,
         "ends_at": timezone.now() + DAY,
         "reason": "Holidays",
     }
-    return Wanted(**defaults | values)
+    return DelegationRequest(**defaults | values)
 
 
 def test_who_lends_is_in_the_trail(operator: User, colleague: User, ready: Experiment) -> None:
@@ -316,9 +316,9 @@ def test_a_credential_that_is_only_to_read_shows_a_manager_their_own(
     manager: User, lend: Callable[..., Delegation]
 ) -> None:
     lend()
-    assert seen_by(manager).count() == 1
+    assert filter_delegations(manager).count() == 1
     manager.scope = Scope(kinds=frozenset())  # type: ignore[attr-defined]
-    assert not seen_by(manager).exists()
+    assert not filter_delegations(manager).exists()
 
 
 def test_a_credential_of_a_team_shows_what_is_about_the_team(operator: User, colleague: User) -> None:
@@ -331,7 +331,7 @@ def test_a_credential_of_a_team_shows_what_is_about_the_team(operator: User, col
     factories.create_delegation(operator, colleague)
     factories.create_delegation(operator, colleague, experiment=factories.create_experiment(expid="a001"))
     operator.scope = Scope(teams=frozenset([team.pk]))  # type: ignore[attr-defined]
-    assert set(seen_by(operator)) == set(theirs)
+    assert set(filter_delegations(operator)) == set(theirs)
 
 
 def test_who_has_nothing_lends_nothing_and_learns_no_names(colleague: User) -> None:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SiteRole, Team, digest_of
+from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, SiteRole, Team, compute_digest
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.permissions import synchronise_permissions
@@ -58,7 +58,7 @@ def test_a_unix_user_has_a_name_that_unix_takes(viewer: User, name: str) -> None
 
 
 def test_a_token_that_was_made_before_keeps_its_digest() -> None:
-    digest = digest_of("5f0c0ffee")
+    digest = compute_digest("5f0c0ffee")
     assert (len(digest), digest[:16]) == (128, "a8f8f13701ecb326")
 
 

@@ -167,7 +167,7 @@ def test_a_team_creates_where_its_coverage_names_the_site(
     team = factories.create_team((user, Role.MANAGER), covers={"site": site, **conditions})
     assert policy.may_request(user, CREATE, site=site)
     assert not policy.may_request(user, CREATE, site=factories.create_site())
-    assert policy.teams_of_new(user, CREATE, site) == {team.pk}
+    assert policy.find_teams_of_new(user, CREATE, site) == {team.pk}
 
 
 def test_a_team_creates_where_it_has_an_experiment(actor: Actor, experiment: Experiment) -> None:
@@ -182,7 +182,7 @@ def test_who_may_create_at_the_site_anyhow_creates_for_no_team(actor: Actor, exp
     user, site = actor(), experiment.site
     factories.create_team((user, Role.MANAGER), covers={"site": site})
     SiteRole.objects.create(user=user, site=site, role=Role.MANAGER)
-    assert policy.teams_of_new(user, CREATE, site) == set()
+    assert policy.find_teams_of_new(user, CREATE, site) == set()
 
 
 def test_an_owner_creates_nothing_by_that(actor: Actor, experiment: Experiment) -> None:
@@ -226,8 +226,8 @@ def test_what_a_limited_credential_creates_is_of_its_team(actor: Actor, experime
     user, site = actor(), experiment.site
     teams = [factories.create_team((user, Role.MANAGER), covers={"site": site}) for _ in range(2)]
     limited = anew(user, Scope(teams=frozenset({teams[0].pk})))
-    assert policy.teams_of_new(limited, CREATE, site) == {teams[0].pk}
-    assert policy.teams_of_new(anew(user), CREATE, site) == {team.pk for team in teams}
+    assert policy.find_teams_of_new(limited, CREATE, site) == {teams[0].pk}
+    assert policy.find_teams_of_new(anew(user), CREATE, site) == {team.pk for team in teams}
 
 
 def test_a_limited_credential_of_somebody_free_creates_for_its_team(
@@ -235,7 +235,7 @@ def test_a_limited_credential_of_somebody_free_creates_for_its_team(
 ) -> None:
     team = factories.create_team(covers={"site": experiment.site})
     limited = anew(manager, Scope(teams=frozenset({team.pk})))
-    assert policy.teams_of_new(limited, CREATE, experiment.site) == {team.pk}
+    assert policy.find_teams_of_new(limited, CREATE, experiment.site) == {team.pk}
 
 
 # --- Cost

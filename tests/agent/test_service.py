@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from autosubmit_portal.agent.protocol import Answer, Closed, Failure, Hello, limits
 from autosubmit_portal.agent.protocol.frames import HEADER, MAGIC
@@ -40,7 +41,7 @@ def find_pythons() -> list[str]:
     return sorted(found.values())
 
 
-@pytest.mark.parametrize("python", find_pythons())
+@pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)
 def test_an_agent_starts_a_command_and_tells_how_it_ended_on_every_python(
     tmp_path: Path, python: str
 ) -> None:
@@ -227,6 +228,7 @@ def test_nothing_but_frames_reaches_the_gateway(channel: Channel) -> None:
         (MAGIC + message(0, HELLO | {"oldest": [7, 0], "newest": [8, 0]}), b"update the older of both"),
         (b"x" * 100_000, b"no frame in the first 65536 bytes"),
     ],
+    ids=["too long a frame", "a future version", "no frame"],
 )
 def test_a_gateway_that_lies_is_told_why_and_the_agent_ends(
     tmp_path: Path, sent: bytes, reason: bytes
@@ -270,6 +272,13 @@ def _make_request(random: Random, channel: int) -> bytes:
     return message(
         channel, {"type": "request", "name": name, "arguments": wanted | look, "credit": limits.USUAL_CREDIT}
     )
+
+
+def test_the_command_of_the_portal_writes_the_agent_and_prints_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("agent", "--build", folder=tmp_path)
+    assert Path(capsys.readouterr().out.strip()) == write_archive(tmp_path)
 
 
 def test_the_same_code_makes_the_same_file(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from tests.api.conftest import RECORDED
 from tests.conftest import REPOSITORY
 from tests.support import factories, stores
 
+pytestmark = pytest.mark.one_database
+
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
 STORE = (RECORDED.parent / "real-store").resolve()
 STATUS = "HTTP status"

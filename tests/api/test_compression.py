@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.http.compression import chosen
+from autosubmit_portal.api.http.compression import choose_encoding
 from experiments.models import Experiment
 from tests.support import factories
 
@@ -73,4 +73,4 @@ def test_a_stream_is_not(as_manager: APIClient, long: Experiment) -> None:
     ],
 )
 def test_the_client_chooses(accepted: str, encoding: str) -> None:
-    assert chosen(accepted) == encoding
+    assert choose_encoding(accepted) == encoding

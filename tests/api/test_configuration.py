@@ -10,6 +10,8 @@ from experiments.models import Experiment, Site
 from tests.support import factories
 from tests.support.configured import FILES, make_store, write
 
+pytestmark = pytest.mark.one_database
+
 FILE_SYSTEM = "/v4/experiments/a000/filesystem-config"
 RUNS = {1: {"DEFAULT": {"EXPID": "a000"}, "PLATFORMS": {"MN5": {"PASSWORD": "hunter2"}}}, 2: "", 3: "{broken"}
 

@@ -58,7 +58,7 @@ def test_every_kind_answers_its_commands_and_changes_nothing(
     parameters = BODIES.get(kind, {})
     if kind == "set_status":  # a filter is told by names
         parameters = {"status": "READY", "jobs": ["a000_A"]}
-    assert answer.json()["command"] == CATALOGUE[kind].command_lines(site, expid, parameters)
+    assert answer.json()["command"] == CATALOGUE[kind].make_command_lines(site, expid, parameters)
     assert list(Job.objects.values_list("name", "status")) == before
     assert not Action.objects.exists()
     assert errors_of({"$ref": "#/components/schemas/DryRun"}, answer.json()) == []

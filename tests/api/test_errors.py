@@ -101,7 +101,7 @@ def test_a_failure_of_the_portal(as_viewer: APIClient, site: Site, monkeypatch: 
     def fail(*args: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(experiments, "condition_of", fail)
+    monkeypatch.setattr(experiments, "make_condition", fail)
     as_viewer.raise_request_exception = False
     assert "secret" not in str(problem(as_viewer.get("/v4/experiments"), 500))
 

@@ -5,11 +5,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.query.selection import names_of, selection
+from autosubmit_portal.api.query.selection import list_names, make_selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail
 from autosubmit_portal.api.serializers.jobs import JobItem
 from experiments.models import Experiment, annotate_active_action
 from tests.support import factories
+
+pytestmark = pytest.mark.one_database
 
 SIM = "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM"
 
@@ -52,11 +54,11 @@ def test_a_list_reads_only_the_columns_of_its_fields(as_viewer: APIClient, exper
 
 
 def test_every_field_of_a_job_can_be_asked_for(as_viewer: APIClient, experiment: Experiment) -> None:
-    names = names_of(JobItem)
+    names = list_names(JobItem)
     job = as_viewer.get(f"/v4/experiments/a000/jobs?fields={','.join(names)}").json()["jobs"][0]
     assert list(job) == names
 
 
 def test_a_selection_writes_what_the_serializer_writes(experiment: Experiment) -> None:
     row = annotate_active_action(Experiment.objects.select_related("site")).get(pk=experiment.pk)
-    assert selection(ExperimentDetail, None).written(row) == ExperimentDetail(row).data
+    assert make_selection(ExperimentDetail, None).write(row) == ExperimentDetail(row).data

@@ -19,8 +19,8 @@ from rest_framework.test import APIClient
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions.parameters import validate
 from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import validate_parameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models import Action, Experiment
@@ -76,7 +76,7 @@ def required(kind: ActionKind, option: Option) -> dict[str, Any]:
 def refusal_of(kind: ActionKind, given: dict[str, Any]) -> list[str]:
     """Return the names of the fields that are refused."""
     try:
-        validate(kind, given)
+        validate_parameters(kind, given)
     except InvalidParameters as refusal:
         return list(refusal.errors)
     return []

@@ -8,6 +8,8 @@ from rest_framework.test import APIClient
 from experiments.models import Action, Experiment, State
 from tests.support import factories
 
+pytestmark = pytest.mark.one_database
+
 TEXT = "Preparing…\nRun successful\n"
 
 

@@ -15,7 +15,7 @@ from experiments.models import Experiment
 from tests.support import factories
 from tests.support.identity_provider import Provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 LIST, RUN = "/v4/experiments", "/v4/experiments/a000?action=run"
 
 

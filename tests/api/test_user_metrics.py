@@ -13,6 +13,8 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from tests.support import stores
 
+pytestmark = pytest.mark.one_database
+
 RUNS = "/v4/experiments/a000/user-metrics-runs"
 METRICS = "/v4/experiments/a000/runs/{}/user-metrics"
 ROWS = """

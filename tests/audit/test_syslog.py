@@ -98,5 +98,5 @@ def test_an_entry_that_is_rolled_back_is_not_sent(
     record: Callable[..., AuditEntry], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.AUDIT_SYSLOG = "udp://127.0.0.1:9"
-    monkeypatch.setattr(syslog, "sender", lambda url: pytest.fail("it was sent"))
+    monkeypatch.setattr(syslog, "get_sender", lambda url: pytest.fail("it was sent"))
     trail.record("test.happened", origin=Origin(door=Door.API))

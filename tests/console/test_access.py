@@ -14,6 +14,8 @@ from jobs.models import Job
 from tests.console.pages import LISTS, list_of, page_of, text_of
 from tests.support import factories
 
+pytestmark = pytest.mark.one_database
+
 PASSWORD = "correct horse"
 LOGIN = "/login/"
 

@@ -283,26 +283,26 @@ def test_cancelling_is_not_asked_for_by_get(as_operator: Client, experiment: Exp
 def test_what_has_ended_can_be_asked_for_again(
     as_manager: Client, job: Job, kind: ActionKind, state: State
 ) -> None:
-    wish = filled(kind)
-    action = factories.create_action(job.experiment, kind=kind.name, state=state, parameters=wish)
+    given = filled(kind)
+    action = factories.create_action(job.experiment, kind=kind.name, state=state, parameters=given)
     form = as_manager.get(again_link(page(as_manager, action))).context["form"]
-    assert {name: form.initial[name] for name in wish} == wish
+    assert {name: form.initial[name] for name in given} == given
 
 
 def test_asking_again_asks_the_same(as_operator: Client, job: Job) -> None:
-    wish = {"status": "READY", "jobs": ["a000_SIM", "a000_POST"]}
-    action = factories.create_action(job.experiment, kind="set_status", state=State.LOST, parameters=wish)
+    given = {"status": "READY", "jobs": ["a000_SIM", "a000_POST"]}
+    action = factories.create_action(job.experiment, kind="set_status", state=State.LOST, parameters=given)
     form = as_operator.get(again_link(page(as_operator, action))).context["form"]
     Action.objects.update(state=State.FAILED)
     address = f"/experiments/experiment/{job.experiment.pk}/request/set_status/"
     as_operator.post(address, {"status": form.initial["status"], "jobs": form.initial["jobs"]})
-    assert Action.objects.latest("pk").parameters == wish
+    assert Action.objects.latest("pk").parameters == given
     assert Action.objects.count() == 2
 
 
 def test_the_form_of_the_same_again_shows_its_command_at_once(as_operator: Client, job: Job) -> None:
-    wish = {"status": "READY", "jobs": ["a000_SIM"]}
-    action = factories.create_action(job.experiment, kind="set_status", state=State.LOST, parameters=wish)
+    given = {"status": "READY", "jobs": ["a000_SIM"]}
+    action = factories.create_action(job.experiment, kind="set_status", state=State.LOST, parameters=given)
     shown = commands_in(as_operator.get(again_link(page(as_operator, action))))
     assert [command.split()[1:] for command in shown] == [
         ["setstatus", "--save", "--noplot", "a000", "--status_final=READY", "--list=a000_SIM"]

@@ -64,10 +64,10 @@ def test_a_form_makes_one_action_and_leads_to_it(
 @KINDS
 def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, kind: ActionKind) -> None:
     make_possible(kind, job.experiment)
-    wish = filled(kind) | {"reason": "Night shift"}
-    shown = commands_in(as_manager.post(f"{form_of(kind, job)}preview/", wish))
+    given = filled(kind) | {"reason": "Night shift"}
+    shown = commands_in(as_manager.post(f"{form_of(kind, job)}preview/", given))
     assert Action.objects.count() == 0
-    as_manager.post(form_of(kind, job), wish)
+    as_manager.post(form_of(kind, job), given)
     assert shown == [shlex.join(argv) for argv in Action.objects.get().command]
 
 
@@ -243,7 +243,7 @@ def test_every_form_has_a_reason(as_manager: Client, job: Job, kind: ActionKind)
 
 
 @pytest.mark.parametrize(
-    ("kind", "wish", "lost"),
+    ("kind", "given", "lost"),
     [
         (GENERATE, {}, "a000 loses the progress of 2 jobs: 1 COMPLETED, 1 FAILED."),
         (RESTART, {"force": "on"}, "The active jobs of a000 are cancelled"),
@@ -252,14 +252,14 @@ def test_every_form_has_a_reason(as_manager: Client, job: Job, kind: ActionKind)
     ],
 )
 def test_what_destroys_work_needs_a_reason_and_says_what_is_lost(
-    as_manager: Client, job: Job, kind: ActionKind, wish: dict[str, str], lost: str
+    as_manager: Client, job: Job, kind: ActionKind, given: dict[str, str], lost: str
 ) -> None:
     make_possible(kind, job.experiment)
-    assert lost in text_of(as_manager.post(f"{form_of(kind, job)}preview/", wish))
-    answer = as_manager.post(form_of(kind, job), wish)
+    assert lost in text_of(as_manager.post(f"{form_of(kind, job)}preview/", given))
+    answer = as_manager.post(form_of(kind, job), given)
     assert (answer.status_code, Action.objects.count()) == (400, 0)
     assert lost in answer.context["form"].errors["reason"][0]
-    assert as_manager.post(form_of(kind, job), wish | {"reason": "Wrong start"}).status_code == 302
+    assert as_manager.post(form_of(kind, job), given | {"reason": "Wrong start"}).status_code == 302
 
 
 @pytest.mark.parametrize("kind", [STOP, RESTART, UPDATE_DESCRIPTION], ids=lambda kind: kind.name)
@@ -271,8 +271,8 @@ def test_what_destroys_nothing_needs_no_reason(as_manager: Client, job: Job, kin
 # --- What would change
 
 
-def preview(client: Client, kind: ActionKind, job: Job, **wish: Any) -> str:
-    return text_of(client.post(f"{form_of(kind, job)}preview/", wish))
+def preview(client: Client, kind: ActionKind, job: Job, **given: Any) -> str:
+    return text_of(client.post(f"{form_of(kind, job)}preview/", given))
 
 
 def test_a_preview_shows_each_job_now_and_then(as_operator: Client, job: Job) -> None:
@@ -317,8 +317,8 @@ def test_a_preview_of_very_many_jobs_names_some_and_counts_all(as_operator: Clie
         for n in range(1500)
     )
     address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
-    wish = {"status": "READY", "filter_status": ["FAILED"]}
-    shown = text_of(as_operator.post(f"{address}preview/", wish))
+    given = {"status": "READY", "filter_status": ["FAILED"]}
+    shown = text_of(as_operator.post(f"{address}preview/", given))
     assert "1,501 jobs change" in shown
     assert "The first 30 of 1,501." in shown
     assert shown.count("_X</td>") < 31

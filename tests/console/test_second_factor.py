@@ -20,7 +20,7 @@ from tests.console.test_single_sign_on import go
 from tests.support import factories
 from tests.support.identity_provider import Provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 PASSWORD = "correct horse"
 LOGIN, CODE, PAGE = "/login/", "/login/code/", "/second-factor/"
 

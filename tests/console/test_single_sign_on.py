@@ -14,7 +14,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from tests.console.pages import text_of
 from tests.support.identity_provider import CLIENT_ID, Provider, parameters_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 BEGIN, LOGIN = "/login/sso/", "/login/"
 
 

@@ -31,7 +31,7 @@ from tests.support.small_stores import COMPLETED, FAILED, READY, make_store, wri
 from tests.support.waiting import wait_for
 from tests.test_queries import address_of, routes, rows  # noqa: F401  # a fixture
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 HTMX = {"HX-Request": "true"}
 STAMP = re.compile(r'data-live="\d+" data-stamp="(\w+)"')

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from autosubmit_portal.access.roles import Role
-from experiments.actions.parameters import make_serializer, validate
+from experiments.actions.parameters import make_serializer
+from experiments.actions.validation import validate_parameters
 from experiments.autosubmit.command import Command, Option, OptionType
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Experiment
@@ -144,5 +145,5 @@ def command_lines(kind: ActionKind) -> list[list[str]]:
     "text", ["-x", "--help", "$(touch x)", "`id`", "quotes \" and '", "two\nlines", "🌍 é", "a;b|c&d"]
 )
 def test_a_description_is_one_element_of_the_command(text: str) -> None:
-    parameters = validate(CATALOGUE["create"], {"description": text})
+    parameters = validate_parameters(CATALOGUE["create"], {"description": text})
     assert commands_of(CATALOGUE["create"], "", parameters) == [["expid", f"--description={text}"]]

@@ -21,6 +21,7 @@ from tests.support import factories
 from tests.support.kinds import body_of, route_of
 
 pytestmark = [
+    pytest.mark.one_database,
     pytest.mark.django_db,
     pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE),
 ]

@@ -22,7 +22,7 @@ from tests.support.lock_holders import running
 from tests.support.small_stores import COMPLETED, make_store, write_pickle
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 EXPIDS = [f"a{number:03d}" for number in range(20)]
 
 

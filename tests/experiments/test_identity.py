@@ -145,7 +145,7 @@ def asked(actor: User, experiment: Experiment) -> ActionRequest:
         site=experiment.site,
         experiment=experiment,
         parameters={},
-        key=IdempotencyKey.of("key", ["POST", "/v4/experiments/a000"]),
+        key=IdempotencyKey.make("key", ["POST", "/v4/experiments/a000"]),
     )
 
 

@@ -17,7 +17,8 @@ from experiments.models import Site
 from tests.support import factories
 from tests.support.services import kill_processes_of
 
-pytestmark = pytest.mark.django_db
+# Autosubmit makes a store meanwhile: PostgreSQL ends a transaction with an entry that is idle for a minute.
+pytestmark = pytest.mark.django_db(transaction=True)
 Bootstrap = Callable[..., str]
 
 

@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
             name='SitePolicy',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('owner_role', models.PositiveSmallIntegerField(blank=True, choices=autosubmit_portal.access.models.role_choices, help_text='The role of owners on their own experiments at the site; none if blank.', null=True)),
+                ('owner_role', models.PositiveSmallIntegerField(blank=True, choices=autosubmit_portal.access.models.list_role_choices, help_text='The role of owners on their own experiments at the site; none if blank.', null=True)),
                 ('site', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='policy', to='experiments.site')),
             ],
             options={
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
             name='SiteRole',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.role_choices, help_text='What the person may do at the site and to all its experiments.')),
+                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.list_role_choices, help_text='What the person may do at the site and to all its experiments.')),
                 ('source', models.CharField(default='hand', editable=False, help_text='“hand”, or the identity provider that keeps it.', max_length=50)),
                 ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='site_roles', to='experiments.site')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='site_roles', to=settings.AUTH_USER_MODEL)),
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
             name='Membership',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.role_choices, help_text='What the person may do to the experiments of the team.')),
+                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.list_role_choices, help_text='What the person may do to the experiments of the team.')),
                 ('source', models.CharField(default='hand', editable=False, help_text='“hand”, or the identity provider that keeps it.', max_length=50)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
                 ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='access.team')),
@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
             name='Delegation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.role_choices, help_text='What may be done at most.')),
+                ('role', models.PositiveSmallIntegerField(choices=autosubmit_portal.access.models.list_role_choices, help_text='What may be done at most.')),
                 ('starts_at', models.DateTimeField()),
                 ('ends_at', models.DateTimeField()),
                 ('reason', models.TextField()),

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import UNLIMITED, Delegation, Team, scope_of
+from autosubmit_portal.access.models import UNLIMITED, Delegation, Team, get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import make_condition, read_limits
 from autosubmit_portal.access.rights.teams import may_change_all
@@ -34,7 +34,7 @@ class AlreadyOver(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class DelegationRequest:
     """What somebody wants to lend: to whom, which role at most, on what, until when and why."""
 
     grantee: User | None
@@ -46,14 +46,14 @@ class Wanted:
     reason: str
 
 
-def delegate(wanted: Wanted, *, grantor: User, origin: Origin) -> Delegation:
+def delegate(wanted: DelegationRequest, *, grantor: User, origin: Origin) -> Delegation:
     """Lend the grantor's rights and return the delegation. Raises Forbidden or Unacceptable, both recorded.
 
     The grantor must have the role somewhere. That is enough here: each later decision asks what they have then.
     """
     require_lending(grantor, origin)
     starts_at, wrong_times = check_term(wanted.starts_at, wanted.ends_at)
-    errors = _errors(wanted, grantor, wrong_times, starts_at)
+    errors = _find_errors(wanted, grantor, wrong_times, starts_at)
     if errors or wanted.grantee is None:
         refusal = Unacceptable(errors)
         trail.record("delegation.refused", origin=origin, subject=f"user {grantor}", message=str(refusal))
@@ -99,16 +99,16 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
 
 def may_revoke(actor: Any, delegation: Delegation) -> bool:
     """Return whether the actor may revoke it, while it is not over."""
-    is_whole = scope_of(actor) == UNLIMITED
+    is_whole = get_scope(actor) == UNLIMITED
     return is_whole and bool(actor.pk == delegation.grantor_id or may_change_all(actor))
 
 
-def seen_by(actor: Any) -> QuerySet[Delegation]:
+def filter_delegations(actor: Any) -> QuerySet[Delegation]:
     """Return the delegations from and to the actor; all of them for managers of all teams.
 
     A limited credential shows only the actor's own; one limited to teams only those about these teams.
     """
-    scope, rows = scope_of(actor), Delegation.objects.all()
+    scope, rows = get_scope(actor), Delegation.objects.all()
     if scope == UNLIMITED and may_change_all(actor):
         return rows
     own = rows.filter(Q(grantor=actor.pk) | Q(grantee=actor.pk))
@@ -119,17 +119,17 @@ def seen_by(actor: Any) -> QuerySet[Delegation]:
     return own.filter(about if covered is None else about | (covered & Q(experiment__isnull=False)))
 
 
-def _errors(
-    wanted: Wanted, grantor: User, wrong_times: dict[str, str], starts_at: datetime
+def _find_errors(
+    wanted: DelegationRequest, grantor: User, wrong_times: dict[str, str], starts_at: datetime
 ) -> dict[str, list[str]]:
-    highest = policy.highest_role(grantor)
+    highest = policy.find_highest_role(grantor)
     if highest is None:  # and who has nothing learns nothing, such as the names of accounts
         return {"role": ["You have no role anywhere that you could lend."]}
     wrong = {
-        "grantee": _wrong_grantee(wanted.grantee, grantor),
+        "grantee": _explain_grantee(wanted.grantee, grantor),
         "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
         "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
-        "ends_at": _too_long(wanted.ends_at - max(starts_at, timezone.now())),
+        "ends_at": _explain_length(wanted.ends_at - max(starts_at, timezone.now())),
         **wrong_times,
         "reason": "" if wanted.reason.strip() else "Say why: the audit trail keeps it.",
     }
@@ -137,18 +137,18 @@ def _errors(
 
 
 def _require_whole_credential(actor: Any) -> None:
-    if scope_of(actor) != UNLIMITED:
+    if get_scope(actor) != UNLIMITED:
         reason = "A limited credential can neither lend rights nor take them back: use one with all rights."
         raise policy.Forbidden(reason, "")
 
 
-def _wrong_grantee(grantee: User | None, grantor: User) -> str:
+def _explain_grantee(grantee: User | None, grantor: User) -> str:
     if grantee is None or not grantee.is_active:
         return "There is no such account, or it is closed."
     return "Choose somebody else: you have these rights yourself." if grantee == grantor else ""
 
 
-def _too_long(length: timedelta) -> str:
+def _explain_length(length: timedelta) -> str:
     is_too_long = length > timedelta(days=LONGEST_DAYS)
     return f"At most {LONGEST_DAYS} days. Lend again then, if that is still wanted." if is_too_long else ""
 

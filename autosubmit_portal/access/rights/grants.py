@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Coverage, TeamExperiment, scope_of
+from autosubmit_portal.access.models import Coverage, TeamExperiment, get_scope
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.db.lookups import AnyOf, Glob
@@ -195,7 +195,7 @@ def read_grants(actor: Any) -> Grants:
 
 def read_limits(actor: Any) -> Grants:
     """Return grants on all that the teams cover which the credential is limited to, whoever their members are."""
-    teams = scope_of(actor).teams or frozenset()
+    teams = get_scope(actor).teams or frozenset()
     if getattr(actor, "_limits", (None,))[0] != teams:
         actor._limits = (teams, Grants(make_covering_grants(sorted(teams))))
     limits: Grants = actor._limits[1]

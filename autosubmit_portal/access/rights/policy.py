@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
-from autosubmit_portal.access.models import scope_of
+from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights.grants import (
     Grant,
     Grants,
@@ -137,7 +137,7 @@ class _Standing:
 
     def __init__(self, actor: Actor, site: Any, experiment: Any) -> None:
         self.actor, self.site, self.experiment = actor, site, experiment
-        self._scope = scope_of(actor)
+        self._scope = get_scope(actor)
         self._granted: dict[Role, str] = {}
 
     def find_obstacle(self, kind: PermittedKind) -> str:
@@ -182,7 +182,7 @@ class _Standing:
 
     def _explain_right(self, kind: PermittedKind) -> str:
         """Say where the account's own right comes from; blank if there is none."""
-        via = _everywhere(self.actor, kind)
+        via = _explain_everywhere(self.actor, kind)
         if not via and kind.role not in self._granted:
             grants = _list_grants(self.actor, kind.role, self.site, self.experiment)
             self._granted[kind.role] = next((grant.via for grant in grants), "")
@@ -212,11 +212,11 @@ def may_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experime
 def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
     """Read together what the decisions about these experiments will need."""
     wanted = list(experiments)
-    for grants in _asked_for(actor):
+    for grants in _list_grants_of_all(actor):
         grants.look_up(wanted)
 
 
-def _asked_for(actor: Actor) -> Iterator[Grants]:
+def _list_grants_of_all(actor: Actor) -> Iterator[Grants]:
     limits = _limits_of(actor)
     if limits:
         yield limits
@@ -231,8 +231,8 @@ def _asked_for(actor: Actor) -> Iterator[Grants]:
 
 def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
     """Return whether the actor may request actions of this kind whatever they are about."""
-    is_free = not _Standing(actor, None, None).find_obstacle(kind) and scope_of(actor).teams is None
-    return is_free and bool(_everywhere(actor, kind))
+    is_free = not _Standing(actor, None, None).find_obstacle(kind) and get_scope(actor).teams is None
+    return is_free and bool(_explain_everywhere(actor, kind))
 
 
 def require_request(
@@ -252,7 +252,7 @@ def may_enter(actor: Actor) -> bool:
     return bool(read_grants(actor).held or read_loans(actor))
 
 
-def highest_role(actor: Actor) -> Role | None:
+def find_highest_role(actor: Actor) -> Role | None:
     """Return the highest role that the actor has anywhere; None if none. Single permissions count as their role."""
     if getattr(actor, "is_superuser", False):
         return Role.MANAGER
@@ -267,52 +267,56 @@ def highest_role(actor: Actor) -> Role | None:
 
 def may_view(actor: Actor, model: type[Model]) -> bool:
     """Return whether the actor may see some rows of `model`; which they are is `visible_to` of its QuerySet."""
-    if _has(actor, _to_view(model)) or _grants_to_view(actor, model):
+    if _has_permission(actor, _name_view(model)) or _list_grants_to_view(actor, model):
         return True
-    return any(True for _ in _lent_to_view(actor, model))
+    return any(True for _ in _list_loans_to_view(actor, model))
 
 
 def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Model]]:
     """Return the models whose lists the console shows the actor, who may see some rows or change all."""
-    return [model for model in models if may_view(actor, model) or _has(actor, _to_change(model))]
+    return [
+        model for model in models if may_view(actor, model) or _has_permission(actor, _name_change(model))
+    ]
 
 
 def require_view(actor: Actor, *models: type[Model]) -> None:
     """Raise Forbidden unless the actor may see some rows of each of the models."""
     for model in models:
         if not may_view(actor, model):
-            raise _unseen(actor, model)
+            raise _refuse_unseen(actor, model)
 
 
 def may_view_all(actor: Actor, *models: type[Model]) -> bool:
     """Return whether the actor may see every row of each of the models."""
-    return all(_has(actor, _to_view(model)) for model in models) and scope_of(actor).teams is None
+    return (
+        all(_has_permission(actor, _name_view(model)) for model in models) and get_scope(actor).teams is None
+    )
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
     """Raise Forbidden unless the actor may see every row of `model`."""
     if not may_view_all(actor, model):
-        raise _unseen(actor, model)
+        raise _refuse_unseen(actor, model)
 
 
-def visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | None = None) -> Rows:
+def filter_visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | None = None) -> Rows:
     """Return the rows that the actor may see, decided by their experiments.
 
     `path` leads from a row to its experiment, such as `experiment__`; blank for experiments. With `model`, the rows are
     experiments, and those are returned whose rows of that model the actor may see.
     """
-    condition = seen(actor, model or rows.model, path)
+    condition = make_visible_condition(actor, model or rows.model, path)
     if condition is None:
         return rows.none()
     return rows.filter(condition) if condition else rows
 
 
-def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
+def make_visible_condition(actor: Actor, model: type[Model], path: str = "") -> Q | None:
     """Return the condition that the actor may see rows of `model` of the experiment at `path`; None if of none."""
-    condition = _seen_by_right(actor, model, path)
+    condition = _make_own_condition(actor, model, path)
     if condition is None or condition:
-        lent = _seen_by_loan(actor, model, path)
-        condition = _any_of([*([] if condition is None else [condition]), *lent])
+        lent = _make_lent_conditions(actor, model, path)
+        condition = _join_any([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
     limits = _limits_of(actor)
@@ -322,69 +326,73 @@ def seen(actor: Actor, model: type[Model], path: str = "") -> Q | None:
     return None if within is None else condition & within
 
 
-def _seen_by_right(actor: Actor, model: type[Model], path: str) -> Q | None:
-    return Q() if _has(actor, _to_view(model)) else make_condition(_grants_to_view(actor, model), path)
+def _make_own_condition(actor: Actor, model: type[Model], path: str) -> Q | None:
+    return (
+        Q()
+        if _has_permission(actor, _name_view(model))
+        else make_condition(_list_grants_to_view(actor, model), path)
+    )
 
 
-def _seen_by_loan(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
+def _make_lent_conditions(actor: Actor, model: type[Model], path: str) -> Iterator[Q]:
     """Yield the conditions of what the actor may see by loans of others who may see it themselves."""
-    for loan in _lent_to_view(actor, model):
-        theirs, lent = _seen_by_right(loan.grantor, model, path), loan.make_condition(path)
+    for loan in _list_loans_to_view(actor, model):
+        theirs, lent = _make_own_condition(loan.grantor, model, path), loan.make_condition(path)
         if theirs is not None and lent is not None:
             yield theirs & lent
 
 
-def _lent_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
+def _list_loans_to_view(actor: Actor, model: type[Model]) -> Iterator[Loan]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
     if least is not None:
         yield from (loan for loan in read_loans(actor) if loan.role >= least)
 
 
-def _any_of(conditions: Sequence[Q]) -> Q | None:
+def _join_any(conditions: Sequence[Q]) -> Q | None:
     """Return the condition that any of these holds; None without conditions. An empty condition always holds."""
     if not conditions:
         return None
     return reduce(or_, conditions) if all(conditions) else Q()
 
 
-def whole_sites(actor: Actor, model: type[Model]) -> set[int]:
+def find_whole_sites(actor: Actor, model: type[Model]) -> set[int]:
     """Return the sites of which the actor may see all rows of `model`, future ones too."""
-    return _sites(actor, model, lambda part: part.is_whole_site)
+    return _find_sites(actor, model, lambda part: part.is_whole_site)
 
 
-def named_sites(actor: Actor, model: type[Model]) -> set[int]:
+def find_named_sites(actor: Actor, model: type[Model]) -> set[int]:
     """Return the sites, for an actor who may not see all, that a role of theirs or the coverage of a team names."""
-    return _sites(actor, model, lambda part: part.site is not None)
+    return _find_sites(actor, model, lambda part: part.site is not None)
 
 
-def own_teams(actor: Actor) -> set[int]:
+def find_own_teams(actor: Actor) -> set[int]:
     """Return the actor's teams within the limits of the credential."""
-    limits = scope_of(actor).teams
+    limits = get_scope(actor).teams
     found = {grant.team for grant in read_grants(actor).held if grant.team is not None}
     return found if limits is None else found & limits
 
 
-def _sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -> set[int]:
+def _find_sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -> set[int]:
     def meant(grants: Sequence[Grant]) -> set[int]:
         return {
             grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
         }
 
-    limits, found = _limits_of(actor), meant(_grants_to_view(actor, model))
+    limits, found = _limits_of(actor), meant(_list_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
-    return within if _has(actor, _to_view(model)) else within & found
+    return within if _has_permission(actor, _name_view(model)) else within & found
 
 
-def teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | None = None) -> set[int]:
+def find_teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User | None = None) -> set[int]:
     """Return the teams that give the actor, or the lender, the right to create an experiment at the site.
 
     They will get it. None if the actor may create there without a team, unless the credential is limited to teams.
     """
     holder = lender or actor
     through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
-    is_theirs_only = None not in through and not _everywhere(holder, kind)
+    is_theirs_only = None not in through and not _explain_everywhere(holder, kind)
     limits = _limits_of(actor)
     if not is_theirs_only:
         through = {grant.team for grant in limits.find_reaching(site=site)} if limits else set()
@@ -396,45 +404,45 @@ def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Itera
 
     What a credential that is limited to teams creates must be of one of them.
     """
-    limits = scope_of(actor).teams
+    limits = get_scope(actor).teams
     for grant in read_grants(actor).find_reaching(least=least, site=site, experiment=experiment):
         if experiment is not None or limits is None or grant.team is None or grant.team in limits:
             yield grant
 
 
-def _everywhere(actor: Actor, kind: PermittedKind) -> str:
+def _explain_everywhere(actor: Actor, kind: PermittedKind) -> str:
     """Say why the actor may do it everywhere; blank if that is not so."""
     if getattr(actor, "is_superuser", False) and actor.is_active:
         return "superuser"
     permission = f"experiments.{kind.permission}"
-    return f"permission {permission}" if _has(actor, permission) else ""
+    return f"permission {permission}" if _has_permission(actor, permission) else ""
 
 
 def _limits_of(actor: Actor) -> Grants | None:
     """Return grants on all that the teams of the credential cover; None without such a limit."""
-    return None if scope_of(actor).teams is None else read_limits(actor)
+    return None if get_scope(actor).teams is None else read_limits(actor)
 
 
-def _to_view(model: type[Model]) -> str:
+def _name_view(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
 
-def _to_change(model: type[Model]) -> str:
+def _name_change(model: type[Model]) -> str:
     return f"{model._meta.app_label}.change_{model._meta.model_name}"
 
 
-def _grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
+def _list_grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
     least = LEAST_TO_VIEW.get(f"view_{model._meta.model_name}")
     return read_grants(actor).filter_least(least) if least else []
 
 
-def _unseen(actor: Actor, model: type[Model]) -> Forbidden:
-    permission, names = _to_view(model), model._meta.verbose_name_plural
+def _refuse_unseen(actor: Actor, model: type[Model]) -> Forbidden:
+    permission, names = _name_view(model), model._meta.verbose_name_plural
     reason = f"{actor} may not do “View {names}”: the permission {permission} is missing. Ask a manager."
     return Forbidden(reason, permission)
 
 
-def _has(actor: Any, permission: str) -> bool:
+def _has_permission(actor: Any, permission: str) -> bool:
     """Return whether the account holds a permission everywhere; administrators hold all."""
     return actor.is_active and (actor.is_superuser or permission in _held_by(actor))
 

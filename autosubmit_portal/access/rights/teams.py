@@ -32,10 +32,10 @@ def find_managed_sites(actor: Actor) -> set[int]:
 
 def may_see_some(actor: Actor) -> bool:
     """Return whether the actor is in a team or may make one."""
-    return may_change_all(actor) or bool(find_managed_sites(actor) or policy.own_teams(actor))
+    return may_change_all(actor) or bool(find_managed_sites(actor) or policy.find_own_teams(actor))
 
 
-def filter_seen(actor: Actor) -> QuerySet[Team]:
+def filter_teams(actor: Actor) -> QuerySet[Team]:
     """Return the teams that the actor is in or may change; all teams for managers of all."""
     if may_change_all(actor):
         return Team.objects.all()

@@ -24,12 +24,14 @@ class Client(Connection):
         """Ask for something; return the channel that the answer will have. Raises Busy."""
         if not self.version or self.is_closed:
             raise Busy("There is no connection.")
-        if len(self._credit) >= limits.MOST_REQUESTS or not self._requests.take(now):
+        is_urgent = name in URGENT
+        most = limits.MOST_REQUESTS + (limits.MOST_URGENT_REQUESTS if is_urgent else 0)
+        if len(self._credit) >= most or not (is_urgent or self._requests.take(now)):
             raise Busy("There are too many requests at once.")
         self._last_channel = self._last_channel % (2**32 - 1) + 1
         channel, credit = self._last_channel, limits.USUAL_CREDIT
         asked = {"type": "request", "name": name, "arguments": arguments, "credit": credit}
-        self._send(channel, asked, is_urgent=name in URGENT)
+        self._send(channel, asked, is_urgent=is_urgent)
         self._credit[channel], self._consumed[channel] = credit, 0
         return channel
 

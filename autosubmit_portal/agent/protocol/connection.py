@@ -12,7 +12,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.protocol.versions import OURS, Version, Versions
 
 # What is sent before anything else, and so is the answer to it.
-URGENT = frozenset({"end"})
+URGENT = frozenset({"end", "give_up"})
 _MOST_REASON = 500
 
 
@@ -115,6 +115,8 @@ class Connection(ABC):
             return self._take_data(frame.channel, frame.payload)
         if not self._messages.take(now):
             raise ProtocolError(f"more than {limits.MESSAGES_PER_SECOND} messages a second")
+        if not self.version and len(frame.payload) > limits.MOST_HELLO_BYTES:
+            raise ProtocolError(f"a hello of more than {limits.MOST_HELLO_BYTES} bytes")
         if frame.kind is Kind.PART:
             self._take_part(frame)
             return []

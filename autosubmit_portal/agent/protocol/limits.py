@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MOST_FRAME_BYTES = 64 * 1024
+MOST_HELLO_BYTES = 8 * 1024
 MOST_MESSAGE_BYTES = 1024 * 1024
 # Login shells print greetings, even long ones.
 MOST_JUNK_BYTES = 64 * 1024
@@ -14,6 +15,8 @@ MOST_DIGITS = 19
 MOST_FLOAT_CHARACTERS = 40
 
 MOST_REQUESTS = 64
+# Besides: those who wait for news must not keep anybody from ending a command.
+MOST_URGENT_REQUESTS = 8
 USUAL_CREDIT = 256 * 1024
 MOST_CREDIT = 1024 * 1024
 

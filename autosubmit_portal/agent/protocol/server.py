@@ -60,8 +60,9 @@ class Server(Connection):
     def _take_request(self, channel: int, message: Message) -> Request:
         if channel in self._credit:
             raise ProtocolError(f"request {channel} twice")
-        if len(self._credit) >= limits.MOST_REQUESTS:
-            raise ProtocolError(f"more than {limits.MOST_REQUESTS} requests at once")
+        most = limits.MOST_REQUESTS + limits.MOST_URGENT_REQUESTS
+        if len(self._credit) >= most:
+            raise ProtocolError(f"more than {most} requests at once")
         request = Request(channel, take_text(message, "name"), take_object(message, "arguments"))
         self._credit[channel] = take_number(message, "credit", most=limits.MOST_CREDIT)
         if request.name in URGENT:

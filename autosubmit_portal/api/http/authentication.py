@@ -13,7 +13,7 @@ from rest_framework.authentication import SessionAuthentication as DRFSessionAut
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from autosubmit_portal.access.models import ApiToken, digest_of
+from autosubmit_portal.access.models import ApiToken, compute_digest
 from autosubmit_portal.access.sign_in import bearer, last_use, provision
 from autosubmit_portal.access.sign_in.backends import annotate_permissions, remember
 from autosubmit_portal.access.sign_in.single_sign_on import is_offered
@@ -46,7 +46,7 @@ class BearerAuthentication(authentication.TokenAuthentication):
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         """Return the user and the token; raise AuthenticationFailed for one that is unknown or expired."""
-        found = _read_token(digest_of(key))
+        found = _read_token(compute_digest(key))
         if found is None or found.is_expired or not found.user.is_active:
             origin = get_current_origin()
             require_few_failures(origin.address)
@@ -74,7 +74,7 @@ class SingleSignOnAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, Any] | None:
         """Return the user and the claims; None for what is no JWT, AuthenticationFailed for one that is refused."""
-        token = _jwt_of(request)
+        token = _get_jwt(request)
         if token is None or not is_offered():
             return None
         try:
@@ -89,7 +89,7 @@ class SingleSignOnAuthentication(BaseAuthentication):
             raise AuthenticationFailed(str(refusal)) from refusal
         except bearer.ProviderUnavailable as error:
             raise ProviderUnavailable from error
-        user.credential = _credential(claims)  # type: ignore[attr-defined] # read by Origin.make
+        user.credential = _name_credential(claims)  # type: ignore[attr-defined] # read by Origin.make
         return user, claims
 
 
@@ -115,14 +115,14 @@ def _read_token(digest: str) -> ApiToken | None:
     return None
 
 
-def _jwt_of(request: Request) -> str | None:
+def _get_jwt(request: Request) -> str | None:
     """Return the bearer token if it has the form of a JWT: three parts, as no API token has."""
     scheme, _, token = get_authorization_header(request).strip().partition(b" ")
     is_jwt = scheme.lower() == b"bearer" and token.count(b".") == 2 and token.isascii()
     return token.strip().decode("ascii") if is_jwt else None
 
 
-def _credential(claims: dict[str, Any]) -> str:
+def _name_credential(claims: dict[str, Any]) -> str:
     """Return the name of the token in the trail: the program that it was made for."""
     client = claims.get("azp") or claims.get("client_id") or ""
     return f"OIDC bearer {client}".strip()[:100]

@@ -18,9 +18,10 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from autosubmit_portal.api.forms import Form, Input, Shape, inputs_of, with_code
+from autosubmit_portal.api.forms import Form, Input, list_inputs, mark_code
 from autosubmit_portal.api.http.errors import UNSEEN
 from experiments.actions.refusals import Refusal
+from experiments.actions.validation import Shape
 
 CHANGES = ("POST", "PATCH", "DELETE")
 # To whom nothing is shown, nothing is offered.
@@ -39,15 +40,15 @@ class PageRenderer(BrowsableAPIRenderer):
         """Add forms, filters, links and pages."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
         view, request = renderer_context["view"], renderer_context["request"]
-        forms, links = _offered(view, data, renderer_context["response"].status_code)
+        forms, links = _list_offers(view, data, renderer_context["response"].status_code)
         lines = context["content"].split("\n")
-        filters = list(_filters(view, request))
+        filters = list(_list_filters(view, request))
         page = _address(request, request.path)
         # What was sent may stand in the address, and GET would not know it.
         address = request.get_full_path() if request.method == "GET" else page
         formats = [renderer.format for renderer in view.get_renderers()]
         return context | {
-            "content": _linked("\n".join(lines[:MOST_LINES]), view, data),
+            "content": _add_links("\n".join(lines[:MOST_LINES]), view, data),
             "lines_left_out": max(0, len(lines) - MOST_LINES),
             "page": page,
             "address": address,
@@ -55,7 +56,7 @@ class PageRenderer(BrowsableAPIRenderer):
             "forms": forms,
             "is_sent": any(form.is_sent for form in forms),  # what it answers comes first then
             "links": links,
-            "pager": _pager(data),
+            "pager": _list_pages(data),
             "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
             "filters": filters,
             "is_paged": any(field.name == "page_size" for field in filters),
@@ -63,14 +64,14 @@ class PageRenderer(BrowsableAPIRenderer):
 
     def get_description(self, view: APIView, status_code: int) -> str:
         """Return what the view does, with its names set as code."""
-        return with_code(super().get_description(view, status_code))
+        return mark_code(super().get_description(view, status_code))
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
         """Name each page once, as it answers with and without the slash; a single thing by its own name."""
         crumbs: list[tuple[str, str]] = super().get_breadcrumbs(request)
         addresses = [(name, url if url == request.path else url.rstrip("/")) for name, url in crumbs]
         return [
-            (_own_name(url) or name, _address(request, url))
+            (_get_own_name(url) or name, _address(request, url))
             for name, url in addresses
             if url == request.path or hasattr(resolve(url).func, "actions")
         ]
@@ -80,7 +81,7 @@ class PageRenderer(BrowsableAPIRenderer):
         return False
 
 
-def _own_name(url: str) -> str:
+def _get_own_name(url: str) -> str:
     """Return the name of the object at an address; blank for lists and for addresses below an object."""
     known = getattr(resolve(url).func, "initkwargs", {})
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
@@ -88,11 +89,11 @@ def _own_name(url: str) -> str:
 
 def _address(request: Any, path: str) -> str:
     """Return the address of a page; of what belongs to an experiment, at the site that this page names."""
-    query = urlencode(_site(request) if "expid" in resolve(path).kwargs else {})
+    query = urlencode(_get_site(request) if "expid" in resolve(path).kwargs else {})
     return escape_uri_path(path) + (f"?{query}" if query else "")
 
 
-def _linked(text: str, view: Any, data: Any) -> SafeString:
+def _add_links(text: str, view: Any, data: Any) -> SafeString:
     """Return an answer as HTML, in which addresses and the names of rows are links."""
     shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
     key, addresses = view.links_of_rows(data) if hasattr(view, "links_of_rows") else ("", iter(()))
@@ -103,12 +104,12 @@ def _linked(text: str, view: Any, data: Any) -> SafeString:
     )
 
 
-def _offered(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
+def _list_offers(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
     """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
     if not hasattr(view, "may") or _is_hidden(view, status):
         return [], {}
     try:
-        return list(_forms(view, data)), view.links(data)
+        return list(_list_forms(view, data)), view.links(data)
     except UNSEEN:
         return [], {}
 
@@ -119,7 +120,7 @@ def _is_hidden(view: Any, status: int) -> bool:
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status in HIDDEN and not is_told)
 
 
-def _pager(data: Any) -> dict[str, str]:
+def _list_pages(data: Any) -> dict[str, str]:
     """Return where the pages before and after are, by title."""
     data = data if isinstance(data, dict) else {}
     found = data.get("pagination") or data
@@ -127,44 +128,44 @@ def _pager(data: Any) -> dict[str, str]:
     return {title: found[name] for name, title in titles.items() if found.get(name)}
 
 
-def _forms(view: Any, data: Any) -> Iterator[Form]:
+def _list_forms(view: Any, data: Any) -> Iterator[Form]:
     """Yield a form for each body that the person may send to this address, or to one below it."""
     for method in CHANGES:
         if method in view.allowed_methods:
-            yield from _forms_of(view, data, method, getattr(view, method.lower()))
+            yield from _list_forms_of(view, data, method, getattr(view, method.lower()))
     for action in view.get_extra_actions():
         if action.detail == view.detail and "post" in action.mapping and view.action_map.get("get"):
-            yield from _forms_of(view, data, "POST", action, f"/{action.url_path}")
+            yield from _list_forms_of(view, data, "POST", action, f"/{action.url_path}")
 
 
-def _forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
+def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
     described, request = handler.described, view.request
     for name, shape in view.bodies_of(handler).items():
-        query = described.query_for(name) | _site(request)
+        query = described.query_for(name) | _get_site(request)
         is_sent = _is_sent(request, method, query)
         problem = data if is_sent and view.response.exception else {}
         now = data if method == "PATCH" and view.detail and view.action == "retrieve" else {}
-        values = _typed(request) if is_sent else now
-        typed = _typed_json(request) if is_sent else ""
+        values = _read_typed(request) if is_sent else now
+        typed = _read_typed_json(request) if is_sent else ""
         yield Form(
             id="-".join(filter(None, (handler.__name__, name))),
             title=described.titles.get(name, described.summary),
-            help=with_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
+            help=mark_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
             method=method,
             url=escape_uri_path(request.path.rstrip("/")) + below + (f"?{urlencode(query)}" if query else ""),
             inputs=tuple(
-                inputs_of(shape, values, problem.get("errors", {}), partial(view.may_choose, handler))
+                list_inputs(shape, values, problem.get("errors", {}), partial(view.may_choose, handler))
             )
             if shape
             else (),
-            raw=(typed or _raw(shape, values, described.examples.get(name, {}))) if shape else "",
+            raw=(typed or _propose_json(shape, values, described.examples.get(name, {}))) if shape else "",
             is_sent=is_sent,
             is_raw=bool(typed),
             problem=problem.get("detail", ""),
         )
 
 
-def _raw(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) -> str:
+def _propose_json(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) -> str:
     """Return the JSON that a form proposes: an example with the present values, which changes nothing yet."""
     fields = shape().fields
     first = {"reason": "", "dry_run": True} if "dry_run" in fields else {}
@@ -172,7 +173,7 @@ def _raw(shape: Shape, values: Mapping[str, Any], example: Mapping[str, Any]) ->
     return json.dumps(proposed, indent=2, ensure_ascii=False)
 
 
-def _site(request: Any) -> dict[str, str]:
+def _get_site(request: Any) -> dict[str, str]:
     site = request.query_params.get("site")
     return {"site": site} if site else {}
 
@@ -183,7 +184,7 @@ def _is_sent(request: Any, method: str, query: dict[str, str]) -> bool:
     return request.method == method and all(given.get(name) == value for name, value in query.items())
 
 
-def _typed(request: Any) -> dict[str, Any]:
+def _read_typed(request: Any) -> dict[str, Any]:
     """Return the values of a form or a body by field; empty if it cannot be read."""
     try:
         return dict(request.data.items())
@@ -191,7 +192,7 @@ def _typed(request: Any) -> dict[str, Any]:
         return {}
 
 
-def _typed_json(request: Any) -> str:
+def _read_typed_json(request: Any) -> str:
     """Return a body of JSON as it was sent; blank if it was a form."""
     try:
         return request.body.decode(errors="replace") if "json" in (request.content_type or "") else ""
@@ -199,7 +200,7 @@ def _typed_json(request: Any) -> str:
         return ""
 
 
-def _filters(view: Any, request: Any) -> Iterator[Input]:
+def _list_filters(view: Any, request: Any) -> Iterator[Input]:
     described = getattr(getattr(view, "get", None), "described", None)
     if described and described.query:
-        yield from inputs_of(described.query, request.query_params, {})
+        yield from list_inputs(described.query, request.query_params, {})

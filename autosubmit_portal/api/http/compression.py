@@ -19,16 +19,16 @@ ZSTD_LEVEL = 3
 GZIP_LEVEL = 3
 
 
-def _zstd(content: bytes) -> bytes:
+def _compress_zstd(content: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(content)
 
 
-def _gzip(content: bytes) -> bytes:
+def _compress_gzip(content: bytes) -> bytes:
     return gzip.compress(content, GZIP_LEVEL, mtime=0)
 
 
 # The best first.
-ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "gzip": _gzip}
+ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"zstd": _compress_zstd, "gzip": _compress_gzip}
 
 
 class CompressionMiddleware:
@@ -43,7 +43,7 @@ class CompressionMiddleware:
         if not _is_ours(request) or response.streaming:
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        encoding = chosen(request.headers.get("Accept-Encoding", ""))
+        encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
         if encoding and len(response.content) >= LEAST_BYTES and not response.has_header("Content-Encoding"):
             response.content = ENCODINGS[encoding](response.content)
             response["Content-Encoding"] = encoding
@@ -51,9 +51,9 @@ class CompressionMiddleware:
         return response
 
 
-def chosen(accepted: str) -> str:
+def choose_encoding(accepted: str) -> str:
     """Return the supported encoding that an `Accept-Encoding` header prefers; blank for none."""
-    weights = dict(_weight(part) for part in accepted.lower().split(",") if part.strip())
+    weights = dict(_parse_weight(part) for part in accepted.lower().split(",") if part.strip())
     found = {name: weights.get(name, weights.get("*", 0.0)) for name in ENCODINGS}
     best = max(found, key=lambda name: found[name])  # the first of equals
     return best if found[best] > 0 else ""
@@ -63,7 +63,7 @@ def _is_ours(request: HttpRequest) -> bool:
     return request.path.startswith("/v4") and "Authorization" in request.headers
 
 
-def _weight(part: str) -> tuple[str, float]:
+def _parse_weight(part: str) -> tuple[str, float]:
     """Return the name and the weight of one part such as `gzip;q=0.5`; what is malformed weighs nothing."""
     name, _, parameter = part.partition(";")
     _, _, weight = parameter.partition("=")

@@ -47,7 +47,7 @@ class Answered(Exception):
         self.response = response
 
 
-class _Answers:
+class _KeptAnswers:
     """The latest answers of this process, at most MOST_BYTES_KEPT."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Answers:
                 self._kept[key] = content
 
 
-answers = _Answers()
+answers = _KeptAnswers()
 """Those of this process."""
 
 
@@ -97,14 +97,14 @@ class RevalidatedViewSet(PortalViewSet):
     def _revalidate(self, request: Request, state: list[Any]) -> None:
         if request.accepted_renderer.format != "json":
             return
-        self.validator = _validator(repr([__version__, request.get_full_path(), *state]).encode())
+        self.validator = _make_validator(repr([__version__, request.get_full_path(), *state]).encode())
         if _is_known(request, self.validator):
             raise Answered(HttpResponseNotModified())
-        content = answers.get(self._key(request))
+        content = answers.get(self._make_key(request))
         if content is not None:
             raise Answered(HttpResponse(content, content_type="application/json"))
 
-    def _key(self, request: Request) -> tuple[str, ...]:
+    def _make_key(self, request: Request) -> tuple[str, ...]:
         """Return what an answer depends on besides its path and the state: the addresses in it, and its form."""
         return self.validator, request.build_absolute_uri("/"), request.accepted_media_type or ""
 
@@ -122,23 +122,23 @@ class RevalidatedViewSet(PortalViewSet):
         if self.validator:
             response["ETag"] = self.validator
             if isinstance(response, Response) and response.status_code == 200:
-                key = self._key(request)
+                key = self._make_key(request)
                 response.add_post_render_callback(lambda rendered: answers.keep(key, rendered.content))
         else:
-            response.add_post_render_callback(lambda rendered: _compared(request, rendered))
+            response.add_post_render_callback(lambda rendered: _compare(request, rendered))
         return response
 
 
-def _compared(request: Request, response: Response) -> Any:
+def _compare(request: Request, response: Response) -> Any:
     """Return the rendered answer with its validator, or a 304 if the client has it."""
-    response["ETag"] = _validator(response.content)
+    response["ETag"] = _make_validator(response.content)
     if not _is_known(request, response["ETag"]):
         return response
     headers = {name: response[name] for name in ("ETag", "Vary")}
     return HttpResponseNotModified(headers=headers)
 
 
-def _validator(state: bytes) -> str:
+def _make_validator(state: bytes) -> str:
     return f'W/"{blake2b(state, digest_size=16).hexdigest()}"'
 
 

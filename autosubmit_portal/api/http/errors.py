@@ -1,7 +1,6 @@
 """Every error of the API as problem details (RFC 9457), from whatever was raised."""
 
 import logging
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +16,7 @@ from autosubmit_portal.access.api_tokens import TokenRefused, WrongToken
 from autosubmit_portal.access.rights.delegations import AlreadyOver, Unacceptable
 from autosubmit_portal.access.rights.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
+from experiments.actions.validation import group_by_field
 from experiments.autosubmit.store import BrokenStore
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from jobs.autosubmit.user_metrics import UnreadableMetrics
@@ -55,10 +55,10 @@ class ProblemRenderer(JSONRenderer):
     format = "problem"
 
 
-def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
+def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer to `error`; None for one that nobody foresaw, which becomes a 500."""
     response = exception_handler(error, context)
-    problem = problem_of(error)
+    problem = describe_error(error)
     if not problem:
         return None
     request = context["request"]
@@ -68,19 +68,19 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
     return Response(problem, status=problem["status"], headers=headers)
 
 
-def problem_of(error: Exception) -> dict[str, Any] | None:
+def describe_error(error: Exception) -> dict[str, Any] | None:
     """Return the body of the answer to `error`; None for one that nobody foresaw."""
     response = exception_handler(error, {})
     return (
-        _denial(error)
-        or _refusal(error)
-        or _unread(error)
-        or _limit(error)
-        or (_http_error(error, response) if response else None)
+        _describe_denial(error)
+        or _describe_refusal(error)
+        or _describe_unread(error)
+        or _describe_limit(error)
+        or (_describe_http_error(error, response) if response else None)
     )
 
 
-def unforeseen(error: Exception) -> dict[str, Any]:
+def describe_unforeseen(error: Exception) -> dict[str, Any]:
     """Return the body for one part of a request that failed unexpectedly, while others were answered."""
     logger.error("A part of a request failed", exc_info=error)
     return problem(
@@ -104,34 +104,34 @@ def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, An
     }
 
 
-def _refusal(error: Exception) -> dict[str, Any] | None:
+def _describe_refusal(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ValidationError):
-        error = InvalidParameters(by_field(error.detail))
+        error = InvalidParameters(group_by_field(error.detail))
     match error:
         case InvalidParameters() | WrongToken() | Unacceptable():
             return problem(400, "invalid-parameters", str(error), errors=error.errors)
         case AmbiguousExpid():
             return problem(409, "ambiguous-expid", str(error), sites=error.sites)
         case Conflict():
-            return problem(409, "conflict", str(error), **_action(error.action_id))
+            return problem(409, "conflict", str(error), **_name_action(error.action_id))
         case AlreadyOver():
             return problem(409, "conflict", str(error))
         case KeyReused():
-            return problem(422, "idempotency-key-reused", str(error), **_action(error.action_id))
+            return problem(422, "idempotency-key-reused", str(error), **_name_action(error.action_id))
     return None
 
 
-def _denial(error: Exception) -> dict[str, Any] | None:
+def _describe_denial(error: Exception) -> dict[str, Any] | None:
     """Describe what this person may not do."""
     match error:
         case Forbidden() | TokenRefused():
-            return problem(403, "forbidden", str(error), **_permission(error))
+            return problem(403, "forbidden", str(error), **_name_permission(error))
         case NotASecondPerson():
             return problem(403, "second-person-needed", str(error))
     return None
 
 
-def _unread(error: Exception) -> dict[str, Any] | None:
+def _describe_unread(error: Exception) -> dict[str, Any] | None:
     """Describe what an experiment does not have, or has broken; the text says what to do."""
     match error:
         case MissingConfiguration():
@@ -143,7 +143,7 @@ def _unread(error: Exception) -> dict[str, Any] | None:
     return None
 
 
-def _limit(error: Exception) -> dict[str, Any] | None:
+def _describe_limit(error: Exception) -> dict[str, Any] | None:
     """Describe a limit that was exceeded, or a database or store that does not answer."""
     match error:
         case RequestDataTooBig():
@@ -162,30 +162,15 @@ def _limit(error: Exception) -> dict[str, Any] | None:
     return None
 
 
-def _permission(error: Exception) -> dict[str, Any]:
+def _name_permission(error: Exception) -> dict[str, Any]:
     return {"permission": error.permission} if isinstance(error, Forbidden) and error.permission else {}
 
 
-def _action(action_id: int | None) -> dict[str, Any]:
+def _name_action(action_id: int | None) -> dict[str, Any]:
     return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
 
 
-def by_field(detail: Any) -> dict[str, list[str]]:
-    """Return what DRF says is wrong as the messages about each field."""
-    if not isinstance(detail, dict):
-        return {"non_field_errors": [str(message) for message in detail]}
-    return {name: list(_told(messages)) for name, messages in detail.items()}
-
-
-def _told(messages: Any) -> Iterator[str]:
-    """Yield the messages about a field; those about a part of it begin with which part."""
-    if isinstance(messages, dict):
-        yield from (f"{part}: {text}" for part, inner in messages.items() for text in _told(inner))
-    else:
-        yield from map(str, messages)
-
-
-def _http_error(error: Exception, response: Response) -> dict[str, Any]:
+def _describe_http_error(error: Exception, response: Response) -> dict[str, Any]:
     """Describe what DRF and Django raise themselves."""
     detail = str(response.data["detail"])
     if isinstance(error, NotAuthenticated):

@@ -21,7 +21,7 @@ class Unsatisfiable(Exception):
         self.size = size
 
 
-def text_of(
+def answer_text(
     request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None
 ) -> HttpResponseBase:
     """Answer a log, or a `part` of it in place of the header Range. The log is closed when it was sent.
@@ -35,7 +35,7 @@ def text_of(
     if unchanged is not None:
         log.close()
         return unchanged
-    wanted = None if part is not None else _wanted(request, size, etag, modified)
+    wanted = None if part is not None else _parse_range(request, size, etag, modified)
     sent = part if part is not None else wanted or range(size)
     answer = _answer(request, log, sent)
     if wanted is not None:
@@ -60,7 +60,7 @@ def _answer(request: HttpRequest, log: Log, sent: range) -> HttpResponseBase:
     return answer
 
 
-def _wanted(request: HttpRequest, size: int, etag: str, modified: int) -> range | None:
+def _parse_range(request: HttpRequest, size: int, etag: str, modified: int) -> range | None:
     """Return the requested range; None for the whole log, also for several or malformed ranges."""
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
     if asked is None or not _is_same(request.headers.get("If-Range"), etag, modified):

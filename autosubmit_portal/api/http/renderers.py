@@ -33,7 +33,7 @@ class JSONBodyParser(JSONParser):
         charset = str((parser_context or {}).get("encoding", "utf-8"))
         try:
             text = stream.read().decode(charset)
-            body = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+            body = json.loads(text, object_pairs_hook=_make_object, parse_constant=_refuse_constant)
         except RecursionError as error:
             raise ParseError(TOO_DEEP) from error
         except (ValueError, LookupError) as error:
@@ -43,21 +43,23 @@ class JSONBodyParser(JSONParser):
         return body
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; raise InvalidParameters for a repeated name: parsers differ in which value counts."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})[:10]
-        raise InvalidParameters({_printable(name): ["This stands twice in one object."] for name in twice})
+        raise InvalidParameters(
+            {_make_printable(name): ["This stands twice in one object."] for name in twice}
+        )
     return found
 
 
-def _printable(name: str) -> str:
+def _make_printable(name: str) -> str:
     return name[:100].encode("ascii", "backslashreplace").decode()
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
@@ -155,30 +157,30 @@ class PortalView(OptionsMixin):
         return response
 
 
-def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def write_json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     """Yield each row as a line of JSON."""
     for row in rows:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def csv_lines(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[str]:
+def write_csv_lines(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[str]:
     """Yield a header and each row as a line of CSV that no spreadsheet takes for a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
-    for cells in _with_header(rows, columns):
-        writer.writerow([_harmless(cell) for cell in cells])
+    for cells in _add_header(rows, columns):
+        writer.writerow([_make_harmless(cell) for cell in cells])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
 
 
-def _with_header(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[list[Any]]:
+def _add_header(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[list[Any]]:
     yield list(columns)
     for row in rows:
         yield [row[column] for column in columns]
 
 
-def _harmless(cell: Any) -> str:
+def _make_harmless(cell: Any) -> str:
     if isinstance(cell, dict):
         cell = json.dumps(cell, ensure_ascii=False)
     text = "" if cell is None else str(cell)

@@ -82,7 +82,7 @@ class ChangeThrottle(BaseThrottle):
         if request.method in SAFE_METHODS or limit is None:
             return True
         counted = tally.held("action.refused", actor_id=request.user.pk)
-        return _entries(limit, actor_name=request.user.get_username()) + counted < limit
+        return _count_entries(limit, actor_name=request.user.get_username()) + counted < limit
 
     def wait(self) -> float:
         """Return after how many seconds to ask again: a part of the entries is older then."""
@@ -98,11 +98,11 @@ def require_few_failures(address: str | None) -> None:
     if limit is None:
         return
     counted = tally.held(tally.FAILED, address=address)
-    if _entries(limit, event=tally.FAILED, address=address) + counted >= limit:
+    if _count_entries(limit, event=tally.FAILED, address=address) + counted >= limit:
         raise Throttled(wait=WINDOW_SECONDS / 4)
 
 
-def _entries(most: int, **conditions: object) -> int:
+def _count_entries(most: int, **conditions: object) -> int:
     """Return how many entries of the last minute there are of a kind, counting no further than `most`."""
     since = timezone.now() - timedelta(seconds=WINDOW_SECONDS)
     return AuditEntry.objects.filter(at__gte=since, **conditions)[:most].count()

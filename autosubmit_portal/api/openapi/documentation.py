@@ -22,14 +22,14 @@ from autosubmit_portal.api.openapi.examples import (
     PROBLEMS,
     RUN_LOG,
     SIM,
-    Shape,
-    example_of,
-    parameters_example,
+    make_example,
+    make_parameters,
 )
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
 from experiments.actions.parameters import make_field
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -136,7 +136,9 @@ def operation(
             request=body.request() if body else None,
             responses=answers
             | (NOT_MODIFIED if ETAG in parameters else {})
-            | _problems({*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)})
+            | _list_problems(
+                {*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)}
+            )
             | OF_SERVER,
         )
         return describe(view)
@@ -167,7 +169,7 @@ def _implied(view: Any, names: Sequence[str], parameters: Sequence[Any]) -> Iter
     yield from (422,) if KEY in parameters else ()
 
 
-def _problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
+def _list_problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
     return {
         (status, "application/problem+json"): OpenApiResponse(
             Problem, ERRORS[status], [OpenApiExample("Example", PROBLEMS[status])]
@@ -178,7 +180,7 @@ def _problems(statuses: Iterable[int]) -> dict[Any, OpenApiResponse]:
 
 def answer(shape: Shape, description: str, **differing: Any) -> OpenApiResponse:
     """Describe an answer; `differing` is what its example has in some fields."""
-    return OpenApiResponse(shape, description, [OpenApiExample("Example", example_of(shape, **differing))])
+    return OpenApiResponse(shape, description, [OpenApiExample("Example", make_example(shape, **differing))])
 
 
 def change(
@@ -198,7 +200,7 @@ def change(
         operation_id,
         summary,
         parameters=[query, *parameters, PREFER, KEY, LOCATION, REPLAYED],
-        body=_body(operation_id, kinds, frozenset(in_address)),
+        body=_make_body(operation_id, kinds, frozenset(in_address)),
         errors=(404, 409),
         answers={
             200: OpenApiResponse(
@@ -209,8 +211,8 @@ def change(
                 ),
                 "The finished action (with `Prefer: wait`, or repeated), or what it would do (with `dry_run`).",
                 [
-                    OpenApiExample("Finished", example_of(ActionItem, **FINISHED)),
-                    OpenApiExample("Dry run", example_of(DryRun)),
+                    OpenApiExample("Finished", make_example(ActionItem, **FINISHED)),
+                    OpenApiExample("Dry run", make_example(DryRun)),
                 ],
             ),
             202: answer(
@@ -271,7 +273,7 @@ ETAG = header(
 CONDITIONAL = (IF_NONE_MATCH, ETAG)
 
 
-def format_parameter(*formats: str) -> OpenApiParameter:
+def make_format_parameter(*formats: str) -> OpenApiParameter:
     """Return the parameter that chooses the format, the first by default."""
     return OpenApiParameter(
         "format",
@@ -280,7 +282,7 @@ def format_parameter(*formats: str) -> OpenApiParameter:
     )
 
 
-def _path(name: str, description: str, example: Any) -> OpenApiParameter:
+def _make_path_parameter(name: str, description: str, example: Any) -> OpenApiParameter:
     return OpenApiParameter(
         name,
         type=type(example),
@@ -294,29 +296,31 @@ def _path(name: str, description: str, example: Any) -> OpenApiParameter:
 PATH = {
     parameter.name: parameter
     for parameter in (
-        _path("expid", "The expid of the experiment.", "a000"),
-        _path("run_id", "The number of the run.", 1),
-        _path("job", "The name of the job.", SIM),
-        _path("log", "The name of the log; of a compressed one with or without `.gz` or `.xz`.", RUN_LOG),
-        _path("action_id", "The number of the action.", 17),
-        _path("delegation_id", "The number of the delegation.", 5),
-        _path("freeze_id", "The number of the freeze.", 3),
-        _path("entry_id", "The number of the entry.", 512),
-        _path("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063"),
-        _path("slug", "The short name of the site.", "local"),
+        _make_path_parameter("expid", "The expid of the experiment.", "a000"),
+        _make_path_parameter("run_id", "The number of the run.", 1),
+        _make_path_parameter("job", "The name of the job.", SIM),
+        _make_path_parameter(
+            "log", "The name of the log; of a compressed one with or without `.gz` or `.xz`.", RUN_LOG
+        ),
+        _make_path_parameter("action_id", "The number of the action.", 17),
+        _make_path_parameter("delegation_id", "The number of the delegation.", 5),
+        _make_path_parameter("freeze_id", "The number of the freeze.", 3),
+        _make_path_parameter("entry_id", "The number of the entry.", 512),
+        _make_path_parameter("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063"),
+        _make_path_parameter("slug", "The short name of the site.", "local"),
     )
 }
 
 
-def kinds_of(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
+def list_kinds(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
     """Return the kinds that a route offers."""
     return [kind for kind in CATALOGUE.values() if kind.target is target and kind.is_edit is is_edit]
 
 
-def table(kinds: Sequence[ActionKind]) -> str:
+def write_table(kinds: Sequence[ActionKind]) -> str:
     """Return what the kinds do, as a table in Markdown."""
     rows = (
-        f"| `{kind.name}` | {_explained(kind)} | `experiments.{kind.permission}` | {_options(kind)} |"
+        f"| `{kind.name}` | {_explain(kind)} | `experiments.{kind.permission}` | {_list_options(kind)} |"
         for kind in kinds
     )
     return "\n".join(
@@ -324,30 +328,30 @@ def table(kinds: Sequence[ActionKind]) -> str:
     )
 
 
-def _explained(kind: ActionKind) -> str:
+def _explain(kind: ActionKind) -> str:
     needs = "Needs a `reason` where it destroys something." if kind.impact else ""
     return " ".join(filter(None, (kind.help, kind.warning, needs)))
 
 
-def _options(kind: ActionKind) -> str:
+def _list_options(kind: ActionKind) -> str:
     names = (f"`{option.name}`" + (" (required)" if option.required else "") for option in kind.options)
     return ", ".join(names) or "none"
 
 
-def action_parameter() -> OpenApiParameter:
+def make_action_parameter() -> OpenApiParameter:
     """Return the parameter that chooses what is done to an experiment."""
-    kinds = kinds_of(Target.EXPERIMENT)
+    kinds = list_kinds(Target.EXPERIMENT)
     return OpenApiParameter(
         "action",
         # Not `enum=`, which sorts: the first one is what the page proposes, and it should not be a destructive one.
         type={"type": "string", "enum": [kind.name for kind in kinds]},
         required=True,
-        description=f"The action.\n\n{table(kinds)}",
+        description=f"The action.\n\n{write_table(kinds)}",
         examples=[OpenApiExample(kind.title, kind.name) for kind in kinds],
     )
 
 
-def option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
+def make_option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
     """Return an option of a kind as a parameter in the query string."""
     option = next(option for option in kind.options if option.name == name)
     return OpenApiParameter(
@@ -359,18 +363,18 @@ def option_parameter(kind: ActionKind, name: str) -> OpenApiParameter:
     )
 
 
-def _body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]) -> Body:
+def _make_body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozenset[str]) -> Body:
     return Body(
-        {kind.name: body_of(kind, left_out) for kind in kinds},
-        {kind.title: {**parameters_example(kind, left_out), "reason": "first year"} for kind in kinds},
+        {kind.name: make_shape(kind, left_out) for kind in kinds},
+        {kind.title: {**make_parameters(kind, left_out), "reason": "first year"} for kind in kinds},
         "".join(word.capitalize() for word in operation_id.split("_")) + "Request",
         {kind.name: kind.title for kind in kinds},
-        {kind.name: _query_of(kind) for kind in kinds},
-        {kind.name: body_of(kind, left_out - {"status"}) for kind in kinds},
+        {kind.name: _make_query(kind) for kind in kinds},
+        {kind.name: make_shape(kind, left_out - {"status"}) for kind in kinds},
     )
 
 
-def _query_of(kind: ActionKind) -> dict[str, str]:
+def _make_query(kind: ActionKind) -> dict[str, str]:
     """Return what an address says to ask for a kind of action."""
     if kind.target is Target.EXPERIMENT and not kind.is_edit:
         return {"action": kind.name}
@@ -378,7 +382,7 @@ def _query_of(kind: ActionKind) -> dict[str, str]:
 
 
 @cache
-def body_of(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> Shape:
+def make_shape(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> Shape:
     """Return the body that requests an action of `kind`, without the parameters that the address says."""
     options = [option for option in kind.options if option.name not in left_out]
     words = [*kind.name.split("_"), *(["of", "one"] if "jobs" in left_out else []), "request"]

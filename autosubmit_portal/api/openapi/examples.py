@@ -14,9 +14,8 @@ from autosubmit_portal.api.serializers.delegations import DelegationItem
 from autosubmit_portal.api.serializers.fields import InstantField
 from autosubmit_portal.api.serializers.freezes import AffectedItem, FreezeItem
 from experiments.actions.parameters import make_serializer
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import ActionKind
-
-Shape = type[serializers.Serializer[Any]]
 
 AT, LATER = "2026-11-24T09:00:00+00:00", "2026-11-24T18:00:00+00:00"
 SIM, NEXT_SIM = "a000_20000101_fc0_1_SIM", "a000_20000101_fc0_2_SIM"
@@ -241,7 +240,7 @@ PROBLEMS: dict[int, dict[str, Any]] = {
 }
 
 
-def example_of(shape: Shape, **differing: Any) -> dict[str, Any]:
+def make_example(shape: Shape, **differing: Any) -> dict[str, Any]:
     """Return an example of a shape; `differing` is what some of its fields hold. Optional fields may be absent."""
     known = dict(OF_NAME)
     for base in reversed(shape.__mro__):
@@ -249,19 +248,19 @@ def example_of(shape: Shape, **differing: Any) -> dict[str, Any]:
     known |= differing
     fields = shape().fields.items()
     return {
-        name: known[name] if name in known else _example_of_type(name, field)
+        name: known[name] if name in known else _make_example_of_type(name, field)
         for name, field in fields
         if field.required or name in known
     }
 
 
-def _example_of_type(name: str, field: Any) -> Any:
+def _make_example_of_type(name: str, field: Any) -> Any:
     """Return the first thing that a field may hold."""
     if isinstance(field, serializers.ListSerializer):
         item: Any = field.child
-        return [example_of(type(item))]
+        return [make_example(type(item))]
     if isinstance(field, serializers.Serializer):
-        return example_of(type(field))
+        return make_example(type(field))
     if field.allow_null:
         return None
     if isinstance(field, serializers.ChoiceField):
@@ -271,7 +270,7 @@ def _example_of_type(name: str, field: Any) -> Any:
     return next((value for kind, value in OF_TYPE if isinstance(field, kind)), "")
 
 
-def parameters_example(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+def make_parameters(kind: ActionKind, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return valid parameters of a kind: the examples of its options, as far as they go together."""
     example = {option.name: option.example for option in kind.options if option.required}
     for option in kind.options:

@@ -58,14 +58,14 @@ class SessionScheme(DRFSessionScheme):
     target_class = "autosubmit_portal.api.http.authentication.SessionAuthentication"
 
 
-def without_trailing_slashes(
+def drop_trailing_slashes(
     endpoints: list[tuple[str, str, str, Any]], **_: Any
 ) -> list[tuple[str, str, str, Any]]:
     """Leave out the second address of each route: both mean the same."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
 
 
-def any_of(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def allow_any_of(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Let alternatives overlap: `{}` is a legal body of several actions, which oneOf would refuse."""
     for schema in result["components"]["schemas"].values():
         if "oneOf" in schema:

@@ -99,16 +99,16 @@ class Cursor:
     def read(cls, text: str, order: Order) -> "Cursor":
         """Return the cursor; raise InvalidParameters for what is no cursor of ours or one of another order."""
         try:
-            name, is_backward, values = _signer().unsign_object(text)
+            name, is_backward, values = _make_signer().unsign_object(text)
         except (BadSignature, ValueError):
-            raise _wrong_cursor("Take it from `next` or `previous` of another answer.") from None
+            raise _make_refusal("Take it from `next` or `previous` of another answer.") from None
         if name != order.name:
-            raise _wrong_cursor("It belongs to another order; begin anew without it.")
-        return cls(order, [_decoded(value) for value in values], is_backward)
+            raise _make_refusal("It belongs to another order; begin anew without it.")
+        return cls(order, [_decode(value) for value in values], is_backward)
 
     def __str__(self) -> str:
-        values = [_encoded(value) for value in self.values]
-        text: str = _signer().sign_object((self.order.name, self.is_backward, values))
+        values = [_encode(value) for value in self.values]
+        text: str = _make_signer().sign_object((self.order.name, self.is_backward, values))
         return text
 
     @property
@@ -118,7 +118,7 @@ class Cursor:
 
     def condition(self) -> Q:
         """Return which rows lie behind the position; before it, if it leads backward."""
-        return _behind(self.direction.keys, self.values)
+        return _make_condition(self.direction.keys, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,11 @@ def read_page(
     `position` returns the values that a row has in the columns of the order; by default its attributes. One row more
     than fits is read, to know whether there is another page.
     """
-    position = position or _attributes(order)
+    position = position or _make_reader(order)
     size: int = query["page_size"]
     cursor = Cursor.read(query["cursor"], order) if query.get("cursor") else None
     start = 0 if cursor else (query.get("page", 1) - 1) * size
-    found = list(_from(rows, order, cursor)[start : start + size + 1])
+    found = list(_start_at(rows, order, cursor)[start : start + size + 1])
     is_backward = bool(cursor and cursor.is_backward)
     has_more, found = len(found) > size, found[:size]
     if is_backward:
@@ -154,28 +154,28 @@ def read_page(
     has_next, has_previous = is_backward or has_more, has_more if is_backward else bool(cursor or start)
     return Page(
         found,
-        _address(request, Cursor(order, position(found[-1]), False)) if found and has_next else None,
-        _address(request, Cursor(order, position(found[0]), True)) if found and has_previous else None,
+        _make_address(request, Cursor(order, position(found[-1]), False)) if found and has_next else None,
+        _make_address(request, Cursor(order, position(found[0]), True)) if found and has_previous else None,
     )
 
 
-def numbered_page(request: Request, items: Sequence[Any], query: Mapping[str, Any]) -> Page:
+def make_numbered_page(request: Request, items: Sequence[Any], query: Mapping[str, Any]) -> Page:
     """Return the page of a short list that `page` and `page_size` of a query ask for."""
     number, size = query["page"], query["page_size"]
     found = items[(number - 1) * size : number * size]
     return Page(
         found,
-        _numbered(request, number + 1) if number * size < len(items) else None,
-        _numbered(request, number - 1) if found and number > 1 else None,
+        _make_numbered_address(request, number + 1) if number * size < len(items) else None,
+        _make_numbered_address(request, number - 1) if found and number > 1 else None,
     )
 
 
-def listing(page: Page, results: Any) -> Response:
+def answer_listing(page: Page, results: Any) -> Response:
     """Answer a page of a list that has no numbered pages."""
     return Response({"next": page.next, "previous": page.previous, "results": results})
 
 
-def page_info(query: Mapping[str, Any], page: Page, total_items: int) -> dict[str, int | str | None]:
+def make_page_info(query: Mapping[str, Any], page: Page, total_items: int) -> dict[str, int | str | None]:
     """Return where a page is among all, as Autosubmit API does, and where to go on.
 
     There is always a first page, also of nothing. A page that a cursor led to has no number.
@@ -192,46 +192,46 @@ def page_info(query: Mapping[str, Any], page: Page, total_items: int) -> dict[st
     }
 
 
-def _from(rows: QuerySet[Any, Any], order: Order, cursor: Cursor | None) -> QuerySet[Any, Any]:
+def _start_at(rows: QuerySet[Any, Any], order: Order, cursor: Cursor | None) -> QuerySet[Any, Any]:
     if cursor is None:
         return rows.order_by(*order.expressions())
     return rows.filter(cursor.condition()).order_by(*cursor.direction.expressions())
 
 
-def _behind(keys: Sequence[Key], values: Sequence[Any]) -> Q:
+def _make_condition(keys: Sequence[Key], values: Sequence[Any]) -> Q:
     """Return the condition that a row comes behind one that has `values` in the columns of `keys`."""
     key, value = keys[0], values[0]
     behind = key.behind(value)
     if len(keys) > 1:
-        behind |= key.same(value) & _behind(keys[1:], values[1:])
+        behind |= key.same(value) & _make_condition(keys[1:], values[1:])
     return key.bound(value) & behind
 
 
-def _attributes(order: Order) -> Callable[[Any], Sequence[Any]]:
+def _make_reader(order: Order) -> Callable[[Any], Sequence[Any]]:
     read = [attrgetter(column.replace("__", ".")) for column in order.columns]
     return lambda row: [of(row) for of in read]
 
 
-def _address(request: Request, cursor: Cursor) -> str:
+def _make_address(request: Request, cursor: Cursor) -> str:
     address = remove_query_param(request.build_absolute_uri(), "page")
     return str(replace_query_param(address, "cursor", str(cursor)))
 
 
-def _numbered(request: Request, number: int) -> str:
+def _make_numbered_address(request: Request, number: int) -> str:
     return str(replace_query_param(request.build_absolute_uri(), "page", number))
 
 
-def _signer() -> Signer:
+def _make_signer() -> Signer:
     return Signer(salt="autosubmit_portal.api.cursor")
 
 
-def _encoded(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     return {INSTANT: value.isoformat()} if isinstance(value, datetime) else value
 
 
-def _decoded(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     return datetime.fromisoformat(value[INSTANT]) if isinstance(value, dict) else value
 
 
-def _wrong_cursor(remedy: str) -> InvalidParameters:
+def _make_refusal(remedy: str) -> InvalidParameters:
     return InvalidParameters({"cursor": [remedy]})

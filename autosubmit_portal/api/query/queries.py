@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from autosubmit_portal.api.query.filters import experiments, jobs
-from autosubmit_portal.api.query.selection import Shape, names_of
+from autosubmit_portal.api.query.selection import list_names
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, RunItem
 from autosubmit_portal.api.serializers.fields import (
     DryRunField,
@@ -16,12 +16,13 @@ from autosubmit_portal.api.serializers.fields import (
     RangesField,
     StartDatesField,
     WholeNumberField,
-    choice,
-    flag,
+    make_choice,
+    make_flag,
 )
 from autosubmit_portal.api.serializers.jobs import JobDetail, JobItem
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS
+from experiments.actions.validation import Shape
 from experiments.catalogue.kinds import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.logs.search import MAX_TEXT
@@ -82,7 +83,7 @@ class SelectiveQuery(Query):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the parameters, with the one that names the fields."""
-        return super().get_fields() | {"fields": NamesField(FIELDS, names_of(self.shape))}
+        return super().get_fields() | {"fields": NamesField(FIELDS, list_names(self.shape))}
 
 
 class ChangeQuery(SiteQuery):
@@ -94,7 +95,7 @@ class ChangeQuery(SiteQuery):
 class ForeseenQuery(ChangeQuery):
     """What every route takes that requests an action which changes jobs."""
 
-    all_changes = flag(
+    all_changes = make_flag(
         default=False,
         help_text="With `dry_run=true`: answer all jobs that would change and that would follow, not the first 100 of "
         "each, and the whole commands, however long their lists of names are.",
@@ -104,7 +105,7 @@ class ForeseenQuery(ChangeQuery):
 class BulkQuery(Query):
     """Acting on many experiments."""
 
-    dry_run = flag(
+    dry_run = make_flag(
         required=False, help_text="Answer the exact commands and change nothing. May also stand in the body."
     )
 
@@ -127,7 +128,7 @@ class SetStatusQuery(ForeseenQuery):
 
     # Not a choice field: the kind validates it, so that a refusal is recorded like every other.
     status = serializers.CharField(required=False, help_text="The new status. May also stand in the body.")
-    live = flag(
+    live = make_flag(
         default=False,
         help_text=f"Of a running experiment: {SET_STATUS_LIVE.help} The jobs must be named, and the status be one of "
         f"{', '.join(LIVE_STATUSES)}. {SET_STATUS_LIVE.warning} Needs `experiments.{SET_STATUS_LIVE.permission}`.",
@@ -139,12 +140,12 @@ class ExperimentsQuery(SelectiveQuery):
 
     shape = ExperimentItem
     query = text("Part of the expid, the description or the owner.")
-    only_active = flag(
+    only_active = make_flag(
         default=False,
         help_text="Only experiments that run. (Autosubmit API: true by default; its clients send it.)",
     )
     owner = text(f"The owner, by the folder or as recorded. {WILDCARDS}")
-    exp_type = choice(
+    exp_type = make_choice(
         ("test", "operational", "experiment"),
         required=False,
         help_text="By the first letter of the expid: t is a test, o is operational, any other an experiment.",
@@ -152,25 +153,27 @@ class ExperimentsQuery(SelectiveQuery):
     autosubmit_version = text(f"The version of Autosubmit. {WILDCARDS}")
     hpc = text(f"The main platform. {WILDCARDS}")
     site = text("The site.")
-    has_problem = flag(
+    has_problem = make_flag(
         required=False, help_text="Whether the mirror could not read a file of the experiment."
     )
-    disagrees = flag(
+    disagrees = make_flag(
         required=False,
         help_text="Whether Autosubmit's database, the process and the job list contradict each other.",
     )
-    failed = flag(required=False, help_text="Whether the experiment has FAILED jobs.")
-    gone = flag(
+    failed = make_flag(required=False, help_text="Whether the experiment has FAILED jobs.")
+    gone = make_flag(
         default=False, help_text="Those that are gone from the store, instead of those that are in it."
     )
     expid = text(f"The expid. {WILDCARDS}")
     model = text(f"The model. {WILDCARDS}")
     branch = text(f"The branch. {WILDCARDS}")
-    is_running = flag(required=False, help_text="Whether it runs.")
+    is_running = make_flag(required=False, help_text="Whether it runs.")
     total_min = number("At least so many jobs.")
     total_max = number("At most so many jobs.")
-    order_by = choice(experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}")
-    order_desc = flag(default=False, help_text="In descending order.")
+    order_by = make_choice(
+        experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}"
+    )
+    order_desc = make_flag(default=False, help_text="In descending order.")
     cursor = text(CURSOR)
     page = number("The page, from 1; a cursor is cheaper far from it.", least=1, most=LAST_PAGE, default=1)
     page_size = number("Experiments on a page.", least=1, most=500, default=12)
@@ -202,7 +205,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     """The list of jobs."""
 
     shape = JobItem
-    view = choice(
+    view = make_choice(
         ("base", "quick"), default="base", help_text="`quick` has only the name and status of each job."
     )
     job_name = text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
@@ -215,8 +218,8 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     platform = text(f"The platform. {WILDCARDS}")
     fail_count_min = number("Failed at least so many times.")
     fail_count_max = number("Failed at most so many times.")
-    order_by = choice(list(jobs.ORDERS), default="name", help_text=f"The order. {NULLS}")
-    order_desc = flag(default=False, help_text="In descending order.")
+    order_by = make_choice(list(jobs.ORDERS), default="name", help_text=f"The order. {NULLS}")
+    order_desc = make_flag(default=False, help_text="In descending order.")
     cursor = text(f"{CURSOR} Needs page_size.")
     page = number(
         "The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1
@@ -237,7 +240,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
 class RelativesQuery(SiteQuery):
     """Parents and children of a job."""
 
-    include_status = flag(default=False, help_text="With the status of each.")
+    include_status = make_flag(default=False, help_text="With the status of each.")
 
 
 class EtaQuery(SiteQuery):
@@ -258,9 +261,9 @@ class NewestFirstQuery(Query):
 class ActionsQuery(NewestFirstQuery):
     """The list of actions."""
 
-    kind = choice(list(CATALOGUE), required=False, help_text="The kind.")
-    state = choice(State.values, required=False, help_text="The state.")
-    active = flag(required=False, help_text="Whether it has not ended.")
+    kind = make_choice(list(CATALOGUE), required=False, help_text="The kind.")
+    state = make_choice(State.values, required=False, help_text="The state.")
+    active = make_flag(required=False, help_text="Whether it has not ended.")
     expid = text("The expid, exactly.")
     site = text("The site.")
     actor = text("The name of who asked, exactly.")
@@ -270,7 +273,7 @@ class ActionsQuery(NewestFirstQuery):
 class DelegationsQuery(NewestFirstQuery):
     """The list of delegations."""
 
-    active = flag(required=False, help_text="`true`: only those that hold now.")
+    active = make_flag(required=False, help_text="`true`: only those that hold now.")
     grantor = text("The name of who has lent it, exactly.")
     grantee = text("The name of who may act with it, exactly.")
 
@@ -278,7 +281,7 @@ class DelegationsQuery(NewestFirstQuery):
 class FreezesQuery(NewestFirstQuery):
     """The list of freezes."""
 
-    active = flag(required=False, help_text="`true`: only those that hold now.")
+    active = make_flag(required=False, help_text="`true`: only those that hold now.")
     site = text("The site.")
 
 
@@ -313,14 +316,14 @@ class LogQuery(SiteQuery):
     )
     limit = number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
     file = text("Of JSON: the `file` of an earlier answer, to be told when another file has taken its place.")
-    download = flag(default=False, help_text="Of the text: as a file to be saved.")
+    download = make_flag(default=False, help_text="Of the text: as a file to be saved.")
     search = serializers.CharField(
         required=False,
         max_length=MAX_TEXT,
         trim_whitespace=False,
         help_text="A text to look for, as it is: it is no pattern.",
     )
-    ignore_case = flag(
+    ignore_case = make_flag(
         default=False, help_text="Of a search: A to Z is a to z; other letters are as they are."
     )
     line = number(
@@ -339,10 +342,10 @@ class AuditQuery(NewestFirstQuery):
     expid = text("The expid, exactly.")
     site = text("The site.")
     kind = text("The action kind.")
-    door = choice([door.value for door in Door], required=False, help_text="The way it came in.")
+    door = make_choice([door.value for door in Door], required=False, help_text="The way it came in.")
     action = number("The number of the action.", most=2**63 - 1)
     after = number("Only entries with a higher number.", most=2**63 - 1)
-    period = choice(
+    period = make_choice(
         list(PERIODS),
         required=False,
         help_text="A time in words; last_night is from 18:00 to 08:00 in the time zone of the portal.",
@@ -358,6 +361,6 @@ class AuditQuery(NewestFirstQuery):
 class HealthQuery(Query):
     """How strict to be."""
 
-    strict = flag(
+    strict = make_flag(
         default=False, help_text="Answer 503 when any part fails, not only one that this server needs."
     )

@@ -6,12 +6,11 @@ from operator import attrgetter
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import serializers
 
-Shape = type[serializers.Serializer[Any]]
+from experiments.actions.validation import Shape
 
 
-def names_of(shape: Shape) -> list[str]:
+def list_names(shape: Shape) -> list[str]:
     """Return the names of the fields of a shape."""
     return list(shape._declared_fields)
 
@@ -26,44 +25,44 @@ class Selection:
         self._writers = [(name, field.to_representation) for name, field in fields.items()]
         self._read = [attrgetter(source) for source in self._sources]
 
-    def rows(self, rows: QuerySet[Any, Any], columns: Sequence[str]) -> QuerySet[Any, Any]:
+    def read_rows(self, rows: QuerySet[Any, Any], columns: Sequence[str]) -> QuerySet[Any, Any]:
         """Return the rows as tuples of what the fields need, which must be columns, and then of other `columns`.
 
         Objects for fifty experiments and their sites cost more than all the rest of a page.
         """
         needed = dict.fromkeys(
-            [*map(_column, self._sources), *columns]
+            [*map(_get_column, self._sources), *columns]
         )  # several fields may tell of one column
         return rows.values_list(*needed, named=True)
 
-    def written(self, row: Any) -> dict[str, Any]:
+    def write(self, row: Any) -> dict[str, Any]:
         """Return one object as the shape describes it, with the wanted fields alone."""
-        return self._written(read(row) for read in self._read)
+        return self._write(read(row) for read in self._read)
 
-    def written_all(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
-        """Return what `rows` has read, each as the shape describes it."""
-        read = [attrgetter(_column(source)) for source in self._sources]
-        return [self._written(of(row) for of in read) for row in rows]
+    def write_all(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
+        """Return what `read_rows` has read, each as the shape describes it."""
+        read = [attrgetter(_get_column(source)) for source in self._sources]
+        return [self._write(of(row) for of in read) for row in rows]
 
-    def _written(self, values: Iterable[Any]) -> dict[str, Any]:
+    def _write(self, values: Iterable[Any]) -> dict[str, Any]:
         pairs = zip(self._writers, values, strict=True)
         return {name: None if value is None else write(value) for (name, write), value in pairs}
 
 
-def selection(shape: Shape, names: Sequence[str] | None) -> Selection:
+def make_selection(shape: Shape, names: Sequence[str] | None) -> Selection:
     """Return the selection of the fields that are named; of all, if none is."""
-    return _selection(shape, frozenset(names or names_of(shape)))
+    return _make_selection(shape, frozenset(names or list_names(shape)))
 
 
-def selected(values: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+def select(values: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
     """Return of the values those that are named; all, if none is."""
     return {name: value for name, value in values.items() if name in names} if names else values
 
 
 @cache
-def _selection(shape: Shape, names: frozenset[str]) -> Selection:
+def _make_selection(shape: Shape, names: frozenset[str]) -> Selection:
     return Selection(shape, names)
 
 
-def _column(source: str) -> str:
+def _get_column(source: str) -> str:
     return source.replace(".", "__")

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from autosubmit_portal.api.serializers.brief import brief
+from autosubmit_portal.api.serializers.brief import shorten
 from autosubmit_portal.api.serializers.common import Listing, Problem
 from autosubmit_portal.api.serializers.fields import InstantField, texts
 from experiments.catalogue.kinds import CATALOGUE
@@ -68,7 +68,7 @@ class ActionItem(serializers.Serializer[Action]):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action without its secrets; without `jobs` where none were named."""
-        return _masked(self.whole(instance))
+        return _mask(self.whole(instance))
 
     def whole(self, instance: Action) -> dict[str, Any]:
         """Write the action as it is kept."""
@@ -102,10 +102,10 @@ class ActionBrief(ActionItem):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action with what is long cut."""
-        return _masked(brief(self.whole(instance)))
+        return _mask(shorten(self.whole(instance)))
 
 
-def _masked(written: dict[str, Any]) -> dict[str, Any]:
+def _mask(written: dict[str, Any]) -> dict[str, Any]:
     names = ("parameters", "command", "reason", "message")
     return written | mask_value({name: written[name] for name in names})[0]
 

@@ -6,7 +6,7 @@ FEW = 20
 LONGEST_TEXT = 1000
 
 
-def brief(values: dict[str, Any]) -> dict[str, Any]:
+def shorten(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values with lists cut to their first entries and texts to their beginning, at every depth.
 
     Beside a list that was cut stands `<its name>_count`, how many entries it has.
@@ -22,7 +22,7 @@ def brief(values: dict[str, Any]) -> dict[str, Any]:
 def _cut(value: Any) -> Any:
     match value:
         case dict():
-            return brief(value)
+            return shorten(value)
         case list():
             return [_cut(item) for item in value[:FEW]]
         case str() if len(value) > LONGEST_TEXT:

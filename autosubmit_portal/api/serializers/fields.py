@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from django.db.models import F, Lookup, Q
@@ -12,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import validate
 from jobs.autosubmit.start_dates import parse_period
 
 AUTOSUBMIT = "autosubmit"
@@ -40,10 +39,10 @@ class InstantField(serializers.DateTimeField):
 
     def to_representation(self, value: datetime) -> str:
         """Write a time."""
-        return instant(value) or ""
+        return write_instant(value) or ""
 
 
-def instant(value: datetime | None) -> str | None:
+def write_instant(value: datetime | None) -> str | None:
     """Return a time as the API writes it, without building a field."""
     return value.astimezone(UTC).isoformat() if value else None
 
@@ -86,13 +85,13 @@ def texts(**kwargs: Any) -> serializers.ListField:
     return serializers.ListField(child=serializers.CharField(), **kwargs)
 
 
-def choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.ChoiceField:
+def make_choice(values: list[str] | tuple[str, ...], **kwargs: Any) -> serializers.ChoiceField:
     """Return a field that takes one of `values` and names them to whoever sends another."""
     message = "“{input}” is not one of " + ", ".join(values) + "."
     return serializers.ChoiceField(choices=values, error_messages={"invalid_choice": message}, **kwargs)
 
 
-def flag(**kwargs: Any) -> serializers.BooleanField:
+def make_flag(**kwargs: Any) -> serializers.BooleanField:
     """Return a field that takes true or false."""
     return serializers.BooleanField(error_messages={"invalid": "This must be true or false."}, **kwargs)
 
@@ -181,36 +180,18 @@ class Query(serializers.Serializer[Any]):
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
-        query, is_change = _made(cls), request.method not in SAFE_METHODS
-        given = {name: value for name, value in request.query_params.items() if value or is_change}
-        errors = _contradictions(request)
-        values: dict[str, Any] = {}
-        try:
-            values = dict(query.run_validation(given))
-        except serializers.ValidationError as wrong:
-            told: Any = wrong.detail
-            errors |= {name: [str(message) for message in messages] for name, messages in told.items()}
-        unknown = sorted(given.keys() - query.fields.keys() - {"format"})
-        legal = ", ".join(query.fields) or "none"
-        errors.update({name: [f"Unknown query parameter. Legal: {legal}."] for name in unknown})
-        if errors:
-            raise InvalidParameters(errors)
-        return values
+        is_change, said = request.method not in SAFE_METHODS, request.query_params.items()
+        given = {name: value for name, value in said if (value or is_change) and name != "format"}
+        return validate(cls, given, "query parameter", _find_contradictions(request))
 
 
-def _contradictions(request: Request) -> dict[str, list[str]]:
+def _find_contradictions(request: Request) -> dict[str, list[str]]:
     said = {name: list(dict.fromkeys(values)) for name, values in request.query_params.lists()}
     return {
         name: [f"Given more than once: {', '.join(f'“{value:.100}”' for value in values)}. Give it once."]
         for name, values in said.items()
         if len(values) > 1
     }
-
-
-@cache
-def _made(query: type[Query]) -> Query:
-    """Return the one of its kind, which keeps nothing of a request: making forty fields takes longer than a query."""
-    return query()
 
 
 class Like(Lookup):
@@ -225,7 +206,7 @@ class Like(Lookup):
         return f"UPPER({left}) LIKE UPPER({right}) ESCAPE '\\'", [*left_params, *right_params]
 
 
-def wildcard(field: str, text: str, *, is_part: bool = False) -> Q:
+def match_wildcard(field: str, text: str, *, is_part: bool = False) -> Q:
     """Return the condition that `field` matches `text`, where `*` stands for anything and a leading `!` negates.
 
     A text without `*` must be the whole value, or any part of it if `is_part`.

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.serializers.common import Listing
-from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, choice, texts
+from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, make_choice, texts
 from experiments.catalogue.kinds import CATALOGUE
 
 KINDS_HELP = (
@@ -60,7 +60,7 @@ class TokenBody(serializers.Serializer[Any]):
         help_text=f"For how many days it is good; by default {settings.TOKEN_DEFAULT.days}.",
     )
     kinds = serializers.ListField(
-        child=choice(list(CATALOGUE)), required=False, allow_null=True, help_text=KINDS_HELP
+        child=make_choice(list(CATALOGUE)), required=False, allow_null=True, help_text=KINDS_HELP
     )
     teams = serializers.ListField(
         child=serializers.CharField(max_length=50), required=False, allow_null=True, help_text=TEAMS_HELP

@@ -23,12 +23,12 @@ from autosubmit_portal.api.openapi.documentation import (
     REPLAYED,
     Body,
     answer,
-    format_parameter,
+    make_format_parameter,
     operation,
 )
-from autosubmit_portal.api.openapi.examples import FINISHED, LATER, PROBLEMS, SIM, example_of
-from autosubmit_portal.api.query.filters.common import of_site
-from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.openapi.examples import FINISHED, LATER, PROBLEMS, SIM, make_example
+from autosubmit_portal.api.query.filters.common import match_site
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import ActionsQuery, BulkQuery, OutputQuery
 from autosubmit_portal.api.serializers.actions import (
     ActionBrief,
@@ -48,7 +48,7 @@ from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action
 from experiments.runners import Runner, get_runner
-from jobs.autosubmit.characters import decode_whole, find_first_character
+from jobs.autosubmit.characters import describe_part
 
 PIECE_BYTES = 65_536
 BULK_BODIES = {
@@ -60,8 +60,8 @@ BULK_BODIES = {
     },
 }
 BULK_RESULTS = [
-    example_of(BulkResult, is_replay=False, action=example_of(ActionItem)),
-    example_of(BulkResult, expid="a001", status=409, problem=PROBLEMS[409]),
+    make_example(BulkResult, is_replay=False, action=make_example(ActionItem)),
+    make_example(BulkResult, expid="a001", status=409, problem=PROBLEMS[409]),
 ]
 
 
@@ -110,7 +110,7 @@ class ActionViewSet(PortalViewSet):
         policy.require_view(request.user, Action)
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
         page = read_page(request, found, NEWEST_FIRST, query)
-        return listing(page, ActionBrief(page.rows, many=True).data)
+        return answer_listing(page, ActionBrief(page.rows, many=True).data)
 
     @operation(
         "act_on_many",
@@ -120,7 +120,7 @@ class ActionViewSet(PortalViewSet):
             200: answer(
                 BulkAnswer,
                 "No action is under way.",
-                results=[example_of(BulkResult, status=200, dry_run=example_of(DryRun))],
+                results=[make_example(BulkResult, status=200, dry_run=make_example(DryRun))],
             ),
         },
         parameters=[BulkQuery, PREFER, KEY, REPLAYED],
@@ -201,7 +201,7 @@ class ActionViewSet(PortalViewSet):
             (200, "text/plain"): OpenApiResponse(str, "The output."),
             (200, "application/json"): answer(Output, "A part of the output."),
         },
-        parameters=[OutputQuery, format_parameter("txt", "json")],
+        parameters=[OutputQuery, make_format_parameter("txt", "json")],
     )
     @action(detail=True, renderer_classes=(TextRenderer, FastJSONRenderer))
     def output(self, request: Request, action_id: int) -> HttpResponseBase:
@@ -235,21 +235,10 @@ class OutputPart:
 
     def described(self) -> dict[str, Any]:
         """Return the part as Output describes it; it ends at the end of a character."""
-        ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
+        is_ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
-        is_last = self.offset + len(found) >= size
-        skipped = find_first_character(found) if self.is_from_end else 0  # it may point into a character
-        text, length = decode_whole(found[skipped:], is_final=ended and is_last)
-        next_offset = self.offset + skipped + length
-        return {
-            "step": self.step,
-            "steps": len(self.action.command),
-            "offset": self.offset + skipped,
-            "next_offset": next_offset,
-            "size": size,
-            "text": text,
-            "is_over": ended and next_offset >= size,
-        }
+        part = describe_part(found, self.offset, size, is_from_end=self.is_from_end, is_ended=is_ended)
+        return {"step": self.step, "steps": len(self.action.command), **part}
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the part, or the whole rest as it is now, piece by piece."""
@@ -277,7 +266,7 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
     }
     found = actions.filter(**{column: query[name] for name, column in columns.items() if name in query})
     if "site" in query:
-        found = found.filter(of_site(query["site"]))
+        found = found.filter(match_site(query["site"]))
     if "active" not in query:
         return found
     if not query["active"]:

@@ -13,14 +13,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, csv_lines, json_lines
+from autosubmit_portal.api.http.renderers import (
+    CSVRenderer,
+    JSONLinesRenderer,
+    write_csv_lines,
+    write_json_lines,
+)
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
-from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.serializers.actions import AuditItem, AuditList
-from autosubmit_portal.api.serializers.brief import brief
-from autosubmit_portal.api.serializers.fields import Query, instant
+from autosubmit_portal.api.serializers.brief import shorten
+from autosubmit_portal.api.serializers.fields import Query, write_instant
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.models import AuditEntry
@@ -61,7 +66,7 @@ class AuditEntryViewSet(PortalViewSet):
             (200, "application/x-ndjson"): OpenApiResponse(str, "All entries, one JSON object a line."),
             (200, "text/csv"): OpenApiResponse(str, "All entries; `details` is a column of JSON."),
         },
-        parameters=[AuditQuery, format_parameter("json", "jsonl", "csv")],
+        parameters=[AuditQuery, make_format_parameter("json", "jsonl", "csv")],
     )
     def list(self, request: Request) -> HttpResponseBase:
         """Read who did what, when, from where, through which door, on what and with which outcome; newest first.
@@ -79,7 +84,7 @@ class AuditEntryViewSet(PortalViewSet):
             return _stream(exported(found, format_name), EXPORTS[format_name])
         rows = found.values(*COLUMNS.values())
         page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
-        return listing(page, [brief(_entry(row)) for row in page.rows])
+        return answer_listing(page, [shorten(_write_entry(row)) for row in page.rows])
 
     @operation("get_audit_entry", "Show an entry of the audit trail", {200: answer(AuditItem, "The entry.")})
     def retrieve(self, request: Request, entry_id: int) -> Response:
@@ -90,7 +95,7 @@ class AuditEntryViewSet(PortalViewSet):
         row = rows.values(*COLUMNS.values()).first()
         if row is None:
             raise NotFound(f"There is no entry {entry_id}.")
-        return Response(_entry(row))
+        return Response(_write_entry(row))
 
 
 def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
@@ -109,8 +114,8 @@ def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[A
 def exported(entries: QuerySet[AuditEntry], format_name: str) -> Iterator[str]:
     """Yield all entries as lines of a format in EXPORTS, without ever holding all of them."""
     rows = entries.values(*COLUMNS.values()).iterator(chunk_size=ROWS_AT_ONCE)
-    shown = (_entry(row) for row in rows)
-    return csv_lines(shown, list(COLUMNS)) if format_name == "csv" else json_lines(shown)
+    shown = (_write_entry(row) for row in rows)
+    return write_csv_lines(shown, list(COLUMNS)) if format_name == "csv" else write_json_lines(shown)
 
 
 def record_export(origin: Origin, format_name: str, query: Mapping[str, Any]) -> None:
@@ -120,9 +125,9 @@ def record_export(origin: Origin, format_name: str, query: Mapping[str, Any]) ->
     trail.record("audit.exported", origin=origin, subject="audit trail", details=details)
 
 
-def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+def _write_entry(row: Mapping[str, Any]) -> dict[str, Any]:
     entry = {name: row[column] for name, column in COLUMNS.items()}
-    entry["at"] = instant(entry["at"])
+    entry["at"] = write_instant(entry["at"])
     # New entries have none; what an older portal recorded cannot be changed.
     entry["details"], entry["message"] = mask_value(entry["details"])[0], mask_text(entry["message"])
     return entry

@@ -41,7 +41,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
         history = locate_history(experiment)
         self.revalidate_file(request, experiment, history)
         found = read_configuration_of_run(experiment, history, run_id)
-        return Response({"run_id": run_id, "config": _config(found), "masked": found.masked})
+        return Response({"run_id": run_id, "config": _answer_config(found), "masked": found.masked})
 
 
 class FileSystemConfigurationViewSet(PortalViewSet):
@@ -67,7 +67,7 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         found = read_file_configuration(experiment)
         return Response(
             {
-                "config": _config(found),
+                "config": _answer_config(found),
                 "masked": found.masked,
                 "files": found.files,
                 "left_out": found.left_out,
@@ -75,6 +75,6 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         )
 
 
-def _config(found: ShownConfiguration) -> dict[str, Any]:
+def _answer_config(found: ShownConfiguration) -> dict[str, Any]:
     values = found.values
     return values | {"contains_nones": not values or None in values.values()}

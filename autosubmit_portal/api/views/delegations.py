@@ -11,21 +11,21 @@ from rest_framework.response import Response
 
 from autosubmit_portal.access.models import Delegation, Team
 from autosubmit_portal.access.rights.delegations import (
-    Wanted,
+    DelegationRequest,
     delegate,
+    filter_delegations,
     may_revoke,
     require_lending,
     revoke,
-    seen_by,
 )
-from autosubmit_portal.access.rights.teams import filter_seen
+from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT
-from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import DelegationsQuery
 from autosubmit_portal.api.serializers.delegations import DelegationBody, DelegationItem, DelegationList
 from autosubmit_portal.api.serializers.fields import Query
@@ -66,13 +66,13 @@ class DelegationViewSet(PortalViewSet):
         A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
         """
         query = DelegationsQuery.of(request)
-        rows = _rows(request)
+        rows = _filter_rows(request)
         if query.get("active"):
             rows = rows & Delegation.objects.active()
         names = {name: f"{name}__username" for name in ("grantor", "grantee") if name in query}
         rows = rows.filter(**{column: query[name] for name, column in names.items()})
         page = read_page(request, rows, NEWEST_FIRST, query)
-        return listing(page, DelegationItem(page.rows, many=True).data)
+        return answer_listing(page, DelegationItem(page.rows, many=True).data)
 
     @operation(
         "delegate",
@@ -91,7 +91,9 @@ class DelegationViewSet(PortalViewSet):
         actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
-            _wanted(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
+            _read_request(request, validate_body(DelegationBody, read_body(request))),
+            grantor=actor,
+            origin=origin,
         )
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
@@ -127,23 +129,23 @@ class DelegationViewSet(PortalViewSet):
         return Response(DelegationItem(found).data)
 
 
-def _rows(request: Request) -> QuerySet[Delegation]:
-    return seen_by(request.user).select_related("grantor", "grantee", "team", "experiment__site")
+def _filter_rows(request: Request) -> QuerySet[Delegation]:
+    return filter_delegations(request.user).select_related("grantor", "grantee", "team", "experiment__site")
 
 
 def _find(request: Request, delegation_id: int) -> Delegation:
-    found = _rows(request).filter(pk=delegation_id).first()
+    found = _filter_rows(request).filter(pk=delegation_id).first()
     if found is None:
         raise NotFound(f"There is no delegation {delegation_id} of yours.")
     return found
 
 
-def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
+def _read_request(request: Request, body: Mapping[str, Any]) -> DelegationRequest:
     expid = body.get("expid")
-    return Wanted(
+    return DelegationRequest(
         grantee=User.objects.filter(username=body["grantee"]).first(),
         role=Role[body["role"].upper()],
-        team=_team(request, body["team"]) if "team" in body else None,
+        team=_find_team(request, body["team"]) if "team" in body else None,
         experiment=find_experiment(request, expid, body.get("site")) if expid else None,
         starts_at=body.get("starts_at"),
         ends_at=body["ends_at"],
@@ -151,8 +153,8 @@ def _wanted(request: Request, body: Mapping[str, Any]) -> Wanted:
     )
 
 
-def _team(request: Request, slug: str) -> Team:
-    found = filter_seen(request.user).filter(slug=slug).first()
+def _find_team(request: Request, slug: str) -> Team:
+    found = filter_teams(request.user).filter(slug=slug).first()
     if found is None:
         raise InvalidParameters({"team": [f"There is no team “{slug}” that you are in."]})
     return found

@@ -36,10 +36,10 @@ class EtaViewSet(MirroredViewSet):
         """
         query = EtaQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
-        return Response(asdict(estimate(_chunk_jobs(experiment, query["section"]))))
+        return Response(asdict(estimate(_read_chunk_jobs(experiment, query["section"]))))
 
 
-def _chunk_jobs(experiment: Experiment, section: str) -> list[ChunkJob]:
+def _read_chunk_jobs(experiment: Experiment, section: str) -> list[ChunkJob]:
     """Return the jobs of a section that have a chunk; raise InvalidParameters if there are none. One query."""
     columns = ("chunk", "status", "started_at", "finished_at")
     jobs = list(Job.objects.filter(experiment=experiment, section=section).values_list(*columns))

@@ -12,14 +12,14 @@ from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_site_to_change
 from autosubmit_portal.api.openapi.documentation import (
     CONDITIONAL,
-    action_parameter,
     answer,
     change,
-    kinds_of,
+    list_kinds,
+    make_action_parameter,
     operation,
 )
-from autosubmit_portal.api.query.filters.experiments import annotations_of, condition_of, order_of
-from autosubmit_portal.api.query.pagination import page_info, read_page
+from autosubmit_portal.api.query.filters.experiments import choose_order, list_annotations, make_condition
+from autosubmit_portal.api.query.pagination import make_page_info, read_page
 from autosubmit_portal.api.query.queries import (
     ActQuery,
     ChangeQuery,
@@ -27,13 +27,13 @@ from autosubmit_portal.api.query.queries import (
     ExperimentQuery,
     ExperimentsQuery,
 )
-from autosubmit_portal.api.query.selection import selection
+from autosubmit_portal.api.query.selection import make_selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, ActionKind, Target
 from experiments.models import Experiment, annotate_active_action_id
 
-ACTIONS = {kind.name: kind for kind in kinds_of(Target.EXPERIMENT)}
+ACTIONS = {kind.name: kind for kind in list_kinds(Target.EXPERIMENT)}
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
@@ -61,18 +61,18 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         """
         query = ExperimentsQuery.of(request)
         policy.require_view(request.user, Experiment)
-        found = Experiment.objects.visible_to(request.user).filter(condition_of(query))
-        order, chosen = order_of(query), selection(ExperimentItem, query.get("fields"))
-        rows = annotate_active_action_id(found).annotate(**annotations_of(query))
+        found = Experiment.objects.visible_to(request.user).filter(make_condition(query))
+        order, chosen = choose_order(query), make_selection(ExperimentItem, query.get("fields"))
+        rows = annotate_active_action_id(found).annotate(**list_annotations(query))
         page = read_page(
             request,
-            chosen.rows(rows, order.columns),
+            chosen.read_rows(rows, order.columns),
             order,
             query,
             position=lambda row: [getattr(row, column) for column in order.columns],
         )
-        items = chosen.written_all(page.rows)
-        return Response({"experiments": items, "pagination": page_info(query, page, found.count())})
+        items = chosen.write_all(page.rows)
+        return Response({"experiments": items, "pagination": make_page_info(query, page, found.count())})
 
     @change("create_experiment", "Create an experiment", kinds=[CREATE], query=CreateQuery)
     def create(self, request: Request) -> Response:
@@ -94,14 +94,14 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         """Show one experiment: what Autosubmit knows of it, whether it runs, and its number of jobs per status."""
         query = ExperimentQuery.of(request)
         experiment = find_experiment(request, expid, query.get("site"))
-        return Response(selection(ExperimentDetail, query.get("fields")).written(experiment))
+        return Response(make_selection(ExperimentDetail, query.get("fields")).write(experiment))
 
     @change(
         "act_on_experiment",
         "Act on an experiment",
         kinds=[*ACTIONS.values()],
         query=ActQuery,
-        parameters=[action_parameter()],
+        parameters=[make_action_parameter()],
     )
     def act(self, request: Request, expid: str) -> Response:
         """Request an action on an experiment.

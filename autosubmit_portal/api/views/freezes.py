@@ -13,8 +13,8 @@ from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_site_to_change
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT, LATER
-from autosubmit_portal.api.query.filters.common import of_site
-from autosubmit_portal.api.query.pagination import NEWEST_FIRST, listing, read_page
+from autosubmit_portal.api.query.filters.common import match_site
+from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import FreezesQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.freezes import FreezeBody, FreezeDetail, FreezeItem, FreezeList
@@ -22,10 +22,10 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.freeze import (
     FreezePlan,
     end_freeze,
+    filter_sites_to_freeze,
     freeze,
     may_freeze,
     require_freeze_somewhere,
-    sites_to_freeze,
 )
 from experiments.models import Experiment, Freeze, Site
 from experiments.permissions import FREEZE
@@ -42,7 +42,7 @@ class FreezeViewSet(PortalViewSet):
         """Answer whether there is a site that the person may freeze, or this is one."""
         actor = self.request.user
         if not self.detail:
-            return sites_to_freeze(actor).exists()
+            return filter_sites_to_freeze(actor).exists()
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
 
@@ -67,9 +67,9 @@ class FreezeViewSet(PortalViewSet):
         if query.get("active"):
             rows = rows.active()
         if "site" in query:
-            rows = rows.filter(of_site(query["site"]))
+            rows = rows.filter(match_site(query["site"]))
         page = read_page(request, rows, NEWEST_FIRST, query)
-        return listing(page, FreezeItem(page.rows, many=True).data)
+        return answer_listing(page, FreezeItem(page.rows, many=True).data)
 
     @operation(
         "freeze",

@@ -20,15 +20,15 @@ from autosubmit_portal.api.openapi.documentation import (
     CONDITIONAL,
     answer,
     change,
+    make_option_parameter,
     operation,
-    option_parameter,
 )
 from autosubmit_portal.api.openapi.examples import SIM
-from autosubmit_portal.api.query.filters.jobs import TIMES, condition_of, order_of
-from autosubmit_portal.api.query.pagination import Page, page_info, read_page
+from autosubmit_portal.api.query.filters.jobs import TIMES, choose_order, make_condition
+from autosubmit_portal.api.query.pagination import Page, make_page_info, read_page
 from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
-from autosubmit_portal.api.query.selection import selected
-from autosubmit_portal.api.serializers.fields import instant
+from autosubmit_portal.api.query.selection import select
+from autosubmit_portal.api.serializers.fields import write_instant
 from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList, Parents
 from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
@@ -100,22 +100,22 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         query = JobsQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
-        found = Job.objects.filter(condition_of(query), experiment=experiment)
+        found = Job.objects.filter(make_condition(query), experiment=experiment)
         names = query.get("fields", VIEWS[query["view"]])
-        wanted = _with_what_plans_need(names)
-        page, total = _page(request, found, query, wanted)
-        items = _items(wanted, page.rows)
+        wanted = _add_columns_of_plans(names)
+        page, total = _read_page(request, found, query, wanted)
+        items = _write_items(wanted, page.rows)
         if wanted != names:
-            items = [_planned(item, experiment.plans, names) for item in items]
-        stale = {"stale_since": instant(self.stale_since)} if self.stale_since else {}
-        return Response({"jobs": items, "pagination": page_info(query, page, total), **stale})
+            items = [_plan(item, experiment.plans, names) for item in items]
+        stale = {"stale_since": write_instant(self.stale_since)} if self.stale_since else {}
+        return Response({"jobs": items, "pagination": make_page_info(query, page, total), **stale})
 
     @change(
         "set_status_of_jobs",
         "Set the status of many jobs",
         kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
-        parameters=[option_parameter(SET_STATUS, "status")],
+        parameters=[make_option_parameter(SET_STATUS, "status")],
         in_address=["status"],
     )
     def partial_bulk_update(self, request: Request, expid: str) -> Response:
@@ -124,7 +124,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         While the experiment runs this is refused, unless `live` has the run itself do it.
         """
         query = SetStatusQuery.of(request)
-        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
+        experiment = find_experiment_to_change(request, _choose_kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {})
 
     @operation(
@@ -138,21 +138,21 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         """
         query = JobQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
-        shown = _detail(experiment, find_job(experiment, job))
-        return Response(selected(shown, query.get("fields")))
+        shown = _write_detail(experiment, find_job(experiment, job))
+        return Response(select(shown, query.get("fields")))
 
     @change(
         "set_status_of_job",
         "Set the status of a job",
         kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
-        parameters=[option_parameter(SET_STATUS, "status")],
+        parameters=[make_option_parameter(SET_STATUS, "status")],
         in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
     )
     def partial_update(self, request: Request, expid: str, job: str) -> Response:
         """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""
         query = SetStatusQuery.of(request)
-        experiment = find_experiment_to_change(request, _kind(query), expid, query.get("site"))
+        experiment = find_experiment_to_change(request, _choose_kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
     @operation(
@@ -164,7 +164,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @action(detail=True)
     def parents(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that this one waits for."""
-        return self._relatives(request, expid, job, "child_edges__child", "parents")
+        return self._list_relatives(request, expid, job, "child_edges__child", "parents")
 
     @operation(
         "list_children",
@@ -175,9 +175,9 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @action(detail=True)
     def children(self, request: Request, expid: str, job: str) -> Response:
         """List the jobs that wait for this one."""
-        return self._relatives(request, expid, job, "parent_edges__parent", "children")
+        return self._list_relatives(request, expid, job, "parent_edges__parent", "children")
 
-    def _relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
+    def _list_relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
         """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
@@ -190,7 +190,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         return Response({title: jobs if experiment.are_edges_known else None, **note})
 
 
-def _kind(query: Mapping[str, Any]) -> ActionKind:
+def _choose_kind(query: Mapping[str, Any]) -> ActionKind:
     return SET_STATUS_LIVE if query["live"] else SET_STATUS
 
 
@@ -199,14 +199,14 @@ def _set_status(
 ) -> Response:
     status = {"status": query["status"]} if "status" in query else {}
     given = {**given, **status}
-    return submit(request, _kind(query), experiment.site, experiment, query=query, given=given)
+    return submit(request, _choose_kind(query), experiment.site, experiment, query=query, given=given)
 
 
-def _page(
+def _read_page(
     request: Request, found: QuerySet[Job], query: Mapping[str, Any], names: Sequence[str]
 ) -> tuple[Page, int]:
     """Return the rows of a page, or all, as tuples that begin with what `names` asks for, and how many there are."""
-    order = order_of(query)
+    order = choose_order(query)
     columns = [COLUMNS.get(name, name) for name in names]
     if "page_size" not in query:
         everything = list(found.order_by(*order.expressions()).values_list(*columns))
@@ -216,16 +216,16 @@ def _page(
     return page, found.count()
 
 
-def _items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+def _write_items(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Return jobs as JobItem describes them, without an object or a serializer for each."""
     items = list(map(dict, map(zip, repeat(names), rows)))
     for name in TIMES.keys() & names:
         for item in items:
-            item[name] = instant(item[name])
+            item[name] = write_instant(item[name])
     return items
 
 
-def _with_what_plans_need(names: Sequence[str]) -> Sequence[str]:
+def _add_columns_of_plans(names: Sequence[str]) -> Sequence[str]:
     """Return the names of fields, and those of which the planned ones among them are made."""
     if not {PLANNED_NAMES, *PLANNED} & {*names}:
         return names
@@ -233,7 +233,7 @@ def _with_what_plans_need(names: Sequence[str]) -> Sequence[str]:
     return [*dict.fromkeys(name for name in (*names, "status", "section", *planned) if name != PLANNED_NAMES)]
 
 
-def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[str, Any]:
+def _plan(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[str, Any]:
     """Return a job of a list with what is planned for it, and of it what `names` asks for."""
     values = {name: item[name] for name in PLANNED if name in item}
     filled, planned = add_plan(item["status"], item["section"], values, plans)
@@ -241,7 +241,7 @@ def _planned(item: dict[str, Any], plans: Plans, names: Sequence[str]) -> dict[s
     return {name: known[name] for name in names}
 
 
-def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
+def _write_detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     """Return a job as JobDetail describes it."""
     run = Run.objects.filter(experiment=experiment).order_by("-run_id").first()
     filled, planned = apply_plan(experiment, job)
@@ -255,7 +255,7 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "chunk": job.chunk,
         "split": job.split,
         "splits": job.splits,
-        **_log_paths(experiment, job),
+        **_find_log_paths(experiment, job),
         "chunk_size": run.chunk_size or None if run else None,
         "chunk_unit": run.chunk_unit or None if run else None,
         "platform": filled["platform"],
@@ -263,7 +263,7 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "qos": filled["qos"],
         "workflow_commit": job.workflow_commit or None,
         "processors": int(processors) if processors.isdecimal() else None,
-        **{name: instant(getattr(job, column)) for name, column in TIMES.items()},
+        **{name: write_instant(getattr(job, column)) for name, column in TIMES.items()},
         "wallclock": filled["wallclock"],
         PLANNED_NAMES: planned,
         "last_wrapper": job.wrapper or None,
@@ -274,7 +274,7 @@ def _detail(experiment: Experiment, job: Job) -> dict[str, Any]:
     }
 
 
-def _log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
+def _find_log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
     """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
     try:

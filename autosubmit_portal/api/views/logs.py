@@ -15,19 +15,19 @@ from rest_framework.response import Response
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, read_wait
 from autosubmit_portal.api.http.errors import ProblemRenderer, problem
-from autosubmit_portal.api.http.ranges import Unsatisfiable, text_of
+from autosubmit_portal.api.http.ranges import Unsatisfiable, answer_text
 from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
-from autosubmit_portal.api.openapi.documentation import answer, format_parameter, header, operation
-from autosubmit_portal.api.openapi.examples import example_of
-from autosubmit_portal.api.query.pagination import numbered_page, page_info
+from autosubmit_portal.api.openapi.documentation import answer, header, make_format_parameter, operation
+from autosubmit_portal.api.openapi.examples import make_example
+from autosubmit_portal.api.query.pagination import make_numbered_page, make_page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
 from autosubmit_portal.waits import make_headers, wait_until
 from experiments.logs import find_logs, is_log_over
 from experiments.models import Experiment
-from jobs.autosubmit.characters import decode_whole, find_first_character
+from jobs.autosubmit.characters import describe_part
 from jobs.autosubmit.logs.reader import Log, NoSuchLog
 from jobs.autosubmit.logs.search import search
 from jobs.models import Job
@@ -60,7 +60,7 @@ CONTENT: dict[Any, OpenApiResponse] = {
     (200, "application/json"): OpenApiResponse(
         PolymorphicProxySerializer("LogPartOrMatches", [LogPart, LogMatches], None),
         "A part of the log, or what a search found.",
-        [OpenApiExample("Part", example_of(LogPart)), OpenApiExample("Search", example_of(LogMatches))],
+        [OpenApiExample("Part", make_example(LogPart)), OpenApiExample("Search", make_example(LogMatches))],
     ),
     (206, "text/plain"): OpenApiResponse(str, "The range of it that was asked for."),
 }
@@ -97,7 +97,7 @@ class LogViewSet(LogsViewSet):
         "get_log",
         "Read or search a log of an experiment",
         CONTENT,
-        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, make_format_parameter("txt", "json")],
         errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, log: str) -> HttpResponseBase:
@@ -110,7 +110,7 @@ class LogViewSet(LogsViewSet):
         at most. A compressed log is read as if it were not; all before the part is unpacked each time.
         """
         query = LogQuery.of(request)
-        return _content(request, Owner.of(request, query, expid), log, query)
+        return _answer_content(request, Owner.of(request, query, expid), log, query)
 
 
 class JobLogViewSet(LogsViewSet):
@@ -131,13 +131,13 @@ class JobLogViewSet(LogsViewSet):
         "get_job_log",
         "Read or search a log of a job",
         CONTENT,
-        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, format_parameter("txt", "json")],
+        parameters=[LogQuery, RANGE, IF_RANGE, WAIT, make_format_parameter("txt", "json")],
         errors=[416, 503],
     )
     def retrieve(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
         query = LogQuery.of(request)
-        return _content(request, Owner.of(request, query, expid, job), log, query)
+        return _answer_content(request, Owner.of(request, query, expid, job), log, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,9 @@ class Owner:
 
 def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.of(request)
-    with _told():
+    with _describe():
         files = find_logs(owner.experiment, owner.job).list_files()
-    page = numbered_page(request, files, query)
+    page = make_numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
         LogItem(
@@ -187,28 +187,28 @@ def _list(request: Request, owner: Owner) -> Response:
         ).data
         for file in page.rows
     ]
-    return Response({"logs": items, "pagination": page_info(query, page, len(files))})
+    return Response({"logs": items, "pagination": make_page_info(query, page, len(files))})
 
 
-def _content(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> HttpResponseBase:
-    with _told():
+def _answer_content(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> HttpResponseBase:
+    with _describe():
         if "search" in query:
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
             with owner.open(name) as log:
-                return Response(_matches(log, query))
+                return Response(_answer_matches(log, query))
         if request.accepted_renderer.format == "json":
-            return _followed(request, owner, name, query)
-        return _text(request, owner.open(name), query)
+            return _follow(request, owner, name, query)
+        return _answer_text(request, owner.open(name), query)
 
 
-def _text(request: Request, log: Log, query: Mapping[str, Any]) -> HttpResponseBase:
+def _answer_text(request: Request, log: Log, query: Mapping[str, Any]) -> HttpResponseBase:
     """Answer the log as text, or the part that the query names."""
     try:
         part = None
         if "offset" in query or "limit" in query:
-            start, size = _start(query, log.size), log.size
+            start, size = _find_start(query, log.size), log.size
             part = range(min(start, size), min(size, start + query.get("limit", size)))
-        return text_of(request._request, log, is_download=query["download"], part=part)
+        return answer_text(request._request, log, is_download=query["download"], part=part)
     except Unsatisfiable as error:
         log.close()
         request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
@@ -219,11 +219,11 @@ def _text(request: Request, log: Log, query: Mapping[str, Any]) -> HttpResponseB
         raise
 
 
-def _matches(log: Log, query: Mapping[str, Any]) -> dict[str, Any]:
+def _answer_matches(log: Log, query: Mapping[str, Any]) -> dict[str, Any]:
     found = search(
         log,
         query["search"],
-        offset=_start(query, log.size),
+        offset=_find_start(query, log.size),
         line=query["line"],
         limit=query["most_matches"],
         ignore_case=query["ignore_case"],
@@ -231,7 +231,7 @@ def _matches(log: Log, query: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": log.name, "file": log.identity, "size": log.size, **asdict(found)}
 
 
-def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> Response:
+def _follow(request: Request, owner: Owner, name: str, query: Mapping[str, Any]) -> Response:
     """Answer a part of a log as LogPart describes it, within the wait that the client prefers.
 
     The log is opened at each look, so that another file that takes its place is noticed.
@@ -240,7 +240,7 @@ def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any
 
     def has_news() -> bool:
         with owner.open(name) as log:
-            part.update(_part(log, query, is_ended=owner.has_ended(log)))
+            part.update(_read_part(log, query, is_ended=owner.has_ended(log)))
         return bool(part["text"] or part["is_reset"] or part["is_over"])
 
     seconds = read_wait(request.headers.get("Prefer", ""))
@@ -248,35 +248,24 @@ def _followed(request: Request, owner: Owner, name: str, query: Mapping[str, Any
     return Response(part, headers=None if seconds is None else make_headers(seconds, has_waited=has_waited))
 
 
-def _part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, Any]:
+def _read_part(log: Log, query: Mapping[str, Any], *, is_ended: bool) -> dict[str, Any]:
     size = log.size
-    start = _start(query, size)
+    start = _find_start(query, size)
     is_reset = start > size or query.get("file", log.identity) != log.identity
     start = 0 if is_reset else start
-    data = log.read(start, query.get("limit", PIECE_BYTES))
-    if query.get("offset", 0) < 0:  # it may point into a character
-        start, data = start + find_first_character(data), data[find_first_character(data) :]
-    text, length = decode_whole(data, is_final=is_ended and start + len(data) >= size)
-    return {
-        "name": log.name,
-        "file": log.identity,
-        "offset": start,
-        "next_offset": start + length,
-        "size": size,
-        "text": text,
-        "is_reset": is_reset,
-        "is_over": is_ended and start + length >= size,
-    }
+    data, is_from_end = log.read(start, query.get("limit", PIECE_BYTES)), query.get("offset", 0) < 0
+    part = describe_part(data, start, size, is_from_end=is_from_end, is_ended=is_ended)
+    return {"name": log.name, "file": log.identity, "is_reset": is_reset, **part}
 
 
-def _start(query: Mapping[str, Any], size: int) -> int:
+def _find_start(query: Mapping[str, Any], size: int) -> int:
     """Return the first byte; a negative offset counts from the end."""
     offset: int = query.get("offset", 0)
     return max(0, size + offset) if offset < 0 else offset
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _describe() -> Iterator[None]:
     """Answer 404 with the reason for a log that is not there or cannot be read."""
     try:
         yield

@@ -12,7 +12,7 @@ from rest_framework.reverse import reverse
 
 from autosubmit_portal.api.http.renderers import OptionsMixin, PortalView
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.openapi.documentation import answer, format_parameter, operation
+from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
 from autosubmit_portal.api.serializers.common import Index
 from autosubmit_portal.api.serializers.fields import Query
 
@@ -56,7 +56,7 @@ class SchemaView(OptionsMixin, SpectacularAPIView):
                 str, "The document as YAML (`?format=yaml`)."
             ),
         },
-        parameters=[format_parameter("json", "yaml")],
+        parameters=[make_format_parameter("json", "yaml")],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Get the OpenAPI 3.1 document that describes this API, as JSON or YAML."""

@@ -9,7 +9,7 @@ from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import RunsQuery
-from autosubmit_portal.api.query.selection import selection
+from autosubmit_portal.api.query.selection import make_selection
 from autosubmit_portal.api.serializers.experiments import RunItem, RunList
 from experiments.models import Run
 
@@ -36,6 +36,6 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
         query = RunsQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
-        chosen = selection(RunItem, query.get("fields"))
-        rows = chosen.rows(Run.objects.filter(experiment=experiment).order_by("run_id"), [])
-        return Response({"runs": chosen.written_all(rows)})
+        chosen = make_selection(RunItem, query.get("fields"))
+        rows = chosen.read_rows(Run.objects.filter(experiment=experiment).order_by("run_id"), [])
+        return Response({"runs": chosen.write_all(rows)})

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi.documentation import answer, operation
-from autosubmit_portal.api.query.pagination import BY_SLUG, listing, read_page
+from autosubmit_portal.api.query.pagination import BY_SLUG, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.experiments import SiteItem, SiteList
 from autosubmit_portal.api.serializers.fields import Query
@@ -44,7 +44,7 @@ class SiteViewSet(PortalViewSet):
         query = NewestFirstQuery.of(request)
         policy.require_view(request.user, Site)
         page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
-        return listing(page, SiteItem(page.rows, many=True).data)
+        return answer_listing(page, SiteItem(page.rows, many=True).data)
 
     @operation("get_site", "Show a site", {200: answer(SiteItem, "The site.")})
     def retrieve(self, request: Request, slug: str) -> Response:

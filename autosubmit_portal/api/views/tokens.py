@@ -13,7 +13,7 @@ from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
-from autosubmit_portal.api.query.pagination import Key, Order, listing, read_page
+from autosubmit_portal.api.query.pagination import Key, Order, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.api.serializers.tokens import Identity, NewToken, TokenBody, TokenItem, TokenList
@@ -42,7 +42,7 @@ class TokenViewSet(PortalViewSet):
             ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         )
         page = read_page(request, found, LAST_MADE_FIRST, query)
-        return listing(page, TokenItem(page.rows, many=True).data)
+        return answer_listing(page, TokenItem(page.rows, many=True).data)
 
     @operation(
         "create_token",
@@ -64,7 +64,7 @@ class TokenViewSet(PortalViewSet):
         Query.of(request)
         wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
         token, text = make_token(
-            get_actor(request), wanted, origin=make_origin(request), by=_token_of(request)
+            get_actor(request), wanted, origin=make_origin(request), by=_get_token(request)
         )
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
@@ -84,7 +84,7 @@ class TokenViewSet(PortalViewSet):
         """
         require_empty(request)
         token = _find(request, token_id)
-        revoke_token(token, get_actor(request), origin=make_origin(request), by=_token_of(request))
+        revoke_token(token, get_actor(request), origin=make_origin(request), by=_get_token(request))
         return Response(status=204)
 
 
@@ -121,6 +121,6 @@ def _find(request: Request, token_id: str) -> ApiToken:
     return token
 
 
-def _token_of(request: Request) -> ApiToken | None:
+def _get_token(request: Request) -> ApiToken | None:
     """Return the token that the request was made with, if it was made with one."""
     return request.auth if isinstance(request.auth, ApiToken) else None

@@ -33,10 +33,10 @@ class WrapperViewSet(MirroredViewSet):
         """
         query = SiteQuery.of(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
-        return Response({"wrappers": _wrappers(experiment)})
+        return Response({"wrappers": _list_wrappers(experiment)})
 
 
-def _wrappers(experiment: Experiment) -> list[dict[str, Any]]:
+def _list_wrappers(experiment: Experiment) -> list[dict[str, Any]]:
     jobs = Job.objects.filter(experiment=experiment).exclude(wrapper="").order_by("wrapper", "name")
     grouped = groupby(jobs.values_list("wrapper", "name"), key=itemgetter(0))
     return [{"wrapper_name": wrapper, "job_names": [name for _, name in rows]} for wrapper, rows in grouped]

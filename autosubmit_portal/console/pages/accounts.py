@@ -13,15 +13,7 @@ from autosubmit_portal.console.site import console
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """People. The groups say what they may see and do; Django's `is_staff` means nothing here and is not shown."""
 
-    list_display = (
-        "username",
-        "first_name",
-        "last_name",
-        "roles",
-        "is_active",
-        "is_superuser",
-        "signed_in",
-    )
+    list_display = ("username", "first_name", "last_name", "roles", "is_active", "is_superuser", "signed_in")
     list_filter = ("groups", "is_active", "is_superuser")
     readonly_fields = ("last_login", "date_joined")
 

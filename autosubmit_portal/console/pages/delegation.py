@@ -11,19 +11,19 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access.models import Delegation, Team, role_choices
+from autosubmit_portal.access.models import Delegation, Team, list_role_choices
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.delegations import (
     LONGEST_DAYS,
     AlreadyOver,
+    DelegationRequest,
     Unacceptable,
-    Wanted,
     delegate,
+    filter_delegations,
     may_revoke,
     revoke,
-    seen_by,
 )
-from autosubmit_portal.access.rights.teams import filter_seen
+from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -45,7 +45,7 @@ class DelegationForm(RuledForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     role = forms.TypedChoiceField(
-        choices=role_choices,
+        choices=list_role_choices,
         coerce=lambda value: Role(int(value)),
         initial=Role.OPERATOR,
         label="As",
@@ -78,7 +78,7 @@ class DelegationForm(RuledForm):
         super().__init__(data)
         self.user = user
         team: Any = self.fields["team"]
-        team.queryset = filter_seen(user).order_by("slug")
+        team.queryset = filter_teams(user).order_by("slug")
 
     def clean_grantee(self) -> User | None:
         """Return the account of that name, if there is one."""
@@ -120,7 +120,7 @@ class DelegationAdmin(ValidityAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return what the user has lent and was lent."""
-        return seen_by(request.user).select_related(*self.list_select_related)
+        return filter_delegations(request.user).select_related(*self.list_select_related)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Everybody sees their own."""
@@ -132,7 +132,7 @@ class DelegationAdmin(ValidityAdmin):
 
     def make(self, request: HttpRequest, values: dict[str, Any]) -> Delegation:
         """Lend."""
-        return delegate(Wanted(**values), grantor=get_actor(request), origin=make_origin(request))
+        return delegate(DelegationRequest(**values), grantor=get_actor(request), origin=make_origin(request))
 
     def end(self, request: HttpRequest, row: Delegation) -> str:
         """Revoke."""

@@ -19,9 +19,9 @@ from experiments.actions.freeze import (
     LONGEST_MESSAGE,
     FreezePlan,
     end_freeze,
+    filter_sites_to_freeze,
     freeze,
     may_freeze,
-    sites_to_freeze,
 )
 from experiments.actions.refusals import InvalidParameters
 from experiments.models import Experiment, Freeze, Site
@@ -54,7 +54,7 @@ class FreezeForm(RuledForm):
     def __init__(self, user: Any, data: Any = None) -> None:
         super().__init__(data)
         site: Any = self.fields["site"]
-        site.queryset = sites_to_freeze(user).order_by("-is_default", "slug")
+        site.queryset = filter_sites_to_freeze(user).order_by("-is_default", "slug")
 
 
 @admin.register(Freeze, site=console)
@@ -92,7 +92,7 @@ class FreezeAdmin(ValidityAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever may freeze."""
-        return sites_to_freeze(request.user).exists()
+        return filter_sites_to_freeze(request.user).exists()
 
     def make(self, request: HttpRequest, values: dict[str, Any]) -> Freeze:
         """Freeze."""

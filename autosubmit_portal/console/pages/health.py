@@ -15,19 +15,13 @@ from autosubmit_portal.console.site import console
 from autosubmit_portal.health import Finding, Level
 from experiments.models import Site
 
+# What people call a part where its own name would not tell them.
 TITLES = {
-    "database": "Database",
     "migrations": "Tables",
     "trail": "Audit trail",
     "search": "Searches",
-    "broker": "Broker",
-    "workers": "Workers",
     "queue": "Waiting",
-    "mirror": "Mirror",
-    "sites": "Sites",
     "program": "Autosubmit",
-    "disk": "Disk",
-    "files": "Files",
 }
 LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
 # The dashboard says itself which sites are unhealthy or stale, and what has waited for long, with links.
@@ -66,7 +60,7 @@ def list_failures(user: Any) -> list[dict[str, Any]]:
 def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return what a page shows of a finding."""
     return {
-        "part": TITLES[finding.part],
+        "part": TITLES.get(finding.part, finding.part.capitalize()),
         "word": finding.word,
         "look": LOOKS[finding.level],
         "text": mark_code(finding.text),

@@ -53,16 +53,8 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     search_fields = ("name",)
     search_placeholder = "job name"
     list_display = (
-        "name",
-        "chip",
-        "of_experiment",
-        "section",
-        "member",
-        "chunk",
-        "platform",
-        "submitted",
-        "started",
-        "took",
+        *("name", "chip", "of_experiment", "section", "member", "chunk", "platform"),
+        *("submitted", "started", "took"),
     )
     list_select_related = ("experiment__site",)
     list_filter = (

@@ -16,14 +16,8 @@ from experiments.models import Run
 
 def get_counts(run: Run) -> dict[str, int]:
     """Return the numbers of a run as counts per status, the rest of its jobs as WAITING."""
-    counts = {
-        "COMPLETED": run.completed,
-        "FAILED": run.failed,
-        "RUNNING": run.running,
-        "QUEUING": run.queuing,
-        "SUBMITTED": run.submitted,
-        "SUSPENDED": run.suspended,
-    }
+    counted = ("completed", "failed", "running", "queuing", "submitted", "suspended")
+    counts = {name.upper(): getattr(run, name) for name in counted}
     return counts | {"WAITING": max(0, run.total - sum(counts.values()))}
 
 

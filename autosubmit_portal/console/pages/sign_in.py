@@ -85,16 +85,16 @@ def sign_in_page(request: HttpRequest) -> HttpResponseBase:
     """Show and take the form for name and password, and offer single sign-on where there is one."""
     if request.method == "POST" and not settings.PASSWORD_LOGIN:
         raise PermissionDenied
-    return _dashboard_of(request) or _form(request)
+    return _find_dashboard(request) or _make_form(request)
 
 
-def _dashboard_of(request: HttpRequest) -> HttpResponse | None:
+def _find_dashboard(request: HttpRequest) -> HttpResponse | None:
     """Redirect a signed-in person to the dashboard."""
     is_in = request.method == "GET" and console.has_permission(request)
     return HttpResponseRedirect(reverse("admin:index")) if is_in else None
 
 
-def _form(request: HttpRequest, **context: Any) -> HttpResponseBase:
+def _make_form(request: HttpRequest, **context: Any) -> HttpResponseBase:
     shown = {
         **console.each_context(request),
         "title": "Sign in",
@@ -170,13 +170,13 @@ def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBa
     """Record the refusal and show it on the sign-in page; the dashboard to whoever is signed in."""
     origin = Origin(door=Door.ADMIN, address=get_client_address(request))
     trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
-    return _dashboard_of(request) or _form_refusing(request, refusal)
+    return _find_dashboard(request) or _make_refusing_form(request, refusal)
 
 
-def _form_refusing(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
+def _make_refusing_form(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
     index = reverse("admin:index")
     address = f"{reverse('admin:login')}?{urlencode({'next': index})}"
-    page = _form(request, refusal=str(refusal), app_path=address, next=index)
+    page = _make_form(request, refusal=str(refusal), app_path=address, next=index)
     page.status_code = refusal.status
     return page
 

@@ -174,7 +174,7 @@ class TeamAdmin(ConsoleAdmin):
         """Return the teams that the user may see, with what the list shows."""
         members = Membership.objects.filter(team=OuterRef("pk")).order_by().values("team")
         people = members.annotate(number=Count("user", distinct=True)).values("number")
-        rows = teams.filter_seen(request.user).annotate(number_of_people=Coalesce(Subquery(people), 0))
+        rows = teams.filter_teams(request.user).annotate(number_of_people=Coalesce(Subquery(people), 0))
         return rows.prefetch_related("coverages__site", "coverages__team")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -126,7 +126,7 @@ def make_buttons(
     offered = list(kinds)
     if not offered:
         return []
-    obstacles = find_obstacles(make_request(request, offered[0], subject), offered)
+    obstacles = find_obstacles(make_action_request(request, offered[0], subject), offered)
     possible = {name for name, obstacle in obstacles.items() if obstacle is None}
     return [
         Button(
@@ -138,7 +138,7 @@ def make_buttons(
     ]
 
 
-def make_request(
+def make_action_request(
     request: HttpRequest,
     kind: ActionKind,
     subject: Subject,
@@ -164,7 +164,7 @@ def request_actions(
     """Request the action for each subject; a refusal of one does not keep the others from being asked."""
     try:
         key = make_key(kind, subjects, form)
-        wanted = [make_request(request, kind, subject, form, key) for subject in subjects]
+        wanted = [make_action_request(request, kind, subject, form, key) for subject in subjects]
         told = BulkRequest(origin=make_origin(request), kind=kind, parameters=form.read_parameters())
     except InvalidParameters as refusal:  # the form itself is wrong
         return [Answer(subject=subject, refusal=refusal) for subject in subjects]
@@ -184,16 +184,18 @@ def make_key(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) ->
     if not form.read_key():
         return None
     about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
-    return IdempotencyKey.of(form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()])
+    return IdempotencyKey.make(
+        form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()]
+    )
 
 
 def forecast_each(
     request: HttpRequest, kind: ActionKind, subjects: Sequence[Subject], form: ActionForm
 ) -> list[Forecast]:
     """Return what the request for each subject would do that the form says now; nothing is changed or recorded."""
-    plain = [make_request(request, kind, subject) for subject in subjects]
+    plain = [make_action_request(request, kind, subject) for subject in subjects]
     return [
-        _forecast(subject, one, partial(make_request, request, kind, subject, form), facts)
+        _forecast(subject, one, partial(make_action_request, request, kind, subject, form), facts)
         for subject, one, facts in zip(subjects, plain, read_facts(plain), strict=True)
     ]
 

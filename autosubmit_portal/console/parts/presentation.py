@@ -28,19 +28,8 @@ register = template.Library()
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (
-    "COMPLETED",
-    "SKIPPED",
-    "FAILED",
-    "RUNNING",
-    "QUEUING",
-    "SUBMITTED",
-    "PREPARED",
-    "READY",
-    "HELD",
-    "DELAYED",
-    "SUSPENDED",
-    "WAITING",
-    "UNKNOWN",
+    *("COMPLETED", "SKIPPED", "FAILED", "RUNNING", "QUEUING", "SUBMITTED", "PREPARED", "READY", "HELD"),
+    *("DELAYED", "SUSPENDED", "WAITING", "UNKNOWN"),
 )
 NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.

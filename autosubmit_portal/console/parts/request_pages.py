@@ -54,7 +54,7 @@ class FormPage:
             return form_class(request.POST)
         initial = get_initial_values(self.kind, self.subjects[0].experiment)
         return form_class(
-            initial=initial | self._earlier(request) | read_linked_values(self.kind, request.GET)
+            initial=initial | self._find_earlier(request) | read_linked_values(self.kind, request.GET)
         )
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
@@ -63,9 +63,9 @@ class FormPage:
         said = type(form)(data=form.data if form.is_bound else form.initial)
         context = {
             **self.frame,
-            "title": f"{self.kind.title}{self._preposition()}{self._names()}",
+            "title": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
             "form": form,
-            "verb": f"{self.kind.title}{self._preposition()}{self._names()}",
+            "verb": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
             **self.command(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
@@ -90,9 +90,9 @@ class FormPage:
             actions.show_answers(request, self.kind, answers)
             alone = len(self.subjects) == 1
             return HttpResponseRedirect(actions.get_action_address(accepted[0].pk) if alone else self.back)
-        return self._refused(request, form, answers)
+        return self._refuse(request, form, answers)
 
-    def _refused(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
+    def _refuse(self, request: HttpRequest, form: ActionForm, answers: Sequence[Answer]) -> HttpResponse:
         # What is wrong with the form is wrong for each subject; it is said once.
         refusals = {str(answer.refusal): answer.refusal for answer in answers if answer.refusal}
         for refusal in refusals.values():
@@ -102,16 +102,16 @@ class FormPage:
                 messages.error(request, actions.explain_refusal(refusal))
         return self.show(request, form, status=actions.get_http_status(next(iter(refusals.values()))))
 
-    def _preposition(self) -> str:
+    def _choose_preposition(self) -> str:
         return (
             " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
         )
 
-    def _names(self) -> str:
+    def _join_names(self) -> str:
         names = sorted(str(subject) for subject in self.subjects)
         return names[0] if len(names) == 1 else f"{len(names)} experiments"
 
-    def _earlier(self, request: HttpRequest) -> dict[str, Any]:
+    def _find_earlier(self, request: HttpRequest) -> dict[str, Any]:
         """Return the parameters of the action named by `?like=`, to ask for the same again."""
         number = parse_number(request.GET.get("like"))
         if number is None:
@@ -168,13 +168,13 @@ class RequestPages(ConsoleAdmin):
         return FormPage(
             kind=kind,
             subjects=[subject],
-            alternative=self._alternative(request, kind, subject, obj),
+            alternative=self._make_alternative(request, kind, subject, obj),
             address=reverse(f"admin:{self.request_route}", args=[object_id, name]),
             back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
             frame=frame,
         )
 
-    def _alternative(
+    def _make_alternative(
         self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any
     ) -> Button | None:
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""

@@ -11,9 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rest_framework.exceptions import ValidationError
 
-from autosubmit_portal.api.http.errors import by_field
 from autosubmit_portal.api.query.queries import AuditQuery
 from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
 from autosubmit_portal.audit import triggers
@@ -21,6 +19,8 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import get_current_origin
 from autosubmit_portal.audit.seal import BrokenArchive, Seal, Unsealable, list_seals, read_seal, seal_entries
 from autosubmit_portal.audit.verify import Examination, find_missing_end, iterate_entries
+from experiments.actions.refusals import InvalidParameters
+from experiments.actions.validation import validate
 from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {
@@ -101,9 +101,9 @@ class Command(BaseCommand):
     def _export(self, options: dict[str, Any]) -> None:
         given = {name: options[name] for name in FILTERS if options[name] is not None}
         try:
-            query = AuditQuery().run_validation(given)
-        except ValidationError as wrong:
-            told = (f"--{name}: {' '.join(texts)}" for name, texts in by_field(wrong.detail).items())
+            query = validate(AuditQuery, given, "filter")
+        except InvalidParameters as wrong:
+            told = (f"--{name}: {' '.join(texts)}" for name, texts in wrong.errors.items())
             raise CommandError("; ".join(told)) from wrong
         record_export(get_current_origin(), options["format"], given)
         for line in exported(matching(AuditEntry.objects.all(), query).order_by("id"), options["format"]):

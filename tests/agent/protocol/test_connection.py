@@ -180,6 +180,14 @@ def test_a_gateway_asks_no_more_than_is_taken_at_once() -> None:
     assert ask(pair)
 
 
+def test_a_command_can_be_ended_though_many_wait_for_news() -> None:
+    pair = make_pair()
+    for _ in range(limits.MOST_REQUESTS):
+        pair.client.request("look", {}, 0)
+    end = ask(pair, "end")
+    assert pair.at_server[1] == Request(end, "end", {})
+
+
 def test_a_gateway_asks_no_more_than_is_taken_in_a_second() -> None:
     pair = make_pair()
     for _ in range(limits.REQUESTS_AT_ONCE):

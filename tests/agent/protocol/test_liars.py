@@ -60,6 +60,7 @@ def test_who_breaks_a_rule_is_cut_off_and_told_which(make: Make, data: bytes, ru
         (HELLO | {"newest": [True, 0]}, "“newest” must be two numbers"),
         (HELLO | {"newest": [10**9, 0]}, "“newest” must be two numbers"),
         (HELLO | {"facts": []}, "“facts” must be an object"),
+        (HELLO | {"facts": {"a": "x" * 10_000}}, "a hello of more than 8192 bytes"),
         (HELLO | {"oldest": [5, 0], "newest": [6, 0]}, "No common language"),
         (HELLO | {"oldest": [0, 1], "newest": [0, 9]}, "No common language"),
     ],
@@ -111,7 +112,7 @@ def test_an_agent_that_sends_more_than_it_has_credit_for_is_cut_off() -> None:
     ("data", "rule"),
     [
         (request(1) * 2, "request 1 twice"),
-        (b"".join(map(request, range(1, limits.MOST_REQUESTS + 2))), "more than 64 requests at once"),
+        (b"".join(map(request, range(1, 74))), "more than 72 requests at once"),
         (request(1, credit=limits.MOST_CREDIT + 1), "“credit” must be a whole number"),
         (request(1, credit=-1), "“credit” must be a whole number"),
         (

@@ -59,7 +59,7 @@ def delete(store: Store) -> None:
     shutil.rmtree(store.root / "a000")
 
 
-def wish(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest:
+def make_request(actor: User, kind: ActionKind, experiment: Experiment) -> ActionRequest:
     jobs = {"jobs": ["a000_0"]} if kind.target is Target.JOBS else {}
     origin = Origin.make(actor, door=Door.API)
     return ActionRequest(
@@ -83,7 +83,7 @@ def test_an_archived_experiment_refuses_everything_and_says_where_it_is(
     kind: ActionKind, manager: User, mirrored: Experiment, store: Store
 ) -> None:
     archive(store)
-    request = wish(manager, kind, seen_again(mirrored))
+    request = make_request(manager, kind, seen_again(mirrored))
     for door in (request_action, preview_action):
         with pytest.raises(Conflict, match=r"2026/a000\.tar\.gz: `autosubmit unarchive a000`"):
             door(request)
@@ -95,7 +95,7 @@ def test_a_gone_experiment_refuses_everything(
     kind: ActionKind, manager: User, mirrored: Experiment, store: Store
 ) -> None:
     delete(store)
-    request = wish(manager, kind, seen_again(mirrored))
+    request = make_request(manager, kind, seen_again(mirrored))
     for door in (request_action, preview_action):
         with pytest.raises(Conflict, match="a000 is gone from the store"):
             door(request)
@@ -122,7 +122,7 @@ def test_a_restart_does_not_run_what_was_archived_while_it_recovered(
 ) -> None:
     action = factories.create_action(mirrored, kind="restart", state=State.RUNNING)
     archive(store)
-    assert follow._gone_on(action)
+    assert follow._go_on(action)
     action.refresh_from_db()
     assert (action.state, "archived" in action.message) == (State.CANCELLED, True)
 
@@ -142,7 +142,7 @@ def test_an_experiment_that_comes_back_can_be_acted_on_again(
     manager: User, mirrored: Experiment, store: Store
 ) -> None:
     Experiment.objects.update(gone_at=timezone.now(), is_absent=True)
-    action = request_action(wish(manager, CATALOGUE["run"], seen_again(mirrored)))
+    action = request_action(make_request(manager, CATALOGUE["run"], seen_again(mirrored)))
     assert Action.objects.get(pk=action.pk).state == State.QUEUED
 
 
@@ -150,6 +150,8 @@ def test_an_archived_experiment_is_not_copied(manager: User, mirrored: Experimen
     archive(store)
     seen_again(mirrored)
     parameters = {"description": "x", "copy": "a000"}
-    copy = replace(wish(manager, CATALOGUE["create"], mirrored), experiment=None, parameters=parameters)
+    copy = replace(
+        make_request(manager, CATALOGUE["create"], mirrored), experiment=None, parameters=parameters
+    )
     with pytest.raises(InvalidParameters, match="archived"):
         request_action(copy)

@@ -30,7 +30,7 @@ from tests.support.small_stores import make_store
 pytestmark = pytest.mark.django_db
 
 
-def wish(actor: User, kind: str, experiment: Experiment) -> ActionRequest:
+def make_request(actor: User, kind: str, experiment: Experiment) -> ActionRequest:
     return ActionRequest(
         actor=actor,
         origin=Origin.make(actor, door=Door.API),
@@ -74,13 +74,13 @@ def test_commands_run_as_the_service_account_unless_the_site_says_otherwise(
     operator: User, ready: Experiment
 ) -> None:
     ready.site.run_as = RunAs.SERVICE
-    assert request_action(wish(operator, "run", ready)).unix_name == ""
+    assert request_action(make_request(operator, "run", ready)).unix_name == ""
 
 
 def test_a_command_runs_as_the_account_of_who_asked(
     mapped: User, ready: Experiment, started_as: list[str]
 ) -> None:
-    action = request_action(wish(mapped, "run", ready))
+    action = request_action(make_request(mapped, "run", ready))
     Action.objects.update(state=State.RUNNING)
     start_step(action, 0)
     assert (action.unix_name, started_as) == ("ana", ["ana"])
@@ -89,20 +89,20 @@ def test_a_command_runs_as_the_account_of_who_asked(
 
 def test_who_has_no_account_there_is_refused_and_told_why(operator: User, ready: Experiment) -> None:
     with pytest.raises(Conflict, match="operator has no Unix account there"):
-        request_action(wish(operator, "run", ready))
+        request_action(make_request(operator, "run", ready))
     assert AuditEntry.objects.filter(event="action.refused").exists()
 
 
 def test_a_button_says_why_it_is_not_possible(operator: User, ready: Experiment) -> None:
     experiment = annotate_active_action().get()
-    request = wish(operator, "run", experiment)
+    request = make_request(operator, "run", experiment)
     assert "no Unix account" in str(find_obstacle(request, Facts([request])))
 
 
 def test_an_account_elsewhere_counts_for_nothing(operator: User, ready: Experiment) -> None:
     SiteAccount.objects.create(user=operator, site=factories.create_site(), unix_name="ana")
     with pytest.raises(Conflict):
-        request_action(wish(operator, "run", ready))
+        request_action(make_request(operator, "run", ready))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_an_account_elsewhere_counts_for_nothing(operator: User, ready: Experime
 def test_an_account_that_has_changed_meanwhile_is_not_used(
     change: Callable[[], Any], message: str, mapped: User, ready: Experiment, started_as: list[str]
 ) -> None:
-    action = request_action(wish(mapped, "run", ready))
+    action = request_action(make_request(mapped, "run", ready))
     change()
     execute(action.pk)
     action.refresh_from_db()
@@ -126,7 +126,7 @@ def test_an_account_that_has_changed_meanwhile_is_not_used(
 @pytest.mark.parametrize("started", ["ana", ""])
 def test_a_stop_runs_as_the_account_of_the_run(started: str, operator: User, ready: Experiment) -> None:
     factories.create_action(ready, kind="run", state=State.RUNNING, unix_name=started)
-    assert request_action(wish(operator, "stop", ready)).unix_name == started
+    assert request_action(make_request(operator, "stop", ready)).unix_name == started
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def enter(experiment: Experiment, unix_name: str) -> None:
 
 def test_a_stop_of_a_run_from_outside_runs_as_the_owner(operator: User, from_outside: Experiment) -> None:
     enter(from_outside, "owner")
-    assert request_action(wish(operator, "stop", from_outside)).unix_name == "owner"
+    assert request_action(make_request(operator, "stop", from_outside)).unix_name == "owner"
 
 
 def test_a_stop_does_not_run_as_an_owner_who_is_not_entered_at_the_site(
@@ -152,7 +152,7 @@ def test_a_stop_does_not_run_as_an_owner_who_is_not_entered_at_the_site(
 ) -> None:
     enter(from_outside, "ana")
     with pytest.raises(Conflict, match="belongs to owner, which is none of"):
-        request_action(wish(operator, "stop", from_outside))
+        request_action(make_request(operator, "stop", from_outside))
     assert not Action.objects.exists()
 
 
@@ -162,7 +162,7 @@ def test_a_stop_does_not_run_as_whom_the_database_of_the_store_names(
 ) -> None:
     enter(from_outside, "owner")
     Experiment.objects.update(recorded_owner=recorded)
-    assert request_action(wish(operator, "stop", from_outside)).unix_name == "owner"
+    assert request_action(make_request(operator, "stop", from_outside)).unix_name == "owner"
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ def test_a_stop_is_refused_where_the_folder_is_of_nobody(
     Experiment.objects.update(owner_uid=uid)
     from_outside.refresh_from_db()
     with pytest.raises(Conflict, match=reason):
-        request_action(wish(operator, "stop", from_outside))
+        request_action(make_request(operator, "stop", from_outside))
 
 
 def test_a_stop_runs_as_the_account_of_the_worker_where_the_folder_is_its(
     operator: User, from_outside: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: from_outside.owner_uid)
-    assert request_action(wish(operator, "stop", from_outside)).unix_name == ""
+    assert request_action(make_request(operator, "stop", from_outside)).unix_name == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
@@ -194,7 +194,7 @@ def test_a_folder_that_was_given_away_meanwhile_is_not_acted_on_as_who_had_it(
     experiment = factories.create_experiment(site, **values)
     enter(experiment, "owner")
     enter(experiment, "ana")
-    action = request_action(wish(operator, "stop", experiment))
+    action = request_action(make_request(operator, "stop", experiment))
     os.chown(store.experiment_folder("a000"), pwd.getpwnam("ana").pw_uid, -1)
     execute(action.pk)
     action.refresh_from_db()
@@ -210,7 +210,7 @@ def test_an_account_that_is_none_is_refused_with_the_remedy(
     monkeypatch.setattr(pwd, "getpwnam", lambda name: known("root" if name == "toor" else name))
     SiteAccount.objects.create(user=operator, site=ready.site, unix_name=name)
     with pytest.raises(Conflict, match="Correct it under “Accounts at sites”"):
-        request_action(wish(operator, "run", ready))
+        request_action(make_request(operator, "run", ready))
 
 
 def test_who_acts_for_somebody_acts_as_their_own_account(
@@ -219,5 +219,5 @@ def test_who_acts_for_somebody_acts_as_their_own_account(
     colleague = actor(username="colleague")
     factories.create_delegation(mapped, colleague, role=Role.OPERATOR)
     SiteAccount.objects.create(user=colleague, site=ready.site, unix_name="ben")
-    action = request_action(wish(colleague, "run", ready))
+    action = request_action(make_request(colleague, "run", ready))
     assert (action.on_behalf_of, action.unix_name) == ("operator", "ben")

@@ -17,7 +17,7 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import _judged, follow, start_step
+from experiments.actions.follow import _judge, follow, start_step
 from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.environment import make_environment
@@ -70,7 +70,7 @@ def running(store: Store) -> Experiment:
     return experiment
 
 
-def wish(actor: User, experiment: Experiment, **parameters: Any) -> ActionRequest:
+def make_request(actor: User, experiment: Experiment, **parameters: Any) -> ActionRequest:
     return ActionRequest(
         actor=actor,
         origin=Origin.make(actor, door=Door.API),
@@ -83,22 +83,22 @@ def wish(actor: User, experiment: Experiment, **parameters: Any) -> ActionReques
 
 
 def test_a_stop_with_force_goes_past_one_that_waits(operator: User, running: Experiment) -> None:
-    waiting = request_action(wish(operator, running))
+    waiting = request_action(make_request(operator, running))
     claim(waiting.pk)
-    assert request_action(wish(operator, running, force=True)).state == State.QUEUED
+    assert request_action(make_request(operator, running, force=True)).state == State.QUEUED
 
 
 def test_a_second_stop_with_force_is_refused(operator: User, running: Experiment) -> None:
-    request_action(wish(operator, running))
-    first = request_action(wish(operator, running, force=True))
+    request_action(make_request(operator, running))
+    first = request_action(make_request(operator, running, force=True))
     with pytest.raises(Conflict) as refusal:
-        request_action(wish(operator, running, force=True))
+        request_action(make_request(operator, running, force=True))
     assert refusal.value.action_id == first.pk
 
 
 def test_a_stop_with_force_is_first(operator: User, running: Experiment) -> None:
-    waiting = request_action(wish(operator, running))
-    forced = request_action(wish(operator, running, force=True))
+    waiting = request_action(make_request(operator, running))
+    forced = request_action(make_request(operator, running, force=True))
     execute(waiting.pk)
     started = Action.objects.order_by("started_at").values_list("pk", flat=True)
     assert list(started) == [forced.pk, waiting.pk]
@@ -108,8 +108,8 @@ def test_a_run_that_ignores_the_signal_is_told_before_it_is_stopped(
     operator: User, deaf_run: int, running: Experiment
 ) -> None:
     sync.look_alive(running)
-    assert f"ignores SIGINT (process {deaf_run} " in preview_action(wish(operator, running)).foreseen
-    assert preview_action(wish(operator, running, force=True)).foreseen == ""
+    assert f"ignores SIGINT (process {deaf_run} " in preview_action(make_request(operator, running)).foreseen
+    assert preview_action(make_request(operator, running, force=True)).foreseen == ""
 
 
 def test_a_stop_that_cannot_work_fails_at_once(deaf_run: int, running: Experiment) -> None:
@@ -123,7 +123,7 @@ def test_a_stop_that_cannot_work_fails_at_once(deaf_run: int, running: Experimen
 def test_a_stop_that_took_too_long_says_that_the_run_ignores_it(deaf_run: int, running: Experiment) -> None:
     long_ago = timezone.now() - timedelta(minutes=6)
     stop = factories.create_action(running, kind="stop", state=State.RUNNING, step_started_at=long_ago)
-    message = _judged(stop, Outcome(False, "")).message
+    message = _judge(stop, Outcome(False, "")).message
     assert "more than 5 min" in message
     assert "only force ends it" in message
 

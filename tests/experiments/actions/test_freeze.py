@@ -158,8 +158,8 @@ def test_what_was_queued_before_is_cancelled_with_the_message(operator: User, re
 def test_a_restart_does_not_go_on_to_its_run(ready: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     action = factories.create_action(ready, kind="restart", state=State.RUNNING)
     factories.create_freeze(ready.site)
-    monkeypatch.setattr(finish, "_mirrored", lambda action, _: action.experiment)
-    assert follow._ended(action, 0)
+    monkeypatch.setattr(finish, "_mirror", lambda action, _: action.experiment)
+    assert follow._follow_ended(action, 0)
     action.refresh_from_db()
     assert (action.state, action.step) == (State.CANCELLED, 0)
 

@@ -36,7 +36,7 @@ def running(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]
 def queued(experiment: Experiment, kind: str, *names: str, status: str = "") -> Action:
     jobs = [f"{experiment.expid}_{name}" for name in names]
     parameters = {"status": status, "jobs": jobs} if jobs else {}
-    command = CATALOGUE[kind].command_lines(experiment.site.autosubmit, experiment.expid, parameters)
+    command = CATALOGUE[kind].make_command_lines(experiment.site.autosubmit, experiment.expid, parameters)
     return factories.create_action(experiment, kind=kind, parameters=parameters, command=command)
 
 

@@ -30,7 +30,7 @@ from experiments.models import Action, Experiment, Site, State
 from tests.support import factories
 from tests.support.identity_provider import Provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def ask(actor: User, experiment: Experiment, kind: str = "run", token: ApiToken 
     """Ask as the next request of the account does, with a token as the API does."""
     actor = User.objects.get(pk=actor.pk)
     if token:
-        actor.scope, actor.token_digest = token.scope(), token.pk  # type: ignore[attr-defined]
+        actor.scope, actor.token_digest = token.make_scope(), token.pk  # type: ignore[attr-defined]
     return request_action(
         ActionRequest(
             actor=actor,
@@ -193,7 +193,7 @@ def test_a_restart_does_not_run_when_the_right_was_lost_while_it_recovered(
     Action.objects.update(state=State.RUNNING, step_started_at=timezone.now())
     action = Action.objects.get(pk=action.pk)
     loss.take(ana)
-    assert follow._gone_on(action)
+    assert follow._go_on(action)
     action.refresh_from_db()
     assert (action.state, action.step) == (State.CANCELLED, 0)
     assert loss.why in action.message

@@ -47,7 +47,7 @@ def test_a_worker_claims_no_more_than_the_site_runs_at_a_time(site: Site) -> Non
 
 def test_a_site_without_a_limit_runs_as_many_as_the_host_has_processors(site: Site) -> None:
     site.most_commands = None
-    assert slots.limit_of(site) == os.cpu_count()
+    assert slots.get_limit(site) == os.cpu_count()
 
 
 def test_who_waits_is_told_for_what(site: Site) -> None:
@@ -97,14 +97,14 @@ def test_a_run_leaves_its_slot_when_it_has_started(site: Site) -> None:
     run = claim(queued(site, "run", command=[["/bin/true"]]).pk)
     assert run is not None
     follow.start_step(run, 0)
-    assert slots.free(site) == 1
+    assert slots.count_free(site) == 1
     Action.objects.update(slot_until=timezone.now())
-    assert slots.free(site) == 2
+    assert slots.count_free(site) == 2
 
 
 def test_the_script_that_waits_for_a_run_takes_no_slot(site: Site) -> None:
     action = queued(site, "set_status_live", parameters={"status": "READY", "jobs": []}, command=[["x"]])
-    until = slots.slot_until(action, 0)
+    until = slots.compute_slot_end(action, 0)
     assert until is not None
     assert until <= timezone.now()
 
@@ -125,7 +125,7 @@ def test_the_slot_of_a_worker_that_died_is_free_again(site: Site) -> None:
         claim(queued(site).pk)
     Action.objects.update(started_at=timezone.now() - timedelta(minutes=2))
     supervise(site.queue)
-    assert slots.free(site) == 2
+    assert slots.count_free(site) == 2
 
 
 def test_another_site_has_slots_of_its_own(site: Site) -> None:

@@ -67,7 +67,7 @@ def leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def queued(experiment: Experiment, kind: str, **parameters: Any) -> Action:
-    command = CATALOGUE[kind].command_lines(experiment.site.autosubmit, experiment.expid, parameters)
+    command = CATALOGUE[kind].make_command_lines(experiment.site.autosubmit, experiment.expid, parameters)
     return factories.create_action(experiment, kind=kind, parameters=parameters, command=command)
 
 
@@ -115,7 +115,7 @@ def test_a_worker_mirrors_the_jobs_that_a_command_has_changed(experiment: Experi
 
 
 def test_a_worker_mirrors_the_experiment_that_was_created(site: Site) -> None:
-    words = CATALOGUE["create"].command_lines(site.autosubmit, "", {"description": "Made by a worker"})
+    words = CATALOGUE["create"].make_command_lines(site.autosubmit, "", {"description": "Made by a worker"})
     action = executed(
         Action.objects.create(
             kind="create",

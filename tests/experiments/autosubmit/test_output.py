@@ -9,6 +9,7 @@ from experiments.autosubmit.output import (
     find_changed_jobs,
     find_created_expid,
     find_critical_message,
+    read_outcome,
     strip_controls,
 )
 from tests.experiments.autosubmit.conftest import Call
@@ -187,6 +188,13 @@ def test_a_long_reason_is_cut() -> None:
     reason = find_critical_message(f" [CRITICAL] {'x' * 5000} [eCode=7000]")
     assert reason is not None
     assert len(reason) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize(("exit_status", "succeeded"), [(0, True), (1, False), (-9, False)])
+def test_a_command_of_which_nothing_more_is_known_ends_as_its_exit_status_says(
+    exit_status: int, succeeded: bool
+) -> None:
+    assert read_outcome(exit_status, "something was printed").succeeded is succeeded
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from experiments.autosubmit.store import (
     BrokenStore,
     Store,
+    are_edges_same,
     locate,
     read_experiments,
     take_database_fingerprint,
@@ -213,6 +214,22 @@ def test_the_fingerprint_changes_with_each_file_of_the_experiment(made: Store) -
         file.write_text("something")
         seen.add(take_fingerprint(made, "a000"))
     assert len(seen) == 1 + len(files)
+
+
+def test_edges_are_the_same_while_their_database_does_not_change(made: Store) -> None:
+    structure = Path(made.list_databases("a000")[1])
+    touch(structure, second=1000)
+    read = take_fingerprint(made, "a000")
+    touch(Path(made.list_lone_files("a000")[0]), second=1001)
+    assert are_edges_same(read, take_fingerprint(made, "a000"))
+    touch(structure, second=1001)
+    assert not are_edges_same(read, take_fingerprint(made, "a000"))
+
+
+def test_edges_that_stand_with_the_jobs_are_never_known_to_be_the_same(made: Store) -> None:
+    touch(made.experiment_folder("a000") / "db" / "job_list.db", second=1000)
+    read = take_fingerprint(made, "a000")
+    assert not are_edges_same(read, read)
 
 
 def test_the_fingerprint_of_the_database_changes_with_a_new_experiment(made: Store) -> None:

@@ -5,11 +5,13 @@ import pytest
 from experiments.catalogue.kinds import CATALOGUE
 from tests.tools.trace.ways import WAYS, measure
 
+pytestmark = pytest.mark.one_database
+
 # Files and jumps.
 MOST = {
-    "run an action": (30, 54),
-    "set status by filter": (33, 59),
-    "list of jobs": (17, 24),
+    "run an action": (30, 55),
+    "set status by filter": (33, 60),
+    "list of jobs": (18, 25),
     # 8 for each button; 2 more when a second has passed since stamps have looked at the clock.
     "experiment page": (26, 75 + 8 * len(CATALOGUE)),
 }

@@ -8,7 +8,7 @@ from django.db.models import Q
 from experiments.models import Site
 
 
-def every(conditions: Iterable[Q]) -> Q:
+def require_all(conditions: Iterable[Q]) -> Q:
     """Return the condition that all `conditions` are true."""
     together = Q()
     for condition in conditions:
@@ -16,23 +16,23 @@ def every(conditions: Iterable[Q]) -> Q:
     return together
 
 
-def given(query: Mapping[str, Any], conditions: Mapping[str, Callable[[Any], Q]]) -> Q:
+def require_given(query: Mapping[str, Any], conditions: Mapping[str, Callable[[Any], Q]]) -> Q:
     """Return the condition of all the parameters that a query gives, each made of its value."""
-    return every(make(query[name]) for name, make in conditions.items() if name in query)
+    return require_all(make(query[name]) for name, make in conditions.items() if name in query)
 
 
-def compared(column: str, lookup: str) -> Callable[[Any], Q]:
+def compare(column: str, lookup: str) -> Callable[[Any], Q]:
     """Return a function from a value to the condition that a column compares with it."""
     return lambda value: Q((f"{column}__{lookup}", value))
 
 
-def of_site(slug: str) -> Q:
+def match_site(slug: str) -> Q:
     """Return the condition that a row is of a site, by its key: the database then knows how many rows it has."""
     key = Site.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return Q(pk__in=[]) if key is None else Q(site=key)
 
 
-def among(column: str) -> Callable[[Any], Q]:
+def match_any(column: str) -> Callable[[Any], Q]:
     """Return a function from values to the condition that a column has one of them; `=` for one, for its index."""
 
     def condition(values: Sequence[Any]) -> Q:
@@ -41,7 +41,7 @@ def among(column: str) -> Callable[[Any], Q]:
     return condition
 
 
-def within(column: str) -> Callable[[Any], Q]:
+def match_ranges(column: str) -> Callable[[Any], Q]:
     """Return a function from ranges, both ends included, to the condition that a column lies in one of them."""
 
     def condition(ranges: Iterable[tuple[int, int]]) -> Q:

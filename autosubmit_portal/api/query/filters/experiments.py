@@ -10,10 +10,10 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
-from autosubmit_portal.api.query.filters.common import compared, every, given, of_site
+from autosubmit_portal.api.query.filters.common import compare, match_site, require_all, require_given
 from autosubmit_portal.api.query.pagination import Key, Order
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail
-from autosubmit_portal.api.serializers.fields import wildcard
+from autosubmit_portal.api.serializers.fields import match_wildcard
 
 # What the answer counts, and Autosubmit's name for it.
 COUNTED = {
@@ -37,7 +37,7 @@ NULLABLE = frozenset((*TIMES.values(), "problem_since", "disagrees_since"))
 COUNT = "ordered_count"
 
 
-def order_of(query: Mapping[str, Any]) -> Order:
+def choose_order(query: Mapping[str, Any]) -> Order:
     """Return the order that a query asks for; expid and site decide between equals."""
     name, is_descending = query.get("order_by", "expid"), query["order_desc"]
     column = COLUMNS.get(name, COUNT)
@@ -46,25 +46,25 @@ def order_of(query: Mapping[str, Any]) -> Order:
     return Order(f"{'-' if is_descending else ''}{name}", (first, *ties))
 
 
-def annotations_of(query: Mapping[str, Any]) -> dict[str, Combinable]:
+def list_annotations(query: Mapping[str, Any]) -> dict[str, Combinable]:
     """Return the columns that the order of a query needs beyond those of the table."""
     name = query.get("order_by")
-    return {COUNT: _count(COUNTED[name])} if name in COUNTED else {}
+    return {COUNT: _count_jobs(COUNTED[name])} if name in COUNTED else {}
 
 
-def condition_of(query: Mapping[str, Any]) -> Q:
+def make_condition(query: Mapping[str, Any]) -> Q:
     """Return the condition that an experiment is one that a query asks for."""
     in_store = Q(gone_at__isnull=not query["gone"])
     running = Q(is_running=True) if query["only_active"] else Q()
-    return every((in_store, running, given(query, CONDITIONS), _counts(query)))
+    return require_all((in_store, running, require_given(query, CONDITIONS), _match_counts(query)))
 
 
-def _count(status: str) -> Combinable:
+def _count_jobs(status: str) -> Combinable:
     """Return the number of jobs in a status; zeros are left out of the counts."""
     return Coalesce(Cast(KeyTextTransform(status, "status_counts"), IntegerField()), 0)
 
 
-def _counts(query: Mapping[str, Any]) -> Q:
+def _match_counts(query: Mapping[str, Any]) -> Q:
     """Return the condition that `<status>_min` and `<status>_max` hold, which are numbers of jobs."""
     least = (
         Q((f"status_counts__{status}__gte", query[f"{name}_min"]))
@@ -76,49 +76,49 @@ def _counts(query: Mapping[str, Any]) -> Q:
         for name, status in COUNTED.items()
         if f"{name}_max" in query
     )
-    return every((*least, *most))
+    return require_all((*least, *most))
 
 
 def _has_jobs(status: str) -> Q:
     return Q(status_counts__has_key=status)  # zeros are left out
 
 
-def _text(text: str) -> Q:
+def _match_text(text: str) -> Q:
     columns = ("expid", "description", "owner", "recorded_owner")
     return reduce(or_, (Q(**{f"{column}__icontains": text}) for column in columns))
 
 
-def _owner(text: str) -> Q:
+def _match_owner(text: str) -> Q:
     """Return the condition on the owner: by folder or as recorded. A negated name must be neither."""
-    by_folder, as_recorded = wildcard("owner", text), wildcard("recorded_owner", text)
+    by_folder, as_recorded = match_wildcard("owner", text), match_wildcard("recorded_owner", text)
     return by_folder & as_recorded if text.startswith("!") else by_folder | as_recorded
 
 
-def _type(name: str) -> Q:
+def _match_type(name: str) -> Q:
     first = {"test": Q(expid__startswith="t"), "operational": Q(expid__startswith="o")}
     return first[name] if name in first else ~first["test"] & ~first["operational"]
 
 
-def _matches(column: str) -> Callable[[Any], Q]:
-    return lambda text: wildcard(column, text)
+def _match_wildcard(column: str) -> Callable[[Any], Q]:
+    return lambda text: match_wildcard(column, text)
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
-    "query": _text,
-    "exp_type": _type,
-    "expid": _matches("expid"),
-    "owner": _owner,
-    "hpc": _matches("hpc"),
-    "autosubmit_version": _matches("version"),
-    "model": _matches("model"),
-    "branch": _matches("branch"),
-    "site": of_site,
+    "query": _match_text,
+    "exp_type": _match_type,
+    "expid": _match_wildcard("expid"),
+    "owner": _match_owner,
+    "hpc": _match_wildcard("hpc"),
+    "autosubmit_version": _match_wildcard("version"),
+    "model": _match_wildcard("model"),
+    "branch": _match_wildcard("branch"),
+    "site": match_site,
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
     "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
     "failed": lambda failed: Q(failed_jobs__gt=0) if failed else Q(failed_jobs=0),
-    "total_min": compared("total_jobs", "gte"),
-    "total_max": compared("total_jobs", "lte"),
-    **{f"{name}_after": compared(column, "gte") for name, column in TIMES.items()},
-    **{f"{name}_before": compared(column, "lt") for name, column in TIMES.items()},
+    "total_min": compare("total_jobs", "gte"),
+    "total_max": compare("total_jobs", "lte"),
+    **{f"{name}_after": compare(column, "gte") for name, column in TIMES.items()},
+    **{f"{name}_before": compare(column, "lt") for name, column in TIMES.items()},
 }

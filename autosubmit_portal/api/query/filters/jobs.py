@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from autosubmit_portal.api.query.filters.common import among, compared, given, within
+from autosubmit_portal.api.query.filters.common import compare, match_any, match_ranges, require_given
 from autosubmit_portal.api.query.pagination import Key, Order
-from autosubmit_portal.api.serializers.fields import wildcard
+from autosubmit_portal.api.serializers.fields import match_wildcard
 from jobs.autosubmit.start_dates import Period
 from jobs.models import Job
 
@@ -23,7 +23,7 @@ ORDERS = {
 }
 
 
-def order_of(query: Mapping[str, Any]) -> Order:
+def choose_order(query: Mapping[str, Any]) -> Order:
     """Return the order that a query asks for; the name, which is unique in an experiment, decides between equals."""
     name, is_descending = query["order_by"], query["order_desc"]
     column = ORDERS[name]
@@ -32,12 +32,12 @@ def order_of(query: Mapping[str, Any]) -> Order:
     return Order(f"{'-' if is_descending else ''}{name}", (first, *ties))
 
 
-def condition_of(query: Mapping[str, Any]) -> Q:
+def make_condition(query: Mapping[str, Any]) -> Q:
     """Return the condition that a job is one that a query asks for."""
-    return given(query, CONDITIONS)
+    return require_given(query, CONDITIONS)
 
 
-def _on(periods: Iterable[Period]) -> Q:
+def _match_dates(periods: Iterable[Period]) -> Q:
     together = Q(pk__in=[])
     for ends in periods:
         together |= Q(date__range=ends)
@@ -45,16 +45,16 @@ def _on(periods: Iterable[Period]) -> Q:
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
-    "job_name": lambda text: wildcard("name", text, is_part=True),
-    "status": among("status"),
-    "section": among("section"),
-    "member": among("member"),
-    "date": _on,
-    "chunk": within("chunk"),
-    "split": within("split"),
-    "platform": lambda text: wildcard("platform", text),
-    "fail_count_min": compared("fail_count", "gte"),
-    "fail_count_max": compared("fail_count", "lte"),
-    **{f"{name}_after": compared(column, "gte") for name, column in TIMES.items()},
-    **{f"{name}_before": compared(column, "lt") for name, column in TIMES.items()},
+    "job_name": lambda text: match_wildcard("name", text, is_part=True),
+    "status": match_any("status"),
+    "section": match_any("section"),
+    "member": match_any("member"),
+    "date": _match_dates,
+    "chunk": match_ranges("chunk"),
+    "split": match_ranges("split"),
+    "platform": lambda text: match_wildcard("platform", text),
+    "fail_count_min": compare("fail_count", "gte"),
+    "fail_count_max": compare("fail_count", "lte"),
+    **{f"{name}_after": compare(column, "gte") for name, column in TIMES.items()},
+    **{f"{name}_before": compare(column, "lt") for name, column in TIMES.items()},
 }

@@ -1,0 +1,127 @@
+"""A channel to the agent of one host: a child process, started again after growing pauses when it ends."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from autosubmit_portal.agent.protocol import Client, Closed, Event, Hello
+from autosubmit_portal.agent.protocol.connection import make_reason
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.stream import Stream
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
+# A channel that has held for so long was a good one.
+GOOD_SECONDS = 30.0
+_KILL_SECONDS = 10.0
+_MOST_COMPLAINT_BYTES = 400
+
+
+class Channel:
+    """Reaches one host, or says since when and why not."""
+
+    def __init__(self, command: Sequence[str], portal: str, now: float) -> None:
+        self.reason = "It has not been reached yet."
+        self.changed_at = now
+        self.facts: Message = {}
+        self.stream: Stream | None = None
+        self._command = command
+        self._portal = portal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._complaint = b""
+        self._left: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._pause = FIRST_PAUSE_SECONDS
+        self._open_at = now
+
+    @property
+    def client(self) -> Client | None:
+        """The gateway's end of the connection, once the agent has said hello."""
+        connection = self.stream.connection if self.stream else None
+        return connection if isinstance(connection, Client) and connection.version else None
+
+    @property
+    def errors(self) -> int | None:
+        """The descriptor on which the child complains."""
+        return self._process.stderr.fileno() if self._process and self._process.stderr else None
+
+    def tick(self, now: float) -> list[Event]:
+        """Open the channel when it is time to, or look at the time of the connection."""
+        self._reap(now)
+        if self.stream:
+            return self._notice(self.stream.connection.tick(now), now)
+        if now >= self._open_at:
+            self._open(now)
+        return []
+
+    def read(self, now: float) -> list[Event]:
+        """Take what the agent has sent."""
+        return self._notice(self.stream.read(now), now) if self.stream else []
+
+    def write(self, now: float) -> list[Event]:
+        """Send the agent what waits."""
+        return self._notice(self.stream.write(), now) if self.stream else []
+
+    def read_errors(self) -> None:
+        """Keep the end of what the child complains of: it often is why there is no connection."""
+        if self._process and self._process.stderr:
+            try:
+                data = os.read(self._process.stderr.fileno(), 4096)
+            except BlockingIOError:
+                return
+            if not data:
+                self._process.stderr.close()
+                self._process.stderr = None
+            self._complaint = (self._complaint + data)[-_MOST_COMPLAINT_BYTES:]
+
+    def close(self, reason: str, now: float) -> None:
+        """Leave the agent, which ends when its channel does, and open another channel after a pause."""
+        if now - self.changed_at > GOOD_SECONDS and self.client:
+            self._pause = FIRST_PAUSE_SECONDS
+        self._open_at = now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        if self.stream:
+            self.stream.write()  # why it is closed
+        if self._process:
+            self.read_errors()
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if pipe:
+                    pipe.close()
+            self._left.append((self._process, now + _KILL_SECONDS))
+        self.stream = self._process = None
+        complaint = self._complaint.decode("utf-8", "replace").strip()
+        self.reason, self.changed_at = make_reason(f"{reason} {complaint}".strip()), now
+
+    def _open(self, now: float) -> None:
+        self._complaint = b""
+        try:
+            # Bytes, so that nothing that is read stays in a buffer of ours.
+            process = subprocess.Popen(
+                self._command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            self.close(f"Its channel cannot be opened: {error}.", now)
+            return
+        self._process = process
+        if process.stdin and process.stdout and process.stderr:
+            client = Client({"portal": self._portal}, now)
+            self.stream = Stream(client, process.stdout.fileno(), process.stdin.fileno())
+            os.set_blocking(process.stderr.fileno(), False)
+
+    def _notice(self, events: list[Event], now: float) -> list[Event]:
+        for event in events:
+            if isinstance(event, Hello):
+                self.facts, self.reason, self.changed_at = event.facts, "", now
+            elif isinstance(event, Closed):
+                self.close(event.reason, now)
+        return events
+
+    def _reap(self, now: float) -> None:
+        """Wait for the children that were left; kill what does not end, if we may."""
+        for process, deadline in tuple(self._left):
+            if process.poll() is not None:
+                self._left.remove((process, deadline))
+            elif now > deadline:
+                process.kill()

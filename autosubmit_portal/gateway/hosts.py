@@ -1,0 +1,49 @@
+"""The file that tells a gateway whose it is and which hosts it reaches."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_MOST_PATH = 4096
+
+
+class BadHostsFileError(Exception):
+    """The file cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The portal, the two sockets, and the command that is the channel to each host.
+
+    A socket is for its owner and its group: the group is that of its folder, where that has the setgid bit.
+    """
+
+    portal: str
+    reading: Path
+    acting: Path
+    commands: Mapping[str, list[str]]
+
+
+def read_hosts(file: Path) -> Hosts:
+    """Read the file, which is JSON. Raises BadHostsFileError."""
+    try:
+        message = strict_json.decode(file.read_bytes())
+        hosts = fields.take_object(message, "hosts")
+        return Hosts(
+            portal=fields.take_text(message, "portal"),
+            reading=Path(fields.take_text(message, "reading", most=_MOST_PATH)),
+            acting=Path(fields.take_text(message, "acting", most=_MOST_PATH)),
+            commands={_check_name(name): fields.take_texts(hosts, name) for name in hosts},
+        )
+    except (OSError, ProtocolError) as error:
+        raise BadHostsFileError(f"{file} cannot be used: {error}.") from error
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ProtocolError(f"{name!a} is no name of a host")
+    return name

@@ -1,0 +1,242 @@
+"""The loop of a gateway: it passes requests from the callers on this host on to the agents."""
+
+import os
+import select
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosubmit_portal.agent.protocol import (
+    Answer,
+    Busy,
+    Cancelled,
+    Client,
+    Data,
+    Event,
+    Failure,
+    ProtocolError,
+    Request,
+    Server,
+    fields,
+)
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.gateway.channel import Channel
+from autosubmit_portal.gateway.hosts import Hosts
+from autosubmit_portal.gateway.relay import Relay
+
+READING = frozenset({"look"})
+ACTING = READING | {"start", "end", "give_up", "forget"}
+# Longer than an agent lets anybody wait for news.
+ANSWER_SECONDS = 45.0
+MOST_CALLERS = 200
+_TICK_MILLISECONDS = 200
+_MOST_PENDING = 64
+
+
+@dataclass(eq=False, slots=True)
+class Caller:
+    """A process of the portal that is connected to one of the sockets."""
+
+    socket: socket.socket
+    server: Server
+    stream: Stream
+    allowed: frozenset[str]
+
+
+class Gateway:
+    """Holds the channels and the callers."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        now = time.monotonic()
+        self._channels = {
+            name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()
+        }
+        self._listeners = {
+            listener.fileno(): (listener, allowed)
+            for listener, allowed in ((_listen(hosts.reading), READING), (_listen(hosts.acting), ACTING))
+        }
+        self._callers: dict[int, Caller] = {}
+        self._relays: list[Relay] = []
+
+    def serve(self) -> None:
+        """Pass on for ever."""
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait until there is something to pass on, and do it."""
+        ready = self._wait()
+        now = time.monotonic()
+        for channel in self._channels.values():
+            self._serve_channel(channel, ready, now)
+        for caller in tuple(self._callers.values()):
+            self._serve_caller(caller, ready, now)
+        for descriptor in ready & self._listeners.keys():
+            self._accept(*self._listeners[descriptor], now)
+        self._pass_on(now)
+
+    def _wait(self) -> set[int]:
+        poll = select.poll()
+        for descriptor in self._listeners:
+            poll.register(descriptor, select.POLLIN)
+        streams = [channel.stream for channel in self._channels.values() if channel.stream]
+        for stream in (*streams, *(caller.stream for caller in self._callers.values())):
+            _register(poll, stream)
+        for channel in self._channels.values():
+            if channel.errors is not None:
+                poll.register(channel.errors, select.POLLIN)
+        return {descriptor for descriptor, _ in poll.poll(_TICK_MILLISECONDS)}
+
+    def _serve_channel(self, channel: Channel, ready: set[int], now: float) -> None:
+        if channel.errors in ready:
+            channel.read_errors()
+        client = channel.client
+        if channel.stream and channel.stream.reader in ready:
+            for event in channel.read(now):
+                self._take_from_host(client, event)
+        if channel.stream and channel.stream.writer in ready:
+            channel.write(now)
+        channel.tick(now)
+        if client and channel.client is not client:
+            self._lose(client, channel.reason)
+
+    def _take_from_host(self, client: Client | None, event: Event) -> None:
+        if not isinstance(event, (Data, Answer, Failure)):
+            return
+        for relay in self._relays:
+            if relay.client is client and relay.host_channel == event.channel:
+                if isinstance(event, Data):
+                    relay.take_data(event.data)
+                else:
+                    relay.take_last(event)
+
+    def _lose(self, client: Client, reason: str) -> None:
+        """Say of what was asked and not answered that nobody knows what became of it."""
+        for relay in [relay for relay in self._relays if relay.client is client]:
+            self._relays.remove(relay)
+            relay.fail("unanswered", f"The connection to the host was lost: {reason}")
+
+    def _accept(self, listener: socket.socket, allowed: frozenset[str], now: float) -> None:
+        try:
+            connected, _ = listener.accept()
+        except OSError:  # the caller has gone away, or there are no descriptors left
+            return
+        if len(self._callers) >= MOST_CALLERS:
+            connected.close()
+            return
+        server = Server({}, now)
+        stream = Stream(server, connected.fileno(), connected.fileno())
+        self._callers[connected.fileno()] = Caller(connected, server, stream, allowed)
+
+    def _serve_caller(self, caller: Caller, ready: set[int], now: float) -> None:
+        if caller.stream.reader in ready:
+            for event in caller.stream.read(now):
+                self._take_from_caller(caller, event, now)
+        caller.server.tick(now)
+        if caller.stream.has_something_to_write:
+            caller.stream.write()
+        if caller.server.is_closed:
+            self._leave(caller)
+
+    def _leave(self, caller: Caller) -> None:
+        for relay in self._relays:
+            if relay.caller is caller.server and relay.is_watched:
+                relay.leave()
+        del self._callers[caller.socket.fileno()]
+        caller.socket.close()
+
+    def _take_from_caller(self, caller: Caller, event: Event, now: float) -> None:
+        if caller.server.is_closed:
+            return
+        if isinstance(event, Request):
+            try:
+                self._take_request(caller, event, now)
+            except ProtocolError as error:
+                caller.server.fail(event.channel, "invalid", f"The request is not understood: {error}.")
+        elif isinstance(event, Cancelled):
+            for relay in self._relays:
+                if relay.caller is caller.server and relay.caller_channel == event.channel:
+                    relay.client.cancel(relay.host_channel)
+
+    def _take_request(self, caller: Caller, request: Request, now: float) -> None:
+        if request.name == "hosts":
+            caller.server.answer(request.channel, self._describe(now))
+            return
+        if request.name not in caller.allowed:
+            caller.server.fail(request.channel, "forbidden", f"This socket is not for {request.name!a}.")
+            return
+        host = fields.take_text(request.arguments, "host")
+        arguments = fields.take_object(request.arguments, "arguments")
+        channel = self._channels.get(host)
+        if not channel:
+            caller.server.fail(request.channel, "unknown", f"There is no host {host!a}.")
+        elif not channel.client:
+            away = f"The host has been away for {now - channel.changed_at:.0f} s. {channel.reason}"
+            caller.server.fail(request.channel, "away", away)
+        else:
+            self._relay(caller.server, request, channel.client, arguments)
+
+    def _relay(self, caller: Server, request: Request, client: Client, arguments: Message) -> None:
+        now = time.monotonic()
+        try:
+            asked = client.request(request.name, arguments, now)
+        except Busy as error:
+            caller.fail(request.channel, "busy", f"The host is busy. {error}")
+            return
+        self._relays.append(Relay(caller, request.channel, client, asked, now + ANSWER_SECONDS))
+
+    def _pass_on(self, now: float) -> None:
+        for relay in tuple(self._relays):
+            if relay.is_watched and relay.caller.is_closed:
+                relay.leave()
+            if relay.pass_on():
+                self._relays.remove(relay)
+            elif relay.is_watched and now > relay.deadline:
+                relay.fail("unanswered", f"The host has not answered for {ANSWER_SECONDS:.0f} s.")
+                relay.leave()
+            elif now > relay.deadline + ANSWER_SECONDS:
+                self._abandon(relay.client, now)
+
+    def _abandon(self, client: Client, now: float) -> None:
+        """Leave an agent that beats and does not answer: its requests would be in the way for ever."""
+        for channel in self._channels.values():
+            if channel.client is client:
+                channel.close("The agent does not answer.", now)
+        self._lose(client, "The agent does not answer.")
+
+    def _describe(self, now: float) -> Message:
+        return {"hosts": {name: _describe(channel, now) for name, channel in self._channels.items()}}
+
+
+def _describe(channel: Channel, now: float) -> Message:
+    return {
+        "is_connected": bool(channel.client),
+        "for_seconds": int(now - channel.changed_at),
+        "reason": channel.reason,
+        "facts": channel.facts,
+    }
+
+
+def _register(poll: select.poll, stream: Stream) -> None:
+    reads, writes = select.POLLIN, select.POLLOUT if stream.has_something_to_write else 0
+    if stream.reader == stream.writer:
+        poll.register(stream.reader, reads | writes)
+        return
+    poll.register(stream.reader, reads)
+    if writes:
+        poll.register(stream.writer, writes)
+
+
+def _listen(place: Path) -> socket.socket:
+    """Listen at a place, for its owner and its group, instead of whoever has listened there before."""
+    listener = socket.socket(socket.AF_UNIX)
+    new = place.with_name(f".{place.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    listener.bind(str(new))
+    new.chmod(0o660)
+    listener.listen(_MOST_PENDING)
+    listener.setblocking(False)
+    new.replace(place)
+    return listener

@@ -1,0 +1,100 @@
+"""Real gateways in processes of their own, with real agents."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.caller import Refused
+from autosubmit_portal.management.agent_archive import write_archive
+from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
+from tests.support.services import children_of
+from tests.support.waiting import wait_for
+
+# Says hello as an agent does, then runs what is given to it.
+LIAR = """
+import os, sys, time
+from autosubmit_portal.agent.protocol import Server
+hello = Server({}, 0).take_bytes()
+def send(data):
+    os.write(1, data)
+"""
+
+
+@dataclass
+class RunningGateway:
+    """A gateway and its two sockets."""
+
+    process: "subprocess.Popen[bytes]"
+    reading: Path
+    acting: Path
+
+    def ask(self, name: str, host: str = "here", seconds: float = 60.0, **arguments: Any) -> Any:
+        """Ask the agent of a host, on the socket for those who act."""
+        return caller.ask(self.acting, host, name, {"key": KEY} | arguments, seconds)[0]
+
+    def start(self, *words: str, **changes: Any) -> Any:
+        """Start a command."""
+        return self.ask("start", digest=DIGEST, kind="run", words=words, profile="usual", **changes)
+
+    def look(self, **changes: Any) -> Any:
+        """Look at a command."""
+        return self.ask("look", **({"generation": 0, "offset": 0, "wait_seconds": 0} | changes))
+
+    def wait_for_end(self) -> Any:
+        """Return the look at a command that has ended."""
+        return wait_for(self.look_if_there, is_enough=lambda look: look.get("state") == "ended")
+
+    def look_if_there(self) -> Any:
+        """Look at a command, if the host is there."""
+        try:
+            return self.look()
+        except Refused:
+            return {}
+
+    def describe(self, host: str = "here") -> Any:
+        """Return what the gateway knows of a host."""
+        return caller.list_hosts(self.reading, 10)["hosts"][host]
+
+    def wait_for_host(self, host: str = "here") -> None:
+        """Wait until a host is connected."""
+        wait_for(lambda: self.describe(host)["is_connected"])
+
+    def find_agent(self) -> int:
+        """Return the process of the only agent."""
+        folder = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        (child,) = wait_for(lambda: Path(folder).read_text().split())
+        assert "agent-" in children_of(self.process.pid)
+        return int(child)
+
+
+def make_agent_command(folder: Path) -> list[str]:
+    """Return what a local channel runs."""
+    folder.mkdir(exist_ok=True)
+    return [sys.executable, "-I", str(write_archive(folder / "agents")), str(write_site_file(folder))]
+
+
+def make_liar(code: str) -> list[str]:
+    """Return what a channel to an agent that lies runs."""
+    return [sys.executable, "-c", LIAR + code]
+
+
+@contextmanager
+def gateway(folder: Path, hosts: Mapping[str, Sequence[str]]) -> Iterator[RunningGateway]:
+    """Lend a gateway with these hosts; it is killed at the end."""
+    reading, acting, file = folder / "reading", folder / "acting", folder / "hosts.json"
+    for old in (reading, acting):
+        old.unlink(missing_ok=True)
+    file.write_text(
+        json.dumps({"portal": PORTAL, "reading": str(reading), "acting": str(acting), "hosts": dict(hosts)})
+    )
+    with subprocess.Popen([sys.executable, "-m", "autosubmit_portal.gateway", str(file)]) as process:
+        wait_for(lambda: reading.exists() and acting.exists())
+        yield RunningGateway(process, reading, acting)
+        assert process.poll() in (None, -9), "the gateway has ended"
+        process.kill()

@@ -1,0 +1,236 @@
+"""A gateway between callers and agents: it passes on, says what it does not know, and survives whoever lies."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from autosubmit_portal.agent.protocol import Client, Failure, Hello
+from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.caller import Refused, Unanswered
+from autosubmit_portal.gateway.channel import LONGEST_PAUSE_SECONDS, Channel
+from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
+from tests.agent.agents import KEY, PORTAL
+from tests.gateway.gateways import RunningGateway, gateway, make_agent_command, make_liar
+from tests.support import fuzz
+from tests.support.waiting import wait_for
+
+GO_ON = "while [ ! -e {}/go ]; do sleep 0.05; done; exit 7"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[RunningGateway]:
+    with gateway(tmp_path, {"here": make_agent_command(tmp_path / "site")}) as made:
+        made.wait_for_host()
+        yield made
+
+
+def test_a_command_is_started_and_followed_through_the_gateway(here: RunningGateway) -> None:
+    assert here.start("-c", "echo hello; exit 88") == {"outcome": "started", "why": ""}
+    assert here.wait_for_end()["exit_status"] == 88
+    arguments = {"key": KEY, "generation": 0, "offset": 0, "wait_seconds": 0}
+    assert caller.ask(here.reading, "here", "look", arguments, 60)[1] == b"hello\n"
+
+
+@pytest.mark.parametrize("name", ["start", "end", "give_up", "forget", "dance"])
+def test_who_may_only_read_cannot_act(here: RunningGateway, name: str) -> None:
+    with pytest.raises(Refused, match="This socket is not for") as refused:
+        caller.ask(here.reading, "here", name, {"key": KEY}, 60)
+    assert refused.value.code == "forbidden"
+    assert here.look()["state"] == "not started"
+
+
+def test_the_sockets_are_for_their_group_and_nobody_else(here: RunningGateway) -> None:
+    assert {place.stat().st_mode & 0o777 for place in (here.reading, here.acting)} == {0o660}
+
+
+def test_an_agent_refuses_through_the_gateway(here: RunningGateway) -> None:
+    with pytest.raises(Refused, match="is no key") as refused:
+        here.ask("end", key="../x")
+    assert refused.value.code == "invalid"
+
+
+def test_a_host_that_is_unknown_is_named(here: RunningGateway) -> None:
+    with pytest.raises(Refused, match="There is no host 'there'"):
+        here.ask("end", host="there")
+
+
+def test_a_gateway_that_is_not_there_refuses(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="The gateway cannot be reached") as refused:
+        caller.ask(tmp_path / "nowhere", "here", "look", {}, 1)
+    assert refused.value.code == "away"
+
+
+def test_a_host_that_is_away_says_why_at_once(tmp_path: Path) -> None:
+    command = ["/bin/sh", "-c", "echo 'ssh: Permission denied (publickey).' >&2; exit 255"]
+    with gateway(tmp_path, {"here": command}) as made:
+        wait_for(lambda: "ended" in made.describe()["reason"])
+        began = time.monotonic()
+        with pytest.raises(
+            Refused, match=r"has been away for \d+ s.*Permission denied \(publickey\)"
+        ) as refused:
+            made.start("-c", "true")
+        assert time.monotonic() - began < 2
+        assert refused.value.code == "away"
+
+
+def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+    with gateway(tmp_path, {"here": ["/nonexistent/python"]}) as made:
+        reason = wait_for(lambda: made.describe()["reason"], is_enough=lambda text: "opened" in text)
+        assert "No such file or directory: '/nonexistent/python'" in reason
+
+
+def test_a_command_outlives_the_agent_and_is_found_by_the_next(here: RunningGateway, tmp_path: Path) -> None:
+    here.start("-c", GO_ON.format(tmp_path))
+    wait_for(lambda: here.look()["state"] == "alive")
+    agent = here.find_agent()
+    os.kill(agent, signal.SIGKILL)
+    wait_for(lambda: here.look_if_there().get("state") == "alive" and here.find_agent() != agent)
+    (tmp_path / "go").touch()
+    assert here.wait_for_end()["exit_status"] == 7
+
+
+def test_a_command_outlives_the_gateway_and_is_found_by_the_next(tmp_path: Path) -> None:
+    hosts = {"here": make_agent_command(tmp_path / "site")}
+    with gateway(tmp_path, hosts) as first:
+        first.wait_for_host()
+        first.start("-c", GO_ON.format(tmp_path))
+        agent = first.find_agent()
+        first.process.kill()
+        wait_for(lambda: not Path(f"/proc/{agent}").exists())
+    with gateway(tmp_path, hosts) as second:
+        second.wait_for_host()
+        (tmp_path / "go").touch()
+        assert second.wait_for_end()["exit_status"] == 7
+
+
+def test_an_agent_that_dies_while_it_is_asked_leaves_the_answer_unknown(here: RunningGateway) -> None:
+    """It has stopped when it is asked, so that nobody can know."""
+    agent = here.find_agent()
+    os.kill(agent, signal.SIGSTOP)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(here.acting))
+        client = Client({}, time.monotonic())
+        stream = Stream(client, asking.fileno(), asking.fileno())
+        events = wait_for(lambda: stream.write() + stream.read(time.monotonic()))
+        assert isinstance(events[0], Hello)
+        client.request("end", {"host": "here", "arguments": {"key": KEY}}, time.monotonic())
+        stream.write()
+        os.kill(agent, signal.SIGKILL)
+        (failure,) = wait_for(lambda: stream.read(time.monotonic()))
+    assert isinstance(failure, Failure)
+    assert (failure.code, "was lost" in failure.reason) == ("unanswered", True)
+
+
+def test_a_frozen_agent_leaves_the_answer_unknown_and_delays_nobody_else(tmp_path: Path) -> None:
+    hosts = {
+        "here": make_agent_command(tmp_path / "site"),
+        "frozen": make_liar("send(hello); time.sleep(600)"),
+    }
+    with gateway(tmp_path, hosts) as made:
+        made.wait_for_host("here")
+        made.wait_for_host("frozen")
+        with pytest.raises(Unanswered):
+            made.ask("start", host="frozen", seconds=0.5)
+        assert made.look()["state"] == "not started"
+
+
+def test_a_caller_that_does_not_read_delays_nobody_else(here: RunningGateway) -> None:
+    here.start("-c", "head -c 3000000 /dev/zero")
+    here.wait_for_end()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(here.acting))
+        client = Client({}, time.monotonic())
+        stream = Stream(client, slow.fileno(), slow.fileno())
+        wait_for(lambda: stream.write() + stream.read(time.monotonic()))
+        look = {"key": KEY, "generation": 0, "offset": 0, "wait_seconds": 0}
+        for _ in range(30):
+            client.request("look", {"host": "here", "arguments": look}, time.monotonic())
+        while stream.has_something_to_write:
+            stream.write()
+        for _ in range(5):
+            _, data = caller.ask(here.reading, "here", "look", look, 60)
+            assert len(data) == 128 * 1024
+
+
+LIES = {
+    "ten gigabytes": ("send(hello + b'\\xff' * 4 + b'\\0\\0\\0\\1\\1')", "a frame of 4294967295 bytes"),
+    "an answer that nobody asked for": (
+        "from autosubmit_portal.agent.protocol.frames import *;"
+        'send(hello + make_frame(9, Kind.MESSAGE, b\'{"type":"answer","value":{}}\'))',
+        "request 9, which nobody made",
+    ),
+    "a future version": (
+        "send(hello.replace(b'[1,0]', b'[9,0]'))",
+        "update the older of both",
+    ),
+    "a login shell": ("send(b'Your password has expired.'); time.sleep(0.2)", "Your password has expired."),
+    "nothing but noise": ("send(os.urandom(200_000))", "no frame in the first 65536 bytes"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_agent_that_lies_is_cut_off_and_the_reason_is_told(tmp_path: Path, lie: str) -> None:
+    code, reason = LIES[lie]
+    hosts = {"liar": make_liar(code), "here": make_agent_command(tmp_path / "site")}
+    with gateway(tmp_path, hosts) as made:
+        wait_for(lambda: reason in made.describe("liar")["reason"])
+        made.wait_for_host("here")
+        assert made.look()["state"] == "not started"
+
+
+@pytest.mark.parametrize("seed", fuzz.SEEDS)
+def test_a_gateway_survives_whatever_an_agent_sends(tmp_path: Path, seed: int) -> None:
+    noise = (
+        "import random; from autosubmit_portal.agent.protocol.frames import *;"
+        "r = random.Random({});"
+        "send(hello + b''.join(make_frame(r.randrange(3), r.choice(list(Kind)), r.choice((r.randbytes(40),"
+        ' b\'{{"type":"heartbeat"}}\', b\'{{"type":"answer","value":{{}}}}\'))) for _ in range(50)));'
+        "time.sleep(0.1)"
+    )
+    hosts = {f"liar-{number}": make_liar(noise.format(seed * 100 + number)) for number in range(4)}
+    hosts["here"] = make_agent_command(tmp_path / "site")
+    with gateway(tmp_path, hosts) as made:
+        made.wait_for_host("here")
+        for host in hosts.keys() - {"here"}:
+            wait_for(partial(is_cut_off, made, host))
+            with pytest.raises((Refused, Unanswered)):
+                made.ask("end", host=host, seconds=2)
+        assert made.look()["state"] == "not started"
+
+
+def is_cut_off(made: RunningGateway, host: str) -> bool:
+    return bool(made.describe(host)["reason"].startswith("The "))
+
+
+def test_the_pauses_between_attempts_grow_to_a_minute() -> None:
+    channel, now, attempts = Channel(["/nonexistent"], PORTAL, 0), 0.0, [0.0]
+    while now < 600:
+        channel.tick(now)
+        if channel.changed_at != attempts[-1]:
+            attempts.append(channel.changed_at)
+        now += 0.5
+    pauses = [later - earlier for earlier, later in pairwise(attempts)]
+    assert pauses[:6] == [0.5, 1, 2, 4, 8, 16]
+    assert set(pauses[7:]) == {LONGEST_PAUSE_SECONDS}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not JSON"),
+        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a b": []}}', "no name"),
+        ('{"hosts": {}}', "“portal” must be"),
+    ],
+)
+def test_a_file_of_hosts_that_is_wrong_says_why(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "hosts.json").write_text(text)
+    with pytest.raises(BadHostsFileError, match=reason):
+        read_hosts(tmp_path / "hosts.json")
