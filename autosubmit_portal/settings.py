@@ -152,7 +152,7 @@ MIDDLEWARE = [
     "autosubmit_portal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
-    "autosubmit_portal.api.outside.OutsideMiddleware",
+    "autosubmit_portal.api.error_answers.ErrorAnswersMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -180,7 +180,7 @@ def validate_body(shape: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def require_empty(request: Request) -> None:
     """Raise InvalidParameters for a request whose address or body says more than that it wants the one thing."""
-    Query.of(request)
+    Query.read(request)
     validate_body(serializers.Serializer, read_body(request))
 
 

@@ -26,7 +26,7 @@ class PortalMetadata(SimpleMetadata):
         return told
 
     def _add(self, told: dict[str, Any], method: str, handler: Any, view: Any) -> None:
-        bodies = {} if method in SAFE_METHODS else view.bodies_of(handler)
+        bodies = {} if method in SAFE_METHODS else view.list_bodies(handler)
         if not bodies and method not in SAFE_METHODS:
             return
         query = handler.described.query

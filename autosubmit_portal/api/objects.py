@@ -162,8 +162,8 @@ def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str 
     if not legal:
         _require_somewhere(request, kind, slug or "")
     if get_scope(request.user).teams is not None:
-        outside = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
-        _refuse(request, kind, slug or "", policy.Forbidden(outside, ""))
+        reason = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
+        _refuse(request, kind, slug or "", policy.Forbidden(reason, ""))
     if slug is None:
         raise Conflict("There is no site yet. Add one in the console.")
     raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})

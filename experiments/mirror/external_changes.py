@@ -112,7 +112,7 @@ def record_deleted(site: Site, expids: Iterable[str]) -> None:
 def record_descriptions(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:
     """Record descriptions that somebody changed: expid, old and new text."""
     for expid, old, new in changes:
-        if not _is_busy(site, expid, lately=timedelta()):
+        if not _is_busy(site, expid, aftermath=timedelta()):
             _record(site, expid, "description_changed", details={"changes": {"description": [old, new]}})
 
 
@@ -124,10 +124,10 @@ def _is_ours(experiment: Experiment, changed_at: datetime) -> bool:
     return actions.filter(Q(ended_at=None) | Q(ended_at__gte=changed_at - SLACK)).exists()
 
 
-def _is_busy(site: Site, expid: str, lately: timedelta = AFTERMATH) -> bool:
+def _is_busy(site: Site, expid: str, aftermath: timedelta = AFTERMATH) -> bool:
     """Return whether an action of the portal is at work on an experiment, or was recently."""
     actions = Action.objects.filter(site=site, expid=expid, is_dry_run=False, started_at__isnull=False)
-    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - lately)).exists()
+    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - aftermath)).exists()
 
 
 def _describe(difference: Difference, commands: list[str]) -> str:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, answers
+from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, kept_answers
 from experiments.models import Experiment, State
 from jobs.models import Job
 from tests.support import factories
@@ -168,7 +168,11 @@ def test_a_kept_answer_names_the_host_that_was_asked(as_viewer: APIClient, exper
 def test_only_so_many_bytes_are_kept() -> None:
     piece = bytes(MOST_BYTES_KEPT // 4)
     for number in range(6):
-        answers.keep((str(number),), piece)
-    assert [answers.get((str(number),)) is not None for number in range(6)] == [False, False, *[True] * 4]
-    answers.keep(("huge",), piece + b"1")
-    assert answers.get(("huge",)) is None
+        kept_answers.keep((str(number),), piece)
+    assert [kept_answers.get((str(number),)) is not None for number in range(6)] == [
+        False,
+        False,
+        *[True] * 4,
+    ]
+    kept_answers.keep(("huge",), piece + b"1")
+    assert kept_answers.get(("huge",)) is None

@@ -96,7 +96,7 @@ def _address(request: Any, path: str) -> str:
 def _add_links(text: str, view: Any, data: Any) -> SafeString:
     """Return an answer as HTML, in which addresses and the names of rows are links."""
     shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
-    key, addresses = view.links_of_rows(data) if hasattr(view, "links_of_rows") else ("", iter(()))
+    key, addresses = view.list_row_links(data) if hasattr(view, "list_row_links") else ("", iter(()))
     # DRF indents the fields of a row by twelve blanks.
     named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
     return mark_safe(  # noqa: S308
@@ -106,10 +106,10 @@ def _add_links(text: str, view: Any, data: Any) -> SafeString:
 
 def _list_offers(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
     """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
-    if not hasattr(view, "may") or _is_hidden(view, status):
+    if not hasattr(view, "may_offer") or _is_hidden(view, status):
         return [], {}
     try:
-        return list(_list_forms(view, data)), view.links(data)
+        return list(_list_forms(view, data)), view.list_links(data)
     except UNSEEN:
         return [], {}
 
@@ -140,7 +140,7 @@ def _list_forms(view: Any, data: Any) -> Iterator[Form]:
 
 def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
     described, request = handler.described, view.request
-    for name, shape in view.bodies_of(handler).items():
+    for name, shape in view.list_bodies(handler).items():
         query = described.query_for(name) | _get_site(request)
         is_sent = _is_sent(request, method, query)
         problem = data if is_sent and view.response.exception else {}

@@ -76,7 +76,7 @@ class Body:
     forms: Mapping[str, Shape] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
+    def make(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
         """Return the only body that an operation takes."""
         return cls({"": shape}, examples)
 

@@ -178,7 +178,7 @@ class Query(serializers.Serializer[Any]):
     """
 
     @classmethod
-    def of(cls, request: Request) -> dict[str, Any]:
+    def read(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
         is_change, said = request.method not in SAFE_METHODS, request.query_params.items()
         given = {name: value for name, value in said if (value or is_change) and name != "format"}

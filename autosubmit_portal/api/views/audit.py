@@ -75,7 +75,7 @@ class AuditEntryViewSet(PortalViewSet):
         all entries that match, whole, as a stream; that is an export, and recorded itself. Needs the permission
         `audit.view_auditentry`; a manager in a team or at a site reads the entries about their experiments.
         """
-        query = AuditQuery.of(request)
+        query = AuditQuery.read(request)
         policy.require_view(request.user, AuditEntry)
         found = matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
@@ -89,7 +89,7 @@ class AuditEntryViewSet(PortalViewSet):
     @operation("get_audit_entry", "Show an entry of the audit trail", {200: answer(AuditItem, "The entry.")})
     def retrieve(self, request: Request, entry_id: int) -> Response:
         """Show one entry of the trail, whole, to whoever finds it in the list."""
-        Query.of(request)
+        Query.read(request)
         policy.require_view(request.user, AuditEntry)
         rows = list_visible_entries(request.user).filter(pk=entry_id)
         row = rows.values(*COLUMNS.values()).first()

@@ -48,7 +48,7 @@ class DelegationViewSet(PortalViewSet):
     lookup_url_kwarg = "delegation_id"
     lookup_value_converter = "int"
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether the person may take this one back; everybody may lend."""
         return not self.detail or may_revoke(
             self.request.user, _find(self.request, self.kwargs["delegation_id"])
@@ -65,7 +65,7 @@ class DelegationViewSet(PortalViewSet):
 
         A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
         """
-        query = DelegationsQuery.of(request)
+        query = DelegationsQuery.read(request)
         rows = _filter_rows(request)
         if query.get("active"):
             rows = rows & Delegation.objects.active()
@@ -78,7 +78,7 @@ class DelegationViewSet(PortalViewSet):
         "delegate",
         "Lend your rights for a time",
         {201: answer(DelegationItem, "The delegation.")},
-        body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
+        body=Body.make(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
         errors=[404, 409],
     )
     def create(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class DelegationViewSet(PortalViewSet):
         They can never do more than you can at that moment, cannot lend it on, and what they do stands in the trail as
         theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
-        Query.of(request)
+        Query.read(request)
         actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
@@ -101,7 +101,7 @@ class DelegationViewSet(PortalViewSet):
     @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})
     def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
-        Query.of(request)
+        Query.read(request)
         return Response(DelegationItem(_find(request, delegation_id)).data)
 
     @operation(

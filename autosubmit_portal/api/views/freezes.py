@@ -38,7 +38,7 @@ class FreezeViewSet(PortalViewSet):
     lookup_url_kwarg = "freeze_id"
     lookup_value_converter = "int"
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether there is a site that the person may freeze, or this is one."""
         actor = self.request.user
         if not self.detail:
@@ -46,12 +46,12 @@ class FreezeViewSet(PortalViewSet):
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
 
-    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
+    def list_row_links(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each freeze of a list, or each experiment that one affects, and their addresses."""
         if not self.detail:
-            return super().links_of_rows(data)
+            return super().list_row_links(data)
         expids = ({"expid": row["expid"]} for row in data.get("affected") or ())
-        return "expid", (self.address("experiment-detail", expid, data["site"]) for expid in expids)
+        return "expid", (self.get_address("experiment-detail", expid, data["site"]) for expid in expids)
 
     @operation(
         "list_freezes",
@@ -61,7 +61,7 @@ class FreezeViewSet(PortalViewSet):
     )
     def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
-        query = FreezesQuery.of(request)
+        query = FreezesQuery.read(request)
         policy.require_view(request.user, Site)
         rows = Freeze.objects.visible_to(request.user).select_related("site")
         if query.get("active"):
@@ -75,7 +75,7 @@ class FreezeViewSet(PortalViewSet):
         "freeze",
         "Freeze a site or a platform",
         {201: answer(FreezeDetail, "The freeze, with who is affected.")},
-        body=Body.of(
+        body=Body.make(
             FreezeBody,
             {"Maintenance": {"platform": "MN5", "message": "The batch system is updated.", "ends_at": LATER}},
         ),
@@ -88,7 +88,7 @@ class FreezeViewSet(PortalViewSet):
         their turn comes. A platform freeze touches the experiments whose HPC it is, and those that have an unfinished
         job there. Needs the permission `experiments.freeze_site`.
         """
-        Query.of(request)
+        Query.read(request)
         actor, origin = get_actor(request), make_origin(request)
         require_freeze_somewhere(actor, origin)
         body = validate_body(FreezeBody, read_body(request))
@@ -107,7 +107,7 @@ class FreezeViewSet(PortalViewSet):
     )
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
-        Query.of(request)
+        Query.read(request)
         return Response(detail(request, find_freeze(request, freeze_id)))
 
     @operation(

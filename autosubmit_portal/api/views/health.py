@@ -41,7 +41,7 @@ class HealthView(PortalView):
         It is a `503` when the database cannot be read, so that a load balancer asks another server; with `strict=true`,
         for monitors, it is one whatever part fails.
         """
-        strict = HealthQuery.of(request)["strict"]
+        strict = HealthQuery.read(request)["strict"]
         findings = health.examine()
         failed = {finding.part for finding in findings if finding.level is Level.FAIL}
         works = not (failed if strict else failed.intersection(NEEDED))

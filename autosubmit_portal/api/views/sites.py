@@ -25,9 +25,9 @@ class SiteViewSet(PortalViewSet):
     lookup_url_kwarg = "slug"
     lookup_value_converter = "name"
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return what belongs to a site."""
-        found = super().links(data)
+        found = super().list_links(data)
         if self.detail:
             query = urlencode({"site": self.kwargs["slug"]})
             found |= {"Experiments": f"/v4/experiments?{query}", "Actions": f"/v4/actions?{query}"}
@@ -41,7 +41,7 @@ class SiteViewSet(PortalViewSet):
     )
     def list(self, request: Request) -> Response:
         """List the Autosubmit installations that you have anything to do with, with their health."""
-        query = NewestFirstQuery.of(request)
+        query = NewestFirstQuery.read(request)
         policy.require_view(request.user, Site)
         page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
         return answer_listing(page, SiteItem(page.rows, many=True).data)
@@ -49,7 +49,7 @@ class SiteViewSet(PortalViewSet):
     @operation("get_site", "Show a site", {200: answer(SiteItem, "The site.")})
     def retrieve(self, request: Request, slug: str) -> Response:
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
-        Query.of(request)
+        Query.read(request)
         policy.require_view(request.user, Site)
         site = Site.objects.visible_to(request.user).filter(slug=slug).first()
         if site is None:

@@ -37,7 +37,7 @@ class TokenViewSet(PortalViewSet):
     )
     def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
-        query = NewestFirstQuery.of(request)
+        query = NewestFirstQuery.read(request)
         found = (
             ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         )
@@ -48,7 +48,7 @@ class TokenViewSet(PortalViewSet):
         "create_token",
         "Make an API token",
         {201: answer(NewToken, "The token, this once.")},
-        body=Body.of(
+        body=Body.make(
             TokenBody,
             {
                 "For two kinds": {"name": "nightly report on login1", "days": 90, "kinds": ["run", "stop"]},
@@ -61,7 +61,7 @@ class TokenViewSet(PortalViewSet):
 
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
-        Query.of(request)
+        Query.read(request)
         wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
         token, text = make_token(
             get_actor(request), wanted, origin=make_origin(request), by=_get_token(request)
@@ -72,7 +72,7 @@ class TokenViewSet(PortalViewSet):
     @operation("get_token", "Show an API token", {200: answer(TokenItem, "The token.")})
     def retrieve(self, request: Request, token_id: str) -> Response:
         """Show one of your tokens; with the permission `access.view_apitoken`, anybody's."""
-        Query.of(request)
+        Query.read(request)
         return Response(TokenItem(_find(request, token_id)).data)
 
     @operation("revoke_token", "Revoke an API token", {204: OpenApiResponse(description="It is revoked.")})
@@ -100,7 +100,7 @@ class IdentityViewSet(PortalViewSet):
 
         A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
         """
-        Query.of(request)
+        Query.read(request)
         return Response({"authenticated": True, "user": get_actor(request).get_username()})
 
     def handle_exception(self, exc: Exception) -> Response:

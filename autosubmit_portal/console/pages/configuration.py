@@ -70,7 +70,7 @@ def get_configuration_context(experiment: Experiment, run_id: int | None) -> dic
         "tree": Tree(found.values) if found else None,
         "changes": None
         if changes is None
-        else [ShownDifference.of(one) for one in changes[:MOST_DIFFERENCES]],
+        else [ShownDifference.make(one) for one in changes[:MOST_DIFFERENCES]],
         "number_of_changes": len(changes or ()),
     }
 
@@ -92,7 +92,7 @@ class ShownDifference:
     new: SafeString
 
     @classmethod
-    def of(cls, one: ConfigurationChange) -> "ShownDifference":
+    def make(cls, one: ConfigurationChange) -> "ShownDifference":
         """Show a difference; of one that was added or removed, one side is blank."""
         parts = [part.replace("~1", "/").replace("~0", "~") for part in one.pointer.split("/")[1:]]
         old = SafeString("") if one.change == "added" else show_value(one.old)
