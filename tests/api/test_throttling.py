@@ -25,7 +25,7 @@ WRONG = {"HTTP_AUTHORIZATION": "Bearer nonsense"}
 
 @pytest.fixture(autouse=True)
 def _new_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "asked", throttling.Window())
+    monkeypatch.setattr(throttling, "counted_requests", throttling.Window())
     monkeypatch.setattr(time, "monotonic", lambda: 6000.0)
 
 
