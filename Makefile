@@ -21,11 +21,12 @@ LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-ver
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 # The newest Python that pyproject.toml names, wherever it is here, and what is tested on it with the newest Django: the
-# pages of the console, which reach into Django the furthest, and the workers. Queries are counted with our own Django.
+# pages of the console, which reach into Django the furthest, the workers, agent and gateway. Queries are counted with
+# our own Django.
 NEWEST := 3.13
 NEWEST_PYTHON ?= $(firstword $(wildcard $(patsubst %,%/python$(NEWEST),/usr/local/bin /usr/bin $(HOME)/.pyenv/versions/$(NEWEST).*/bin)))
 NEWEST_ENV := $(HOME_DIR)/newest-env
-NEWEST_TESTS := tests/console tests/workers tests/test_checks.py -k 'not queries'
+NEWEST_TESTS := tests/agent tests/console tests/gateway tests/workers tests/test_checks.py -k 'not queries'
 
 # Hundreds of processes of a test run would compile the portal anew, where this is set.
 export PYTHONDONTWRITEBYTECODE :=

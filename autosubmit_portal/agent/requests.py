@@ -80,6 +80,7 @@ class Waiting:
     def look(self, most: int) -> tuple[Message, bytes] | None:
         """Return the answer and at most `most` bytes of output; None while there is no news."""
         run = self.spool.find(self.key)
+        run.bound_output()
         look = run.look()  # before the output, so that what has ended has printed all
         piece = run.read_output(self.offset, min(most, MOST_OUTPUT_BYTES), self.generation)
         is_alive = look.state in (State.NOT_STARTED, State.ALIVE)

@@ -50,6 +50,12 @@ class Look:
     why: str = ""
 
 
+_FROM_AFAR = {
+    Place.ELSEWHERE: Look(State.UNKNOWN, why="It was started on another host, or in another PID namespace."),
+    Place.BEFORE_RESTART: Look(State.ENDED, why="The host was restarted since."),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Bytes of the output from `offset`, of `size` in all; each time the oldest is dropped makes a new generation."""
@@ -111,7 +117,7 @@ class RunDirectory:
         files.link_new(self.path / "forgotten", "")
         for file in self.path.iterdir():
             if file.name not in ("pid", "forgotten"):
-                file.unlink()
+                file.unlink(missing_ok=True)  # another process may be forgetting it too
 
     @property
     def is_forgotten(self) -> bool:
@@ -167,16 +173,18 @@ class RunDirectory:
         self._begin_generation()
 
     def _look_at_process(self) -> Look:
+        if self.is_forgotten:
+            return Look(State.UNKNOWN, why="It was forgotten.")
         text = files.read_text(self.path / "pid")
         command, taken_by = _PID.fullmatch(text), self._read_request()
         if text == _GIVEN_UP or self._was_given_up_before(text, is_taken=bool(taken_by)):
             return Look(State.GIVEN_UP)
         identity = _read_identity_of(command, 3) or _read_identity_of(taken_by, 2)
         place = read_identity().locate(identity) if identity else Place.HERE
-        if place is Place.ELSEWHERE:
-            return Look(State.UNKNOWN, why="It was started on another host, or in another PID namespace.")
-        if place is Place.BEFORE_RESTART:
-            return Look(State.ENDED, why="The host was restarted since.")
+        return _FROM_AFAR.get(place) or self._look_at_launcher(command)
+
+    def _look_at_launcher(self, command: re.Match[str] | None) -> Look:
+        """Tell from the processes of this host."""
         if not command:
             return Look(State.NOT_STARTED)
         if command[2] and read_process_start(int(command[1])) == command[2]:

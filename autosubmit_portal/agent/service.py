@@ -7,7 +7,6 @@ import selectors
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from autosubmit_portal.agent.host import read_identity
@@ -28,7 +27,6 @@ from autosubmit_portal.agent.stream import Stream
 # How soon the news of a command is told.
 LOOK_SECONDS = 0.2
 TICK_SECONDS = 1.0
-BOUND_SECONDS = 60.0
 # The gateway closes first when it hears nothing; then the loop ends by itself, unless something holds it up.
 _MORE_PATIENCE = 5.0
 _FAREWELL_SECONDS = 1.0
@@ -43,7 +41,6 @@ class Agent:
         self._stream = Stream(self._connection, reader, writer)
         self._commands: Commands | None = None
         self._waiting: dict[int, Waiting] = {}
-        self._bounded_at = time.monotonic()
 
     def serve(self) -> str:
         """Answer until the connection is closed; return why it was."""
@@ -78,7 +75,6 @@ class Agent:
         for event in events + self._connection.tick(time.monotonic()):
             self._take(event)
         self._tell_news()
-        self._bound_outputs()
 
     def _take(self, event: Event) -> None:
         if self._connection.is_closed:
@@ -127,12 +123,6 @@ class Agent:
                 del self._waiting[channel]
                 self._connection.send_data(channel, news[1])
                 self._connection.answer(channel, news[0])
-
-    def _bound_outputs(self) -> None:
-        if self._commands and time.monotonic() - self._bounded_at > BOUND_SECONDS:
-            self._bounded_at = time.monotonic()
-            with suppress(OSError):  # the disk may be full; there is a next time
-                self._commands.spool.bound_outputs()
 
     def _watch(self) -> None:
         """End the process when nothing has been heard for long, also when the loop hangs on a disk."""

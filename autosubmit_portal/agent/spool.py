@@ -6,7 +6,7 @@ A key is used once: its first request is kept, and another one is refused, also 
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -80,24 +80,15 @@ class Spool:
 
     def prune(self) -> None:
         """Remove what is left of commands that were forgotten long ago."""
-        for run in self._list():
-            if run.is_forgotten and time.time() - run.path.stat().st_mtime > TOMBSTONE_SECONDS:
-                shutil.rmtree(run.path)
-
-    def bound_outputs(self) -> None:
-        """Drop the oldest output of the commands that print too much."""
-        for run in self._list():
-            run.bound_output()
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if RunDirectory(path).is_forgotten and time.time() - path.stat().st_mtime > TOMBSTONE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)  # another agent may be pruning too
 
     def _make(self, run: RunDirectory) -> None:
         """Make the run directory, and bring its name to the disk: what a crash forgets could start again."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.path.mkdir(mode=0o700, exist_ok=True)
         files.sync_folder(self._folder)
-
-    def _list(self) -> Iterator[RunDirectory]:
-        if self._folder.is_dir():
-            yield from (RunDirectory(path) for path in self._folder.iterdir())
 
 
 def _check_name(name: str) -> str:

@@ -1,5 +1,6 @@
 """Freezing a site or a platform: who may, what it refuses, and its end."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,12 +38,9 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
 
     Raises Forbidden without the permission to freeze, or InvalidParameters; both are recorded.
     """
-    try:
+    with _record_if_refused(plan.site.slug, origin):
         _require_freeze(actor, plan.site)
         starts_at = _check_start(plan)
-    except (policy.Forbidden, Refusal) as refusal:
-        _record_refusal(plan.site, refusal, origin)
-        raise
     with transaction.atomic():
         made = Freeze.objects.create(
             site=plan.site,
@@ -61,21 +59,17 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
 
     Raises Forbidden, or Conflict when it is over already; both are recorded.
     """
-    try:
+    with _record_if_refused(frozen.site.slug, origin):
         _require_freeze(actor, frozen.site)
         if not _end(frozen, timezone.now(), origin):
             raise Conflict(f"The freeze of {frozen} is over already.")
-    except (policy.Forbidden, Refusal) as refusal:
-        _record_refusal(frozen.site, refusal, origin)
-        raise
 
 
 def require_freeze_somewhere(actor: User, origin: Origin) -> None:
     """Raise Forbidden, which is recorded, unless there is a site that the actor may freeze."""
-    if not filter_sites_to_freeze(actor).exists():
-        refusal = _refuse(actor, "any site")
-        _record_refusal(None, refusal, origin)
-        raise refusal
+    with _record_if_refused("", origin):
+        if not filter_sites_to_freeze(actor).exists():
+            raise _refuse(actor, "any site")
 
 
 def may_freeze(actor: policy.Actor, site: Site) -> bool:
@@ -149,7 +143,7 @@ def _record(frozen: Freeze, event: str, origin: Origin) -> None:
     )
 
 
-def _record_refusal(site: Site | None, refusal: Exception, origin: Origin) -> None:
-    slug = site.slug if site else ""
-    subject = f"freeze of {slug}".removesuffix(" of ")
-    trail.record("freeze.refused", origin=origin, subject=subject, site=slug, message=str(refusal))
+def _record_if_refused(slug: str, origin: Origin) -> AbstractContextManager[None]:
+    """Record what the block refuses about the site with this slug; blank where none is named."""
+    subject, kinds = f"freeze of {slug}".removesuffix(" of "), (policy.Forbidden, Refusal)
+    return trail.record_if_refused("freeze.refused", *kinds, origin=origin, subject=subject, site=slug)

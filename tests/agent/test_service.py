@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from autosubmit_portal.agent.protocol import Answer, Closed, Failure, Hello, limits
 from autosubmit_portal.agent.protocol.frames import HEADER, MAGIC
@@ -271,6 +272,13 @@ def _make_request(random: Random, channel: int) -> bytes:
     return message(
         channel, {"type": "request", "name": name, "arguments": wanted | look, "credit": limits.USUAL_CREDIT}
     )
+
+
+def test_the_command_of_the_portal_writes_the_agent_and_prints_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("agent", "--build", folder=tmp_path)
+    assert Path(capsys.readouterr().out.strip()) == write_archive(tmp_path)
 
 
 def test_the_same_code_makes_the_same_file(tmp_path: Path) -> None:

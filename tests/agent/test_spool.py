@@ -201,6 +201,7 @@ def test_a_command_that_was_forgotten_leaves_a_key_that_is_used(runs: Spool, dir
     ended(runs)
     assert runs.forget(KEY)
     assert sorted(path.name for path in directory.iterdir()) == ["forgotten", "pid"]
+    assert runs.find(KEY).look() == Look(State.UNKNOWN, why="It was forgotten.")
     assert start(runs, "true").outcome is Outcome.REFUSED
 
 
@@ -363,7 +364,7 @@ def test_a_cursor_of_before_output_was_dropped_begins_anew(
     start(runs, "sh", "-c", "head -c 1000 /dev/zero | tr '\\0' x; printf 0123456789")
     ended(runs)
     before = runs.find(KEY).read_output(0, 500)
-    runs.bound_outputs()
+    runs.find(KEY).bound_output()
     after = runs.find(KEY).read_output(500, 500, before.generation)
     assert (after.offset, after.data) == (0, b"[earlier output was dropped]\n0123456789")
     assert after.generation != before.generation
@@ -377,10 +378,10 @@ def test_a_command_that_never_stops_printing_keeps_its_newest_output(
     start(runs, "sh", "-c", f"while [ ! -e {directory}/stop ]; do echo line; done; echo last")
     for _ in range(3):
         wait_for(lambda: (directory / "output").stat().st_size > 100_000)
-        runs.bound_outputs()
+        runs.find(KEY).bound_output()
     (directory / "stop").touch()
     ended(runs)
-    runs.bound_outputs()
+    runs.find(KEY).bound_output()
     piece = runs.find(KEY).read_output(0, 1_000_000)
     assert piece.data.endswith(b"line\nlast\n")
     assert piece.size < 1_000_000

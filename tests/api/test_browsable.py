@@ -368,7 +368,7 @@ def test_refused_raw_data_is_shown_again_as_it_was_typed(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment, text: str
 ) -> None:
     client = as_person(operator)
-    token = client.get("/v4").content.decode().partition('"csrfToken": "')[2].partition('"')[0]
+    token = client.get("/v4").content.decode().partition('csrfmiddlewaretoken" value="')[2].partition('"')[0]
     answer = client.post(
         "/v4/experiments/a000?action=run", text, "application/json", headers={"x-csrftoken": token}
     )

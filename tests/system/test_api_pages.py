@@ -112,6 +112,36 @@ def test_a_person_sends_json_and_asks_what_a_route_takes(visit: Callable[..., Pa
     assert page.evaluate("window.told") == []
 
 
+def test_a_double_click_asks_once_and_reloading_asks_nothing(visit: Callable[..., Page]) -> None:
+    page = visit("admin")
+    page.goto("/v4/experiments")
+    create = form(page, "create-create")
+    create.get_by_label("Description").fill("Asked once")
+    create.get_by_label("Dry run").select_option("")
+    create.get_by_role("button").dblclick()
+    page.wait_for_url("**/v4/actions/*")
+    page.reload()
+    page.goto("/v4/actions?kind=create")
+    assert answer(page).inner_text().count('"kind": "create"') == 1
+
+
+def test_a_person_makes_a_token_and_revokes_it(visit: Callable[..., Page]) -> None:
+    page = visit("viewer")
+    page.goto("/v4/tokens")
+    create = form(page, "create")
+    create.get_by_label("Name").fill("short-lived")
+    create.get_by_role("button").click()
+    expect(answer(page)).to_contain_text('"token": ')
+    page.reload()
+    expect(answer(page)).not_to_contain_text('"token": ')
+    answer(page).get_by_role("link").first.click()
+    form(page, "destroy").get_by_role("button").click()
+    expect(answer(page)).to_contain_text("HTTP 2")
+    page.goto("/v4/tokens")
+    expect(answer(page)).to_contain_text('"results": []')
+    assert page.evaluate("window.told") == []
+
+
 def test_a_person_is_told_that_nothing_answered_and_keeps_what_was_typed(visit: Callable[..., Page]) -> None:
     page = visit("admin")
     page.goto("/v4/experiments/a000/jobs")

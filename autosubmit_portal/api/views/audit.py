@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +19,7 @@ from autosubmit_portal.api.http.renderers import (
     write_json_lines,
 )
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
@@ -92,9 +92,7 @@ class AuditEntryViewSet(PortalViewSet):
         Query.read(request)
         policy.require_view(request.user, AuditEntry)
         rows = list_visible_entries(request.user).filter(pk=entry_id)
-        row = rows.values(*COLUMNS.values()).first()
-        if row is None:
-            raise NotFound(f"There is no entry {entry_id}.")
+        row = find_first(rows.values(*COLUMNS.values()), f"There is no entry {entry_id}.")
         return Response(_write_entry(row))
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,7 +21,7 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.objects import find_experiment
+from autosubmit_portal.api.objects import find_experiment, find_first
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
@@ -134,10 +133,8 @@ def _filter_rows(request: Request) -> QuerySet[Delegation]:
 
 
 def _find(request: Request, delegation_id: int) -> Delegation:
-    found = _filter_rows(request).filter(pk=delegation_id).first()
-    if found is None:
-        raise NotFound(f"There is no delegation {delegation_id} of yours.")
-    return found
+    absence = f"There is no delegation {delegation_id} of yours."
+    return find_first(_filter_rows(request).filter(pk=delegation_id), absence)
 
 
 def _read_request(request: Request, body: Mapping[str, Any]) -> DelegationRequest:

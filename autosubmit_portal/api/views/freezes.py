@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.objects import find_site_to_change
+from autosubmit_portal.api.objects import find_first, find_site_to_change
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT, LATER
 from autosubmit_portal.api.query.filters.common import match_site
@@ -139,10 +138,8 @@ class FreezeViewSet(PortalViewSet):
 def find_freeze(request: Request, freeze_id: int) -> Freeze:
     """Return a freeze, or raise Forbidden or NotFound."""
     policy.require_view(request.user, Site)
-    found = Freeze.objects.visible_to(request.user).select_related("site").filter(pk=freeze_id).first()
-    if found is None:
-        raise NotFound(f"There is no freeze {freeze_id}.")
-    return found
+    freezes = Freeze.objects.visible_to(request.user).select_related("site")
+    return find_first(freezes.filter(pk=freeze_id), f"There is no freeze {freeze_id}.")
 
 
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:

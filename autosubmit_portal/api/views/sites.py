@@ -3,12 +3,12 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -51,7 +51,5 @@ class SiteViewSet(PortalViewSet):
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
         Query.read(request)
         policy.require_view(request.user, Site)
-        site = Site.objects.visible_to(request.user).filter(slug=slug).first()
-        if site is None:
-            raise NotFound(f"There is no site {slug}.")
-        return Response(SiteItem(site).data)
+        sites = Site.objects.visible_to(request.user).filter(slug=slug)
+        return Response(SiteItem(find_first(sites, f"There is no site {slug}.")).data)

@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +11,7 @@ from autosubmit_portal.access.api_tokens import TokenRequest, make_token, revoke
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -113,12 +113,8 @@ class IdentityViewSet(PortalViewSet):
 
 def _find(request: Request, token_id: str) -> ApiToken:
     """Return a token that the person may see; raise NotFound."""
-    token: ApiToken | None = (
-        ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id).first()
-    )
-    if token is None:
-        raise NotFound(f"There is no token {token_id}.")
-    return token
+    tokens = ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id)
+    return find_first(tokens, f"There is no token {token_id}.")
 
 
 def _get_token(request: Request) -> ApiToken | None:

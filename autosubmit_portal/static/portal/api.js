@@ -1,4 +1,5 @@
-// Sends the forms of the API's pages that HTML cannot send: other methods than GET and POST, and JSON.
+// Sends the forms of the API's pages: once however often one clicks, also what HTML cannot send (PATCH, JSON), and so
+// that reloading the page sends nothing again.
 "use strict";
 
 async function send(form, button) {
@@ -10,7 +11,7 @@ async function send(form, button) {
     headers: {
       Accept: "text/html",
       "Content-Type": type || "application/x-www-form-urlencoded",
-      [drf.csrfHeaderName]: drf.csrfToken,
+      "X-CSRFToken": form.csrfmiddlewaretoken?.value ?? "",
     },
     body: method === "OPTIONS" ? undefined : fields,
   });
