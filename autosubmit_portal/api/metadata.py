@@ -49,7 +49,5 @@ class PortalMetadata(SimpleMetadata):
         told: dict[str, Any] = self.get_serializer_info(shape()) if shape else {}
         for name, field in told.items():
             if "choices" in field:
-                field["choices"] = [
-                    one for one in field["choices"] if view.may_choose(handler, name, one["value"])
-                ]
+                field["choices"] = [one for one in field["choices"] if view.may_choose(handler, name, one["value"])]
         return told

@@ -30,13 +30,9 @@ def _filter_called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: annotate_active_action(_filter_called(expid)),
-    "site",
-    annotations=("active_action_id", "is_starting"),
+    lambda expid: annotate_active_action(_filter_called(expid)), "site", annotations=("active_action_id", "is_starting")
 )
-_MIRRORED = CompiledQuery(
-    _filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
-)
+_MIRRORED = CompiledQuery(_filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration"))
 
 
 def find_experiment(
@@ -60,11 +56,7 @@ def find_mirrored(
 
 
 def _find_only(
-    request: Request,
-    called: CompiledQuery[Experiment],
-    expid: str,
-    site: str | None,
-    showing: type[Model],
+    request: Request, called: CompiledQuery[Experiment], expid: str, site: str | None, showing: type[Model]
 ) -> Experiment:
     if policy.may_view_all(request.user, showing, Experiment):
         return _choose(expid, site, called.read_rows(expid))
@@ -136,9 +128,7 @@ def find_first(rows: "QuerySet[Any, Row]", absence: str) -> Row:
 
 def find_job(experiment: Experiment, name: str) -> Job:
     """Return a job by its name, or raise NotFound."""
-    return find_first(
-        Job.objects.filter(experiment=experiment, name=name), f"{experiment.expid} has no job {name}."
-    )
+    return find_first(Job.objects.filter(experiment=experiment, name=name), f"{experiment.expid} has no job {name}.")
 
 
 def find_action(request: Request, action_id: int) -> Action:

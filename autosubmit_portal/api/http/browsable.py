@@ -34,9 +34,7 @@ OWN_ADDRESS = re.compile(r"(?<=&quot;)/v4/[^\s<>]+?(?=&quot;)")
 class PageRenderer(BrowsableAPIRenderer):
     """Answers as pages: with a form for whatever the person may do here, and links to what belongs to it."""
 
-    def get_context(
-        self, data: Any, accepted_media_type: str | None, renderer_context: Any
-    ) -> dict[str, Any]:
+    def get_context(self, data: Any, accepted_media_type: str | None, renderer_context: Any) -> dict[str, Any]:
         """Add forms, filters, links and pages."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
         view, request = renderer_context["view"], renderer_context["request"]
@@ -153,9 +151,7 @@ def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str =
             help=mark_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
             method=method,
             url=escape_uri_path(request.path.rstrip("/")) + below + (f"?{urlencode(query)}" if query else ""),
-            inputs=tuple(
-                list_inputs(shape, values, problem.get("errors", {}), partial(view.may_choose, handler))
-            )
+            inputs=tuple(list_inputs(shape, values, problem.get("errors", {}), partial(view.may_choose, handler)))
             if shape
             else (),
             raw=(typed or _propose_json(shape, values, described.examples.get(name, {}))) if shape else "",

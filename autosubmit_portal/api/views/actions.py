@@ -95,10 +95,7 @@ class ActionViewSet(PortalViewSet):
         return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 
     @operation(
-        "list_actions",
-        "List actions",
-        {200: answer(ActionList, "Actions, newest first.")},
-        parameters=[ActionsQuery],
+        "list_actions", "List actions", {200: answer(ActionList, "Actions, newest first.")}, parameters=[ActionsQuery]
     )
     def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
@@ -271,6 +268,4 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
         return found
     if not query["active"]:
         return found.exclude(state__in=ACTIVE_STATES)
-    return found.filter(
-        pk__in=Action.objects.active().order_by().values("pk")
-    )  # few, and found by their index
+    return found.filter(pk__in=Action.objects.active().order_by().values("pk"))  # few, and found by their index

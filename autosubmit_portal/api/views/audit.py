@@ -12,12 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import (
-    CSVRenderer,
-    JSONLinesRenderer,
-    write_csv_lines,
-    write_json_lines,
-)
+from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, write_csv_lines, write_json_lines
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
@@ -40,10 +35,7 @@ CONDITIONS = {"after": "id__gt"} | {
     name: COLUMNS[name] for name in ("actor", "on_behalf_of", "expid", "site", "kind", "door", "action")
 }
 ROWS_AT_ONCE = 2000
-EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
-    "jsonl": JSONLinesRenderer,
-    "csv": CSVRenderer,
-}
+EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {"jsonl": JSONLinesRenderer, "csv": CSVRenderer}
 
 
 class AuditEntryViewSet(PortalViewSet):
@@ -131,7 +123,5 @@ def _write_entry(row: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _stream(
-    lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]
-) -> StreamingHttpResponse:
+def _stream(lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines, content_type=f"{renderer.media_type}; charset=utf-8")

@@ -66,12 +66,7 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         experiment = find_experiment(request, expid, SiteQuery.read(request).get("site"))
         found = read_file_configuration(experiment)
         return Response(
-            {
-                "config": _answer_config(found),
-                "masked": found.masked,
-                "files": found.files,
-                "left_out": found.left_out,
-            }
+            {"config": _answer_config(found), "masked": found.masked, "files": found.files, "left_out": found.left_out}
         )
 
 

@@ -49,9 +49,7 @@ class DelegationViewSet(PortalViewSet):
 
     def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether the person may take this one back; everybody may lend."""
-        return not self.detail or may_revoke(
-            self.request.user, _find(self.request, self.kwargs["delegation_id"])
-        )
+        return not self.detail or may_revoke(self.request.user, _find(self.request, self.kwargs["delegation_id"]))
 
     @operation(
         "list_delegations",
@@ -90,9 +88,7 @@ class DelegationViewSet(PortalViewSet):
         actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
-            _read_request(request, validate_body(DelegationBody, read_body(request))),
-            grantor=actor,
-            origin=origin,
+            _read_request(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
         )
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
@@ -108,11 +104,7 @@ class DelegationViewSet(PortalViewSet):
         "Revoke a delegation",
         {
             200: answer(
-                DelegationItem,
-                "The delegation, which is over.",
-                is_active=False,
-                revoked_by="ana",
-                revoked_at=AT,
+                DelegationItem, "The delegation, which is over.", is_active=False, revoked_by="ana", revoked_at=AT
             )
         },
         errors=[409],

@@ -20,13 +20,7 @@ from autosubmit_portal.api.openapi.documentation import (
 )
 from autosubmit_portal.api.query.filters.experiments import choose_order, list_annotations, make_condition
 from autosubmit_portal.api.query.pagination import make_page_info, read_page
-from autosubmit_portal.api.query.queries import (
-    ActQuery,
-    ChangeQuery,
-    CreateQuery,
-    ExperimentQuery,
-    ExperimentsQuery,
-)
+from autosubmit_portal.api.query.queries import ActQuery, ChangeQuery, CreateQuery, ExperimentQuery, ExperimentsQuery
 from autosubmit_portal.api.query.selection import make_selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.refusals import InvalidParameters
@@ -114,12 +108,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
         return submit(request, kind, experiment.site, experiment, query=query)
 
-    @change(
-        "update_experiment",
-        "Change the description",
-        kinds=[UPDATE_DESCRIPTION],
-        query=ChangeQuery,
-    )
+    @change("update_experiment", "Change the description", kinds=[UPDATE_DESCRIPTION], query=ChangeQuery)
     def partial_update(self, request: Request, expid: str) -> Response:
         """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""
         query = ChangeQuery.read(request)

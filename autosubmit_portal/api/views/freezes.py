@@ -53,10 +53,7 @@ class FreezeViewSet(PortalViewSet):
         return "expid", (self.get_address("experiment-detail", expid, data["site"]) for expid in expids)
 
     @operation(
-        "list_freezes",
-        "List freezes",
-        {200: answer(FreezeList, "Freezes, newest first.")},
-        parameters=[FreezesQuery],
+        "list_freezes", "List freezes", {200: answer(FreezeList, "Freezes, newest first.")}, parameters=[FreezesQuery]
     )
     def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
@@ -101,9 +98,7 @@ class FreezeViewSet(PortalViewSet):
         made = freeze(plan, actor=actor, origin=origin)
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
-    @operation(
-        "get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")}
-    )
+    @operation("get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")})
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
         Query.read(request)
@@ -114,12 +109,7 @@ class FreezeViewSet(PortalViewSet):
         "End a freeze",
         {
             200: answer(
-                FreezeDetail,
-                "The freeze, which is over.",
-                is_active=False,
-                ended_by="ana",
-                ended_at=AT,
-                affected=[],
+                FreezeDetail, "The freeze, which is over.", is_active=False, ended_by="ana", ended_at=AT, affected=[]
             )
         },
         errors=[409],
@@ -144,8 +134,6 @@ def find_freeze(request: Request, freeze_id: int) -> Freeze:
 
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
-    seen = Experiment.objects.visible_to(request.user).filter(
-        pk__in=freeze.find_running_experiments().values("pk")
-    )
+    seen = Experiment.objects.visible_to(request.user).filter(pk__in=freeze.find_running_experiments().values("pk"))
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))
     return {**FreezeItem(freeze).data, "affected": affected if not freeze.is_over else []}

@@ -27,10 +27,7 @@ class HealthView(PortalView):
     @operation(
         "get_health",
         "Ask whether the portal works",
-        {
-            200: answer(Health, "It works."),
-            503: answer(Health, "It does not.", migrations="behind"),
-        },
+        {200: answer(Health, "It works."), 503: answer(Health, "It does not.", migrations="behind")},
         is_open=True,
         parameters=[HealthQuery],
         errors=[400],

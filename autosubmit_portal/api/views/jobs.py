@@ -16,13 +16,7 @@ from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job
-from autosubmit_portal.api.openapi.documentation import (
-    CONDITIONAL,
-    answer,
-    change,
-    make_option_parameter,
-    operation,
-)
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, change, make_option_parameter, operation
 from autosubmit_portal.api.openapi.examples import SIM
 from autosubmit_portal.api.query.filters.jobs import TIMES, choose_order, make_condition
 from autosubmit_portal.api.query.pagination import Page, make_page_info, read_page
@@ -52,10 +46,7 @@ COLUMNS: dict[str, Any] = {
     "out_path_remote": "out_log_remote",
     "err_path_remote": "err_log_remote",
     **TIMES,
-    **{
-        name: NullIf(name, Value(""))
-        for name in ("section", "member", "platform", "qos", "processors", "wallclock")
-    },
+    **{name: NullIf(name, Value("")) for name in ("section", "member", "platform", "qos", "processors", "wallclock")},
 }
 PLANNED_NAMES = "planned"
 VIEWS = {
@@ -127,9 +118,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         experiment = find_experiment_to_change(request, _choose_kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {})
 
-    @operation(
-        "get_job", "Show a job", {200: answer(JobDetail, "The job.")}, parameters=[JobQuery, *CONDITIONAL]
-    )
+    @operation("get_job", "Show a job", {200: answer(JobDetail, "The job.")}, parameters=[JobQuery, *CONDITIONAL])
     def retrieve(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
 

@@ -52,9 +52,7 @@ class SchemaView(OptionsMixin, SpectacularAPIView):
         "Get the OpenAPI document",
         {
             (200, "application/json"): OpenApiResponse(dict, "The document as JSON."),
-            (200, "application/vnd.oai.openapi"): OpenApiResponse(
-                str, "The document as YAML (`?format=yaml`)."
-            ),
+            (200, "application/vnd.oai.openapi"): OpenApiResponse(str, "The document as YAML (`?format=yaml`)."),
         },
         parameters=[make_format_parameter("json", "yaml")],
     )

@@ -34,10 +34,7 @@ class SiteViewSet(PortalViewSet):
         return found
 
     @operation(
-        "list_sites",
-        "List sites",
-        {200: answer(SiteList, "The sites, by name.")},
-        parameters=[NewestFirstQuery],
+        "list_sites", "List sites", {200: answer(SiteList, "The sites, by name.")}, parameters=[NewestFirstQuery]
     )
     def list(self, request: Request) -> Response:
         """List the Autosubmit installations that you have anything to do with, with their health."""

@@ -38,9 +38,7 @@ class TokenViewSet(PortalViewSet):
     def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
         query = NewestFirstQuery.read(request)
-        found = (
-            ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
-        )
+        found = ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         page = read_page(request, found, LAST_MADE_FIRST, query)
         return answer_listing(page, TokenItem(page.rows, many=True).data)
 
@@ -63,9 +61,7 @@ class TokenViewSet(PortalViewSet):
         """
         Query.read(request)
         wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
-        token, text = make_token(
-            get_actor(request), wanted, origin=make_origin(request), by=_get_token(request)
-        )
+        token, text = make_token(get_actor(request), wanted, origin=make_origin(request), by=_get_token(request))
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
