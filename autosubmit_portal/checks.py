@@ -20,11 +20,7 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 @register()
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the queue."""
-    return [
-        *_check_timing(settings.Q_CLUSTER),
-        *_check_name(Conf.CLUSTER_NAME),
-        *_check_broker(settings.Q_CLUSTER),
-    ]
+    return [*_check_timing(settings.Q_CLUSTER), *_check_name(Conf.CLUSTER_NAME), *_check_broker(settings.Q_CLUSTER)]
 
 
 @register()
@@ -35,9 +31,7 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
         found.append(
             Error(
-                "PORTAL_OIDC_CLIENT_ID is missing, which the identity provider asks for.",
-                hint=hint,
-                id="portal.E004",
+                "PORTAL_OIDC_CLIENT_ID is missing, which the identity provider asks for.", hint=hint, id="portal.E004"
             )
         )
     if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
@@ -46,11 +40,7 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if settings.AXES_FAILURE_LIMIT < 1 or settings.AXES_COOLOFF_TIME.total_seconds() < 60:
         hint = "Choose at least 1 for PORTAL_SIGN_IN_ATTEMPTS and for PORTAL_LOCKOUT_MINUTES."
         found.append(
-            Error(
-                "The lockout after wrong passwords cannot work with these settings.",
-                hint=hint,
-                id="portal.E007",
-            )
+            Error("The lockout after wrong passwords cannot work with these settings.", hint=hint, id="portal.E007")
         )
     if settings.REQUIRE_SECOND_FACTOR not in SECOND_FACTOR:
         hint = f"Choose one of {', '.join(SECOND_FACTOR)}."
@@ -60,11 +50,7 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
         hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
         found.append(
-            Warning(
-                "Without HTTPS, others on the network can pretend to be the issuer.",
-                hint=hint,
-                id="portal.W002",
-            )
+            Warning("Without HTTPS, others on the network can pretend to be the issuer.", hint=hint, id="portal.W002")
         )
     return found
 
@@ -73,9 +59,7 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check that no other account of this host reads what the portal keeps."""
     found = privacy.find_open_files(settings.PRIVATE_FILES)
-    return (
-        [Warning(privacy.describe_open_files(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
-    )
+    return [Warning(privacy.describe_open_files(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
 
 
 @register()
@@ -95,9 +79,7 @@ def _check_timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
         return [Error("A task would be sent again while it still runs.", hint=hint, id="portal.E001")]
     if not SHORTEST_POLL_SECONDS <= cluster["poll"] <= LONGEST_POLL_SECONDS:
         hint = f"Choose {SHORTEST_POLL_SECONDS} to {LONGEST_POLL_SECONDS:g} seconds; 0.05 is the default."
-        return [
-            Error("PORTAL_POLL_SECONDS keeps workers busy or actions waiting.", hint=hint, id="portal.E002")
-        ]
+        return [Error("PORTAL_POLL_SECONDS keeps workers busy or actions waiting.", hint=hint, id="portal.E002")]
     return []
 
 

@@ -24,9 +24,7 @@ def list_distinct(model: type[Model], name: str, **of: Any) -> list[Any]:
     quote, field = connection.ops.quote_name, cast("Any", model._meta.get_field)
     given = [f"{quote(field(key).column)} = %s" for key in of]
     sql = _LEAPS.format(
-        column=quote(field(name).column),
-        table=quote(model._meta.db_table),
-        of=" AND ".join(given) or "TRUE",
+        column=quote(field(name).column), table=quote(model._meta.db_table), of=" AND ".join(given) or "TRUE"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, 2 * [*of.values()])

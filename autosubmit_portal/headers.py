@@ -29,13 +29,7 @@ PAGE_POLICY = _join_policy(
 )
 # Everything else (logs, outputs, JSON, exports) may run nothing, even if a browser takes it for a page.
 DATA_POLICY = _join_policy(
-    {
-        "default-src": "'none'",
-        "form-action": "'none'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-        "sandbox": "",
-    }
+    {"default-src": "'none'", "form-action": "'none'", "base-uri": "'none'", "frame-ancestors": "'none'", "sandbox": ""}
 )
 # An answer is for one user, and browsers ask again before they show it again. Static files and secrets have their own.
 CACHE_CONTROL = "private, no-cache"

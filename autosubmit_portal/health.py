@@ -127,9 +127,7 @@ def check_migrations(evidence: Evidence) -> Iterator[Finding]:
         yield _report_ok("The tables are up to date.")
         return
     _is_migrated.cache_clear()
-    yield Finding(
-        Level.FAIL, "behind", "The tables are not up to date.", f"Run `{settings.COMMAND_LINE} migrate`."
-    )
+    yield Finding(Level.FAIL, "behind", "The tables are not up to date.", f"Run `{settings.COMMAND_LINE} migrate`.")
 
 
 @cache
@@ -194,16 +192,12 @@ def check_queue(evidence: Evidence) -> Iterator[Finding]:
             level = Level.FAIL if age > WAITING_TOO_LONG else Level.WARN
             word = "stuck" if level is Level.FAIL else "slow"
             text = f"An action has waited for {_describe_span(age)} in the queue “{name}”."
-            yield Finding(
-                level, word, text, f"See what its workers do, or start more: {_describe_start(name)}"
-            )
+            yield Finding(level, word, text, f"See what its workers do, or start more: {_describe_start(name)}")
 
 
 def find_oldest_queued() -> dict[str, datetime]:
     """Return for each queue since when its oldest action waits without a known reason, such as a missing slot."""
-    queued = (
-        Action.objects.annotate_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
-    )
+    queued = Action.objects.annotate_queued_at().filter(state=State.QUEUED, message="").values_list("site__queue")
     return dict(queued.annotate(Min("queued_at")).order_by("site__queue"))
 
 
@@ -214,11 +208,7 @@ def check_mirror(evidence: Evidence) -> Iterator[Finding]:
             by = f", kept by {site.mirrored_by}" if site.mirrored_by else ""
             yield _report_ok(f"The mirror of {site} is fresh{by}.")
         elif not site.problem:
-            age = (
-                f"{_describe_span(timezone.now() - site.mirrored_at)} old"
-                if site.mirrored_at
-                else "not made yet"
-            )
+            age = f"{_describe_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
             remedy = f"Start `{settings.COMMAND_LINE} mirror` where its store can be read."
             yield Finding(Level.FAIL, "stale", f"The mirror of {site} is {age}.", remedy)
 
@@ -233,10 +223,7 @@ def check_sites(evidence: Evidence) -> Iterator[Finding]:
             yield _report_ok(f"The site {site} is healthy{version}.")
     if not evidence.sites:
         yield Finding(
-            Level.WARN,
-            "none",
-            "There is no site yet.",
-            f"Add one in the console, or run `{settings.COMMAND_LINE} up`.",
+            Level.WARN, "none", "There is no site yet.", f"Add one in the console, or run `{settings.COMMAND_LINE} up`."
         )
 
 
@@ -266,9 +253,7 @@ def check_disk(evidence: Evidence) -> Iterator[Finding]:
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
             text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
-            yield Finding(
-                level, "low" if level is Level.WARN else "full", text, "Free some space on that disk."
-            )
+            yield Finding(level, "low" if level is Level.WARN else "full", text, "Free some space on that disk.")
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:

@@ -42,10 +42,7 @@ class DatabaseCollector(Collector):
         yield from _collect_build()
         findings = health.examine()
         yield from _collect_health(findings)
-        if (
-            health.get_words(findings)["database"] == "ok"
-            and health.get_words(findings)["migrations"] == "ok"
-        ):
+        if health.get_words(findings)["database"] == "ok" and health.get_words(findings)["migrations"] == "ok":
             for family in FAMILIES:
                 yield from family()
 
@@ -66,9 +63,7 @@ def _collect_build() -> Metrics:
 
 
 def _collect_health(findings: list[health.Finding]) -> Metrics:
-    family = _make_gauge(
-        "health", "2 for a part that is well, 1 for one with a warning, 0 for one that fails.", "part"
-    )
+    family = _make_gauge("health", "2 for a part that is well, 1 for one with a warning, 0 for one that fails.", "part")
     worst: dict[str, Level] = {}
     for finding in findings:
         worst[finding.part] = max(finding.level, worst.get(finding.part, Level.OK))
@@ -96,9 +91,7 @@ def _collect_actions() -> Metrics:
 
 def _collect_queues() -> Metrics:
     queues = sorted(set(Site.objects.values_list("queue", flat=True)))
-    family = _make_gauge(
-        "oldest_queued_seconds", "How long the oldest queued action has waited; 0 for none.", "queue"
-    )
+    family = _make_gauge("oldest_queued_seconds", "How long the oldest queued action has waited; 0 for none.", "queue")
     oldest, now = health.find_oldest_queued(), timezone.now()
     for queue in queues:
         family.add_metric([queue], (now - oldest.get(queue, now)).total_seconds())
@@ -118,13 +111,9 @@ def _collect_sites() -> Metrics:
             age.add_metric([site.slug], (timezone.now() - site.mirrored_at).total_seconds())
     yield from (age, healthy)
     there = Experiment.objects.filter(gone_at=None)
-    yield _fill_gauge(
-        "experiments", "Experiments in the store.", "site", slugs, _count_by(there, "site__slug")
-    )
+    yield _fill_gauge("experiments", "Experiments in the store.", "site", slugs, _count_by(there, "site__slug"))
     running = _count_by(there.filter(is_running=True), "site__slug")
-    yield _fill_gauge(
-        "experiments_running", "Experiments that run, whoever started them.", "site", slugs, running
-    )
+    yield _fill_gauge("experiments_running", "Experiments that run, whoever started them.", "site", slugs, running)
 
 
 def _collect_disks() -> Metrics:
@@ -135,21 +124,14 @@ def _collect_disks() -> Metrics:
     yield family
 
 
-FAMILIES: tuple[Callable[[], Metrics], ...] = (
-    _collect_actions,
-    _collect_queues,
-    _collect_sites,
-    _collect_disks,
-)
+FAMILIES: tuple[Callable[[], Metrics], ...] = (_collect_actions, _collect_queues, _collect_sites, _collect_disks)
 
 
 def _make_gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
 
 
-def _fill_gauge(
-    name: str, text: str, label: str, values: list[str], counts: dict[str, int]
-) -> GaugeMetricFamily:
+def _fill_gauge(name: str, text: str, label: str, values: list[str], counts: dict[str, int]) -> GaugeMetricFamily:
     """Return a gauge with a number for each value, 0 included: an alert needs a 0 to see that something is missing."""
     family = _make_gauge(name, text, label)
     for value in sorted({*values, *counts}):

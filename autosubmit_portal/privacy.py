@@ -51,11 +51,7 @@ def _take_from_others(path: Path) -> None:
 def find_open_files(paths: Iterable[Path]) -> list[Path]:
     """Return which of these files, and of those in these folders, others can read; looks at MOST_ENTRIES at most."""
     found = (path for start in paths if _is_reached(start) for path in _walk(start))
-    return [
-        path
-        for path in islice(found, MOST_ENTRIES)
-        if _is_open_to_others(path, OTHERS_READ) and not path.is_dir()
-    ]
+    return [path for path in islice(found, MOST_ENTRIES) if _is_open_to_others(path, OTHERS_READ) and not path.is_dir()]
 
 
 def describe_open_files(files: list[Path]) -> str:

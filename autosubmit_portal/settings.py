@@ -93,9 +93,7 @@ def parse_umask(name: str, text: str) -> int:
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
-COMMANDS_UMASK = parse_umask(
-    "PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}")
-)
+COMMANDS_UMASK = parse_umask("PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}"))
 ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
 # What the libraries of Autosubmit keep and can make again.
 CACHES_DIRECTORY = PORTAL_HOME / "caches"
@@ -152,7 +150,7 @@ MIDDLEWARE = [
     "autosubmit_portal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
-    "autosubmit_portal.api.outside.OutsideMiddleware",
+    "autosubmit_portal.api.error_answers.ErrorAnswersMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -185,7 +183,7 @@ TEMPLATES = [
             ],
             "libraries": {"console": "autosubmit_portal.console.parts.presentation"},
         },
-    },
+    }
 ]
 
 
@@ -199,13 +197,9 @@ def read_database() -> dict[str, Any]:
     A connection that is kept is four to seven times faster for the queue. SQLite needs write-ahead logging for speed
     and IMMEDIATE transactions against "database is locked": web and worker write at the same time.
     """
-    config: dict[str, Any] = env.db(
-        "PORTAL_DATABASE_URL", default=f"sqlite:///{PORTAL_HOME / 'portal.sqlite3'}"
-    )
+    config: dict[str, Any] = env.db("PORTAL_DATABASE_URL", default=f"sqlite:///{PORTAL_HOME / 'portal.sqlite3'}")
     if "ENGINE" not in config:
-        raise ImproperlyConfigured(
-            "PORTAL_DATABASE_URL is no address such as postgres://user:password@host/name."
-        )
+        raise ImproperlyConfigured("PORTAL_DATABASE_URL is no address such as postgres://user:password@host/name.")
     config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     if config["ENGINE"] == "django.db.backends.postgresql":
         config["OPTIONS"] = POSTGRES | config.get("OPTIONS", {})
@@ -251,9 +245,7 @@ AXES_LOCKOUT_CALLABLE = "autosubmit_portal.access.sign_in.lockout.answer_locked_
 AXES_USERNAME_CALLABLE = "autosubmit_portal.access.sign_in.lockout.get_name"
 AXES_CLIENT_IP_CALLABLE = "autosubmit_portal.audit.origin.get_client_address"
 AXES_RESET_ON_SUCCESS = True
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
-    False  # or whoever guesses on would lock the owner out for good
-)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever guesses on would lock the owner out for good
 AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "username", "ip_address"]
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
@@ -303,9 +295,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [
-    r"^healthz/?$"
-]  # load balancers ask over plain HTTP and take a redirect for an answer
+SECURE_REDIRECT_EXEMPT = [r"^healthz/?$"]  # load balancers ask over plain HTTP and take a redirect for an answer
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -385,12 +375,8 @@ def parse_rate(name: str, text: str) -> int | None:
 
 
 THROTTLE_READS = parse_rate("PORTAL_THROTTLE_READS", env.str("PORTAL_THROTTLE_READS", default="12000/min"))
-THROTTLE_ACTIONS = parse_rate(
-    "PORTAL_THROTTLE_ACTIONS", env.str("PORTAL_THROTTLE_ACTIONS", default="3000/min")
-)
-THROTTLE_ANONYMOUS = parse_rate(
-    "PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min")
-)
+THROTTLE_ACTIONS = parse_rate("PORTAL_THROTTLE_ACTIONS", env.str("PORTAL_THROTTLE_ACTIONS", default="3000/min"))
+THROTTLE_ANONYMOUS = parse_rate("PORTAL_THROTTLE_ANONYMOUS", env.str("PORTAL_THROTTLE_ANONYMOUS", default="600/min"))
 # Bodies have Django's limits: ten thousand names of jobs take a quarter of DATA_UPLOAD_MAX_MEMORY_SIZE.
 
 # Prometheus reads /metrics with a token of an account that may see all actions, unless this opens it to everybody.

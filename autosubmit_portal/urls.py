@@ -12,5 +12,5 @@ urlpatterns = [
     path("", include("autosubmit_portal.console.urls")),
 ]
 
-handler400 = "autosubmit_portal.api.outside.answer_bad_request"
-handler500 = "autosubmit_portal.api.outside.answer_server_error"
+handler400 = "autosubmit_portal.api.error_answers.answer_bad_request"
+handler500 = "autosubmit_portal.api.error_answers.answer_server_error"

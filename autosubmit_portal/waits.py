@@ -55,9 +55,7 @@ def end_waits() -> None:
     _stopping.set()
 
 
-def wait_until(
-    http: HttpRequest, is_over: Callable[[], bool], seconds: float, longest_pause: float = 1.0
-) -> bool:
+def wait_until(http: HttpRequest, is_over: Callable[[], bool], seconds: float, longest_pause: float = 1.0) -> bool:
     """Poll, ever less often, until `is_over`, the time is up, or the client has gone. False if there is no place.
 
     Between two polls only the thread is held, no transaction.
@@ -74,9 +72,7 @@ def wait_until(
     return True
 
 
-def _wait(
-    is_over: Callable[[], bool], has_gone: Callable[[], bool], seconds: float, longest_pause: float
-) -> None:
+def _wait(is_over: Callable[[], bool], has_gone: Callable[[], bool], seconds: float, longest_pause: float) -> None:
     deadline = time.monotonic() + seconds
     for pause in _lengthen_pauses(longest_pause):
         remaining = deadline - time.monotonic()

@@ -23,9 +23,7 @@ from jobs.autosubmit.statuses import RESET
 from jobs.models import Job, JobDependency
 
 BATCH = 1000
-MIRRORED_FIELDS = [
-    field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")
-]
+MIRRORED_FIELDS = [field.name for field in Job._meta.concrete_fields if field.name not in ("id", "experiment", "name")]
 _OF_RECORD = [name for name in MIRRORED_FIELDS if name in JobRecord.__dataclass_fields__]
 _OF_HISTORY = {
     "qos": "",
@@ -45,8 +43,7 @@ _BLANK = [_OF_HISTORY.get(name) for name in MIRRORED_FIELDS]
 _STATUS, _PROCESSORS, _WALLCLOCK = map(MIRRORED_FIELDS.index, ("status", "processors", "wallclock"))
 # What the job list still says of the attempt before when it has reset a job.
 _STALE_PLACES = [
-    (MIRRORED_FIELDS.index(name), blank)
-    for name, blank in (("remote_id", None), ("out_log", ""), ("err_log", ""))
+    (MIRRORED_FIELDS.index(name), blank) for name, blank in (("remote_id", None), ("out_log", ""), ("err_log", ""))
 ]
 
 T = TypeVar("T")
@@ -131,9 +128,7 @@ def sync_jobs(
     edges = None
     if not are_edges_known or difference.added or difference.removed:
         edges = select_edges(dependencies(), made)
-        wanted = (
-            _digest_edges(edges.between) if before else None
-        )  # only who reads again and again has use for it
+        wanted = _digest_edges(edges.between) if before else None  # only who reads again and again has use for it
         if wanted is None or wanted != digest or difference.added or difference.removed:
             _sync_dependencies(experiment_id, edges.between)
         digest = wanted
@@ -244,11 +239,7 @@ def _read_existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
 
 
 def _find_differing(row: Sequence[Any], wanted: Row) -> dict[str, Any]:
-    return {
-        name: after
-        for name, before, after in zip(MIRRORED_FIELDS, row, wanted, strict=True)
-        if before != after
-    }
+    return {name: after for name, before, after in zip(MIRRORED_FIELDS, row, wanted, strict=True) if before != after}
 
 
 def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None:
@@ -286,9 +277,7 @@ def _update(experiment_id: int, fields: Sequence[str], rows: Mapping[str, Sequen
     query = f"UPDATE {_quote(Job._meta.db_table)} SET {places} WHERE {where}"  # noqa: S608 - our columns
     instants = _find_instants(Job, fields)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            query, [(*_adapt_row(row, instants), experiment_id, name) for name, row in rows.items()]
-        )
+        cursor.executemany(query, [(*_adapt_row(row, instants), experiment_id, name) for name, row in rows.items()])
 
 
 def _insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

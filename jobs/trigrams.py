@@ -55,8 +55,7 @@ def make(apps: StateApps | None, schema_editor: BaseDatabaseSchemaEditor) -> Non
             schema_editor.execute(INDEX)
     except DatabaseError as error:  # the account may not, or the extension is not installed
         print(
-            f" no index for searches of jobs ({str(error).splitlines()[0]}); "
-            f"see `{settings.COMMAND_LINE} doctor` ",
+            f" no index for searches of jobs ({str(error).splitlines()[0]}); see `{settings.COMMAND_LINE} doctor` ",
             end="",
         )
 
@@ -108,9 +107,7 @@ def is_missing() -> bool:
         there = _list_present()
         return "jobs_job" in there and not there.issuperset(_PARTS) and _is_possible()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT to_regclass('jobs_job') IS NOT NULL AND to_regclass('jobs_name_trigrams') IS NULL"
-        )
+        cursor.execute("SELECT to_regclass('jobs_job') IS NOT NULL AND to_regclass('jobs_name_trigrams') IS NULL")
         return bool(cursor.fetchone()[0])
 
 
@@ -124,9 +121,7 @@ def narrow(jobs: QuerySet[Any], text: str) -> QuerySet[Any]:
 
     Some of what is left may not have them either: its letters occur there in another order.
     """
-    groups = list(dict.fromkeys(group for word in text.split() for group in _split_groups(word)))[
-        :MOST_GROUPS
-    ]
+    groups = list(dict.fromkeys(group for word in text.split() for group in _split_groups(word)))[:MOST_GROUPS]
     if connection.vendor != "sqlite" or not groups or not _list_present().issuperset(_PARTS):
         return jobs
     quoted = (group.replace('"', '""') for group in groups)

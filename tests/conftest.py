@@ -167,14 +167,8 @@ def _actions_directory(settings: Any, tmp_path_factory: pytest.TempPathFactory) 
 def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Let a fixture of a module make rows for all tests of it: what a test does to them is undone after that test."""
     real = connections["default"]
-    with (
-        django_db_blocker.unblock(),
-        transaction.atomic(),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(
-            real, "close", lambda: None
-        )  # each test closes its connections, and would lose the rows
+    with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(real, "close", lambda: None)  # each test closes its connections, and would lose the rows
         yield
         transaction.set_rollback(True)
 
@@ -198,9 +192,7 @@ def private_umask() -> Iterator[None]:
 def _people_of_the_host() -> Iterator[None]:
     """Let this process know Unix accounts for those whom tests call owners, besides the ones that there are."""
     numbers = {name: 20_000 + number for number, name in enumerate(PEOPLE)}
-    entries = {
-        name: pwd.struct_passwd((name, "x", uid, uid, "", "/", "/bin/sh")) for name, uid in numbers.items()
-    }
+    entries = {name: pwd.struct_passwd((name, "x", uid, uid, "", "/", "/bin/sh")) for name, uid in numbers.items()}
     by_number = {entry.pw_uid: entry for entry in entries.values()}
     of_name, of_number = pwd.getpwnam, pwd.getpwuid
     with pytest.MonkeyPatch.context() as patch:
@@ -384,10 +376,7 @@ def static_files() -> Path:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def portal(
-    request: pytest.FixtureRequest,
-    autosubmit: Path,
-    static_files: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, autosubmit: Path, static_files: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Portal]:
     """A running portal with an empty Autosubmit home, on each database.
 

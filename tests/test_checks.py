@@ -25,18 +25,13 @@ def test_a_task_must_not_be_sent_again_while_it_runs(settings: Any, retry: int, 
 
 
 @pytest.mark.parametrize(
-    ("poll", "found"),
-    [(0.009, ["portal.E002"]), (0.01, []), (10, []), (10.1, ["portal.E002"]), (0, ["portal.E002"])],
+    ("poll", "found"), [(0.009, ["portal.E002"]), (0.01, []), (10, []), (10.1, ["portal.E002"]), (0, ["portal.E002"])]
 )
-def test_a_worker_must_look_neither_all_the_time_nor_hardly_ever(
-    settings: Any, poll: float, found: list[str]
-) -> None:
+def test_a_worker_must_look_neither_all_the_time_nor_hardly_ever(settings: Any, poll: float, found: list[str]) -> None:
     assert complaints(settings, poll=poll) == found
 
 
-@pytest.mark.parametrize(
-    ("name", "found"), [("north-1", []), ("no such", ["portal.E003"]), ("", ["portal.E003"])]
-)
+@pytest.mark.parametrize(("name", "found"), [("north-1", []), ("no such", ["portal.E003"]), ("", ["portal.E003"])])
 def test_the_queue_of_a_worker_must_be_one_that_a_site_can_have(
     settings: Any, monkeypatch: pytest.MonkeyPatch, name: str, found: list[str]
 ) -> None:
@@ -70,9 +65,7 @@ def test_each_complaint_says_what_to_do(settings: Any) -> None:
         ({"OIDC_ISSUER": "http://localhost:8080", "OIDC_CLIENT_ID": "portal"}, []),
     ],
 )
-def test_sign_in_that_cannot_work_is_complained_about(
-    settings: Any, changes: dict[str, Any], found: list[str]
-) -> None:
+def test_sign_in_that_cannot_work_is_complained_about(settings: Any, changes: dict[str, Any], found: list[str]) -> None:
     for name, value in changes.items():
         setattr(settings, name, value)
     assert [message.id for message in check_sign_in()] == found

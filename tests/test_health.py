@@ -64,9 +64,7 @@ def test_a_database_that_does_not_answer_is_down_and_nothing_else_is_asked(site:
     assert {finding.word for finding in findings[1:]} == {"unknown"}
 
 
-def test_tables_that_are_not_those_of_the_code_are_behind(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_that_are_not_those_of_the_code_are_behind(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     health._is_migrated.cache_clear()
     MigrationRecorder(connection).record_unapplied("workers", "0001_initial")
     finding = found("migrations")
@@ -89,9 +87,7 @@ def test_a_queue_that_nobody_serves_is_named_with_its_sites_and_how_to_start_a_w
 
 
 @pytest.mark.parametrize("change", [{"seen_at": timezone.now() - 2 * SILENCE}, {"is_stopping": True}])
-def test_a_worker_that_was_killed_or_is_being_stopped_serves_nobody(
-    site: Site, change: dict[str, Any]
-) -> None:
+def test_a_worker_that_was_killed_or_is_being_stopped_serves_nobody(site: Site, change: dict[str, Any]) -> None:
     Worker.objects.update(**change)
     assert found("workers").remedy == "Start one: `manage.py qcluster`."
 
@@ -118,9 +114,7 @@ def test_a_worker_of_a_queue_that_no_site_uses_is_stray(site: Site) -> None:
         (timedelta(minutes=6), Level.FAIL, "stuck"),
     ],
 )
-def test_the_oldest_queued_action_tells_how_a_queue_does(
-    site: Site, age: timedelta, level: Level, word: str
-) -> None:
+def test_the_oldest_queued_action_tells_how_a_queue_does(site: Site, age: timedelta, level: Level, word: str) -> None:
     for waited in (timedelta(0), age):
         factories.create_action(factories.create_experiment(site))
         Action.objects.filter(pk=Action.objects.latest("pk").pk).update(requested_at=timezone.now() - waited)
@@ -136,10 +130,7 @@ def test_an_action_that_has_been_taken_waits_no_more(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("age", "text"),
-    [
-        (timedelta(minutes=3), "The mirror of local is 3 min old."),
-        (None, "The mirror of local is not made yet."),
-    ],
+    [(timedelta(minutes=3), "The mirror of local is 3 min old."), (None, "The mirror of local is not made yet.")],
 )
 def test_a_mirror_that_does_not_look_is_stale(site: Site, age: timedelta | None, text: str) -> None:
     Site.objects.update(mirrored_at=age and timezone.now() - age)

@@ -143,9 +143,7 @@ def words(filled: dict[str, Any], db: None, monkeypatch: pytest.MonkeyPatch) -> 
     return filled
 
 
-def test_a_list_of_the_console_neither_reads_nor_sorts_everything(
-    words: dict[str, Any], manager: User
-) -> None:
+def test_a_list_of_the_console_neither_reads_nor_sorts_everything(words: dict[str, Any], manager: User) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     assert {address: found for address in CONSOLE if (found := faults(client, address.format(**words)))} == {}
@@ -174,11 +172,7 @@ def faults(client: Client, address: str) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         assert client.get(address).status_code == 200
     asked = [query["sql"] for query in captured.captured_queries]
-    return [
-        found
-        for sql in asked
-        if sql.startswith(READS) and not sql.startswith(OTHERS) and (found := fault(sql))
-    ]
+    return [found for sql in asked if sql.startswith(READS) and not sql.startswith(OTHERS) and (found := fault(sql))]
 
 
 def fault(sql: str) -> str:
@@ -245,15 +239,12 @@ def _fill() -> dict[str, Any]:
         for n in range(EXPERIMENTS)
     )
     Run.objects.bulk_create(
-        Run(experiment=experiments[n % 200], run_id=n, started_at=now - timedelta(hours=n))
-        for n in range(ROWS)
+        Run(experiment=experiments[n % 200], run_id=n, started_at=now - timedelta(hours=n)) for n in range(ROWS)
     )
     Job.objects.bulk_create(_job(experiments[0], n) for n in range(ROWS))
     # The API goes through the jobs of an experiment in the order of their names.
     Job.objects.bulk_create(_job(experiments[1], n) for n in range(ROWS // 20))
-    Action.objects.bulk_create(
-        _action(_seldom(n, rare, common), experiments[n % 200], n) for n in range(ROWS)
-    )
+    Action.objects.bulk_create(_action(_seldom(n, rare, common), experiments[n % 200], n) for n in range(ROWS))
     Action.objects.update(requested_at=now - timedelta(days=40))
     AuditEntry.objects.bulk_create(_entry(experiments[n % 200], n) for n in range(ROWS))
     _fill_others(common, rare, now)
@@ -276,22 +267,13 @@ def _fill_others(common: Site, rare: Site, now: datetime) -> None:
     people = User.objects.bulk_create(User(username=f"person-{n}") for n in range(PEOPLE))
     Team.objects.bulk_create(Team(slug=f"team-{n}", name=f"Team {n}") for n in range(PEOPLE))
     ApiToken.objects.bulk_create(
-        ApiToken(user=user, name="bench", digest=f"{n:0128}", token_key=f"{n:08}")
-        for n, user in enumerate(people)
+        ApiToken(user=user, name="bench", digest=f"{n:0128}", token_key=f"{n:08}") for n, user in enumerate(people)
     )
     Freeze.objects.bulk_create(
-        Freeze(site=_seldom(n, rare, common), message="m", starts_at=now, ended_at=now)
-        for n in range(FREEZES)
+        Freeze(site=_seldom(n, rare, common), message="m", starts_at=now, ended_at=now) for n in range(FREEZES)
     )
     Delegation.objects.bulk_create(
-        Delegation(
-            grantor=user,
-            grantee=people[n - 1],
-            role=Role.VIEWER,
-            reason="r",
-            starts_at=now,
-            ends_at=now + HOUR,
-        )
+        Delegation(grantor=user, grantee=people[n - 1], role=Role.VIEWER, reason="r", starts_at=now, ends_at=now + HOUR)
         for n, user in enumerate(people)
     )
     AccessAttempt.objects.bulk_create(

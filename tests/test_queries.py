@@ -30,14 +30,7 @@ from tests.support.caches import forget_answers, forget_stamps
 pytestmark = pytest.mark.one_database
 
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
-FILLED = {
-    "expid": "a000",
-    "job": "a000_POST",
-    "slug": "local",
-    "run_id": "1",
-    "step": "0",
-    "log": "a000.out",
-}
+FILLED = {"expid": "a000", "job": "a000_POST", "slug": "local", "run_id": "1", "step": "0", "log": "a000.out"}
 NUMBERED: dict[str, Any] = {
     "action_id": Action,
     "delegation_id": Delegation,
@@ -214,9 +207,7 @@ def pay(user: User, addresses: dict[str, str]) -> dict[str, Cost]:
 
 
 @pytest.mark.parametrize("route", list(routes()))
-def test_no_page_asks_more_of_the_database_when_there_are_more_rows(
-    db: None, asked: Asked, route: str
-) -> None:
+def test_no_page_asks_more_of_the_database_when_there_are_more_rows(db: None, asked: Asked, route: str) -> None:
     address = address_of(route)
     status, statements = cost(asked.admin, address)
     status_before, statements_before = asked.admin_paid[route]
@@ -233,9 +224,7 @@ def test_no_list_asks_more_in_its_other_forms(db: None, asked: Asked, address: s
 
 
 @pytest.mark.parametrize("address", LISTS)
-def test_no_list_asks_more_of_the_database_for_a_member_of_teams(
-    db: None, asked: Asked, address: str
-) -> None:
+def test_no_list_asks_more_of_the_database_for_a_member_of_teams(db: None, asked: Asked, address: str) -> None:
     status, statements = cost(asked.member, address)
     assert status == 200
     assert len(statements) == len(asked.member_paid[address][1]), "\n".join(sql[:200] for sql in statements)

@@ -113,9 +113,7 @@ def _choose_teams(wanted: TokenRequest, owner: User, by: ApiToken | None) -> lis
     possible = [team for team in list_teams(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise TokenRefused(
-                f"Your token is limited: choose `teams` from its own: {_join_slugs(possible)}."
-            )
+            raise TokenRefused(f"Your token is limited: choose `teams` from its own: {_join_slugs(possible)}.")
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:

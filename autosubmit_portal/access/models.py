@@ -81,16 +81,12 @@ class ApiToken(models.Model):
 
     digest = models.CharField(max_length=128, primary_key=True)
     token_key = models.CharField(max_length=25, db_index=True)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="auth_token_set"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="auth_token_set")
     created = models.DateTimeField(auto_now_add=True)
     expiry = models.DateTimeField(null=True, blank=True)
     name = models.CharField(max_length=100, help_text="What uses it.")
     kinds = models.JSONField(
-        null=True,
-        default=None,
-        help_text="Names of the action kinds that it is for; null: all, []: only to read.",
+        null=True, default=None, help_text="Names of the action kinds that it is for; null: all, []: only to read."
     )
     only_teams = models.BooleanField(default=False, help_text="Whether it is limited to `teams`.")
     teams: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
@@ -164,10 +160,7 @@ def make_role_constraint(name: str, column: str = "role") -> models.CheckConstra
 def make_source_field() -> "models.CharField[Any, Any]":
     """Return a column that says who keeps the row: “hand” for managers, or the name of the identity provider."""
     return models.CharField(
-        max_length=50,
-        default=BY_HAND,
-        editable=False,
-        help_text="“hand”, or the identity provider that keeps it.",
+        max_length=50, default=BY_HAND, editable=False, help_text="“hand”, or the identity provider that keeps it."
     )
 
 
@@ -177,9 +170,7 @@ class Team(models.Model):
     slug = models.SlugField(unique=True, help_text="Short name in addresses, claims and audit entries.")
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
-    experiments = models.ManyToManyField(
-        "experiments.Experiment", through="TeamExperiment", related_name="teams"
-    )
+    experiments = models.ManyToManyField("experiments.Experiment", through="TeamExperiment", related_name="teams")
 
     class Meta:
         default_permissions = ()
@@ -227,18 +218,14 @@ class Coverage(models.Model):
     )
     owner = models.CharField(max_length=100, blank=True, help_text="Of this Unix user, exactly.")
     hpc = models.CharField(
-        "HPC",
-        max_length=100,
-        blank=True,
-        help_text="With this main platform, exactly as Autosubmit names it.",
+        "HPC", max_length=100, blank=True, help_text="With this main platform, exactly as Autosubmit names it."
     )
     expid_pattern = models.CharField(
         max_length=50,
         blank=True,
         validators=[
             RegexValidator(
-                r"^[a-z0-9*?]+\Z",
-                "Only a-z and 0-9, `*` for anything and `?` for one character, such as a0*.",
+                r"^[a-z0-9*?]+\Z", "Only a-z and 0-9, `*` for anything and `?` for one character, such as a0*."
             )
         ],
         help_text="With such an expid: `*` stands for anything, `?` for one character.",
@@ -274,9 +261,7 @@ class TeamExperiment(models.Model):
 
     class Meta:
         verbose_name_plural = "experiments added by hand"
-        constraints = [
-            models.UniqueConstraint(fields=["team", "experiment"], name="access_one_team_experiment")
-        ]
+        constraints = [models.UniqueConstraint(fields=["team", "experiment"], name="access_one_team_experiment")]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -293,9 +278,7 @@ class ExpectedExperiment(models.Model):
     action = models.ForeignKey("experiments.Action", on_delete=models.CASCADE, related_name="expected_by")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["team", "action"], name="access_one_expected_experiment")
-        ]
+        constraints = [models.UniqueConstraint(fields=["team", "action"], name="access_one_expected_experiment")]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -384,9 +367,7 @@ class FailedSignIn(AccessAttempt):
 class Identity(models.Model):
     """What the identity provider gave an account besides memberships, and by which claims."""
 
-    account = models.OneToOneField(
-        "socialaccount.SocialAccount", on_delete=models.CASCADE, related_name="identity"
-    )
+    account = models.OneToOneField("socialaccount.SocialAccount", on_delete=models.CASCADE, related_name="identity")
     digest = models.CharField(max_length=64, blank=True, help_text="Of what the claims granted last.")
     issued_at = models.DateTimeField(help_text="Of those claims; older ones change nothing.")
     groups = models.ManyToManyField(Group, related_name="+")
@@ -426,9 +407,7 @@ class Delegation(models.Model):
     grantee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     role = make_role_field("What may be done at most.")
     team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
-    experiment = models.ForeignKey(
-        "experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+"
-    )
+    experiment = models.ForeignKey("experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.TextField()
@@ -441,22 +420,17 @@ class Delegation(models.Model):
     class Meta:
         constraints = [
             make_role_constraint("access_role_lent"),
-            models.CheckConstraint(
-                condition=Q(ends_at__gt=F("starts_at")), name="access_delegation_has_a_length"
-            ),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="access_delegation_has_a_length"),
             models.CheckConstraint(condition=~Q(grantor=F("grantee")), name="access_delegation_to_another"),
+            models.CheckConstraint(condition=Q(team=None) | Q(experiment=None), name="access_delegation_of_one_thing"),
             models.CheckConstraint(
-                condition=Q(team=None) | Q(experiment=None), name="access_delegation_of_one_thing"
-            ),
-            models.CheckConstraint(
-                condition=Q(revoked_at=None, revoked_by_name="")
-                | Q(~Q(revoked_by_name=""), revoked_at__isnull=False),
+                condition=Q(revoked_at=None, revoked_by_name="") | Q(~Q(revoked_by_name=""), revoked_at__isnull=False),
                 name="access_delegation_revoked_when_and_by_whom",
             ),
         ]
         indexes = [
             # What each request of somebody without a role everywhere asks: what was lent to me?
-            models.Index(fields=["grantee", "ends_at"], name="access_lent_to", condition=Q(revoked_at=None)),
+            models.Index(fields=["grantee", "ends_at"], name="access_lent_to", condition=Q(revoked_at=None))
         ]
         default_permissions = ()
 

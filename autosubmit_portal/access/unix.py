@@ -28,9 +28,7 @@ def get_uid(name: str) -> int | None:
     return None if uid == SUPERUSER else uid
 
 
-@ttl_cache(
-    maxsize=1000, ttl=1
-)  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
+@ttl_cache(maxsize=1000, ttl=1)  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
 def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""
     try:
@@ -43,9 +41,7 @@ def explain_unusable(name: str) -> str:
     """Return why no command may run as this account, and what to do; blank if it may."""
     remedy = "Correct it under “Accounts at sites”."
     if not NAME.fullmatch(name):
-        return (
-            f"“{name}” cannot be a Unix account: a-z, 0-9, `_` and `-`, not beginning with a digit. {remedy}"
-        )
+        return f"“{name}” cannot be a Unix account: a-z, 0-9, `_` and `-`, not beginning with a digit. {remedy}"
     try:
         uid = pwd.getpwnam(name).pw_uid
     except KeyError:

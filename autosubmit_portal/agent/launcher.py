@@ -32,13 +32,7 @@ def launch(script: Path, directory: Path, environment: Mapping[str, str], umask:
     argv = ["/bin/sh", str(script), str(directory), f"{umask:04o}"]
     streams = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)]
     pid = os.posix_spawn(
-        argv[0],
-        argv,
-        environment,
-        file_actions=streams,
-        setsid=True,
-        setsigdef=_FOR_THE_COMMAND,
-        setsigmask=(),
+        argv[0], argv, environment, file_actions=streams, setsid=True, setsigdef=_FOR_THE_COMMAND, setsigmask=()
     )
     _launched.add(pid)
     return pid

@@ -10,16 +10,7 @@ import time
 from pathlib import Path
 
 from autosubmit_portal.agent.host import read_identity
-from autosubmit_portal.agent.protocol import (
-    Cancelled,
-    Event,
-    Hello,
-    Request,
-    Server,
-    fields,
-    limits,
-    strict_json,
-)
+from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.requests import Commands, Waiting
 from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError, read_site_file
 from autosubmit_portal.agent.stream import Stream

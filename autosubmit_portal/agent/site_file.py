@@ -51,9 +51,7 @@ def read_site_file(file: Path) -> SiteFile:
             spool=_take_path(message, "spool"),
             umask=_take_umask(message),
             kinds=frozenset(fields.take_texts(message, "kinds")),
-            profiles={
-                name: _take_variables(message, name) for name in fields.take_object(message, "profiles")
-            },
+            profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
         )
     except (OSError, ProtocolError) as error:
         raise BadSiteFileError(f"{file} cannot be used: {error}.") from error

@@ -45,9 +45,7 @@ class Spool:
         """Return the run directory of a key, which may not exist yet; ValueError for what is no key."""
         return RunDirectory(self._folder / _check_name(key))
 
-    def start(
-        self, key: str, digest: str, argv: Sequence[str], environment: Mapping[str, str], umask: int
-    ) -> Start:
+    def start(self, key: str, digest: str, argv: Sequence[str], environment: Mapping[str, str], umask: int) -> Start:
         """Start a command, once for all time and whoever else tries. Raises OSError when it cannot be started."""
         run = self.find(key)
         self._make(run)

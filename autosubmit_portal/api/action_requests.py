@@ -135,9 +135,7 @@ def wait_for_ends(request: Request, actions: Sequence[Action], seconds: int) -> 
 
 def read_body(request: Request) -> dict[str, Any]:
     """Return the body as a mapping; raise InvalidParameters for anything else, and for text no database can keep."""
-    body = (
-        read_form(request.data, _find_shape(request)) if isinstance(request.data, QueryDict) else request.data
-    )
+    body = read_form(request.data, _find_shape(request)) if isinstance(request.data, QueryDict) else request.data
     if not isinstance(body, dict):
         raise InvalidParameters({"body": ["The body must be a JSON object."]})
     if any(UNSTORABLE.search(name) for name in body):
@@ -180,7 +178,7 @@ def validate_body(shape: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def require_empty(request: Request) -> None:
     """Raise InvalidParameters for a request whose address or body says more than that it wants the one thing."""
-    Query.of(request)
+    Query.read(request)
     validate_body(serializers.Serializer, read_body(request))
 
 
@@ -196,9 +194,7 @@ def merge(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]
     return {**body, **address}
 
 
-def show_preview(
-    asked: ActionRequest, *, is_whole: bool = False, facts: Facts | None = None
-) -> dict[str, Any]:
+def show_preview(asked: ActionRequest, *, is_whole: bool = False, facts: Facts | None = None) -> dict[str, Any]:
     """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are.
 
     `facts` are those that were read for many requests.

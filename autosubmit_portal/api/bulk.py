@@ -111,9 +111,7 @@ def submit_many(request: Request, is_dry_run: bool | None) -> Response:
     except (Refusal, APIException, RequestDataTooBig) as refusal:
         record_early_refusal(make_origin(request), refusal, subject="many experiments")
         raise
-    bulk = BulkRequest(
-        origin=make_origin(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {})
-    )
+    bulk = BulkRequest(origin=make_origin(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {}))
     asked = _find_targets(request, bulk, said, key)
     answers = _preview_each(bulk, asked) if said.get("dry_run") else request_each(bulk, asked)
     results = list(map(_make_result, said["targets"], asked, answers))

@@ -26,27 +26,27 @@ class ExperimentPages(PortalViewSet):
 
     _found: Experiment | None = None
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer as the policy does, of this experiment or of a new one."""
         if not kind:
             return True
         actor, catalogued = get_actor(self.request), CATALOGUE[kind]
         if "expid" not in self.kwargs:
             return policy.may_request(actor, catalogued)
-        found = self.shown_experiment()
+        found = self.find_shown_experiment()
         return policy.may_request(actor, catalogued, site=found.site, experiment=found)
 
-    def shown_experiment(self) -> Experiment:
+    def find_shown_experiment(self) -> Experiment:
         """Return the experiment of the page; read once."""
         if self._found is None:
             site = self.request.query_params.get("site")
             self._found = find_experiment(self.request, self.kwargs["expid"], site)
         return self._found
 
-    def links_of_experiment(self) -> dict[str, str]:
+    def list_experiment_links(self) -> dict[str, str]:
         """Return what belongs to the experiment of the page."""
         expid = {"expid": self.kwargs["expid"]}
-        query = urlencode(expid | {"site": self.shown_experiment().site.slug})
-        found = {title: self.address(route, expid) for title, route in LISTS.items()}
-        site = self.address("site-detail", {"slug": self.shown_experiment().site.slug})
+        query = urlencode(expid | {"site": self.find_shown_experiment().site.slug})
+        found = {title: self.get_address(route, expid) for title, route in LISTS.items()}
+        site = self.get_address("site-detail", {"slug": self.find_shown_experiment().site.slug})
         return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}", "Site": site}

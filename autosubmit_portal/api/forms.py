@@ -129,9 +129,7 @@ def _write_text(value: Any) -> str:
         case str():
             return value
         case list():
-            return "\n".join(
-                " ".join(map(str, row.values())) if isinstance(row, dict) else str(row) for row in value
-            )
+            return "\n".join(" ".join(map(str, row.values())) if isinstance(row, dict) else str(row) for row in value)
     return json.dumps(value)
 
 

@@ -26,7 +26,7 @@ class PortalMetadata(SimpleMetadata):
         return told
 
     def _add(self, told: dict[str, Any], method: str, handler: Any, view: Any) -> None:
-        bodies = {} if method in SAFE_METHODS else view.bodies_of(handler)
+        bodies = {} if method in SAFE_METHODS else view.list_bodies(handler)
         if not bodies and method not in SAFE_METHODS:
             return
         query = handler.described.query
@@ -49,7 +49,5 @@ class PortalMetadata(SimpleMetadata):
         told: dict[str, Any] = self.get_serializer_info(shape()) if shape else {}
         for name, field in told.items():
             if "choices" in field:
-                field["choices"] = [
-                    one for one in field["choices"] if view.may_choose(handler, name, one["value"])
-                ]
+                field["choices"] = [one for one in field["choices"] if view.may_choose(handler, name, one["value"])]
         return told

@@ -1,9 +1,9 @@
 """From an address to the rows that it means, among those that whoever asks may see."""
 
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
@@ -20,6 +20,7 @@ from experiments.models import Action, Experiment, Site, annotate_active_action
 from experiments.models.experiment import ExperimentQuerySet, choose_meant
 from jobs.models import Job
 
+Row = TypeVar("Row")
 # What the routes of jobs and runs need of their experiment: to select all columns costs as much as to find the row.
 _OF_MIRROR = ("expid", "site_id", "gone_at", "are_edges_known", "edges_note", *MARKS)
 
@@ -29,13 +30,9 @@ def _filter_called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: annotate_active_action(_filter_called(expid)),
-    "site",
-    annotations=("active_action_id", "is_starting"),
+    lambda expid: annotate_active_action(_filter_called(expid)), "site", annotations=("active_action_id", "is_starting")
 )
-_MIRRORED = CompiledQuery(
-    _filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration")
-)
+_MIRRORED = CompiledQuery(_filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration"))
 
 
 def find_experiment(
@@ -59,11 +56,7 @@ def find_mirrored(
 
 
 def _find_only(
-    request: Request,
-    called: CompiledQuery[Experiment],
-    expid: str,
-    site: str | None,
-    showing: type[Model],
+    request: Request, called: CompiledQuery[Experiment], expid: str, site: str | None, showing: type[Model]
 ) -> Experiment:
     if policy.may_view_all(request.user, showing, Experiment):
         return _choose(expid, site, called.read_rows(expid))
@@ -125,26 +118,24 @@ def _choose_or_explain(
         return refusal
 
 
+def find_first(rows: "QuerySet[Any, Row]", absence: str) -> Row:
+    """Return the only row, or raise NotFound, which says `absence`."""
+    found: Row | None = rows.first()
+    if found is None:
+        raise NotFound(absence)
+    return found
+
+
 def find_job(experiment: Experiment, name: str) -> Job:
     """Return a job by its name, or raise NotFound."""
-    job = Job.objects.filter(experiment=experiment, name=name).first()
-    if job is None:
-        raise NotFound(f"{experiment.expid} has no job {name}.")
-    return job
+    return find_first(Job.objects.filter(experiment=experiment, name=name), f"{experiment.expid} has no job {name}.")
 
 
 def find_action(request: Request, action_id: int) -> Action:
     """Return an action, or raise Forbidden or NotFound."""
     policy.require_view(request.user, Action)
-    action = (
-        Action.objects.visible_to(request.user)
-        .select_related("site", "experiment")
-        .filter(pk=action_id)
-        .first()
-    )
-    if action is None:
-        raise NotFound(f"There is no action {action_id}.")
-    return action
+    actions = Action.objects.visible_to(request.user).select_related("site", "experiment")
+    return find_first(actions.filter(pk=action_id), f"There is no action {action_id}.")
 
 
 def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str | None) -> Site:
@@ -162,8 +153,8 @@ def find_site_to_change(request: Request, kind: policy.PermittedKind, slug: str 
     if not legal:
         _require_somewhere(request, kind, slug or "")
     if get_scope(request.user).teams is not None:
-        outside = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
-        _refuse(request, kind, slug or "", policy.Forbidden(outside, ""))
+        reason = f"This credential is limited to teams that have nothing at “{slug}”, but at: {legal or 'no site'}."
+        _refuse(request, kind, slug or "", policy.Forbidden(reason, ""))
     if slug is None:
         raise Conflict("There is no site yet. Add one in the console.")
     raise InvalidParameters({"site": [f"“{slug}” is not a site. Legal: {legal}."]})

@@ -109,12 +109,7 @@ def is_genuine(values: Mapping[str, Any]) -> bool:
     """Return whether an entry, given by all its columns, is as the portal wrote it."""
     try:
         expected = compute_digest(values, values["previous"], version=int(values["digest"][:2], 16))
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        KeyError,
-    ):  # somebody has put there what no column should hold
+    except (ValueError, TypeError, AttributeError, KeyError):  # somebody has put there what no column should hold
         return False
     return hmac.compare_digest(expected, values["digest"])
 

@@ -53,9 +53,7 @@ class AuditEntry(models.Model):
     kind = models.CharField(max_length=50, blank=True)
     details = models.JSONField(default=dict, help_text="Parameters, command, exit status, changed fields.")
     message = models.TextField(blank=True)
-    previous = models.CharField(
-        max_length=chain.DIGEST_LENGTH, blank=True, help_text="The digest of the entry before."
-    )
+    previous = models.CharField(max_length=chain.DIGEST_LENGTH, blank=True, help_text="The digest of the entry before.")
     digest = models.CharField(
         max_length=chain.DIGEST_LENGTH,
         blank=True,
@@ -78,9 +76,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["site", "id"], name="audit_site"),
             models.Index(fields=["kind", "id"], name="audit_kind"),
             models.Index(fields=["door", "id"], name="audit_door"),
-            models.Index(
-                fields=["action_id", "id"], condition=Q(action_id__isnull=False), name="audit_action"
-            ),
+            models.Index(fields=["action_id", "id"], condition=Q(action_id__isnull=False), name="audit_action"),
         ]
 
     def __str__(self) -> str:

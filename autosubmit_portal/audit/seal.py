@@ -65,11 +65,7 @@ def seal_entries(before: datetime, folder: Path, *, origin: Origin) -> Seal | No
     """
     last = max(list_seals(), key=lambda seal: seal.last_id, default=None)
     end = AuditEntry.objects.filter(at__gte=before).aggregate(first=Min("id"))["first"]
-    rows = (
-        row
-        for row in iterate_entries(after=last.last_id if last else BELOW_ALL)
-        if end is None or row["id"] < end
-    )
+    rows = (row for row in iterate_entries(after=last.last_id if last else BELOW_ALL) if end is None or row["id"] < end)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     sealed = _write(rows, last.last_digest if last else "", folder)
     if sealed:
@@ -88,13 +84,7 @@ def _write(rows: Iterator[Row], previous: str, folder: Path) -> Seal | None:
         return None
     name = f"audit-{seen.first_id:09}-{seen.last_id:09}.jsonl.gz"
     seal = Seal(
-        seen.first_id,
-        seen.last_id,
-        seen.entries,
-        previous,
-        seen.last_digest,
-        name,
-        _compute_sha256(unfinished),
+        seen.first_id, seen.last_id, seen.entries, previous, seen.last_digest, name, _compute_sha256(unfinished)
     )
     unfinished.rename(folder / name)
     manifest = json.dumps(asdict(seal) | {"signature": seal.sign()}, indent=2)

@@ -93,15 +93,10 @@ def _is_over(bound: Bound, values: Mapping[str, Any]) -> bool:
     # Not of one that somebody else has begun since: it has room.
     if counts.filter(recorded__gte=bound.most).update(held=F("held") + 1, last_at=now):
         return True
-    first = {
-        "event": values["event"],
-        "first": {name: values[name] for name in _KEPT} | {"subject": bound.subject},
-    }
+    first = {"event": values["event"], "first": {name: values[name] for name in _KEPT} | {"subject": bound.subject}}
     try:
         with transaction.atomic():
-            Tally.objects.create(
-                key=key, recorded=1, began_at=now, last_at=now, ends_at=now + bound.time, **first
-            )
+            Tally.objects.create(key=key, recorded=1, began_at=now, last_at=now, ends_at=now + bound.time, **first)
     except IntegrityError:  # somebody else has begun it at the same moment, or it is over and not told yet
         return Tally.objects.filter(key=key, ends_at__gt=timezone.now()).exists() and _is_over(bound, values)
     return False

@@ -82,9 +82,7 @@ def record_all(drafts: Sequence[Draft]) -> list[AuditEntry]:
         tell_counts()
     are_over = [_is_counted(one) and tally.is_over(one) for one in drafts]
     added = iter(_append([one for one, is_over in zip(drafts, are_over, strict=True) if not is_over]))
-    return [
-        AuditEntry(**one) if is_over else next(added) for one, is_over in zip(drafts, are_over, strict=True)
-    ]
+    return [AuditEntry(**one) if is_over else next(added) for one, is_over in zip(drafts, are_over, strict=True)]
 
 
 def _is_counted(one: Draft) -> bool:
@@ -136,9 +134,7 @@ def _append(drafts: Sequence[Draft]) -> list[AuditEntry]:
 def _insert(entries: Sequence[AuditEntry]) -> None:
     sql, columns = _make_statement(len(entries))
     params = [
-        column.get_db_prep_save(getattr(entry, column.attname), connection)
-        for entry in entries
-        for column in columns
+        column.get_db_prep_save(getattr(entry, column.attname), connection) for entry in entries for column in columns
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

@@ -31,10 +31,7 @@ INSTALL = {
 }
 REMOVE = {
     "sqlite": [f"DROP TRIGGER IF EXISTS {name}" for name in _SQLITE],
-    "postgresql": [
-        f"DROP TRIGGER IF EXISTS audit_append_only ON {_TABLE}",
-        "DROP FUNCTION IF EXISTS audit_refuse()",
-    ],
+    "postgresql": [f"DROP TRIGGER IF EXISTS audit_append_only ON {_TABLE}", "DROP FUNCTION IF EXISTS audit_refuse()"],
 }
 _LOOK = {
     "sqlite": ("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", (_TABLE,)),

@@ -88,9 +88,7 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
     post_delete.connect(record_deleted, sender=model, dispatch_uid=uid, weak=False)
 
 
-def _names(
-    instance: models.Model, skipped: frozenset[str], update_fields: frozenset[str] | None
-) -> list[str]:
+def _names(instance: models.Model, skipped: frozenset[str], update_fields: frozenset[str] | None) -> list[str]:
     """Return the watched columns that are written; deferred ones are not."""
     return [
         field.attname
@@ -102,9 +100,7 @@ def _names(
 
 
 def _compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
-    changed = {
-        name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value
-    }
+    changed = {name: (before.get(name, ""), value) for name, value in after.items() if before.get(name) != value}
     return {
         name: ["…", "…"] if name in _SECRET_FIELDS else [force_str(old), force_str(new)]
         for name, (old, new) in changed.items()
@@ -117,17 +113,12 @@ def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -
     announce()
 
 
-def _record_relation(
-    instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any
-) -> None:
+def _record_relation(instance: models.Model, action: str, model: type[models.Model], pk_set: Any, **_: Any) -> None:
     if action not in ("post_add", "post_remove", "pre_clear"):
         return
     rows = model._default_manager.filter(pk__in=pk_set) if pk_set else model._default_manager.none()
     if rows or action == "pre_clear":
-        details = {
-            action.split("_")[1]: [str(row) for row in rows],
-            "of": str(model._meta.verbose_name_plural),
-        }
+        details = {action.split("_")[1]: [str(row) for row in rows], "of": str(model._meta.verbose_name_plural)}
         _record_change(instance, "permissions_changed", details)
 
 
@@ -143,10 +134,7 @@ def _record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
 
 
 def _record_failure(
-    credentials: dict[str, Any],
-    request: HttpRequest | None = None,
-    reason: str = "Wrong name or password.",
-    **_: Any,
+    credentials: dict[str, Any], request: HttpRequest | None = None, reason: str = "Wrong name or password.", **_: Any
 ) -> None:
     if getattr(request, "axes_locked_out", False):
         return  # access/sign_in/lockout.py records the lockout

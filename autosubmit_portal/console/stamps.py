@@ -201,13 +201,11 @@ def look_once_a_second(look: Callable[[], object]) -> object:
 def _digest_clock() -> str:
     """Return a digest of what changes when its time comes: which mirrors are late, what is frozen."""
     sites = [
-        (*(getattr(site, name) for name in _OF_SITE), site.is_mirror_fresh)
-        for site in Site.objects.order_by("pk")
+        (*(getattr(site, name) for name in _OF_SITE), site.is_mirror_fresh) for site in Site.objects.order_by("pk")
     ]
     freezes = Freeze.objects.current().order_by("pk")
     frozen = [
-        (row.pk, row.site_id, row.platform, row.message, row.starts_at, row.ends_at, row.is_active)
-        for row in freezes
+        (row.pk, row.site_id, row.platform, row.message, row.starts_at, row.ends_at, row.is_active) for row in freezes
     ]
     return _compute_digest([sites, frozen])
 

@@ -73,9 +73,7 @@ class _Compiled(Generic[Row]):
         related_end = related_begin + len(self.related_names)
         row = self.model.from_db(DEFAULT_DB_ALIAS, self.names, values[:related_begin])
         related_values = values[related_begin:related_end]
-        setattr(
-            row, self.relation, self.related.from_db(DEFAULT_DB_ALIAS, self.related_names, related_values)
-        )
+        setattr(row, self.relation, self.related.from_db(DEFAULT_DB_ALIAS, self.related_names, related_values))
         for name, value in zip(self.annotations, values[related_end:], strict=True):
             setattr(row, name, value)
         return row

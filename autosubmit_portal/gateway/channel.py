@@ -95,11 +95,7 @@ class Channel:
         try:
             # Bytes, so that nothing that is read stays in a buffer of ours.
             process = subprocess.Popen(
-                self._command,
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                self._command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
             self.close(f"Its channel cannot be opened: {error}.", now)

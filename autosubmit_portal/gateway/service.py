@@ -50,9 +50,7 @@ class Gateway:
 
     def __init__(self, hosts: Hosts) -> None:
         now = time.monotonic()
-        self._channels = {
-            name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()
-        }
+        self._channels = {name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()}
         self._listeners = {
             listener.fileno(): (listener, allowed)
             for listener, allowed in ((_listen(hosts.reading), READING), (_listen(hosts.acting), ACTING))

@@ -84,11 +84,7 @@ class Section:
         """Return the section as Autosubmit's configuration has it."""
         lines = [f"  {self.name}:", "    SCRIPT: |"]
         lines += [f"      {line}" for line in self.script.splitlines()]
-        lines += [
-            "    PLATFORM: LOCAL",
-            f"    RUNNING: {self.running}",
-            f"    WALLCLOCK: '{self.wallclock}'",
-        ]
+        lines += ["    PLATFORM: LOCAL", f"    RUNNING: {self.running}", f"    WALLCLOCK: '{self.wallclock}'"]
         if self.after:
             lines.append(f"    DEPENDENCIES: {self.after}")
         return "\n".join(lines) + "\n"
@@ -128,13 +124,9 @@ class Workflow:
 
 def set_value(file: Path, key: str, value: str) -> None:
     """Set a value of a configuration that Autosubmit has made; raise AutosubmitFailed where it has no such line."""
-    text, count = re.subn(
-        rf"^  {key}:.*$", f"  {key}: {value}", file.read_text(), count=1, flags=re.MULTILINE
-    )
+    text, count = re.subn(rf"^  {key}:.*$", f"  {key}: {value}", file.read_text(), count=1, flags=re.MULTILINE)
     if count != 1:
-        raise AutosubmitFailed(
-            f"{file} has no line for {key}: is this Autosubmit newer than the portal knows?"
-        )
+        raise AutosubmitFailed(f"{file} has no line for {key}: is this Autosubmit newer than the portal knows?")
     file.write_text(text)
 
 
@@ -148,10 +140,7 @@ def _make_model(simulation: str) -> tuple[Section, ...]:
 
 
 READY = Workflow(
-    description="Demo: a small forecast, ready to be started",
-    sections=_make_model("sleep 2"),
-    members=2,
-    chunks=1,
+    description="Demo: a small forecast, ready to be started", sections=_make_model("sleep 2"), members=2, chunks=1
 )
 FAILED = Workflow(
     description="Demo: a forecast whose second month fails",

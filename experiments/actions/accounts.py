@@ -48,11 +48,7 @@ class KnownAccounts:
 
 
 def find_unix_name(
-    actor: User,
-    kind: ActionKind,
-    site: Site,
-    experiment: Experiment | None,
-    known: KnownAccounts | None = None,
+    actor: User, kind: ActionKind, site: Site, experiment: Experiment | None, known: KnownAccounts | None = None
 ) -> str:
     """Return the Unix account of a command, at a site where they run as people; blank for the account of the worker.
 
@@ -86,9 +82,7 @@ def find_changed_account(action: Action) -> str:
         return str(refusal)
     if _get_number(now) == _get_number(action.unix_name):
         return ""
-    return (
-        f"It was to run as {action.unix_name or 'the service account'}, which has changed. Request it again."
-    )
+    return f"It was to run as {action.unix_name or 'the service account'}, which has changed. Request it again."
 
 
 def _find_account_of_run(experiment: Experiment, known: KnownAccounts) -> str:

@@ -70,6 +70,4 @@ def record_early_refusal(
 ) -> None:
     """Record that a request was refused before it was clear which experiment it is about; the rest is what it said."""
     message = str(refusal)
-    trail.record(
-        "action.refused", origin=origin, subject=subject, kind=kind, site=site, expid=expid, message=message
-    )
+    trail.record("action.refused", origin=origin, subject=subject, kind=kind, site=site, expid=expid, message=message)

@@ -126,12 +126,7 @@ def _approve(action: Action, actor: User, origin: Origin) -> None:
     approved = {"approved_by": actor, "approved_by_name": origin.actor_name, "approved_at": timezone.now()}
     with transaction.atomic():
         moved = move(
-            action,
-            frm=State.AWAITING_APPROVAL,
-            to=State.QUEUED,
-            origin=origin,
-            event="action.approved",
-            **approved,
+            action, frm=State.AWAITING_APPROVAL, to=State.QUEUED, origin=origin, event="action.approved", **approved
         )
         if moved:
             queue.send(action)

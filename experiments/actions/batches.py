@@ -179,11 +179,7 @@ def _make_approval_fields(request: ActionRequest) -> dict[str, Any]:
 def _make_key_fields(key: IdempotencyKey | None) -> dict[str, str]:
     if key is None:
         return {}
-    return {
-        "idempotency_key": key.text,
-        "idempotency_item": key.item,
-        "idempotency_digest": key.digest,
-    }
+    return {"idempotency_key": key.text, "idempotency_item": key.item, "idempotency_digest": key.digest}
 
 
 def _expect_experiments(made: Iterable[tuple[ActionRequest, Action]]) -> None:
@@ -192,9 +188,7 @@ def _expect_experiments(made: Iterable[tuple[ActionRequest, Action]]) -> None:
         ExpectedExperiment(team_id=team, action=action)
         for request, action in made
         if request.kind.target is Target.SITE
-        for team in sorted(
-            policy.find_teams_of_new(request.actor, request.kind, request.site, request.lender)
-        )
+        for team in sorted(policy.find_teams_of_new(request.actor, request.kind, request.site, request.lender))
     ]
     if expected:
         ExpectedExperiment.objects.bulk_create(expected)
@@ -204,9 +198,7 @@ def _name_faster(request: ActionRequest, parameters: Mapping[str, Any]) -> Confl
     """Say what was faster: another action on the experiment, or the same request."""
     if request.experiment is None:
         return Conflict("The same request is being answered at this moment. Ask again.")
-    active = Action.objects.active().filter(
-        experiment=request.experiment, may_overtake=request.kind.may_overtake
-    )
+    active = Action.objects.active().filter(experiment=request.experiment, may_overtake=request.kind.may_overtake)
     if request.kind.may_overtake:
         active = active.filter(kind=request.kind.name, is_forced=request.kind.is_forced(parameters))
     return describe_active(request.experiment, active.values_list("pk", flat=True).first())

@@ -50,9 +50,7 @@ def request_each(asked: BulkRequest, wanted: Sequence[ActionRequest | UnfoundTar
     return told
 
 
-def record_refusals(
-    asked: BulkRequest, refused: Sequence[tuple[ActionRequest | UnfoundTarget, Exception]]
-) -> None:
+def record_refusals(asked: BulkRequest, refused: Sequence[tuple[ActionRequest | UnfoundTarget, Exception]]) -> None:
     """Record that something was refused for some experiments: an entry for each site; one of them as if asked alone."""
     if len(refused) == 1:
         _record_one(asked, *refused[0])

@@ -26,9 +26,7 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
-    origin = require_right(
-        actor, action.catalogue_kind, origin, site=action.site, experiment=action.experiment
-    )
+    origin = require_right(actor, action.catalogue_kind, origin, site=action.site, experiment=action.experiment)
     if action.state == State.RUNNING:
         _cancel_running(action, origin)
     elif not move(
@@ -45,9 +43,7 @@ def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
 def _cancel_running(action: Action, origin: Origin) -> None:
     """Leave the request in the row: whoever follows the command ends it, on whichever host that is."""
     if action.current_command.is_long:
-        raise Conflict(
-            f"Action {action.pk} is a run of {action.expid}. Stop the experiment instead.", action.pk
-        )
+        raise Conflict(f"Action {action.pk} is a run of {action.expid}. Stop the experiment instead.", action.pk)
     seen = {"state": State.RUNNING, "step": action.step, "cancel_requested_at": None}
     changes = {"cancel_requested_at": timezone.now(), "cancelled_by": origin.actor_name}
     with transaction.atomic():

@@ -42,9 +42,7 @@ class Facts:
     def __init__(self, requests: Sequence[ActionRequest]) -> None:
         self._requests = requests
         self._absences: dict[int, str] = {}
-        self._experiments = {
-            request.experiment.pk: request.experiment for request in requests if request.experiment
-        }
+        self._experiments = {request.experiment.pk: request.experiment for request in requests if request.experiment}
         if len(self._experiments) > 1:  # one experiment is looked up if it must be
             policy.look_ahead(requests[0].actor, self._experiments)
 
@@ -156,9 +154,7 @@ def name_lender(origin: Origin, lender: User | None) -> Origin:
     return replace(origin, on_behalf_of=lender.get_username(), on_behalf_of_id=lender.pk)
 
 
-def check(
-    request: ActionRequest, facts: Facts, read: Callable[[Experiment], Workflow] | None = None
-) -> CheckedRequest:
+def check(request: ActionRequest, facts: Facts, read: Callable[[Experiment], Workflow] | None = None) -> CheckedRequest:
     """Check all but the permission and the reason; raise what is against it.
 
     `read` gives the jobs of an experiment to choose from, by default those of `facts`.
@@ -215,9 +211,7 @@ def describe_active(experiment: Experiment, action_id: int | None) -> Conflict:
     """Say which other action is in the way."""
     if action_id is None:
         return Conflict(f"Another action was active on {experiment.expid} a moment ago. Ask again.")
-    return Conflict(
-        f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id
-    )
+    return Conflict(f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id)
 
 
 def _has_active_action(experiment: Any) -> bool:

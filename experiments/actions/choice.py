@@ -22,10 +22,7 @@ _NAME = re.compile(JOB_NAME_PATTERN)
 
 
 def name_chosen_jobs(
-    kind: ActionKind,
-    experiment: Experiment,
-    parameters: dict[str, Any],
-    read: Callable[[Experiment], Workflow],
+    kind: ActionKind, experiment: Experiment, parameters: dict[str, Any], read: Callable[[Experiment], Workflow]
 ) -> dict[str, Any]:
     """Return the validated parameters with the names of the chosen jobs in place of a filter; `read` gives the jobs.
 

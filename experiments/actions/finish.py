@@ -30,9 +30,7 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     changes: dict[str, Any] = {"exit_status": exit_status, "message": mask_text(outcome.message)}
     changes["job_changes"] = _find_job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
-        changes["message"] = (
-            f"Dry run, nothing was saved. It would change: {describe_changes(changes['job_changes'])}."
-        )
+        changes["message"] = f"Dry run, nothing was saved. It would change: {describe_changes(changes['job_changes'])}."
     _end(action, _get_state(outcome), expid=outcome.expid or action.expid, **changes)
 
 
@@ -102,13 +100,7 @@ def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
     experiment = _mirror(action, expid)
     with transaction.atomic():
         ended = move(
-            action,
-            frm=State.RUNNING,
-            to=state,
-            ended_at=timezone.now(),
-            expid=expid,
-            experiment=experiment,
-            **changes,
+            action, frm=State.RUNNING, to=state, ended_at=timezone.now(), expid=expid, experiment=experiment, **changes
         )
         if ended and experiment and action.catalogue_kind.target is Target.SITE:
             _give_to_teams(action, experiment)

@@ -41,11 +41,7 @@ def start_step(action: Action, step: int) -> None:
     now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
-        new: dict[str, Any] = {
-            "step": step,
-            "step_started_at": now,
-            "slot_until": compute_slot_end(action, step),
-        }
+        new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": compute_slot_end(action, step)}
         if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
         action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
@@ -93,12 +89,7 @@ def _follow_ended(action: Action, exit_status: int) -> bool:
 def _go_on(action: Action) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
-    obstacle = (
-        find_reason_not_to_start(fresh)
-        or find_changed_account(fresh)
-        or find_absence(fresh)
-        or find_stop(fresh)
-    )
+    obstacle = find_reason_not_to_start(fresh) or find_changed_account(fresh) or find_absence(fresh) or find_stop(fresh)
     if obstacle:
         finish.call_off(action, obstacle)
         return True

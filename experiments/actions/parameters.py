@@ -44,9 +44,7 @@ def _make_validators(option: Option) -> list[Any]:
 
 def _make_choice(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
     message = "“{input}” is not one of " + ", ".join(option.choices) + "."
-    return serializers.ChoiceField(
-        choices=option.choices, error_messages={"invalid_choice": message}, **kwargs
-    )
+    return serializers.ChoiceField(choices=option.choices, error_messages={"invalid_choice": message}, **kwargs)
 
 
 def _make_text(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:

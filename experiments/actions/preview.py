@@ -47,9 +47,7 @@ def preview_action(request: ActionRequest, facts: Facts | None = None) -> Previe
     )
 
 
-def work_out_effect(
-    kind: ActionKind, experiment: Experiment | None, parameters: Mapping[str, Any]
-) -> Effect | None:
+def work_out_effect(kind: ActionKind, experiment: Experiment | None, parameters: Mapping[str, Any]) -> Effect | None:
     """Return what an action with validated parameters would change; None for a kind that does not say.
 
     While the job list cannot be read it is what would change if the jobs were as they were read last, with that

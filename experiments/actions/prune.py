@@ -22,9 +22,7 @@ def prune() -> int:
     oldest_kept = (timezone.now() - timedelta(days=settings.OUTPUT_DAYS)).timestamp()
     room = settings.OUTPUT_GIGABYTES * 1e9
     removed = 0
-    for folder in sorted(
-        folders, key=_get_change_time, reverse=True
-    ):  # the newest have the first claim on the room
+    for folder in sorted(folders, key=_get_change_time, reverse=True):  # the newest have the first claim on the room
         room -= _measure_size(folder)
         if room < 0 or _get_change_time(folder) < oldest_kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -83,11 +83,7 @@ def find_reason_not_to_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
         sync.recognise(action.experiment)  # the right may be that of the owner
-    return (
-        find_lost_right(action)
-        or action.site.explain_switched_off(action.catalogue_kind)
-        or _find_freeze(action)
-    )
+    return find_lost_right(action) or action.site.explain_switched_off(action.catalogue_kind) or _find_freeze(action)
 
 
 def _find_freeze(action: Action) -> str:
@@ -123,11 +119,7 @@ def foresee_failure(action: Action) -> str:
 def call_off_unpermitted(**among: Any) -> None:
     """Cancel each waiting action, of those that `among` chooses, whose people have lost the right to it."""
     waiting = list(
-        Action.objects.waiting()
-        .filter(**among)
-        .defer_long_fields()
-        .select_related("site", "experiment")
-        .order_by("pk")
+        Action.objects.waiting().filter(**among).defer_long_fields().select_related("site", "experiment").order_by("pk")
     )
     accounts = Accounts(action.experiment_id for action in waiting if action.experiment_id)
     for action in waiting:

@@ -34,9 +34,7 @@ def read_workflow(experiment: Experiment) -> Workflow:
     jobs = {pk: JobRow(*values) for pk, *values in rows}
     edges = JobDependency.objects.filter(parent__experiment=experiment).values_list("parent_id", "child_id")
     names = ((jobs.get(parent), jobs.get(child)) for parent, child in edges)
-    return Workflow(
-        list(jobs.values()), [(parent.name, child.name) for parent, child in names if parent and child]
-    )
+    return Workflow(list(jobs.values()), [(parent.name, child.name) for parent, child in names if parent and child])
 
 
 def recall_workflow(experiment: Experiment) -> Workflow:

@@ -129,9 +129,7 @@ class Command:
         return [element for option in ordered for element in option.make_elements(parameters[option.name])]
 
 
-def _split_parameters(
-    options: Sequence[Option], parameters: Mapping[str, Any]
-) -> Iterator[Mapping[str, Any]]:
+def _split_parameters(options: Sequence[Option], parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     said = (option for option in options if option.type is OptionType.LIST and not option.is_filter)
     lists = [option.name for option in said if parameters.get(option.name)]
     if not lists:

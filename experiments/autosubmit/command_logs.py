@@ -28,9 +28,7 @@ def find_commands_since(folder: str, since: float) -> list[str]:
     try:
         with os.scandir(os.path.join(folder, "tmp", "ASLOGS")) as entries:
             logs = [(match[1], entry) for entry in entries if (match := _LOG.fullmatch(entry.name))]
-            return sorted(
-                {name for name, entry in logs if entry.stat(follow_symlinks=False).st_mtime >= since}
-            )
+            return sorted({name for name, entry in logs if entry.stat(follow_symlinks=False).st_mtime >= since})
     except OSError:
         return []
 

@@ -145,9 +145,7 @@ class _Resolver:
         """Return all files as one configuration."""
         own = self._list_folder(Path("conf"))
         if not own:
-            raise NoConfiguration(
-                f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}."
-            )
+            raise NoConfiguration(f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}.")
         starter = self._add_folders(self._load_all(own))
         self.starter = merging.merge(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
         before, after = _read_directive(self.starter)
@@ -287,11 +285,7 @@ def _get_destination(values: Config) -> str:
     """Return the folder of the project in `proj/`; named after where the project comes from, if nothing else."""
     project = _get_section(values, "PROJECT")
     destination = str(project.get("PROJECT_DESTINATION", "project_files") or "")
-    origins = {
-        "local": ("LOCAL", "PROJECT_PATH"),
-        "svn": ("SVN", "PROJECT_URL"),
-        "git": ("GIT", "PROJECT_ORIGIN"),
-    }
+    origins = {"local": ("LOCAL", "PROJECT_PATH"), "svn": ("SVN", "PROJECT_URL"), "git": ("GIT", "PROJECT_ORIGIN")}
     section, key = origins.get(str(project.get("PROJECT_TYPE", "")).lower(), ("", ""))
     if destination or not section:
         return destination

@@ -49,10 +49,7 @@ def read_parameters(rc: RawConfigParser) -> dict[str, Any]:
     return (
         _CONSTANTS
         | values
-        | {
-            "DB_PATH": str(Path(values["DB_DIR"]) / values["DB_FILE"]),
-            "LOG_RECOVERY_TIMEOUT": _parse_seconds(timeout),
-        }
+        | {"DB_PATH": str(Path(values["DB_DIR"]) / values["DB_FILE"]), "LOG_RECOVERY_TIMEOUT": _parse_seconds(timeout)}
     )
 
 

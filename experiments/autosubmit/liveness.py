@@ -209,9 +209,7 @@ def _judge_holder(pid: int, expid: str, trusted: set[int]) -> Liveness:
     """
     process, uid, line = f"process {pid} on {platform.node()}", _read_uid(pid), _read_command_line(pid)
     if uid is None or (uid in trusted and line is None):
-        return Liveness(
-            True, pid, f"{process} holds the lock; what it is cannot be seen, so that it counts as a run"
-        )
+        return Liveness(True, pid, f"{process} holds the lock; what it is cannot be seen, so that it counts as a run")
     words = _skip_program(line or [])
     if uid not in trusted or not words:
         holder = f"process {pid} of {_get_account_name(uid)} on {platform.node()}"

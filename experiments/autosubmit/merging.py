@@ -150,14 +150,10 @@ def normalise(config: Config, *, is_whole: bool = False) -> Config:
     result = uppercase_keys(config)
     if isinstance(result.get("DEFAULT"), dict):
         result["DEFAULT"] = _normalise_default(result["DEFAULT"])
-    for section, form in (
-        ("WRAPPERS", _normalise_wrapper),
-        ("JOBS", _complete_job if is_whole else _normalise_job),
-    ):
+    for section, form in (("WRAPPERS", _normalise_wrapper), ("JOBS", _complete_job if is_whole else _normalise_job)):
         if isinstance(result.get(section), dict):
             result[section] = {
-                name: form(value) if isinstance(value, dict) else value
-                for name, value in result[section].items()
+                name: form(value) if isinstance(value, dict) else value for name, value in result[section].items()
             }
     return result
 

@@ -53,9 +53,7 @@ class _Loader11(Composer, yaml.CSafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError) as error:
             mark = node.start_mark
-            raise yaml.constructor.ConstructorError(
-                None, None, "a value is not what its tag says", mark
-            ) from error
+            raise yaml.constructor.ConstructorError(None, None, "a value is not what its tag says", mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping whose keys may be lists and mappings."""

@@ -123,9 +123,7 @@ def _plan_job(job: Mapping[str, Any], configuration: Mapping[str, Any]) -> dict[
     return {field: value for field, value in plan.items() if value}
 
 
-def _get_wallclock(
-    job: Mapping[str, Any], platform: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> str:
+def _get_wallclock(job: Mapping[str, Any], platform: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
     if job.get("WCHUNKINC"):
         return ""
     limit = platform.get("MAX_WALLCLOCK") or _get_mapping(configuration.get("CONFIG")).get("JOB_WALLCLOCK")

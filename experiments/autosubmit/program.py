@@ -20,9 +20,7 @@ def read_program_version(program: Path, home: Path, caches: Path) -> str:
             timeout=60,  # it takes 3 s; a minute means that the file system hangs
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BrokenStore(
-            f"The Autosubmit program {program} cannot run: {error}. Repair the installation."
-        ) from error
+        raise BrokenStore(f"The Autosubmit program {program} cannot run: {error}. Repair the installation.") from error
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         reason = last[0] if last else f"exit status {done.returncode}"

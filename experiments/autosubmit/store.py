@@ -122,9 +122,7 @@ class Store:
 
     def history_database(self, expid: str) -> Path | Schema:
         """Return where the runs and every attempt of every job are."""
-        return (
-            Schema(self.postgres_url, expid) if self.postgres_url else self.history / f"job_data_{expid}.db"
-        )
+        return Schema(self.postgres_url, expid) if self.postgres_url else self.history / f"job_data_{expid}.db"
 
     def wrapper_database(self, expid: str) -> Path | Schema:
         """Return where it stands which jobs are wrapped together; Autosubmit 4.2 keeps it beside the jobs."""
@@ -276,9 +274,7 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
         remedy = "Run `autosubmit configure`, or correct the home folder of the site."
         raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise BrokenStore(
-            f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it."
-        ) from error
+        raise BrokenStore(f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it.") from error
 
 
 @lru_cache(maxsize=64)
@@ -406,13 +402,9 @@ def _read_folder(settings: configparser.ConfigParser, section: str, rc: Path) ->
     try:
         folder = Path(settings.get(section, "path"))
     except configparser.Error as error:
-        raise BrokenStore(
-            f"{rc} has no usable `path` in its section [{section}]: {error}. Add it."
-        ) from error
+        raise BrokenStore(f"{rc} has no usable `path` in its section [{section}]: {error}. Add it.") from error
     if not folder.is_absolute():
-        raise BrokenStore(
-            f"{rc}: the `path` of section [{section}] must begin with `/`, not {str(folder)!r}."
-        )
+        raise BrokenStore(f"{rc}: the `path` of section [{section}] must begin with `/`, not {str(folder)!r}.")
     return folder
 
 
@@ -440,9 +432,7 @@ def _read_tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], li
         _explain_errors(f"The Autosubmit database {store.database}"),
         open_database(store.database, wait_seconds=_LOCK_WAIT_SECONDS) as connection,
     ):
-        experiments = list(
-            select_rows(connection, "experiment", _EXPERIMENT, f"{named} ORDER BY rowid", values)
-        )
+        experiments = list(select_rows(connection, "experiment", _EXPERIMENT, f"{named} ORDER BY rowid", values))
         if "details" not in list_tables_of(connection):  # old versions never made it
             return experiments, []
         rows = select_rows(connection, "details", _DETAILS, f"{of_named} ORDER BY rowid", values)

@@ -143,11 +143,7 @@ class ActionKind:
     @property
     def counterparts(self) -> list["ActionKind"]:
         """The kinds in whose place it is shown, and those that are shown in its place."""
-        return [
-            kind
-            for kind in CATALOGUE.values()
-            if kind.instead_of == self.name or kind.name == self.instead_of
-        ]
+        return [kind for kind in CATALOGUE.values() if kind.instead_of == self.name or kind.name == self.instead_of]
 
     @property
     def has_dry_run(self) -> bool:
@@ -192,9 +188,7 @@ class ActionKind:
         return [line for step in self.steps for line in step.make_lines(autosubmit, expid, parameters)]
 
 
-def _find_first(
-    conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters
-) -> str:
+def _find_first(conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters) -> str:
     return next(filter(None, (refuse(experiment, parameters) for refuse in conditions)), "")
 
 
@@ -276,9 +270,7 @@ RESTART = ActionKind(
             outcome=outcomes.count_changes("The job list was recovered"),
             saving=("--save",),
             options=(
-                _make_flag(
-                    "force", "First cancel the jobs that the job list says are submitted, queuing or running."
-                ),
+                _make_flag("force", "First cancel the jobs that the job list says are submitted, queuing or running."),
             ),
         ),
         RUN_COMMAND,
@@ -329,11 +321,7 @@ SET_STATUS = ActionKind(
             words=("setstatus", "--save", "--noplot", EXPID),
             outcome=outcomes.count_changes("Changed"),
             saving=("--save",),
-            options=(
-                STATUS,
-                selection.JOBS,
-                *selection.FILTERS,
-            ),
+            options=(STATUS, selection.JOBS, *selection.FILTERS),
         ),
     ),
     preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run_or_offer_live),
@@ -360,10 +348,7 @@ SET_STATUS_LIVE = ActionKind(
             outcome=outcomes.read_live_change,
             script=read_script("update_list.sh"),
             overdue_help="The run may be too busy to read the change. Look at its log.",
-            options=(
-                replace(STATUS, flag="", choices=LIVE_STATUSES),
-                replace(selection.JOBS, flag="", required=True),
-            ),
+            options=(replace(STATUS, flag="", choices=LIVE_STATUSES), replace(selection.JOBS, flag="", required=True)),
         ),
     ),
     preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_without_run),
@@ -427,9 +412,7 @@ CREATE = ActionKind(
                     example="LOCAL",
                 ),
                 _make_flag("dummy", "With default values, for testing."),
-                _make_flag(
-                    "minimal_configuration", "With a minimal configuration, usually completed from git_repo."
-                ),
+                _make_flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),
                 Option(
                     name="copy",
                     flag="--copy",

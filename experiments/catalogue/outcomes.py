@@ -40,28 +40,21 @@ def read_creation(text: str) -> Outcome:
     """Name the experiment that `expid` has created."""
     expid = find_created_expid(text)
     if expid is None:
-        return Outcome(
-            False, find_critical_message(text) or "Autosubmit did not say which experiment it created."
-        )
+        return Outcome(False, find_critical_message(text) or "Autosubmit did not say which experiment it created.")
     return Outcome(True, f"Experiment {expid} was created.", expid=expid)
 
 
 def read_run(exit_status: int, text: str) -> Outcome:
     """Return the outcome of a run: one that was stopped is no failure; one with failed jobs gives no reason itself."""
     if is_interrupted(exit_status, text):
-        message = (
-            "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
-        )
+        message = "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
         return Outcome(True, message, stopped=True)
     if exit_status == 1 and find_reason(text) is None:
         return Outcome(
-            False,
-            "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment.",
+            False, "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment."
         )
     after_kill = "Jobs that were submitted may go on; restart the experiment when they have ended."
-    return read_failure(exit_status, text, after_kill) or Outcome(
-        True, "The run ended and no job has failed."
-    )
+    return read_failure(exit_status, text, after_kill) or Outcome(True, "The run ended and no job has failed.")
 
 
 @read_success
@@ -81,9 +74,7 @@ def count_changes(verdict: str) -> ReadOutcome:
     def read(text: str) -> Outcome:
         changes = tuple(find_changed_jobs(text))
         if "NOT saved" in text:
-            return Outcome(
-                True, f"Nothing was saved. It would change: {describe_changes(changes)}.", changes=changes
-            )
+            return Outcome(True, f"Nothing was saved. It would change: {describe_changes(changes)}.", changes=changes)
         message = f"{verdict}: {describe_changes(changes)}." if changes else "No job changed."
         return Outcome(True, message, changes=changes)
 

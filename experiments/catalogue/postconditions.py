@@ -19,9 +19,7 @@ def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> 
     """Say which jobs go on after their run has ended: nobody watches them any more."""
     if experiment.problem:
         return f"Which jobs are left active is not known: {experiment.problem}"
-    jobs = [
-        f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.list_active_jobs()
-    ]
+    jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.list_active_jobs()]
     return f"Left active: {join_names(jobs, 10)}." if jobs else "No job is left active."
 
 

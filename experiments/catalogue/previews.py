@@ -65,9 +65,7 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     if reset:
         doubts.append(f"{_name_jobs(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
     if new in RESET and list(told.values()).count(new) < len(told):
-        doubts.append(
-            f"The names need several commands, and each loads those that are {new} already as WAITING."
-        )
+        doubts.append(f"The names need several commands, and each loads those that are {new} already as WAITING.")
     early = _warn_of_start(workflow, own, "READY does not let it start before its parents have completed")
     return _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
 
@@ -81,9 +79,7 @@ def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: R
     return _make_effect(workflow, changes, doubts + _warn_of_nothing(chosen, changes, new) + early, changes)
 
 
-def _make_effect(
-    workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]
-) -> Effect:
+def _make_effect(workflow: Workflow, own: Sequence[Change], warnings: list[str], changes: Sequence[Change]) -> Effect:
     children = workflow.find_descendants(change.job for change in own)
     return Effect(changes, children, warnings + _warn(own, children))
 
@@ -99,9 +95,7 @@ def preview_restart(workflow: Workflow, parameters: Parameters, reported: Report
     changes = _compare(workflow, after)
     ready = [name for name, status in after.items() if status == "READY"]
     warnings = _warn_of_undone(changes) + _warn_of_queue(workflow, is_forced=bool(parameters.get("force")))
-    return Effect(
-        changes, workflow.find_descendants(ready), warnings + ([_UNSURE] if reported is None else [])
-    )
+    return Effect(changes, workflow.find_descendants(ready), warnings + ([_UNSURE] if reported is None else []))
 
 
 def _load(status: str) -> str:
@@ -132,9 +126,7 @@ def _recover(workflow: Workflow, completed: set[str]) -> dict[str, str]:
         if status == "COMPLETED" and "WAITING" in _get_parent_statuses(workflow, name, after):
             after[name] = "WAITING"
     for name, status in after.items():
-        if status == "WAITING" and all(
-            parent in DONE for parent in _get_parent_statuses(workflow, name, after)
-        ):
+        if status == "WAITING" and all(parent in DONE for parent in _get_parent_statuses(workflow, name, after)):
             after[name] = "READY"
     return after
 
@@ -173,9 +165,7 @@ def _warn_of_start(workflow: Workflow, changes: Sequence[Change], consequence: s
     ready = [change.job for change in changes if change.new == "READY"]
     after = {row.name: row.status for row in workflow.rows} | {change.job: change.new for change in changes}
     early = [
-        (job, unfinished)
-        for job in ready
-        if (unfinished := _filter_unfinished(workflow.parents.get(job, ()), after))
+        (job, unfinished) for job in ready if (unfinished := _filter_unfinished(workflow.parents.get(job, ()), after))
     ]
     warnings = [f"{job}: {consequence}, {join_names(unfinished)}." for job, unfinished in early[:NAMED]]
     more = len(early) - NAMED

@@ -30,9 +30,7 @@ _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 _MANY = 500
 
 
-def find_disagreement(
-    experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None
-) -> str:
+def find_disagreement(experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
     `finished_at` is the latest end of a run in its history, `stopped_at` that of one that somebody stopped. Nothing is

@@ -86,13 +86,7 @@ def record_folder_change(experiment: Experiment, before: Before, absence: str) -
 def record_owner_change(experiment: Experiment, before: str, after: str) -> None:
     """Record that the folder of an experiment belongs to another account; rights of owners have gone with it."""
     details = {"changes": {"owner": [before, after]}}
-    _record(
-        experiment.site,
-        experiment.expid,
-        "owner_changed",
-        f"{before or 'nobody'} → {after or 'nobody'}",
-        details,
-    )
+    _record(experiment.site, experiment.expid, "owner_changed", f"{before or 'nobody'} → {after or 'nobody'}", details)
 
 
 def record_created(site: Site, expids: Iterable[str]) -> None:
@@ -112,22 +106,20 @@ def record_deleted(site: Site, expids: Iterable[str]) -> None:
 def record_descriptions(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:
     """Record descriptions that somebody changed: expid, old and new text."""
     for expid, old, new in changes:
-        if not _is_busy(site, expid, lately=timedelta()):
+        if not _is_busy(site, expid, aftermath=timedelta()):
             _record(site, expid, "description_changed", details={"changes": {"description": [old, new]}})
 
 
 def _is_ours(experiment: Experiment, changed_at: datetime) -> bool:
     """Return whether an action of the portal was at work when the job list changed."""
-    actions = Action.objects.filter(
-        experiment=experiment, is_dry_run=False, started_at__lte=changed_at + SLACK
-    )
+    actions = Action.objects.filter(experiment=experiment, is_dry_run=False, started_at__lte=changed_at + SLACK)
     return actions.filter(Q(ended_at=None) | Q(ended_at__gte=changed_at - SLACK)).exists()
 
 
-def _is_busy(site: Site, expid: str, lately: timedelta = AFTERMATH) -> bool:
+def _is_busy(site: Site, expid: str, aftermath: timedelta = AFTERMATH) -> bool:
     """Return whether an action of the portal is at work on an experiment, or was recently."""
     actions = Action.objects.filter(site=site, expid=expid, is_dry_run=False, started_at__isnull=False)
-    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - lately)).exists()
+    return actions.filter(Q(ended_at=None) | Q(ended_at__gte=timezone.now() - aftermath)).exists()
 
 
 def _describe(difference: Difference, commands: list[str]) -> str:
@@ -143,9 +135,7 @@ def _list_changes(difference: Difference) -> tuple[tuple[str, list[str]], ...]:
     return ("new jobs", difference.added), ("jobs gone", difference.removed)
 
 
-def _record(
-    site: Site, expid: str, what: str, message: str = "", details: dict[str, Any] | None = None
-) -> None:
+def _record(site: Site, expid: str, what: str, message: str = "", details: dict[str, Any] | None = None) -> None:
     trail.record(
         f"experiment.{what}_outside",
         origin=Origin(door=Door.MIRROR),

@@ -19,9 +19,7 @@ class RoundRobin:
         self._left: list[str] = []
         self._began = timezone.now()
 
-    def take_turns(
-        self, known: Collection[str], *, seconds: float, share: float, least: int
-    ) -> Iterator[str]:
+    def take_turns(self, known: Collection[str], *, seconds: float, share: float, least: int) -> Iterator[str]:
         """Give out names for so many seconds, but at least `least` and that share of all; none of them twice."""
         if not self._left:
             self._left, self._began = list(reversed([*known])), timezone.now()

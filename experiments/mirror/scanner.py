@@ -212,16 +212,10 @@ class SiteMirror:
             state = (site.autosubmit, os.stat(site.autosubmit).st_mtime)
         except OSError as error:
             self.program_seen = None
-            raise BrokenStore(
-                f"The Autosubmit program {site.autosubmit} is missing: {error.strerror}."
-            ) from error
+            raise BrokenStore(f"The Autosubmit program {site.autosubmit} is missing: {error.strerror}.") from error
         if self.program_seen == state:
             return
-        if (
-            site.problem
-            and time.monotonic() - self.program_checked < PROGRAM_CHECK_SECONDS
-            and self.program_checked
-        ):
+        if site.problem and time.monotonic() - self.program_checked < PROGRAM_CHECK_SECONDS and self.program_checked:
             raise BrokenStore(site.problem)
         self.program_checked = time.monotonic()
         version = read_program_version(Path(site.autosubmit), site.home_folder, settings.CACHES_DIRECTORY)
@@ -312,10 +306,7 @@ class SiteMirror:
         """Yield those whose job list has changed, then those whose turn it is, without the ones chosen already."""
         pause = site.refresh_seconds
         glances = self.glances.take_turns(
-            self.seen.keys(),
-            seconds=pause * GLANCE_SHARE,
-            share=pause / GLANCE_TURN_SECONDS,
-            least=LEAST_LOOKS,
+            self.seen.keys(), seconds=pause * GLANCE_SHARE, share=pause / GLANCE_TURN_SECONDS, least=LEAST_LOOKS
         )
         for expid in glances:
             seen = self.seen.get(expid)
@@ -380,9 +371,7 @@ class SiteMirror:
                 self.reading = self._begin_reading(experiment, store, *found)
         return self.reading is not None
 
-    def _begin_reading(
-        self, experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness
-    ) -> Reading:
+    def _begin_reading(self, experiment: Experiment, store: Store, files: Fingerprint, alive: Liveness) -> Reading:
         """Begin to read an experiment, with what is cached of it unless all of it is to be read."""
         expid, now = experiment.expid, time.monotonic()
         keeps = alive.is_running or self.recent.get(expid, 0) > now

@@ -258,12 +258,7 @@ def write(
 
 
 def _sync(
-    experiment: Experiment,
-    store: Store,
-    content: Content,
-    before: external_changes.Before,
-    *,
-    are_edges_known: bool,
+    experiment: Experiment, store: Store, content: Content, before: external_changes.Before, *, are_edges_known: bool
 ) -> Difference:
     edges, cached = content.job_list.edges, content.cached
     _sync_runs(experiment, content.runs)

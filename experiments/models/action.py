@@ -66,12 +66,8 @@ class ActionQuerySet(models.QuerySet["Action"]):
         condition = policy.make_visible_condition(actor, self.model, "experiment__")
         if not condition:
             return self.none() if condition is None else self
-        expected = ExpectedExperiment.objects.filter(team__in=policy.find_own_teams(actor)).values(
-            "action_id"
-        )
-        creations = (
-            Q(site__in=policy.find_whole_sites(actor, self.model)) | Q(actor=actor.pk) | Q(pk__in=expected)
-        )
+        expected = ExpectedExperiment.objects.filter(team__in=policy.find_own_teams(actor)).values("action_id")
+        creations = Q(site__in=policy.find_whole_sites(actor, self.model)) | Q(actor=actor.pk) | Q(pk__in=expected)
         return self.filter(condition | Q(experiment=None) & creations)
 
 
@@ -98,14 +94,10 @@ class Action(models.Model):
         Experiment, null=True, on_delete=models.PROTECT, related_name="actions", db_index=False
     )
     expid = models.CharField(max_length=50, blank=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=150)
     on_behalf_of = models.CharField(max_length=150, blank=True)
-    lender = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    lender = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     unix_name = models.CharField(max_length=32, blank=True)
     door = models.CharField(max_length=20)
     token_digest = models.CharField(max_length=128, blank=True)
@@ -117,26 +109,17 @@ class Action(models.Model):
     parameters = models.JSONField(default=dict)
     command = models.JSONField(default=list)
     may_overtake = models.BooleanField(default=False)
-    is_forced = models.BooleanField(
-        default=False, help_text="Whether it goes past one of its kind that waits."
-    )
-    is_dry_run = models.BooleanField(
-        default=False, help_text="Whether the command only tells what it would change."
-    )
+    is_forced = models.BooleanField(default=False, help_text="Whether it goes past one of its kind that waits.")
+    is_dry_run = models.BooleanField(default=False, help_text="Whether the command only tells what it would change.")
     step = models.PositiveSmallIntegerField(default=0)
     step_started_at = models.DateTimeField(null=True)
     slot_until = models.DateTimeField(
-        null=True,
-        help_text="Until when it counts among the commands of its site while it runs; null: to its end.",
+        null=True, help_text="Until when it counts among the commands of its site while it runs; null: to its end."
     )
-    cancel_requested_at = models.DateTimeField(
-        null=True, help_text="When somebody asked to end a running command."
-    )
+    cancel_requested_at = models.DateTimeField(null=True, help_text="When somebody asked to end a running command.")
     cancelled_by = models.CharField(max_length=150, blank=True)
     approval_expires_at = models.DateTimeField(null=True)
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     approved_by_name = models.CharField(max_length=150, blank=True)
     approved_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, blank=True)
@@ -145,9 +128,7 @@ class Action(models.Model):
     ended_at = models.DateTimeField(null=True)
     exit_status = models.SmallIntegerField(null=True)
     message = models.TextField(blank=True)
-    job_changes = models.JSONField(
-        default=list, help_text="[job name, new status] as the command reported them."
-    )
+    job_changes = models.JSONField(default=list, help_text="[job name, new status] as the command reported them.")
 
     objects = ActionQuerySet.as_manager()
 
@@ -184,9 +165,7 @@ class Action(models.Model):
         ]
         indexes = [
             # The supervisor's question, asked every minute: which have not ended?
-            models.Index(
-                fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"
-            ),
+            models.Index(fields=["site", "state"], condition=Q(state__in=ACTIVE_STATES), name="experiments_active"),
             # The lists, the newest first, and their filters.
             models.Index(fields=["experiment", "id"], name="experiments_actions_about"),
             models.Index(fields=["site", "id"], name="experiments_actions_at_site"),

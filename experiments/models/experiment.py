@@ -113,9 +113,7 @@ class Experiment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["site", "expid"],
-                condition=Q(gone_at=None),
-                name="experiments_one_present_of_an_expid",
+                fields=["site", "expid"], condition=Q(gone_at=None), name="experiments_one_present_of_an_expid"
             )
         ]
         indexes = [
@@ -125,9 +123,7 @@ class Experiment(models.Model):
             models.Index(fields=["site", "expid"], condition=Q(is_running=True), name="experiments_running"),
             models.Index(fields=["-changed_at"], name="experiments_changed"),
             # What is wrong? Few are.
-            models.Index(
-                fields=["site", "expid"], condition=~Q(disagreement=""), name="experiments_disagreeing"
-            ),
+            models.Index(fields=["site", "expid"], condition=~Q(disagreement=""), name="experiments_disagreeing"),
             # Every list without an order of its own, and how many there are.
             models.Index(fields=["expid", "site"], condition=Q(gone_at=None), name="experiments_in_store"),
             # The console's list, and its filters.
@@ -140,9 +136,7 @@ class Experiment(models.Model):
             models.Index(fields=["owner"], name="experiments_of_owner"),
             models.Index(fields=["hpc"], name="experiments_of_hpc"),
             models.Index(fields=["site", "expid"], condition=~Q(problem=""), name="experiments_troubled"),
-            models.Index(
-                fields=["site", "expid"], condition=Q(failed_jobs__gt=0), name="experiments_with_failed_jobs"
-            ),
+            models.Index(fields=["site", "expid"], condition=Q(failed_jobs__gt=0), name="experiments_with_failed_jobs"),
         ]
         default_permissions = ("view",)
 
@@ -163,9 +157,7 @@ class Experiment(models.Model):
         if self.owner_uid is None:
             return "No folder was seen yet, so that nobody has the rights of its owner."
         if self.owner_uid == NO_OWNER:
-            return (
-                "A link or a file is where its folder should be, so that nobody has the rights of its owner."
-            )
+            return "A link or a file is where its folder should be, so that nobody has the rights of its owner."
         if self.recorded_owner in ("", self.owner) or get_uid(self.recorded_owner) == self.owner_uid:
             return ""
         return f"Autosubmit's database says {self.recorded_owner}. The folder counts, which belongs to {self.owner}."

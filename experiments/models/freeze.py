@@ -75,13 +75,12 @@ class Freeze(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
-                name="experiments_freeze_has_a_length",
-            ),
+                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")), name="experiments_freeze_has_a_length"
+            )
         ]
         indexes = [
             # What each request for a run asks: is there a freeze?
-            models.Index(fields=["site"], condition=Q(ended_at=None), name="experiments_freezes_not_ended"),
+            models.Index(fields=["site"], condition=Q(ended_at=None), name="experiments_freezes_not_ended")
         ]
         default_permissions = ()
 
@@ -113,9 +112,7 @@ class Freeze(models.Model):
         return rows.order_by("owner", "expid")
 
 
-def find_unfinished(
-    platforms: Iterable[str], experiments: "models.QuerySet[Experiment]"
-) -> list[tuple[int, str]]:
+def find_unfinished(platforms: Iterable[str], experiments: "models.QuerySet[Experiment]") -> list[tuple[int, str]]:
     """Return which of the experiments have unfinished jobs on which of the platforms, given in upper case."""
     jobs: models.QuerySet[Any] = Job.objects.exclude(status__in=DONE).filter(experiment__in=experiments)
     found = jobs.alias(on=Upper("platform")).filter(on__in=platforms).annotate(at=F("on"))

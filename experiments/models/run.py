@@ -38,14 +38,10 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")
-        ]
+        constraints = [models.UniqueConstraint(fields=["experiment", "run_id"], name="experiments_unique_run")]
         indexes = [
             # The list of runs, the newest first.
-            NewestFirstIndex(
-                F("started_at").desc(nulls_last=True), F("id").desc(), name="experiments_runs_by_start"
-            ),
+            NewestFirstIndex(F("started_at").desc(nulls_last=True), F("id").desc(), name="experiments_runs_by_start")
         ]
         default_permissions = ("view",)
 

@@ -91,19 +91,13 @@ class Site(models.Model):
         validators=[RegexValidator(r"^/", "An absolute path."), require_trusted],
         help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
     )
-    queue = models.SlugField(
-        default="portal", help_text="The queue whose workers run the commands of this site."
-    )
+    queue = models.SlugField(default="portal", help_text="The queue whose workers run the commands of this site.")
     refresh_seconds = models.FloatField(
         default=0.25,
         validators=[MinValueValidator(0.1), MaxValueValidator(3600)],
         help_text="How often the mirror looks, in seconds.",
     )
-    disabled_kinds = models.JSONField(
-        default=list,
-        blank=True,
-        help_text="Action kinds that nobody may request here.",
-    )
+    disabled_kinds = models.JSONField(default=list, blank=True, help_text="Action kinds that nobody may request here.")
     most_commands = models.PositiveSmallIntegerField(
         "commands at a time",
         null=True,
@@ -119,9 +113,7 @@ class Site(models.Model):
         help_text="The Unix account that commands run as. Others than the service account need sudo (docs/duty.md).",
     )
     approval_kinds = models.JSONField(
-        default=list,
-        blank=True,
-        help_text="Action kinds that a second person must approve here.",
+        default=list, blank=True, help_text="Action kinds that a second person must approve here."
     )
     approval_hours = models.PositiveSmallIntegerField(
         default=24,
@@ -143,7 +135,7 @@ class Site(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="experiments_one_default_site"
-            ),
+            )
         ]
 
     def __str__(self) -> str:

@@ -59,9 +59,7 @@ class ChunkSelection:
 
     def find_unknown(self, places: Iterable[Place]) -> list[str]:
         """Return the named values that none of the jobs has, such as "chunk 9"."""
-        known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [
-            set[str]()
-        ] * 3
+        known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [set[str]()] * 3
         found = (
             f"{name} {_describe(item)}"
             for clause in self.clauses

@@ -101,9 +101,7 @@ def open_database(path: Path, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> It
         pass
     uri = f"file:{quote(str(path))}?mode=ro"
     with (
-        _explain_errors(
-            sqlite3.Error, UnicodeDecodeError
-        ),  # it fails to decode the names in its own messages
+        _explain_errors(sqlite3.Error, UnicodeDecodeError),  # it fails to decode the names in its own messages
         closing(sqlite3.connect(uri, uri=True, timeout=wait_seconds)) as connection,
     ):
         connection.row_factory = sqlite3.Row

@@ -20,14 +20,7 @@ OF_ALL = ""
 """The key of what belongs to no experiment in `changes`."""
 
 _OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=10000 -c lock_timeout=500"
-_TABLES = [
-    "jobs",
-    "experiment_structure",
-    "experiment_run",
-    "job_data",
-    "wrappers_jobs",
-    "preview_wrappers_jobs",
-]
+_TABLES = ["jobs", "experiment_structure", "experiment_run", "job_data", "wrappers_jobs", "preview_wrappers_jobs"]
 _TABLES_OF_ALL = ["experiment", "details", "experiment_status"]
 _PICKLES = "job_pkl"
 # SQLAlchemy, whose form of address Autosubmit takes, lets it name a driver.
@@ -181,9 +174,7 @@ def _reuse(url: str, schema: str) -> _Connection | None:
 
 def _open(url: str, schema: str) -> _Connection:
     plain = _DRIVER.sub("postgresql://", url, count=1)
-    connection = psycopg.connect(
-        plain, row_factory=dict_row, connect_timeout=5, autocommit=True, options=_OPTIONS
-    )
+    connection = psycopg.connect(plain, row_factory=dict_row, connect_timeout=5, autocommit=True, options=_OPTIONS)
     return _set_schema(connection, schema)
 
 

@@ -22,9 +22,7 @@ class Column:
 @cache
 def list_columns(record: Any) -> dict[str, Callable[[object], Any]]:
     """Return the columns that a record is read from, in the order of its fields, and how each is read."""
-    marks = (
-        (field.name, mark) for field in fields(record) for mark in getattr(field.type, "__metadata__", ())
-    )
+    marks = ((field.name, mark) for field in fields(record) for mark in getattr(field.type, "__metadata__", ()))
     return {mark.name or name: mark.read for name, mark in marks}
 
 

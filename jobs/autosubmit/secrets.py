@@ -71,8 +71,7 @@ _FORMS = tuple(
 )  # fmt: skip
 _IN_A_LINE = re.compile(r"[^\n]")
 _PRIVATE_KEY = re.compile(
-    r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-----.*?(?:-----END [^\n-]{0,60}--|\Z)-*)",
-    re.S,
+    r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-----.*?(?:-----END [^\n-]{0,60}--|\Z)-*)", re.S
 )
 _ADDRESSES = _FORMS[:3]
 """An address with a password or a token in front of the host."""
@@ -113,9 +112,7 @@ def is_secret_name(name: str) -> bool:
     words = _split_words(name)
     if not words or (_ABOUT.fullmatch(words[-1]) and not _SECRET_ADDRESS.fullmatch(" ".join(words[-2:]))):
         return False
-    return any(map(_SECRET_WORD.fullmatch, words)) or any(
-        map(_SECRET_WORDS.fullmatch, map(" ".join, pairwise(words)))
-    )
+    return any(map(_SECRET_WORD.fullmatch, words)) or any(map(_SECRET_WORDS.fullmatch, map(" ".join, pairwise(words))))
 
 
 def mask_text(text: str) -> str:
@@ -148,9 +145,7 @@ def cover_blocks(read: Callable[[int, int], Iterable[bytes]], start: int, end: i
 
 def has_credentials(text: str) -> bool:
     """Return whether a text contains an address with a password or a token before its host."""
-    return any(
-        not _REFERENCE.fullmatch(found["secret"]) for form in _ADDRESSES for found in form.finditer(text)
-    )
+    return any(not _REFERENCE.fullmatch(found["secret"]) for form in _ADDRESSES for found in form.finditer(text))
 
 
 def _hide_in_text(text: str, hide: Hide) -> str:

@@ -49,9 +49,7 @@ def read_metrics(source: Source, run_id: int) -> list[MetricRecord]:
 
 def _read(source: Source, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
     try:
-        found = read_rows(
-            source, _TABLE, columns, f"{clause} LIMIT {MOST_METRICS + 1}", most_bytes=MOST_BYTES
-        )
+        found = read_rows(source, _TABLE, columns, f"{clause} LIMIT {MOST_METRICS + 1}", most_bytes=MOST_BYTES)
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:

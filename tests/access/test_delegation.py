@@ -102,9 +102,7 @@ def test_own_rights_come_first(
     assert decide(able, RUN, ready).on_behalf_of is None
 
 
-def test_the_trail_says_who_for_whom(
-    lend: Callable[..., Delegation], colleague: User, ready: Experiment
-) -> None:
+def test_the_trail_says_who_for_whom(lend: Callable[..., Delegation], colleague: User, ready: Experiment) -> None:
     lend()
     action = ask(colleague, "run", ready)
     entry = AuditEntry.objects.get(event="action.requested")
@@ -112,9 +110,7 @@ def test_the_trail_says_who_for_whom(
     assert (action.actor_name, action.on_behalf_of) == ("colleague", "operator")
 
 
-def test_a_role_bounds_what_is_lent(
-    lend: Callable[..., Delegation], colleague: User, ready: Experiment
-) -> None:
+def test_a_role_bounds_what_is_lent(lend: Callable[..., Delegation], colleague: User, ready: Experiment) -> None:
     lend(role=Role.VIEWER)
     assert not decide(colleague, RUN, ready).allowed
     assert Experiment.objects.visible_to(fresh(colleague)).get() == ready
@@ -299,12 +295,8 @@ def test_a_limited_credential_lends_nothing(operator: User, colleague: User) -> 
         delegate(wanted(colleague), grantor=operator, origin=origin(operator))
 
 
-@pytest.mark.parametrize(
-    "scope", [Scope(kinds=frozenset()), Scope(kinds=frozenset(["run"])), Scope(teams=frozenset())]
-)
-def test_a_limited_credential_takes_nothing_back(
-    scope: Scope, operator: User, lend: Callable[..., Delegation]
-) -> None:
+@pytest.mark.parametrize("scope", [Scope(kinds=frozenset()), Scope(kinds=frozenset(["run"])), Scope(teams=frozenset())])
+def test_a_limited_credential_takes_nothing_back(scope: Scope, operator: User, lend: Callable[..., Delegation]) -> None:
     made = lend()
     operator.scope = scope  # type: ignore[attr-defined]
     with pytest.raises(policy.Forbidden, match="limited"):
@@ -347,11 +339,7 @@ def test_nobody_lends_to_themselves(operator: User) -> None:
 
 @pytest.mark.parametrize("who", ["operator", "manager"])
 def test_the_grantor_or_a_manager_revokes_once(
-    who: str,
-    lend: Callable[..., Delegation],
-    request: pytest.FixtureRequest,
-    colleague: User,
-    ready: Experiment,
+    who: str, lend: Callable[..., Delegation], request: pytest.FixtureRequest, colleague: User, ready: Experiment
 ) -> None:
     made, revoker = lend(), request.getfixturevalue(who)
     revoke(made, actor=revoker, origin=origin(revoker))
@@ -366,15 +354,7 @@ def test_the_grantee_does_not_revoke(lend: Callable[..., Delegation], colleague:
         revoke(lend(), actor=colleague, origin=origin(colleague))
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"ends_at": timezone.now() - 2 * DAY},
-        {"revoked_at": timezone.now()},
-    ],
-)
-def test_the_database_refuses_what_makes_no_sense(
-    wrong: dict[str, Any], lend: Callable[..., Delegation]
-) -> None:
+@pytest.mark.parametrize("wrong", [{"ends_at": timezone.now() - 2 * DAY}, {"revoked_at": timezone.now()}])
+def test_the_database_refuses_what_makes_no_sense(wrong: dict[str, Any], lend: Callable[..., Delegation]) -> None:
     with pytest.raises(IntegrityError):
         lend(**wrong)

@@ -80,9 +80,7 @@ def test_a_database_that_is_busy_loses_the_note_and_nothing_else(monkeypatch: py
     assert closed == [True]
 
 
-def test_a_host_without_threads_answers_all_the_same(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_without_threads_answers_all_the_same(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_thread(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -37,20 +37,7 @@ def test_a_coverage_says_something() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "",
-        "an a",
-        "-ana",
-        "ana;id",
-        "a" * 33,
-        "ana\n",
-        "#0",
-        "Ana",
-        "root",
-        "daemon",
-        "nobody",
-        "no-such-account",
-    ],
+    ["", "an a", "-ana", "ana;id", "a" * 33, "ana\n", "#0", "Ana", "root", "daemon", "nobody", "no-such-account"],
 )
 def test_a_unix_user_has_a_name_that_unix_takes(viewer: User, name: str) -> None:
     account = SiteAccount(user=viewer, site=factories.create_site(), unix_name=name)

@@ -95,9 +95,7 @@ def test_a_role_at_a_site_holds_on_all_its_experiments(actor: Actor, experiment:
     assert (runs(user, experiment), runs(user, elsewhere)) == (True, False)
 
 
-@pytest.mark.parametrize(
-    ("granted", "expected"), [(None, False), (Role.VIEWER, False), (Role.OPERATOR, True)]
-)
+@pytest.mark.parametrize(("granted", "expected"), [(None, False), (Role.VIEWER, False), (Role.OPERATOR, True)])
 def test_an_owner_has_the_role_that_the_site_grants(
     actor: Actor, experiment: Experiment, granted: Role | None, expected: bool
 ) -> None:
@@ -230,9 +228,7 @@ def test_what_a_limited_credential_creates_is_of_its_team(actor: Actor, experime
     assert policy.find_teams_of_new(anew(user), CREATE, site) == {team.pk for team in teams}
 
 
-def test_a_limited_credential_of_somebody_free_creates_for_its_team(
-    manager: User, experiment: Experiment
-) -> None:
+def test_a_limited_credential_of_somebody_free_creates_for_its_team(manager: User, experiment: Experiment) -> None:
     team = factories.create_team(covers={"site": experiment.site})
     limited = anew(manager, Scope(teams=frozenset({team.pk})))
     assert policy.find_teams_of_new(limited, CREATE, experiment.site) == {team.pk}
@@ -254,9 +250,7 @@ def test_who_has_a_role_everywhere_pays_one_query(operator: User, experiment: Ex
 
 
 @pytest.mark.parametrize("right", [SiteRole, SiteAccount])
-def test_a_page_of_jobs_is_not_made_of_all_jobs_of_the_site(
-    actor: Actor, experiment: Experiment, right: Any
-) -> None:
+def test_a_page_of_jobs_is_not_made_of_all_jobs_of_the_site(actor: Actor, experiment: Experiment, right: Any) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("other databases have statistics")
     user, site = actor(), experiment.site

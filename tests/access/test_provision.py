@@ -56,19 +56,12 @@ def test_a_membership_comes_changes_and_goes_with_the_claims(ana: User, edito: T
     source = get_provider_id()
     assert found == [[("edito", Role.VIEWER, source)], [("edito", Role.OPERATOR, source)], []]
     events = AuditEntry.objects.filter(event__startswith="membership.").order_by("pk")
-    assert [entry.event for entry in events] == [
-        "membership.created",
-        "membership.changed",
-        "membership.deleted",
-    ]
+    assert [entry.event for entry in events] == ["membership.created", "membership.changed", "membership.deleted"]
 
 
 @pytest.mark.parametrize("now", [[], ["/edito/viewers"]])
 def test_a_sign_in_with_less_calls_off_what_waits_by_the_right_that_is_gone(
-    now: list[str],
-    ana: User,
-    edito: Team,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    now: list[str], ana: User, edito: Team, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     Coverage.objects.create(team=edito, expid_pattern="a*")
     sign_in(ana, "/edito/operators")

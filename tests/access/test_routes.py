@@ -222,9 +222,7 @@ def test_every_route_is_in_the_table() -> None:
     told = {(method, route) for method, route, _ in rows()}
     pages = {("ANY", route) for _, route, _ in rows()}
     assert set(walked(get_resolver().url_patterns)) - told - pages == set()
-    assert {route for _, route, _ in rows()} - {
-        route for _, route in walked(get_resolver().url_patterns)
-    } <= {"v4/"}
+    assert {route for _, route, _ in rows()} - {route for _, route in walked(get_resolver().url_patterns)} <= {"v4/"}
 
 
 @pytest.fixture
@@ -288,9 +286,7 @@ def refusals(answer: Any) -> set[int]:
 
 @pytest.mark.parametrize("kind", ["reading", "foreign"])
 @pytest.mark.parametrize("address", UNSAFE)
-def test_a_limited_token_changes_nothing_by_any_route(
-    people: dict[str, Client], address: str, kind: str
-) -> None:
+def test_a_limited_token_changes_nothing_by_any_route(people: dict[str, Client], address: str, kind: str) -> None:
     client = with_token(kind)
     method, route = address.split()
     before = tables()
@@ -340,9 +336,7 @@ def _part_of(route: str) -> str:
 
 @pytest.mark.parametrize("who", ["anonymous", "viewer"])
 def test_no_answer_may_be_kept_for_anybody_else(people: dict[str, Client], who: str) -> None:
-    told = {
-        f"{method} {route}": ask(people[who], method, route)["Cache-Control"] for method, route, _ in rows()
-    }
+    told = {f"{method} {route}": ask(people[who], method, route)["Cache-Control"] for method, route, _ in rows()}
     shared = {name: said for name, said in told.items() if said not in ("private, no-cache", "no-store")}
     assert {said for said in shared.values() if not {"private", "no-store"} <= {*said.split(", ")}} == set()
 

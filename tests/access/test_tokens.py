@@ -68,9 +68,7 @@ def test_a_token_signed_on_an_elliptic_curve_is_believed(provider: Provider, mon
         ({"typ": ["Bearer"]}, "no access token"),
     ],
 )
-def test_a_token_with_other_claims_is_refused(
-    provider: Provider, changes: dict[str, Any], complaint: str
-) -> None:
+def test_a_token_with_other_claims_is_refused(provider: Provider, changes: dict[str, Any], complaint: str) -> None:
     assert complaint in refused(provider.access_token("ana", **changes))
 
 
@@ -100,11 +98,7 @@ def test_a_token_that_brings_its_own_key_is_refused(provider: Provider) -> None:
         claims,
         mine.as_pem(private=True),
         algorithm="RS256",
-        headers={
-            "kid": mine.kid,
-            "jwk": mine.as_dict(private=False),
-            "jku": "https://evil.example.org/keys",
-        },
+        headers={"kid": mine.kid, "jwk": mine.as_dict(private=False), "jku": "https://evil.example.org/keys"},
     )
     assert "signature" in refused(token)
 

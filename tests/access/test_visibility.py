@@ -15,12 +15,7 @@ from jobs.models import Job
 from tests.console.pages import list_of, page_of, text_of
 from tests.support import factories
 
-LISTS = {
-    Experiment: "experiments_experiment",
-    Job: "jobs_job",
-    Run: "experiments_run",
-    Action: "experiments_action",
-}
+LISTS = {Experiment: "experiments_experiment", Job: "jobs_job", Run: "experiments_run", Action: "experiments_action"}
 
 
 @pytest.fixture
@@ -156,17 +151,13 @@ def test_a_request_for_many_finds_only_what_is_seen(api: APIClient) -> None:
     assert [result["status"] for result in results] == [409, 404]
 
 
-def test_a_creation_is_seen_by_its_actor_and_at_its_site(
-    member: User, experiment: Experiment, viewer: User
-) -> None:
+def test_a_creation_is_seen_by_its_actor_and_at_its_site(member: User, experiment: Experiment, viewer: User) -> None:
     at_site, stranger = (factories.create_user() for _ in range(2))
     SiteRole.objects.create(user=at_site, site=experiment.site, role=Role.VIEWER)
     factories.create_team((stranger, Role.VIEWER), covers={"owner": "ana"})
     values = {"kind": "create", "site": experiment.site, "actor_name": "ben", "door": "api"}
     action = Action.objects.create(actor=member, **values)
-    seeing = [
-        user for user in (member, at_site, viewer, stranger) if action in Action.objects.visible_to(user)
-    ]
+    seeing = [user for user in (member, at_site, viewer, stranger) if action in Action.objects.visible_to(user)]
     assert seeing == [member, at_site, viewer]
 
 

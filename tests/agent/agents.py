@@ -93,9 +93,7 @@ def write_site_file(folder: Path, **changes: Any) -> Path:
 
 
 @contextmanager
-def agent(
-    folder: Path, python: str = sys.executable, portal: str = PORTAL, **changes: Any
-) -> Iterator[Channel]:
+def agent(folder: Path, python: str = sys.executable, portal: str = PORTAL, **changes: Any) -> Iterator[Channel]:
     """Lend a channel to an agent, which is killed at the end; what it has started goes on."""
     archive, site_file = write_archive(folder / "agents"), write_site_file(folder, **changes)
     with subprocess.Popen(

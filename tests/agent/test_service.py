@@ -42,9 +42,7 @@ def find_pythons() -> list[str]:
 
 
 @pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)
-def test_an_agent_starts_a_command_and_tells_how_it_ended_on_every_python(
-    tmp_path: Path, python: str
-) -> None:
+def test_an_agent_starts_a_command_and_tells_how_it_ended_on_every_python(tmp_path: Path, python: str) -> None:
     with agent(tmp_path, python) as channel:
         assert channel.start("-c", 'echo "hello from $SITE"; exit 88') == {"outcome": "started", "why": ""}
         look, printed = channel.follow()
@@ -62,10 +60,7 @@ def test_a_python_that_is_too_old_says_so(tmp_path: Path) -> None:
     """Nothing older can be counted on to be here, so that ours is told to be old."""
     code = "import runpy, sys; sys.version_info = (3, 9); runpy.run_path(sys.argv[1], run_name='__main__')"
     old = subprocess.run(
-        [sys.executable, "-I", "-c", code, str(write_archive(tmp_path))],
-        check=False,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-I", "-c", code, str(write_archive(tmp_path))], check=False, capture_output=True, text=True
     )
     assert old.returncode == 1
     assert old.stderr.startswith("The agent needs Python 3.10 or newer; this is Python 3.")
@@ -89,10 +84,7 @@ def test_a_look_waits_for_news(channel: Channel, tmp_path: Path) -> None:
     waiting = channel.client.request(
         "look", {"key": KEY, "generation": 0, "offset": 0, "wait_seconds": 30}, time.monotonic()
     )
-    assert channel.look(wait_seconds=0)["state"] in (
-        "not started",
-        "alive",
-    )  # another one is answered meanwhile
+    assert channel.look(wait_seconds=0)["state"] in ("not started", "alive")  # another one is answered meanwhile
     assert not [event for event in channel.events if isinstance(event, Answer) and event.channel == waiting]
     (tmp_path / "go").touch()
     channel.wait_for(Answer, channel=waiting)
@@ -122,10 +114,7 @@ def test_a_command_is_ended(channel: Channel) -> None:
 
 def test_a_key_that_was_given_up_is_refused(channel: Channel) -> None:
     assert channel.ask("give_up", key=KEY) == {"given_up": True}
-    assert channel.start("-c", "true") == {
-        "outcome": "refused",
-        "why": "The command of this key was given up.",
-    }
+    assert channel.start("-c", "true") == {"outcome": "refused", "why": "The command of this key was given up."}
 
 
 def test_a_command_that_ended_is_forgotten(channel: Channel) -> None:
@@ -208,17 +197,13 @@ service._MORE_PATIENCE = 0.1
 service.Agent._turn = lambda *_: time.sleep(600)
 service.run([{str(write_site_file(tmp_path))!r}])
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as hanging:
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hanging:
         assert hanging.wait(60) == 1
 
 
 def test_nothing_but_frames_reaches_the_gateway(channel: Channel) -> None:
     """What a library prints by mistake goes to the errors."""
-    assert os.readlink(f"/proc/{channel.process.pid}/fd/1") == os.readlink(
-        f"/proc/{channel.process.pid}/fd/2"
-    )
+    assert os.readlink(f"/proc/{channel.process.pid}/fd/1") == os.readlink(f"/proc/{channel.process.pid}/fd/2")
 
 
 @pytest.mark.parametrize(
@@ -230,9 +215,7 @@ def test_nothing_but_frames_reaches_the_gateway(channel: Channel) -> None:
     ],
     ids=["too long a frame", "a future version", "no frame"],
 )
-def test_a_gateway_that_lies_is_told_why_and_the_agent_ends(
-    tmp_path: Path, sent: bytes, reason: bytes
-) -> None:
+def test_a_gateway_that_lies_is_told_why_and_the_agent_ends(tmp_path: Path, sent: bytes, reason: bytes) -> None:
     archive, site_file = write_archive(tmp_path), write_site_file(tmp_path)
     done = subprocess.run(
         [sys.executable, "-I", str(archive), str(site_file)], input=sent, capture_output=True, check=True
@@ -250,10 +233,7 @@ def test_an_agent_ends_in_order_whatever_it_is_sent(tmp_path: Path, seed: int) -
         requests = b"".join(_make_request(random, number) for number in range(1, 20))
         stream = MAGIC + message(0, hello) + fuzz.flipped(random, requests, b"")
         done = subprocess.run(
-            [sys.executable, "-I", str(archive), str(site_file)],
-            input=stream,
-            capture_output=True,
-            check=True,
+            [sys.executable, "-I", str(archive), str(site_file)], input=stream, capture_output=True, check=True
         )
         assert b"Traceback" not in done.stderr
 
@@ -290,9 +270,5 @@ def test_the_same_code_makes_the_same_file(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_not_written_again(tmp_path: Path) -> None:
     before = write_archive(tmp_path).stat()
     after = write_archive(tmp_path).stat()
-    assert (before.st_ino, before.st_mtime_ns, oct(after.st_mode)[-3:]) == (
-        after.st_ino,
-        after.st_mtime_ns,
-        "444",
-    )
+    assert (before.st_ino, before.st_mtime_ns, oct(after.st_mode)[-3:]) == (after.st_ino, after.st_mtime_ns, "444")
     assert len(list(tmp_path.iterdir())) == 1

@@ -122,9 +122,7 @@ def test_the_spool_is_for_nobody_else(runs: Spool, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("_round", range(5))
-def test_of_many_processes_that_start_one_key_at_once_one_starts_it(
-    runs: Spool, tmp_path: Path, _round: int
-) -> None:
+def test_of_many_processes_that_start_one_key_at_once_one_starts_it(runs: Spool, tmp_path: Path, _round: int) -> None:
     command = ("sh", "-c", f"echo $$ >>{tmp_path}/started; sleep 0.2")
     starters = [starter(tmp_path, *command) for _ in range(4)]
     for process in starters:
@@ -268,11 +266,7 @@ PLACES: list[tuple[dict[str, str], Look]] = [
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("has_begun", [True, False])
 def test_a_command_is_judged_only_by_the_host_that_has_its_processes(
-    runs: Spool,
-    directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    place: tuple[dict[str, str], Look],
-    has_begun: bool,
+    runs: Spool, directory: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[dict[str, str], Look], has_begun: bool
 ) -> None:
     seen_from(monkeypatch, machine="m")
     directory.mkdir(parents=True)
@@ -416,9 +410,7 @@ def test_ending_a_command_twice_kills_it_only_after_patience(
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
-def test_a_run_directory_of_any_bytes_is_looked_at_without_an_error(
-    runs: Spool, directory: Path, seed: int
-) -> None:
+def test_a_run_directory_of_any_bytes_is_looked_at_without_an_error(runs: Spool, directory: Path, seed: int) -> None:
     random = Random(seed)
     directory.mkdir(parents=True)
     identity = str(read_identity())
@@ -431,9 +423,7 @@ def test_a_run_directory_of_any_bytes_is_looked_at_without_an_error(
     for _ in range(200):
         for name, make in whole.items():
             data = make().encode()
-            (directory / name).write_bytes(
-                random.choice((fuzz.cut, fuzz.flipped, lambda *_: b""))(random, data, b"")
-            )
+            (directory / name).write_bytes(random.choice((fuzz.cut, fuzz.flipped, lambda *_: b""))(random, data, b""))
         look = runs.find(KEY).look()
         assert look.state is not State.ALIVE
         runs.find(KEY).read_output(0, 10, 1)

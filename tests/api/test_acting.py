@@ -21,9 +21,7 @@ def last_refusal() -> AuditEntry:
     return AuditEntry.objects.filter(event="action.refused").latest("id")
 
 
-def test_a_run_is_queued_and_answered_with_its_address(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_run_is_queued_and_answered_with_its_address(as_operator: APIClient, experiment: Experiment) -> None:
     answer = as_operator.post(RUN)
     assert answer.status_code == 202
     action = Action.objects.get()
@@ -88,9 +86,7 @@ def test_without_any_site_nothing_can_be_created(as_manager: APIClient) -> None:
 
 
 @pytest.mark.parametrize("text", ["-x", "$(touch x)", "quotes \" and '", "two\nlines", "🌍", "  blanks  "])
-def test_a_description_arrives_exactly_as_sent(
-    as_operator: APIClient, experiment: Experiment, text: str
-) -> None:
+def test_a_description_arrives_exactly_as_sent(as_operator: APIClient, experiment: Experiment, text: str) -> None:
     answer = as_operator.patch("/v4/experiments/a000", {"description": text}, format="json")
     assert answer.json()["command"] == [[factories.PROGRAM, "updatedescrip", "a000", "--", text]]
 
@@ -120,9 +116,7 @@ def test_a_body_that_contradicts_the_address_is_refused(as_operator: APIClient, 
     assert list(answer.json()["errors"]) == list(body)
 
 
-def test_a_dry_run_answers_the_command_and_changes_nothing(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_dry_run_answers_the_command_and_changes_nothing(as_operator: APIClient, experiment: Experiment) -> None:
     answer = as_operator.post(f"{RUN}&dry_run=true")
     assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
     assert answer.json()["command"] == [[factories.PROGRAM, "run", "a000"]]
@@ -261,9 +255,7 @@ def test_every_kind_has_a_route() -> None:
 
 
 def test_no_option_is_called_like_a_field_of_the_envelope() -> None:
-    assert {option.name for kind in CATALOGUE.values() for option in kind.options}.isdisjoint(
-        {"reason", "dry_run"}
-    )
+    assert {option.name for kind in CATALOGUE.values() for option in kind.options}.isdisjoint({"reason", "dry_run"})
 
 
 def test_an_action_knows_the_token_that_asked_for_it(as_operator: APIClient, experiment: Experiment) -> None:

@@ -71,9 +71,7 @@ def test_pages_lead_to_each_other(as_viewer: APIClient, actions: list[Action]) -
         ("cursor=cD1hYmM=", "cursor"),
     ],
 )
-def test_a_wrong_parameter_is_named(
-    as_viewer: APIClient, actions: list[Action], query: str, field: str
-) -> None:
+def test_a_wrong_parameter_is_named(as_viewer: APIClient, actions: list[Action], query: str, field: str) -> None:
     answer = as_viewer.get(f"/v4/actions?{query}")
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == [field]
@@ -87,12 +85,7 @@ def test_a_cursor_beyond_all_numbers_is_no_error(as_viewer: APIClient, actions: 
 def test_an_action_is_shown_whole(as_viewer: APIClient, experiment: Experiment) -> None:
     action = factories.create_action(experiment, command=[["autosubmit", "run", "a000"]], reason="why")
     shown = as_viewer.get(f"/v4/actions/{action.pk}").json()
-    assert (shown["kind"], shown["site"], shown["expid"], shown["actor"]) == (
-        "run",
-        "local",
-        "a000",
-        "somebody",
-    )
+    assert (shown["kind"], shown["site"], shown["expid"], shown["actor"]) == ("run", "local", "a000", "somebody")
     assert shown["command"] == [["autosubmit", "run", "a000"]]
     assert shown["output_url"] == f"/v4/actions/{action.pk}/output"
 
@@ -120,9 +113,7 @@ def test_who_may_not_request_a_kind_may_not_cancel_it(as_viewer: APIClient, acti
     assert (answer.status_code, answer.json()["permission"]) == (403, "experiments.request_run")
 
 
-def test_who_may_not_look_is_told_what_is_missing(
-    api: Callable[..., APIClient], actions: list[Action]
-) -> None:
+def test_who_may_not_look_is_told_what_is_missing(api: Callable[..., APIClient], actions: list[Action]) -> None:
     client = api(factories.create_user())
     for path in ("", f"/{actions[0].pk}", f"/{actions[0].pk}/output"):
         answer = client.get(f"/v4/actions{path}")

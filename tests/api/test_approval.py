@@ -29,11 +29,7 @@ def as_second(api: Callable[..., APIClient], actor: Callable[..., User]) -> APIC
 
 def test_a_second_person_approves(as_second: APIClient, waiting: str) -> None:
     answer = as_second.post(f"{waiting}/approve")
-    assert (answer.status_code, answer.json()["state"], answer.json()["approved_by"]) == (
-        200,
-        "queued",
-        "second",
-    )
+    assert (answer.status_code, answer.json()["state"], answer.json()["approved_by"]) == (200, "queued", "second")
 
 
 @pytest.mark.parametrize("decision", ["approve", "reject"])
@@ -61,9 +57,7 @@ def test_what_does_not_wait_is_a_conflict(as_second: APIClient, experiment: Expe
     assert as_second.post(f"/v4/actions/{action.pk}/approve").status_code == 409
 
 
-def test_a_dry_run_says_that_a_second_person_is_needed(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_dry_run_says_that_a_second_person_is_needed(as_operator: APIClient, experiment: Experiment) -> None:
     Site.objects.update(approval_kinds=["restart"])
     assert as_operator.post("/v4/experiments/a000?action=restart&dry_run=true").json()["needs_approval"]
     assert not as_operator.post("/v4/experiments/a000?action=run&dry_run=true").json()["needs_approval"]

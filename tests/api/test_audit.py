@@ -91,9 +91,7 @@ def test_entries_are_filtered(
     assert found(as_manager, **query) == [entries[index].pk for index in indices]
 
 
-@pytest.mark.parametrize(
-    ("query", "field"), [("since=yesterday", "since"), ("door=window", "door"), ("who=me", "who")]
-)
+@pytest.mark.parametrize(("query", "field"), [("since=yesterday", "since"), ("door=window", "door"), ("who=me", "who")])
 def test_a_wrong_parameter_is_named(as_manager: APIClient, query: str, field: str) -> None:
     answer = as_manager.get(f"/v4/audit?{query}")
     assert answer.status_code == 400
@@ -102,11 +100,7 @@ def test_a_wrong_parameter_is_named(as_manager: APIClient, query: str, field: st
 
 def test_an_entry_is_shown_whole(as_manager: APIClient, entries: list[AuditEntry]) -> None:
     entry = as_manager.get("/v4/audit?actor=ana").json()["results"][0]
-    assert (entry["at"], entry["event"], entry["action"]) == (
-        "2026-01-01T00:00:00+00:00",
-        "action.requested",
-        7,
-    )
+    assert (entry["at"], entry["event"], entry["action"]) == ("2026-01-01T00:00:00+00:00", "action.requested", 7)
 
 
 @pytest.mark.parametrize("place", ["", "/{}", "?format=jsonl", "?format=csv"])
@@ -119,9 +113,7 @@ def test_a_secret_that_was_recorded_is_hidden(as_manager: APIClient, place: str)
     assert b"hunter2" not in shown
 
 
-def test_entries_after_one_and_of_a_time_in_words_are_found(
-    as_manager: APIClient, entries: list[AuditEntry]
-) -> None:
+def test_entries_after_one_and_of_a_time_in_words_are_found(as_manager: APIClient, entries: list[AuditEntry]) -> None:
     assert found(as_manager, after=entries[1].pk) == [entries[2].pk]
     assert found(as_manager, period="last_7_days") == []
 

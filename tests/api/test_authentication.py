@@ -20,9 +20,7 @@ RUN = "/v4/experiments/a000?action=run"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "token"])
-def test_a_token_is_accepted_under_both_names(
-    api: Callable[..., APIClient], viewer: User, scheme: str
-) -> None:
+def test_a_token_is_accepted_under_both_names(api: Callable[..., APIClient], viewer: User, scheme: str) -> None:
     client = api()
     client.credentials(HTTP_AUTHORIZATION=f"{scheme} {factories.create_token(viewer)}")
     assert client.get("/v4/experiments").status_code == 200
@@ -73,20 +71,14 @@ def test_a_revoked_token_changes_nothing_any_more(as_operator: APIClient, experi
     assert not Action.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "path", ["experiments", "experiments/a000", "experiments/a000/jobs", "auth/verify-token"]
-)
-def test_a_revoked_token_reads_nothing_any_more(
-    as_viewer: APIClient, experiment: Experiment, path: str
-) -> None:
+@pytest.mark.parametrize("path", ["experiments", "experiments/a000", "experiments/a000/jobs", "auth/verify-token"])
+def test_a_revoked_token_reads_nothing_any_more(as_viewer: APIClient, experiment: Experiment, path: str) -> None:
     assert as_viewer.get(f"/v4/{path}").status_code == 200
     ApiToken.objects.all().delete()
     assert as_viewer.get(f"/v4/{path}").status_code == 401
 
 
-def test_an_account_that_may_do_less_reads_less_with_its_next_request(
-    as_viewer: APIClient, viewer: User
-) -> None:
+def test_an_account_that_may_do_less_reads_less_with_its_next_request(as_viewer: APIClient, viewer: User) -> None:
     assert as_viewer.get("/v4/experiments").status_code == 200
     viewer.groups.clear()
     assert as_viewer.get("/v4/experiments").status_code == 403
@@ -121,12 +113,8 @@ def test_a_session_with_its_csrf_token_may_act(operator: User, experiment: Exper
     assert AuditEntry.objects.get(event="action.requested").actor_name == "operator"
 
 
-@pytest.mark.parametrize(
-    "path", ["experiments", "experiments/a000", "experiments/a000/jobs", "actions", "sites"]
-)
-def test_who_holds_no_role_sees_nothing(
-    api: Callable[..., APIClient], experiment: Experiment, path: str
-) -> None:
+@pytest.mark.parametrize("path", ["experiments", "experiments/a000", "experiments/a000/jobs", "actions", "sites"])
+def test_who_holds_no_role_sees_nothing(api: Callable[..., APIClient], experiment: Experiment, path: str) -> None:
     answer = api(factories.create_user()).get(f"/v4/{path}")
     body: dict[str, Any] = answer.json()
     assert answer.status_code == 403

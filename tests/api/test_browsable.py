@@ -76,11 +76,7 @@ def test_an_operator_gets_the_forms_of_an_operator(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
     client = as_person(operator)
-    assert forms(client, "/v4/experiments/a000") >= {
-        "act-run",
-        "act-stop",
-        "partial_update-update_description",
-    }
+    assert forms(client, "/v4/experiments/a000") >= {"act-run", "act-stop", "partial_update-update_description"}
     assert "partial_bulk_update-set_status" in forms(client, "/v4/experiments/a000/jobs")
 
 
@@ -128,12 +124,7 @@ def test_a_refused_form_is_shown_again_with_what_was_typed(
 ) -> None:
     path = "/v4/experiments/a000/jobs"
     answer = send(
-        as_person(operator),
-        path,
-        "partial_bulk_update-set_status",
-        status="READY",
-        filter_chunks="x%5B",
-        dry_run="",
+        as_person(operator), path, "partial_bulk_update-set_status", status="READY", filter_chunks="x%5B", dry_run=""
     )
     assert answer.status_code == 400
     page = answer.content.decode()
@@ -144,11 +135,7 @@ def test_a_refused_form_is_shown_again_with_what_was_typed(
 @pytest.mark.parametrize(
     ("path", "status", "values"),
     [
-        (
-            "/v4/delegations",
-            404,
-            {"grantee": "viewer", "expid": "zzzz", "ends_at": "2099-01-01", "reason": "Holidays"},
-        ),
+        ("/v4/delegations", 404, {"grantee": "viewer", "expid": "zzzz", "ends_at": "2099-01-01", "reason": "Holidays"}),
         ("/v4/freezes", 400, {"site": "nowhere", "message": "Maintenance"}),
         ("/v4/tokens", 400, {"name": "mine", "days": "0"}),
         ("/v4/actions", 400, {"kind": "run", "targets": ""}),
@@ -183,9 +170,7 @@ def test_what_a_form_says_for_a_number_is_left_to_the_shape_unless_it_is_one(tex
     assert read_form(said, Shape) == {"count": text}
 
 
-def test_a_form_makes_a_token_and_another_revokes_it(
-    as_person: Callable[[User], Client], viewer: User
-) -> None:
+def test_a_form_makes_a_token_and_another_revokes_it(as_person: Callable[[User], Client], viewer: User) -> None:
     client = as_person(viewer)
     assert send(client, "/v4/tokens", "create", name="mine").status_code == 201
     token = ApiToken.objects.get()
@@ -270,9 +255,7 @@ def test_everything_leads_to_everything(
     assert "/v4/experiments/a000?site=local" in links(client, f"/v4/actions/{action.pk}")
 
 
-def test_a_list_has_its_filters(
-    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
-) -> None:
+def test_a_list_has_its_filters(as_person: Callable[[User], Client], viewer: User, experiment: Experiment) -> None:
     page = as_person(viewer).get("/v4/experiments?owner=ana&is_running=").content.decode()
     dialog = page.partition('id="filters"')[2].partition("</form>")[0]
     assert 'name="owner" type="text" value="ana"' in dialog
@@ -325,10 +308,7 @@ def test_every_kind_of_action_has_a_form_with_its_parameters(
     page = as_person(manager).get(address.partition("?")[0]).content.decode()
     form = page.partition(f'-{kind.name}">')[2].partition("</details>")[0]
     [(sent_by, url)] = sent_by_forms(form.partition("</form>")[0])
-    assert (sent_by, f"action={kind.name}" in url) == (
-        method.upper(),
-        method == "post" and "?action" in address,
-    )
+    assert (sent_by, f"action={kind.name}" in url) == (method.upper(), method == "post" and "?action" in address)
     names = {*re.findall(r'<(?:input|select|textarea) class="form-control" id="[^"]+" name="(\w+)"', form)}
     assert names == {*(option.name for option in kind.options), "reason", "dry_run"}
 
@@ -361,17 +341,13 @@ def test_raw_data_proposes_a_dry_run(
     assert page.count("&quot;dry_run&quot;: true") == page.count('name="content"')
 
 
-@pytest.mark.parametrize(
-    "text", ['{"reason": ', '["no object"]', '{"bogus": 1}', '{"reason": "a", "reason": "b"}']
-)
+@pytest.mark.parametrize("text", ['{"reason": ', '["no object"]', '{"bogus": 1}', '{"reason": "a", "reason": "b"}'])
 def test_refused_raw_data_is_shown_again_as_it_was_typed(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment, text: str
 ) -> None:
     client = as_person(operator)
     token = client.get("/v4").content.decode().partition('csrfmiddlewaretoken" value="')[2].partition('"')[0]
-    answer = client.post(
-        "/v4/experiments/a000?action=run", text, "application/json", headers={"x-csrftoken": token}
-    )
+    answer = client.post("/v4/experiments/a000?action=run", text, "application/json", headers={"x-csrftoken": token})
     form = answer.content.decode().partition('id="act-run" open')[2].partition("</details>")[0]
     assert answer.status_code == 400
     assert f">{escape(text)}</textarea>" in form
@@ -393,9 +369,7 @@ def test_one_form_acts_on_many_experiments(
 def test_what_is_no_json_is_told_at_its_field(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
-    answer = send(
-        as_person(operator), "/v4/actions", "create", kind="run", targets="a000", parameters="force"
-    )
+    answer = send(as_person(operator), "/v4/actions", "create", kind="run", targets="a000", parameters="force")
     assert answer.status_code == 400
     assert "This is no JSON" in answer.content.decode().partition('id="create-parameters-help"')[2]
 
@@ -409,9 +383,7 @@ def test_an_operator_chooses_among_the_actions_of_an_operator(
     assert 'value="generate"' not in choices
 
 
-def test_a_list_leads_to_each_row_also_of_the_same_name(
-    as_person: Callable[[User], Client], viewer: User
-) -> None:
+def test_a_list_leads_to_each_row_also_of_the_same_name(as_person: Callable[[User], Client], viewer: User) -> None:
     for _ in range(2):
         factories.create_token(viewer, name="script")
     keys = ApiToken.objects.values_list("token_key", flat=True)

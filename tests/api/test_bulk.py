@@ -75,9 +75,7 @@ def test_each_experiment_gets_an_action_of_its_own(as_operator: APIClient, three
     assert AuditEntry.objects.filter(event="action.requested").count() == 2
 
 
-def test_what_is_refused_keeps_no_other_from_being_accepted(
-    as_operator: APIClient, three: list[Experiment]
-) -> None:
+def test_what_is_refused_keeps_no_other_from_being_accepted(as_operator: APIClient, three: list[Experiment]) -> None:
     active = factories.create_action(three[1], kind="restart")
     answer = ask(as_operator, "a002", "a001", "a0zz", "a000")
     assert (answer.status_code, statuses(answer)) == (202, [409, 409, 404, 202])
@@ -165,9 +163,7 @@ def test_jobs_are_chosen_by_a_filter_for_all(as_operator: APIClient, three: list
     assert statuses(ask(as_operator, "a000", "a001", kind="set_status", parameters=parameters)) == [202, 202]
 
 
-def test_the_same_expid_at_two_sites_is_two_experiments(
-    as_operator: APIClient, three: list[Experiment]
-) -> None:
+def test_the_same_expid_at_two_sites_is_two_experiments(as_operator: APIClient, three: list[Experiment]) -> None:
     other = factories.create_experiment(factories.create_site(slug="other"), expid="a000")
     factories.create_job(other)
     assert statuses(ask(as_operator, "a000")) == [409]
@@ -175,9 +171,7 @@ def test_the_same_expid_at_two_sites_is_two_experiments(
     assert statuses(ask(as_operator, targets=targets)) == [202, 202]
 
 
-def test_a_reason_is_needed_only_where_something_is_lost(
-    as_manager: APIClient, three: list[Experiment]
-) -> None:
+def test_a_reason_is_needed_only_where_something_is_lost(as_manager: APIClient, three: list[Experiment]) -> None:
     answer = ask(as_manager, "a000", "a002", kind="generate")
     assert statuses(answer) == [400, 202]
     lost = "a000 loses the progress of 1 job: 1 FAILED."
@@ -207,9 +201,7 @@ def test_a_wait_answers_the_ends(as_operator: APIClient, three: list[Experiment]
 # --- Repeating it
 
 
-def test_a_repeated_request_answers_the_first_actions(
-    as_operator: APIClient, three: list[Experiment]
-) -> None:
+def test_a_repeated_request_answers_the_first_actions(as_operator: APIClient, three: list[Experiment]) -> None:
     first, again = (ask(as_operator, "a000", "a001", key="k") for _ in range(2))
     assert ("Idempotent-Replayed" in first, again["Idempotent-Replayed"]) == (False, "true")
     assert [result["is_replay"] for result in again.json()["results"]] == [True, True]
@@ -227,9 +219,7 @@ def test_what_was_refused_is_asked_for_again(as_operator: APIClient, three: list
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"targets": [{"expid": "a001"}]}, {"reason": "another"}, {"kind": "restart"}],
-    ids=str,
+    "body", [{"targets": [{"expid": "a001"}]}, {"reason": "another"}, {"kind": "restart"}], ids=str
 )
 def test_another_body_under_the_same_key_is_refused_as_a_whole(
     as_operator: APIClient, three: list[Experiment], body: Any
@@ -268,18 +258,14 @@ def test_another_body_under_the_same_key_is_refused_as_a_whole(
 def test_a_malformed_request_is_refused_as_a_whole(
     as_operator: APIClient, three: list[Experiment], body: Any, field: str
 ) -> None:
-    whole = (
-        {"kind": "run", "targets": [{"expid": "a000"}]} | body if body else {"targets": [{"expid": "a000"}]}
-    )
+    whole = {"kind": "run", "targets": [{"expid": "a000"}]} | body if body else {"targets": [{"expid": "a000"}]}
     answer = as_operator.post(BULK, whole, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
     assert refusals() == [("many experiments", "")]
     assert not Action.objects.exists()
 
 
-def test_a_body_that_is_no_object_is_refused_and_recorded(
-    as_operator: APIClient, three: list[Experiment]
-) -> None:
+def test_a_body_that_is_no_object_is_refused_and_recorded(as_operator: APIClient, three: list[Experiment]) -> None:
     for body in ("[]", "{", '"run"'):
         assert as_operator.post(BULK, body, content_type="application/json").status_code == 400
     assert refusals() == [("many experiments", "")] * 3
@@ -373,12 +359,7 @@ def by_a_limited_token(actor: User) -> APIClient:
     return made
 
 
-CLIENTS = {
-    "with a role": with_a_role,
-    "lent": lent,
-    "in a team": in_a_team,
-    "by a limited token": by_a_limited_token,
-}
+CLIENTS = {"with a role": with_a_role, "lent": lent, "in a team": in_a_team, "by a limited token": by_a_limited_token}
 
 
 def test_actions_and_entries_are_in_the_order_of_the_targets(as_operator: APIClient, site: Site) -> None:
@@ -419,9 +400,7 @@ def before(said: str, interrupt: Callable[[], Any], turn: int = 1) -> Any:
     return connection.execute_wrapper(wrapper)
 
 
-def test_who_was_faster_with_one_of_many_is_in_the_way_of_that_one_only(
-    as_operator: APIClient, site: Site
-) -> None:
+def test_who_was_faster_with_one_of_many_is_in_the_way_of_that_one_only(as_operator: APIClient, site: Site) -> None:
     expids = create_many(site, 9)
     busy = Experiment.objects.get(expid=expids[4])
     somebody = factories.create_administrator()
@@ -486,7 +465,5 @@ def test_two_who_name_the_same_experiments_in_another_order_do_not_wait_for_each
     with ThreadPoolExecutor(2) as pool:
         for _ in range(5):
             forwards, backwards = pool.map(ask_for, range(2))
-            assert [sorted(pair) for pair in zip(forwards, backwards[::-1], strict=True)] == [
-                [202, 409]
-            ] * len(expids)
+            assert [sorted(pair) for pair in zip(forwards, backwards[::-1], strict=True)] == [[202, 409]] * len(expids)
             Action.objects.update(state=State.SUCCEEDED)

@@ -95,9 +95,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def table(heading: str) -> list[list[str]]:
     """Return the cells of the table under a heading of the page."""
-    (section,) = re.findall(
-        rf"^## {heading}\n(.*?)(?:^## |\Z)", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
-    )
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?:^## |\Z)", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -159,9 +157,7 @@ def differences(
     return _found
 
 
-def test_every_difference_from_autosubmit_api_has_its_reason_in_the_table(
-    differences: list[Difference],
-) -> None:
+def test_every_difference_from_autosubmit_api_has_its_reason_in_the_table(differences: list[Difference]) -> None:
     assert [found for found in differences if not any(row.explains(found) for row in ROWS)] == []
 
 
@@ -214,22 +210,14 @@ FIELDS = {
     "/v4/experiments/a000/jobs/a000_POST/parents?include_status=true": ("parents", "job_name status"),
     "/v4/experiments/a000/jobs/a000_20000101_fc0_INI/children": ("children", "job_name"),
     "/v4/experiments/a000/wrappers": ("wrappers", "wrapper_name job_names"),
-    "/v4/experiments/a000/eta": (
-        "",
-        "eta_seconds chunks_total chunks_remaining avg_runtime_per_chunk_seconds",
-    ),
-    "/v4/experiments/a000/jobs?page_size=1": (
-        "pagination",
-        "page page_size total_pages page_items total_items",
-    ),
+    "/v4/experiments/a000/eta": ("", "eta_seconds chunks_total chunks_remaining avg_runtime_per_chunk_seconds"),
+    "/v4/experiments/a000/jobs?page_size=1": ("pagination", "page page_size total_pages page_items total_items"),
     "/v4/experiments/a0zz": ("", "error error_message"),
 }
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_an_answer_has_the_fields_of_autosubmit_api(
-    as_viewer: APIClient, experiment: Experiment, path: str
-) -> None:
+def test_an_answer_has_the_fields_of_autosubmit_api(as_viewer: APIClient, experiment: Experiment, path: str) -> None:
     factories.create_run(experiment)
     Job.objects.update(wrapper="a000_ASThread_1")
     key, fields = FIELDS[path]
@@ -276,15 +264,11 @@ def test_a_wrong_value_of_a_list_is_a_400(as_viewer: APIClient, experiment: Expe
     assert as_viewer.get(f"/v4/experiments?{query}").status_code == 400
 
 
-ROUTES_OF_ONE = [
-    route for method, route, here in ROUTES if "{expid}" in route and here == "yes" and method == "GET"
-]
+ROUTES_OF_ONE = [route for method, route, here in ROUTES if "{expid}" in route and here == "yes" and method == "GET"]
 
 
 @pytest.mark.parametrize("route", ROUTES_OF_ONE)
-def test_an_experiment_that_does_not_exist_is_a_404(
-    as_viewer: APIClient, experiment: Experiment, route: str
-) -> None:
+def test_an_experiment_that_does_not_exist_is_a_404(as_viewer: APIClient, experiment: Experiment, route: str) -> None:
     path = route.format(expid="a0zz", job_name="a0zz_SIM", run_id=1)
     assert as_viewer.get(path).status_code == 404
 
@@ -299,9 +283,7 @@ def test_a_text_is_searched_for_as_it_is(
 
 
 @pytest.mark.parametrize("descending", ["true", "false"])
-def test_an_experiment_without_a_date_comes_last(
-    as_viewer: APIClient, experiment: Experiment, descending: str
-) -> None:
+def test_an_experiment_without_a_date_comes_last(as_viewer: APIClient, experiment: Experiment, descending: str) -> None:
     Experiment.objects.update(created_at=None)
     dated = factories.create_experiment(experiment.site, expid="a001", created_at="2026-01-01T00:00:00Z")
     answer = as_viewer.get("/v4/experiments", {"order_by": "created", "order_desc": descending}).json()

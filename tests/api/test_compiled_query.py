@@ -47,9 +47,7 @@ def test_a_compiled_query_reads_the_columns_that_are_named(experiment: Experimen
 
 def test_a_compiled_query_takes_another_value_each_time(experiment: Experiment) -> None:
     other = factories.create_experiment(experiment.site, expid="a001")
-    found = [
-        [row.expid for row in BY_EXPID.read_rows(expid)] for expid in ("a001", "a000", "none", other.expid)
-    ]
+    found = [[row.expid for row in BY_EXPID.read_rows(expid)] for expid in ("a001", "a000", "none", other.expid)]
     assert found == [["a001"], ["a000"], [], ["a001"]]
 
 

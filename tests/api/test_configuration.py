@@ -81,9 +81,7 @@ def test_an_archived_experiment_says_where_it_is(as_viewer: APIClient, site: Sit
     assert "autosubmit unarchive a001" in response.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "text", ['{"a": NaN, "b": "\\ud800"}', "[" * 5000, '{"a": ' * 60 + "1" + "}" * 60, "[1]"]
-)
+@pytest.mark.parametrize("text", ['{"a": NaN, "b": "\\ud800"}', "[" * 5000, '{"a": ' * 60 + "1" + "}" * 60, "[1]"])
 def test_a_hostile_configuration_of_a_run_is_contained(
     as_viewer: APIClient, db: None, tmp_path: Path, text: str
 ) -> None:

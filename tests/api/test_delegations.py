@@ -61,11 +61,7 @@ def test_everybody_sees_their_own_and_managers_all(
     as_operator: APIClient, as_colleague: APIClient, as_viewer: APIClient, as_manager: APIClient
 ) -> None:
     address = as_operator.post("/v4/delegations", body(), format="json")["Location"]
-    assert [client.get(address).status_code for client in (as_colleague, as_viewer, as_manager)] == [
-        200,
-        404,
-        200,
-    ]
+    assert [client.get(address).status_code for client in (as_colleague, as_viewer, as_manager)] == [200, 404, 200]
     assert as_viewer.get("/v4/delegations").json()["results"] == []
     assert len(as_colleague.get("/v4/delegations?active=true&grantor=operator").json()["results"]) == 1
 

@@ -81,9 +81,7 @@ def test_a_restart_tells_what_would_change(as_operator: APIClient, chain: Experi
     assert [child["job"] for child in answer["children"]] == ["a000_B", "a000_C"]
 
 
-def test_a_kind_whose_changes_nobody_can_foretell_says_null(
-    as_operator: APIClient, chain: Experiment
-) -> None:
+def test_a_kind_whose_changes_nobody_can_foretell_says_null(as_operator: APIClient, chain: Experiment) -> None:
     answer = as_operator.post("/v4/experiments/a000?action=run&dry_run=true").json()
     assert (answer["changes"], answer["children"], answer["warnings"]) == (None, [], [])
 
@@ -93,10 +91,7 @@ def test_a_kind_whose_changes_nobody_can_foretell_says_null(
     [
         ({"filter_section": ["NOPE"]}, "no job is of section NOPE."),
         ({"filter_status": ["UNKNOWN"]}, "no job is UNKNOWN."),
-        (
-            {"filter_chunks": "[ 19990101 [ fc0 [1] ] ]"},
-            "no job has date 19990101, member FC0",
-        ),
+        ({"filter_chunks": "[ 19990101 [ fc0 [1] ] ]"}, "no job has date 19990101, member FC0"),
     ],
     ids=str,
 )
@@ -110,16 +105,12 @@ def test_a_filter_that_means_no_job_is_refused_with_what_is_unknown(
 
 
 @pytest.mark.parametrize("text", ["[ 20000101 ]", "[[[[[[[[1]]]]]]]]", "[ 20000101 [ fc0 [a-b] ] ]"])
-def test_a_filter_that_cannot_be_read_is_refused(
-    as_operator: APIClient, chain: Experiment, text: str
-) -> None:
+def test_a_filter_that_cannot_be_read_is_refused(as_operator: APIClient, chain: Experiment, text: str) -> None:
     answer = as_operator.patch(f"{JOBS}?status=READY", {"filter_chunks": text}, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["filter_chunks"])
 
 
-def test_autosubmits_own_dry_run_is_an_action_that_saves_nothing(
-    as_operator: APIClient, chain: Experiment
-) -> None:
+def test_autosubmits_own_dry_run_is_an_action_that_saves_nothing(as_operator: APIClient, chain: Experiment) -> None:
     answer = as_operator.patch(f"{JOBS}/a000_B?status=READY&dry_run=autosubmit")
     assert (answer.status_code, answer.json()["is_dry_run"]) == (202, True)
     words = [factories.PROGRAM, "setstatus", "--noplot", "a000", "--status_final=READY", "--list=a000_B"]
@@ -151,9 +142,7 @@ def test_any_other_dry_run_is_refused(as_operator: APIClient, chain: Experiment,
     assert not Action.objects.exists()
 
 
-def test_a_running_experiment_is_changed_only_when_that_is_said(
-    as_operator: APIClient, chain: Experiment
-) -> None:
+def test_a_running_experiment_is_changed_only_when_that_is_said(as_operator: APIClient, chain: Experiment) -> None:
     Experiment.objects.update(is_running=True, evidence="process 7 holds the lock")
     refused = as_operator.patch(f"{JOBS}/a000_B?status=READY")
     assert refused.status_code == 409
@@ -169,9 +158,7 @@ def test_a_live_change_of_what_does_not_run_is_refused(as_operator: APIClient, c
 
 
 @pytest.mark.parametrize("status", ["UNKNOWN", "HELD"])
-def test_a_live_change_to_what_ends_the_run_is_refused(
-    as_operator: APIClient, chain: Experiment, status: str
-) -> None:
+def test_a_live_change_to_what_ends_the_run_is_refused(as_operator: APIClient, chain: Experiment, status: str) -> None:
     Experiment.objects.update(is_running=True)
     answer = as_operator.patch(f"{JOBS}/a000_B?status={status}&live=true")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["status"])
@@ -196,8 +183,7 @@ def many(site: Site) -> Experiment:
     """An experiment with 250 jobs that wait, one for the other."""
     experiment = factories.create_experiment(site, expid="a000", total_jobs=250)
     jobs = [
-        factories.create_job(experiment, f"a000_20000101_fc0_{number:03d}_SIM", section="SIM")
-        for number in range(250)
+        factories.create_job(experiment, f"a000_20000101_fc0_{number:03d}_SIM", section="SIM") for number in range(250)
     ]
     for parent, child in pairwise(jobs):
         factories.create_dependency(parent, child)
@@ -226,15 +212,11 @@ def test_a_large_workflow_is_read_once_for_who_only_looks(
     totals = []
     for _ in range(2):
         totals.append(
-            as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()[
-                "changes_total"
-            ]
+            as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()["changes_total"]
         )
         Job.objects.filter(name="a000_20000101_fc0_000_SIM").update(status="READY")
     Experiment.objects.update(refreshed_at=timezone.now())
     totals.append(
-        as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()[
-            "changes_total"
-        ]
+        as_operator.patch(f"{JOBS}/a000_20000101_fc0_000_SIM?dry_run=true&status=READY").json()["changes_total"]
     )
     assert totals == [1, 1, 0]

@@ -32,10 +32,7 @@ def problem(answer: Any, status: int) -> dict[str, Any]:
 
 
 def test_wrong_parameters(as_viewer: APIClient, site: Site) -> None:
-    assert (
-        problem(as_viewer.get("/v4/experiments?page=0"), 400)["type"]
-        == "urn:autosubmit-portal:invalid-parameters"
-    )
+    assert problem(as_viewer.get("/v4/experiments?page=0"), 400)["type"] == "urn:autosubmit-portal:invalid-parameters"
 
 
 def test_a_malformed_body(as_operator: APIClient, experiment: Experiment) -> None:

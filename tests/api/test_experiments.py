@@ -9,15 +9,7 @@ from rest_framework.test import APIClient
 from experiments.models import Experiment, Site
 from tests.support import factories
 
-PAGE = {
-    "page": 1,
-    "page_size": 12,
-    "total_pages": 1,
-    "page_items": 1,
-    "total_items": 1,
-    "next": None,
-    "previous": None,
-}
+PAGE = {"page": 1, "page_size": 12, "total_pages": 1, "page_items": 1, "total_items": 1, "next": None, "previous": None}
 
 
 def expids(client: APIClient, **query: Any) -> list[str]:
@@ -51,9 +43,7 @@ def test_times_are_iso_with_their_offset(as_viewer: APIClient, experiment: Exper
     assert as_viewer.get("/v4/experiments/a000").data["created"] == "2026-01-02T01:04:05+00:00"
 
 
-def test_an_experiment_names_the_action_that_excludes_others(
-    as_viewer: APIClient, experiment: Experiment
-) -> None:
+def test_an_experiment_names_the_action_that_excludes_others(as_viewer: APIClient, experiment: Experiment) -> None:
     action = factories.create_action(experiment)
     assert as_viewer.get("/v4/experiments/a000").data["active_action"] == action.pk
 
@@ -187,16 +177,12 @@ def test_an_expid_of_several_sites_needs_the_site(as_viewer: APIClient, experime
     assert as_viewer.get("/v4/experiments/a000?site=other").data["site"] == other.site.slug
 
 
-def test_an_expid_that_the_named_site_lacks_is_not_found(
-    as_viewer: APIClient, experiment: Experiment
-) -> None:
+def test_an_expid_that_the_named_site_lacks_is_not_found(as_viewer: APIClient, experiment: Experiment) -> None:
     assert as_viewer.get("/v4/experiments/a000?site=other").status_code == 404
 
 
 def test_runs_come_oldest_first(as_viewer: APIClient, experiment: Experiment) -> None:
-    factories.create_run(
-        experiment, run_id=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), completed=4, total=9
-    )
+    factories.create_run(experiment, run_id=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), completed=4, total=9)
     factories.create_run(experiment, run_id=1)
     runs = as_viewer.get("/v4/experiments/a000/runs").json()["runs"]
     assert [run["run_id"] for run in runs] == [1, 2]
@@ -204,13 +190,9 @@ def test_runs_come_oldest_first(as_viewer: APIClient, experiment: Experiment) ->
     assert (runs[1]["completed"], runs[1]["total"]) == (4, 9)
 
 
-def test_experiments_that_contradict_themselves_are_found(
-    as_viewer: APIClient, experiment: Experiment
-) -> None:
+def test_experiments_that_contradict_themselves_are_found(as_viewer: APIClient, experiment: Experiment) -> None:
     since = datetime(2026, 11, 24, 14, 2, tzinfo=UTC)
-    factories.create_experiment(
-        experiment.site, expid="a009", disagreement="Says RUNNING.", disagrees_since=since
-    )
+    factories.create_experiment(experiment.site, expid="a009", disagreement="Says RUNNING.", disagrees_since=since)
     assert (expids(as_viewer, disagrees=True), expids(as_viewer, disagrees=False)) == (["a009"], ["a000"])
     shown = as_viewer.get("/v4/experiments/a009").json()
     assert (shown["disagreement"], shown["disagrees_since"][:16]) == ("Says RUNNING.", "2026-11-24T14:02")

@@ -11,9 +11,7 @@ pytestmark = pytest.mark.django_db
 BODY = {"platform": "mn5", "message": "New disks", "ends_at": "2126-01-01T00:00:00Z"}
 
 
-def test_a_manager_freezes_a_platform_and_reads_who_is_affected(
-    as_manager: APIClient, experiment: Experiment
-) -> None:
+def test_a_manager_freezes_a_platform_and_reads_who_is_affected(as_manager: APIClient, experiment: Experiment) -> None:
     Experiment.objects.update(is_running=True)
     answer = as_manager.post("/v4/freezes", BODY, format="json")
     assert (answer.status_code, answer.json()["is_active"]) == (201, True)

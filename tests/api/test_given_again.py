@@ -33,9 +33,7 @@ def test_the_one_that_is_there_is_meant(
     assert "a000_OLD" not in answer.content.decode()
 
 
-def test_one_that_is_gone_is_read_while_no_other_has_its_name(
-    as_viewer: APIClient, gone: list[Experiment]
-) -> None:
+def test_one_that_is_gone_is_read_while_no_other_has_its_name(as_viewer: APIClient, gone: list[Experiment]) -> None:
     answer = as_viewer.get("/v4/experiments/a000").json()
     assert (answer["id"], answer["gone_at"] is not None) == (2, True)
 
@@ -43,9 +41,7 @@ def test_one_that_is_gone_is_read_while_no_other_has_its_name(
 def test_all_that_are_gone_are_in_the_list_of_those(
     as_viewer: APIClient, gone: list[Experiment], experiment: Experiment
 ) -> None:
-    answers = [
-        as_viewer.get(f"/v4/experiments?gone={said}").json()["experiments"] for said in ("true", "false")
-    ]
+    answers = [as_viewer.get(f"/v4/experiments?gone={said}").json()["experiments"] for said in ("true", "false")]
     assert [sorted(found["id"] for found in answer) for answer in answers] == [[1, 2], [0]]
 
 
@@ -53,8 +49,6 @@ def test_one_that_is_gone_is_not_acted_on(as_operator: APIClient, gone: list[Exp
     assert as_operator.post("/v4/experiments/a000?action=run").status_code == 409
 
 
-def test_one_that_is_there_is_acted_on(
-    as_operator: APIClient, gone: list[Experiment], experiment: Experiment
-) -> None:
+def test_one_that_is_there_is_acted_on(as_operator: APIClient, gone: list[Experiment], experiment: Experiment) -> None:
     assert as_operator.post("/v4/experiments/a000?action=run").status_code == 202
     assert experiment.actions.count() == 1

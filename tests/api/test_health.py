@@ -45,9 +45,7 @@ def test_health_is_never_kept_by_a_cache(client: Any, well: Site) -> None:
     ("seconds", "refresh", "word"),
     [(29, 2, "ok"), (31, 2, "stale"), (99, 10, "ok"), (101, 10, "stale"), (None, 2, "stale")],
 )
-def test_health_knows_a_stale_mirror(
-    client: Any, well: Site, seconds: int | None, refresh: int, word: str
-) -> None:
+def test_health_knows_a_stale_mirror(client: Any, well: Site, seconds: int | None, refresh: int, word: str) -> None:
     at = None if seconds is None else timezone.now() - timedelta(seconds=seconds)
     Site.objects.update(mirrored_at=at, refresh_seconds=refresh)
     assert client.get("/healthz").json()["mirror"] == word
@@ -78,10 +76,7 @@ def test_a_database_that_cannot_be_read_is_a_503(client: Any, db: None) -> None:
 
     with connection.execute_wrapper(refuse):
         answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()) == (
-        503,
-        dict.fromkeys(CHECKS, "unknown") | {"database": "down"},
-    )
+    assert (answer.status_code, answer.json()) == (503, dict.fromkeys(CHECKS, "unknown") | {"database": "down"})
 
 
 @pytest.mark.parametrize("query", ["?strict=perhaps", "?loud=true"])

@@ -75,10 +75,7 @@ def test_another_request_under_the_same_key_is_refused_with_the_first_action(
     factories.create_job(factories.create_experiment(experiment.site, expid="a001"))
     first = ask(as_manager).json()
     answer = ask(as_manager, path, body, method=method)
-    assert (answer.status_code, answer.json()["type"]) == (
-        422,
-        "urn:autosubmit-portal:idempotency-key-reused",
-    )
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:autosubmit-portal:idempotency-key-reused")
     assert (answer.json()["action_id"], answer.json()["action"]) == (first["id"], first["url"])
     assert AuditEntry.objects.filter(event="action.refused", message=answer.json()["detail"]).count() == 1
     assert Action.objects.count() == 1
@@ -110,9 +107,7 @@ def test_a_dry_run_ignores_the_key(as_operator: APIClient, experiment: Experimen
     assert ask(as_operator, f"{RUN}&dry_run=true").json()["dry_run"] is True
 
 
-def test_autosubmits_own_dry_run_is_an_action_and_has_a_key(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_autosubmits_own_dry_run_is_an_action_and_has_a_key(as_operator: APIClient, experiment: Experiment) -> None:
     path = "/v4/experiments/a000?action=restart&dry_run=autosubmit"
     first, again = ask(as_operator, path), ask(as_operator, path)
     assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
@@ -140,9 +135,7 @@ def test_what_is_no_key_is_refused(as_operator: APIClient, experiment: Experimen
     assert not Action.objects.exists()
 
 
-def test_a_repeated_request_waits_as_the_first_one_does(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_repeated_request_waits_as_the_first_one_does(as_operator: APIClient, experiment: Experiment) -> None:
     ask(as_operator)
     Action.objects.update(state=State.SUCCEEDED)
     again = as_operator.post(RUN, format="json", HTTP_IDEMPOTENCY_KEY=KEY, HTTP_PREFER="wait=20")

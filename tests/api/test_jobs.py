@@ -75,12 +75,9 @@ def test_an_hour_is_a_part_of_a_start_date(
 
 
 @pytest.mark.parametrize(
-    "date",
-    ["2000010199", "20000132", "2000", "200001", "2000-W01-1", "2000-0101", "20000101x", "２００００１０１"],
+    "date", ["2000010199", "20000132", "2000", "200001", "2000-W01-1", "2000-0101", "20000101x", "２００００１０１"]
 )
-def test_what_is_no_date_is_refused_and_says_what_is(
-    as_viewer: APIClient, experiment: Experiment, date: str
-) -> None:
+def test_what_is_no_date_is_refused_and_says_what_is(as_viewer: APIClient, experiment: Experiment, date: str) -> None:
     answer = as_viewer.get(JOBS, {"date": date})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["date"])
     assert "is no date" in answer.json()["detail"]
@@ -110,12 +107,8 @@ SLASH = "a000_UP/LOAD.x+1"
 
 
 @pytest.mark.parametrize("name", [SLASH, SLASH.replace("/", "%2F"), f"{SLASH}/"])
-def test_a_job_with_a_slash_in_its_name_has_its_routes(
-    as_viewer: APIClient, experiment: Experiment, name: str
-) -> None:
-    factories.create_dependency(
-        factories.create_job(experiment, SLASH), experiment.jobs.get(name="a000_POST")
-    )
+def test_a_job_with_a_slash_in_its_name_has_its_routes(as_viewer: APIClient, experiment: Experiment, name: str) -> None:
+    factories.create_dependency(factories.create_job(experiment, SLASH), experiment.jobs.get(name="a000_POST"))
     assert as_viewer.get(f"{JOBS}/{name}").json()["name"] == SLASH
     (child,) = as_viewer.get(f"{JOBS}/{name.strip('/')}/children").json()["children"]
     assert child["job_name"] == "a000_POST"
@@ -204,15 +197,7 @@ def test_a_job_is_shown_whole(as_viewer: APIClient, job: Job) -> None:
 
 def test_what_is_not_known_of_a_job_is_null(as_viewer: APIClient, job: Job) -> None:
     shown = as_viewer.get(f"{JOBS}/{SIM}").json()
-    unknown = (
-        "platform",
-        "qos",
-        "wallclock",
-        "workflow_commit",
-        "remote_id",
-        "out_path_local",
-        "last_wrapper",
-    )
+    unknown = ("platform", "qos", "wallclock", "workflow_commit", "remote_id", "out_path_local", "last_wrapper")
     assert {shown[name] for name in unknown} == {None}
 
 
@@ -258,9 +243,7 @@ def test_an_unknown_job_is_not_found(as_viewer: APIClient, experiment: Experimen
 
 
 def test_parents_and_children_are_named(as_viewer: APIClient, experiment: Experiment) -> None:
-    assert as_viewer.get(f"{JOBS}/{SIM}/parents").json() == {
-        "parents": [{"job_name": "a000_20000101_fc0_INI"}]
-    }
+    assert as_viewer.get(f"{JOBS}/{SIM}/parents").json() == {"parents": [{"job_name": "a000_20000101_fc0_INI"}]}
     assert as_viewer.get(f"{JOBS}/{SIM}/children").json() == {"children": [{"job_name": "a000_POST"}]}
 
 
@@ -316,6 +299,4 @@ def test_a_list_shows_what_is_planned_if_it_is_asked_for(as_viewer: APIClient, j
     for size in ("", "&page_size=10"):
         listed = as_viewer.get(f"{JOBS}?section=SIM&fields=qos,planned{size}").json()["jobs"]
         assert listed == [{"qos": "gp_debug", "planned": ["platform", "processors", "wallclock", "qos"]}]
-        assert as_viewer.get(f"{JOBS}?section=SIM&fields=platform{size}").json()["jobs"] == [
-            {"platform": "MN5"}
-        ]
+        assert as_viewer.get(f"{JOBS}?section=SIM&fields=platform{size}").json()["jobs"] == [{"platform": "MN5"}]

@@ -90,9 +90,7 @@ def test_every_page_is_found_and_every_link_leads_somewhere(
     assert pages - reached == {"identity-verify-token"}
 
 
-@pytest.mark.parametrize(
-    "page", ["", "/jobs", "/jobs/a000_POST", "/jobs/a000_POST/parents", "/logs", "/runs"]
-)
+@pytest.mark.parametrize("page", ["", "/jobs", "/jobs/a000_POST", "/jobs/a000_POST/parents", "/logs", "/runs"])
 def test_the_pages_of_an_experiment_stay_at_its_site(
     as_person: Callable[[User], Client],  # noqa: F811
     manager: User,
@@ -182,9 +180,7 @@ def test_the_pages_of_a_job_are_found_whatever_its_name(
     factories.create_job(experiment, ODD)
     client = as_person(operator)
     address = next(url for url in leads(read(client, "/v4/experiments/a000/jobs")[1]) if "end" in url)
-    assert {
-        read(client, url)[0] for url in leads(read(client, address + below)[1]) if "/logs" not in url
-    } == {200}
+    assert {read(client, url)[0] for url in leads(read(client, address + below)[1]) if "/logs" not in url} == {200}
     told = send(client, address, "partial_update-set_status", status="SUSPENDED", dry_run="true")
     # It was found: only Autosubmit's command does not take such a name.
     assert "Allowed is: letters, digits" in told.content.decode()

@@ -56,9 +56,7 @@ def sent(answer: Any) -> Any:
     return answer
 
 
-def part(
-    client: APIClient, address: str = RUN_LOG, headers: dict[str, str] | None = None, **query: Any
-) -> Any:
+def part(client: APIClient, address: str = RUN_LOG, headers: dict[str, str] | None = None, **query: Any) -> Any:
     answer = client.get(address, {"format": "json", **query}, headers=headers)
     assert answer.status_code == 200, answer.content
     return answer.json()
@@ -131,13 +129,7 @@ def test_a_log_is_saved_under_its_name(as_viewer: APIClient, run_log: Path) -> N
 
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
-    [
-        ("bytes=0-3", 0, 3),
-        ("bytes=5-", 5, 27),
-        ("bytes=-4", 24, 27),
-        ("bytes=20-999", 20, 27),
-        ("bytes=-999", 0, 27),
-    ],
+    [("bytes=0-3", 0, 3), ("bytes=5-", 5, 27), ("bytes=-4", 24, 27), ("bytes=20-999", 20, 27), ("bytes=-999", 0, 27)],
 )
 def test_a_range_is_answered(as_viewer: APIClient, run_log: Path, asked: str, first: int, last: int) -> None:
     answer = as_viewer.get(RUN_LOG, headers={"Range": asked})
@@ -190,9 +182,7 @@ def test_a_part_may_be_chosen_as_of_the_output_of_an_action(as_viewer: APIClient
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
-def test_a_range_of_a_compressed_log_is_one_of_its_content(
-    as_viewer: APIClient, run_log: Path, pack: Any
-) -> None:
+def test_a_range_of_a_compressed_log_is_one_of_its_content(as_viewer: APIClient, run_log: Path, pack: Any) -> None:
     suffix = ".gz" if pack is gzip.compress else ".xz"
     run_log.with_name(RUN + suffix).write_bytes(pack(b"0123456789" * 100_000))
     run_log.unlink()
@@ -325,8 +315,7 @@ def test_a_search_goes_on_where_it_stopped(as_viewer: APIClient, run_log: Path) 
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["../autosubmit.lock", "..%2f..%2fautosubmit.db", "/etc/passwd", "..", "%00", "a%00b", ".", "%2e%2e"],
+    "name", ["../autosubmit.lock", "..%2f..%2fautosubmit.db", "/etc/passwd", "..", "%00", "a%00b", ".", "%2e%2e"]
 )
 def test_a_hostile_name_is_not_found(as_viewer: APIClient, folder: Path, name: str) -> None:
     for base in ("/v4/experiments/a000/logs", "/v4/experiments/a000/jobs/a000_20000101_fc0_1_SIM/logs"):
@@ -345,9 +334,7 @@ def test_what_leads_out_or_is_no_file_is_refused_with_the_reason(as_viewer: APIC
     assert [log["name"] for log in as_viewer.get("/v4/experiments/a000/logs").json()["logs"]] == [RUN]
 
 
-def test_a_store_that_is_not_there_is_told(
-    as_viewer: APIClient, experiment: Experiment, tmp_path: Path
-) -> None:
+def test_a_store_that_is_not_there_is_told(as_viewer: APIClient, experiment: Experiment, tmp_path: Path) -> None:
     Site.objects.update(home=str(tmp_path))
     answer = as_viewer.get("/v4/experiments/a000/logs")
     assert answer.status_code == 503

@@ -33,9 +33,7 @@ def names(experiment: Experiment) -> list[str]:
     return made
 
 
-def test_ten_thousand_names_become_commands_that_the_system_takes(
-    as_operator: APIClient, names: list[str]
-) -> None:
+def test_ten_thousand_names_become_commands_that_the_system_takes(as_operator: APIClient, names: list[str]) -> None:
     answer = as_operator.patch(PATH, {"jobs": names}, format="json")
     assert (answer.status_code, answer.json()["jobs"]) == (202, names)
     last = [argv[-1] for argv in Action.objects.get().command]
@@ -50,16 +48,12 @@ def test_their_number_does_not_cost_queries(as_operator: APIClient, names: list[
     assert len(captured) <= 12
 
 
-def test_unknown_ones_among_them_are_counted_and_a_few_named(
-    as_operator: APIClient, names: list[str]
-) -> None:
+def test_unknown_ones_among_them_are_counted_and_a_few_named(as_operator: APIClient, names: list[str]) -> None:
     answer = as_operator.patch(PATH, {"jobs": [*names, *(f"x{n}" for n in range(200))]}, format="json")
     assert answer.json()["errors"] == {"jobs": ["Not a job of a000: x0, x1, x2, x3, x4 and 195 more."]}
 
 
-def test_a_body_longer_than_the_limit_is_refused_with_a_remedy(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_body_longer_than_the_limit_is_refused_with_a_remedy(as_operator: APIClient, experiment: Experiment) -> None:
     answer = as_operator.patch(PATH, {"jobs": ["a000_SIM"] * 300_000}, format="json")
     assert (answer.status_code, "Use a filter instead" in answer.json()["detail"]) == (413, True)
 

@@ -40,9 +40,7 @@ def options(client: APIClient, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_options_is_answered_where_allow_names_it(
-    as_viewer: APIClient, experiment: Experiment, route: str
-) -> None:
+def test_options_is_answered_where_allow_names_it(as_viewer: APIClient, experiment: Experiment, route: str) -> None:
     answer = as_viewer.options(address(route))
     assert answer.status_code == 200
     assert answer["Allow"].endswith("HEAD, OPTIONS") or answer["Allow"].endswith("OPTIONS")
@@ -64,15 +62,11 @@ def test_options_tells_the_body_of_each_action(as_operator: APIClient, experimen
 
 
 @pytest.mark.parametrize("path", ["/v4/experiments/a000", "/v4/experiments/a0zz", "/v4/experiments"])
-def test_options_tells_nobody_what_they_may_not_send(
-    as_viewer: APIClient, experiment: Experiment, path: str
-) -> None:
+def test_options_tells_nobody_what_they_may_not_send(as_viewer: APIClient, experiment: Experiment, path: str) -> None:
     assert options(as_viewer, path)["actions"] == {}
 
 
-def test_options_tells_an_operator_no_action_of_a_manager(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_options_tells_an_operator_no_action_of_a_manager(as_operator: APIClient, experiment: Experiment) -> None:
     manages = {kind.name for kind in CATALOGUE.values() if kind.role is Role.MANAGER}
     assert manages
     told = options(as_operator, "/v4/experiments/a000")["actions"]

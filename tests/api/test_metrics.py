@@ -80,9 +80,7 @@ def test_it_sums_up_how_long_actions_took(numbers: Numbers, experiment: Experime
     assert numbers("action_duration_seconds_sum", kind="run", state="succeeded") == pytest.approx(5)
 
 
-def test_it_tells_the_age_of_the_oldest_queued_action_of_each_queue(
-    numbers: Numbers, experiment: Experiment
-) -> None:
+def test_it_tells_the_age_of_the_oldest_queued_action_of_each_queue(numbers: Numbers, experiment: Experiment) -> None:
     factories.create_site(queue="north")
     factories.create_action(experiment)
     Action.objects.update(requested_at=timezone.now() - timedelta(seconds=90))
@@ -97,9 +95,7 @@ def test_a_queue_without_a_worker_has_the_number_0(numbers: Numbers, site: Site)
     assert numbers("workers", queue="north") == 0
 
 
-def test_it_tells_of_each_site_how_old_its_mirror_is_and_whether_it_is_healthy(
-    numbers: Numbers, site: Site
-) -> None:
+def test_it_tells_of_each_site_how_old_its_mirror_is_and_whether_it_is_healthy(numbers: Numbers, site: Site) -> None:
     Site.objects.update(mirrored_at=timezone.now() - timedelta(seconds=40))
     factories.create_site(slug="sick", problem="There is no database.")
     assert numbers("mirror_age_seconds", site="local") == pytest.approx(40, abs=5)
@@ -123,9 +119,7 @@ def test_it_tells_the_room_on_the_disks_of_workers(numbers: Numbers, db: None) -
 
 
 @pytest.mark.parametrize(("seal", "number"), [("", 0), (None, 2)])
-def test_the_health_of_each_part_is_a_number(
-    numbers: Numbers, site: Site, seal: str | None, number: int
-) -> None:
+def test_the_health_of_each_part_is_a_number(numbers: Numbers, site: Site, seal: str | None, number: int) -> None:
     worker = factories.create_worker()
     Worker.objects.update(seal=worker.seal if seal is None else seal)
     assert numbers("health", part="workers") == number

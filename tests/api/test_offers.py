@@ -150,9 +150,7 @@ def test_many_experiments_are_asked_for_what_a_person_may_do(
     chosen = page.partition('id="create-kind"')[2].partition("</select>")[0]
     assert {*re.findall(r'value="([a-z_]+)"', chosen)} == expected
     told = api(user).options("/v4/actions").json()["actions"]
-    assert {
-        one["value"] for one in told.get("POST", {"kind": {"choices": []}})["kind"]["choices"]
-    } == expected
+    assert {one["value"] for one in told.get("POST", {"kind": {"choices": []}})["kind"]["choices"]} == expected
 
 
 @pytest.mark.parametrize(("who", "found"), [("viewer", set()), ("operator", set()), ("manager", {"destroy"})])
@@ -181,9 +179,7 @@ def test_who_lent_finds_the_form_to_take_it_back(
     assert forms(as_person(people[who]), f"/v4/delegations/{lent.pk}") == found
 
 
-@pytest.mark.parametrize(
-    "path", ["/v4/experiments/a000", "/v4/experiments/a000/jobs", "/v4/actions", "/v4/freezes"]
-)
+@pytest.mark.parametrize("path", ["/v4/experiments/a000", "/v4/experiments/a000/jobs", "/v4/actions", "/v4/freezes"])
 def test_options_tells_a_viewer_no_parameter_of_a_change(
     api: Callable[[User], APIClient], viewer: User, experiment: Experiment, path: str
 ) -> None:

@@ -112,8 +112,7 @@ def test_an_action_that_has_not_started_printed_nothing(as_viewer: APIClient, ex
 
 
 @pytest.mark.parametrize(
-    ("query", "field"),
-    [("step=2", "step"), ("step=-1", "step"), ("offset=x", "offset"), ("limit=0", "limit")],
+    ("query", "field"), [("step=2", "step"), ("step=-1", "step"), ("offset=x", "offset"), ("limit=0", "limit")]
 )
 def test_a_wrong_parameter_is_named(as_viewer: APIClient, action: Action, query: str, field: str) -> None:
     answer = as_viewer.get(f"/v4/actions/{action.pk}/output?{query}")

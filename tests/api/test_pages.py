@@ -115,9 +115,7 @@ def get(client: APIClient, address: str) -> Any:
     return client.get(address).json()["experiments"]
 
 
-def test_a_page_by_cursor_is_not_shifted_by_what_is_added(
-    as_viewer: APIClient, many: list[Experiment]
-) -> None:
+def test_a_page_by_cursor_is_not_shifted_by_what_is_added(as_viewer: APIClient, many: list[Experiment]) -> None:
     address = as_viewer.get("/v4/experiments?page_size=3").json()["pagination"]["next"]
     factories.create_experiment(many[0].site, expid="a0000")
     assert next(walk(as_viewer, address, "next")) == ["a003", "a004", "a005"]

@@ -31,9 +31,7 @@ class Ask:
 
 
 CANCELLED = "The active jobs of a000 are cancelled: 2 RUNNING."
-KILLED = (
-    "The run of a000 is killed at once, whatever it is writing. Jobs that nobody watches any more: 2 RUNNING."
-)
+KILLED = "The run of a000 is killed at once, whatever it is writing. Jobs that nobody watches any more: 2 RUNNING."
 PROGRESS = "a000 loses the progress of 1,203 jobs: 1,200 COMPLETED, 1 FAILED, 2 RUNNING."
 DESTRUCTIVE = [
     Ask("generate", {}, False, PROGRESS),
@@ -66,9 +64,7 @@ def test_without_a_reason_it_is_refused_and_told_what_would_be_lost(
 
 
 @destructive
-def test_the_reason_is_kept_in_the_action_and_the_trail(
-    as_manager: APIClient, advanced: Experiment, ask: Ask
-) -> None:
+def test_the_reason_is_kept_in_the_action_and_the_trail(as_manager: APIClient, advanced: Experiment, ask: Ask) -> None:
     answer = ask.of(as_manager, reason="wrong forcing")
     assert (answer.status_code, answer.json()["reason"]) == (202, "wrong forcing")
     assert Action.objects.get().reason == "wrong forcing"
@@ -76,9 +72,7 @@ def test_the_reason_is_kept_in_the_action_and_the_trail(
 
 
 @destructive
-def test_a_dry_run_tells_the_loss_and_needs_no_reason(
-    as_manager: APIClient, advanced: Experiment, ask: Ask
-) -> None:
+def test_a_dry_run_tells_the_loss_and_needs_no_reason(as_manager: APIClient, advanced: Experiment, ask: Ask) -> None:
     answer = ask.of(as_manager, "&dry_run=true")
     assert (answer.status_code, answer.json()["would_lose"]) == (200, ask.lost)
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, answers
+from autosubmit_portal.api.http.conditional import MOST_BYTES_KEPT, kept_answers
 from experiments.models import Experiment, State
 from jobs.models import Job
 from tests.support import factories
@@ -47,9 +47,7 @@ def test_what_is_the_same_is_not_sent_again(
 
 
 @pytest.mark.parametrize("sent", ["*", '"other", {tag}', "{strong}"])
-def test_every_form_of_the_header_is_understood(
-    as_viewer: APIClient, experiment: Experiment, sent: str
-) -> None:
+def test_every_form_of_the_header_is_understood(as_viewer: APIClient, experiment: Experiment, sent: str) -> None:
     tag = as_viewer.get("/v4/experiments/a000")["ETag"]
     header = sent.format(tag=tag, strong=tag.removeprefix("W/"))
     assert as_viewer.get("/v4/experiments/a000", HTTP_IF_NONE_MATCH=header).status_code == 304
@@ -93,9 +91,7 @@ def test_what_the_mirror_wrote_anew_is_sent_again(
     assert again(path, first).status_code == 200
 
 
-def test_known_jobs_are_not_read(
-    as_viewer: APIClient, experiment: Experiment, again: Callable[..., Any]
-) -> None:
+def test_known_jobs_are_not_read(as_viewer: APIClient, experiment: Experiment, again: Callable[..., Any]) -> None:
     first = as_viewer.get("/v4/experiments/a000/jobs")
     with CaptureQueriesContext(connection) as captured:
         assert again("/v4/experiments/a000/jobs", first).status_code == 304
@@ -137,9 +133,7 @@ def test_what_is_the_same_is_made_once(as_viewer: APIClient, experiment: Experim
         first["ETag"],
         first["Content-Type"],
     )
-    assert not [
-        query for query in captured if "jobs_job" in query["sql"] or "experiments_run" in query["sql"]
-    ]
+    assert not [query for query in captured if "jobs_job" in query["sql"] or "experiments_run" in query["sql"]]
 
 
 def test_what_the_mirror_wrote_anew_is_made_anew(as_viewer: APIClient, experiment: Experiment) -> None:
@@ -168,7 +162,7 @@ def test_a_kept_answer_names_the_host_that_was_asked(as_viewer: APIClient, exper
 def test_only_so_many_bytes_are_kept() -> None:
     piece = bytes(MOST_BYTES_KEPT // 4)
     for number in range(6):
-        answers.keep((str(number),), piece)
-    assert [answers.get((str(number),)) is not None for number in range(6)] == [False, False, *[True] * 4]
-    answers.keep(("huge",), piece + b"1")
-    assert answers.get(("huge",)) is None
+        kept_answers.keep((str(number),), piece)
+    assert [kept_answers.get((str(number),)) is not None for number in range(6)] == [False, False, *[True] * 4]
+    kept_answers.keep(("huge",), piece + b"1")
+    assert kept_answers.get(("huge",)) is None

@@ -178,9 +178,7 @@ def test_what_is_answered_is_what_is_described(
 
 
 @pytest.mark.parametrize("query", ["", "&dry_run=true"])
-def test_an_accepted_action_is_as_described(
-    as_operator: APIClient, experiment: Experiment, query: str
-) -> None:
+def test_an_accepted_action_is_as_described(as_operator: APIClient, experiment: Experiment, query: str) -> None:
     answer = as_operator.post(f"/v4/experiments/a000?action=run{query}")
     told = document()["paths"]["/v4/experiments/{expid}"]["post"]["responses"][str(answer.status_code)]
     assert errors_of(told["content"]["application/json"]["schema"], answer.json()) == []
@@ -218,14 +216,10 @@ def test_the_pages_need_nothing_from_outside(client: Client, viewer: User) -> No
 
 def test_the_index_leads_to_every_list(as_manager: APIClient, experiment: Experiment) -> None:
     addresses = as_manager.get("/v4").json()
-    assert {
-        as_manager.get(address).status_code for name, address in addresses.items() if name != "health"
-    } == {200}
+    assert {as_manager.get(address).status_code for name, address in addresses.items() if name != "health"} == {200}
 
 
-@pytest.mark.parametrize(
-    "path", ["/v4", "/v4/experiments", "/v4/experiments/a000", "/v4/actions", "/v4/sites"]
-)
+@pytest.mark.parametrize("path", ["/v4", "/v4/experiments", "/v4/experiments/a000", "/v4/actions", "/v4/sites"])
 def test_a_browser_gets_pages(client: Client, viewer: User, experiment: Experiment, path: str) -> None:
     client.force_login(viewer)
     answer = client.get(path, HTTP_ACCEPT="text/html,*/*;q=0.8")

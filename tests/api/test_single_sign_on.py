@@ -25,9 +25,7 @@ def bearing(token: str) -> APIClient:
     return client
 
 
-def test_somebody_with_an_access_token_may_do_what_the_claims_grant(
-    provider: Provider, experiment: Experiment
-) -> None:
+def test_somebody_with_an_access_token_may_do_what_the_claims_grant(provider: Provider, experiment: Experiment) -> None:
     provider.know("ana", groups=["/viewers"])
     client = bearing(provider.access_token("ana"))
     assert client.get(LIST).status_code == 200

@@ -23,9 +23,7 @@ def test_pages_of_sites_lead_to_each_other(as_viewer: APIClient, site: Site) -> 
 
 
 def test_a_site_shows_its_health(as_viewer: APIClient, site: Site) -> None:
-    Site.objects.update(
-        problem="The program is missing.", disabled_kinds=["create"], mirrored_at=timezone.now()
-    )
+    Site.objects.update(problem="The program is missing.", disabled_kinds=["create"], mirrored_at=timezone.now())
     shown = as_viewer.get("/v4/sites/local").json()
     assert (shown["is_healthy"], shown["problem"]) == (False, "The program is missing.")
     assert shown["is_mirror_fresh"]

@@ -58,9 +58,7 @@ def test_jobs_that_could_never_be_read_are_no_empty_list(
     assert "truncated: it is empty" in answer.json()["detail"]
 
 
-def test_an_experiment_says_since_when_its_files_cannot_be_read(
-    as_viewer: APIClient, experiment: Experiment
-) -> None:
+def test_an_experiment_says_since_when_its_files_cannot_be_read(as_viewer: APIClient, experiment: Experiment) -> None:
     break_it(experiment, READ_AT)
     shown = as_viewer.get("/v4/experiments/a000").json()
     assert (shown["problem"], shown["problem_since"]) == (PROBLEM, "2026-03-01T12:00:00+00:00")

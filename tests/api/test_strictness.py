@@ -55,9 +55,7 @@ def test_every_route_of_actions_is_as_strict(
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["dry_run"])
 
 
-def test_a_parameter_that_says_the_same_twice_is_no_mistake(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_a_parameter_that_says_the_same_twice_is_no_mistake(as_operator: APIClient, experiment: Experiment) -> None:
     assert as_operator.post(f"{RUN}&dry_run=true&dry_run=true").json()["dry_run"] is True
 
 
@@ -105,23 +103,17 @@ def test_an_unknown_field_of_a_body_is_refused_by_name(
 
 
 @pytest.mark.parametrize("query", ["owner=ana&owner=bob", "page=1&page=2", "page=&page=2", "colour=red"])
-def test_a_read_is_refused_what_has_no_one_meaning(
-    as_viewer: APIClient, experiment: Experiment, query: str
-) -> None:
+def test_a_read_is_refused_what_has_no_one_meaning(as_viewer: APIClient, experiment: Experiment, query: str) -> None:
     answer = as_viewer.get(f"/v4/experiments?{query}")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [query.partition("=")[0]])
 
 
 def test_a_read_takes_the_blank_fields_of_a_form(as_viewer: APIClient, experiment: Experiment) -> None:
-    answer = as_viewer.get(
-        "/v4/experiments?query=&owner=&only_active=&exp_type=&order_by=&autosubmit_version="
-    )
+    answer = as_viewer.get("/v4/experiments?query=&owner=&only_active=&exp_type=&order_by=&autosubmit_version=")
     assert [row["name"] for row in answer.json()["experiments"]] == ["a000"]
 
 
-def test_two_idempotency_keys_are_refused_and_one_twice_is_one(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_two_idempotency_keys_are_refused_and_one_twice_is_one(as_operator: APIClient, experiment: Experiment) -> None:
     answer = as_operator.post(RUN, HTTP_IDEMPOTENCY_KEY="a1,b2")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["Idempotency-Key"])
     assert as_operator.post(RUN, HTTP_IDEMPOTENCY_KEY="a1, a1").status_code == 202

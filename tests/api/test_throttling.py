@@ -25,7 +25,7 @@ WRONG = {"HTTP_AUTHORIZATION": "Bearer nonsense"}
 
 @pytest.fixture(autouse=True)
 def _new_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "asked", throttling.Window())
+    monkeypatch.setattr(throttling, "counted_requests", throttling.Window())
     monkeypatch.setattr(time, "monotonic", lambda: 6000.0)
 
 
@@ -38,18 +38,14 @@ def test_a_process_lets_its_share_of_the_reads_through(settings: Any, as_viewer:
     assert codes(as_viewer, 3) == [200, 200, 429]
 
 
-def test_the_next_minute_begins_anew(
-    settings: Any, as_viewer: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_minute_begins_anew(settings: Any, as_viewer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.THROTTLE_READS, settings.WEB_PROCESSES = 1, 1
     assert codes(as_viewer, 2) == [200, 429]
     monkeypatch.setattr(time, "monotonic", lambda: 6060.0)
     assert codes(as_viewer, 2) == [200, 429]
 
 
-def test_accounts_do_not_use_up_each_others_limit(
-    settings: Any, as_viewer: APIClient, as_operator: APIClient
-) -> None:
+def test_accounts_do_not_use_up_each_others_limit(settings: Any, as_viewer: APIClient, as_operator: APIClient) -> None:
     settings.THROTTLE_READS, settings.WEB_PROCESSES = 1, 1
     assert codes(as_viewer, 2) + codes(as_operator, 1) == [200, 429, 200]
 
@@ -132,9 +128,7 @@ def test_every_route_but_the_health_says_in_the_document_that_it_may_be_asked_to
 
 
 @pytest.mark.parametrize("nest", ['{"a": ' * 40 + "1" + "}" * 40, "[" * 5000 + "]" * 5000])
-def test_a_body_that_is_nested_too_deeply_is_refused(
-    as_operator: APIClient, experiment: Experiment, nest: str
-) -> None:
+def test_a_body_that_is_nested_too_deeply_is_refused(as_operator: APIClient, experiment: Experiment, nest: str) -> None:
     answer = as_operator.generic("POST", RUN, nest, content_type="application/json")
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (400, "malformed-body")
     assert "levels deep" in answer.json()["detail"]

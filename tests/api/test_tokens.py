@@ -55,12 +55,8 @@ def test_a_token_is_good_for_90_days_unless_told_otherwise(as_viewer: APIClient)
     assert timedelta(days=89) < left <= timedelta(days=90)
 
 
-@pytest.mark.parametrize(
-    "body", [{"days": 0}, {"days": 366}, {"kinds": ["fly"]}, {"kinds": "run"}, {"name": ""}]
-)
-def test_a_token_that_cannot_be_is_refused_and_the_field_named(
-    as_viewer: APIClient, body: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("body", [{"days": 0}, {"days": 366}, {"kinds": ["fly"]}, {"kinds": "run"}, {"name": ""}])
+def test_a_token_that_cannot_be_is_refused_and_the_field_named(as_viewer: APIClient, body: dict[str, Any]) -> None:
     answer = as_viewer.post(TOKENS, {"name": "script"} | body, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, list(body))
     assert not ApiToken.objects.filter(name="script").exists()
@@ -95,9 +91,7 @@ def test_a_token_that_is_only_to_read_changes_nothing(
 def test_a_token_makes_none_with_more_than_itself_has(
     with_token: Callable[..., APIClient], operator: User, kinds: list[str] | None, status: int
 ) -> None:
-    answer = with_token(operator, kinds=["run"]).post(
-        TOKENS, {"name": "child", "kinds": kinds}, format="json"
-    )
+    answer = with_token(operator, kinds=["run"]).post(TOKENS, {"name": "child", "kinds": kinds}, format="json")
     assert answer.status_code == status
     assert ApiToken.objects.filter(name="child").exists() is (status == 201)
 
@@ -118,9 +112,7 @@ def test_a_refused_token_is_in_the_trail(with_token: Callable[..., APIClient], v
     assert (entry.subject, entry.actor_name) == ("child", viewer.username)
 
 
-def test_somebody_sees_and_revokes_only_their_own(
-    as_viewer: APIClient, as_operator: APIClient, operator: User
-) -> None:
+def test_somebody_sees_and_revokes_only_their_own(as_viewer: APIClient, as_operator: APIClient, operator: User) -> None:
     theirs = ApiToken.objects.get(user=operator)
     assert [token["user"] for token in as_viewer.get(TOKENS).json()["results"]] == ["viewer"]
     assert as_viewer.delete(f"{TOKENS}/{theirs.token_key}").status_code == 404
@@ -136,9 +128,7 @@ def test_a_manager_sees_and_revokes_the_tokens_of_others(as_manager: APIClient, 
     assert AuditEntry.objects.get(event="api_token.deleted").actor_name == "manager"
 
 
-def test_a_limited_token_revokes_none_but_itself(
-    with_token: Callable[..., APIClient], operator: User
-) -> None:
+def test_a_limited_token_revokes_none_but_itself(with_token: Callable[..., APIClient], operator: User) -> None:
     client = with_token(operator, kinds=["run"], name="limited")
     factories.create_token(operator, name="other")
     keys = {token.name: token.token_key for token in ApiToken.objects.all()}

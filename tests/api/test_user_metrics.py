@@ -96,9 +96,7 @@ def test_metrics_of_a_file_that_is_the_same_are_read_once(as_viewer: APIClient, 
     assert as_viewer.get(RUNS).content == first.content
 
 
-def test_a_read_asks_the_database_for_the_token_and_the_experiment_only(
-    as_viewer: APIClient, metrics: Path
-) -> None:
+def test_a_read_asks_the_database_for_the_token_and_the_experiment_only(as_viewer: APIClient, metrics: Path) -> None:
     _settle(metrics)
     as_viewer.get(RUNS)
     with CaptureQueriesContext(connection) as captured:

@@ -47,9 +47,7 @@ def test_without_the_header_nothing_waits(as_operator: APIClient, experiment: Ex
     assert "Preference-Applied" not in answer
 
 
-def test_what_does_not_end_in_time_is_answered_as_it_is(
-    as_operator: APIClient, experiment: Experiment
-) -> None:
+def test_what_does_not_end_in_time_is_answered_as_it_is(as_operator: APIClient, experiment: Experiment) -> None:
     started = time.monotonic()
     answer = as_operator.post(RUN, HTTP_PREFER="wait=1")
     assert time.monotonic() - started >= 1

@@ -10,16 +10,7 @@ from django.db import connection, transaction
 from autosubmit_portal.audit import chain, trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from autosubmit_portal.audit.verify import (
-    BEHEADED,
-    CHANGED,
-    CUT,
-    FOREIGN,
-    MISSING,
-    Examination,
-    Fault,
-    iterate_entries,
-)
+from autosubmit_portal.audit.verify import BEHEADED, CHANGED, CUT, FOREIGN, MISSING, Examination, Fault, iterate_entries
 from experiments.mirror import sync
 from experiments.models import Action
 from tests.support import factories
@@ -173,8 +164,7 @@ def test_details_are_proven_after_they_went_through_the_database(db: None, value
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["192.0.2.7", "2001:DB8::7", "::ffff:192.0.2.7", "::192.0.2.7", "fe80::1%eth0", "unknown", "", None],
+    "address", ["192.0.2.7", "2001:DB8::7", "::ffff:192.0.2.7", "::192.0.2.7", "fe80::1%eth0", "unknown", "", None]
 )
 def test_every_address_is_recorded_and_proven(db: None, address: str | None) -> None:
     trail.record("test.happened", origin=Origin(door=Door.API, address=address))

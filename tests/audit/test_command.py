@@ -50,18 +50,14 @@ def test_verify_tells_the_head_of_a_whole_trail(ids: list[int]) -> None:
 
 
 def test_verify_names_the_first_broken_entry(
-    ids: list[int],
-    tamper: Tamper,
-    capsys: pytest.CaptureFixture[str],
+    ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tamper("UPDATE {} SET message = 'x' WHERE id >= %s", ids[3])
     assert broken(capsys).splitlines()[0] == f"Entry {ids[3]} was changed after it was written."
 
 
 def test_verify_misses_the_end_that_an_earlier_one_has_told(
-    ids: list[int],
-    tamper: Tamper,
-    capsys: pytest.CaptureFixture[str],
+    ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = audit("verify").split()[-1]
     assert "5 entries examined" in audit("verify", "--head", head)
@@ -76,9 +72,7 @@ def test_verify_says_of_a_trail_that_was_emptied_what_is_missing(
     assert f"Entries 1 to {ids[-1]} are missing" in broken(capsys)
 
 
-@pytest.mark.skipif(
-    "connection.vendor != 'sqlite'", reason="PostgreSQL loses numbers of transactions that fail"
-)
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL loses numbers of transactions that fail")
 def test_verify_misses_the_end_by_its_numbers(
     ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,9 +90,7 @@ def test_verify_names_actions_whose_entries_are_missing(
     assert f"Entries of actions are missing: {action.pk}." in broken(capsys)
 
 
-def test_verify_names_what_no_longer_refuses_changes(
-    ids: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_names_what_no_longer_refuses_changes(ids: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(triggers.REMOVE[connection.vendor][0])
     assert "The trigger audit_" in broken(capsys)
@@ -176,10 +168,7 @@ def test_what_was_moved_out_after_a_seal_is_not_missed(archive: Path, ids: list[
 
 
 def test_more_than_was_sealed_is_missed(
-    archive: Path,
-    ids: list[int],
-    tamper: Tamper,
-    capsys: pytest.CaptureFixture[str],
+    archive: Path, ids: list[int], tamper: Tamper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = trail.record("test.happened", origin=Origin(door=Door.API)).pk
     trail.record("test.happened", origin=Origin(door=Door.API))

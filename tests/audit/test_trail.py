@@ -85,9 +85,7 @@ def test_text_that_no_database_takes_is_recorded_all_the_same() -> None:
 def test_a_sign_in_is_recorded_with_its_address(client: Client, operator: User) -> None:
     operator.set_password("correct horse")
     operator.save()
-    client.post(
-        "/login/", {"username": operator.username, "password": "correct horse"}, REMOTE_ADDR="192.0.2.9"
-    )
+    client.post("/login/", {"username": operator.username, "password": "correct horse"}, REMOTE_ADDR="192.0.2.9")
     entry = AuditEntry.objects.get(event="sign_in.succeeded")
     assert (entry.actor_name, entry.address, entry.door) == (operator.username, "192.0.2.9", "admin")
 

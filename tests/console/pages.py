@@ -25,13 +25,7 @@ LISTS = (
     "experiments_site",
     "audit_auditentry",
 )
-READ_ONLY = (
-    "experiments_experiment",
-    "jobs_job",
-    "experiments_run",
-    "experiments_action",
-    "audit_auditentry",
-)
+READ_ONLY = ("experiments_experiment", "jobs_job", "experiments_run", "experiments_action", "audit_auditentry")
 ROUTES = {
     Target.SITE: "admin:experiments_site_request",
     Target.EXPERIMENT: "admin:experiments_experiment_request",
@@ -59,9 +53,7 @@ def form_of(kind: ActionKind, job: Job) -> str:
 
 def filled(kind: ActionKind) -> dict[str, Any]:
     """Return what somebody fills in who fills in only what is needed; the jobs are chosen by the page."""
-    return {
-        option.name: option.example for option in kind.options if option.required and option.name != "jobs"
-    }
+    return {option.name: option.example for option in kind.options if option.required and option.name != "jobs"}
 
 
 def make_possible(kind: ActionKind, experiment: Experiment) -> None:

@@ -42,9 +42,7 @@ def test_one_permission_to_see_something_is_enough(client: Client, actor: Callab
     assert client.get(list_of("experiments_experiment")).status_code == 403
 
 
-def test_who_may_see_nothing_stays_outside_and_is_told_why(
-    client: Client, actor: Callable[..., User]
-) -> None:
+def test_who_may_see_nothing_stays_outside_and_is_told_why(client: Client, actor: Callable[..., User]) -> None:
     user = actor(is_staff=True)
     user.set_password(PASSWORD)
     user.save()
@@ -85,9 +83,7 @@ def test_nobody_sees_a_page_without_signing_in(client: Client, job: Job, name: s
     ("role", "hidden"),
     [(Role.VIEWER, {"audit_auditentry"}), (Role.OPERATOR, {"audit_auditentry"}), (Role.MANAGER, set())],
 )
-def test_a_role_sees_its_lists(
-    as_role: Callable[[Role], Client], job: Job, role: Role, hidden: set[str]
-) -> None:
+def test_a_role_sees_its_lists(as_role: Callable[[Role], Client], job: Job, role: Role, hidden: set[str]) -> None:
     client = as_role(role)
     seen = {name for name in LISTS if client.get(list_of(name)).status_code == 200}
     assert seen == set(LISTS) - hidden

@@ -23,18 +23,14 @@ def page(client: Client, action: Action) -> str:
 
 def again_link(shown: str) -> str:
     """Return where “Request again” leads."""
-    return (
-        shown.partition('">Request again…')[0].rpartition('href="')[2].replace("&amp;", "&").partition('"')[0]
-    )
+    return shown.partition('">Request again…')[0].rpartition('href="')[2].replace("&amp;", "&").partition('"')[0]
 
 
 # --- Output
 
 
 def running(experiment: Experiment, output: bytes = b"", **values: Any) -> Action:
-    action = factories.create_action(
-        experiment, state=State.RUNNING, step_started_at="2026-01-01T00:00Z", **values
-    )
+    action = factories.create_action(experiment, state=State.RUNNING, step_started_at="2026-01-01T00:00Z", **values)
     action.run_directory(0).mkdir(parents=True)
     write(action, output)
     return action
@@ -83,9 +79,7 @@ def test_what_is_there_is_shown_though_its_line_has_no_end(as_viewer: Client, ex
     assert unfinished("FATAL") in page(as_viewer, running(experiment, b"FATAL"))
 
 
-def test_a_character_that_is_not_whole_yet_waits_for_its_rest(
-    as_viewer: Client, experiment: Experiment
-) -> None:
+def test_a_character_that_is_not_whole_yet_waits_for_its_rest(as_viewer: Client, experiment: Experiment) -> None:
     action = running(experiment, "é".encode()[:1])
     assert piece(as_viewer, action, after=0)["html"] == ""
     write(action, "é".encode()[1:])
@@ -103,9 +97,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("output", LONG, ids=range(len(LONG)))
-def test_going_back_always_comes_to_the_beginning(
-    as_viewer: Client, experiment: Experiment, output: bytes
-) -> None:
+def test_going_back_always_comes_to_the_beginning(as_viewer: Client, experiment: Experiment, output: bytes) -> None:
     action = running(experiment, output)
     start = piece(as_viewer, action)["start"]
     while start:
@@ -124,9 +116,7 @@ def test_going_on_always_comes_to_the_end(as_viewer: Client, experiment: Experim
         at, shown = later["end"], later["shown"]
 
 
-def test_a_long_line_is_shown_in_parts_that_begin_with_something(
-    as_viewer: Client, experiment: Experiment
-) -> None:
+def test_a_long_line_is_shown_in_parts_that_begin_with_something(as_viewer: Client, experiment: Experiment) -> None:
     newest = piece(as_viewer, running(experiment, LONG[0]))
     assert newest["html"] == "x" * (newest["end"] - newest["start"] - 1) + "\n"
     assert newest["start"] == len(LONG[0]) - 65_536
@@ -140,9 +130,7 @@ def test_a_part_never_begins_within_a_character(as_viewer: Client, experiment: E
     assert set(earlier["html"]) == {"é"}
 
 
-def test_a_progress_bar_of_any_length_is_shown_as_it_stands(
-    as_viewer: Client, experiment: Experiment
-) -> None:
+def test_a_progress_bar_of_any_length_is_shown_as_it_stands(as_viewer: Client, experiment: Experiment) -> None:
     bar = b"".join(b"\rloaded %05d" % number for number in range(10_000))
     newest = piece(as_viewer, running(experiment, b"begin\n" + bar))
     assert newest["html"].endswith(unfinished("loaded 09999"))
@@ -187,9 +175,7 @@ def test_output_is_for_those_who_may_see_actions(client: Client, experiment: Exp
 
 
 @pytest.mark.parametrize("offset", [10**6, 10**18, 10**30])
-def test_an_offset_beyond_the_output_answers_its_end(
-    as_viewer: Client, experiment: Experiment, offset: int
-) -> None:
+def test_an_offset_beyond_the_output_answers_its_end(as_viewer: Client, experiment: Experiment, offset: int) -> None:
     action = running(experiment, b"one\n")
     assert piece(as_viewer, action, after=offset)["html"] == "one\n"
     assert piece(as_viewer, action, before=offset)["html"] == "one\n"
@@ -209,9 +195,7 @@ def test_a_page_shows_the_step_that_runs_and_those_to_come(as_viewer: Client, ex
 
 
 def test_a_dry_run_is_called_one(as_viewer: Client, experiment: Experiment) -> None:
-    assert "Restart (dry run)" in page(
-        as_viewer, factories.create_action(experiment, kind="restart", is_dry_run=True)
-    )
+    assert "Restart (dry run)" in page(as_viewer, factories.create_action(experiment, kind="restart", is_dry_run=True))
 
 
 # --- Cancelling
@@ -280,9 +264,7 @@ def test_cancelling_is_not_asked_for_by_get(as_operator: Client, experiment: Exp
 
 @pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 @pytest.mark.parametrize("state", ENDED)
-def test_what_has_ended_can_be_asked_for_again(
-    as_manager: Client, job: Job, kind: ActionKind, state: State
-) -> None:
+def test_what_has_ended_can_be_asked_for_again(as_manager: Client, job: Job, kind: ActionKind, state: State) -> None:
     given = filled(kind)
     action = factories.create_action(job.experiment, kind=kind.name, state=state, parameters=given)
     form = as_manager.get(again_link(page(as_manager, action))).context["form"]
@@ -310,9 +292,7 @@ def test_the_form_of_the_same_again_shows_its_command_at_once(as_operator: Clien
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_what_is_active_is_not_asked_for_again(
-    as_operator: Client, experiment: Experiment, state: State
-) -> None:
+def test_what_is_active_is_not_asked_for_again(as_operator: Client, experiment: Experiment, state: State) -> None:
     assert "Request again" not in page(as_operator, factories.create_action(experiment, state=state))
 
 

@@ -41,8 +41,7 @@ def test_a_new_token_is_led_to_and_shown_neither_later_nor_to_anybody_else(
 
 
 @pytest.mark.parametrize(
-    ("values", "kinds"),
-    [({}, None), ({"read_only": "on"}, []), ({"kinds": ["stop", "run"]}, ["run", "stop"])],
+    ("values", "kinds"), [({}, None), ({"read_only": "on"}, []), ({"kinds": ["stop", "run"]}, ["run", "stop"])]
 )
 def test_a_token_is_for_what_was_chosen(as_operator: Client, values: dict[str, Any], kinds: Any) -> None:
     make(as_operator, **values)
@@ -72,9 +71,7 @@ def test_a_token_is_limited_to_a_team_that_was_chosen(as_operator: Client, opera
     assert "Only to read, of ours" in text_of(as_operator.get(list_of(LIST)))
 
 
-def test_a_manager_revokes_the_token_of_somebody_else(
-    as_manager: Client, as_operator: Client, viewer: User
-) -> None:
+def test_a_manager_revokes_the_token_of_somebody_else(as_manager: Client, as_operator: Client, viewer: User) -> None:
     factories.create_token(viewer)
     page = reverse("admin:access_apitoken_delete", args=[ApiToken.objects.get().pk])
     assert as_operator.post(page, {"post": "yes"}).status_code == 403

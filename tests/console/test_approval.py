@@ -59,9 +59,7 @@ def test_looking_at_the_address_approves_nothing(as_second: Client, waiting: Act
     assert answer.status_code == 405
 
 
-def test_the_requester_reads_why_it_was_rejected(
-    as_second: Client, as_operator: Client, waiting: Action
-) -> None:
+def test_the_requester_reads_why_it_was_rejected(as_second: Client, as_operator: Client, waiting: Action) -> None:
     decide(as_second, waiting, "reject", reason="<b>Too early</b>")
     assert "&lt;b&gt;Too early&lt;/b&gt;" in text_of(as_operator.get(reverse("admin:index")))
 
@@ -93,8 +91,6 @@ def test_a_manager_chooses_what_needs_approval_and_never_a_stop(as_manager: Clie
     assert 'name="approval_kinds" value="stop"' not in page
 
 
-def test_the_experiment_says_that_something_waits(
-    as_second: Client, experiment: Experiment, waiting: Action
-) -> None:
+def test_the_experiment_says_that_something_waits(as_second: Client, experiment: Experiment, waiting: Action) -> None:
     page = text_of(as_second.get(page_of("experiments_experiment", experiment.pk)))
     assert "A second person must approve it." in page

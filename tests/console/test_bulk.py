@@ -34,9 +34,7 @@ def test_the_menu_opens_the_form_of_the_chosen_jobs_and_changes_nothing(
     assert Action.objects.count() == 0
 
 
-def test_the_form_of_chosen_jobs_makes_one_action_on_all_of_them(
-    as_operator: Client, experiment: Experiment
-) -> None:
+def test_the_form_of_chosen_jobs_makes_one_action_on_all_of_them(as_operator: Client, experiment: Experiment) -> None:
     chosen = list(experiment.jobs.exclude(name="a000_INI"))
     answer = as_operator.post(FORM, {"selection": selection(*chosen), "status": "SUSPENDED"})
     action = Action.objects.get()
@@ -60,10 +58,7 @@ def test_jobs_of_experiments_that_share_a_name_make_an_action_for_each(as_operat
     other = factories.create_job(factories.create_experiment(expid="a000"))
     sent = {"selection": selection(job, other), "status": "SUSPENDED", "idempotency_key": "mine"}
     as_operator.post(FORM, sent)
-    assert {action.site_id for action in Action.objects.all()} == {
-        job.experiment.site_id,
-        other.experiment.site_id,
-    }
+    assert {action.site_id for action in Action.objects.all()} == {job.experiment.site_id, other.experiment.site_id}
 
 
 def test_the_preview_shows_the_command_of_each_experiment(as_operator: Client, job: Job) -> None:
@@ -76,9 +71,7 @@ def test_the_preview_shows_the_command_of_each_experiment(as_operator: Client, j
 
 
 def test_one_that_is_refused_does_not_keep_the_others_back(as_operator: Client, job: Job) -> None:
-    busy = factories.create_job(
-        factories.create_experiment(job.experiment.site, expid="a001", is_running=True)
-    )
+    busy = factories.create_job(factories.create_experiment(job.experiment.site, expid="a001", is_running=True))
     sent = {"selection": selection(job, busy), "status": "SUSPENDED"}
     shown = text_of(as_operator.post(f"{FORM}preview/", sent))
     assert len(commands_in(as_operator.post(f"{FORM}preview/", sent))) == 1
@@ -143,12 +136,8 @@ def test_a_refused_form_of_many_still_leads_back_to_the_filtered_list(as_operato
     assert [page.context["page"].back for page in (opened, refused)] == [f"{JOBS}?status=FAILED&q=SIM"] * 2
 
 
-@pytest.mark.parametrize(
-    "filters", ["https://evil.example.org", "//evil.example.org", '"><script>', "\r\nX: y"]
-)
-def test_the_way_back_leads_to_the_list_whatever_the_field_says(
-    as_operator: Client, job: Job, filters: str
-) -> None:
+@pytest.mark.parametrize("filters", ["https://evil.example.org", "//evil.example.org", '"><script>', "\r\nX: y"])
+def test_the_way_back_leads_to_the_list_whatever_the_field_says(as_operator: Client, job: Job, filters: str) -> None:
     refused = as_operator.post(FORM, {"selection": selection(job), "filters": filters})
     assert refused.context["page"].back.startswith(f"{JOBS}?")
     assert "<script>" not in text_of(refused)

@@ -73,12 +73,9 @@ def test_the_runs_are_offered_newest_first(as_viewer: Client, experiment: Experi
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
-    [("?run=9999", "a000 has no run 9999"), ("?run=x", "MEMBERS"), ("?run=" + "9" * 30, "MEMBERS")],
+    ("query", "told"), [("?run=9999", "a000 has no run 9999"), ("?run=x", "MEMBERS"), ("?run=" + "9" * 30, "MEMBERS")]
 )
-def test_a_run_that_never_was_is_told(
-    as_viewer: Client, experiment: Experiment, query: str, told: str
-) -> None:
+def test_a_run_that_never_was_is_told(as_viewer: Client, experiment: Experiment, query: str, told: str) -> None:
     response = as_viewer.get(address(experiment, query))
     assert (response.status_code, told in text_of(response)) == (200, True)
 
@@ -89,9 +86,7 @@ def test_a_broken_file_is_named(as_viewer: Client, experiment: Experiment, tmp_p
     assert "conf/jobs_a000.yml cannot be read: line 2" in page
 
 
-def test_a_file_outside_is_listed_as_left_out(
-    as_viewer: Client, experiment: Experiment, tmp_path: Path
-) -> None:
+def test_a_file_outside_is_listed_as_left_out(as_viewer: Client, experiment: Experiment, tmp_path: Path) -> None:
     write(tmp_path / "a000", {"conf/z.yml": "DEFAULT: {CUSTOM_CONFIG: /etc/passwd}\n"})
     assert "/etc/passwd is outside of the folder of a000" in text_of(as_viewer.get(address(experiment)))
 

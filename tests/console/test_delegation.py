@@ -30,9 +30,7 @@ def as_colleague(signed_in: Callable[[User], Client], actor: Callable[..., User]
     return signed_in(actor(username="colleague"))
 
 
-def test_a_colleague_acts_for_an_operator_at_the_console(
-    as_operator: Client, as_colleague: Client, job: Job
-) -> None:
+def test_a_colleague_acts_for_an_operator_at_the_console(as_operator: Client, as_colleague: Client, job: Job) -> None:
     page = text_of(as_operator.post(ADD, filled(experiment="a000"), follow=True))
     assert "a000 at local" in page
     answer = as_colleague.post(form_of(RUN, job), follow=True)

@@ -15,12 +15,7 @@ ADD = "/experiments/freeze/add/"
 
 def test_a_manager_freezes_and_sees_who_is_affected(as_manager: Client, experiment: Experiment) -> None:
     Experiment.objects.update(is_running=True)
-    form = {
-        "site": experiment.site.pk,
-        "platform": "mn5",
-        "message": "New disks",
-        "ends_at": "2126-01-01T00:00",
-    }
+    form = {"site": experiment.site.pk, "platform": "mn5", "message": "New disks", "ends_at": "2126-01-01T00:00"}
     page = text_of(as_manager.post(ADD, form, follow=True))
     assert "MN5 at local" in page
     assert '<a class="expid"' in page
@@ -59,9 +54,7 @@ def test_an_operator_reads_it_and_does_not_end_it(as_operator: Client, site: Sit
 def test_the_experiment_has_a_banner_if_it_is_touched(
     as_viewer: Client, experiment: Experiment, is_touched: bool
 ) -> None:
-    factories.create_freeze(
-        experiment.site, platform="MN5" if is_touched else "LUMI", message="<i>New</i> disks"
-    )
+    factories.create_freeze(experiment.site, platform="MN5" if is_touched else "LUMI", message="<i>New</i> disks")
     page = text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
     assert ("&lt;i&gt;New&lt;/i&gt; disks" in page) is is_touched
 

@@ -29,9 +29,7 @@ def test_whoever_may_look_is_led_to_it_and_told_that_everything_works(as_viewer:
     assert "Everything works." in text(as_viewer)
 
 
-def test_who_may_not_see_sites_is_not_let_in(
-    signed_in: Callable[[User], Client], actor: Callable[[], User]
-) -> None:
+def test_who_may_not_see_sites_is_not_let_in(signed_in: Callable[[User], Client], actor: Callable[[], User]) -> None:
     assert signed_in(actor()).get("/health/").status_code in (302, 403)
 
 

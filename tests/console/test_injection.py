@@ -28,9 +28,7 @@ PAGES = [route for route in routes() if not route.startswith(("v4", "healthz", "
 def texts_of(model: type[models.Model]) -> Iterator[tuple[str, str]]:
     """Yield each column of free text and a hostile text that fits into it."""
     for field in model._meta.concrete_fields:
-        if isinstance(field, models.CharField | models.TextField) and not (
-            field.choices or field.name in KEPT
-        ):
+        if isinstance(field, models.CharField | models.TextField) and not (field.choices or field.name in KEPT):
             yield field.attname, TAG[: field.max_length or len(TAG)]
 
 
@@ -50,9 +48,7 @@ def hostile(module_db: None) -> User:
 
 
 @pytest.mark.parametrize("route", PAGES)
-def test_no_page_shows_hostile_text_as_a_part_of_itself(
-    client: Client, db: None, hostile: User, route: str
-) -> None:
+def test_no_page_shows_hostile_text_as_a_part_of_itself(client: Client, db: None, hostile: User, route: str) -> None:
     client.force_login(hostile)
     answer: Any = client.get(address_of(route))
     page = b"".join(answer).decode() if answer.streaming else text_of(answer)

@@ -45,9 +45,7 @@ def test_the_log_is_followed_from_where_one_is(as_viewer: Client, logs: Path, jo
 
 
 @pytest.mark.parametrize("offset", [10**6, 10**18, 10**30])
-def test_an_offset_beyond_the_log_answers_its_end(
-    as_viewer: Client, logs: Path, job: Job, offset: int
-) -> None:
+def test_an_offset_beyond_the_log_answers_its_end(as_viewer: Client, logs: Path, job: Job, offset: int) -> None:
     for name in ("after", "before"):
         assert as_viewer.get(log(job), {name: offset}).json()["html"].startswith("first\n")
 
@@ -60,18 +58,14 @@ def test_a_log_that_is_gone_says_so(as_viewer: Client, logs: Path, job: Job) -> 
     assert as_viewer.get(log(job)).status_code == 404
 
 
-def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(
-    as_viewer: Client, logs: Path, job: Job
-) -> None:
+def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs / "a000_SIM.0.err").write_bytes(b"failed before\n")
     page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.0.err"}))
     assert "failed before" in page
     assert "?log=a000_SIM.1.out#log" in page
 
 
-def test_the_lines_around_a_place_are_shown_with_what_is_there_marked(
-    as_viewer: Client, logs: Path, job: Job
-) -> None:
+def test_the_lines_around_a_place_are_shown_with_what_is_there_marked(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs / "a000_SIM.1.out").write_bytes(b"<before>\n" * 10_000 + b"an <error> here\n" + b"after\n" * 20_000)
     piece = as_viewer.get(log(job), {"at": 90_003, "length": 7}).json()
     assert "&lt;before&gt;\nan <mark>&lt;error&gt;</mark> here\nafter\n" in piece["html"]
@@ -116,9 +110,7 @@ def test_a_broken_log_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
         assert as_viewer.get(log(job, "a000_SIM.3.out"), query).status_code == 404
 
 
-def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(
-    as_viewer: Client, logs: Path, job: Job
-) -> None:
+def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs.parent / "ASLOGS" / "20261125_100000_run.log").write_bytes(b"said by the run\n")
     address = page_of("experiments_experiment", job.experiment_id)
     assert "said by the run" not in text_of(as_viewer.get(address))
@@ -140,9 +132,7 @@ def test_logs_are_for_those_who_may_see_the_row(client: Client, logs: Path, job:
 
 
 @pytest.mark.parametrize("name", ["../../../autosubmit.db", "/etc/passwd", ".."])
-def test_a_name_that_leads_out_of_the_logs_is_not_followed(
-    as_viewer: Client, logs: Path, job: Job, name: str
-) -> None:
+def test_a_name_that_leads_out_of_the_logs_is_not_followed(as_viewer: Client, logs: Path, job: Job, name: str) -> None:
     Job.objects.filter(pk=job.pk).update(out_log=name)
     assert as_viewer.get(log(job, quote(name, safe=""))).status_code == 404
     page = as_viewer.get(page_of("jobs_job", job.pk), {"log": name})

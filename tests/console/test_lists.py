@@ -50,9 +50,7 @@ def make_sites(experiment: Experiment, number: int) -> None:
 
 def make_entries(experiment: Experiment, number: int) -> None:
     for index in range(number):
-        trail.record(
-            "test.happened", origin=Origin(door=Door.API, actor_name=f"a{index}"), subject="something"
-        )
+        trail.record("test.happened", origin=Origin(door=Door.API, actor_name=f"a{index}"), subject="something")
 
 
 def make_accounts(experiment: Experiment, number: int) -> None:
@@ -90,9 +88,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
     assert queries_of(as_admin, list_of(name)) == few
 
 
-def test_the_dashboard_takes_as_many_queries_for_many_rows_as_for_few(
-    as_admin: Client, experiment: Experiment
-) -> None:
+def test_the_dashboard_takes_as_many_queries_for_many_rows_as_for_few(as_admin: Client, experiment: Experiment) -> None:
     make_experiments(experiment, 3)
     as_admin.get("/")
     few = queries_of(as_admin, "/")
@@ -126,13 +122,7 @@ def hostile(experiment: Experiment) -> dict[str, int]:
     Site.objects.update(name=HOSTILE, problem=HOSTILE)
     texts: dict[str, Any] = dict.fromkeys(("description", "owner", "hpc", "model", "branch"), HOSTILE)
     Experiment.objects.update(**texts, evidence=HOSTILE, problem=HOSTILE)
-    values = {
-        "section": HOSTILE,
-        "member": HOSTILE,
-        "platform": HOSTILE,
-        "out_log": HOSTILE,
-        "status": "FAILED",
-    }
+    values = {"section": HOSTILE, "member": HOSTILE, "platform": HOSTILE, "out_log": HOSTILE, "status": "FAILED"}
     job = factories.create_job(experiment, HOSTILE, **values)
     factories.create_dependency(job, experiment.jobs.get(name="a000_POST"))
     factories.create_dependency(experiment.jobs.get(name="a000_INI"), job)
@@ -172,16 +162,13 @@ def assert_shown_as_text(page: str) -> None:
     assert "49" not in page.partition("{{7*7}}")[0][-10:]
 
 
-@pytest.mark.parametrize(
-    "name", ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry"]
-)
+@pytest.mark.parametrize("name", ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry"])
 def test_a_list_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int], name: str) -> None:
     assert_shown_as_text(text_of(as_admin.get(list_of(name))))
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry", "experiments_site"],
+    "name", ["experiments_experiment", "jobs_job", "experiments_action", "audit_auditentry", "experiments_site"]
 )
 def test_a_page_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int], name: str) -> None:
     assert_shown_as_text(text_of(as_admin.get(page_of(name, hostile[name]))))
@@ -196,9 +183,7 @@ def test_the_dashboard_shows_what_users_wrote_as_text(as_admin: Client, hostile:
     assert_shown_as_text(text_of(as_admin.get("/")))
 
 
-def test_a_form_and_its_preview_show_what_users_wrote_as_text(
-    as_admin: Client, hostile: dict[str, int]
-) -> None:
+def test_a_form_and_its_preview_show_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
     Site.objects.update(problem="")
     address = f"/jobs/job/{hostile['jobs_job']}/request/set_status/"
     assert_shown_as_text(text_of(as_admin.get(address)))
@@ -219,9 +204,7 @@ def test_a_filter_shows_what_was_typed_as_text(as_viewer: Client, experiment: Ex
     assert_shown_as_text(text_of(as_viewer.get(list_of("jobs_job"), {"section": HOSTILE})))
 
 
-@pytest.mark.parametrize(
-    "name", ["experiments_experiment", "jobs_job", "experiments_action", "experiments_run"]
-)
+@pytest.mark.parametrize("name", ["experiments_experiment", "jobs_job", "experiments_action", "experiments_run"])
 @pytest.mark.parametrize("value", ["nonsense", "9" * 30, "-1", "1e3", "²"])
 def test_a_filter_that_makes_no_sense_chooses_nothing(
     as_viewer: Client, experiment: Experiment, name: str, value: str
@@ -242,17 +225,13 @@ def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, ex
     assert "88" not in page.partition("result_list")[2].partition("</table>")[0]
 
 
-def test_experiments_that_contradict_themselves_are_marked_and_found(
-    as_viewer: Client, experiment: Experiment
-) -> None:
+def test_experiments_that_contradict_themselves_are_marked_and_found(as_viewer: Client, experiment: Experiment) -> None:
     Experiment.objects.update(disagreement="It says RUNNING.", disagrees_since=timezone.now())
     agreeing = factories.create_experiment(experiment.site)
     found = as_viewer.get(list_of("experiments_experiment"), {"disagrees": "yes"}).content.decode()
     assert 'title="It says RUNNING.">Contradictory<' in found
     assert agreeing.expid not in found
-    assert (
-        "It says RUNNING." in as_viewer.get(page_of("experiments_experiment", experiment.pk)).content.decode()
-    )
+    assert "It says RUNNING." in as_viewer.get(page_of("experiments_experiment", experiment.pk)).content.decode()
 
 
 @pytest.mark.parametrize("page", ["experiments/freeze", "access/delegation", "access/apitoken"])

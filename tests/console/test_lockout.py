@@ -49,9 +49,7 @@ def test_an_account_that_is_guessed_at_is_locked_out_even_for_the_right_password
 
 
 def test_a_lockout_does_not_tell_whether_the_account_exists(ana: User) -> None:
-    answers = [
-        guess(name, times=LIMIT + 1, address=f"192.0.2.{n}") for n, name in enumerate(("ana", "nobody"))
-    ]
+    answers = [guess(name, times=LIMIT + 1, address=f"192.0.2.{n}") for n, name in enumerate(("ana", "nobody"))]
     errors = [text_of(answer).partition("errornote")[2][:200] for answer in answers]
     assert errors[0] == errors[1] != ""
 

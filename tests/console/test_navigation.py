@@ -7,14 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import RequestFactory
 from django.urls import reverse
 
-from autosubmit_portal.access.models import (
-    ApiToken,
-    Delegation,
-    FailedSignIn,
-    SiteAccount,
-    SitePolicy,
-    SiteRole,
-)
+from autosubmit_portal.access.models import ApiToken, Delegation, FailedSignIn, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.site import NAVIGATION, PEOPLE, console
 from experiments.models import Site

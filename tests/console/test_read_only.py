@@ -26,9 +26,7 @@ def rows(job: Job) -> dict[str, int]:
     """One row of each read-only model, by the name of its pages."""
     factories.create_run(job.experiment)
     factories.create_action(job.experiment)
-    return {
-        model._meta.label_lower.replace(".", "_"): model._default_manager.latest("pk").pk for model in MODELS
-    }
+    return {model._meta.label_lower.replace(".", "_"): model._default_manager.latest("pk").pk for model in MODELS}
 
 
 def counts() -> list[int]:
@@ -49,9 +47,7 @@ def test_there_is_no_address_that_changes_a_row(name: str, what: str) -> None:
 
 @pytest.mark.parametrize("name", READ_ONLY)
 @pytest.mark.parametrize("end", ["add/", "{}/delete/", "{}/history/"])
-def test_even_the_first_account_finds_no_such_page(
-    as_admin: Client, rows: dict[str, int], name: str, end: str
-) -> None:
+def test_even_the_first_account_finds_no_such_page(as_admin: Client, rows: dict[str, int], name: str, end: str) -> None:
     before = counts()
     answer = as_admin.post(list_of(name) + end.format(rows[name]), {"post": "yes"})
     assert (answer.status_code, counts()) == (404, before)
@@ -66,17 +62,13 @@ def test_even_the_first_account_changes_no_row(as_admin: Client, rows: dict[str,
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_the_list_deletes_nothing(as_admin: Client, rows: dict[str, int], name: str) -> None:
     before = counts()
-    as_admin.post(
-        list_of(name), {"action": "delete_selected", "_selected_action": [rows[name]], "post": "yes"}
-    )
+    as_admin.post(list_of(name), {"action": "delete_selected", "_selected_action": [rows[name]], "post": "yes"})
     assert counts() == before
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("what", ["add", "change", "delete"])
-def test_no_permission_lets_anybody_change_a_row(
-    model: type, what: str, rf: object, admin_user: object
-) -> None:
+def test_no_permission_lets_anybody_change_a_row(model: type, what: str, rf: object, admin_user: object) -> None:
     request = rf.get("/")  # type: ignore[attr-defined]
     request.user = admin_user
     assert getattr(console.get_model_admin(model), f"has_{what}_permission")(request) is False

@@ -49,9 +49,7 @@ def test_looking_at_a_form_changes_nothing(as_manager: Client, job: Job, kind: A
 
 
 @KINDS
-def test_a_form_makes_one_action_and_leads_to_it(
-    as_manager: Client, manager: User, job: Job, kind: ActionKind
-) -> None:
+def test_a_form_makes_one_action_and_leads_to_it(as_manager: Client, manager: User, job: Job, kind: ActionKind) -> None:
     make_possible(kind, job.experiment)
     answer = as_manager.post(form_of(kind, job), filled(kind) | {"reason": "Night shift"})
     action = Action.objects.get()
@@ -91,9 +89,7 @@ def test_a_form_without_its_token_is_refused(
     assert (answer.status_code, Action.objects.count()) == (403, 0)
 
 
-def test_a_form_from_another_site_is_refused(
-    signed_in: Callable[..., Client], manager: User, job: Job
-) -> None:
+def test_a_form_from_another_site_is_refused(signed_in: Callable[..., Client], manager: User, job: Job) -> None:
     client = signed_in(manager, enforce_csrf_checks=True)
     token = client.get(form_of(RUN, job)).cookies["csrftoken"].value
     sent = {"csrfmiddlewaretoken": token}
@@ -172,17 +168,14 @@ def test_a_wrong_field_keeps_what_was_typed(as_manager: Client, job: Job) -> Non
     assert "Ocean &lt;b&gt;</textarea>" in page
 
 
-def test_an_error_about_a_field_that_is_not_shown_stands_above_the_form(
-    as_operator: Client, job: Job
-) -> None:
+def test_an_error_about_a_field_that_is_not_shown_stands_above_the_form(as_operator: Client, job: Job) -> None:
     address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
     answer = as_operator.post(address, {"status": "READY", "jobs": "a000_SIM a000_GONE"})
     assert answer.context["form"].errors["jobs"] == ["Not a job of a000: a000_GONE."]
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
-    [("  two\r\nlines ", "  two\nlines "), ("-x $(id) `id` 🌍", "-x $(id) `id` 🌍")],
+    ("typed", "kept"), [("  two\r\nlines ", "  two\nlines "), ("-x $(id) `id` 🌍", "-x $(id) `id` 🌍")]
 )
 def test_a_text_arrives_as_typed(as_operator: Client, job: Job, typed: str, kept: str) -> None:
     as_operator.post(form_of(UPDATE_DESCRIPTION, job), {"description": typed})
@@ -213,9 +206,7 @@ def test_each_form_has_a_key_of_its_own(as_operator: Client, job: Job) -> None:
     assert len(keys) == 3
 
 
-def test_a_form_that_was_sent_and_then_changed_is_not_taken_for_the_first(
-    as_manager: Client, job: Job
-) -> None:
+def test_a_form_that_was_sent_and_then_changed_is_not_taken_for_the_first(as_manager: Client, job: Job) -> None:
     address = form_of(CREATE, job)
     key = key_in(as_manager.get(address))
     as_manager.post(address, {"description": "Ocean", "idempotency_key": key})
@@ -313,8 +304,7 @@ def test_a_preview_asked_of_the_run_shows_the_same(as_operator: Client, job: Job
 
 def test_a_preview_of_very_many_jobs_names_some_and_counts_all(as_operator: Client, job: Job) -> None:
     Job.objects.bulk_create(
-        Job(experiment=job.experiment, name=f"a000_{n:04d}_X", section="X", status="FAILED")
-        for n in range(1500)
+        Job(experiment=job.experiment, name=f"a000_{n:04d}_X", section="X", status="FAILED") for n in range(1500)
     )
     address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
     given = {"status": "READY", "filter_status": ["FAILED"]}

@@ -101,9 +101,7 @@ def test_the_code_that_switched_it_on_signs_nobody_in(
     assert not is_in(client)
 
 
-def test_two_who_have_read_the_same_recovery_code_are_not_both_let_in(
-    factor: tuple[str, list[str]], ana: User
-) -> None:
+def test_two_who_have_read_the_same_recovery_code_are_not_both_let_in(factor: tuple[str, list[str]], ana: User) -> None:
     read = [ana.authenticator_set.get(type="recovery_codes").wrap() for _ in range(2)]
     assert [codes.validate_code(factor[1][0]) for codes in read] == [True, False]
 
@@ -194,10 +192,7 @@ def test_who_must_have_one_is_sent_to_set_it_up(
     settings.REQUIRE_SECOND_FACTOR = requirement
     actor(role, username="ana", password=PASSWORD)
     client = sign_in()
-    assert (client.get("/").status_code == 302, client.get("/v4/experiments").status_code == 401) == (
-        sent,
-        sent,
-    )
+    assert (client.get("/").status_code == 302, client.get("/v4/experiments").status_code == 401) == (sent, sent)
     if sent:
         assert "needs a second factor" in text_of(client.get(PAGE))
         set_up(client)
@@ -210,9 +205,7 @@ def test_the_manager_of_a_team_is_a_manager(actor: Callable[..., User], settings
     assert sign_in().get("/")["Location"] == PAGE
 
 
-def test_who_comes_through_the_provider_brings_its_factor(
-    client: Client, provider: Provider, settings: Any
-) -> None:
+def test_who_comes_through_the_provider_brings_its_factor(client: Client, provider: Provider, settings: Any) -> None:
     settings.REQUIRE_SECOND_FACTOR = "everyone"
     provider.know("ben", groups=["/managers"])
     go(client, provider, "ben")
@@ -247,9 +240,7 @@ def test_new_codes_are_led_to_and_shown_once(ana: User, signed_in: Callable[[Use
 def others_after(client: Client, deed: Callable[[], Any]) -> list[bool]:
     """Return whether ana's two other sessions, and one of somebody else, are in after a deed of hers."""
     others = [Client(), Client(), Client()]
-    for other, user in zip(
-        others, [*[User.objects.get(username="ana")] * 2, factories.create_user()], strict=True
-    ):
+    for other, user in zip(others, [*[User.objects.get(username="ana")] * 2, factories.create_user()], strict=True):
         other.force_login(user)
     deed()
     assert is_in(client)
@@ -273,9 +264,7 @@ def test_a_reset_of_the_factor_ends_all_sessions(factor: tuple[str, list[str]], 
     assert not is_in(client)
 
 
-def test_a_change_of_the_password_ends_the_other_sessions(
-    ana: User, signed_in: Callable[[User], Client]
-) -> None:
+def test_a_change_of_the_password_ends_the_other_sessions(ana: User, signed_in: Callable[[User], Client]) -> None:
     client, old = signed_in(ana), sign_in()
     new = "staple battery 17"
     form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}

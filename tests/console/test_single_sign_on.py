@@ -38,17 +38,11 @@ def test_somebody_signs_in_and_gets_an_account_without_a_password(client: Client
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert client.get("/").status_code == 200
     user = User.objects.get(username="ana")
-    assert (user.get_full_name(), user.email, user.has_usable_password()) == (
-        "Ana Vega",
-        "ana@example.org",
-        False,
-    )
+    assert (user.get_full_name(), user.email, user.has_usable_password()) == ("Ana Vega", "ana@example.org", False)
     assert AuditEntry.objects.filter(event="sign_in.succeeded", actor_name="ana").exists()
 
 
-def test_the_same_subject_comes_back_to_the_same_account_under_another_name(
-    client: Client, provider: Provider
-) -> None:
+def test_the_same_subject_comes_back_to_the_same_account_under_another_name(client: Client, provider: Provider) -> None:
     provider.know("ana", sub="7", groups=["/viewers"])
     go(client, provider, "ana")
     provider.know("renamed", sub="7", groups=["/viewers"])
@@ -60,11 +54,7 @@ def test_the_same_subject_comes_back_to_the_same_account_under_another_name(
 
 def test_the_browser_is_sent_with_a_challenge_and_a_state(client: Client, provider: Provider) -> None:
     sent = parameters_of(client.get(BEGIN)["Location"])
-    assert (sent["client_id"], sent["code_challenge_method"], sent["response_type"]) == (
-        CLIENT_ID,
-        "S256",
-        "code",
-    )
+    assert (sent["client_id"], sent["code_challenge_method"], sent["response_type"]) == (CLIENT_ID, "S256", "code")
     assert len(sent["code_challenge"]) == 43
     assert sent["state"]
     assert set(sent["scope"].split()) == {"openid", "profile", "email"}
@@ -101,13 +91,7 @@ def test_somebody_gets_to_the_page_they_wanted(client: Client, provider: Provide
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [
-        "https://evil.example.org/",
-        "//evil.example.org",
-        "/\\evil.example.org",
-        "javascript:alert(1)",
-        "http:evil",
-    ],
+    ["https://evil.example.org/", "//evil.example.org", "/\\evil.example.org", "javascript:alert(1)", "http:evil"],
 )
 def test_nobody_is_sent_to_another_host(client: Client, provider: Provider, elsewhere: str) -> None:
     provider.know("ana", groups=["/viewers"])
@@ -193,9 +177,7 @@ def test_who_cancels_is_back_at_the_sign_in_page(client: Client, provider: Provi
     assert 'action="/login/?next=/"' in text_of(answer).replace("%2F", "/")
 
 
-def test_who_is_granted_nothing_gets_an_account_and_is_told_what_to_do(
-    client: Client, provider: Provider
-) -> None:
+def test_who_is_granted_nothing_gets_an_account_and_is_told_what_to_do(client: Client, provider: Provider) -> None:
     provider.know("ana", groups=["/unknown"])
     answer = go(client, provider, "ana")
     assert (answer.status_code, "Ask a manager for a role" in text_of(answer)) == (403, True)

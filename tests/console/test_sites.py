@@ -41,9 +41,7 @@ def form_of(site: Site, **values: Any) -> dict[str, Any]:
 
 
 def save(client: Client, site: Site, **values: Any) -> Any:
-    return client.post(
-        reverse("admin:experiments_site_change", args=[site.pk]), form_of(site, **values), secure=True
-    )
+    return client.post(reverse("admin:experiments_site_change", args=[site.pk]), form_of(site, **values), secure=True)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +55,7 @@ def save(client: Client, site: Site, **values: Any) -> Any:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_manager_does_not_change_what_is_executed(
-    change: dict[str, str], as_role: AsRole, site: Site
-) -> None:
+def test_a_manager_does_not_change_what_is_executed(change: dict[str, str], as_role: AsRole, site: Site) -> None:
     save(as_role(Role.MANAGER), site, name="Renamed", **change)
     changed = Site.objects.get()
     assert changed.name == "Renamed"
@@ -78,9 +74,7 @@ def test_a_superuser_changes_it(admin: Client, site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["autosubmit", "home", "configuration"])
-def test_what_others_can_write_is_refused_with_the_remedy(
-    name: str, admin: Client, site: Site, tmp_path: Path
-) -> None:
+def test_what_others_can_write_is_refused_with_the_remedy(name: str, admin: Client, site: Site, tmp_path: Path) -> None:
     place = tmp_path / "shared"
     place.mkdir()
     place.chmod(0o777)

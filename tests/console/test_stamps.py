@@ -76,9 +76,7 @@ def store_home(tmp_path: Path) -> Path:
 def experiment(store_home: Path) -> Experiment:
     """A mirrored experiment with one job, an action and a run, at a site whose mirror is fresh and has a freeze."""
     now = timezone.now()
-    site = factories.create_site(
-        slug="local", home=str(store_home), is_default=True, mirrored_at=now, swept_at=now
-    )
+    site = factories.create_site(slug="local", home=str(store_home), is_default=True, mirrored_at=now, swept_at=now)
     experiment = sync.adopt(site, "a000")
     assert experiment is not None
     factories.create_action(experiment, kind="generate", state=State.SUCCEEDED)
@@ -98,10 +96,7 @@ def addresses(experiment: Experiment) -> dict[str, str]:
         "experiments_site": Site,
         "jobs_job": Job,
     }
-    found = {
-        f"{name} page": page_of(name, model._default_manager.earliest("pk").pk)
-        for name, model in pages.items()
-    }
+    found = {f"{name} page": page_of(name, model._default_manager.earliest("pk").pk) for name, model in pages.items()}
     found |= {f"{name} list": list_of(name) for name in (*pages, "audit_auditentry")}
     found |= {"active actions": f"{list_of('experiments_action')}?state__exact=queued"}
     found |= {"running": f"{list_of('experiments_experiment')}?running=yes"}
@@ -321,9 +316,7 @@ def assert_cheap(client: Client, address: str, stamp: str) -> None:
 
 def cost(client: Client, address: str, stamp: str) -> tuple[int, int, list[str]]:
     """Return the status of a tick, its queries, and the templates that it rendered."""
-    client.get(
-        address, headers=HTMX | {stamps.HEADER: stamp}
-    )  # what is asked once a second is known then, mostly
+    client.get(address, headers=HTMX | {stamps.HEADER: stamp})  # what is asked once a second is known then, mostly
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(address, headers=HTMX | {stamps.HEADER: stamp})
         return answer.status_code, len(captured), [template.name or "" for template in answer.templates]
@@ -336,20 +329,12 @@ RIGHTS: dict[str, Callable[[User, Experiment], object]] = {
     "a role at the site": lambda user, experiment: SiteRole.objects.create(
         user=user, site=experiment.site, role=Role.OPERATOR
     ),
-    "a team": lambda user, experiment: factories.create_team(
-        (user, Role.OPERATOR), covers={"expid_pattern": "a*"}
-    ),
-    "a permission": lambda user, experiment: user.user_permissions.add(
-        Permission.objects.get(codename="request_run")
-    ),
+    "a team": lambda user, experiment: factories.create_team((user, Role.OPERATOR), covers={"expid_pattern": "a*"}),
+    "a permission": lambda user, experiment: user.user_permissions.add(Permission.objects.get(codename="request_run")),
     "a group": lambda user, experiment: user.groups.add(Group.objects.get(name=Role.OPERATOR.title)),
-    "a loan": lambda user, experiment: factories.create_delegation(
-        factories.create_user(Role.OPERATOR), user
-    ),
+    "a loan": lambda user, experiment: factories.create_delegation(factories.create_user(Role.OPERATOR), user),
     "the experiment in a team": lambda user, experiment: factories.create_team().experiments.add(experiment),
-    "the keys of everything": lambda user, experiment: User.objects.filter(pk=user.pk).update(
-        is_superuser=True
-    ),
+    "the keys of everything": lambda user, experiment: User.objects.filter(pk=user.pk).update(is_superuser=True),
 }
 
 
@@ -414,9 +399,7 @@ def test_who_lacks_the_second_factor_is_not_told_that_nothing_has_changed(
     assert tab.tick() == 302
 
 
-def test_the_stamp_of_somebody_else_says_nothing(
-    experiment: Experiment, as_viewer: Client, as_admin: Client
-) -> None:
+def test_the_stamp_of_somebody_else_says_nothing(experiment: Experiment, as_viewer: Client, as_admin: Client) -> None:
     address = page_of("experiments_experiment", experiment.pk)
     other, tab = Tab(as_admin, address), Tab(as_viewer, address)
     tab.stamp = other.stamp
@@ -446,16 +429,10 @@ def piece(client: Client, address: str, stamp: str) -> tuple[int, str, str]:
     """Return the status, the stamp and the text of what comes after the first line of an output."""
     answer = client.get(address, {"after": "4"}, headers={stamps.HEADER: stamp})
     said = answer.json() if answer.status_code == 200 else {"html": ""}
-    return (
-        answer.status_code,
-        answer.headers.get(stamps.HEADER, stamp),
-        f"{said['html']}{said.get('is_over', '')}",
-    )
+    return (answer.status_code, answer.headers.get(stamps.HEADER, stamp), f"{said['html']}{said.get('is_over', '')}")
 
 
-def test_the_output_of_an_action_is_sent_when_it_has_grown_or_ended(
-    experiment: Experiment, as_viewer: Client
-) -> None:
+def test_the_output_of_an_action_is_sent_when_it_has_grown_or_ended(experiment: Experiment, as_viewer: Client) -> None:
     action = factories.create_action(experiment, state=State.RUNNING, step_started_at=timezone.now())
     file = action.run_directory(0) / "output"
     file.parent.mkdir(parents=True)

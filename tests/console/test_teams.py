@@ -86,9 +86,7 @@ def test_the_page_says_how_many_experiments_a_team_covers(as_manager: Client, te
     assert ">a000</a>" in page
 
 
-def test_the_manager_of_a_team_changes_who_is_in_it(
-    signed_in: SignedIn, chief: User, team: Team, viewer: User
-) -> None:
+def test_the_manager_of_a_team_changes_who_is_in_it(signed_in: SignedIn, chief: User, team: Team, viewer: User) -> None:
     form = form_of(team, memberships=[{"user": viewer.pk, "role": Role.MANAGER}])
     assert signed_in(chief).post(page_of("access_team", team.pk), form).status_code == 302
     assert team.memberships.get(user=viewer).role == Role.MANAGER
@@ -176,9 +174,7 @@ def test_rights_at_other_sites_are_not_there(signed_in: SignedIn, host: User, vi
     assert "bea" not in text_of(client.get(list_of("access_siteaccount")))
 
 
-def test_the_list_of_teams_leads_to_the_rights_at_sites(
-    as_manager: Client, as_viewer: Client, team: Team
-) -> None:
+def test_the_list_of_teams_leads_to_the_rights_at_sites(as_manager: Client, as_viewer: Client, team: Team) -> None:
     Membership.objects.create(team=team, user=User.objects.get(username="viewer"), role=Role.VIEWER)
     address = list_of("access_siterole")
     assert address in text_of(as_manager.get(list_of("access_team")))

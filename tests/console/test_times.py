@@ -26,10 +26,7 @@ def in_helsinki(settings: Any) -> None:
 
 def test_a_freeze_is_told_in_utc_and_says_so(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_freeze(experiment.site, ends_at=AT)
-    pages = [
-        page_of("experiments_experiment", experiment.pk),
-        page_of("experiments_freeze", Freeze.objects.get().pk),
-    ]
+    pages = [page_of("experiments_experiment", experiment.pk), page_of("experiments_freeze", Freeze.objects.get().pk)]
     shown = [text_of(as_viewer.get(page)) for page in pages]
     assert "until 2031-07-01 12:00 UTC" in shown[0]
     assert "2031-07-01 12:00:00 UTC" in shown[1]

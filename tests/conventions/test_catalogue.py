@@ -46,9 +46,7 @@ def test_a_kind_is_explained(kind: ActionKind) -> None:
 
 
 @pytest.mark.parametrize(
-    "field",
-    [field for field in fields(ActionKind) if field.name != "is_dry_run"],
-    ids=lambda field: field.name,
+    "field", [field for field in fields(ActionKind) if field.name != "is_dry_run"], ids=lambda field: field.name
 )
 def test_a_field_of_an_entry_is_for_more_than_one_kind(field: Field[Any]) -> None:
     using = [kind for kind in CATALOGUE.values() if getattr(kind, field.name) != field.default]
@@ -95,9 +93,7 @@ def test_autosubmits_own_parser_accepts_every_command_line(autosubmit: Path) -> 
     dry = [kind.as_dry_run for kind in own if kind.has_dry_run]
     argvs = [argv for kind in [*own, *dry] for argv in command_lines(kind)]
     python = autosubmit.parent / "python"
-    done = subprocess.run(
-        [python, "-c", PARSE], input=json.dumps(argvs), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([python, "-c", PARSE], input=json.dumps(argvs), capture_output=True, text=True, check=True)
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     refused = [argv for argv, (status, _) in zip(argvs, answers, strict=True) if status != 0]
     assert refused == []

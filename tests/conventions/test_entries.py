@@ -68,14 +68,10 @@ def as_manager(actor: Callable[..., User]) -> Client:
 
 def ask(api: Callable[..., APIClient], asker: User, kind: ActionKind) -> Any:
     method, address = route_of(kind)
-    return getattr(api(asker), method)(
-        address, body_of(kind, ["a000_SIM"]) | {"reason": "A test"}, format="json"
-    )
+    return getattr(api(asker), method)(address, body_of(kind, ["a000_SIM"]) | {"reason": "A test"}, format="json")
 
 
-def test_the_route_makes_its_action(
-    api: Callable[..., APIClient], asker: User, job: Job, kind: ActionKind
-) -> None:
+def test_the_route_makes_its_action(api: Callable[..., APIClient], asker: User, job: Job, kind: ActionKind) -> None:
     assert ask(api, asker, kind).status_code == 202
     assert Action.objects.get().kind == kind.name
 
@@ -87,9 +83,7 @@ def test_the_document_explains_it_at_its_route(kind: ActionKind) -> None:
     assert kind.help in str(document()["components"]["schemas"])
 
 
-def test_the_console_has_its_button_and_a_field_for_each_option(
-    console: Client, job: Job, kind: ActionKind
-) -> None:
+def test_the_console_has_its_button_and_a_field_for_each_option(console: Client, job: Job, kind: ActionKind) -> None:
     pages = {
         Target.SITE: reverse("admin:experiments_experiment_changelist"),
         Target.EXPERIMENT: page_of("experiments_experiment", job.experiment.pk),

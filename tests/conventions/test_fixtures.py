@@ -21,9 +21,5 @@ def test_a_test_that_commits_leaves_no_audit_entries(turn: int) -> None:
 @pytest.mark.django_db
 def test_the_triggers_are_there_after_a_test_that_commits() -> None:
     AuditEntry.objects.create(event="of this test", door="api")
-    with (
-        pytest.raises(DatabaseError, match="never changed"),
-        transaction.atomic(),
-        connection.cursor() as cursor,
-    ):
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM audit_auditentry")

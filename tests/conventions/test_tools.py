@@ -25,19 +25,13 @@ def texts_in(source: str) -> Iterator[str]:
     """Give the texts of a program but its docstrings, which are for who reads it."""
     for node in ast.walk(ast.parse(source)):
         for child in ast.iter_child_nodes(node):
-            if (
-                isinstance(child, ast.Constant)
-                and isinstance(child.value, str)
-                and not isinstance(node, ast.Expr)
-            ):
+            if isinstance(child, ast.Constant) and isinstance(child.value, str) and not isinstance(node, ast.Expr):
                 yield child.value
 
 
 def test_no_message_says_manage_py_which_an_installed_portal_has_not() -> None:
     base: Path = settings.BASE_DIR
-    programs = [
-        file for room in ("autosubmit_portal", "experiments", "jobs") for file in (base / room).rglob("*.py")
-    ]
+    programs = [file for room in ("autosubmit_portal", "experiments", "jobs") for file in (base / room).rglob("*.py")]
     shown = [(file, text) for file in programs for text in texts_in(file.read_text())]
     shown += [(file, file.read_text()) for file in (base / "templates").rglob("*.html")]
     assert [(file, text) for file, text in shown if re.search(r"manage\.py \w", text)] == []

@@ -70,9 +70,7 @@ def looked_at(stats: Counter[str], store: Store) -> set[str]:
     return {expid for expid in EXPIDS if stats[store.list_databases(expid)[1]]}
 
 
-def test_quiet_experiments_are_looked_at_in_turns(
-    mirror: SiteMirror, store: Store, stats: Counter[str]
-) -> None:
+def test_quiet_experiments_are_looked_at_in_turns(mirror: SiteMirror, store: Store, stats: Counter[str]) -> None:
     mirror.look()
     first = looked_at(stats, store)
     mirror.look()
@@ -85,9 +83,7 @@ def test_every_quiet_experiment_has_its_turn(mirror: SiteMirror, store: Store, s
     assert looked_at(stats, store) == {*EXPIDS}
 
 
-def test_a_running_experiment_is_looked_at_in_every_pass(
-    mirror: SiteMirror, store: Store, stats: Counter[str]
-) -> None:
+def test_a_running_experiment_is_looked_at_in_every_pass(mirror: SiteMirror, store: Store, stats: Counter[str]) -> None:
     with running(store.lock_file("a007")):
         for _ in EXPIDS:
             mirror.look()

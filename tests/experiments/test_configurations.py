@@ -38,14 +38,7 @@ def test_a_secret_that_is_another_now_is_changed_and_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new", "is_same"),
-    [
-        (4, "4", True),
-        (4, "5", False),
-        (True, "True", True),
-        ("", None, False),
-        (0, False, True),
-        ("a", "A", False),
-    ],
+    [(4, "4", True), (4, "5", False), (True, "True", True), ("", None, False), (0, False, True), ("a", "A", False)],
 )
 def test_a_number_and_its_text_are_the_same(old: Any, new: Any, is_same: bool) -> None:
     assert (compared({"A": old}, {"A": new}) == []) is is_same

@@ -46,11 +46,7 @@ def site(store: Store) -> Site:
 def job_list_files(store: Store, expid: str) -> tuple[Path, Path, Path]:
     """Where the job list is: as a pickle, as a pickle in SQLite, and as rows."""
     folder = store.experiment_folder(expid)
-    return (
-        folder / f"pkl/job_list_{expid}.pkl",
-        folder / f"pkl/job_list_{expid}.db",
-        folder / "db/job_list.db",
-    )
+    return (folder / f"pkl/job_list_{expid}.pkl", folder / f"pkl/job_list_{expid}.db", folder / "db/job_list.db")
 
 
 def write_good(store: Store, expid: str, status: int) -> None:
@@ -72,9 +68,7 @@ def write_good(store: Store, expid: str, status: int) -> None:
 
 
 def counts() -> dict[str, dict[str, int]]:
-    return {
-        experiment.expid: experiment.status_counts for experiment in Experiment.objects.filter(expid__in=GOOD)
-    }
+    return {experiment.expid: experiment.status_counts for experiment in Experiment.objects.filter(expid__in=GOOD)}
 
 
 def counts_after_a_pass(mirror: SiteMirror) -> dict[str, dict[str, int]]:
@@ -126,9 +120,7 @@ def look_and_finish_the_good(site: Site, store: Store) -> SiteMirror:
 
 
 @pytest.mark.parametrize("seed", [fuzz.SEED + number for number in range(fuzz.ROUNDS)])
-def test_the_good_stay_fresh_among_mutated_files_and_nothing_runs(
-    site: Site, store: Store, seed: int
-) -> None:
+def test_the_good_stay_fresh_among_mutated_files_and_nothing_runs(site: Site, store: Store, seed: int) -> None:
     trace = store.root.parent / "trace"
     hostile = add_mutations(store, seed, trace)
     mirror = look_and_finish_the_good(site, store)
@@ -151,11 +143,9 @@ def test_code_in_a_pickle_is_a_problem_and_does_not_run(site: Site, store: Store
 def test_a_locked_database_is_told_and_does_not_stop_the_others(site: Site, store: Store, place: int) -> None:
     scripts = {2: stores.TABLES_4_2, 3: stores.STRUCTURE, 4: "CREATE TABLE job_data (id, job_name);"}
     add(store, "h000", lambda path: stores.make_database(path, scripts[place]), place)
-    path = (
-        *job_list_files(store, "h000"),
-        store.root / "s/structure_h000.db",
-        store.root / "d/job_data_h000.db",
-    )[place]
+    path = (*job_list_files(store, "h000"), store.root / "s/structure_h000.db", store.root / "d/job_data_h000.db")[
+        place
+    ]
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         look_and_finish_the_good(site, store)
@@ -181,15 +171,9 @@ def test_a_locked_status_table_does_not_stop_the_mirror(site: Site, store: Store
 def test_hostile_values_in_the_status_table_are_kept_as_texts(site: Site, store: Store) -> None:
     rows = [
         ("INSERT INTO experiment_status VALUES (?, ?, ?)", row)
-        for row in (
-            ("g000", "a\0" * 100, "0001-01-01T00:00:00+2300"),
-            ("g001", b"\xff", 7),
-            ("../x", "RUNNING", None),
-        )
+        for row in (("g000", "a\0" * 100, "0001-01-01T00:00:00+2300"), ("g001", b"\xff", 7), ("../x", "RUNNING", None))
     ]
-    stores.make_database(
-        store.status_database, "CREATE TABLE experiment_status (name, status, modified);", rows
-    )
+    stores.make_database(store.status_database, "CREATE TABLE experiment_status (name, status, modified);", rows)
     look_and_finish_the_good(site, store)
     assert len(Experiment.objects.get(expid="g000").recorded_status) == 20
     assert counts() == FINISHED
@@ -232,14 +216,7 @@ def test_a_job_list_of_an_impossible_time_is_mirrored(site: Site, store: Store) 
 
 
 def test_hostile_names_of_jobs_are_kept_as_texts(site: Site, store: Store) -> None:
-    names = [
-        "../../x",
-        "<script>alert(1)</script>",
-        "a\0b",
-        "\udc80",
-        "line\nline",
-        "'; DROP TABLE jobs_job; --",
-    ]
+    names = ["../../x", "<script>alert(1)</script>", "a\0b", "\udc80", "line\nline", "'; DROP TABLE jobs_job; --"]
     jobs = {name: {"_name": name, "_status": 5} for name in names}
     add(store, "h000", lambda path: path.write_bytes(pickle.dumps(jobs)), 0)
     look_and_finish_the_good(site, store)
@@ -335,18 +312,8 @@ def test_an_empty_pickle_is_told_and_the_jobs_stay(site: Site, store: Store) -> 
 
 
 def test_experiments_whose_names_differ_in_case_are_two(site: Site, store: Store) -> None:
-    add(
-        store,
-        "A000",
-        lambda path: path.write_bytes(pickle.dumps({"x": {"_name": "A000_x", "_status": 5}})),
-        0,
-    )
-    add(
-        store,
-        "a000",
-        lambda path: path.write_bytes(pickle.dumps({"x": {"_name": "a000_x", "_status": -1}})),
-        0,
-    )
+    add(store, "A000", lambda path: path.write_bytes(pickle.dumps({"x": {"_name": "A000_x", "_status": 5}})), 0)
+    add(store, "a000", lambda path: path.write_bytes(pickle.dumps({"x": {"_name": "a000_x", "_status": -1}})), 0)
     look_and_finish_the_good(site, store)
     assert Experiment.objects.get(expid="A000").status_counts == {"COMPLETED": 1}
     assert Experiment.objects.get(expid="a000").status_counts == {"FAILED": 1}
@@ -364,11 +331,7 @@ def test_experiments_whose_names_differ_in_case_are_two(site: Site, store: Store
 )
 def test_real_stores_are_mirrored_whole(tmp_path: Path, name: str, jobs: dict[str, int]) -> None:
     root = shared_store(name).root
-    rc = (
-        CONFIGURATION.replace("{0}/s", "{0}/metadata/structures")
-        .replace("{0}/d", "{0}/metadata/data")
-        .format(root)
-    )
+    rc = CONFIGURATION.replace("{0}/s", "{0}/metadata/structures").replace("{0}/d", "{0}/metadata/data").format(root)
     (tmp_path / ".autosubmitrc").write_text(rc)
     site = factories.create_site(autosubmit=sys.executable, home=str(tmp_path))
     SiteMirror(site.pk).look()

@@ -82,9 +82,7 @@ def test_another_number_or_another_time_is_another_experiment(
     assert (new.pk != old.pk, old.gone_at is not None) == (True, True)
 
 
-def test_the_jobs_of_the_new_one_are_not_the_old_ones(
-    watcher: SiteMirror, store: Store, old: Experiment
-) -> None:
+def test_the_jobs_of_the_new_one_are_not_the_old_ones(watcher: SiteMirror, store: Store, old: Experiment) -> None:
     new = given_again(watcher, store)
     old.refresh_from_db()
     assert (new.status_counts, old.status_counts) == ({"COMPLETED": 2}, {"READY": 1})
@@ -203,9 +201,7 @@ def test_a_store_that_was_away_has_the_same_experiments_again(
     assert Experiment.objects.get(gone_at=None).pk == old.pk
 
 
-def test_of_doubled_rows_the_one_that_is_mirrored_stays(
-    watcher: SiteMirror, store: Store, old: Experiment
-) -> None:
+def test_of_doubled_rows_the_one_that_is_mirrored_stays(watcher: SiteMirror, store: Store, old: Experiment) -> None:
     for rows in ([(1, FIRST), (2, SECOND)], [(2, SECOND), (1, FIRST)], [(1, FIRST), (3, SECOND)]):
         register(store, *rows)
         watcher.look()
@@ -229,9 +225,7 @@ def test_a_row_that_does_not_know_what_it_is_takes_what_is_seen_first(
     assert (row.pk, row.autosubmit_id, row.created_at) == (old.pk, 1, old.created_at)
 
 
-def test_a_time_of_creation_that_was_known_stays_known(
-    watcher: SiteMirror, store: Store, old: Experiment
-) -> None:
+def test_a_time_of_creation_that_was_known_stays_known(watcher: SiteMirror, store: Store, old: Experiment) -> None:
     register(store, (1, None))
     watcher.look()
     assert Experiment.objects.get().created_at == old.created_at

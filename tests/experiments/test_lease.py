@@ -89,9 +89,7 @@ def test_a_lease_is_renewed_when_it_is_time(site: Site, monkeypatch: pytest.Monk
     assert not Lease(site.pk).take()
 
 
-def test_a_holder_that_was_overtaken_notices_when_it_renews(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_holder_that_was_overtaken_notices_when_it_renews(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = Lease(site.pk)
     ours.take()
     end_lease(site)
@@ -159,9 +157,7 @@ def test_a_single_pass_says_who_mirrors_already(site: Site, monkeypatch: pytest.
         call_command("mirror", once=True, stdout=StringIO())
 
 
-def test_a_single_pass_waits_for_the_lease_of_a_dead_mirror(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_single_pass_waits_for_the_lease_of_a_dead_mirror(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     Lease(site.pk).take()
     monkeypatch.setattr(time, "sleep", lambda _: end_lease(site))
     call_command("mirror", once=True)
@@ -208,9 +204,7 @@ def fleet(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Fleet]:
     postgres.drop_database(url)
 
 
-def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(
-    fleet: Fleet, store: Store
-) -> None:
+def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(fleet: Fleet, store: Store) -> None:
     first, second = fleet.start(), fleet.start()
     pids = {first.pid: second, second.pid: first}
     wait_for(lambda: fleet.holder() in pids)

@@ -79,9 +79,7 @@ def test_a_changed_job_list_shows_after_one_pass(site: Site, small: Experiment) 
     assert small.jobs.get(name=name).status == "SUSPENDED"
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x80\x04half", pickle.dumps(os.system), pickle.dumps("no list")], ids=str
-)
+@pytest.mark.parametrize("content", [b"", b"\x80\x04half", pickle.dumps(os.system), pickle.dumps("no list")], ids=str)
 def test_a_broken_job_list_leaves_the_last_good_mirror_and_says_so(
     content: bytes, site: Site, small: Experiment
 ) -> None:

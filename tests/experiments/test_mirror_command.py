@@ -8,9 +8,7 @@ from experiments.management.commands.mirror import AFTER_TROUBLE_SECONDS, Comman
 
 @pytest.mark.django_db(transaction=True)  # it closes the connections
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-def test_the_mirror_waits_for_a_database_that_is_away(
-    error: type[Error], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_mirror_waits_for_a_database_that_is_away(error: type[Error], monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> float:
         raise error
 

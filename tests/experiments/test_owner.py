@@ -150,9 +150,7 @@ def test_a_number_without_a_name_is_shown_and_is_nobody(
 
 
 @needs_root
-def test_nobody_has_the_rights_of_the_superuser(
-    watcher: SiteMirror, store: Store, actor: Callable[..., User]
-) -> None:
+def test_nobody_has_the_rights_of_the_superuser(watcher: SiteMirror, store: Store, actor: Callable[..., User]) -> None:
     give(store, 0)
     assert not may_run(actor(), "root", seen(watcher))
 

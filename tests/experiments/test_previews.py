@@ -75,9 +75,7 @@ def test_the_run_itself_starts_what_is_ready_and_that_is_warned_about() -> None:
     assert found.warnings == ["POST_2: it would start before its parents have completed, SIM_2 (WAITING)."]
 
 
-LOADED = Workflow(
-    [JobRow("A", "READY"), JobRow("B", "DELAYED"), JobRow("C", "WAITING"), JobRow("D", "FAILED")]
-)
+LOADED = Workflow([JobRow("A", "READY"), JobRow("B", "DELAYED"), JobRow("C", "WAITING"), JobRow("D", "FAILED")])
 
 
 def test_a_command_resets_what_is_ready_and_that_is_told() -> None:
@@ -111,9 +109,7 @@ def test_an_active_job_is_said_to_be_cancelled() -> None:
 
 
 def test_a_completed_job_is_said_to_run_again() -> None:
-    assert effect(status="WAITING", jobs=["SETUP"]).warnings == [
-        "1 job (SETUP) COMPLETED already: to run again."
-    ]
+    assert effect(status="WAITING", jobs=["SETUP"]).warnings == ["1 job (SETUP) COMPLETED already: to run again."]
 
 
 def test_a_choice_that_changes_nothing_says_so() -> None:
@@ -185,19 +181,11 @@ def test_a_restart_undoes_what_was_completed_before_its_parents_and_says_so() ->
 
 
 def test_a_set_status_takes_the_changes_that_autosubmit_reports() -> None:
-    found = previews.preview_set_status(
-        WORKFLOW, {"status": "READY", "jobs": ["SIM_1", "LONG"]}, {"SIM_1": "READY"}
-    )
+    found = previews.preview_set_status(WORKFLOW, {"status": "READY", "jobs": ["SIM_1", "LONG"]}, {"SIM_1": "READY"})
     assert found.changes == [Change("SIM_1", "FAILED", "READY")]
 
 
 def test_a_restart_takes_the_completed_jobs_that_autosubmit_reports() -> None:
-    reported = {
-        "SETUP": "WAITING",
-        "SIM_1": "WAITING",
-        "SIM_2": "WAITING",
-        "POST_2": "WAITING",
-        "LONG": "WAITING",
-    }
+    reported = {"SETUP": "WAITING", "SIM_1": "WAITING", "SIM_2": "WAITING", "POST_2": "WAITING", "LONG": "WAITING"}
     found = previews.preview_restart(WORKFLOW, {}, reported)
     assert found.changes[0] == Change("SETUP", "COMPLETED", "READY")

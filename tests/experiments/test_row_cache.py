@@ -92,9 +92,7 @@ class Changes:
 
     def make(self) -> None:
         """Make one or two of them."""
-        for change in self.random.sample(
-            (self.jobs_move, self.jobs_come, self.jobs_go, self.attempts, self.edges), 2
-        ):
+        for change in self.random.sample((self.jobs_move, self.jobs_come, self.jobs_go, self.attempts, self.edges), 2):
             change()
         write_jobs(self.store, EXPID, self.jobs)
 
@@ -115,13 +113,10 @@ class Changes:
             finish = self.random.choice((0, now, now - 10_000))
             row = (self.random.choice([*self.jobs]), now - 20_000, finish, "COMPLETED", 5, "x.out")
             database.execute(
-                "INSERT INTO job_data (job_name, submit, finish, status, job_id, out) VALUES (?, ?, ?, ?, ?, ?)",
-                row,
+                "INSERT INTO job_data (job_name, submit, finish, status, job_id, out) VALUES (?, ?, ?, ?, ?, ?)", row
             )
             database.execute("UPDATE job_data SET finish = ?, out = 'y.out' WHERE finish = 0", [now])
-            database.execute(
-                "INSERT INTO experiment_run VALUES (?, ?, 0, 5)", [self.random.randrange(9), now]
-            )
+            database.execute("INSERT INTO experiment_run VALUES (?, ?, 0, 5)", [self.random.randrange(9), now])
 
     def edges(self) -> None:
         path = Path(str(self.store.structure_database(EXPID)))
@@ -174,9 +169,7 @@ def test_only_jobs_that_changed_are_made_anew(
         return row_of(record, times)
 
     monkeypatch.setattr("jobs.mirror._make_row", counting)
-    write_jobs(
-        store, EXPID, {f"{EXPID}_{number}": RUNNING if number == 7 else WAITING for number in range(20)}
-    )
+    write_jobs(store, EXPID, {f"{EXPID}_{number}": RUNNING if number == 7 else WAITING for number in range(20)})
     mirror.look()
     assert made == [f"{EXPID}_7"]
     assert Job.objects.filter(status="RUNNING").count() == 1
@@ -185,9 +178,7 @@ def test_only_jobs_that_changed_are_made_anew(
 def test_what_another_process_wrote_is_not_taken_for_ones_own(mirror: SiteMirror, store: Store) -> None:
     Job.objects.filter(name=f"{EXPID}_3").update(status="FAILED")
     Experiment.objects.filter(expid=EXPID).update(refreshed_at="2026-01-01T00:00:00Z")
-    write_jobs(
-        store, EXPID, {f"{EXPID}_{number}": RUNNING if number == 7 else WAITING for number in range(20)}
-    )
+    write_jobs(store, EXPID, {f"{EXPID}_{number}": RUNNING if number == 7 else WAITING for number in range(20)})
     mirror.look()
     assert Job.objects.get(name=f"{EXPID}_3").status == "WAITING"
 

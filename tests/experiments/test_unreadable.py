@@ -64,9 +64,7 @@ def test_what_contradicted_the_evidence_before_is_taken_back(store: Store, site:
     assert look(site).disagreement == ""
 
 
-def test_a_doubt_is_withheld_while_a_list_that_is_being_written_is_not_told_yet(
-    store: Store, site: Site
-) -> None:
+def test_a_doubt_is_withheld_while_a_list_that_is_being_written_is_not_told_yet(store: Store, site: Site) -> None:
     mirror = SiteMirror(site.pk)
     mirror.look()
     write_pickle(store, "a000", RUNNING)

@@ -66,9 +66,7 @@ def test_a_wrapper_is_mirrored_once_it_is_written(packages: Path, tmp_path: Path
 
 
 def test_a_broken_file_of_wrappers_is_told_and_harms_no_jobs(packages: Path, tmp_path: Path) -> None:
-    watcher = SiteMirror(
-        factories.create_site(autosubmit=sys.executable, home=str(tmp_path)).pk, is_patient=False
-    )
+    watcher = SiteMirror(factories.create_site(autosubmit=sys.executable, home=str(tmp_path)).pk, is_patient=False)
     watcher.look()
     packages.write_bytes(b"no database" * 200)
     watcher.look()
@@ -88,9 +86,7 @@ def configured(commands: Autosubmit, expid: str, text: str) -> str:
     return expid
 
 
-def test_planned_wrappers_are_mirrored(
-    commands: Autosubmit, site: Site, make_experiment: MakeExperiment
-) -> None:
+def test_planned_wrappers_are_mirrored(commands: Autosubmit, site: Site, make_experiment: MakeExperiment) -> None:
     expid = configured(commands, make_experiment("waiting"), WRAPPED)
     commands.call("create", "--noplot", "--check_wrapper", expid)
     experiment = sync.adopt(site, expid)

@@ -73,9 +73,7 @@ def test_a_host_that_is_away_says_why_at_once(tmp_path: Path) -> None:
     with gateway(tmp_path, {"here": command}) as made:
         wait_for(lambda: "ended" in made.describe()["reason"])
         began = time.monotonic()
-        with pytest.raises(
-            Refused, match=r"has been away for \d+ s.*Permission denied \(publickey\)"
-        ) as refused:
+        with pytest.raises(Refused, match=r"has been away for \d+ s.*Permission denied \(publickey\)") as refused:
             made.start("-c", "true")
         assert time.monotonic() - began < 2
         assert refused.value.code == "away"
@@ -130,10 +128,7 @@ def test_an_agent_that_dies_while_it_is_asked_leaves_the_answer_unknown(here: Ru
 
 
 def test_a_frozen_agent_leaves_the_answer_unknown_and_delays_nobody_else(tmp_path: Path) -> None:
-    hosts = {
-        "here": make_agent_command(tmp_path / "site"),
-        "frozen": make_liar("send(hello); time.sleep(600)"),
-    }
+    hosts = {"here": make_agent_command(tmp_path / "site"), "frozen": make_liar("send(hello); time.sleep(600)")}
     with gateway(tmp_path, hosts) as made:
         made.wait_for_host("here")
         made.wait_for_host("frozen")
@@ -167,10 +162,7 @@ LIES = {
         'send(hello + make_frame(9, Kind.MESSAGE, b\'{"type":"answer","value":{}}\'))',
         "request 9, which nobody made",
     ),
-    "a future version": (
-        "send(hello.replace(b'[1,0]', b'[9,0]'))",
-        "update the older of both",
-    ),
+    "a future version": ("send(hello.replace(b'[1,0]', b'[9,0]'))", "update the older of both"),
     "a login shell": ("send(b'Your password has expired.'); time.sleep(0.2)", "Your password has expired."),
     "nothing but noise": ("send(os.urandom(200_000))", "no frame in the first 65536 bytes"),
 }

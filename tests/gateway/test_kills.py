@@ -59,9 +59,7 @@ class Site:
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
-def test_each_command_runs_once_and_is_followed_to_its_end_whatever_is_killed(
-    tmp_path: Path, seed: int
-) -> None:
+def test_each_command_runs_once_and_is_followed_to_its_end_whatever_is_killed(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     keys = [str(uuid.UUID(int=random.getrandbits(128))) for _ in range(COMMANDS)]
     with ExitStack() as stack, ThreadPoolExecutor(6) as workers:

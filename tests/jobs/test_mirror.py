@@ -108,9 +108,7 @@ def shift(experiment: Experiment, names: list[str], before: Snapshot | None = No
     (template, *_) = records("WAITING")
     chain = [replace(template, name=name, chunk=place) for place, name in enumerate(names)]
     is_known = before is not None
-    done = sync_jobs(
-        experiment.pk, chain, {}, lambda: [*pairwise(names)], before=before, is_before_written=is_known
-    )
+    done = sync_jobs(experiment.pk, chain, {}, lambda: [*pairwise(names)], before=before, is_before_written=is_known)
     return done.snapshot
 
 
@@ -160,9 +158,7 @@ def test_what_the_job_list_does_not_say_comes_from_the_history(experiment: Exper
     assert (job.qos, job.finished_at, job.out_log, job.remote_id) == ("debug", AT, "x.out", 7)
 
 
-def test_the_number_of_the_job_list_never_stands_beside_the_times_of_the_history(
-    experiment: Experiment,
-) -> None:
+def test_the_number_of_the_job_list_never_stands_beside_the_times_of_the_history(experiment: Experiment) -> None:
     record = replace(records("COMPLETED")[0], remote_id=6, out_log="w.out")
     job = mirrored(experiment, record)
     assert (job.remote_id, job.platform, job.out_log) == (7, "MARENOSTRUM", "x.out")

@@ -40,18 +40,11 @@ def test_jobs_that_come_change_and_go_are_found_by_their_names_of_now(experiment
     factories.create_job(experiment, "a000_COMES")
     Job.objects.filter(name="a000_INI").update(name="a000_CHANGED")
     Job.objects.filter(name="a000_POST").delete()
-    assert [found(text) for text in ("_comes", "_INI", "_CHANG", "POST")] == [
-        ["a000_COMES"],
-        [],
-        ["a000_CHANGED"],
-        [],
-    ]
+    assert [found(text) for text in ("_comes", "_INI", "_CHANG", "POST")] == [["a000_COMES"], [], ["a000_CHANGED"], []]
 
 
 @only_sqlite
-@pytest.mark.parametrize(
-    "text", ["", "a0", "000", "a000_I", "%", "_\\_", "NEAR", "a AND", "-*^:", "ÄÖÜ", "x" * 3000]
-)
+@pytest.mark.parametrize("text", ["", "a0", "000", "a000_I", "%", "_\\_", "NEAR", "a AND", "-*^:", "ÄÖÜ", "x" * 3000])
 def test_a_search_with_the_index_finds_what_one_without_finds(experiment: Experiment, text: str) -> None:
     for name in ("a000_NEAR", "a000_-*^:", "a000_äöü", "a000_a AND"):
         factories.create_job(experiment, name)
@@ -59,9 +52,7 @@ def test_a_search_with_the_index_finds_what_one_without_finds(experiment: Experi
 
 
 @only_sqlite
-def test_the_index_is_made_anew_after_a_migration_that_has_made_the_table_anew(
-    experiment: Experiment,
-) -> None:
+def test_the_index_is_made_anew_after_a_migration_that_has_made_the_table_anew(experiment: Experiment) -> None:
     factories.drop_index_of_names()
     factories.create_job(experiment, "a000_MEANWHILE")
     assert found("MEANWHILE") == ["a000_MEANWHILE"]
@@ -88,9 +79,7 @@ def mirrored(experiment: Experiment, prefix: str) -> int:
 
 
 @only_sqlite
-def test_the_mirror_writes_the_index_once_for_all_jobs_that_come_and_for_those_that_go(
-    experiment: Experiment,
-) -> None:
+def test_the_mirror_writes_the_index_once_for_all_jobs_that_come_and_for_those_that_go(experiment: Experiment) -> None:
     assert mirrored(experiment, "OLD") == 2
     assert mirrored(experiment, "NEW") == 2
     factories.create_job(experiment, "a000_LATER")

@@ -20,8 +20,7 @@ def create(user: User, **options: Any) -> ApiToken:
 
 
 @pytest.mark.parametrize(
-    ("options", "kinds"),
-    [({}, None), ({"read_only": True}, []), ({"kind": ["stop", "run"]}, ["run", "stop"])],
+    ("options", "kinds"), [({}, None), ({"read_only": True}, []), ({"kind": ["stop", "run"]}, ["run", "stop"])]
 )
 def test_a_token_is_for_what_the_command_says(viewer: User, options: dict[str, Any], kinds: Any) -> None:
     assert create(viewer, **options).kinds == kinds

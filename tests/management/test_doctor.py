@@ -61,13 +61,5 @@ def test_it_speaks_json(workers: int, status: int) -> None:
     ended, text = doctor("--json")
     findings: list[dict[str, Any]] = json.loads(text)
     assert ended == status
-    assert findings[0] == {
-        "level": "ok",
-        "word": "ok",
-        "text": findings[0]["text"],
-        "remedy": "",
-        "part": "database",
-    }
-    assert {finding["level"] for finding in findings if finding["part"] == "workers"} == {
-        "ok" if workers else "fail"
-    }
+    assert findings[0] == {"level": "ok", "word": "ok", "text": findings[0]["text"], "remedy": "", "part": "database"}
+    assert {finding["level"] for finding in findings if finding["part"] == "workers"} == {"ok" if workers else "fail"}

@@ -30,8 +30,6 @@ def test_migrate_forgets_the_migrations_of_before_when_all_are_applied(recorder:
 def test_migrate_refuses_an_older_database_and_says_the_remedy(recorder: MigrationRecorder) -> None:
     recorder.record_unapplied("jobs", "0006_filters")
     before = recorder.applied_migrations().keys()
-    with pytest.raises(
-        CommandError, match=r"lacks .*: jobs 0006_filters\. .* `migrate` of .* first, or begin"
-    ):
+    with pytest.raises(CommandError, match=r"lacks .*: jobs 0006_filters\. .* `migrate` of .* first, or begin"):
         call_command("migrate", verbosity=0)
     assert recorder.applied_migrations().keys() == before

@@ -28,9 +28,7 @@ def said(*arguments: str) -> str:
 def test_it_lists_who_may_and_why(operator: User, viewer: User) -> None:
     factories.create_user(username="root", is_superuser=True)
     factories.create_user(Role.OPERATOR, username="gone", is_active=False)
-    factories.create_team(
-        (factories.create_user(username="ben"), Role.OPERATOR), covers={"owner": "ana"}, slug="ocean"
-    )
+    factories.create_team((factories.create_user(username="ben"), Role.OPERATOR), covers={"owner": "ana"}, slug="ocean")
     assert said("who-can", "run", "a000").splitlines() == [
         "ben\toperator in the team ocean",
         "operator\tpermission experiments.request_run (group Operator)",

@@ -1,13 +1,13 @@
 """Forgetting what a process keeps between requests, for tests that want to see it learnt anew."""
 
 from autosubmit_portal.access.sign_in import bearer
-from autosubmit_portal.api.http.conditional import answers
+from autosubmit_portal.api.http.conditional import kept_answers
 from autosubmit_portal.console import stamps
 
 
 def forget_answers() -> None:
     """Have the API make every answer anew."""
-    answers._kept.clear()
+    kept_answers._kept.clear()
 
 
 def forget_stamps() -> None:

@@ -3,22 +3,10 @@
 `pwned` is what they would make, run or show.
 """
 
-SHELL = (
-    "$(touch pwned)",
-    "`touch pwned`",
-    "a; touch pwned",
-    "a | touch pwned",
-    "a\ntouch pwned",
-    "'\"$(touch pwned)",
-)
+SHELL = ("$(touch pwned)", "`touch pwned`", "a; touch pwned", "a | touch pwned", "a\ntouch pwned", "'\"$(touch pwned)")
 OPTION = ("--help", "-f", "--force", "--copy=pwned", "-- --force")
 PATH = ("../../pwned", "/etc/pwned", "..%2f..%2fpwned", "a000/../../pwned", "~/pwned")
-YAML = (
-    '!!python/object/apply:os.system ["touch pwned"]',
-    "a: {pwned: &x [*x]}",
-    "%pwned%",
-    "- pwned\n- pwned",
-)
+YAML = ('!!python/object/apply:os.system ["touch pwned"]', "a: {pwned: &x [*x]}", "%pwned%", "- pwned\n- pwned")
 GIT = (
     "ext::sh -c touch% pwned",
     "--upload-pack=touch pwned",
@@ -44,8 +32,4 @@ ODD = ("\u202epwned", "\u0000pwned", "\ud800pwned", "pwned" * 3000, "{}", "[]", 
 
 CORPUS = (*SHELL, *OPTION, *PATH, *YAML, *GIT, *HEADER, *TEMPLATE, *FORMULA, *HTML, *SQL, *ODD)
 # All of it in few texts, for fields that are very many.
-DENSE = (
-    " ".join((*SHELL[:2], *OPTION, *PATH, *YAML[:3], *GIT, *TEMPLATE, *HTML, *SQL)),
-    *HEADER[:1],
-    *ODD[1:4],
-)
+DENSE = (" ".join((*SHELL[:2], *OPTION, *PATH, *YAML[:3], *GIT, *TEMPLATE, *HTML, *SQL)), *HEADER[:1], *ODD[1:4])

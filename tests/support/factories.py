@@ -33,12 +33,7 @@ _numbers = count(1)
 def create_site(**values: Any) -> Site:
     """Create a site whose Autosubmit is not there: for tests that run none."""
     number = next(_numbers)
-    defaults = {
-        "slug": f"site-{number}",
-        "name": f"Site {number}",
-        "autosubmit": PROGRAM,
-        "home": HOME,
-    }
+    defaults = {"slug": f"site-{number}", "name": f"Site {number}", "autosubmit": PROGRAM, "home": HOME}
     return Site.objects.create(**defaults | values)
 
 

@@ -20,10 +20,7 @@ PICKLE_2 = b"\x80\x02"
 TUPLE = b"(" + b"U\x01aK\x01K\x01K\x01" + b"N" * 8 + b"t"
 
 GREEDY: dict[str, bytes] = {
-    "a key nested so deeply that its hash overflows the stack": PICKLE_2
-    + b"})"
-    + b"\x85" * 1_000_000
-    + b"K\x01s.",
+    "a key nested so deeply that its hash overflows the stack": PICKLE_2 + b"})" + b"\x85" * 1_000_000 + b"K\x01s.",
     "a list nested so deeply": PICKLE_2 + b"]" * 300_000 + b"a" * 299_999 + b".",
     "states nested so deeply": PICKLE_2 + b"cautosubmit.job.job\nJob\n)\x81" * 100_000 + b"b" * 99_999 + b".",
     "one job a million times": PICKLE_2 + b"](" + TUPLE + b"q\x00" + b"h\x00" * 1_000_000 + b"e.",
@@ -31,11 +28,7 @@ GREEDY: dict[str, bytes] = {
     "a frame beyond all memory": b"\x80\x04\x95" + (2**62).to_bytes(8, "little") + b".",
     "bytes beyond all memory": b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".",
     "bytes of zeros beyond the limit": b"\x80\x05\x96" + (900 * 2**20).to_bytes(8, "little") + b".",
-    "a number of a million digits": PICKLE_2
-    + b"\x8b"
-    + (500_000).to_bytes(4, "little")
-    + b"\x01" * 500_000
-    + b".",
+    "a number of a million digits": PICKLE_2 + b"\x8b" + (500_000).to_bytes(4, "little") + b"\x01" * 500_000 + b".",
     "digits that take hours to read": PICKLE_2 + b"I" + b"9" * 1_000_000 + b"\n.",
     "a date out of nothing": PICKLE_2 + b"cdatetime\ndatetime\n(U\x0a" + b"\xff" * 10 + b"tR.",
 }
@@ -125,15 +118,7 @@ _PRINTED = (
         b"\x08",
         b"9" * 5000,
     ),
-    *(
-        b"[CRITICAL] ",
-        b"[eCode=",
-        b"7000]",
-        b"Trace: ",
-        b"CHANGED: job: a status to: READY\n",
-        b"word ",
-        b"x" * 3000,
-    ),
+    *(b"[CRITICAL] ", b"[eCode=", b"7000]", b"Trace: ", b"CHANGED: job: a status to: READY\n", b"word ", b"x" * 3000),
 )
 
 

@@ -307,9 +307,7 @@ def _codes(provider: Provider) -> type:
             return found if found and found.client_id == client.client_id else None
 
         def delete_authorization_code(self, authorization_code: Code) -> None:
-            provider.codes = {
-                code: kept for code, kept in provider.codes.items() if kept != authorization_code
-            }
+            provider.codes = {code: kept for code, kept in provider.codes.items() if kept != authorization_code}
 
         def authenticate_user(self, authorization_code: Code) -> Person:
             return authorization_code.person

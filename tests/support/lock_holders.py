@@ -20,9 +20,7 @@ NOBODY = 65534
 
 
 @contextmanager
-def lock_held(
-    lock_file: Path, *words: str, program: str = "autosubmit", uid: int | None = None
-) -> Iterator[int]:
+def lock_held(lock_file: Path, *words: str, program: str = "autosubmit", uid: int | None = None) -> Iterator[int]:
     """Have a program with these arguments hold a lock file that is there or is made; yield its process number."""
     lock_file.touch()
     with tempfile.TemporaryDirectory() as folder, lock_file.open() as file:

@@ -139,9 +139,7 @@ def _run(command: list[str]) -> None:
     """Run as the account `postgres` when root, as whom the server refuses to run."""
     if os.geteuid() == 0:
         command = ["runuser", "-u", "postgres", "--", *command]
-    done = subprocess.run(
-        command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NoPostgres(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
 

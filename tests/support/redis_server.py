@@ -39,9 +39,7 @@ class RedisServer:
         """Start it, empty, and wait until it answers."""
         options = ["--port", "0", "--unixsocket", str(self.folder / "socket"), "--save", ""]
         self.process = subprocess.Popen(
-            [self.program, *options, "--dir", str(self.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            [self.program, *options, "--dir", str(self.folder)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         wait_for(self._answers)
 

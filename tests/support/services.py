@@ -45,9 +45,7 @@ def prepare(autosubmit: Autosubmit) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     last = f"b{worker[-1]}{next(_BLOCKS)}\N{ARABIC-INDIC DIGIT ZERO}"
     with closing(sqlite3.connect(autosubmit.home / "autosubmit" / "autosubmit.db")) as database, database:
-        database.execute(
-            "INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, '', '4')", [last]
-        )
+        database.execute("INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, '', '4')", [last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +109,7 @@ def processes_with(name: str, value: object) -> dict[int, str]:
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and marker in (folder / "environ").read_bytes().split(b"\0"):
-                found[int(folder.name)] = (
-                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                )
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except OSError:
             continue  # it ended meanwhile, or is none of ours
     return found
@@ -170,9 +166,7 @@ class Http:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send a request and return the answer, whatever its status."""
-        sent = {"Accept": "application/json"} | {
-            name.replace("_", "-"): text for name, text in headers.items()
-        }
+        sent = {"Accept": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
         if self.token:
             sent.setdefault("Authorization", f"Bearer {self.token}")
         data = None if body is None else json.dumps(body).encode()
@@ -280,9 +274,7 @@ class Portal:
     def set_up(self) -> None:
         """Make the tables, the site and the first account."""
         self.make_tables()
-        self.manage(
-            "bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home)
-        )
+        self.manage("bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home))
         lines = (self.home / "credentials").read_text().splitlines()
         self.credentials = Credentials(**dict(line.split("=", 1) for line in lines))
 

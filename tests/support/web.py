@@ -9,9 +9,7 @@ from tests.support.services import Credentials, Portal
 PASSWORD = "a password of the tests"
 TEAM_ELSEWHERE = "elsewhere"
 LOG = "20261125_100000_run.log"
-FILL = (
-    "import os; from tests.support.web_rows import fill; print(fill(os.environ['TEXT'], os.environ['STORE']))"
-)
+FILL = "import os; from tests.support.web_rows import fill; print(fill(os.environ['TEXT'], os.environ['STORE']))"
 
 
 def serve(home: Path, static_files: Path, text: str = "Control run", **variables: str) -> Portal:

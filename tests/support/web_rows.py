@@ -29,9 +29,7 @@ def fill(text: str, store: str) -> str:
     _fill_jobs(experiment, text)
     _fill_actions(experiment, text)
     admin = User.objects.create_superuser("admin", password=PASSWORD)
-    made = {
-        name: factories.create_user(role, username=name, password=PASSWORD) for name, role in ROLES.items()
-    }
+    made = {name: factories.create_user(role, username=name, password=PASSWORD) for name, role in ROLES.items()}
     factories.create_delegation(made["manager"], made["viewer"], role=Role.VIEWER)
     factories.create_freeze(site, platform="ELSEWHERE")
     factories.create_team(covers={"expid_pattern": "z*"}, slug=TEAM_ELSEWHERE)
@@ -63,6 +61,4 @@ def _fill_actions(experiment: Experiment, text: str) -> None:
     directory.mkdir(parents=True)
     (directory / "output").write_text(f"{text}\n")
     origin = Origin(door=Door.API, actor_name=text)
-    trail.record(
-        "action.failed", origin=origin, subject=text, expid="a000", message=text, details={text: text}
-    )
+    trail.record("action.failed", origin=origin, subject=text, expid="a000", message=text, details={text: text})

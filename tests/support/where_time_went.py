@@ -57,9 +57,7 @@ class WhereTimeWent:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Add up what a phase took."""
-        self.files[report.location[0]] += Counter(
-            {report.when: report.duration, "processor": report.processor}
-        )
+        self.files[report.location[0]] += Counter({report.when: report.duration, "processor": report.processor})
         for name, seconds, processor in report.set_up:
             self.fixtures[name] += Counter({"times": 1, "seconds": seconds, "processor": processor})
 

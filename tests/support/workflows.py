@@ -13,9 +13,7 @@ def _sections(simulation: str = "true") -> tuple[Section, ...]:
 
 def small(members: int = 1, chunks: int = 2) -> Workflow:
     """Return SETUP > INI > SIM 1 > SIM 2: four jobs that all end well."""
-    return Workflow(
-        description="small", sections=_sections(), members=members, chunks=chunks, sleep_seconds=0
-    )
+    return Workflow(description="small", sections=_sections(), members=members, chunks=chunks, sleep_seconds=0)
 
 
 def failing() -> Workflow:
@@ -31,10 +29,7 @@ def failing() -> Workflow:
 
 def long(sleep: float = 600) -> Workflow:
     """Return LONG, which sleeps, and AFTER, which waits for it."""
-    sections = (
-        Section(name="LONG", script=f"sleep {sleep}", wallclock="24:00"),
-        Section(name="AFTER", after="LONG"),
-    )
+    sections = (Section(name="LONG", script=f"sleep {sleep}", wallclock="24:00"), Section(name="AFTER", after="LONG"))
     return Workflow(description="long", sections=sections)
 
 

@@ -73,38 +73,8 @@ FORMS: dict[str, Any] = {
 """What is to be read of a text; None: it is refused."""
 
 SCALARS = (
-    *(
-        "5",
-        "-3",
-        "+7",
-        "007",
-        "0x1F",
-        "0o17",
-        "0b101",
-        "1_000",
-        "5.0",
-        "1e3",
-        "-.5",
-        ".inf",
-        ".nan",
-        "1.5E+3",
-    ),
-    *(
-        "true",
-        "FALSE",
-        "yes",
-        "off",
-        "~",
-        "null",
-        "",
-        "x",
-        "a b",
-        "48:00",
-        "%X.Y%",
-        "'it''s'",
-        '"q\\n"',
-        "'5'",
-    ),
+    *("5", "-3", "+7", "007", "0x1F", "0o17", "0b101", "1_000", "5.0", "1e3", "-.5", ".inf", ".nan", "1.5E+3"),
+    *("true", "FALSE", "yes", "off", "~", "null", "", "x", "a b", "48:00", "%X.Y%", "'it''s'", '"q\\n"', "'5'"),
 )
 TAGS = ("!x ", "!ENV ", "!<tag:example.org,2000:x> ", "!!str ", "!!python/name:os.system ")
 
@@ -114,9 +84,7 @@ def random_text(random: Random) -> str:
     anchors: list[str] = []
     lines = []
     for number in range(random.randint(1, 6)):
-        key = random.choice(
-            [f"K{number}", f"K{number}", f"'K {number}'", f"? [{number}, k]\n", f"!t K{number}"]
-        )
+        key = random.choice([f"K{number}", f"K{number}", f"'K {number}'", f"? [{number}, k]\n", f"!t K{number}"])
         lines.append(f"{key}: {_value(random, anchors, 3)}")
     return "\n".join(lines) + "\n"
 

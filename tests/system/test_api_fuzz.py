@@ -21,9 +21,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.mark.parametrize("account", api_fuzz.ACCOUNTS, ids=lambda account: account.title)
-def test_no_request_fails_the_server_or_changes_what_it_may_not(
-    server: Portal, account: api_fuzz.Account
-) -> None:
+def test_no_request_fails_the_server_or_changes_what_it_may_not(server: Portal, account: api_fuzz.Account) -> None:
     # All boundaries are tried as one account only: for all it takes minutes.
     phases = api_fuzz.PHASES if account.name == "manager" else "examples,fuzzing"
     finding = api_fuzz.fuzz(server, account, examples=2, seed=1, phases=phases)

@@ -170,9 +170,7 @@ def test_a_viewer_finds_filters_and_no_form(visit: Callable[..., Page]) -> None:
 def complaints(page: Page) -> list[str]:
     """Return what axe finds on the page that is serious."""
     found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
-    ]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -79,9 +79,7 @@ def test_of_many_creations_with_one_key_one_is_made(portal: Portal) -> None:
     body = {"description": "once", "dummy": True}
     answers = at_once(30, lambda: portal.http.post("/v4/experiments", body, Idempotency_Key="once"))
     (action_id,) = answered_alike(answers, lambda answer: answer.body)
-    made = wait_for(
-        lambda: portal.http.get(f"/v4/actions/{action_id}").body, is_enough=lambda a: a["ended_at"]
-    )
+    made = wait_for(lambda: portal.http.get(f"/v4/actions/{action_id}").body, is_enough=lambda a: a["ended_at"])
     again = portal.http.post("/v4/experiments", body, Idempotency_Key="once")
     assert (again.status, again.body["expid"]) == (200, made["expid"])
     found = portal.http.get("/v4/experiments?page_size=500").body["experiments"]

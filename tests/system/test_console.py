@@ -162,9 +162,7 @@ SEND_AT_ONCE = """times => {
 }"""
 
 
-def test_a_form_that_reaches_the_portal_many_times_at_once_makes_one_action(
-    page: Page, portal: Portal
-) -> None:
+def test_a_form_that_reaches_the_portal_many_times_at_once_makes_one_action(page: Page, portal: Portal) -> None:
     fill_in_creation(page, "Sent at once")
     led_to = page.evaluate(SEND_AT_ONCE, 8)
     (number,) = creations(portal, "Sent at once")
@@ -274,9 +272,7 @@ def test_the_trail_of_an_experiment_is_read_in_the_browser(page: Page, portal: P
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Manager"])
-def test_a_member_of_a_group_works_at_the_console(
-    open_page: Callable[..., Page], portal: Portal, role: str
-) -> None:
+def test_a_member_of_a_group_works_at_the_console(open_page: Callable[..., Page], portal: Portal, role: str) -> None:
     expid = mirrored(portal, "waiting")
     page = open_page(portal.url)
     sign_in(page, portal.create_user(role))
@@ -287,9 +283,7 @@ def test_a_member_of_a_group_works_at_the_console(
 
 # A phone, 1,300 pixels that are magnified twice, and screens.
 @pytest.mark.parametrize("width", [375, 650, 1024, 1300, 1600])
-def test_no_page_of_the_navigation_is_cut_off(
-    width: int, open_page: Callable[..., Page], portal: Portal
-) -> None:
+def test_no_page_of_the_navigation_is_cut_off(width: int, open_page: Callable[..., Page], portal: Portal) -> None:
     page = open_page(portal.url, viewport={"width": width, "height": 700})
     sign_in(page, portal.credentials)
     for link in page.locator(".portal-nav a").all():

@@ -25,7 +25,6 @@ def test_a_run_starts_when_a_second_person_approves_and_the_freeze_is_over(porta
 
     assert portal.http.post(f"/v4/actions/{asked['id']}/approve").status == 200
     ended = wait_for(
-        lambda: portal.http.get(f"/v4/actions/{asked['id']}").body,
-        is_enough=lambda action: action["ended_at"],
+        lambda: portal.http.get(f"/v4/actions/{asked['id']}").body, is_enough=lambda action: action["ended_at"]
     )
     assert (ended["state"], ended["approved_by"]) == ("succeeded", portal.credentials.username)

@@ -56,10 +56,7 @@ class Scanner:
             "csrfmiddlewaretoken": self.cookies["csrftoken"],
             "next": "/",
         }
-        kind = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Referer": "https://portal.example.org/login/",
-        }
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Referer": "https://portal.example.org/login/"}
         assert self.ask("/login/", "POST", urlencode(form), **kind).status == 302
 
 

@@ -38,9 +38,7 @@ def long_log(portal: Portal, expid: str) -> Path:
     with path.open("wb") as file:
         for place, said in ((0, b"begins"), (GIGABYTE // 2, b"in the middle"), (GIGABYTE, b"at the end")):
             file.seek(place)
-            file.write(
-                b"\n" + LINE * 2000 + b"An ERROR " + said + b"\n" + LINE * (2000 if place < GIGABYTE else 0)
-            )
+            file.write(b"\n" + LINE * 2000 + b"An ERROR " + said + b"\n" + LINE * (2000 if place < GIGABYTE else 0))
     an_hour_ago = time.time() - 3600
     os.utime(path, (an_hour_ago, an_hour_ago))
     return path
@@ -143,9 +141,7 @@ def test_earlier_and_later_output_is_loaded_around_a_match(
     expect(screen.locator("mark")).to_have_text("in the middle")
     length = len(screen.text_content() or "")
     page.get_by_role("button", name="Show later output").click()
-    page.wait_for_function(
-        "length => document.querySelector('pre[role=log]').textContent.length > length", arg=length
-    )
+    page.wait_for_function("length => document.querySelector('pre[role=log]').textContent.length > length", arg=length)
     page.get_by_role("button", name="Show earlier output").click()
     page.wait_for_function(
         "length => document.querySelector('pre[role=log]').textContent.length > length + 100000", arg=length
@@ -170,9 +166,7 @@ def test_a_log_is_followed_while_it_is_written(page: Page, portal: Portal, expid
     expect(screen).to_have_text("another file\n")
 
 
-def test_the_logs_of_a_job_fit_a_phone_in_the_dark(
-    open_page: Callable[..., Page], portal: Portal, expid: str
-) -> None:
+def test_the_logs_of_a_job_fit_a_phone_in_the_dark(open_page: Callable[..., Page], portal: Portal, expid: str) -> None:
     page = open_page(portal.url, viewport={"width": 375, "height": 800}, color_scheme="dark")
     sign_in(page, portal.credentials)
     page.goto(f"/jobs/job/?q={expid}_BAD")

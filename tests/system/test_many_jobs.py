@@ -8,9 +8,7 @@ from tests.support.waiting import wait_for
 def suspended(portal: Portal, expid: str) -> set[str]:
     """Return the jobs that Autosubmit's own job list calls SUSPENDED: its dry run names each that would change."""
     chosen = ("--filter_status=SUSPENDED", "--status_final=WAITING")
-    return {
-        name for name, _ in find_changed_jobs(portal.autosubmit.call("setstatus", "--noplot", *chosen, expid))
-    }
+    return {name for name, _ in find_changed_jobs(portal.autosubmit.call("setstatus", "--noplot", *chosen, expid))}
 
 
 def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Portal) -> None:

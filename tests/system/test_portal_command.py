@@ -11,15 +11,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.support.services import (
-    ForkedAutosubmit,
-    Http,
-    Portal,
-    free_port,
-    prepare,
-    processes_of,
-    processes_with,
-)
+from tests.support.services import ForkedAutosubmit, Http, Portal, free_port, prepare, processes_of, processes_with
 from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
@@ -154,9 +146,7 @@ def test_all_three_end_when_it_is_killed(made: Portal) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_experiment_that_runs_goes_on_when_the_portal_ends(
-    operated: Portal, number: signal.Signals
-) -> None:
+def test_an_experiment_that_runs_goes_on_when_the_portal_ends(operated: Portal, number: signal.Signals) -> None:
     expid = operated.make_experiment("long")
     with supervised(operated) as portal:
         wait_for(lambda: operated.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))

@@ -13,9 +13,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.system
-NOT_COPIED = shutil.ignore_patterns(
-    ".*_cache", "__pycache__", ".git", ".venv", "var", "dist", "*.png", "shots"
-)
+NOT_COPIED = shutil.ignore_patterns(".*_cache", "__pycache__", ".git", ".venv", "var", "dist", "*.png", "shots")
 ENTRY = re.compile(r"## Add an Autosubmit command\n.*?```python\n(.*?)```", re.DOTALL)
 NEW_ENTRY_STANDS_ABOVE = "\n# Every entry of this module"
 
@@ -53,17 +51,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     follow_recipe(copy)
     report = copy / "report.xml"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TESTS_"))}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"--junitxml={report}",
-        "-k",
-        CHOSEN,
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-k", CHOSEN]
     subprocess.run([*command, *ABOUT_KINDS], cwd=copy, env=environ, stdout=subprocess.DEVNULL, check=False)
     cases = ElementTree.parse(report).iter("testcase")  # noqa: S314  # our own report
     return {case.attrib["name"]: case.find("failure") is case.find("error") is None for case in cases}

@@ -36,9 +36,7 @@ def test_a_wrong_password_stays_outside(portal: Portal, open_page: Callable[...,
 
 
 @on_sqlite
-def test_somebody_sets_up_a_second_factor_and_signs_in_with_it(
-    portal: Portal, open_page: Callable[..., Page]
-) -> None:
+def test_somebody_sets_up_a_second_factor_and_signs_in_with_it(portal: Portal, open_page: Callable[..., Page]) -> None:
     credentials = portal.create_user("Operator")
     page = open_page(portal.url)
     sign_in(page, credentials)

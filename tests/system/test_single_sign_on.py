@@ -12,9 +12,7 @@ from tests.support.identity_provider import Provider
 from tests.support.services import Portal
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
-TEAM = (
-    "from autosubmit_portal.access.models import Team; Team.objects.get_or_create(slug='edito', name='EDITO')"
-)
+TEAM = "from autosubmit_portal.access.models import Team; Team.objects.get_or_create(slug='edito', name='EDITO')"
 
 
 @pytest.fixture
@@ -68,19 +66,9 @@ def test_curl_with_an_access_token_of_a_program_is_let_in(joined: Portal, runnin
 
 def curl(portal: Portal, token: str) -> tuple[int, dict[str, object]]:
     """Ask for the experiments as a script would; return the status and the body."""
-    command = [
-        "curl",
-        "--silent",
-        "--write-out",
-        "\n%{http_code}",
-        "--header",
-        f"Authorization: Bearer {token}",
-    ]
+    command = ["curl", "--silent", "--write-out", "\n%{http_code}", "--header", f"Authorization: Bearer {token}"]
     done = subprocess.run(
-        [*command, f"{portal.url}/v4/experiments"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=True,
+        [*command, f"{portal.url}/v4/experiments"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
     )
     body, _, status = done.stdout.decode().rpartition("\n")
     return int(status), json.loads(body)

@@ -70,15 +70,11 @@ def require_answers(other: Http) -> None:
 
 
 def tokens(server: Portal, number: int) -> list[str]:
-    found: list[str] = json.loads(
-        server.manage("shell", "--no-imports", "-c", PEOPLE.format(number)).splitlines()[-1]
-    )
+    found: list[str] = json.loads(server.manage("shell", "--no-imports", "-c", PEOPLE.format(number)).splitlines()[-1])
     return found
 
 
-def test_unfinished_heads_and_bodies_stop_nobody(
-    server: Portal, other: Http, sockets: list[socket.socket]
-) -> None:
+def test_unfinished_heads_and_bodies_stop_nobody(server: Portal, other: Http, sockets: list[socket.socket]) -> None:
     for _ in range(50):
         send(server, HEAD, sockets)
         send(server, BODY, sockets)
@@ -98,16 +94,10 @@ def test_an_unfinished_head_is_ended_however_it_goes_on(server: Portal, sockets:
     wait_for(is_ended)
 
 
-def test_readers_that_do_not_read_stop_nobody(
-    server: Portal, other: Http, sockets: list[socket.socket]
-) -> None:
+def test_readers_that_do_not_read_stop_nobody(server: Portal, other: Http, sockets: list[socket.socket]) -> None:
     for token in tokens(server, 20):
         path = f"/v4/experiments/a000/logs/{LONG_LOG}"
-        send(
-            server,
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n",
-            sockets,
-        )
+        send(server, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n", sockets)
     require_answers(other)
 
 

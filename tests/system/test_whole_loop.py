@@ -112,9 +112,7 @@ def test_a_failed_experiment_is_restarted_and_each_step_can_be_read(portal: Port
     assert statuses(portal, expid)[f"{expid}_BAD"] == "FAILED"
     restart = ended(portal, act(portal, expid, "restart"))
     assert [argv[1] for argv in restart["command"]] == ["recovery", "run"]
-    assert (
-        "Recovery finalized" in portal.http.get(f"{restart['output_url']}?step=0", Accept="text/plain").body
-    )
+    assert "Recovery finalized" in portal.http.get(f"{restart['output_url']}?step=0", Accept="text/plain").body
 
 
 def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Portal) -> None:
@@ -129,9 +127,7 @@ def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Port
     terminal.wait(PATIENCE)
     wait_for(lambda: "experiment.run_ended_outside" in events(portal, expid))
     assert "experiment.run_started_outside" in events(portal, expid)
-    assert ("action.succeeded", stopped["id"]) in [
-        (entry["event"], entry["action"]) for entry in trail(portal, expid)
-    ]
+    assert ("action.succeeded", stopped["id"]) in [(entry["event"], entry["action"]) for entry in trail(portal, expid)]
 
 
 def test_an_experiment_outlives_a_killed_worker_and_its_end_is_found(portal: Portal) -> None:
@@ -209,8 +205,6 @@ def test_a_project_sees_what_it_creates_and_no_other_does(portal: Portal) -> Non
     assert "team.experiment_added" in events(portal, made)
 
 
-@pytest.mark.parametrize(
-    "path", ["/v4/experiments", "/v4/experiments/", "/v4/actions", "/v4/audit", "/v4/schema"]
-)
+@pytest.mark.parametrize("path", ["/v4/experiments", "/v4/experiments/", "/v4/actions", "/v4/audit", "/v4/schema"])
 def test_nobody_gets_anything(portal: Portal, path: str) -> None:
     assert Http(portal.url).get(path).status == 401

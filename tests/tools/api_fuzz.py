@@ -38,9 +38,7 @@ CHECKS = (
 UNCOMPARED = {"audit.AuditEntry", "audit.Tally"}
 UNCOMPARED_COLUMNS = {"last_used_at", "last_used_address"}
 SNAPSHOT = "from tests.tools.api_fuzz import tables; print(tables())"
-TOKEN = (
-    "import os; from django.core.management import call_command as call; call(*os.environ['WORDS'].split())"
-)
+TOKEN = "import os; from django.core.management import call_command as call; call(*os.environ['WORDS'].split())"
 
 
 # The rows of tests/support/web_rows.py, for the variable parts of addresses and for queries.
@@ -141,9 +139,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
 
 def first_example(operation: dict[str, Any]) -> Any:
     """Return the first example of its body, None without one."""
-    examples = (
-        operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
-    )
+    examples = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
     return next((example["value"] for example in examples.values()), None)
 
 
@@ -186,9 +182,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         portal = web.serve(Path(folder), given.static.resolve(), **UNBOUNDED)
         try:
-            findings = [
-                fuzz(portal, account, examples=given.examples, seed=given.seed) for account in ACCOUNTS
-            ]
+            findings = [fuzz(portal, account, examples=given.examples, seed=given.seed) for account in ACCOUNTS]
         finally:
             portal.kill()
     for finding in findings:

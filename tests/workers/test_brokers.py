@@ -56,9 +56,7 @@ def test_a_message_in_the_database_holds_an_id_and_nothing_else(queued: Action, 
     assert messages() == [("experiments.tasks.execute", (queued.pk,))]
 
 
-def test_a_message_in_redis_holds_an_id_and_nothing_else(
-    at_redis: RedisServer, queued: Action, send: Send
-) -> None:
+def test_a_message_in_redis_holds_an_id_and_nothing_else(at_redis: RedisServer, queued: Action, send: Send) -> None:
     send(queued)
     assert isinstance(get_broker(), RedisBroker)
     assert messages() == [("experiments.tasks.execute", (queued.pk,))]
@@ -93,9 +91,7 @@ def test_an_action_waits_when_redis_is_dead(
     assert f"“execute {queued.pk}” must wait: the queue portal cannot be reached" in caplog.text
 
 
-def test_nobody_who_rings_fails_because_redis_is_dead(
-    at_dead_redis: None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nobody_who_rings_fails_because_redis_is_dead(at_dead_redis: None, caplog: pytest.LogCaptureFixture) -> None:
     ring(Site(queue="portal"))
     assert "cannot be reached" in caplog.text
 

@@ -114,9 +114,7 @@ def test_rows_of_workers_that_were_killed_long_ago_are_removed(guard: Sentinel) 
         (timedelta(0), True, False),
     ],
 )
-def test_who_falls_silent_or_is_being_stopped_does_not_count(
-    age: timedelta, is_stopping: bool, lives: bool
-) -> None:
+def test_who_falls_silent_or_is_being_stopped_does_not_count(age: timedelta, is_stopping: bool, lives: bool) -> None:
     factories.create_worker(seen_at=timezone.now() - age, is_stopping=is_stopping)
     assert Worker.objects.alive().exists() == lives
 

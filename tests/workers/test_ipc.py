@@ -63,9 +63,7 @@ def test_a_process_that_is_killed_while_it_waits_keeps_no_other_from_its_task(
     assert results.get() == {"func": "a task"}
 
 
-def test_each_message_is_taken_by_one(
-    fork: Callable[..., ForkProcess], queue: Callable[..., MessageQueue]
-) -> None:
+def test_each_message_is_taken_by_one(fork: Callable[..., ForkProcess], queue: Callable[..., MessageQueue]) -> None:
     tasks, results = queue(), queue()
 
     def work() -> None:

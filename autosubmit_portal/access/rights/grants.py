@@ -134,9 +134,7 @@ class Grants:
         """Return the grants of this role or a higher one."""
         return [grant for grant in self.held if grant.role >= role]
 
-    def find_reaching(
-        self, *, least: Role = Role.VIEWER, site: Any = None, experiment: Any = None
-    ) -> Iterator[Grant]:
+    def find_reaching(self, *, least: Role = Role.VIEWER, site: Any = None, experiment: Any = None) -> Iterator[Grant]:
         """Yield the grants of this role or higher on the experiment; without one at the site; without one anywhere."""
         for grant in self.filter_least(least):
             if experiment is not None:
@@ -231,6 +229,4 @@ def _make_grant(
     role: int, team: int | None, name: str, coverage: int | None, site: int | None, *conditions: str
 ) -> Grant:
     is_described = team is None or coverage is not None
-    return Grant(
-        role=Role(role), team=team, name=name, part=Part(site, *conditions) if is_described else None
-    )
+    return Grant(role=Role(role), team=team, name=name, part=Part(site, *conditions) if is_described else None)

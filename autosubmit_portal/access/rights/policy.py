@@ -16,14 +16,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
 from autosubmit_portal.access.models import get_scope
-from autosubmit_portal.access.rights.grants import (
-    Grant,
-    Grants,
-    Part,
-    make_condition,
-    read_grants,
-    read_limits,
-)
+from autosubmit_portal.access.rights.grants import Grant, Grants, Part, make_condition, read_grants, read_limits
 from autosubmit_portal.access.rights.lending import Loan, read_loans
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
 
@@ -123,9 +116,7 @@ def decide_again(
             return decision
     missing = standing.say_what_is_missing(kind)
     if whom:
-        missing = (
-            f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
-        )
+        missing = f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
     return Decision(allowed=False, reason=missing)
 
 
@@ -235,9 +226,7 @@ def may_request_everywhere(actor: Actor, kind: PermittedKind) -> bool:
     return is_free and bool(_explain_everywhere(actor, kind))
 
 
-def require_request(
-    actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None
-) -> Decision:
+def require_request(actor: Actor, kind: PermittedKind, *, site: Any = None, experiment: Any = None) -> Decision:
     """Raise Forbidden unless the actor may request actions of this kind there; return the decision."""
     decision = decide(actor, kind, site=site, experiment=experiment)
     if not decision.allowed:
@@ -274,9 +263,7 @@ def may_view(actor: Actor, model: type[Model]) -> bool:
 
 def list_browsable(actor: Actor, models: Iterable[type[Model]]) -> list[type[Model]]:
     """Return the models whose lists the console shows the actor, who may see some rows or change all."""
-    return [
-        model for model in models if may_view(actor, model) or _has_permission(actor, _name_change(model))
-    ]
+    return [model for model in models if may_view(actor, model) or _has_permission(actor, _name_change(model))]
 
 
 def require_view(actor: Actor, *models: type[Model]) -> None:
@@ -288,9 +275,7 @@ def require_view(actor: Actor, *models: type[Model]) -> None:
 
 def may_view_all(actor: Actor, *models: type[Model]) -> bool:
     """Return whether the actor may see every row of each of the models."""
-    return (
-        all(_has_permission(actor, _name_view(model)) for model in models) and get_scope(actor).teams is None
-    )
+    return all(_has_permission(actor, _name_view(model)) for model in models) and get_scope(actor).teams is None
 
 
 def require_view_of_all(actor: Actor, model: type[Model]) -> None:
@@ -328,9 +313,7 @@ def make_visible_condition(actor: Actor, model: type[Model], path: str = "") -> 
 
 def _make_own_condition(actor: Actor, model: type[Model], path: str) -> Q | None:
     return (
-        Q()
-        if _has_permission(actor, _name_view(model))
-        else make_condition(_list_grants_to_view(actor, model), path)
+        Q() if _has_permission(actor, _name_view(model)) else make_condition(_list_grants_to_view(actor, model), path)
     )
 
 
@@ -374,9 +357,7 @@ def find_own_teams(actor: Actor) -> set[int]:
 
 def _find_sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], bool]) -> set[int]:
     def meant(grants: Sequence[Grant]) -> set[int]:
-        return {
-            grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)
-        }
+        return {grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)}
 
     limits, found = _limits_of(actor), meant(_list_grants_to_view(actor, model))
     if limits is None:

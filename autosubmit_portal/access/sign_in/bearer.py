@@ -100,9 +100,7 @@ def read_access_token(token: str) -> dict[str, Any]:
         str(header.get("typ", "")).lower() in ACCESS_TOKEN_TYPES or claims.get("typ") == ACCESS_TOKEN_CLAIM
     )
     if not is_access_token:
-        raise InvalidToken(
-            "This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims."
-        )
+        raise InvalidToken("This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims.")
     return claims
 
 
@@ -137,9 +135,7 @@ def _verify(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, 
 
 
 def _find_reason(error: Exception) -> str:
-    return next(
-        (text for kind, text in _REASONS.items() if isinstance(error, kind)), "The token cannot be read."
-    )
+    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "The token cannot be read.")
 
 
 def _get_keys(issuer: str) -> Keys:

@@ -84,10 +84,7 @@ def get_values(claims: Claims, paths: Iterable[str]) -> frozenset[str] | None:
     if not found:
         return None
     return frozenset(
-        item
-        for value in found
-        for item in (value if isinstance(value, list) else [value])
-        if isinstance(item, str)
+        item for value in found for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)
     )
 
 

@@ -93,9 +93,7 @@ class CodeFlow(OpenIDConnectOAuth2Adapter):
     def openid_config(self) -> dict[str, Any]:
         """The configuration that the provider publishes; OAuth2Error unless it is of our issuer and complete."""
         config: dict[str, Any] = super().openid_config
-        if config.get("issuer") != settings.OIDC_ISSUER or not all(
-            config.get(name) for name in NEEDED_ADDRESSES
-        ):
+        if config.get("issuer") != settings.OIDC_ISSUER or not all(config.get(name) for name in NEEDED_ADDRESSES):
             raise OAuth2Error(f"{settings.OIDC_ISSUER} publishes no usable configuration")
         return config
 

@@ -6,16 +6,7 @@ What comes from the other side is believed in nothing. Whoever breaks a rule is 
 from autosubmit_portal.agent.protocol.client import Client
 from autosubmit_portal.agent.protocol.connection import Connection
 from autosubmit_portal.agent.protocol.errors import Busy, ProtocolError
-from autosubmit_portal.agent.protocol.events import (
-    Answer,
-    Cancelled,
-    Closed,
-    Data,
-    Event,
-    Failure,
-    Hello,
-    Request,
-)
+from autosubmit_portal.agent.protocol.events import Answer, Cancelled, Closed, Data, Event, Failure, Hello, Request
 from autosubmit_portal.agent.protocol.server import Server
 
 __all__ = [

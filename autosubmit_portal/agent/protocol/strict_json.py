@@ -102,8 +102,5 @@ def _refuse_constant(name: str) -> object:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_make_object,
-    parse_int=_make_integer,
-    parse_float=_make_float,
-    parse_constant=_refuse_constant,
+    object_pairs_hook=_make_object, parse_int=_make_integer, parse_float=_make_float, parse_constant=_refuse_constant
 )

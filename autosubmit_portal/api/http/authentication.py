@@ -60,9 +60,7 @@ class ProviderUnavailable(APIException):
     """The token cannot be checked now."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = (
-        "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
-    )
+    default_detail = "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
 
 
 class SingleSignOnAuthentication(BaseAuthentication):

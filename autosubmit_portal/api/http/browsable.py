@@ -34,9 +34,7 @@ OWN_ADDRESS = re.compile(r"(?<=&quot;)/v4/[^\s<>]+?(?=&quot;)")
 class PageRenderer(BrowsableAPIRenderer):
     """Answers as pages: with a form for whatever the person may do here, and links to what belongs to it."""
 
-    def get_context(
-        self, data: Any, accepted_media_type: str | None, renderer_context: Any
-    ) -> dict[str, Any]:
+    def get_context(self, data: Any, accepted_media_type: str | None, renderer_context: Any) -> dict[str, Any]:
         """Add forms, filters, links and pages."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
         view, request = renderer_context["view"], renderer_context["request"]
@@ -96,8 +94,8 @@ def _address(request: Any, path: str) -> str:
 def _add_links(text: str, view: Any, data: Any) -> SafeString:
     """Return an answer as HTML, in which addresses and the names of rows and jobs are links."""
     shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
-    if hasattr(view, "links_of_rows"):
-        key, addresses = view.links_of_rows(data)
+    if hasattr(view, "list_row_links"):
+        key, addresses = view.list_row_links(data)
         # DRF indents the fields of a row by twelve blanks.
         named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
         shown = named.sub(lambda row: _link(row, next(addresses, "")), _add_links_to_jobs(shown, view, data))
@@ -125,10 +123,10 @@ def _link(found: re.Match[str], address: str) -> str:
 
 def _list_offers(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:
     """Return the forms and links of a page; none where there is nothing, or nothing that the person may see."""
-    if not hasattr(view, "may") or _is_hidden(view, status):
+    if not hasattr(view, "may_offer") or _is_hidden(view, status):
         return [], {}
     try:
-        return list(_list_forms(view, data)), view.links(data)
+        return list(_list_forms(view, data)), view.list_links(data)
     except UNSEEN:
         return [], {}
 
@@ -159,7 +157,7 @@ def _list_forms(view: Any, data: Any) -> Iterator[Form]:
 
 def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
     described, request = handler.described, view.request
-    for name, shape in view.bodies_of(handler).items():
+    for name, shape in view.list_bodies(handler).items():
         query = described.query_for(name) | _get_site(request)
         is_sent = _is_sent(request, method, query)
         problem = data if is_sent and view.response.exception else {}
@@ -172,9 +170,7 @@ def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str =
             help=mark_code(escape((shape.__doc__ or "").partition("\n")[0] if name and shape else "")),
             method=method,
             url=escape_uri_path(request.path.rstrip("/")) + below + (f"?{urlencode(query)}" if query else ""),
-            inputs=tuple(
-                list_inputs(shape, values, problem.get("errors", {}), partial(view.may_choose, handler))
-            )
+            inputs=tuple(list_inputs(shape, values, problem.get("errors", {}), partial(view.may_choose, handler)))
             if shape
             else (),
             raw=(typed or _propose_json(shape, values, described.examples.get(name, {}))) if shape else "",

@@ -66,7 +66,7 @@ class _KeptAnswers:
                 self._kept[key] = content
 
 
-answers = _KeptAnswers()
+kept_answers = _KeptAnswers()
 """Those of this process."""
 
 
@@ -100,7 +100,7 @@ class RevalidatedViewSet(PortalViewSet):
         self.validator = _make_validator(repr([__version__, request.get_full_path(), *state]).encode())
         if _is_known(request, self.validator):
             raise Answered(HttpResponseNotModified())
-        content = answers.get(self._make_key(request))
+        content = kept_answers.get(self._make_key(request))
         if content is not None:
             raise Answered(HttpResponse(content, content_type="application/json"))
 
@@ -123,7 +123,7 @@ class RevalidatedViewSet(PortalViewSet):
             response["ETag"] = self.validator
             if isinstance(response, Response) and response.status_code == 200:
                 key = self._make_key(request)
-                response.add_post_render_callback(lambda rendered: answers.keep(key, rendered.content))
+                response.add_post_render_callback(lambda rendered: kept_answers.keep(key, rendered.content))
         else:
             response.add_post_render_callback(lambda rendered: _compare(request, rendered))
         return response

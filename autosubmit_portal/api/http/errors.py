@@ -26,8 +26,7 @@ logger = logging.getLogger(__name__)
 # Types are names, not addresses: they identify a kind of problem and are never looked up.
 TYPE_PREFIX = "urn:autosubmit-portal:"
 DATABASE_UNAVAILABLE = (
-    "The database cannot be reached or is too busy. "
-    "Ask again in a moment; that is safe with an Idempotency-Key."
+    "The database cannot be reached or is too busy. Ask again in a moment; that is safe with an Idempotency-Key."
 )
 SIGN_IN = "Sign in to the console, or send the header `Authorization: Bearer <token>`."
 
@@ -83,11 +82,7 @@ def describe_error(error: Exception) -> dict[str, Any] | None:
 def describe_unforeseen(error: Exception) -> dict[str, Any]:
     """Return the body for one part of a request that failed unexpectedly, while others were answered."""
     logger.error("A part of a request failed", exc_info=error)
-    return problem(
-        500,
-        "internal-server-error",
-        "This failed; the log of the portal says why.",
-    )
+    return problem(500, "internal-server-error", "This failed; the log of the portal says why.")
 
 
 def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -148,9 +143,7 @@ def _describe_limit(error: Exception) -> dict[str, Any] | None:
     match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            return problem(
-                413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
-            )
+            return problem(413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead.")
         case TooManyFieldsSent():
             most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
             return problem(400, "too-many-fields", f"There are more than {most:,} parameters.")

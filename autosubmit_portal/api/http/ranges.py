@@ -21,9 +21,7 @@ class Unsatisfiable(Exception):
         self.size = size
 
 
-def answer_text(
-    request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None
-) -> HttpResponseBase:
+def answer_text(request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None) -> HttpResponseBase:
     """Answer a log, or a `part` of it in place of the header Range. The log is closed when it was sent.
 
     The answer is never compressed, because ranges count its bytes. Raises Unsatisfiable, and OSError like reading.

@@ -49,9 +49,7 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})[:10]
-        raise InvalidParameters(
-            {_make_printable(name): ["This stands twice in one object."] for name in twice}
-        )
+        raise InvalidParameters({_make_printable(name): ["This stands twice in one object."] for name in twice})
     return found
 
 
@@ -77,9 +75,7 @@ def is_too_deep(body: Any) -> bool:
 class FastJSONRenderer(JSONRenderer):
     """JSON as DRF writes it, in a tenth of the time; DRF writes what orjson cannot, such as huge numbers."""
 
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         """Return the bytes."""
         if data is None:
             return b""
@@ -97,9 +93,7 @@ class StreamRenderer(BaseRenderer):
 
     charset = "utf-8"
 
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         """Return the data, which the view has rendered already."""
         return bytes(data)
 

@@ -53,7 +53,7 @@ class Window:
         return WINDOW_SECONDS - int(time.monotonic()) % WINDOW_SECONDS
 
 
-asked = Window()
+counted_requests = Window()
 
 
 class RequestThrottle(BaseThrottle):
@@ -66,11 +66,11 @@ class RequestThrottle(BaseThrottle):
         if limit is None:
             return True
         key = f"address {get_client_address(request)}" if actor is None else f"account {actor}"
-        return asked.add(key) <= math.ceil(limit / settings.WEB_PROCESSES)
+        return counted_requests.add(key) <= math.ceil(limit / settings.WEB_PROCESSES)
 
     def wait(self) -> float:
         """Return after how many seconds to ask again."""
-        return asked.seconds_left()
+        return counted_requests.seconds_left()
 
 
 class ChangeThrottle(BaseThrottle):

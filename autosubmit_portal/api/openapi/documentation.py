@@ -17,14 +17,7 @@ from drf_spectacular.utils import (
 )
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, Envelope
-from autosubmit_portal.api.openapi.examples import (
-    FINISHED,
-    PROBLEMS,
-    RUN_LOG,
-    SIM,
-    make_example,
-    make_parameters,
-)
+from autosubmit_portal.api.openapi.examples import FINISHED, PROBLEMS, RUN_LOG, SIM, make_example, make_parameters
 from autosubmit_portal.api.serializers.actions import ActionItem, DryRun
 from autosubmit_portal.api.serializers.common import Problem
 from autosubmit_portal.api.serializers.fields import Query
@@ -76,7 +69,7 @@ class Body:
     forms: Mapping[str, Shape] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
+    def make(cls, shape: Shape, examples: Mapping[str, Any]) -> "Body":
         """Return the only body that an operation takes."""
         return cls({"": shape}, examples)
 
@@ -136,9 +129,7 @@ def operation(
             request=body.request() if body else None,
             responses=answers
             | (NOT_MODIFIED if ETAG in parameters else {})
-            | _list_problems(
-                {*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)}
-            )
+            | _list_problems({*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)})
             | OF_SERVER,
         )
         return describe(view)
@@ -223,9 +214,7 @@ def change(
     )
 
 
-def header(
-    name: str, description: str, title: str, example: str, response: Sequence[int] = ()
-) -> OpenApiParameter:
+def header(name: str, description: str, title: str, example: str, response: Sequence[int] = ()) -> OpenApiParameter:
     """Describe a header of a request, or of the responses with these statuses."""
     return OpenApiParameter(
         name,
@@ -276,9 +265,7 @@ CONDITIONAL = (IF_NONE_MATCH, ETAG)
 def make_format_parameter(*formats: str) -> OpenApiParameter:
     """Return the parameter that chooses the format, the first by default."""
     return OpenApiParameter(
-        "format",
-        enum=formats,
-        description=f"The format, instead of what `Accept` names; by default {formats[0]}.",
+        "format", enum=formats, description=f"The format, instead of what `Accept` names; by default {formats[0]}."
     )
 
 
@@ -323,9 +310,7 @@ def write_table(kinds: Sequence[ActionKind]) -> str:
         f"| `{kind.name}` | {_explain(kind)} | `experiments.{kind.permission}` | {_list_options(kind)} |"
         for kind in kinds
     )
-    return "\n".join(
-        ("| action | what it does | permission | parameters |", "| --- | --- | --- | --- |", *rows)
-    )
+    return "\n".join(("| action | what it does | permission | parameters |", "| --- | --- | --- | --- |", *rows))
 
 
 def _explain(kind: ActionKind) -> str:

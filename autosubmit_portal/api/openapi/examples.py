@@ -21,13 +21,7 @@ AT, LATER = "2026-11-24T09:00:00+00:00", "2026-11-24T18:00:00+00:00"
 SIM, NEXT_SIM = "a000_20000101_fc0_1_SIM", "a000_20000101_fc0_2_SIM"
 OUT, ERR = (f"{SIM}.20261124093000.{kind}" for kind in ("out", "err"))
 RUN_LOG = "20261124_093000_run.log"
-FINISHED = {
-    "state": "succeeded",
-    "started_at": AT,
-    "ended_at": LATER,
-    "exit_status": 0,
-    "message": "Run successful",
-}
+FINISHED = {"state": "succeeded", "started_at": AT, "ended_at": LATER, "exit_status": 0, "message": "Run successful"}
 NOT_ALLOWED = (
     "ben may not do “Generate” on a000: the role manager in a team that covers a000 or at the site local is missing, "
     "and so is the permission experiments.request_generate, which would allow it everywhere. Ask a manager for one of "
@@ -37,9 +31,7 @@ NOT_ALLOWED = (
 # What fields of these names hold, whatever they belong to.
 OF_NAME: dict[str, Any] = {
     **dict.fromkeys(("actor", "grantor", "made_by", "owner", "user"), "ana"),
-    **dict.fromkeys(
-        ("changed_at", "created", "looked_at", "modified", "refreshed_at", "start", "submit"), AT
-    ),
+    **dict.fromkeys(("changed_at", "created", "looked_at", "modified", "refreshed_at", "start", "submit"), AT),
     **dict.fromkeys(("page", "total_pages", "page_items", "total_items", "steps"), 1),
     **dict.fromkeys(("next_offset", "size"), 15),
     **dict.fromkeys(("hpc", "platform"), "MN5"),
@@ -113,20 +105,12 @@ OF_SHAPE: dict[Shape, dict[str, Any]] = {
         "dry_run": True,
         "kind": "set_status",
         "command": [
-            [
-                "/opt/autosubmit/bin/autosubmit",
-                "setstatus",
-                "a000",
-                "--status_final=READY",
-                f"--list={NEXT_SIM}",
-            ]
+            ["/opt/autosubmit/bin/autosubmit", "setstatus", "a000", "--status_final=READY", f"--list={NEXT_SIM}"]
         ],
         "changes_total": 1,
         "children": [{"job": "a000_20000101_fc0_2_POST", "status": "WAITING"}],
         "children_total": 1,
-        "warnings": [
-            f"{NEXT_SIM}: READY does not let it start before its parent has completed, {SIM} (FAILED)."
-        ],
+        "warnings": [f"{NEXT_SIM}: READY does not let it start before its parent has completed, {SIM} (FAILED)."],
     },
     FreezeItem: {
         "id": 3,

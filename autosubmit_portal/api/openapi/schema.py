@@ -58,9 +58,7 @@ class SessionScheme(DRFSessionScheme):
     target_class = "autosubmit_portal.api.http.authentication.SessionAuthentication"
 
 
-def drop_trailing_slashes(
-    endpoints: list[tuple[str, str, str, Any]], **_: Any
-) -> list[tuple[str, str, str, Any]]:
+def drop_trailing_slashes(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
     """Leave out the second address of each route: both mean the same."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
 

@@ -63,11 +63,7 @@ def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, An
 def counts(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Return two optional numbers of jobs for each name, `<name>_min` and `<name>_max`."""
     told = {"min": "At least", "max": "At most"}
-    return {
-        f"{name}_{side}": number(f"{words} so many {name} jobs.")
-        for name in names
-        for side, words in told.items()
-    }
+    return {f"{name}_{side}": number(f"{words} so many {name} jobs.") for name in names for side, words in told.items()}
 
 
 class SiteQuery(Query):
@@ -141,8 +137,7 @@ class ExperimentsQuery(SelectiveQuery):
     shape = ExperimentItem
     query = text("Part of the expid, the description or the owner.")
     only_active = make_flag(
-        default=False,
-        help_text="Only experiments that run. (Autosubmit API: true by default; its clients send it.)",
+        default=False, help_text="Only experiments that run. (Autosubmit API: true by default; its clients send it.)"
     )
     owner = text(f"The owner, by the folder or as recorded. {WILDCARDS}")
     exp_type = make_choice(
@@ -153,26 +148,19 @@ class ExperimentsQuery(SelectiveQuery):
     autosubmit_version = text(f"The version of Autosubmit. {WILDCARDS}")
     hpc = text(f"The main platform. {WILDCARDS}")
     site = text("The site.")
-    has_problem = make_flag(
-        required=False, help_text="Whether the mirror could not read a file of the experiment."
-    )
+    has_problem = make_flag(required=False, help_text="Whether the mirror could not read a file of the experiment.")
     disagrees = make_flag(
-        required=False,
-        help_text="Whether Autosubmit's database, the process and the job list contradict each other.",
+        required=False, help_text="Whether Autosubmit's database, the process and the job list contradict each other."
     )
     failed = make_flag(required=False, help_text="Whether the experiment has FAILED jobs.")
-    gone = make_flag(
-        default=False, help_text="Those that are gone from the store, instead of those that are in it."
-    )
+    gone = make_flag(default=False, help_text="Those that are gone from the store, instead of those that are in it.")
     expid = text(f"The expid. {WILDCARDS}")
     model = text(f"The model. {WILDCARDS}")
     branch = text(f"The branch. {WILDCARDS}")
     is_running = make_flag(required=False, help_text="Whether it runs.")
     total_min = number("At least so many jobs.")
     total_max = number("At most so many jobs.")
-    order_by = make_choice(
-        experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}"
-    )
+    order_by = make_choice(experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}")
     order_desc = make_flag(default=False, help_text="In descending order.")
     cursor = text(CURSOR)
     page = number("The page, from 1; a cursor is cheaper far from it.", least=1, most=LAST_PAGE, default=1)
@@ -205,9 +193,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     """The list of jobs."""
 
     shape = JobItem
-    view = make_choice(
-        ("base", "quick"), default="base", help_text="`quick` has only the name and status of each job."
-    )
+    view = make_choice(("base", "quick"), default="base", help_text="`quick` has only the name and status of each job.")
     job_name = text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
     status = NamesField("The status.", sorted(STATUSES))
     section = NamesField("The section, exactly.")
@@ -221,9 +207,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     order_by = make_choice(list(jobs.ORDERS), default="name", help_text=f"The order. {NULLS}")
     order_desc = make_flag(default=False, help_text="In descending order.")
     cursor = text(f"{CURSOR} Needs page_size.")
-    page = number(
-        "The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1
-    )
+    page = number("The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1)
     page_size = number("Jobs on a page; without it, all jobs.", least=1, most=1000)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -252,9 +236,7 @@ class EtaQuery(SiteQuery):
 class NewestFirstQuery(Query):
     """What every list that is read from its newest entry takes."""
 
-    cursor = serializers.CharField(
-        required=False, help_text="Where to go on; it stands in `next` and `previous`."
-    )
+    cursor = serializers.CharField(required=False, help_text="Where to go on; it stands in `next` and `previous`.")
     page_size = number("Entries on a page.", least=1, most=500, default=50)
 
 
@@ -323,12 +305,8 @@ class LogQuery(SiteQuery):
         trim_whitespace=False,
         help_text="A text to look for, as it is: it is no pattern.",
     )
-    ignore_case = make_flag(
-        default=False, help_text="Of a search: A to Z is a to z; other letters are as they are."
-    )
-    line = number(
-        "Of a search: the number of the line that `offset` is in.", least=1, most=LARGEST_SIZE, default=1
-    )
+    ignore_case = make_flag(default=False, help_text="Of a search: A to Z is a to z; other letters are as they are.")
+    line = number("Of a search: the number of the line that `offset` is in.", least=1, most=LARGEST_SIZE, default=1)
     most_matches = number("Of a search: stop after so many.", least=1, most=1000, default=100)
 
 
@@ -350,17 +328,11 @@ class AuditQuery(NewestFirstQuery):
         required=False,
         help_text="A time in words; last_night is from 18:00 to 08:00 in the time zone of the portal.",
     )
-    since = InstantField(
-        required=False, help_text="Not before this time (ISO 8601; UTC unless it says otherwise)."
-    )
-    until = InstantField(
-        required=False, help_text="Before this time (ISO 8601; UTC unless it says otherwise)."
-    )
+    since = InstantField(required=False, help_text="Not before this time (ISO 8601; UTC unless it says otherwise).")
+    until = InstantField(required=False, help_text="Before this time (ISO 8601; UTC unless it says otherwise).")
 
 
 class HealthQuery(Query):
     """How strict to be."""
 
-    strict = make_flag(
-        default=False, help_text="Answer 503 when any part fails, not only one that this server needs."
-    )
+    strict = make_flag(default=False, help_text="Answer 503 when any part fails, not only one that this server needs.")

@@ -30,9 +30,7 @@ class Selection:
 
         Objects for fifty experiments and their sites cost more than all the rest of a page.
         """
-        needed = dict.fromkeys(
-            [*map(_get_column, self._sources), *columns]
-        )  # several fields may tell of one column
+        needed = dict.fromkeys([*map(_get_column, self._sources), *columns])  # several fields may tell of one column
         return rows.values_list(*needed, named=True)
 
     def write(self, row: Any) -> dict[str, Any]:

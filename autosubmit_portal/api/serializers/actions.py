@@ -22,16 +22,11 @@ class ActionItem(serializers.Serializer[Action]):
     expid = serializers.CharField(help_text="Blank while an experiment is being created.")
     jobs = texts(source="parameters.jobs", required=False, help_text="The jobs that were named, if any were.")
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
-    on_behalf_of = serializers.CharField(
-        help_text="Whose rights they were, if lent; blank for the actor's own."
-    )
+    on_behalf_of = serializers.CharField(help_text="Whose rights they were, if lent; blank for the actor's own.")
     door = serializers.CharField(help_text="The way it came in.")
     reason = serializers.CharField()
     parameters = serializers.DictField()
-    command = serializers.ListField(
-        child=texts(),
-        help_text="The argument list of each step.",
-    )
+    command = serializers.ListField(child=texts(), help_text="The argument list of each step.")
     unix_name = serializers.CharField(
         help_text="The Unix account that the command runs as; blank for the service account."
     )
@@ -52,8 +47,7 @@ class ActionItem(serializers.Serializer[Action]):
     exit_status = serializers.IntegerField(allow_null=True)
     message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
-        child=texts(),
-        help_text="The jobs that the command changed, each as [name, new status].",
+        child=texts(), help_text="The jobs that the command changed, each as [name, new status]."
     )
     url = serializers.SerializerMethodField()
     output_url = serializers.SerializerMethodField(help_text="What its command printed.")
@@ -93,9 +87,7 @@ class RejectBody(serializers.Serializer[Any]):
 class ActionBrief(ActionItem):
     """An action in a list: lists are cut to their first 20 entries and texts to 1000 characters; see its own page."""
 
-    jobs_count = serializers.IntegerField(
-        required=False, help_text="How many jobs were named, where `jobs` was cut."
-    )
+    jobs_count = serializers.IntegerField(required=False, help_text="How many jobs were named, where `jobs` was cut.")
     job_changes_count = serializers.IntegerField(
         required=False, help_text="How many jobs were changed, where `job_changes` was cut."
     )
@@ -146,9 +138,7 @@ class DryRun(serializers.Serializer[Any]):
     unix_name = serializers.CharField(
         help_text="The Unix account that the command runs as; blank for the service account."
     )
-    needs_approval = serializers.BooleanField(
-        help_text="Whether a second person must approve it before it starts."
-    )
+    needs_approval = serializers.BooleanField(help_text="Whether a second person must approve it before it starts.")
     warning = serializers.CharField(help_text="What to know about actions of this kind; may be blank.")
     would_lose = serializers.CharField(
         help_text="What would be lost, with numbers. Blank if nothing is; otherwise the action needs a `reason`."
@@ -176,9 +166,7 @@ class BulkResult(serializers.Serializer[Any]):
 
     expid = serializers.CharField()
     site = serializers.CharField(allow_null=True, help_text="null if the experiment was not found.")
-    status = serializers.IntegerField(
-        help_text="The status that the request for this target alone would have."
-    )
+    status = serializers.IntegerField(help_text="The status that the request for this target alone would have.")
     is_replay = serializers.BooleanField(
         required=False, help_text="Whether the same request has made the action before."
     )
@@ -220,9 +208,7 @@ class AuditItem(serializers.Serializer[Any]):
     subject = serializers.CharField()
     site = serializers.CharField()
     expid = serializers.CharField()
-    action = serializers.IntegerField(
-        source="action_id", allow_null=True, help_text="The number of the action."
-    )
+    action = serializers.IntegerField(source="action_id", allow_null=True, help_text="The number of the action.")
     kind = serializers.CharField()
     details = serializers.DictField(
         help_text="In pages of the trail, lists in it are cut to their first 20 entries, with `<name>_count` beside "

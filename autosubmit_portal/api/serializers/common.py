@@ -16,13 +16,9 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong and what to do.")
     errors = serializers.DictField(  # type: ignore[assignment]
-        child=texts(),
-        required=False,
-        help_text="Of a 400: what is wrong with each parameter.",
+        child=texts(), required=False, help_text="Of a 400: what is wrong with each parameter."
     )
-    permission = serializers.CharField(
-        required=False, help_text="Of a 403: the permission that would do everywhere."
-    )
+    permission = serializers.CharField(required=False, help_text="Of a 403: the permission that would do everywhere.")
     action_id = serializers.IntegerField(required=False, help_text="Of a 409: the action that is in the way.")
     action = serializers.CharField(required=False, help_text="Of a 409: the address of that action.")
     sites = texts(required=False, help_text="Of a 409: the sites that have this expid.")
@@ -78,9 +74,7 @@ class Health(serializers.Serializer[Any]):
         help_text="`ok`, `missing` if nobody serves the queue of a site, `foreign` if a worker cannot read our "
         "messages, `stray` if one serves a queue that no site uses."
     )
-    queue = serializers.CharField(
-        help_text="`ok`, `slow` or `stuck`: how long the oldest queued action waits."
-    )
+    queue = serializers.CharField(help_text="`ok`, `slow` or `stuck`: how long the oldest queued action waits.")
     mirror = serializers.CharField(help_text="`ok`, or `stale` if it has not looked at a site for too long.")
     sites = serializers.CharField(help_text="`ok`, `unhealthy`, or `none` if there is none yet.")
     program = serializers.CharField(help_text="`ok`, or `missing` if an Autosubmit is not on this host.")

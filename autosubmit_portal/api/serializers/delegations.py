@@ -18,20 +18,14 @@ class DelegationBody(serializers.Serializer[Any]):
 
     grantee = serializers.CharField(max_length=150, help_text="The name of the account that may act for you.")
     role = serializers.ChoiceField(
-        choices=ROLES,
-        default="operator",
-        help_text="What it may do at most; never more than you may yourself.",
+        choices=ROLES, default="operator", help_text="What it may do at most; never more than you may yourself."
     )
-    team = serializers.CharField(
-        required=False, help_text="Only on the experiments of this team, by its short name."
-    )
+    team = serializers.CharField(required=False, help_text="Only on the experiments of this team, by its short name.")
     expid = serializers.CharField(required=False, help_text="Only on this experiment.")
     site = serializers.CharField(
         required=False, help_text="The site of the experiment; needed only where several have the expid."
     )
-    starts_at = InstantField(
-        required=False, help_text="From when on, not in the past; by default now (ISO 8601)."
-    )
+    starts_at = InstantField(required=False, help_text="From when on, not in the past; by default now (ISO 8601).")
     ends_at = InstantField(help_text=f"When it ends by itself, at most {LONGEST_DAYS} days on (ISO 8601).")
     reason = serializers.CharField(max_length=2000, help_text="Why; it stands in the trail.")
 
@@ -43,9 +37,7 @@ class DelegationItem(serializers.Serializer[Delegation]):
     grantor = serializers.CharField(source="grantor.username", help_text="Whose rights they are.")
     grantee = serializers.CharField(source="grantee.username", help_text="Who may act with them.")
     role = serializers.SerializerMethodField(help_text="What may be done at most.")
-    team = serializers.SerializerMethodField(
-        help_text="Only on the experiments of this team; blank if not so."
-    )
+    team = serializers.SerializerMethodField(help_text="Only on the experiments of this team; blank if not so.")
     expid = serializers.SerializerMethodField(help_text="Only on this experiment; blank if not so.")
     site = serializers.SerializerMethodField(help_text="The site of that experiment.")
     is_active = serializers.BooleanField(help_text="Whether it holds now.")

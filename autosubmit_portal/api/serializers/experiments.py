@@ -150,8 +150,7 @@ class SiteItem(serializers.Serializer[Site]):
         help_text="How many commands run there at the same time; null: as many as its workers have processors.",
     )
     run_as = serializers.ChoiceField(
-        choices=RunAs.values,
-        help_text="Whose Unix account commands run as: `service`, or that of the `actor`.",
+        choices=RunAs.values, help_text="Whose Unix account commands run as: `service`, or that of the `actor`."
     )
     approval_kinds = texts(help_text="The action kinds that a second person must approve.")
     enabled_kinds = texts(help_text="The action kinds that may be requested there.")

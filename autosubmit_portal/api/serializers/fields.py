@@ -19,8 +19,7 @@ BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
 RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?",
-    re.ASCII | re.IGNORECASE,
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
 )
 LONGEST_LIST = 2000
 
@@ -132,9 +131,7 @@ class NamesField(serializers.CharField):
         names = list(dict.fromkeys(name.strip() for name in text.split(",")))
         unknown = [name for name in names if self.legal and name not in self.legal]
         if unknown:
-            raise serializers.ValidationError(
-                f"“{', '.join(unknown)}” is not one of {', '.join(self.legal)}."
-            )
+            raise serializers.ValidationError(f"“{', '.join(unknown)}” is not one of {', '.join(self.legal)}.")
         return names
 
 
@@ -153,9 +150,7 @@ class RangesField(serializers.CharField):
     """Whole numbers and ranges of them, such as `1,4-6`."""
 
     def __init__(self, help_text: str) -> None:
-        super().__init__(
-            required=False, max_length=LONGEST_LIST, help_text=f"{help_text} Numbers and ranges: `1,4-6`."
-        )
+        super().__init__(required=False, max_length=LONGEST_LIST, help_text=f"{help_text} Numbers and ranges: `1,4-6`.")
 
     def to_internal_value(self, data: Any) -> Any:
         """Read them as pairs of the first and the last number."""
@@ -163,9 +158,7 @@ class RangesField(serializers.CharField):
         for part in super().to_internal_value(data).split(","):
             found = RANGE.fullmatch(part.strip())
             if not found:
-                raise serializers.ValidationError(
-                    "Write numbers and ranges, separated by commas, such as 1,4-6."
-                )
+                raise serializers.ValidationError("Write numbers and ranges, separated by commas, such as 1,4-6.")
             first, last = found.groups()
             ranges.append((int(first), int(last or first)))
         return ranges
@@ -178,7 +171,7 @@ class Query(serializers.Serializer[Any]):
     """
 
     @classmethod
-    def of(cls, request: Request) -> dict[str, Any]:
+    def read(cls, request: Request) -> dict[str, Any]:
         """Return the validated parameters of a request; raise InvalidParameters naming each that is wrong."""
         is_change, said = request.method not in SAFE_METHODS, request.query_params.items()
         given = {name: value for name, value in said if (value or is_change) and name != "format"}

@@ -23,13 +23,9 @@ class FreezeBody(serializers.Serializer[Any]):
     message = serializers.CharField(
         max_length=LONGEST_MESSAGE, help_text="Why; everybody who would start something reads it."
     )
-    starts_at = InstantField(
-        required=False, help_text="From when on, not in the past; by default now (ISO 8601)."
-    )
+    starts_at = InstantField(required=False, help_text="From when on, not in the past; by default now (ISO 8601).")
     ends_at = InstantField(
-        required=False,
-        allow_null=True,
-        help_text="When it ends by itself (ISO 8601); without it somebody must end it.",
+        required=False, allow_null=True, help_text="When it ends by itself (ISO 8601); without it somebody must end it."
     )
 
 

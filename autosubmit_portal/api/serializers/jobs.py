@@ -71,16 +71,12 @@ class JobDetail(serializers.Serializer[Any]):
     chunk = serializers.IntegerField(allow_null=True)
     split = serializers.IntegerField(allow_null=True)
     splits = serializers.IntegerField(allow_null=True)
-    out_path_local = TextOrNullField(
-        help_text="The file with its output that is there, on the host of the site."
-    )
+    out_path_local = TextOrNullField(help_text="The file with its output that is there, on the host of the site.")
     err_path_local = TextOrNullField(help_text="The same of its error output.")
     chunk_size = serializers.IntegerField(allow_null=True, help_text="Of the newest run.")
     chunk_unit = TextOrNullField(help_text="Of the newest run.")
     platform = TextOrNullField()
-    remote_id = serializers.IntegerField(
-        allow_null=True, help_text="Its number at the scheduler of the platform."
-    )
+    remote_id = serializers.IntegerField(allow_null=True, help_text="Its number at the scheduler of the platform.")
     qos = TextOrNullField()
     workflow_commit = TextOrNullField()
     processors = serializers.IntegerField(allow_null=True)

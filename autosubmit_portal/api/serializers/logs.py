@@ -18,9 +18,7 @@ class LogItem(serializers.Serializer[Any]):
     )
     size = serializers.IntegerField(help_text="Bytes as it lies there, compressed or not.")
     modified = InstantField(help_text="When it was last written.")
-    is_compressed = serializers.BooleanField(
-        help_text="Whether it holds more than its size; it is read unpacked."
-    )
+    is_compressed = serializers.BooleanField(help_text="Whether it holds more than its size; it is read unpacked.")
     url = serializers.CharField(help_text="The address of its content.")
 
 
@@ -55,9 +53,7 @@ class LogMatch(serializers.Serializer[Any]):
     line = serializers.IntegerField(help_text="The number of the line, from 1.")
     offset = serializers.IntegerField(help_text="The first byte of what was found.")
     length = serializers.IntegerField(help_text="Its bytes.")
-    excerpt = serializers.CharField(
-        help_text="The line, or of a long one at most 80 bytes before and 200 after it."
-    )
+    excerpt = serializers.CharField(help_text="The line, or of a long one at most 80 bytes before and 200 after it.")
 
 
 class LogMatches(serializers.Serializer[Any]):

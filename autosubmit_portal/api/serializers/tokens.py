@@ -10,9 +10,7 @@ from autosubmit_portal.api.serializers.common import Listing
 from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, make_choice, texts
 from experiments.catalogue.kinds import CATALOGUE
 
-KINDS_HELP = (
-    "The action kinds that it is for: null is all that its account may do, an empty list only to read."
-)
+KINDS_HELP = "The action kinds that it is for: null is all that its account may do, an empty list only to read."
 
 TEAMS_HELP = "The teams, by their slugs, to whose experiments it is limited; null is no limit."
 
@@ -20,9 +18,7 @@ TEAMS_HELP = "The teams, by their slugs, to whose experiments it is limited; nul
 class TokenItem(serializers.Serializer[ApiToken]):
     """An API token; its text is shown when it is made and never again."""
 
-    id = serializers.CharField(
-        source="token_key", help_text="How it begins, which is all that is kept of it."
-    )
+    id = serializers.CharField(source="token_key", help_text="How it begins, which is all that is kept of it.")
     name = serializers.CharField(help_text="What uses it.")
     user = serializers.CharField(source="user.username", help_text="The account that it acts as.")
     kinds = texts(allow_null=True, help_text=KINDS_HELP)

@@ -72,7 +72,7 @@ class ActionViewSet(PortalViewSet):
     lookup_url_kwarg = "action_id"
     lookup_value_converter = "int"
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether the person may request something somewhere, or do this with this action now."""
         actor = get_actor(self.request)
         if not self.detail:
@@ -85,20 +85,17 @@ class ActionViewSet(PortalViewSet):
             actor, found.catalogue_kind, site=found.site, experiment=found.experiment
         )
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return what belongs to an action."""
-        found = super().links(data)
+        found = super().list_links(data)
         if not self.detail or "expid" not in data:
             return found
         if data["expid"]:
-            found["Jobs"] = self.address("job-list", {"expid": data["expid"]}, data["site"])
+            found["Jobs"] = self.get_address("job-list", {"expid": data["expid"]}, data["site"])
         return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
 
     @operation(
-        "list_actions",
-        "List actions",
-        {200: answer(ActionList, "Actions, newest first.")},
-        parameters=[ActionsQuery],
+        "list_actions", "List actions", {200: answer(ActionList, "Actions, newest first.")}, parameters=[ActionsQuery]
     )
     def list(self, request: Request) -> Response:
         """List the actions that you may see, newest first.
@@ -106,7 +103,7 @@ class ActionViewSet(PortalViewSet):
         Long lists and texts in them are cut: `jobs` has the first 20 names and `jobs_count` says how many there are,
         and likewise `job_changes`, `parameters` and `command`. The action itself has all.
         """
-        query = ActionsQuery.of(request)
+        query = ActionsQuery.read(request)
         policy.require_view(request.user, Action)
         found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
         page = read_page(request, found, NEWEST_FIRST, query)
@@ -124,7 +121,7 @@ class ActionViewSet(PortalViewSet):
             ),
         },
         parameters=[BulkQuery, PREFER, KEY, REPLAYED],
-        body=Body.of(BulkBody, BULK_BODIES),
+        body=Body.make(BulkBody, BULK_BODIES),
         errors=[409],
     )
     def create(self, request: Request) -> Response:
@@ -135,12 +132,12 @@ class ActionViewSet(PortalViewSet):
         its targets, and all others stand. With an `Idempotency-Key` the targets that were accepted answer their first
         actions, and the others are asked for again.
         """
-        return submit_many(request, BulkQuery.of(request).get("dry_run"))
+        return submit_many(request, BulkQuery.read(request).get("dry_run"))
 
     @operation("get_action", "Show an action", {200: answer(ActionItem, "The action.", **FINISHED)})
     def retrieve(self, request: Request, action_id: int) -> Response:
         """Show one action: what was asked, by whom, the exact commands, and what came of it."""
-        Query.of(request)
+        Query.read(request)
         return Response(ActionItem(find_action(request, action_id)).data)
 
     @operation(
@@ -182,13 +179,13 @@ class ActionViewSet(PortalViewSet):
         "reject_action",
         "Reject an action",
         {200: answer(ActionItem, "The action, which is cancelled now.", state="cancelled")},
-        body=Body.of(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
+        body=Body.make(RejectBody, {"Too early": {"reason": "Wait for the new forcing."}}),
         errors=[409],
     )
     @action(["POST"], detail=True)
     def reject(self, request: Request, action_id: int) -> Response:
         """Reject an action that another person has asked for, and say why. To take back your own, cancel it."""
-        Query.of(request)
+        Query.read(request)
         action = find_action(request, action_id)
         reason = validate_body(RejectBody, read_body(request)).get("reason", "")
         reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
@@ -211,7 +208,7 @@ class ActionViewSet(PortalViewSet):
         `Accept: application/json`) it is a part with where it ends, to follow a command while it runs: ask again with
         `offset=next_offset` until `is_over`.
         """
-        query = OutputQuery.of(request)
+        query = OutputQuery.read(request)
         action = find_action(request, action_id)
         part = OutputPart(action, query)
         if request.accepted_renderer.format == "json":
@@ -271,6 +268,4 @@ def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[A
         return found
     if not query["active"]:
         return found.exclude(state__in=ACTIVE_STATES)
-    return found.filter(
-        pk__in=Action.objects.active().order_by().values("pk")
-    )  # few, and found by their index
+    return found.filter(pk__in=Action.objects.active().order_by().values("pk"))  # few, and found by their index

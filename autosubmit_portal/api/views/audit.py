@@ -7,19 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import (
-    CSVRenderer,
-    JSONLinesRenderer,
-    write_csv_lines,
-    write_json_lines,
-)
+from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, write_csv_lines, write_json_lines
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
 from autosubmit_portal.api.query.queries import AuditQuery
@@ -40,10 +35,7 @@ CONDITIONS = {"after": "id__gt"} | {
     name: COLUMNS[name] for name in ("actor", "on_behalf_of", "expid", "site", "kind", "door", "action")
 }
 ROWS_AT_ONCE = 2000
-EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {
-    "jsonl": JSONLinesRenderer,
-    "csv": CSVRenderer,
-}
+EXPORTS: dict[str, type[JSONLinesRenderer] | type[CSVRenderer]] = {"jsonl": JSONLinesRenderer, "csv": CSVRenderer}
 
 
 class AuditEntryViewSet(PortalViewSet):
@@ -75,7 +67,7 @@ class AuditEntryViewSet(PortalViewSet):
         all entries that match, whole, as a stream; that is an export, and recorded itself. Needs the permission
         `audit.view_auditentry`; a manager in a team or at a site reads the entries about their experiments.
         """
-        query = AuditQuery.of(request)
+        query = AuditQuery.read(request)
         policy.require_view(request.user, AuditEntry)
         found = matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
@@ -89,12 +81,10 @@ class AuditEntryViewSet(PortalViewSet):
     @operation("get_audit_entry", "Show an entry of the audit trail", {200: answer(AuditItem, "The entry.")})
     def retrieve(self, request: Request, entry_id: int) -> Response:
         """Show one entry of the trail, whole, to whoever finds it in the list."""
-        Query.of(request)
+        Query.read(request)
         policy.require_view(request.user, AuditEntry)
         rows = list_visible_entries(request.user).filter(pk=entry_id)
-        row = rows.values(*COLUMNS.values()).first()
-        if row is None:
-            raise NotFound(f"There is no entry {entry_id}.")
+        row = find_first(rows.values(*COLUMNS.values()), f"There is no entry {entry_id}.")
         return Response(_write_entry(row))
 
 
@@ -133,7 +123,5 @@ def _write_entry(row: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _stream(
-    lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]
-) -> StreamingHttpResponse:
+def _stream(lines: Iterator[str], renderer: type[JSONLinesRenderer] | type[CSVRenderer]) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines, content_type=f"{renderer.media_type}; charset=utf-8")

@@ -37,7 +37,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
 
         Passwords, tokens and keys are hidden.
         """
-        experiment = find_mirrored(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_mirrored(request, expid, SiteQuery.read(request).get("site"))
         history = locate_history(experiment)
         self.revalidate_file(request, experiment, history)
         found = read_configuration_of_run(experiment, history, run_id)
@@ -63,15 +63,10 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         all YAML files, with what `DEFAULT.CUSTOM_CONFIG` names and placeholders replaced. Passwords, tokens and keys
         are hidden.
         """
-        experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_experiment(request, expid, SiteQuery.read(request).get("site"))
         found = read_file_configuration(experiment)
         return Response(
-            {
-                "config": _answer_config(found),
-                "masked": found.masked,
-                "files": found.files,
-                "left_out": found.left_out,
-            }
+            {"config": _answer_config(found), "masked": found.masked, "files": found.files, "left_out": found.left_out}
         )
 
 

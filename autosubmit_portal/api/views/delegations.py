@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,7 +21,7 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.objects import find_experiment
+from autosubmit_portal.api.objects import find_experiment, find_first
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT
 from autosubmit_portal.api.query.pagination import NEWEST_FIRST, answer_listing, read_page
@@ -48,11 +47,9 @@ class DelegationViewSet(PortalViewSet):
     lookup_url_kwarg = "delegation_id"
     lookup_value_converter = "int"
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether the person may take this one back; everybody may lend."""
-        return not self.detail or may_revoke(
-            self.request.user, _find(self.request, self.kwargs["delegation_id"])
-        )
+        return not self.detail or may_revoke(self.request.user, _find(self.request, self.kwargs["delegation_id"]))
 
     @operation(
         "list_delegations",
@@ -65,7 +62,7 @@ class DelegationViewSet(PortalViewSet):
 
         A token with a limited scope shows your own at most; one that is limited to teams, what is about these.
         """
-        query = DelegationsQuery.of(request)
+        query = DelegationsQuery.read(request)
         rows = _filter_rows(request)
         if query.get("active"):
             rows = rows & Delegation.objects.active()
@@ -78,7 +75,7 @@ class DelegationViewSet(PortalViewSet):
         "delegate",
         "Lend your rights for a time",
         {201: answer(DelegationItem, "The delegation.")},
-        body=Body.of(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
+        body=Body.make(DelegationBody, {"Until Monday": UNTIL_MONDAY}),
         errors=[404, 409],
     )
     def create(self, request: Request) -> Response:
@@ -87,13 +84,11 @@ class DelegationViewSet(PortalViewSet):
         They can never do more than you can at that moment, cannot lend it on, and what they do stands in the trail as
         theirs for you. It ends by itself, or when you revoke it. A token with a limited scope lends nothing.
         """
-        Query.of(request)
+        Query.read(request)
         actor, origin = get_actor(request), make_origin(request)
         require_lending(actor, origin)
         made = delegate(
-            _read_request(request, validate_body(DelegationBody, read_body(request))),
-            grantor=actor,
-            origin=origin,
+            _read_request(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
         )
         headers = {"Location": f"/v4/delegations/{made.pk}"}
         return Response(DelegationItem(made).data, status=201, headers=headers)
@@ -101,7 +96,7 @@ class DelegationViewSet(PortalViewSet):
     @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})
     def retrieve(self, request: Request, delegation_id: int) -> Response:
         """Show a delegation of yours."""
-        Query.of(request)
+        Query.read(request)
         return Response(DelegationItem(_find(request, delegation_id)).data)
 
     @operation(
@@ -109,11 +104,7 @@ class DelegationViewSet(PortalViewSet):
         "Revoke a delegation",
         {
             200: answer(
-                DelegationItem,
-                "The delegation, which is over.",
-                is_active=False,
-                revoked_by="ana",
-                revoked_at=AT,
+                DelegationItem, "The delegation, which is over.", is_active=False, revoked_by="ana", revoked_at=AT
             )
         },
         errors=[409],
@@ -134,10 +125,8 @@ def _filter_rows(request: Request) -> QuerySet[Delegation]:
 
 
 def _find(request: Request, delegation_id: int) -> Delegation:
-    found = _filter_rows(request).filter(pk=delegation_id).first()
-    if found is None:
-        raise NotFound(f"There is no delegation {delegation_id} of yours.")
-    return found
+    absence = f"There is no delegation {delegation_id} of yours."
+    return find_first(_filter_rows(request).filter(pk=delegation_id), absence)
 
 
 def _read_request(request: Request, body: Mapping[str, Any]) -> DelegationRequest:

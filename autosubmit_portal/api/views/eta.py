@@ -34,7 +34,7 @@ class EtaViewSet(MirroredViewSet):
         A chunk is all jobs of that number, whatever their start date or member; it took from the first start to the
         last end. Chunks that run at the same time are not taken into account.
         """
-        query = EtaQuery.of(request)
+        query = EtaQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         return Response(asdict(estimate(_read_chunk_jobs(experiment, query["section"]))))
 

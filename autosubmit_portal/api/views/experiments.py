@@ -20,13 +20,7 @@ from autosubmit_portal.api.openapi.documentation import (
 )
 from autosubmit_portal.api.query.filters.experiments import choose_order, list_annotations, make_condition
 from autosubmit_portal.api.query.pagination import make_page_info, read_page
-from autosubmit_portal.api.query.queries import (
-    ActQuery,
-    ChangeQuery,
-    CreateQuery,
-    ExperimentQuery,
-    ExperimentsQuery,
-)
+from autosubmit_portal.api.query.queries import ActQuery, ChangeQuery, CreateQuery, ExperimentQuery, ExperimentsQuery
 from autosubmit_portal.api.query.selection import make_selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.refusals import InvalidParameters
@@ -44,9 +38,9 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     lookup_value_converter = "name"
     items = ("experiments", "name")
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return the experiments of a list, or what belongs to one of them."""
-        return self.links_of_experiment() if self.detail else super().links(data)
+        return self.list_experiment_links() if self.detail else super().list_links(data)
 
     @operation(
         "list_experiments",
@@ -59,7 +53,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
 
         Status and counts come from the mirror; `refreshed_at` says how old they are.
         """
-        query = ExperimentsQuery.of(request)
+        query = ExperimentsQuery.read(request)
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(make_condition(query))
         order, chosen = choose_order(query), make_selection(ExperimentItem, query.get("fields"))
@@ -80,7 +74,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
 
         Experiments are created one at a time at each site; the action waits for its turn.
         """
-        query = CreateQuery.of(request)
+        query = CreateQuery.read(request)
         site = find_site_to_change(request, CREATE, query.get("site"))
         return submit(request, CREATE, site, query=query)
 
@@ -92,7 +86,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
     )
     def retrieve(self, request: Request, expid: str) -> Response:
         """Show one experiment: what Autosubmit knows of it, whether it runs, and its number of jobs per status."""
-        query = ExperimentQuery.of(request)
+        query = ExperimentQuery.read(request)
         experiment = find_experiment(request, expid, query.get("site"))
         return Response(make_selection(ExperimentDetail, query.get("fields")).write(experiment))
 
@@ -109,20 +103,15 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         The parameters of the action stand in the body, which may be empty. Every request, also one that is refused,
         leaves an entry in the audit trail.
         """
-        query = ActQuery.of(request)
+        query = ActQuery.read(request)
         kind = _find_kind(query["action"])
         experiment = find_experiment_to_change(request, kind, expid, query.get("site"))
         return submit(request, kind, experiment.site, experiment, query=query)
 
-    @change(
-        "update_experiment",
-        "Change the description",
-        kinds=[UPDATE_DESCRIPTION],
-        query=ChangeQuery,
-    )
+    @change("update_experiment", "Change the description", kinds=[UPDATE_DESCRIPTION], query=ChangeQuery)
     def partial_update(self, request: Request, expid: str) -> Response:
         """Change what is written about an experiment. The text arrives in Autosubmit exactly as sent."""
-        query = ChangeQuery.of(request)
+        query = ChangeQuery.read(request)
         experiment = find_experiment_to_change(request, UPDATE_DESCRIPTION, expid, query.get("site"))
         return submit(request, UPDATE_DESCRIPTION, experiment.site, experiment, query=query)
 

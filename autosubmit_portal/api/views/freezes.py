@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from autosubmit_portal.api.objects import find_site_to_change
+from autosubmit_portal.api.objects import find_first, find_site_to_change
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.openapi.examples import AT, LATER
 from autosubmit_portal.api.query.filters.common import match_site
@@ -38,7 +37,7 @@ class FreezeViewSet(PortalViewSet):
     lookup_url_kwarg = "freeze_id"
     lookup_value_converter = "int"
 
-    def may(self, name: str, kind: str) -> bool:
+    def may_offer(self, name: str, kind: str) -> bool:
         """Answer whether there is a site that the person may freeze, or this is one."""
         actor = self.request.user
         if not self.detail:
@@ -46,22 +45,19 @@ class FreezeViewSet(PortalViewSet):
         found = find_freeze(self.request, self.kwargs["freeze_id"])
         return not found.is_over and may_freeze(actor, found.site)
 
-    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
+    def list_row_links(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each freeze of a list, or each experiment that one affects, and their addresses."""
         if not self.detail:
-            return super().links_of_rows(data)
+            return super().list_row_links(data)
         expids = ({"expid": row["expid"]} for row in data.get("affected") or ())
-        return "expid", (self.address("experiment-detail", expid, data["site"]) for expid in expids)
+        return "expid", (self.get_address("experiment-detail", expid, data["site"]) for expid in expids)
 
     @operation(
-        "list_freezes",
-        "List freezes",
-        {200: answer(FreezeList, "Freezes, newest first.")},
-        parameters=[FreezesQuery],
+        "list_freezes", "List freezes", {200: answer(FreezeList, "Freezes, newest first.")}, parameters=[FreezesQuery]
     )
     def list(self, request: Request) -> Response:
         """List the freezes of sites and platforms, newest first; `active=true` leaves those that hold now."""
-        query = FreezesQuery.of(request)
+        query = FreezesQuery.read(request)
         policy.require_view(request.user, Site)
         rows = Freeze.objects.visible_to(request.user).select_related("site")
         if query.get("active"):
@@ -75,7 +71,7 @@ class FreezeViewSet(PortalViewSet):
         "freeze",
         "Freeze a site or a platform",
         {201: answer(FreezeDetail, "The freeze, with who is affected.")},
-        body=Body.of(
+        body=Body.make(
             FreezeBody,
             {"Maintenance": {"platform": "MN5", "message": "The batch system is updated.", "ends_at": LATER}},
         ),
@@ -88,7 +84,7 @@ class FreezeViewSet(PortalViewSet):
         their turn comes. A platform freeze touches the experiments whose HPC it is, and those that have an unfinished
         job there. Needs the permission `experiments.freeze_site`.
         """
-        Query.of(request)
+        Query.read(request)
         actor, origin = get_actor(request), make_origin(request)
         require_freeze_somewhere(actor, origin)
         body = validate_body(FreezeBody, read_body(request))
@@ -102,12 +98,10 @@ class FreezeViewSet(PortalViewSet):
         made = freeze(plan, actor=actor, origin=origin)
         return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
-    @operation(
-        "get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")}
-    )
+    @operation("get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")})
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
-        Query.of(request)
+        Query.read(request)
         return Response(detail(request, find_freeze(request, freeze_id)))
 
     @operation(
@@ -115,12 +109,7 @@ class FreezeViewSet(PortalViewSet):
         "End a freeze",
         {
             200: answer(
-                FreezeDetail,
-                "The freeze, which is over.",
-                is_active=False,
-                ended_by="ana",
-                ended_at=AT,
-                affected=[],
+                FreezeDetail, "The freeze, which is over.", is_active=False, ended_by="ana", ended_at=AT, affected=[]
             )
         },
         errors=[409],
@@ -139,16 +128,12 @@ class FreezeViewSet(PortalViewSet):
 def find_freeze(request: Request, freeze_id: int) -> Freeze:
     """Return a freeze, or raise Forbidden or NotFound."""
     policy.require_view(request.user, Site)
-    found = Freeze.objects.visible_to(request.user).select_related("site").filter(pk=freeze_id).first()
-    if found is None:
-        raise NotFound(f"There is no freeze {freeze_id}.")
-    return found
+    freezes = Freeze.objects.visible_to(request.user).select_related("site")
+    return find_first(freezes.filter(pk=freeze_id), f"There is no freeze {freeze_id}.")
 
 
 def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
-    seen = Experiment.objects.visible_to(request.user).filter(
-        pk__in=freeze.find_running_experiments().values("pk")
-    )
+    seen = Experiment.objects.visible_to(request.user).filter(pk__in=freeze.find_running_experiments().values("pk"))
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))
     return {**FreezeItem(freeze).data, "affected": affected if not freeze.is_over else []}

@@ -27,10 +27,7 @@ class HealthView(PortalView):
     @operation(
         "get_health",
         "Ask whether the portal works",
-        {
-            200: answer(Health, "It works."),
-            503: answer(Health, "It does not.", migrations="behind"),
-        },
+        {200: answer(Health, "It works."), 503: answer(Health, "It does not.", migrations="behind")},
         is_open=True,
         parameters=[HealthQuery],
         errors=[400],
@@ -41,7 +38,7 @@ class HealthView(PortalView):
         It is a `503` when the database cannot be read, so that a load balancer asks another server; with `strict=true`,
         for monitors, it is one whatever part fails.
         """
-        strict = HealthQuery.of(request)["strict"]
+        strict = HealthQuery.read(request)["strict"]
         findings = health.examine()
         failed = {finding.part for finding in findings if finding.level is Level.FAIL}
         works = not (failed if strict else failed.intersection(NEEDED))

@@ -16,13 +16,7 @@ from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
 from autosubmit_portal.api.objects import find_experiment_to_change, find_job
-from autosubmit_portal.api.openapi.documentation import (
-    CONDITIONAL,
-    answer,
-    change,
-    make_option_parameter,
-    operation,
-)
+from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, change, make_option_parameter, operation
 from autosubmit_portal.api.openapi.examples import SIM
 from autosubmit_portal.api.query.filters.jobs import TIMES, choose_order, make_condition
 from autosubmit_portal.api.query.pagination import Page, make_page_info, read_page
@@ -52,10 +46,7 @@ COLUMNS: dict[str, Any] = {
     "out_path_remote": "out_log_remote",
     "err_path_remote": "err_log_remote",
     **TIMES,
-    **{
-        name: NullIf(name, Value(""))
-        for name in ("section", "member", "platform", "qos", "processors", "wallclock")
-    },
+    **{name: NullIf(name, Value("")) for name in ("section", "member", "platform", "qos", "processors", "wallclock")},
 }
 PLANNED_NAMES = "planned"
 VIEWS = {
@@ -75,16 +66,16 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     lookup_value_converter = "job"
     items = ("jobs", "name")
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return what belongs to a job."""
-        return super().links(data) | ({"Logs": self.address("job-log-list")} if self.detail else {})
+        return super().list_links(data) | ({"Logs": self.get_address("job-log-list")} if self.detail else {})
 
-    def links_of_rows(self, data: Any) -> tuple[str, Iterator[str]]:
+    def list_row_links(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each job of a list, also of parents or children, and their addresses."""
         if not self.detail:
-            return super().links_of_rows(data)
+            return super().list_row_links(data)
         rows = [row for name in ("parents", "children") for row in data.get(name) or ()]
-        return "job_name", (self.address_of_row(row["job_name"], row) for row in rows)
+        return "job_name", (self.get_row_address(row["job_name"], row) for row in rows)
 
     @operation(
         "list_jobs",
@@ -97,7 +88,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
 
         While the job list cannot be read, these are the jobs that were read last, and `stale_since` says so.
         """
-        query = JobsQuery.of(request)
+        query = JobsQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         found = Job.objects.filter(make_condition(query), experiment=experiment)
@@ -123,20 +114,18 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
 
         While the experiment runs this is refused, unless `live` has the run itself do it.
         """
-        query = SetStatusQuery.of(request)
+        query = SetStatusQuery.read(request)
         experiment = find_experiment_to_change(request, _choose_kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {})
 
-    @operation(
-        "get_job", "Show a job", {200: answer(JobDetail, "The job.")}, parameters=[JobQuery, *CONDITIONAL]
-    )
+    @operation("get_job", "Show a job", {200: answer(JobDetail, "The job.")}, parameters=[JobQuery, *CONDITIONAL])
     def retrieve(self, request: Request, expid: str, job: str) -> Response:
         """Show one job, with the times of its newest attempt and where the logs of that are.
 
         A job that waits, for the first time or again, has none of that; the logs of earlier attempts are in the list
         of its logs.
         """
-        query = JobQuery.of(request)
+        query = JobQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         shown = _write_detail(experiment, find_job(experiment, job))
         return Response(select(shown, query.get("fields")))
@@ -151,7 +140,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     )
     def partial_update(self, request: Request, expid: str, job: str) -> Response:
         """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""
-        query = SetStatusQuery.of(request)
+        query = SetStatusQuery.read(request)
         experiment = find_experiment_to_change(request, _choose_kind(query), expid, query.get("site"))
         return _set_status(request, experiment, query, {"jobs": [find_job(experiment, job).name]})
 
@@ -179,7 +168,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
 
     def _list_relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
         """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
-        query = RelativesQuery.of(request)
+        query = RelativesQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         self.revalidate(request, experiment)
         others = Job.objects.filter(**{edge: find_job(experiment, name)}).order_by("name")

@@ -91,7 +91,7 @@ class LogViewSet(LogsViewSet):
     )
     def list(self, request: Request, expid: str) -> Response:
         """List what Autosubmit's commands on the experiment have logged (`tmp/ASLOGS`), asked for here or elsewhere."""
-        return _list(request, Owner.of(request, LogsQuery.of(request), expid))
+        return _list(request, Owner.find(request, LogsQuery.read(request), expid))
 
     @operation(
         "get_log",
@@ -109,8 +109,8 @@ class LogViewSet(LogsViewSet):
         JSON: ask again with `offset=next_offset` and `line=next_line` until `is_complete`; one search takes about 2 s
         at most. A compressed log is read as if it were not; all before the part is unpacked each time.
         """
-        query = LogQuery.of(request)
-        return _answer_content(request, Owner.of(request, query, expid), log, query)
+        query = LogQuery.read(request)
+        return _answer_content(request, Owner.find(request, query, expid), log, query)
 
 
 class JobLogViewSet(LogsViewSet):
@@ -125,7 +125,7 @@ class JobLogViewSet(LogsViewSet):
     )
     def list(self, request: Request, expid: str, job: str) -> Response:
         """List the logs of every attempt at the job, and its script."""
-        return _list(request, Owner.of(request, LogsQuery.of(request), expid, job))
+        return _list(request, Owner.find(request, LogsQuery.read(request), expid, job))
 
     @operation(
         "get_job_log",
@@ -136,8 +136,8 @@ class JobLogViewSet(LogsViewSet):
     )
     def retrieve(self, request: Request, expid: str, job: str, log: str) -> HttpResponseBase:
         """Read a log of the job, follow it, or search in it, as a log of an experiment."""
-        query = LogQuery.of(request)
-        return _answer_content(request, Owner.of(request, query, expid, job), log, query)
+        query = LogQuery.read(request)
+        return _answer_content(request, Owner.find(request, query, expid, job), log, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Owner:
     job: Job | None
 
     @classmethod
-    def of(cls, request: Request, query: Mapping[str, Any], expid: str, job: str | None = None) -> "Owner":
+    def find(cls, request: Request, query: Mapping[str, Any], expid: str, job: str | None = None) -> "Owner":
         """Return the owner that the address names, if whoever asks may see it."""
         if job is None:
             return cls(find_experiment(request, expid, query.get("site")), None)
@@ -169,7 +169,7 @@ class Owner:
 
 
 def _list(request: Request, owner: Owner) -> Response:
-    query = LogsQuery.of(request)
+    query = LogsQuery.read(request)
     with _describe():
         files = find_logs(owner.experiment, owner.job).list_files()
     page = make_numbered_page(request, files, query)

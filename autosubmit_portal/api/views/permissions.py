@@ -32,7 +32,7 @@ class PermissionViewSet(PortalViewSet):
 
         It is about permission only: whether the state of the experiment allows the action now, a dry run tells.
         """
-        experiment = find_experiment(request, expid, SiteQuery.of(request).get("site"))
+        experiment = find_experiment(request, expid, SiteQuery.read(request).get("site"))
         kinds = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
         decisions = policy.decide_each(get_actor(request), kinds, site=experiment.site, experiment=experiment)
         permissions: list[dict[str, Any]] = [

@@ -38,7 +38,7 @@ class IndexViewSet(PortalViewSet):
     @operation("get_index", "Show where to go", {200: answer(Index, "Addresses.")})
     def list(self, request: Request) -> Response:
         """Show the addresses of the lists and of this documentation."""
-        Query.of(request)
+        Query.read(request)
         return Response({name: reverse(route, request=request) for name, route in ROUTES.items()})
 
 
@@ -52,9 +52,7 @@ class SchemaView(OptionsMixin, SpectacularAPIView):
         "Get the OpenAPI document",
         {
             (200, "application/json"): OpenApiResponse(dict, "The document as JSON."),
-            (200, "application/vnd.oai.openapi"): OpenApiResponse(
-                str, "The document as YAML (`?format=yaml`)."
-            ),
+            (200, "application/vnd.oai.openapi"): OpenApiResponse(str, "The document as YAML (`?format=yaml`)."),
         },
         parameters=[make_format_parameter("json", "yaml")],
     )

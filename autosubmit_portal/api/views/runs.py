@@ -21,9 +21,9 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
 
     items = ("runs", "run_id")
 
-    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+    def get_row_address(self, name: Any, row: dict[str, Any]) -> str:
         """Return the address of the configuration of a run."""
-        return self.address("run-configuration-config", {**self.kwargs, "run_id": name})
+        return self.get_address("run-configuration-config", {**self.kwargs, "run_id": name})
 
     @operation(
         "list_runs",
@@ -33,7 +33,7 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
     )
     def list(self, request: Request, expid: str) -> Response:
         """List the runs in Autosubmit's history of the experiment, oldest first."""
-        query = RunsQuery.of(request)
+        query = RunsQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = make_selection(RunItem, query.get("fields"))

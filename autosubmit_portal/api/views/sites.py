@@ -3,12 +3,12 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.pagination import BY_SLUG, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -25,23 +25,20 @@ class SiteViewSet(PortalViewSet):
     lookup_url_kwarg = "slug"
     lookup_value_converter = "name"
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return what belongs to a site."""
-        found = super().links(data)
+        found = super().list_links(data)
         if self.detail:
             query = urlencode({"site": self.kwargs["slug"]})
             found |= {"Experiments": f"/v4/experiments?{query}", "Actions": f"/v4/actions?{query}"}
         return found
 
     @operation(
-        "list_sites",
-        "List sites",
-        {200: answer(SiteList, "The sites, by name.")},
-        parameters=[NewestFirstQuery],
+        "list_sites", "List sites", {200: answer(SiteList, "The sites, by name.")}, parameters=[NewestFirstQuery]
     )
     def list(self, request: Request) -> Response:
         """List the Autosubmit installations that you have anything to do with, with their health."""
-        query = NewestFirstQuery.of(request)
+        query = NewestFirstQuery.read(request)
         policy.require_view(request.user, Site)
         page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
         return answer_listing(page, SiteItem(page.rows, many=True).data)
@@ -49,9 +46,7 @@ class SiteViewSet(PortalViewSet):
     @operation("get_site", "Show a site", {200: answer(SiteItem, "The site.")})
     def retrieve(self, request: Request, slug: str) -> Response:
         """Show one Autosubmit installation: whether it is healthy, its version, and what may be requested there."""
-        Query.of(request)
+        Query.read(request)
         policy.require_view(request.user, Site)
-        site = Site.objects.visible_to(request.user).filter(slug=slug).first()
-        if site is None:
-            raise NotFound(f"There is no site {slug}.")
-        return Response(SiteItem(site).data)
+        sites = Site.objects.visible_to(request.user).filter(slug=slug)
+        return Response(SiteItem(find_first(sites, f"There is no site {slug}.")).data)

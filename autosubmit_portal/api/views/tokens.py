@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +11,7 @@ from autosubmit_portal.access.api_tokens import TokenRequest, make_token, revoke
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.action_requests import read_body, require_empty, validate_body
 from autosubmit_portal.api.http.viewsets import PortalViewSet
+from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import Body, answer, operation
 from autosubmit_portal.api.query.pagination import Key, Order, answer_listing, read_page
 from autosubmit_portal.api.query.queries import NewestFirstQuery
@@ -37,10 +37,8 @@ class TokenViewSet(PortalViewSet):
     )
     def list(self, request: Request) -> Response:
         """List your API tokens, newest first; with the permission `access.view_apitoken`, everybody's."""
-        query = NewestFirstQuery.of(request)
-        found = (
-            ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
-        )
+        query = NewestFirstQuery.read(request)
+        found = ApiToken.objects.visible_to(get_actor(request)).select_related("user").prefetch_related("teams")
         page = read_page(request, found, LAST_MADE_FIRST, query)
         return answer_listing(page, TokenItem(page.rows, many=True).data)
 
@@ -48,7 +46,7 @@ class TokenViewSet(PortalViewSet):
         "create_token",
         "Make an API token",
         {201: answer(NewToken, "The token, this once.")},
-        body=Body.of(
+        body=Body.make(
             TokenBody,
             {
                 "For two kinds": {"name": "nightly report on login1", "days": 90, "kinds": ["run", "stop"]},
@@ -61,18 +59,16 @@ class TokenViewSet(PortalViewSet):
 
         Asked for with a token, the new one can do no more than that one and ends no later.
         """
-        Query.of(request)
+        Query.read(request)
         wanted = TokenRequest(**validate_body(TokenBody, read_body(request)))
-        token, text = make_token(
-            get_actor(request), wanted, origin=make_origin(request), by=_get_token(request)
-        )
+        token, text = make_token(get_actor(request), wanted, origin=make_origin(request), by=_get_token(request))
         headers = {"Cache-Control": "no-store"}
         return Response({**TokenItem(token).data, "token": text}, status=201, headers=headers)
 
     @operation("get_token", "Show an API token", {200: answer(TokenItem, "The token.")})
     def retrieve(self, request: Request, token_id: str) -> Response:
         """Show one of your tokens; with the permission `access.view_apitoken`, anybody's."""
-        Query.of(request)
+        Query.read(request)
         return Response(TokenItem(_find(request, token_id)).data)
 
     @operation("revoke_token", "Revoke an API token", {204: OpenApiResponse(description="It is revoked.")})
@@ -100,7 +96,7 @@ class IdentityViewSet(PortalViewSet):
 
         A token that is not good gets a 401, whose problem details say `authenticated: false` and `user: null` besides.
         """
-        Query.of(request)
+        Query.read(request)
         return Response({"authenticated": True, "user": get_actor(request).get_username()})
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -113,12 +109,8 @@ class IdentityViewSet(PortalViewSet):
 
 def _find(request: Request, token_id: str) -> ApiToken:
     """Return a token that the person may see; raise NotFound."""
-    token: ApiToken | None = (
-        ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id).first()
-    )
-    if token is None:
-        raise NotFound(f"There is no token {token_id}.")
-    return token
+    tokens = ApiToken.objects.visible_to(get_actor(request)).filter(token_key=token_id)
+    return find_first(tokens, f"There is no token {token_id}.")
 
 
 def _get_token(request: Request) -> ApiToken | None:

@@ -24,17 +24,17 @@ class UserMetricsViewSet(RevalidatedViewSet):
     tag = "Runs"
     items = ("runs", "run_id")
 
-    def links(self, data: Any) -> dict[str, str]:
+    def list_links(self, data: Any) -> dict[str, str]:
         """Return no other page: the runs of the list lead to their metrics."""
         return {}
 
-    def address_of_row(self, name: Any, row: dict[str, Any]) -> str:
+    def get_row_address(self, name: Any, row: dict[str, Any]) -> str:
         """Return the address of the metrics of a run."""
-        return self.address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
+        return self.get_address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
 
     def source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
-        query = SiteQuery.of(request)
+        query = SiteQuery.read(request)
         experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
         store = locate(experiment.site.home_folder, experiment.site.configuration_file)
         source = store.metrics_database(experiment.expid)

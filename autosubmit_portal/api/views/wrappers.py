@@ -31,7 +31,7 @@ class WrapperViewSet(MirroredViewSet):
 
         Before any was sent these are the ones that `create` or `inspect` planned with `--check_wrapper`.
         """
-        query = SiteQuery.of(request)
+        query = SiteQuery.read(request)
         experiment = self.find_mirrored(request, expid, query.get("site"), showing=Job)
         return Response({"wrappers": _list_wrappers(experiment)})
 

@@ -146,9 +146,7 @@ class ActionAdmin(ApprovalPages):
         read = make_reader(action, step)
         if "download" in request.GET:
             return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
-        stamps.begin_part(
-            request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1]
-        )
+        stamps.begin_part(request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1])
         action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
         return output.answer_piece(request, read, is_over=is_output_over(action, step))
 
@@ -163,9 +161,7 @@ class ActionAdmin(ApprovalPages):
         step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
         # A live page keeps the output that it has; the script follows it.
         if step["state"] != State.QUEUED and not request.htmx:  # type: ignore[attr-defined]
-            step["piece"] = output.read_tail(
-                make_reader(action, number), is_over=is_output_over(action, number)
-            )
+            step["piece"] = output.read_tail(make_reader(action, number), is_over=is_output_over(action, number))
         return step
 
 

@@ -84,9 +84,7 @@ class TokenForm(forms.Form):
         """Return the token that was asked for."""
         given = self.cleaned_data
         kinds = [] if given["read_only"] else given.get("kinds") or None
-        return TokenRequest(
-            name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None
-        )
+        return TokenRequest(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
 
 
 @admin.register(ApiToken, site=console)
@@ -118,9 +116,7 @@ class ApiTokenAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Everybody revokes their own; others' need the permission."""
-        return (obj is not None and obj.user_id == request.user.pk) or super().has_delete_permission(
-            request, obj
-        )
+        return (obj is not None and obj.user_id == request.user.pk) or super().has_delete_permission(request, obj)
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Ask what the token is for, make it, and show it this once."""
@@ -130,18 +126,11 @@ class ApiTokenAdmin(ConsoleAdmin):
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
-                return _show_token_next(
-                    request, make_token(user, form.read_wanted(), origin=make_origin(request))[1]
-                )
+                return _show_token_next(request, make_token(user, form.read_wanted(), origin=make_origin(request))[1])
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
         token = _read_new_token(request)
-        context = {
-            "title": "New API token",
-            "form": form,
-            "list": self.get_list_address(request),
-            "token": token,
-        }
+        context = {"title": "New API token", "form": form, "list": self.get_list_address(request), "token": token}
         response = self.render_page(request, "admin/portal/new_token.html", None, context)
         response["Cache-Control"] = "no-store"
         if token:

@@ -38,16 +38,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         filters.CredentialFilter,
         filters.ActionIdFilter,
     )
-    search_fields = (
-        "actor_name",
-        "on_behalf_of",
-        "credential",
-        "expid",
-        "subject",
-        "event",
-        "message",
-        "address",
-    )
+    search_fields = ("actor_name", "on_behalf_of", "credential", "expid", "subject", "event", "message", "address")
     search_placeholder = "person, expid, event, token, address or message"
     ordering = ("-pk",)
 
@@ -71,9 +62,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         if entry.action_id is None:
             return format_html('<span class="about">{}</span>', entry.subject)
         address = reverse("admin:experiments_action_change", args=[entry.action_id])
-        return format_html(
-            '<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id
-        )
+        return format_html('<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""

@@ -54,12 +54,8 @@ def _read_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
 def get_configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
     """Return what the page shows: the files, or a run and what has changed from it to the files."""
     now, trouble_now = _try_reading(lambda: read_file_configuration(experiment))
-    found, trouble = (
-        (now, trouble_now) if run_id is None else _try_reading(lambda: _read_run(experiment, run_id))
-    )
-    changes = (
-        compare_configurations(found, now) if run_id is not None and now and found and found.values else None
-    )
+    found, trouble = (now, trouble_now) if run_id is None else _try_reading(lambda: _read_run(experiment, run_id))
+    changes = compare_configurations(found, now) if run_id is not None and now and found and found.values else None
     return {
         "title": f"Configuration of {experiment.expid}",
         "experiment": experiment,
@@ -68,9 +64,7 @@ def get_configuration_context(experiment: Experiment, run_id: int | None) -> dic
         "found": found,
         "troubles": dict.fromkeys(filter(None, (trouble, trouble_now))),
         "tree": Tree(found.values) if found else None,
-        "changes": None
-        if changes is None
-        else [ShownDifference.of(one) for one in changes[:MOST_DIFFERENCES]],
+        "changes": None if changes is None else [ShownDifference.make(one) for one in changes[:MOST_DIFFERENCES]],
         "number_of_changes": len(changes or ()),
     }
 
@@ -92,7 +86,7 @@ class ShownDifference:
     new: SafeString
 
     @classmethod
-    def of(cls, one: ConfigurationChange) -> "ShownDifference":
+    def make(cls, one: ConfigurationChange) -> "ShownDifference":
         """Show a difference; of one that was added or removed, one side is blank."""
         parts = [part.replace("~1", "/").replace("~0", "~") for part in one.pointer.split("/")[1:]]
         old = SafeString("") if one.change == "added" else show_value(one.old)

@@ -33,11 +33,7 @@ RECENT = timedelta(days=1)
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Show the first page of the console."""
     stamps.begin_part(request, list_live_rows(request.user), make_clock_check(request.user))
-    context = {
-        **console.each_context(request),
-        "title": console.index_title,
-        **get_dashboard_context(request.user),
-    }
+    context = {**console.each_context(request), "title": console.index_title, **get_dashboard_context(request.user)}
     return TemplateResponse(request, "admin/portal/dashboard.html", context)
 
 
@@ -52,9 +48,7 @@ def get_dashboard_context(user: Any) -> dict[str, Any]:
         "failed": list_newest(experiments.filter(failed_jobs__gt=0)),
         "troubled": list_newest(experiments.exclude(problem="")),
         "sites": sites,
-        "freezes": list(
-            Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")
-        ),
+        "freezes": list(Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")),
         "failures": list_failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
         "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
@@ -103,9 +97,7 @@ def _list_late_and_failing() -> object:
 
 def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
     """Return the number of experiments and of their jobs per status, in one query over stored counts."""
-    sums = {
-        status: Coalesce(Sum(Cast(KT(f"status_counts__{status}"), IntegerField())), 0) for status in STATUSES
-    }
+    sums = {status: Coalesce(Sum(Cast(KT(f"status_counts__{status}"), IntegerField())), 0) for status in STATUSES}
     row = experiments.aggregate(
         experiments=Count("pk"),
         running_experiments=Count("pk", filter=Q(is_running=True)),
@@ -127,9 +119,7 @@ def list_running(experiments: QuerySet[Experiment]) -> list[Experiment]:
         experiments.filter(is_running=True)
         .select_related("site")
         .annotate(
-            since=Coalesce(
-                Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])
-            ),
+            since=Coalesce(Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])),
             action_id=Subquery(runs.values("pk")[:1]),
             action_kind=Subquery(runs.values("kind")[:1]),
             action_actor=Subquery(runs.values("actor_name")[:1]),
@@ -140,16 +130,12 @@ def list_running(experiments: QuerySet[Experiment]) -> list[Experiment]:
 
 def list_newest(experiments: QuerySet[Experiment]) -> list[Experiment]:
     """Return the experiments that changed last."""
-    return list(
-        experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS]
-    )
+    return list(experiments.select_related("site").order_by(F("changed_at").desc(nulls_last=True))[:SHOWN_ROWS])
 
 
 def filter_waiting(actions: ActionQuerySet) -> QuerySet[Any]:
     """Return the actions that no worker has taken for too long."""
-    return actions.annotate_queued_at().filter(
-        state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG
-    )
+    return actions.annotate_queued_at().filter(state=State.QUEUED, queued_at__lt=timezone.now() - WAITING_LONG)
 
 
 def list_decided(actions: ActionQuerySet, user: Any) -> list[Action]:

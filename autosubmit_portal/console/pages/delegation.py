@@ -52,10 +52,7 @@ class DelegationForm(RuledForm):
         help_text="What it may do at most; never more than you may yourself.",
     )
     team = forms.ModelChoiceField(
-        Team.objects.none(),
-        required=False,
-        empty_label="–",
-        help_text="Only on the experiments of this team.",
+        Team.objects.none(), required=False, empty_label="–", help_text="Only on the experiments of this team."
     )
     experiment = forms.CharField(
         max_length=110,
@@ -64,10 +61,7 @@ class DelegationForm(RuledForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
     )
     starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
-    ends_at = InstantField(
-        label="Until (UTC)",
-        help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.",
-    )
+    ends_at = InstantField(label="Until (UTC)", help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.")
     reason = forms.CharField(
         max_length=2000,
         help_text="Why. Kept in the audit trail.",
@@ -93,9 +87,7 @@ class DelegationForm(RuledForm):
         rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
         found = choose_meant(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
-            raise ValidationError(
-                "Several sites have it: write site/expid." if found else "There is no such one."
-            )
+            raise ValidationError("Several sites have it: write site/expid." if found else "There is no such one.")
         return found[0]
 
 
@@ -106,9 +98,7 @@ class DelegationAdmin(ValidityAdmin):
     page_template = "admin/portal/delegation.html"
     form_class = DelegationForm
     form_title = "New delegation"
-    form_lead = (
-        "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
-    )
+    form_lead = "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
     form_button = "Delegate"
     wrong = Unacceptable
     refusals = (policy.Forbidden, AlreadyOver)
@@ -161,6 +151,4 @@ class DelegationAdmin(ValidityAdmin):
     @admin.display(description="What")
     def what(self, delegation: Delegation) -> SafeString:
         """Say what was lent."""
-        return format_html(
-            '{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about
-        )
+        return format_html('{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about)

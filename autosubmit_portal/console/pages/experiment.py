@@ -112,9 +112,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "active_actions": list(
                 Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
-            "freezes": list(
-                Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")
-            ),
+            "freezes": list(Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
             "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
@@ -139,9 +137,7 @@ def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.B
     return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def list_newest_entries(
-    request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]
-) -> list[AuditEntry] | None:
+def list_newest_entries(request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]) -> list[AuditEntry] | None:
     """Return the newest of the chosen audit entries; None when the user may not see the trail."""
     if not policy.may_view(request.user, AuditEntry):
         return None

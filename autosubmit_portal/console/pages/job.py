@@ -28,12 +28,7 @@ from jobs.models import Job
 from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
-SENT_WITH = (
-    ("Platform", "platform"),
-    ("Queue", "qos"),
-    ("Processors", "processors"),
-    ("Wallclock", "wallclock"),
-)
+SENT_WITH = (("Platform", "platform"), ("Queue", "qos"), ("Processors", "processors"), ("Wallclock", "wallclock"))
 
 
 def show_job_time(job: Job) -> SafeString | str:
@@ -184,9 +179,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
     """Return the entry of the list's menu that opens the form page of `kind` for the chosen jobs."""
 
-    def open_form(
-        model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]
-    ) -> HttpResponse | None:
+    def open_form(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         if not policy.may_request(request.user, kind):
             raise PermissionDenied
         keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
@@ -202,9 +195,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
 def make_subject(jobs: Sequence[Job]) -> actions.Subject:
     """Return the subject of a request: the experiment of `jobs`, with exactly these jobs chosen."""
     experiment = annotate_active_action().select_related("site").get(pk=jobs[0].experiment_id)
-    return actions.Subject(
-        site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]}
-    )
+    return actions.Subject(site=experiment.site, experiment=experiment, fixed={"jobs": [job.name for job in jobs]})
 
 
 def make_subjects(jobs: Any) -> list[actions.Subject]:

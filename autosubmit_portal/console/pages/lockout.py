@@ -34,9 +34,7 @@ class LockoutAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the failures that count, each with the totals of its name and of its address."""
-        rows: QuerySet[Any] = (
-            super().get_queryset(request).filter(pk__in=lockout.filter_recent().values("pk"))
-        )
+        rows: QuerySet[Any] = super().get_queryset(request).filter(pk__in=lockout.filter_recent().values("pk"))
         counted: QuerySet[Any] = rows.annotate(
             by_name=Window(Sum("failures_since_start"), partition_by=F("username")),
             by_address=Window(Sum("failures_since_start"), partition_by=F("ip_address")),

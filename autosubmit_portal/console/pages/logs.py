@@ -48,9 +48,7 @@ class LogPages(ConsoleAdmin):
                 if "search" in request.GET:
                     return answer_search(request, log)
                 stamps.begin_part(request, _list_live_rows(*owner), lambda: _read_state(owner, name))
-                owner = self.get_log_owner(
-                    self.get_visible_object(request, str(object_id))
-                )  # as it is after the stamp
+                owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))  # as it is after the stamp
                 over = is_log_over(log, *owner)
                 return output.answer_piece(request, make_reader(log), is_over=over, file=log.identity)
         except BROKEN as error:
@@ -75,9 +73,7 @@ class LogPages(ConsoleAdmin):
             "opened": self._open_first(request, obj, shelf, names),
         }
 
-    def _open_first(
-        self, request: HttpRequest, obj: Any, shelf: Logs, names: Sequence[str]
-    ) -> dict[str, Any] | None:
+    def _open_first(self, request: HttpRequest, obj: Any, shelf: Logs, names: Sequence[str]) -> dict[str, Any] | None:
         """Return the first readable log; without one the error of the last; None without names."""
         shown = None
         for name in names:
@@ -103,10 +99,7 @@ class LogPages(ConsoleAdmin):
 
 def _list_live_rows(experiment: Experiment, job: Job | None) -> "list[QuerySet[Any]]":
     """Return the rows that say whether more is written to a log."""
-    return [
-        Experiment.objects.filter(pk=experiment.pk),
-        Job.objects.filter(pk=job.pk if job else 0),
-    ]
+    return [Experiment.objects.filter(pk=experiment.pk), Job.objects.filter(pk=job.pk if job else 0)]
 
 
 def _read_state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object, ...]:

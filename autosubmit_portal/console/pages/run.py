@@ -45,9 +45,7 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="Took")
     def took(self, run: Run) -> SafeString | str:
         """Show how long it lasted, if it is over."""
-        return (
-            presentation.lasting(run.started_at, run.finished_at) if run.finished_at else presentation.NOTHING
-        )
+        return presentation.lasting(run.started_at, run.finished_at) if run.finished_at else presentation.NOTHING
 
     def get_page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         """Return the counts and the title."""

@@ -23,12 +23,7 @@ from django.views.decorators.http import require_safe
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.access.sign_in.single_sign_on import (
-    CodeFlow,
-    SignInRefused,
-    is_offered,
-    refuse_unavailable,
-)
+from autosubmit_portal.access.sign_in.single_sign_on import CodeFlow, SignInRefused, is_offered, refuse_unavailable
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin, get_client_address, make_origin
 from autosubmit_portal.console.site import console
@@ -44,17 +39,12 @@ class SignInForm(AuthenticationForm):
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
             reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
-            trail.record(
-                "sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason
-            )
+            trail.record("sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason)
             raise ValidationError(reason, code="nothing_to_see")
 
     def get_invalid_login_error(self) -> ValidationError:
         """Say that the password was wrong, or how long the lockout lasts."""
-        return (
-            make_lockout_error(self.request, self.cleaned_data["username"])
-            or super().get_invalid_login_error()
-        )
+        return make_lockout_error(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
 
 
 def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | None:

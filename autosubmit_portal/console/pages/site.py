@@ -26,9 +26,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
 
     disabled_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [
-            (kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()
-        ],
+        choices=lambda: [(kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()],
         widget=forms.CheckboxSelectMultiple,
         label="Switched off",
         help_text="Actions that nobody may request at this site, nor those that contain them: Restart contains Start.",
@@ -109,9 +107,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         context: dict[str, Any] = {}
         if site is not None:
             kinds = list_allowed_kinds(request.user, self.request_targets, self.get_subject(site))
-            context["buttons"] = make_buttons(
-                request, self.get_subject(site), kinds, self.request_route, site.pk
-            )
+            context["buttons"] = make_buttons(request, self.get_subject(site), kinds, self.request_route, site.pk)
             context["site"] = site
         return super().change_view(request, object_id, extra_context=context)
 

@@ -41,11 +41,7 @@ SHOWN_EXPERIMENTS = 20
 def list_sites(request: HttpRequest) -> QuerySet[Site]:
     """Return the sites whose roles, accounts and teams the user may change."""
     sites = Site.objects.order_by("slug")
-    return (
-        sites
-        if teams.may_change_all(request.user)
-        else sites.filter(pk__in=teams.find_managed_sites(request.user))
-    )
+    return sites if teams.may_change_all(request.user) else sites.filter(pk__in=teams.find_managed_sites(request.user))
 
 
 def may_manage_some_site(request: HttpRequest) -> bool:
@@ -109,9 +105,7 @@ class MembershipInline(TeamInline):
 
     def may_change(self, request: HttpRequest, team: Team | None) -> bool:
         """Let the managers of the team change it too."""
-        return super().may_change(request, team) or (
-            team is not None and teams.is_manager_of(request.user, team)
-        )
+        return super().may_change(request, team) or (team is not None and teams.is_manager_of(request.user, team))
 
 
 class CoverageFormset(forms.BaseInlineFormSet):  # type: ignore[type-arg]
@@ -166,9 +160,7 @@ class TeamAdmin(ConsoleAdmin):
     ordering = ("slug",)
 
     people = make_column("People", lambda team: team.number_of_people)
-    described = make_column(
-        "Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all())
-    )
+    described = make_column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
@@ -235,11 +227,7 @@ class RightsAdmin(LimitedChoices, ConsoleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever manages the site, or for a new row any site; they may do everything with it."""
-        return (
-            may_manage_some_site(request)
-            if obj is None
-            else list_sites(request).filter(pk=obj.site_id).exists()
-        )
+        return may_manage_some_site(request) if obj is None else list_sites(request).filter(pk=obj.site_id).exists()
 
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission
 

@@ -129,11 +129,7 @@ def make_buttons(
     obstacles = find_obstacles(make_action_request(request, offered[0], subject), offered)
     possible = {name for name, obstacle in obstacles.items() if obstacle is None}
     return [
-        Button(
-            kind=kind,
-            address=reverse(f"admin:{route}", args=[pk, kind.name]),
-            obstacle=obstacles[kind.name],
-        )
+        Button(kind=kind, address=reverse(f"admin:{route}", args=[pk, kind.name]), obstacle=obstacles[kind.name])
         for kind in leave_out_replaced(offered, possible)
     ]
 
@@ -184,9 +180,7 @@ def make_key(kind: ActionKind, subjects: Sequence[Subject], form: ActionForm) ->
     if not form.read_key():
         return None
     about = [[subject.site.slug, str(subject), dict(subject.fixed)] for subject in subjects]
-    return IdempotencyKey.make(
-        form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()]
-    )
+    return IdempotencyKey.make(form.read_key(), [kind.name, about, form.read_parameters(), form.read_reason()])
 
 
 def forecast_each(
@@ -200,9 +194,7 @@ def forecast_each(
     ]
 
 
-def _forecast(
-    subject: Subject, plain: ActionRequest, read_form: Callable[[], ActionRequest], facts: Facts
-) -> Forecast:
+def _forecast(subject: Subject, plain: ActionRequest, read_form: Callable[[], ActionRequest], facts: Facts) -> Forecast:
     refusal: Exception | None = find_obstacle(plain, facts)
     if refusal:
         return Forecast(subject=subject, refusal=refusal)
@@ -223,9 +215,7 @@ def explain_refusal(refusal: Exception) -> SafeString | str:
     action_id = getattr(refusal, "action_id", None)
     if action_id is None:
         return str(refusal)
-    return format_html(
-        '{} <a href="{}">Show action {}</a>', str(refusal), get_action_address(action_id), action_id
-    )
+    return format_html('{} <a href="{}">Show action {}</a>', str(refusal), get_action_address(action_id), action_id)
 
 
 def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:

@@ -53,11 +53,7 @@ class BriefChangeList(ChangeList):
         """Read the page of the list; a live one is stamped first."""
         if cast("ConsoleAdmin", self.model_admin).live_seconds:
             stamps.begin_part(
-                request,
-                [
-                    *self._get_live_rows(),
-                    *cast("ConsoleAdmin", self.model_admin).get_other_live_rows(request),
-                ],
+                request, [*self._get_live_rows(), *cast("ConsoleAdmin", self.model_admin).get_other_live_rows(request)]
             )
         super().get_results(request)
 
@@ -89,9 +85,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     live_seconds = 0
     search_placeholder = "Search"
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with what the template needs to keep it live."""
         context = {
             "live_seconds": self.live_seconds,
@@ -142,18 +136,14 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
 
     def make_row_url(self, page: str, view: Callable[..., HttpResponseBase], rest: str = "") -> URLPattern:
         """Return the address `<id>/<page>/<rest>` for a view that takes `object_id`."""
-        return path(
-            f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.get_route(page)
-        )
+        return path(f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.get_route(page))
 
     def get_list_address(self, request: HttpRequest) -> str:
         """Return the address of the list, with the filters under which the page was opened from it."""
         kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         return str(add_preserved_filters(kept, self.get_address("changelist")))
 
-    def change_row(
-        self, request: HttpRequest, object_id: int, change: Callable[[Any], str]
-    ) -> HttpResponseRedirect:
+    def change_row(self, request: HttpRequest, object_id: int, change: Callable[[Any], str]) -> HttpResponseRedirect:
         """Change a visible row, show the message or the refusal of `change`, and redirect to the page of the row."""
         try:
             messages.success(request, change(self.get_visible_object(request, str(object_id))))
@@ -165,12 +155,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         self, request: HttpRequest, template: str, obj: Any, context: dict[str, Any], status: int = 200
     ) -> TemplateResponse:
         """Answer a page about `obj`, None for one that is to be made, inside the frame of the console."""
-        frame = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": str(obj),
-            "original": obj,
-        }
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": str(obj), "original": obj}
         return TemplateResponse(request, template, frame | context, status=status)
 
     def get_visible_object(self, request: HttpRequest, object_id: str) -> Any:

@@ -19,8 +19,6 @@ def make_column(title: str, show: Callable[[Any], Any], ordering: Any = None) ->
     return cell
 
 
-def make_field_column(
-    title: str, name: str, show: Callable[[Any], Any] = str, *, is_sorted: bool = True
-) -> Column:
+def make_field_column(title: str, name: str, show: Callable[[Any], Any] = str, *, is_sorted: bool = True) -> Column:
     """Return a column with what `show` makes of the field `name`, sorted by that field unless it should not be."""
     return make_column(title, lambda row: show(getattr(row, name)), name if is_sorted else None)

@@ -156,10 +156,7 @@ class OfExperimentFilter(LinkedFilter):
         """The values of the chosen experiment, and the chosen one."""
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
         experiment = parse_number(request.GET.get("experiment"))
-        if (
-            experiment is not None
-            and model_admin.get_queryset(request).filter(experiment=experiment).exists()
-        ):
+        if experiment is not None and model_admin.get_queryset(request).filter(experiment=experiment).exists():
             found = list_distinct(Job, str(self.parameter_name), experiment=experiment)
             values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]

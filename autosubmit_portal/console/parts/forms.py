@@ -51,12 +51,8 @@ class ActionForm(RuledForm):
         Raises InvalidParameters for what is no value of its field at all, or two.
         """
         if not self.is_valid():
-            raise InvalidParameters(
-                {name: [str(text) for text in texts] for name, texts in self.errors.items()}
-            )
-        values = {
-            option.name: _clean_value(option, self.cleaned_data.get(option.name)) for option in self.options
-        }
+            raise InvalidParameters({name: [str(text) for text in texts] for name, texts in self.errors.items()})
+        values = {option.name: _clean_value(option, self.cleaned_data.get(option.name)) for option in self.options}
         return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
     def read_reason(self) -> str:
@@ -122,13 +118,9 @@ def make_field(option: Option) -> forms.Field:
         case OptionType.LIST if option.choices:
             field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
         case OptionType.LIST | OptionType.LONG_TEXT:
-            field = forms.CharField(
-                widget=forms.Textarea(attrs=_get_text_attributes(option)), strip=False, **common
-            )
+            field = forms.CharField(widget=forms.Textarea(attrs=_get_text_attributes(option)), strip=False, **common)
         case _:
-            field = forms.CharField(
-                widget=forms.TextInput(attrs=_get_text_attributes(option)), strip=False, **common
-            )
+            field = forms.CharField(widget=forms.TextInput(attrs=_get_text_attributes(option)), strip=False, **common)
     if option.required:
         field.widget.attrs |= {"required": True, "aria-required": "true"}
     return field

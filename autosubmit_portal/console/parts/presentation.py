@@ -46,9 +46,7 @@ def format_age(at: datetime, now: datetime) -> str:
         return "just now"
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
-            return (
-                f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
-            )
+            return f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
     return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
@@ -97,9 +95,7 @@ def lasting(start: datetime | None, end: datetime | None = None) -> SafeString |
         return NOTHING
     text = format_duration(int(((end or timezone.now()) - start).total_seconds()))
     if end is None:
-        return format_html(
-            '<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text
-        )
+        return format_html('<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text)
     return format_html('<span class="num">{}</span>', text)
 
 
@@ -198,9 +194,7 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     segments = format_html_join(
         "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _draw_segments(present, total)
     )
-    return format_html(
-        '<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments
-    )
+    return format_html('<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments)
 
 
 def _draw_segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:
@@ -216,9 +210,7 @@ def _draw_segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[t
 def progress(experiment: Experiment) -> SafeString:
     """Show how far an experiment is: the bar, how many jobs are done, and in words what fails and what runs."""
     if not experiment.total_jobs:
-        return format_html(
-            '<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list"
-        )
+        return format_html('<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list")
     done = experiment.count(*DONE)
     return format_html(
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'

@@ -53,9 +53,7 @@ class FormPage:
         if is_filled:
             return form_class(request.POST)
         initial = get_initial_values(self.kind, self.subjects[0].experiment)
-        return form_class(
-            initial=initial | self._find_earlier(request) | read_linked_values(self.kind, request.GET)
-        )
+        return form_class(initial=initial | self._find_earlier(request) | read_linked_values(self.kind, request.GET))
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""
@@ -103,9 +101,7 @@ class FormPage:
         return self.show(request, form, status=actions.get_http_status(next(iter(refusals.values()))))
 
     def _choose_preposition(self) -> str:
-        return (
-            " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
-        )
+        return " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
 
     def _join_names(self) -> str:
         names = sorted(str(subject) for subject in self.subjects)
@@ -174,9 +170,7 @@ class RequestPages(ConsoleAdmin):
             frame=frame,
         )
 
-    def _make_alternative(
-        self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any
-    ) -> Button | None:
+    def _make_alternative(self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any) -> Button | None:
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
         kinds = actions.filter_allowed(request.user, kind.counterparts, subject)
         made = actions.make_buttons(request, subject, kinds, self.request_route, obj.pk)

@@ -62,9 +62,7 @@ def _rewrite_line(line: str, colour: str) -> str:
             cells += [_BLANK] * (place - len(cells) if shown else 0)
             cells[place : place + len(shown)] = [(colour, character) for character in shown]
             place += len(shown)
-    return _join_cells(cells, inherited) + (
-        colour if colour != (cells[-1][0] if cells else inherited) else ""
-    )
+    return _join_cells(cells, inherited) + (colour if colour != (cells[-1][0] if cells else inherited) else "")
 
 
 def _join_cells(cells: list[tuple[str, str]], colour: str) -> str:

@@ -17,9 +17,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Say where it goes."""
         parser.add_argument("--build", action="store_true", required=True, help="write the file")
-        parser.add_argument(
-            "--folder", type=Path, default=settings.PORTAL_HOME / "agents", help="where (%(default)s)"
-        )
+        parser.add_argument("--folder", type=Path, default=settings.PORTAL_HOME / "agents", help="where (%(default)s)")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Write it."""

@@ -24,9 +24,7 @@ from experiments.actions.validation import validate
 from experiments.audit_visibility import find_actions_without_entries
 
 FILTERS = {
-    name: str(field.help_text)
-    for name, field in AuditQuery().fields.items()
-    if name not in ("cursor", "page_size")
+    name: str(field.help_text) for name, field in AuditQuery().fields.items() if name not in ("cursor", "page_size")
 }
 SHOWN_FAULTS = 20
 SHOWN_ACTIONS = 10
@@ -50,11 +48,7 @@ class Command(BaseCommand):
             help="an entry that must be there, as an earlier verify or syslog has told it; repeatable",
         )
         verify.add_argument(
-            "--archive",
-            action="append",
-            default=[],
-            type=Path,
-            help="a sealed archive (.jsonl.gz); repeatable",
+            "--archive", action="append", default=[], type=Path, help="a sealed archive (.jsonl.gz); repeatable"
         )
         export = parts.add_parser("export", help="write entries to standard output, oldest first")
         export.add_argument("--format", choices=list(EXPORTS), default="jsonl", help="default: jsonl")
@@ -62,11 +56,7 @@ class Command(BaseCommand):
             export.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text.replace("%", "%%"))
         seal = parts.add_parser("seal", help="write old entries to a signed archive; none is deleted")
         seal.add_argument(
-            "--before",
-            required=True,
-            type=_parse_instant,
-            metavar="DATE",
-            help="seal entries before this day",
+            "--before", required=True, type=_parse_instant, metavar="DATE", help="seal entries before this day"
         )
         seal.add_argument(
             "--folder",

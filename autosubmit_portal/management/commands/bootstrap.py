@@ -80,11 +80,7 @@ class Command(BaseCommand):
         if Site.objects.exists():
             return
         Site.objects.create(
-            slug="local",
-            name="Local",
-            autosubmit=str(autosubmit.program),
-            home=str(autosubmit.home),
-            is_default=True,
+            slug="local", name="Local", autosubmit=str(autosubmit.program), home=str(autosubmit.home), is_default=True
         )
         self._report(f"The site “local” serves {autosubmit.home}.")
 
@@ -92,9 +88,7 @@ class Command(BaseCommand):
         try:
             if read_experiments(locate(autosubmit.home)):
                 return
-            self.stdout.write(
-                "Making two small experiments and running one of them; this takes half a minute …"
-            )
+            self.stdout.write("Making two small experiments and running one of them; this takes half a minute …")
             self.stdout.flush()
             self._report(f"The experiments {' and '.join(make_demo(autosubmit))} are there.")
         except (AutosubmitFailed, BrokenStore) as error:

@@ -36,9 +36,7 @@ class Command(BaseCommand):
         """Make the token and print nothing but it."""
         user = find_account(options["username"])
         kinds = [] if options["read_only"] else options["kind"]
-        wanted = api_tokens.TokenRequest(
-            name=options["name"], days=options["days"], kinds=kinds, teams=options["team"]
-        )
+        wanted = api_tokens.TokenRequest(name=options["name"], days=options["days"], kinds=kinds, teams=options["team"])
         try:
             _, token = api_tokens.make_token(user, wanted, origin=get_current_origin())
         except api_tokens.WrongToken as error:

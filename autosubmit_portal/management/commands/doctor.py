@@ -14,9 +14,7 @@ from autosubmit_portal.health import Finding, Level, examine
 class Command(BaseCommand):
     """Prints a line for each finding, with the remedy below; the exit status is 1 when something fails."""
 
-    help = (
-        "Examine the portal: database, workers, queues, mirror, sites, disk. Exit status 1 when a part fails."
-    )
+    help = "Examine the portal: database, workers, queues, mirror, sites, disk. Exit status 1 when a part fails."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --json."""
@@ -26,9 +24,7 @@ class Command(BaseCommand):
         """Examine, print, and fail if a part does."""
         findings = examine()
         if options["json"]:
-            self.stdout.write(
-                json.dumps([_describe(finding) for finding in findings], ensure_ascii=False, indent=2)
-            )
+            self.stdout.write(json.dumps([_describe(finding) for finding in findings], ensure_ascii=False, indent=2))
         else:
             for finding in findings:
                 self._print(finding)

@@ -32,9 +32,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare where the web server listens."""
-        parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
-        )
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,9 +43,7 @@ class Command(BaseCommand):
             _require_static_files()
             _require_free(self.host, self.port)
             connections.close_all()
-            self._supervise(
-                [Child(name, command) for name, command in make_commands(self.host, self.port).items()]
-            )
+            self._supervise([Child(name, command) for name, command in make_commands(self.host, self.port).items()])
 
     def _supervise(self, children: list[Child]) -> None:
         self.stop, self.hurry = threading.Event(), threading.Event()
@@ -73,9 +69,7 @@ class Command(BaseCommand):
         if _is_answering(self.host, self.port):
             self.is_announced = True
             self._say(f"Autosubmit Portal is at http://{_get_address(self.host)}:{self.port}/")
-            self._say(
-                f"Sign in with the account in {settings.PORTAL_HOME / 'credentials'}. Ctrl-C stops the portal."
-            )
+            self._say(f"Sign in with the account in {settings.PORTAL_HOME / 'credentials'}. Ctrl-C stops the portal.")
         elif time.monotonic() - self.began > LONG_START_SECONDS:
             self.began = time.monotonic()
             self._say("The web server does not answer yet; still waiting.")

@@ -24,9 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
         parser.add_argument("--store", type=Path, help="an Autosubmit home to serve instead of making a demo")
         parser.add_argument(
-            "--autosubmit",
-            type=Path,
-            help="the autosubmit program (default: one is installed under PORTAL_HOME)",
+            "--autosubmit", type=Path, help="the autosubmit program (default: one is installed under PORTAL_HOME)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,9 +41,7 @@ class Command(BaseCommand):
 
 def _require_git() -> None:
     if not shutil.which("git"):
-        raise CommandError(
-            "git is missing, and Autosubmit needs it. Install it (Debian, Ubuntu: apt-get install git)."
-        )
+        raise CommandError("git is missing, and Autosubmit needs it. Install it (Debian, Ubuntu: apt-get install git).")
 
 
 def _install_autosubmit() -> Path:

@@ -31,9 +31,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --once and --site."""
         parser.add_argument(
-            "--once",
-            action="store_true",
-            help="make a single pass and end; fails if another process mirrors",
+            "--once", action="store_true", help="make a single pass and end; fails if another process mirrors"
         )
         parser.add_argument("--site", help="slug of the only site to mirror (default: all)")
 

@@ -186,9 +186,7 @@ class JobLogs:
         """Return the logs, the one written last first."""
         scripts = _list_files(self.folder, "tmp", lambda name: name == f"{self.job}.cmd", _get_kind)
         logs = _list_files(self.folder, self._place, self._make_own_filter(), _get_kind)
-        return _sort_newest_first(
-            [*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})]
-        )
+        return _sort_newest_first([*scripts, *(log for log in logs if log.name not in {one.name for one in scripts})])
 
     def open(self, name: str) -> Log:
         """Open a log by its bare name, compressed or not; by one that is recorded what stands for it.

@@ -72,9 +72,7 @@ class Decoder:
         except (OSError, EOFError, ValueError) as error:
             self.close()
             reason = f"the decoder ended with {process.returncode}"
-            raise Refused(
-                f"refused: it takes too much memory or time, or nests too deeply ({reason})"
-            ) from error
+            raise Refused(f"refused: it takes too much memory or time, or nests too deeply ({reason})") from error
 
     def _start(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:

@@ -77,9 +77,7 @@ def test_nothing_is_taken_before_the_hello(frame: bytes) -> None:
 
 
 def test_an_agent_that_answers_what_nobody_asked_is_cut_off() -> None:
-    assert "request 5, which nobody made" in cut_off(
-        make_client(), message(5, {"type": "answer", "value": {}})
-    )
+    assert "request 5, which nobody made" in cut_off(make_client(), message(5, {"type": "answer", "value": {}}))
 
 
 def test_an_agent_that_answers_twice_is_cut_off() -> None:
@@ -139,9 +137,7 @@ def test_ten_gigabytes_that_are_announced_take_no_room() -> None:
 
 @pytest.mark.parametrize("make", [Client, Server])
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
-def test_random_bytes_are_cut_off_or_waited_for(
-    make: Callable[[Message, float], Connection], seed: int
-) -> None:
+def test_random_bytes_are_cut_off_or_waited_for(make: Callable[[Message, float], Connection], seed: int) -> None:
     random = Random(seed)
     for _ in range(200):
         connection = make({}, 0)

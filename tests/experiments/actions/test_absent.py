@@ -117,9 +117,7 @@ def test_a_worker_looks_again_whether_the_experiment_is_there(
     assert "a000" in action.message
 
 
-def test_a_restart_does_not_run_what_was_archived_while_it_recovered(
-    mirrored: Experiment, store: Store
-) -> None:
+def test_a_restart_does_not_run_what_was_archived_while_it_recovered(mirrored: Experiment, store: Store) -> None:
     action = factories.create_action(mirrored, kind="restart", state=State.RUNNING)
     archive(store)
     assert follow._go_on(action)
@@ -138,9 +136,7 @@ def test_an_experiment_that_an_action_finds_gone_is_gone_at_once(mirrored: Exper
     assert Experiment.objects.get(pk=mirrored.pk).gone_at is not None
 
 
-def test_an_experiment_that_comes_back_can_be_acted_on_again(
-    manager: User, mirrored: Experiment, store: Store
-) -> None:
+def test_an_experiment_that_comes_back_can_be_acted_on_again(manager: User, mirrored: Experiment, store: Store) -> None:
     Experiment.objects.update(gone_at=timezone.now(), is_absent=True)
     action = request_action(make_request(manager, CATALOGUE["run"], seen_again(mirrored)))
     assert Action.objects.get(pk=action.pk).state == State.QUEUED
@@ -150,8 +146,6 @@ def test_an_archived_experiment_is_not_copied(manager: User, mirrored: Experimen
     archive(store)
     seen_again(mirrored)
     parameters = {"description": "x", "copy": "a000"}
-    copy = replace(
-        make_request(manager, CATALOGUE["create"], mirrored), experiment=None, parameters=parameters
-    )
+    copy = replace(make_request(manager, CATALOGUE["create"], mirrored), experiment=None, parameters=parameters)
     with pytest.raises(InvalidParameters, match="archived"):
         request_action(copy)

@@ -70,16 +70,12 @@ def started_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_commands_run_as_the_service_account_unless_the_site_says_otherwise(
-    operator: User, ready: Experiment
-) -> None:
+def test_commands_run_as_the_service_account_unless_the_site_says_otherwise(operator: User, ready: Experiment) -> None:
     ready.site.run_as = RunAs.SERVICE
     assert request_action(make_request(operator, "run", ready)).unix_name == ""
 
 
-def test_a_command_runs_as_the_account_of_who_asked(
-    mapped: User, ready: Experiment, started_as: list[str]
-) -> None:
+def test_a_command_runs_as_the_account_of_who_asked(mapped: User, ready: Experiment, started_as: list[str]) -> None:
     action = request_action(make_request(mapped, "run", ready))
     Action.objects.update(state=State.RUNNING)
     start_step(action, 0)

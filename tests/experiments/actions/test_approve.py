@@ -104,9 +104,7 @@ def test_a_kind_that_contains_a_chosen_one_is_covered(chosen: str, kind: str, is
 
 
 def test_a_dry_run_of_a_restart_starts_nothing_and_is_not_switched_off_with_start() -> None:
-    assert not Site(slug="local", disabled_kinds=["run"]).explain_switched_off(
-        CATALOGUE["restart"].as_dry_run
-    )
+    assert not Site(slug="local", disabled_kinds=["run"]).explain_switched_off(CATALOGUE["restart"].as_dry_run)
 
 
 def test_a_stop_never_waits_for_approval(operator: User, ready: Experiment, waiting: Action) -> None:

@@ -67,9 +67,7 @@ def test_the_request_to_end_a_command_is_recorded_once(operator: User) -> None:
     assert AuditEntry.objects.filter(event="action.cancel_requested").count() == 1
 
 
-def test_an_action_that_a_worker_has_just_claimed_is_not_cancelled_under_it(
-    operator: User, action: Action
-) -> None:
+def test_an_action_that_a_worker_has_just_claimed_is_not_cancelled_under_it(operator: User, action: Action) -> None:
     Action.objects.update(state=State.RUNNING)  # while the operator's page still says queued
     with pytest.raises(Conflict):
         cancel(action, operator)

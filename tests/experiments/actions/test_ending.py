@@ -62,9 +62,7 @@ def test_a_command_that_takes_too_long_is_ended_and_says_what_to_do() -> None:
     Action.objects.update(step_started_at=timezone.now() - timedelta(hours=1))
     followed(action)
     assert action.state == State.FAILED
-    assert action.message == (
-        "Ended because it took more than 5 min. The run goes on. Stop it with force to kill it."
-    )
+    assert action.message == ("Ended because it took more than 5 min. The run goes on. Stop it with force to kill it.")
 
 
 def test_a_command_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,9 +76,7 @@ def test_a_command_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.
 
 def test_a_run_is_never_ended_however_long_it_takes() -> None:
     action = started("sleep", "60", kind="run")
-    Action.objects.update(
-        step_started_at=timezone.now() - timedelta(days=200), cancel_requested_at=timezone.now()
-    )
+    Action.objects.update(step_started_at=timezone.now() - timedelta(days=200), cancel_requested_at=timezone.now())
     assert not follow(action)
     assert not (action.run_directory(0) / "ending").exists()
     local.LocalRunner(action.site).end(action.run_directory(0))
@@ -89,9 +85,7 @@ def test_a_run_is_never_ended_however_long_it_takes() -> None:
 def test_a_cancelled_action_does_not_start_its_next_step() -> None:
     action = started("true", "recovery", kind="restart")
     Action.objects.update(
-        command=[["true", "recovery"], ["touch", "never"]],
-        cancel_requested_at=timezone.now(),
-        cancelled_by="operator",
+        command=[["true", "recovery"], ["touch", "never"]], cancel_requested_at=timezone.now(), cancelled_by="operator"
     )
     action.refresh_from_db()
     followed(action)

@@ -172,9 +172,7 @@ def is_deaf(experiment: Experiment) -> bool:
     return Experiment.objects.get(pk=experiment.pk).ignores_interrupt
 
 
-def test_force_ends_a_run_in_the_background_and_the_stop_that_waits_for_it(
-    background_run: Experiment,
-) -> None:
+def test_force_ends_a_run_in_the_background_and_the_stop_that_waits_for_it(background_run: Experiment) -> None:
     wait_for(lambda: is_deaf(background_run))
     words = [[background_run.site.autosubmit, "stop", "--yes", background_run.expid]]
     waiting = claim(factories.create_action(background_run, kind="stop", command=words).pk)

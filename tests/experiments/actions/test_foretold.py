@@ -69,12 +69,7 @@ def asked(operator: User) -> Callable[..., ActionRequest]:
     def ask(experiment: Experiment, kind: ActionKind, **parameters: Any) -> ActionRequest:
         origin = Origin(door=Door.API, actor_name=operator.username, actor_id=operator.pk)
         return ActionRequest(
-            actor=operator,
-            origin=origin,
-            kind=kind,
-            site=experiment.site,
-            experiment=experiment,
-            parameters=parameters,
+            actor=operator, origin=origin, kind=kind, site=experiment.site, experiment=experiment, parameters=parameters
         )
 
     return ask
@@ -179,9 +174,7 @@ def of_edges(make_experiment: MakeExperiment, cli: Autosubmit) -> dict[str, tupl
     for name, (settings, sections) in EDGES.items():
         expid = make_experiment("waiting")
         conf = cli.home / "autosubmit" / expid / "conf"
-        texts = (
-            SECTION.format(name=section, running=running, more=more) for section, running, more in sections
-        )
+        texts = (SECTION.format(name=section, running=running, more=more) for section, running, more in sections)
         (conf / f"jobs_{expid}.yml").write_text("JOBS:" + "".join(texts))
         for key, value in settings.items():
             set_value(conf / f"expdef_{expid}.yml", key, value)

@@ -87,9 +87,7 @@ def test_a_stop_is_always_possible(operator: User, ready: Experiment) -> None:
     assert ask(operator, "stop", ready).state == State.QUEUED
 
 
-@pytest.mark.parametrize(
-    ("status", "is_refused"), [("READY", True), ("COMPLETED", True), ("SUSPENDED", False)]
-)
+@pytest.mark.parametrize(("status", "is_refused"), [("READY", True), ("COMPLETED", True), ("SUSPENDED", False)])
 def test_a_live_change_is_refused_where_it_lets_jobs_start(
     status: str, is_refused: bool, operator: User, ready: Experiment
 ) -> None:
@@ -107,16 +105,12 @@ def test_a_dry_run_of_a_restart_submits_nothing() -> None:
     assert not CATALOGUE["restart"].as_dry_run.submits_jobs({})
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in CATALOGUE.values() if kind.is_run], ids=lambda kind: kind.name
-)
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUE.values() if kind.is_run], ids=lambda kind: kind.name)
 def test_every_kind_that_ends_in_a_run_submits_jobs(kind: Any) -> None:
     assert kind.submits_jobs({})
 
 
-@pytest.mark.parametrize(
-    ("platform", "is_frozen"), [("MN5", True), ("LUMI", True), ("LOCAL", False), ("MN", False)]
-)
+@pytest.mark.parametrize(("platform", "is_frozen"), [("MN5", True), ("LUMI", True), ("LOCAL", False), ("MN", False)])
 def test_a_platform_touches_the_hpc_and_the_platforms_of_unfinished_jobs(
     platform: str, is_frozen: bool, ready: Experiment
 ) -> None:

@@ -77,9 +77,7 @@ def processes_of_experiment(experiment: Experiment) -> list[int]:
 def run_of(experiment: Experiment) -> int:
     """The process of the run."""
     found = processes_of(experiment.site.home_folder)
-    return next(
-        pid for pid, command in found.items() if command.endswith(f"autosubmit run {experiment.expid}")
-    )
+    return next(pid for pid, command in found.items() if command.endswith(f"autosubmit run {experiment.expid}"))
 
 
 def list_of(experiment: Experiment) -> Path:

@@ -132,16 +132,12 @@ LOSSES = [
     Loss(by_superuser, demote, "role operator"),
     Loss(by_loan, give_back, "nothing that lender lends"),
     Loss(by_loan, lambda ana: close("lender"), "nothing that lender lends"),
-    Loss(
-        by_loan, lambda ana: User.objects.get(username="lender").groups.clear(), "nothing that lender lends"
-    ),
+    Loss(by_loan, lambda ana: User.objects.get(username="lender").groups.clear(), "nothing that lender lends"),
 ]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_worker_does_not_do_what_somebody_has_lost_the_right_to(
-    loss: Loss, ana: User, ready: Experiment
-) -> None:
+def test_a_worker_does_not_do_what_somebody_has_lost_the_right_to(loss: Loss, ana: User, ready: Experiment) -> None:
     loss.give(ana, ready)
     action = ask(ana, ready)
     loss.take(ana)
@@ -154,10 +150,7 @@ def test_a_worker_does_not_do_what_somebody_has_lost_the_right_to(
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_who_loses_a_right_has_what_waits_called_off(
-    loss: Loss,
-    ana: User,
-    ready: Experiment,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    loss: Loss, ana: User, ready: Experiment, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     loss.give(ana, ready)
     action = ask(ana, ready)
@@ -169,9 +162,7 @@ def test_who_loses_a_right_has_what_waits_called_off(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_nobody_approves_what_somebody_has_lost_the_right_to(
-    loss: Loss, ana: User, ready: Experiment
-) -> None:
+def test_nobody_approves_what_somebody_has_lost_the_right_to(loss: Loss, ana: User, ready: Experiment) -> None:
     Site.objects.update(approval_kinds=["run"])
     ready.site.refresh_from_db()
     loss.give(ana, ready)
@@ -184,9 +175,7 @@ def test_nobody_approves_what_somebody_has_lost_the_right_to(
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_restart_does_not_run_when_the_right_was_lost_while_it_recovered(
-    loss: Loss,
-    ana: User,
-    ready: Experiment,
+    loss: Loss, ana: User, ready: Experiment
 ) -> None:
     loss.give(ana, ready)
     action = ask(ana, ready, "restart")
@@ -273,9 +262,7 @@ def test_a_lender_who_was_renamed_still_lends(ana: User, ready: Experiment) -> N
     assert find_lost_right(Action.objects.get(pk=action.pk)) == ""
 
 
-@pytest.mark.parametrize(
-    "take", [lambda lender: lender.delete(), lambda lender: Delegation.objects.get().delete()]
-)
+@pytest.mark.parametrize("take", [lambda lender: lender.delete(), lambda lender: Delegation.objects.get().delete()])
 def test_another_account_with_the_name_of_the_lender_does_not_take_their_place(
     take: Callable[[User], Any], ana: User, ready: Experiment
 ) -> None:
@@ -311,9 +298,7 @@ def test_an_approval_of_a_closed_account_starts_nothing(ana: User, ready: Experi
 
 
 def test_a_run_that_lives_goes_on_when_its_person_loses_every_right(
-    ana: User,
-    ready: Experiment,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ana: User, ready: Experiment, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     by_group(ana, ready)
     action = ask(ana, ready)

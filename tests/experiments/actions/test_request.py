@@ -196,9 +196,7 @@ SECRET = "https://ana:hunter2@example.org/x.git"
 
 
 @pytest.mark.parametrize("name", ["git_repo", "description"])
-def test_a_password_in_an_address_is_refused_and_not_recorded(
-    name: str, manager: User, ready: Experiment
-) -> None:
+def test_a_password_in_an_address_is_refused_and_not_recorded(name: str, manager: User, ready: Experiment) -> None:
     parameters = {"description": "x", "minimal_configuration": True, name: SECRET}
     creation = replace(asked(manager, "create", ready, **parameters), experiment=None)
     with pytest.raises(InvalidParameters, match=f"{name}.*password"):
@@ -223,9 +221,7 @@ def test_what_looks_like_a_secret_arrives_as_typed_and_is_hidden_in_the_trail(
 
 
 @pytest.mark.parametrize("text", ["", "  ", "nul\x00", "x" * 10_241])
-def test_a_description_that_cannot_arrive_as_typed_is_refused(
-    text: str, operator: User, ready: Experiment
-) -> None:
+def test_a_description_that_cannot_arrive_as_typed_is_refused(text: str, operator: User, ready: Experiment) -> None:
     with pytest.raises(InvalidParameters, match="description"):
         request_action(asked(operator, "update_description", ready, description=text))
 

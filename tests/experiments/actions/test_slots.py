@@ -187,13 +187,7 @@ def crowd(site: Site) -> list[Action]:
     experiments = Experiment.objects.bulk_create(
         Experiment(site=site, expid=f"b{number:04d}") for number in range(MANY)
     )
-    values = {
-        "site": site,
-        "kind": "generate",
-        "actor": person,
-        "actor_name": "somebody",
-        "command": [["true"]],
-    }
+    values = {"site": site, "kind": "generate", "actor": person, "actor_name": "somebody", "command": [["true"]]}
     made = Action.objects.bulk_create(Action(experiment=experiment, **values) for experiment in experiments)
     Action.objects.update(requested_at=timezone.now() - timedelta(minutes=5))
     return made

@@ -105,9 +105,7 @@ def begun(experiment: Experiment, tmp_path: Path) -> Action:
     return action
 
 
-def test_a_restart_starts_no_run_when_a_stop_was_asked_for_meanwhile(
-    experiment: Experiment, tmp_path: Path
-) -> None:
+def test_a_restart_starts_no_run_when_a_stop_was_asked_for_meanwhile(experiment: Experiment, tmp_path: Path) -> None:
     restart = begun(experiment, tmp_path)
     start_step(restart, 0)
     stop = factories.create_action(experiment, kind="stop", actor_name="ana")
@@ -116,9 +114,7 @@ def test_a_restart_starts_no_run_when_a_stop_was_asked_for_meanwhile(
     assert restart.message == f"ana asked to stop it before the run began (action {stop.pk})."
 
 
-def test_a_restart_starts_its_run_when_the_stop_was_taken_back(
-    experiment: Experiment, tmp_path: Path
-) -> None:
+def test_a_restart_starts_its_run_when_the_stop_was_taken_back(experiment: Experiment, tmp_path: Path) -> None:
     restart = begun(experiment, tmp_path)
     start_step(restart, 0)
     factories.create_action(experiment, kind="stop", state=State.CANCELLED)
@@ -138,9 +134,7 @@ def test_a_run_that_a_worker_has_taken_does_not_begin_when_a_stop_was_asked_for(
 
 def begin(experiment: Experiment, kind: str) -> Action:
     """Have a worker begin an action, and leave it."""
-    command = [
-        [experiment.site.autosubmit, *words] for words in commands_of(CATALOGUE[kind], experiment.expid, {})
-    ]
+    command = [[experiment.site.autosubmit, *words] for words in commands_of(CATALOGUE[kind], experiment.expid, {})]
     action = claim(factories.create_action(experiment, kind=kind, command=command).pk)
     assert action is not None
     start_step(action, 0)

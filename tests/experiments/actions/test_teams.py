@@ -46,9 +46,7 @@ def created(user: User, site: Site, monkeypatch: pytest.MonkeyPatch, **values: s
 def test_an_experiment_that_no_coverage_has_is_added_by_hand(
     member: User, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    team = factories.create_team(
-        (member, Role.MANAGER), covers={"site": site, "owner": "nobody"}, slug="ocean"
-    )
+    team = factories.create_team((member, Role.MANAGER), covers={"site": site, "owner": "nobody"}, slug="ocean")
     made = created(member, site, monkeypatch, owner="autosubmit")
     assert list(team.experiments.all()) == [made]
     assert made in Experiment.objects.visible_to(member)

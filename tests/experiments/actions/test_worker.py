@@ -99,9 +99,7 @@ def counts(experiment: Experiment) -> dict[str, int]:
 # --- From the queue to the end
 
 
-def test_a_worker_runs_an_experiment_and_mirrors_how_it_ended(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_worker_runs_an_experiment_and_mirrors_how_it_ended(experiment: Experiment, stand_in: StandIn) -> None:
     action = executed(queued(experiment, "run"))
     assert (action.state, action.exit_status, stand_in.started()) == (State.SUCCEEDED, 0, ["run"])
     assert counts(experiment) == {"COMPLETED": 3}
@@ -118,11 +116,7 @@ def test_a_worker_mirrors_the_experiment_that_was_created(site: Site) -> None:
     words = CATALOGUE["create"].make_command_lines(site.autosubmit, "", {"description": "Made by a worker"})
     action = executed(
         Action.objects.create(
-            kind="create",
-            site=site,
-            actor=factories.create_administrator(),
-            actor_name="somebody",
-            command=words,
+            kind="create", site=site, actor=factories.create_administrator(), actor_name="somebody", command=words
         )
     )
     assert action.experiment is not None
@@ -134,9 +128,7 @@ def test_a_restart_recovers_and_then_runs(experiment: Experiment, stand_in: Stan
     assert (action.state, action.step, stand_in.started()) == (State.SUCCEEDED, 1, ["recovery", "run"])
 
 
-def test_a_restart_does_not_run_what_could_not_be_recovered(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_restart_does_not_run_what_could_not_be_recovered(experiment: Experiment, stand_in: StandIn) -> None:
     stand_in.let_fail("recovery")
     action = executed(queued(experiment, "restart"))
     assert (action.state, action.exit_status, stand_in.started()) == (State.FAILED, 1, ["recovery"])
@@ -273,9 +265,7 @@ def test_what_is_cancelled_between_the_look_at_it_and_its_start_does_not_start(
     assert (claimed.state, stand_in.started()) == (State.CANCELLED, [])
 
 
-def test_a_restart_that_is_cancelled_while_it_recovers_does_not_run(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_restart_that_is_cancelled_while_it_recovers_does_not_run(experiment: Experiment, stand_in: StandIn) -> None:
     action = started(queued(experiment, "restart"))
     wait_for((action.run_directory(0) / "exit_status").exists)
     cancel(action)
@@ -294,9 +284,7 @@ def test_a_restart_that_is_cancelled_after_the_look_at_its_recovery_does_not_run
     assert (action.step, stand_in.started()) == (0, ["recovery"])
 
 
-def test_a_command_that_is_cancelled_while_it_works_is_ended(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_command_that_is_cancelled_while_it_works_is_ended(experiment: Experiment, stand_in: StandIn) -> None:
     stand_in.hold("create")
     action = started(queued(experiment, "generate"))
     wait_for(lambda: stand_in.started() == ["create"])
@@ -337,9 +325,7 @@ def test_a_command_that_has_left_no_trace_yet_is_given_time(experiment: Experime
     assert followed(action).state == State.SUCCEEDED
 
 
-def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
     action = claimed_without_a_trace(experiment)
     let_grace_pass()
     assert follow(action)
@@ -389,9 +375,7 @@ def kill_with_launcher(action: Action) -> None:
     wait_for(lambda: not get_runner(action.site).look(action.run_directory(0)).is_alive)
 
 
-def test_a_run_that_lives_on_without_its_launcher_is_not_lost(
-    experiment: Experiment, stand_in: StandIn
-) -> None:
+def test_a_run_that_lives_on_without_its_launcher_is_not_lost(experiment: Experiment, stand_in: StandIn) -> None:
     stand_in.hold("run")
     action = started(queued(experiment, "run"))
     wait_for(lambda: mirrored_as_running(experiment))

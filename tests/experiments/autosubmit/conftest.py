@@ -92,9 +92,7 @@ def long_experiment(make_experiment: MakeExperiment) -> str:
 
 
 @pytest.fixture
-def long_run(
-    start: Start, store: Store, long_experiment: str, tmp_path: Path
-) -> Iterator["subprocess.Popen[str]"]:
+def long_run(start: Start, store: Store, long_experiment: str, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A run that holds its lock and goes on until the test ends it."""
     run = start("run", long_experiment, log=tmp_path / "run.log")
     wait_for(lambda: check_liveness(store.lock_file(long_experiment), read_locks()).is_running)

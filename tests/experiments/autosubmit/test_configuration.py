@@ -42,9 +42,7 @@ def read(folder: Path, files: dict[str, str]) -> Configuration:
 def test_the_files_of_autosubmit_3_are_read_as_written(folder: Path) -> None:
     found = read(folder, INI)
     assert found.values["conf"] == {"config": {"EXPID": "a000", "MAXWAITINGJOBS": "20"}, "mail": {"TO": ""}}
-    assert found.values["exp"] == {
-        "experiment": {"DATELIST": "20000101", "MEMBERS": "fc0 %d", "EXPID": "a000"}
-    }
+    assert found.values["exp"] == {"experiment": {"DATELIST": "20000101", "MEMBERS": "fc0 %d", "EXPID": "a000"}}
     assert found.values["jobs"] == {"SIM": {"FILE": "sim.sh", "Queue": "debug"}}
     assert found.values["proj"] is None
 
@@ -161,9 +159,7 @@ def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
 
 
 def test_a_file_of_10_mb_is_refused_with_the_limit(folder: Path) -> None:
-    with pytest.raises(
-        BadConfiguration, match=r"conf/big\.yml cannot be read: it is longer than 1,048,576 bytes"
-    ):
+    with pytest.raises(BadConfiguration, match=r"conf/big\.yml cannot be read: it is longer than 1,048,576 bytes"):
         read(folder, {"conf/big.yml": "a: b\n" * 2_000_000})
 
 
@@ -204,10 +200,7 @@ def test_files_outside_of_the_experiment_are_left_out(folder: Path) -> None:
 
 def test_many_names_of_files_that_are_not_read_are_refused(folder: Path) -> None:
     with pytest.raises(BadConfiguration, match="more than 200 files are named"):
-        read(
-            folder,
-            {"conf/a.yml": "DEFAULT:\n  CUSTOM_CONFIG: {POST: [" + ",".join(map(str, range(300))) + "]}\n"},
-        )
+        read(folder, {"conf/a.yml": "DEFAULT:\n  CUSTOM_CONFIG: {POST: [" + ",".join(map(str, range(300))) + "]}\n"})
 
 
 def test_a_link_that_leads_out_is_left_out(folder: Path) -> None:

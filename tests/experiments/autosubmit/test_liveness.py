@@ -97,9 +97,7 @@ def test_without_a_lock_file_it_was_never_run(tmp_path: Path) -> None:
     assert (alive.is_running, alive.pid) == (False, None)
 
 
-def test_another_device_number_is_believed_for_an_autosubmit_command_of_the_experiment(
-    lock_file: Path,
-) -> None:
+def test_another_device_number_is_believed_for_an_autosubmit_command_of_the_experiment(lock_file: Path) -> None:
     with lock_held(lock_file, "run", "a000") as pid:
         assert check_liveness(lock_file, Locks({(255, 255, lock_file.stat().st_ino): pid})).pid == pid
 

@@ -79,15 +79,12 @@ ARGUMENTS = "error: argument -t: invalid choice: 'FOO'\nusage: autosubmit setsta
 
 
 def test_colours_and_carriage_returns_are_dropped() -> None:
-    assert (
-        strip_controls("\x1b[1m \x1b[31mred\x1b[0m\x1b[39m\r\n10%\r20%\x1b]0;title\x07") == " red\n10%\n20%"
-    )
+    assert strip_controls("\x1b[1m \x1b[31mred\x1b[0m\x1b[39m\r\n10%\r20%\x1b]0;title\x07") == " red\n10%\n20%"
 
 
 def test_the_new_expid_is_that_of_the_last_line_that_says_so() -> None:
     assert (
-        find_created_expid('"a001" has been registered.\nExperiment zzzz created\nExperiment a001 created\n')
-        == "a001"
+        find_created_expid('"a001" has been registered.\nExperiment zzzz created\nExperiment a001 created\n') == "a001"
     )
 
 
@@ -176,9 +173,7 @@ QUERY = """(sqlite3.OperationalError) database is locked
 @pytest.mark.parametrize(
     "text", [YAML_ERROR, YAML_ERROR.partition(" [CRITICAL] Unexpected")[0]], ids=["said", "raised"]
 )
-def test_an_error_of_several_lines_says_where_and_quotes_no_values(
-    text: str, error: str, reason: str
-) -> None:
+def test_an_error_of_several_lines_says_where_and_quotes_no_values(text: str, error: str, reason: str) -> None:
     told = find_critical_message(text.replace("{0}", error.strip()))
     assert told is not None
     assert told.removeprefix("Exception: ") == reason
@@ -307,9 +302,7 @@ def test_a_real_unknown_job_is_named(call: Call, small: str) -> None:
 
 def test_a_real_refusal_of_arguments_is_read(call: Call, small: str) -> None:
     outcome = call("setstatus", "-s", "-np", "-t", "FAILED", f"--list={small}_SETUP", small)
-    assert outcome.message.startswith(
-        "Autosubmit refused the command line: argument -t/--status_final: invalid"
-    )
+    assert outcome.message.startswith("Autosubmit refused the command line: argument -t/--status_final: invalid")
 
 
 def test_a_real_run_of_failing_jobs_and_its_recovery(call: Call, failing: str) -> None:

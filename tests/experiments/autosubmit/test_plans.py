@@ -16,10 +16,7 @@ from tests.support.small_stores import make_store
 
 CONFIGURATION: dict[str, Any] = {
     "DEFAULT": {"HPCARCH": "MN5"},
-    "PLATFORMS": {
-        "MN5": {"QUEUE": "gp_bsces", "MAX_WALLCLOCK": "48:00"},
-        "ARCHIVE": {"SERIAL_QUEUE": "serial"},
-    },
+    "PLATFORMS": {"MN5": {"QUEUE": "gp_bsces", "MAX_WALLCLOCK": "48:00"}, "ARCHIVE": {"SERIAL_QUEUE": "serial"}},
     "JOBS": {
         "SIM": {"PROCESSORS": 768, "WALLCLOCK": "01:30", "QUEUE": "gp_debug"},
         "INI": {},
@@ -59,11 +56,7 @@ def test_a_job_is_sent_with_what_its_section_says() -> None:
 def test_what_the_section_leaves_out_is_that_of_the_platform() -> None:
     plan = {"platform": "MN5", "processors": "1", "wallclock": "48:00", "qos": "gp_bsces"}
     assert extract_plans(CONFIGURATION)["INI"] == plan
-    assert extract_plans(CONFIGURATION)["TRANSFER"] == {
-        "platform": "ARCHIVE",
-        "processors": "1",
-        "qos": "serial",
-    }
+    assert extract_plans(CONFIGURATION)["TRANSFER"] == {"platform": "ARCHIVE", "processors": "1", "qos": "serial"}
 
 
 def test_a_configuration_of_3_is_read_by_its_parts() -> None:
@@ -83,22 +76,15 @@ UNPLAIN = ["%CURRENT_X%", "x" * 51, ["a", "b"], {"a": 1}, True, 10**5000]
 
 @pytest.mark.parametrize("value", UNPLAIN, ids=range(len(UNPLAIN)))
 def test_what_is_not_said_plainly_is_not_planned(value: object) -> None:
-    configuration = {
-        "JOBS": {"SIM": {"PLATFORM": value, "PROCESSORS": value, "WALLCLOCK": value, "QUEUE": value}}
-    }
+    configuration = {"JOBS": {"SIM": {"PLATFORM": value, "PROCESSORS": value, "WALLCLOCK": value, "QUEUE": value}}}
     assert extract_plans(configuration) == {}
 
 
 def test_a_wallclock_that_grows_with_the_chunks_is_not_planned() -> None:
-    assert (
-        "wallclock"
-        not in extract_plans({"JOBS": {"SIM": {"WALLCLOCK": "01:00", "WCHUNKINC": "00:10"}}})["SIM"]
-    )
+    assert "wallclock" not in extract_plans({"JOBS": {"SIM": {"WALLCLOCK": "01:00", "WCHUNKINC": "00:10"}}})["SIM"]
 
 
-@pytest.mark.parametrize(
-    "configuration", [{}, {"JOBS": None}, {"JOBS": [1]}, {"JOBS": {"SIM": 3}, "PLATFORMS": 3}]
-)
+@pytest.mark.parametrize("configuration", [{}, {"JOBS": None}, {"JOBS": [1]}, {"JOBS": {"SIM": 3}, "PLATFORMS": 3}])
 def test_a_configuration_of_another_form_does_no_harm(configuration: dict[str, Any]) -> None:
     assert set(extract_plans(configuration)) <= {"SIM"}
 

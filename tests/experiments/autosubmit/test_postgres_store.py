@@ -158,9 +158,7 @@ def test_nothing_is_written(url: str, home: Path) -> None:
     read_experiments(store)
     read_job_list(store.job_list("a001"))
     with psycopg.connect(url) as connection:
-        tables = connection.execute(
-            "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'a001')"
-        ).fetchone()
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'a001')").fetchone()
     assert tables == (6,)
 
 

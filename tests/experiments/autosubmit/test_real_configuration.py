@@ -48,7 +48,9 @@ CUSTOM = {
     "post.yml": "X: {B: post}\nHPCARCH: none\nPLATFORMS: {local: {SCRATCH_DIR: /s, PROJECT: p, USER: u}}\n",
     "nested.yml": "X: {N: nested, L: [4], P: nested}\n",
 }
-PROJECT = "PROJECT: {PROJECT_TYPE: git, PROJECT_DESTINATION: ''}\nGIT: {PROJECT_ORIGIN: https://x.example/a/model.git}\n"
+PROJECT = (
+    "PROJECT: {PROJECT_TYPE: git, PROJECT_DESTINATION: ''}\nGIT: {PROJECT_ORIGIN: https://x.example/a/model.git}\n"
+)
 
 
 def resolved(autosubmit: Path, home: Path, expid: str) -> Any:

@@ -60,9 +60,7 @@ def execute(database: Path, script: str) -> None:
 
 def add(store: Store, *names: str) -> None:
     values = ", ".join(f"('{name}', 'text of {name}', '4.1.17')" for name in names)
-    execute(
-        store.database, f"INSERT INTO experiment (name, description, autosubmit_version) VALUES {values};"
-    )
+    execute(store.database, f"INSERT INTO experiment (name, description, autosubmit_version) VALUES {values};")
 
 
 def test_a_store_is_found_by_the_configuration_in_the_home(home: Path) -> None:
@@ -77,9 +75,7 @@ def test_a_given_configuration_replaces_that_of_the_home(home: Path, tmp_path: P
 
 
 def test_a_missing_configuration_is_told_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(
-        BrokenStore, match=r"no Autosubmit configuration .*autosubmitrc\. Run `autosubmit conf"
-    ):
+    with pytest.raises(BrokenStore, match=r"no Autosubmit configuration .*autosubmitrc\. Run `autosubmit conf"):
         locate(tmp_path)
 
 
@@ -114,10 +110,7 @@ def test_a_backend_that_cannot_be_read_is_told(home: Path, backend: str, told: s
 
 def test_of_experiments_registered_twice_the_newer_counts(made: Store) -> None:
     add(made, "a000", "a001", "a000")
-    assert [(record.autosubmit_id, record.expid) for record in read_experiments(made)] == [
-        (2, "a001"),
-        (3, "a000"),
-    ]
+    assert [(record.autosubmit_id, record.expid) for record in read_experiments(made)] == [(2, "a001"), (3, "a000")]
 
 
 def test_names_that_would_be_other_paths_are_left_out(made: Store) -> None:
@@ -133,9 +126,7 @@ def test_an_experiment_without_details_has_empty_texts(made: Store) -> None:
 
 def test_times_are_utc_and_those_without_a_zone_are_taken_as_utc(made: Store) -> None:
     add(made, "a000", "a001")
-    values = (
-        "(1, 'me', '2026-01-01T02:00:00+02:00', '', '', ''), (2, 'me', '2024-01-08 14:52:35', '', '', '')"
-    )
+    values = "(1, 'me', '2026-01-01T02:00:00+02:00', '', '', ''), (2, 'me', '2024-01-08 14:52:35', '', '', '')"
     execute(made.database, f"INSERT INTO details VALUES {values};")
     assert [record.created_at for record in read_experiments(made)] == [
         datetime(2026, 1, 1, tzinfo=UTC),
@@ -164,9 +155,7 @@ def test_a_database_whose_fault_sqlite_cannot_name_in_utf_8_is_a_broken_store(ma
 @pytest.mark.parametrize("table", ["experiment", "details"])
 def test_a_view_that_stands_for_a_table_is_not_computed(made: Store, table: str) -> None:
     add(made, "a000")
-    endless = (
-        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id, x AS exp_id FROM n"
-    )
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id, x AS exp_id FROM n"
     execute(made.database, f"DROP TABLE {table}; CREATE VIEW {table} AS {endless};")
     if table == "details":
         assert [record.hpc for record in read_experiments(made)] == [""]
@@ -185,10 +174,7 @@ def test_a_list_longer_than_autosubmit_ever_writes_is_a_broken_store(
 
 
 def test_a_table_of_experiments_without_names_has_none(made: Store) -> None:
-    execute(
-        made.database,
-        "DROP TABLE experiment; CREATE TABLE experiment (id); INSERT INTO experiment VALUES (1);",
-    )
+    execute(made.database, "DROP TABLE experiment; CREATE TABLE experiment (id); INSERT INTO experiment VALUES (1);")
     assert read_experiments(made) == []
 
 

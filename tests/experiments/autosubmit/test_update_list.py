@@ -82,9 +82,7 @@ def test_it_ends_when_the_run_has_read_and_saved(start: Start, waiting: Path, ro
     save(root)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert said.startswith(
-        "CHANGED: job: a000_1_SIM status to: READY\nupdate_list: The run has read the change"
-    )
+    assert said.startswith("CHANGED: job: a000_1_SIM status to: READY\nupdate_list: The run has read the change")
     assert [path.name for path in waiting.parent.iterdir()] == ["updated_list_a000.txt_20261124_0930"]
 
 
@@ -150,9 +148,7 @@ def test_it_makes_no_file_where_a_dangling_link_leads(start: Start, waiting: Pat
 
 
 @pytest.mark.parametrize("linked", ["status", ""])
-def test_it_writes_into_no_folder_behind_a_link(
-    start: Start, root: Path, tmp_path: Path, linked: str
-) -> None:
+def test_it_writes_into_no_folder_behind_a_link(start: Start, root: Path, tmp_path: Path, linked: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     folder = root / "a000" / linked
     folder.rename(elsewhere)

@@ -66,9 +66,7 @@ def test_every_argument_arrives_as_given(runner: LocalRunner, accounts: Accounts
     assert runner.read_text(directory) == "two\nlines|$(id)|"
 
 
-def test_output_and_exit_status_stay_with_the_service_account(
-    runner: LocalRunner, accounts: Accounts
-) -> None:
+def test_output_and_exit_status_stay_with_the_service_account(runner: LocalRunner, accounts: Accounts) -> None:
     directory = start(runner, accounts, "echo hello; exit 7")
     assert status(runner, directory) == 7
     owners = {pwd.getpwuid(file.stat().st_uid).pw_name for file in directory.iterdir()}

@@ -127,9 +127,7 @@ def test_a_command_can_be_interrupted_even_if_its_starter_ignores_interrupts(
 ) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        runner.start(
-            [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"], directory
-        )
+        runner.start([sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"], directory)
     finally:
         signal.signal(signal.SIGINT, before)
     ended(runner, directory)
@@ -169,9 +167,7 @@ def test_a_command_that_ends_while_it_is_looked_at_has_ended(
     assert runner.look(directory).exit_status == 0
 
 
-def test_an_exit_status_that_finds_no_room_is_written_when_there_is_room(
-    runner: LocalRunner, directory: Path
-) -> None:
+def test_an_exit_status_that_finds_no_room_is_written_when_there_is_room(runner: LocalRunner, directory: Path) -> None:
     runner.start(["mkdir", "exit_status.new"], directory)  # nothing can be written there, as on a full disk
     wait_for(lambda: "sleep" in children_of(pid_of(directory)))
     assert runner.look(directory).is_alive
@@ -267,9 +263,7 @@ def test_a_process_that_is_older_than_the_command_is_interrupted_once_for_each_m
     os.killpg(pid_of(directory), signal.SIGKILL)
 
 
-def test_a_process_that_is_younger_than_the_command_is_not_interrupted(
-    runner: LocalRunner, directory: Path
-) -> None:
+def test_a_process_that_is_younger_than_the_command_is_not_interrupted(runner: LocalRunner, directory: Path) -> None:
     runner.start(["sleep", "600"], directory)
     pid_of(directory)
     with sleeper() as younger:

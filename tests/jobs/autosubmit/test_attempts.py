@@ -22,9 +22,7 @@ SECOND = {"job_id": 8, "run_id": 1, "submit": 200, "start": 210, "finish": 220, 
 def record(status: str, **values: Any) -> JobRecord:
     blank: dict[str, Any] = dict.fromkeys(JobRecord.__dataclass_fields__, "")
     numbers = dict.fromkeys(("date", "chunk", "split", "splits", "remote_id"))
-    made = JobRecord(
-        **blank | numbers | {"name": "a000_SIM", "status": status, "priority": 0, "fail_count": 0}
-    )
+    made = JobRecord(**blank | numbers | {"name": "a000_SIM", "status": status, "priority": 0, "fail_count": 0})
     return replace(made, **values)
 
 
@@ -87,9 +85,7 @@ def test_the_number_of_an_active_job_is_the_lists_where_the_history_has_none(tmp
 
 @pytest.mark.parametrize("run", [1, 2])
 def test_a_job_that_has_ended_has_its_newest_attempt_of_whatever_run(tmp_path: Path, run: int) -> None:
-    found = choose_attempt(
-        record("COMPLETED", remote_id=7), newest(tmp_path, ENDED, {**SECOND, "run_id": run})
-    )
+    found = choose_attempt(record("COMPLETED", remote_id=7), newest(tmp_path, ENDED, {**SECOND, "run_id": run}))
     assert found is not None
     assert (found.remote_id, found.submitted_at, found.finished_at) == (8, at(200), at(220))
 

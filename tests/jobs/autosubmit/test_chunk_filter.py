@@ -95,11 +95,7 @@ def test_a_range_means_numbers_without_zeros_before_them() -> None:
 
 def test_what_no_job_has_is_named_once() -> None:
     wanted = read_chunk_filter("[ 20000101 [ fc0 [1 9] fc1 [9 2-3] ] ]")
-    assert wanted.find_unknown([(FIRST, "fc0", 1), (FIRST, "", None)]) == [
-        "chunk 9",
-        "member FC1",
-        "chunk 2-3",
-    ]
+    assert wanted.find_unknown([(FIRST, "fc0", 1), (FIRST, "", None)]) == ["chunk 9", "member FC1", "chunk 2-3"]
 
 
 def test_without_any_job_everything_is_unknown() -> None:

@@ -16,9 +16,7 @@ EDGE = ("a", "b")
 def test_edges_of_jobs_that_are_not_in_the_list_are_counted_and_named() -> None:
     found = select_edges([EDGE, ("a", "x"), ("y", "b"), ("x", "y")], ["a", "b"])
     assert (found.between, found.are_known) == ({EDGE}, True)
-    assert found.note.startswith(
-        "3 dependencies name jobs that are not in the job list, and cannot be shown: x, y."
-    )
+    assert found.note.startswith("3 dependencies name jobs that are not in the job list, and cannot be shown: x, y.")
 
 
 def test_the_names_of_many_unknown_jobs_are_bounded() -> None:

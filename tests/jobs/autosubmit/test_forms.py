@@ -87,9 +87,7 @@ def test_a_job_list_of_many_sections_keeps_names_in_other_cases(tmp_path: Path) 
 @pytest.mark.parametrize("expid", ["a003", "a1ve", "a1vx", "a3tb"])
 def test_a_real_job_list_is_that_which_the_peer_answers(expid: str) -> None:
     (path,) = shared_files(f"{expid}/pkl/job_list*")
-    peer = {
-        (job["name"], job["status"], job["section"], job["chunk"]) for job in graph_of_peer(expid)["jobs"]
-    }
+    peer = {(job["name"], job["status"], job["section"], job["chunk"]) for job in graph_of_peer(expid)["jobs"]}
     assert {(job.name, job.status, job.section, job.chunk) for job in read_job_list(path).jobs} == peer
 
 

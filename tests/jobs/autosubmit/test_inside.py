@@ -44,9 +44,7 @@ def test_a_name_that_leads_out_is_refused(folder: Path, name: str) -> None:
         read(folder, name)
 
 
-@pytest.mark.parametrize(
-    "target", ["../secret/log", "{top}/secret/log", "/etc/passwd", "{top}/a000/../secret/log"]
-)
+@pytest.mark.parametrize("target", ["../secret/log", "{top}/secret/log", "/etc/passwd", "{top}/a000/../secret/log"])
 def test_a_link_that_leads_out_is_refused(folder: Path, target: str) -> None:
     (folder / "link").symlink_to(target.format(top=folder.parent))
     with pytest.raises(LeadsOutside):

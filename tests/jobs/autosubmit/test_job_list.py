@@ -20,9 +20,7 @@ from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
 from tests.jobs.autosubmit.conftest import shared_files
 from tests.support.services import ForkedAutosubmit
 
-ASK_STATUSES = (
-    "import json; from autosubmit.job.job_common import Status; print(json.dumps(Status.VALUE_TO_KEY))"
-)
+ASK_STATUSES = "import json; from autosubmit.job.job_common import Status; print(json.dumps(Status.VALUE_TO_KEY))"
 
 
 @pytest.fixture
@@ -191,9 +189,7 @@ def test_the_numbers_of_the_statuses_are_those_of_the_installed_autosubmit(autos
     assert {int(value): name for value, name in json.loads(asked.stdout).items()} == STATUS_BY_NUMBER
 
 
-def test_a_real_job_list_agrees_with_monitor(
-    root: Path, failed: str, autosubmit: Path, autosubmit_home: Path
-) -> None:
+def test_a_real_job_list_agrees_with_monitor(root: Path, failed: str, autosubmit: Path, autosubmit_home: Path) -> None:
     ForkedAutosubmit(autosubmit, autosubmit_home).call("monitor", "-o", "txt", "--hide", failed)
     (listing,) = (root / failed / "status").glob("*.txt")
     told = dict(re.findall(r"(\w+)(?: ~ \[[^]]*])? \[([A-Z]+)]", listing.read_text()))

@@ -81,9 +81,7 @@ def test_a_search_takes_a_bounded_time_and_goes_on(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("text", ["hunter2", "TOKEN=h", "b3Blbn", "hunter2 fine"])
 @pytest.mark.parametrize("block", [7, 1000, 1_000_000])
-def test_what_is_a_secret_is_not_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int
-) -> None:
+def test_what_is_a_secret_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int) -> None:
     monkeypatch.setattr(reader, "BLOCK_BYTES", block)
     key = "-----BEGIN PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END PRIVATE KEY-----\n"
     with log_of(tmp_path, f"{key}TOKEN=hunter2 fine\nERROR\n".encode()) as log:
@@ -112,9 +110,7 @@ def test_a_compressed_log_is_searched_as_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_nothing_is_missed_wherever_the_blocks_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+def test_nothing_is_missed_wherever_the_blocks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     chance = random.Random(seed)
     monkeypatch.setattr(reader, "BLOCK_BYTES", chance.choice([1, 3, 7, 50, 300, 1000]))
     data = bytes(chance.choice(b"ab\nA") for _ in range(chance.randint(0, 2000)))

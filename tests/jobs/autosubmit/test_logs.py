@@ -26,12 +26,7 @@ def experiment(tmp_path: Path) -> Path:
     for age, name in enumerate((*names, "LOG_a000/a000_SIMPLE.1.out", "LOG_a000/a000_SIM_COMPLETED")):
         (folder / "tmp" / name).write_bytes(b"0123456789")
         os.utime(folder / "tmp" / name, (age, age))
-    for name in (
-        "20261125_100000_run.log",
-        "20261125_100000_run_err.log",
-        "jobs_failed_status.log",
-        ".gitkeep",
-    ):
+    for name in ("20261125_100000_run.log", "20261125_100000_run_err.log", "jobs_failed_status.log", ".gitkeep"):
         (folder / "tmp" / "ASLOGS" / name).write_bytes(b"said\n")
         os.utime(folder / "tmp" / "ASLOGS" / name, (7, 7))
     return folder
@@ -137,12 +132,7 @@ def test_a_recorded_name_opens_the_log_of_that_name_where_there_is_one(experimen
 
 
 def test_a_recorded_name_opens_no_log_of_another_kind_attempt_or_job(experiment: Path) -> None:
-    others = (
-        "SIM.2.out_attempt_2",
-        "SIM.2.err_attempt_1",
-        "SIMPLE.2.out_attempt_1",
-        "SIM.POST.2.out_attempt_1",
-    )
+    others = ("SIM.2.out_attempt_2", "SIM.2.err_attempt_1", "SIMPLE.2.out_attempt_1", "SIM.POST.2.out_attempt_1")
     write_logs(experiment, *(f"a000_{other}" for other in others))
     shelf = JobLogs(experiment, "a000_SIM", [RECORDED])
     assert shelf.find_path(RECORDED) is None
@@ -174,9 +164,7 @@ def test_each_name_of_a_log_says_its_kind(experiment: Path, name: str, kind: str
     assert [file.kind for file in JobLogs(experiment, "a000_POST").list_files()] == [kind]
 
 
-@pytest.mark.parametrize(
-    "name", ["a000_SIM.POST.1.out", "a000_SIM.POST.cmd", "a000_SIM.POST.cmd.out.1", "a000_SIM.²"]
-)
+@pytest.mark.parametrize("name", ["a000_SIM.POST.1.out", "a000_SIM.POST.cmd", "a000_SIM.POST.cmd.out.1", "a000_SIM.²"])
 def test_a_job_whose_name_goes_on_after_a_dot_keeps_its_logs(experiment: Path, name: str) -> None:
     write_logs(experiment, name)
     shelf = JobLogs(experiment, "a000_SIM")
@@ -275,9 +263,7 @@ def test_a_part_of_a_compressed_log_is_that_of_its_content(
 
 
 @pytest.mark.parametrize("suffix", list(PACK))
-def test_a_log_compressed_in_two_streams_is_read_to_its_end(
-    experiment: Path, of_job: JobLogs, suffix: str
-) -> None:
+def test_a_log_compressed_in_two_streams_is_read_to_its_end(experiment: Path, of_job: JobLogs, suffix: str) -> None:
     path = packed_log(experiment, PACK[suffix](b"one") + PACK[suffix](b"two"), suffix)
     assert content(of_job.open(path.name)) == b"onetwo"
 

@@ -143,11 +143,7 @@ def test_a_secret_is_hidden_wherever_it_stands(value: dict[str, Any]) -> None:
         {"SSH_KEY": "~/.ssh/id_ed25519", "PWD": "/home/ana", "AUTH": "ssh", "SSH_KEY_FILE": "~/.ssh/id"},
         {"TOKEN": "%SECRETS.TOKEN%", "PASSWORD": "${PASSWORD}", "API_KEY": "$API_KEY"},
         {"MAX_TOKENS": 512, "KEEP_WRAPPER": 1, "KEYWORDS": ["ice"], "MONKEY": "banana", "KEY": "start_date"},
-        {
-            "SORT_KEY": "a000_20000101",
-            "PUBLIC_KEY": "AAAAC3NzaC1lZDI1NTE5AAAAI",
-            "KEY": "/home/ana/keys/2026/id_rsa1",
-        },
+        {"SORT_KEY": "a000_20000101", "PUBLIC_KEY": "AAAAC3NzaC1lZDI1NTE5AAAAI", "KEY": "/home/ana/keys/2026/id_rsa1"},
         {"MEMBERS": "fc0", "CHUNKSIZE": 4, "RETRIALS": 0.5, "EMPTY": {}, "NONE": []},
     ],
 )
@@ -188,9 +184,7 @@ def test_the_secrets_of_a_script_are_covered_and_nothing_moves() -> None:
     shown = b"".join(cover_blocks(read_script, 0, len(SCRIPT)))
     assert len(shown) == len(SCRIPT)
     assert (b"hunter2" in shown, b"b3BlbnNz" in shown) == (False, False)
-    assert shown.startswith(
-        b"#!/bin/bash\n#SBATCH --export=API_TOKEN=*******\ngit clone https://ana:*******@earth"
-    )
+    assert shown.startswith(b"#!/bin/bash\n#SBATCH --export=API_TOKEN=*******\ngit clone https://ana:*******@earth")
     assert shown.endswith(b"\necho done\n")
 
 

@@ -16,9 +16,7 @@ from jobs.autosubmit.start_dates import format_start_date, parse_period
         ("2000-01-01T12:30", (2000, 1, 1, 12, 30), (2000, 1, 1, 12, 30, 59, 999999)),
     ],
 )
-def test_a_date_is_as_long_as_it_is_written(
-    text: str, start: tuple[int, int, int], end: tuple[int, int, int]
-) -> None:
+def test_a_date_is_as_long_as_it_is_written(text: str, start: tuple[int, int, int], end: tuple[int, int, int]) -> None:
     assert parse_period(text) == (datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC))
 
 

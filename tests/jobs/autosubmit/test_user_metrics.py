@@ -8,9 +8,7 @@ from jobs.autosubmit import user_metrics
 from jobs.autosubmit.user_metrics import MetricRecord, UnreadableMetrics, read_metric_runs, read_metrics
 from tests.support import stores
 
-INSERT = (
-    "INSERT INTO user_metrics (run_id, job_name, metric_name, metric_value, modified) VALUES (?, ?, ?, ?, ?)"
-)
+INSERT = "INSERT INTO user_metrics (run_id, job_name, metric_name, metric_value, modified) VALUES (?, ?, ?, ?, ?)"
 
 
 def make(tmp_path: Path, *rows: tuple[object, ...]) -> Path:
@@ -38,9 +36,7 @@ def test_runs_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
     assert read_metric_runs(path) == [3, 2]
 
 
-def test_more_metrics_than_an_answer_holds_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_metrics_than_an_answer_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make(tmp_path, *((1, "a", str(number), "1", "now") for number in range(4)))
     monkeypatch.setattr(user_metrics, "MOST_METRICS", 3)
     with pytest.raises(UnreadableMetrics, match="more than 3"):

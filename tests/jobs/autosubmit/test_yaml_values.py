@@ -53,9 +53,7 @@ STAND_INS = [
 
 
 @pytest.mark.parametrize("name", STAND_INS)
-@pytest.mark.parametrize(
-    "state", [b"}U\x05__new__Nsb", b"N}U\x0c__setstate__Ns\x86b"], ids=["state", "slots"]
-)
+@pytest.mark.parametrize("state", [b"}U\x05__new__Nsb", b"N}U\x0c__setstate__Ns\x86b"], ids=["state", "slots"])
 def test_a_state_for_a_type_itself_is_refused(name: bytes, state: bytes) -> None:
     with pytest.raises(Refused):
         load(b"\x80\x02" + name + state + b".")

@@ -44,12 +44,8 @@ INSERT INTO experiment_structure (e_from, e_to) VALUES ('a000_SETUP', 'a000_2000
     ('a000_20000101_fc0_INI', 'a000_20000101_fc0_1_SIM'), ('a000_20000101_fc0_1_SIM', 'a000_20000101_fc0_2_SIM');
 """
 
-STRUCTURE = (
-    "CREATE TABLE experiment_structure (e_from TEXT NOT NULL, e_to TEXT NOT NULL, UNIQUE (e_from, e_to));"
-)
-PICKLE_IN_DATABASE = (
-    "CREATE TABLE job_pkl (expid VARCHAR NOT NULL, pkl BLOB, modified VARCHAR, PRIMARY KEY (expid));"
-)
+STRUCTURE = "CREATE TABLE experiment_structure (e_from TEXT NOT NULL, e_to TEXT NOT NULL, UNIQUE (e_from, e_to));"
+PICKLE_IN_DATABASE = "CREATE TABLE job_pkl (expid VARCHAR NOT NULL, pkl BLOB, modified VARCHAR, PRIMARY KEY (expid));"
 
 WRAPPERS = """
 CREATE TABLE wrappers_jobs (package_id INTEGER NOT NULL, package_name VARCHAR NOT NULL, job_name VARCHAR NOT NULL,

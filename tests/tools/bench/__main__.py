@@ -47,18 +47,11 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     root = settings.BASE_DIR
     parser = argparse.ArgumentParser(prog="python -m tests.tools.bench", description=__doc__)
+    parser.add_argument("--autosubmit", type=Path, required=True, help="the real program, to make stores with")
     parser.add_argument(
-        "--autosubmit", type=Path, required=True, help="the real program, to make stores with"
+        "--only", choices=(*ALONE, CHANGING, *ON_STORES), action="append", help="measure this part; may be repeated"
     )
-    parser.add_argument(
-        "--only",
-        choices=(*ALONE, CHANGING, *ON_STORES),
-        action="append",
-        help="measure this part; may be repeated",
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="how long to ask each server for each figure"
-    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long to ask each server for each figure")
     parser.add_argument(
         "--tools", type=Path, default=root.parent / "shared" / "tools", help="the folder of make_store.py"
     )

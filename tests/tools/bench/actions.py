@@ -17,13 +17,7 @@ from typing import Any
 
 from autosubmit_portal.management.demo import Autosubmit
 from tests.support import postgres, redis_server
-from tests.support.services import (
-    UNBOUNDED,
-    ForkedAutosubmit,
-    Portal,
-    collected_static_files,
-    kill_processes_of,
-)
+from tests.support.services import UNBOUNDED, ForkedAutosubmit, Portal, collected_static_files, kill_processes_of
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 from tests.tools.bench.page import Section
@@ -102,11 +96,7 @@ class Result:
         """The result as a row of a table."""
         poll = "waits" if self.case.broker == "Redis" else f"{self.case.poll:g} s"
         figures = f"{self.p50:.0f} | {self.p95:.0f} | {max(self.waits):.0f}"
-        cpu = (
-            f"{self.worker_cpu:.1f} + {self.server_cpu:.1f}"
-            if self.server_cpu >= 0
-            else f"{self.worker_cpu:.1f}"
-        )
+        cpu = f"{self.worker_cpu:.1f} + {self.server_cpu:.1f}" if self.server_cpu >= 0 else f"{self.worker_cpu:.1f}"
         return f"| {self.case.title} | {poll} | {figures} | {cpu} | {self.drain:.1f} | {self.load:.1f} |"
 
 

@@ -97,9 +97,7 @@ def bulk(one: Filled, targets: int) -> tuple[float, float]:
     http = Connection(Server(one.database, one.portal.url, one.facts["tokens"][0]))
     wanted = [{"expid": expid} for expid in one.facts["expids"][:targets]]
     began = time.perf_counter()
-    status, answer = http.ask(
-        http.request("/v4/actions", "POST", json.dumps({"kind": "generate", "targets": wanted}))
-    )
+    status, answer = http.ask(http.request("/v4/actions", "POST", json.dumps({"kind": "generate", "targets": wanted})))
     taken = time.perf_counter() - began
     results = json.loads(answer)["results"]
     assert status == 202, answer[:500]

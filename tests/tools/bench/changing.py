@@ -130,9 +130,7 @@ def run(folder: Path, home: Path, python: Path, *, rounds: int = ROUNDS) -> Sect
     large = [each["expid"] for each in made if each["jobs"] == PLAN.big[0]]
     small = next(each["expid"] for each in made if each["profile"] == "running" and each["jobs"] < 100)
     with fleet(_emptied(folder / "changing"), [Store(home, large[0], PLAN.big[0])]) as members:
-        measured = {
-            member.database: changing(member, python, [*large, small], rounds=rounds) for member in members
-        }
+        measured = {member.database: changing(member, python, [*large, small], rounds=rounds) for member in members}
     source = locate(home).job_list(small)
     with fleet(_emptied(folder / "longest"), [_longest(folder, Path(str(source)), python)]) as members:
         longest = {member.database: member.first_pass for member in members}
@@ -253,8 +251,7 @@ def _database(member: Member) -> Iterator[Ask]:
 def _kept(each: List) -> Iterator[None]:
     """Put the job list and the history back in the end."""
     kept = [
-        (shutil.copy2(file, file.with_name(f"bench-kept-{file.name}")), file)
-        for file in (each.job_list, each.history)
+        (shutil.copy2(file, file.with_name(f"bench-kept-{file.name}")), file) for file in (each.job_list, each.history)
     ]
     try:
         yield
@@ -267,11 +264,7 @@ def _kept(each: List) -> Iterator[None]:
 
 def _copy(python: Path, lists: list[List]) -> None:
     orders = [
-        (
-            str(each.job_list),
-            each.job,
-            {str(path): STATUSES[status] for status, path in each.variants.items()},
-        )
+        (str(each.job_list), each.job, {str(path): STATUSES[status] for status, path in each.variants.items()})
         for each in lists
     ]
     subprocess.run([str(python), "-c", COPY], input=json.dumps(orders), text=True, check=True)

@@ -14,9 +14,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def fill(experiments: int, clients: int) -> None:
     """Make the rows and print the expids and the tokens as JSON."""
-    print(
-        json.dumps({"expids": fill_experiments(experiments), "tokens": [_token(n) for n in range(clients)]})
-    )
+    print(json.dumps({"expids": fill_experiments(experiments), "tokens": [_token(n) for n in range(clients)]}))
 
 
 def fill_experiments(count: int) -> list[str]:

@@ -34,9 +34,7 @@ def fill(experiments: int, jobs: int) -> None:
     names = ", ".join(f'"{field.column}"' for field in columns)
     numbers = NUMBERS[connection.vendor].format(jobs=jobs)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO jobs_job ({names}) SELECT {values} FROM experiments_experiment e, ({numbers}) s"
-        )
+        cursor.execute(f"INSERT INTO jobs_job ({names}) SELECT {values} FROM experiments_experiment e, ({numbers}) s")
         cursor.execute("ANALYZE")
     one = Experiment.objects.order_by("expid")[experiments // 2]
     print(json.dumps({"pk": one.pk, "expid": one.expid, "session": _session()}))

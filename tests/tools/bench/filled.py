@@ -36,9 +36,7 @@ def filled(
         made = []
         for database in databases:
             portal = Portal(
-                home=folder / database,
-                autosubmit=Autosubmit(stand_in, store.home),
-                variables=dict(UNBOUNDED),
+                home=folder / database, autosubmit=Autosubmit(stand_in, store.home), variables=dict(UNBOUNDED)
             )
             if database == "PostgreSQL":
                 portal.database_url = stack.enter_context(postgres.server()).create_database()

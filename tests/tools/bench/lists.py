@@ -63,9 +63,7 @@ def ask(one: Filled, path: str) -> float:
     """Return the seconds that half of the answers need at most; the first one, which fills caches, does not count."""
     seconds = []
     for _ in range(REPEATS + 1):
-        request = urllib.request.Request(
-            one.portal.url + path, headers={"Cookie": f"sessionid={one.facts['session']}"}
-        )
+        request = urllib.request.Request(one.portal.url + path, headers={"Cookie": f"sessionid={one.facts['session']}"})
         began = time.perf_counter()
         with urllib.request.urlopen(request) as answer:
             answer.read()

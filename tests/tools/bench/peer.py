@@ -40,17 +40,9 @@ def serve(program: Path, store: Store, folder: Path) -> Iterator[Server]:
         "SECRET_KEY": secrets.token_urlsafe(24),
         "AS_API_SECRET_TOKEN": token,
     }
-    command = [
-        str(program),
-        "start",
-        f"--bind=127.0.0.1:{port}",
-        f"--workers={WORKERS}",
-        "--disable-bg-tasks",
-    ]
+    command = [str(program), "start", f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", "--disable-bg-tasks"]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     server = Server(NAME, f"http://127.0.0.1:{port}", token)
     try:
         wait_for(lambda: _answers(server, process, folder))

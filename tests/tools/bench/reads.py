@@ -32,9 +32,7 @@ QUESTIONS = (
     PAGE,
     Question("its page 20", "/v4/experiments?page_size=50&page=20&only_active=false"),
     SEARCH,
-    Question(
-        "search by owner and HPC", "/v4/experiments?owner=groca&hpc=LUMI&page_size=50&only_active=false"
-    ),
+    Question("search by owner and HPC", "/v4/experiments?owner=groca&hpc=LUMI&page_size=50&only_active=false"),
     Question("experiment", "/v4/experiments/{big}"),
     Question("all jobs", "/v4/experiments/{big}/jobs", 10),
     Question("all jobs, none kept", "/v4/experiments/{big}/jobs?fail_count_max={number}"),
@@ -65,9 +63,7 @@ class Row:
     items: dict[str, int]
 
 
-def ask(
-    questions: tuple[Question, ...], servers: list[Server], store: Store, seconds: float
-) -> Iterator[Row]:
+def ask(questions: tuple[Question, ...], servers: list[Server], store: Store, seconds: float) -> Iterator[Row]:
     """Put each question to all servers by turns, `seconds` to each with each number of clients."""
     values = _values(servers[0], store)
     for question in questions:

@@ -67,11 +67,7 @@ def reads_section(
 
 
 def mirror_section(
-    context: str,
-    members: list[Member],
-    unchanged: dict[str, Unchanged],
-    changes: dict[str, Change],
-    rounds: int,
+    context: str, members: list[Member], unchanged: dict[str, Unchanged], changes: dict[str, Change], rounds: int
 ) -> Section:
     """Write what was measured of the mirror; `unchanged` and `changes` by database."""
     verdicts = [

@@ -24,9 +24,7 @@ class Extent:
     changes: int = 15
 
 
-def measure(
-    folder: Path, stores: list[Store], extent: Extent, *, python: Path, rival: Path | None
-) -> list[Section]:
+def measure(folder: Path, stores: list[Store], extent: Extent, *, python: Path, rival: Path | None) -> list[Section]:
     """Measure the parts `mirror` and `reads` on stores, the smaller first, and return their sections.
 
     `python` is that of Autosubmit; `rival` is the program of the peer, if it is there to compare with.
@@ -70,9 +68,7 @@ def _asked(
 ) -> list[reads.Row]:
     rows = []
     for row in reads.ask(questions, servers, store, seconds):
-        figures = (
-            f"{name} {sample.failure or format(sample.p50, '.1f')}" for name, sample in row.samples.items()
-        )
+        figures = (f"{name} {sample.failure or format(sample.p50, '.1f')}" for name, sample in row.samples.items())
         print(f"{row.question.title}, {row.clients}: {', '.join(figures)}", flush=True)
         rows.append(row)
     return rows
@@ -80,10 +76,7 @@ def _asked(
 
 def _told_apart(members: list[Member]) -> list[Server]:
     """Return the servers of all members with the size of the store in their names."""
-    return [
-        replace(member.server, name=f"{member.database}, {member.first_pass.experiments:,}")
-        for member in members
-    ]
+    return [replace(member.server, name=f"{member.database}, {member.first_pass.experiments:,}") for member in members]
 
 
 def _of_store(members: list[Member], place: int) -> list[Member]:

@@ -55,8 +55,6 @@ def test_a_target_that_all_share_stands_in_the_head() -> None:
     assert rows.splitlines()[::2] == ["| seconds (target: ≤ 0.15) | SQLite |", "| all jobs | 0.06 |"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(1234.5, "1,234"), (640.0, "640"), (30.84, "30.8"), (3.6, "3.60")]
-)
+@pytest.mark.parametrize(("value", "text"), [(1234.5, "1,234"), (640.0, "640"), (30.84, "30.8"), (3.6, "3.60")])
 def test_a_figure_has_three_digits(value: float, text: str) -> None:
     assert figure(value) == text

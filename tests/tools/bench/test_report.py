@@ -44,9 +44,7 @@ def both(question: Question, peer: float | None, ours: Sample) -> list[Row]:
 def test_what_is_fast_enough_beside_the_peer_is_met() -> None:
     text = text_of(both(PAGE, 300.0, sample(10.0)))
     ours = "10.0–10.0, 30.0×"
-    assert (
-        f"| page of 50 experiments | ≥ 20× | 300–300 | {ours} | {ours} | 300–300 | {ours} | {ours} |" in text
-    )
+    assert f"| page of 50 experiments | ≥ 20× | 300–300 | {ours} | {ours} | 300–300 | {ours} | {ours} |" in text
     assert "missed" not in text
 
 
@@ -79,6 +77,4 @@ def test_lists_of_different_length_are_named() -> None:
 
 def test_a_list_that_was_refused_is_not_called_shorter() -> None:
     refused = Row(RUNS, 1, row(RUNS, 2.0, sample(1.0, status=404)).samples, {PEER: 3, "SQLite": 0})
-    assert "All servers answered lists of the same length" in text_of(
-        [refused, row(RUNS, 2.0, sample(1.0), 8)]
-    )
+    assert "All servers answered lists of the same length" in text_of([refused, row(RUNS, 2.0, sample(1.0), 8)])

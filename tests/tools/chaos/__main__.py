@@ -16,9 +16,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--faults", type=int, default=70, help="of each setup")
     parser.add_argument("--experiments", type=int, default=16)
-    parser.add_argument(
-        "--haste", action="store_true", help="with short patience instead of the product's own"
-    )
+    parser.add_argument("--haste", action="store_true", help="with short patience instead of the product's own")
     parser.add_argument("--only", choices=[setup.title for setup in SETUPS])
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)

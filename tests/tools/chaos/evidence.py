@@ -167,9 +167,7 @@ def audit_lines_wrong(found: Evidence) -> Iterator[str]:
     names = {line.name for line in found.started}
     for pk, action in found.actions.items():
         said = [entry["event"] for entry in of_action[pk] if entry["event"] not in EXTRA_EVENTS]
-        steps = [
-            entry["details"]["step"] for entry in of_action[pk] if entry["event"] == "action.command_started"
-        ]
+        steps = [entry["details"]["step"] for entry in of_action[pk] if entry["event"] == "action.command_started"]
         if not _is_as_it_should(action, said):
             yield f"action {pk} ({action['state']}) has the entries {said}"
         if len(steps) != len(set(steps)) or any(

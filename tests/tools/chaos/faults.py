@@ -96,9 +96,7 @@ class Faults:
         if not self.planned:
             names = [point[0] for point in POINTS]
             every = [(name, then) for name in names for then in ("kill", "kill all", "stall")]
-            self.planned = [
-                (name, then) for name, then in every if then != "stall" or name not in IN_TRANSACTION
-            ]
+            self.planned = [(name, then) for name, then in every if then != "stall" or name not in IN_TRANSACTION]
             self.dice.shuffle(self.planned)
         return self.planned.pop()
 

@@ -91,9 +91,7 @@ class Fleet:
 
 
 @contextmanager
-def fleet(
-    setup: Setup, home: Path, *, program: Path | None = None, in_haste: bool = False
-) -> Iterator[Fleet]:
+def fleet(setup: Setup, home: Path, *, program: Path | None = None, in_haste: bool = False) -> Iterator[Fleet]:
     """Give a running fleet of a setup in a new folder; `program` is Autosubmit, by default the stand-in."""
     home.mkdir()
     with ExitStack() as stack:

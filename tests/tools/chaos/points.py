@@ -70,9 +70,7 @@ def _with_point(name: str, function: Callable[..., Any], *, is_before: bool) -> 
         if is_before and _is_meant(name, args):
             _stop_here(name)
         answer = function(*args, **kwargs)
-        if not is_before and (
-            answer or name == "launched"
-        ):  # a claim or a move that was somebody else's is none
+        if not is_before and (answer or name == "launched"):  # a claim or a move that was somebody else's is none
             _stop_here(name)
         return answer
 

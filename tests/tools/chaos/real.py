@@ -55,9 +55,7 @@ def asked(real: Fleet, expid: str, kind: str, **parameters: bool) -> str:
 
 def ended(real: Fleet, action: str) -> Any:
     """Wait for the end of an action and return it."""
-    return wait_for(
-        lambda: answered(real, action), seconds=END_SECONDS, is_enough=lambda body: bool(body["ended_at"])
-    )
+    return wait_for(lambda: answered(real, action), seconds=END_SECONDS, is_enough=lambda body: bool(body["ended_at"]))
 
 
 def has_started(real: Fleet, action: str, *, step: int) -> bool:
@@ -87,13 +85,7 @@ def made_and_running(real: Fleet, sleep: float) -> tuple[str, str]:
 def test_real_runs_outlive_everything_and_are_found_again(real: Fleet) -> None:
     runs = [made_and_running(real, sleep=45) for _ in range(2)]
     faults = Faults(real, [], random.Random(0), in_haste=False)
-    for fault in (
-        faults.kill_child,
-        faults.kill_web,
-        faults.crash_database,
-        faults.kill_mirror,
-        faults.kill_cluster,
-    ):
+    for fault in (faults.kill_child, faults.kill_web, faults.crash_database, faults.kill_mirror, faults.kill_cluster):
         assert fault()
     for expid, action in runs:
         found = ended(real, action)
@@ -111,9 +103,7 @@ def test_a_real_run_is_stopped_and_restarted_while_clusters_die(real: Fleet) -> 
     faults.kill_cluster()
     assert ended(real, stop)["state"] == "succeeded"
     assert ended(real, run)["state"] == "cancelled"
-    restart = asked(
-        real, expid, "restart", force=True
-    )  # the job that the stopped run has left behind goes on
+    restart = asked(real, expid, "restart", force=True)  # the job that the stopped run has left behind goes on
     wait_for(lambda: has_started(real, restart, step=0), seconds=90)
     faults.kill_cluster()
     wait_for(lambda: has_started(real, restart, step=1), seconds=END_SECONDS)

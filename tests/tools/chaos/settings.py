@@ -9,6 +9,4 @@ from autosubmit_portal.settings import INSTALLED_APPS, Q_CLUSTER
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.tools.chaos.points.PointsConfig"]
 Q_CLUSTER = {**Q_CLUSTER, "retry": 6}
-SILENCED_SYSTEM_CHECKS = [
-    "portal.E001"
-]  # that tasks are delivered again while they run is what is wanted here
+SILENCED_SYSTEM_CHECKS = ["portal.E001"]  # that tasks are delivered again while they run is what is wanted here

@@ -16,9 +16,7 @@ from autosubmit_portal.api.serializers.experiments import ExperimentDetail
 from autosubmit_portal.api.serializers.fields import match_wildcard
 
 # What the answer counts, and Autosubmit's name for it.
-COUNTED = {
-    name: name.upper() for name in ("completed", "submitted", "queuing", "running", "failed", "suspended")
-}
+COUNTED = {name: name.upper() for name in ("completed", "submitted", "queuing", "running", "failed", "suspended")}
 # What the list is ordered by, and the column; the names are those of the answer.
 _FIELDS = ExperimentDetail().fields
 COLUMNS = {

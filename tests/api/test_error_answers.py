@@ -17,9 +17,7 @@ CORS = "corsheaders.middleware.CorsMiddleware"
 
 
 @pytest.mark.parametrize("accept", JSON)
-@pytest.mark.parametrize(
-    "path", ["/", "/v3/expinfo/a000", "//v4//x", "/login/", "/experiments/experiment/", "/v4x"]
-)
+@pytest.mark.parametrize("path", ["/", "/v3/expinfo/a000", "//v4//x", "/login/", "/experiments/experiment/", "/v4x"])
 def test_a_program_outside_of_the_api_is_told_so(client: Client, db: None, path: str, accept: str) -> None:
     answer = client.get(path, headers={"accept": accept})
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
@@ -38,15 +36,11 @@ def test_below_v4_a_program_is_never_led_to_a_page(client: Client, db: None, pat
     assert (answer.status_code, answer["Content-Type"]) == (401, "application/problem+json")
 
 
-def test_a_session_that_asks_for_json_gets_no_page_of_the_console(
-    as_viewer: APIClient, experiment: Experiment
-) -> None:
+def test_a_session_that_asks_for_json_gets_no_page_of_the_console(as_viewer: APIClient, experiment: Experiment) -> None:
     assert as_viewer.post("/experiments/experiment/", HTTP_ACCEPT=JSON[0]).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "text/html, application/json"]
-)
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "text/html, application/json"])
 def test_a_browser_is_led_to_the_sign_in(client: Client, db: None, accept: str) -> None:
     assert client.get("/", headers={"accept": accept}).status_code == 302
 
@@ -57,9 +51,7 @@ def test_a_host_that_is_not_ours_is_a_problem_to_programs(client: Client, db: No
 
 
 @pytest.mark.parametrize("header", [{}, {"authorization": "Bearer nonsense"}])
-def test_who_is_not_known_is_told_so_where_the_peer_says_it(
-    client: Client, db: None, header: dict[str, str]
-) -> None:
+def test_who_is_not_known_is_told_so_where_the_peer_says_it(client: Client, db: None, header: dict[str, str]) -> None:
     answer = client.get("/v4/auth/verify-token", headers=header)
     assert (answer.status_code, answer["Content-Type"]) == (401, "application/problem+json")
     assert (answer.json()["authenticated"], answer.json()["user"]) == (False, None)
@@ -93,9 +85,7 @@ def test_a_refusal_is_readable_to_the_page(with_cors: None, client: Client, db: 
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401, GUI)
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example.org", f"{GUI}.evil.org", "http://gui.example.org", "null"]
-)
+@pytest.mark.parametrize("origin", ["https://evil.example.org", f"{GUI}.evil.org", "http://gui.example.org", "null"])
 def test_an_origin_that_is_not_named_is_told_nothing(
     with_cors: None, as_viewer: APIClient, experiment: Experiment, origin: str
 ) -> None:
@@ -109,9 +99,7 @@ def test_the_console_is_for_its_own_pages_alone(with_cors: None, as_viewer: APIC
 
 
 def test_a_preflight_is_answered_without_a_token(with_cors: None, db: None) -> None:
-    answer = APIClient().options(
-        "/v4/experiments/a000", HTTP_ORIGIN=GUI, HTTP_ACCESS_CONTROL_REQUEST_METHOD="PATCH"
-    )
+    answer = APIClient().options("/v4/experiments/a000", HTTP_ORIGIN=GUI, HTTP_ACCESS_CONTROL_REQUEST_METHOD="PATCH")
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (200, GUI)
     allowed = answer["Access-Control-Allow-Headers"].lower()
     assert all(name in allowed for name in ("authorization", "content-type", "idempotency-key", "prefer"))

@@ -22,16 +22,7 @@ from experiments.models import Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, stores
 from tests.support.lock_holders import lock_held, running
-from tests.support.small_stores import (
-    COMPLETED,
-    FAILED,
-    READY,
-    RUNNING,
-    SUBMITTED,
-    WAITING,
-    make_store,
-    write_pickle,
-)
+from tests.support.small_stores import COMPLETED, FAILED, READY, RUNNING, SUBMITTED, WAITING, make_store, write_pickle
 from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -59,9 +50,7 @@ def site(store: Store) -> Site:
     return factories.create_store_site(store)
 
 
-def record(
-    store: Store, status: str, at: str = "2026-11-24T12:00:00+0000", name: str = "as_times.db"
-) -> None:
+def record(store: Store, status: str, at: str = "2026-11-24T12:00:00+0000", name: str = "as_times.db") -> None:
     """Write into the status table, as `autosubmit run` does when it starts."""
     row = ("INSERT OR REPLACE INTO experiment_status VALUES (1, 'a000', ?, 0, ?)", (status, at))
     stores.make_database(store.root / name, STATUS, [row])
@@ -126,9 +115,7 @@ def test_a_run_that_ended_by_itself_contradicts_nothing(site: Site, store: Store
     assert look(site).disagreement == ""
 
 
-def test_a_job_list_that_was_generated_after_the_run_ended_contradicts_nothing(
-    site: Site, store: Store
-) -> None:
+def test_a_job_list_that_was_generated_after_the_run_ended_contradicts_nothing(site: Site, store: Store) -> None:
     record(store, "RUNNING")
     add_run(store, 1, finish=60)
     add_run(store, 2, finish=0)
@@ -190,13 +177,7 @@ def seen_again(experiment: Experiment, store: Store) -> Experiment:
         {"kind": "stop", "state": State.SUCCEEDED, "ended_at": STARTED_AT + timedelta(minutes=9)},
         {"kind": "stop", "state": State.RUNNING},
         {"kind": "run", "state": State.CANCELLED, "exit_status": 88, "ended_at": timezone.now()},
-        {
-            "kind": "restart",
-            "step": 1,
-            "state": State.CANCELLED,
-            "exit_status": 88,
-            "ended_at": timezone.now(),
-        },
+        {"kind": "restart", "step": 1, "state": State.CANCELLED, "exit_status": 88, "ended_at": timezone.now()},
     ],
 )
 def test_jobs_that_go_on_after_a_stop_are_no_contradiction_and_said_to_be_unwatched(
@@ -444,9 +425,7 @@ def test_a_real_run_that_is_killed_leaves_a_contradiction(
     run.kill()
     run.wait()
     told = seen(site_of_autosubmit, expid).disagreement
-    assert told.startswith(
-        "Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process"
-    )
+    assert told.startswith("Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process")
 
 
 def test_a_real_run_that_is_stopped_from_a_terminal_leaves_no_contradiction(

@@ -18,15 +18,7 @@ from tests.conftest import MakeExperiment
 from tests.support import factories, stores
 from tests.support.lock_holders import running
 from tests.support.services import ForkedAutosubmit
-from tests.support.small_stores import (
-    COMPLETED,
-    READY,
-    RUNNING,
-    add_experiment,
-    make_store,
-    write_jobs,
-    write_pickle,
-)
+from tests.support.small_stores import COMPLETED, READY, RUNNING, add_experiment, make_store, write_jobs, write_pickle
 
 pytestmark = pytest.mark.django_db
 
@@ -101,9 +93,7 @@ def test_of_many_jobs_the_first_are_named(watcher: SiteMirror, store: Store) -> 
     assert len(entry.details["jobs"]) == 10
 
 
-def test_a_job_list_that_somebody_generated_says_what_came_and_went(
-    watcher: SiteMirror, store: Store
-) -> None:
+def test_a_job_list_that_somebody_generated_says_what_came_and_went(watcher: SiteMirror, store: Store) -> None:
     write_jobs(store, "a000", {"a000_X": READY, "a000_Y": READY})
     watcher.look()
     (entry,) = entries()
@@ -111,9 +101,7 @@ def test_a_job_list_that_somebody_generated_says_what_came_and_went(
     assert entry.message == "2 new jobs; 1 jobs gone: a000_X, a000_Y, a000_0."
 
 
-def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(
-    watcher: SiteMirror, store: Store
-) -> None:
+def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(watcher: SiteMirror, store: Store) -> None:
     write_pickle(store, "a000", COMPLETED)
     watcher.look()
     log(store, "create")
@@ -148,12 +136,7 @@ def test_a_run_that_is_long_over_has_not_changed_anything_since(watcher: SiteMir
 
 @pytest.mark.parametrize(
     ("started", "ended", "expected"),
-    [
-        (-60, None, 0),
-        (-60, 10, 0),
-        (-60, -30, 1),
-        (30, None, 1),
-    ],
+    [(-60, None, 0), (-60, 10, 0), (-60, -30, 1), (30, None, 1)],
     ids=["at work", "ended since", "ended before", "started since"],
 )
 def test_what_an_action_changes_is_not_from_outside(
@@ -183,9 +166,7 @@ def test_a_created_experiment_is_told(watcher: SiteMirror, store: Store) -> None
 
 
 def test_an_experiment_that_an_action_creates_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:
-    action = factories.create_action(
-        experiment(), kind="create", state=State.RUNNING, started_at=timezone.now()
-    )
+    action = factories.create_action(experiment(), kind="create", state=State.RUNNING, started_at=timezone.now())
     type(action).objects.update(experiment=None, expid="")
     add_experiment(store, "a002")
     watcher.look()
@@ -220,9 +201,7 @@ def test_a_password_in_an_address_of_the_store_is_mirrored_nowhere(watcher: Site
     assert not [entry for entry in entries() if "hunter2" in f"{entry.details}{entry.message}"]
 
 
-def test_a_text_that_an_older_portal_mirrored_whole_has_not_changed(
-    watcher: SiteMirror, store: Store
-) -> None:
+def test_a_text_that_an_older_portal_mirrored_whole_has_not_changed(watcher: SiteMirror, store: Store) -> None:
     stores.make_database(store.database, "UPDATE experiment SET description = 'TOKEN=hunter2';")
     Experiment.objects.update(description="TOKEN=hunter2")
     watcher.look()
@@ -268,9 +247,7 @@ def test_a_status_set_in_a_terminal_is_in_the_trail(site: Site, make_experiment:
     assert entry.message == f"1 READY → SUSPENDED: {expid}_SETUP. Commands at work: setstatus."
 
 
-def test_an_experiment_generated_in_a_terminal_is_in_the_trail(
-    site: Site, make_experiment: MakeExperiment
-) -> None:
+def test_an_experiment_generated_in_a_terminal_is_in_the_trail(site: Site, make_experiment: MakeExperiment) -> None:
     expid = make_experiment("waiting")
     watcher = SiteMirror(site.pk)
     watcher.look()

@@ -14,7 +14,7 @@ OF_THE_API = ("v4", "healthz", "metrics")
 IN_JSON = ("/autocomplete/",)
 
 
-class OutsideMiddleware:
+class ErrorAnswersMiddleware:
     """Answers 404 as problem details to a client that asks for JSON outside of the API."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
