@@ -110,9 +110,7 @@ def _add_links_to_jobs(shown: str, view: Any, data: Any) -> str:
         return shown
     job = re.compile(rf"(?m)^( +(?:&quot;job&quot;: )?&quot;)({re.escape(expid)}_[\w.+-]+)(&quot;,?)$")
     return job.sub(
-        lambda line: _link(
-            line, view.address("job-detail", {"expid": expid, "job": line[2]}, about.get("site"))
-        ),
+        lambda line: _link(line, view.get_address("job-detail", {"expid": expid, "job": line[2]}, about.get("site"))),
         shown,
     )
 
