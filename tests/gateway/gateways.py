@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autosubmit_portal.gateway import caller
-from autosubmit_portal.gateway.caller import Refused
+from autosubmit_portal.gateway.caller import Refused, Unanswered
 from autosubmit_portal.management.agent_archive import write_archive
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
@@ -51,10 +51,10 @@ class RunningGateway:
         return wait_for(self.look_if_there, is_enough=lambda look: look.get("state") == "ended")
 
     def look_if_there(self) -> Any:
-        """Look at a command, if the host is there."""
+        """Look at a command, if the host is there and stays."""
         try:
             return self.look()
-        except Refused:
+        except (Refused, Unanswered):
             return {}
 
     def describe(self, host: str = "here") -> Any:
