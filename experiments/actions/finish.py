@@ -68,9 +68,12 @@ def fail(action: Action, message: str) -> None:
     _end(action, State.FAILED, expid=action.expid, message=message)
 
 
-def call_off(action: Action, message: str) -> None:
-    """End a running action whose next command must not start any more, because of what `message` says."""
-    _end(action, State.CANCELLED, expid=action.expid, message=message)
+def call_off(action: Action, message: str, exit_status: int | None = None) -> None:
+    """End a running action whose next command must not start any more, because of what `message` says.
+
+    `exit_status` is that of the command before, if there was one.
+    """
+    _end(action, State.CANCELLED, expid=action.expid, message=message, exit_status=exit_status)
 
 
 def lose(action: Action, *, has_started: bool) -> None:

@@ -79,19 +79,19 @@ def _is_pointless(action: Action) -> bool:
 def _follow_ended(action: Action, exit_status: int) -> bool:
     outcome = action.current_command.outcome(exit_status, _read_printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
-        return _go_on(action)
+        return _go_on(action, exit_status)
     if action.may_overtake:
         _follow_overtaken(action)
     finish.finish(action, _judge(action, outcome), exit_status)
     return True
 
 
-def _go_on(action: Action) -> bool:
+def _go_on(action: Action, exit_status: int) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
     obstacle = find_reason_not_to_start(fresh) or find_changed_account(fresh) or find_absence(fresh) or find_stop(fresh)
     if obstacle:
-        finish.call_off(action, obstacle)
+        finish.call_off(action, obstacle, exit_status)
         return True
     start_step(action, action.step + 1)
     return False

@@ -105,6 +105,39 @@ def test_the_pages_of_an_experiment_stay_at_its_site(
     assert {url for url in of_experiment if "site=local" not in url} == set()
 
 
+def test_the_jobs_of_an_action_are_links(
+    as_person: Callable[[User], Client],  # noqa: F811
+    viewer: User,
+    experiment: Experiment,
+) -> None:
+    changes = [["a000_POST", "READY"]]
+    action = factories.create_action(experiment, job_changes=changes, parameters={"jobs": ["a000_1_INI"]})
+    found = leads(read(as_person(viewer), f"/v4/actions/{action.pk}")[1])
+    jobs = "/v4/experiments/a000/jobs"
+    assert {f"{jobs}/a000_POST?site=local", f"{jobs}/a000_1_INI?site=local"} <= found
+
+
+def test_the_jobs_that_would_change_are_links(
+    as_person: Callable[[User], Client],  # noqa: F811
+    operator: User,
+    experiment: Experiment,
+) -> None:
+    jobs = "/v4/experiments/a000/jobs"
+    values = {"status": "READY", "filter_status": "FAILED", "dry_run": "true"}
+    told = send(as_person(operator), jobs, "partial_bulk_update-set_status", **values)
+    assert f"{jobs}/a000_20000101_fc0_1_SIM?site=local" in leads(told.content.decode())
+
+
+def test_the_jobs_of_a_wrapper_are_links(
+    as_person: Callable[[User], Client],  # noqa: F811
+    viewer: User,
+    experiment: Experiment,
+) -> None:
+    experiment.jobs.update(wrapper="a000_W")
+    found = leads(read(as_person(viewer), "/v4/experiments/a000/wrappers")[1])
+    assert "/v4/experiments/a000/jobs/a000_POST" in found
+
+
 def test_a_page_that_answers_a_form_leads_back_to_itself(
     as_person: Callable[[User], Client],  # noqa: F811
     operator: User,

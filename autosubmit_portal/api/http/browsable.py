@@ -92,14 +92,31 @@ def _address(request: Any, path: str) -> str:
 
 
 def _add_links(text: str, view: Any, data: Any) -> SafeString:
-    """Return an answer as HTML, in which addresses and the names of rows are links."""
+    """Return an answer as HTML, in which addresses and the names of rows and jobs are links."""
     shown = OWN_ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', urlize(text, nofollow=True, autoescape=True))
-    key, addresses = view.list_row_links(data) if hasattr(view, "list_row_links") else ("", iter(()))
-    # DRF indents the fields of a row by twelve blanks.
-    named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
-    return mark_safe(  # noqa: S308
-        named.sub(lambda row: f'{row[1]}<a href="{escape(next(addresses, ""))}">{row[2]}</a>{row[3]}', shown)
+    if hasattr(view, "list_row_links"):
+        key, addresses = view.list_row_links(data)
+        # DRF indents the fields of a row by twelve blanks.
+        named = re.compile(rf"(?m)^( {{12}}&quot;{key}&quot;: (?:&quot;)?)(.+?)((?:&quot;)?,?)$")
+        shown = named.sub(lambda row: _link(row, next(addresses, "")), _add_links_to_jobs(shown, view, data))
+    return mark_safe(shown)  # noqa: S308
+
+
+def _add_links_to_jobs(shown: str, view: Any, data: Any) -> str:
+    """Return the answer with links to the jobs of its experiment that stand in lists, or would change."""
+    about = data if isinstance(data, dict) else {}
+    expid = view.kwargs.get("expid") or about.get("expid")
+    if not expid:
+        return shown
+    job = re.compile(rf"(?m)^( +(?:&quot;job&quot;: )?&quot;)({re.escape(expid)}_[\w.+-]+)(&quot;,?)$")
+    return job.sub(
+        lambda line: _link(line, view.get_address("job-detail", {"expid": expid, "job": line[2]}, about.get("site"))),
+        shown,
     )
+
+
+def _link(found: re.Match[str], address: str) -> str:
+    return f'{found[1]}<a href="{escape(address)}">{found[2]}</a>{found[3]}'
 
 
 def _list_offers(view: Any, data: Any, status: int) -> tuple[list[Form], dict[str, str]]:

@@ -120,7 +120,7 @@ def test_a_worker_looks_again_whether_the_experiment_is_there(
 def test_a_restart_does_not_run_what_was_archived_while_it_recovered(mirrored: Experiment, store: Store) -> None:
     action = factories.create_action(mirrored, kind="restart", state=State.RUNNING)
     archive(store)
-    assert follow._go_on(action)
+    assert follow._go_on(action, 0)
     action.refresh_from_db()
     assert (action.state, "archived" in action.message) == (State.CANCELLED, True)
 

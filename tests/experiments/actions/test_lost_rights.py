@@ -182,7 +182,7 @@ def test_a_restart_does_not_run_when_the_right_was_lost_while_it_recovered(
     Action.objects.update(state=State.RUNNING, step_started_at=timezone.now())
     action = Action.objects.get(pk=action.pk)
     loss.take(ana)
-    assert follow._go_on(action)
+    assert follow._go_on(action, 0)
     action.refresh_from_db()
     assert (action.state, action.step) == (State.CANCELLED, 0)
     assert loss.why in action.message

@@ -110,7 +110,7 @@ def test_a_restart_starts_no_run_when_a_stop_was_asked_for_meanwhile(experiment:
     start_step(restart, 0)
     stop = factories.create_action(experiment, kind="stop", actor_name="ana")
     followed(restart)
-    assert (restart.state, restart.step) == (State.CANCELLED, 0)
+    assert (restart.state, restart.step, restart.exit_status) == (State.CANCELLED, 0, 0)
     assert restart.message == f"ana asked to stop it before the run began (action {stop.pk})."
 
 
