@@ -17,5 +17,5 @@ class NewestFirstIndex(models.Index):
         if schema_editor.connection.vendor != "sqlite":
             return super().create_sql(model, schema_editor, *args, **kwargs)
         keys: Any = self.expressions
-        plain = models.Index(*(OrderBy(key.make_expression, descending=True) for key in keys), name=self.name)
+        plain = models.Index(*(OrderBy(key.expression, descending=True) for key in keys), name=self.name)
         return plain.create_sql(model, schema_editor, *args, **kwargs)
