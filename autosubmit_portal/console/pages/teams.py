@@ -160,7 +160,7 @@ class TeamAdmin(ConsoleAdmin):
     ordering = ("slug",)
 
     people = make_column("People", lambda team: team.number_of_people)
-    described = make_column("Coverage", lambda team: "; or ".join(part.describe for part in team.coverages.all()))
+    described = make_column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
