@@ -27,7 +27,7 @@ from autosubmit_portal.api.http.errors import AmbiguousExpid, describe_error, de
 from autosubmit_portal.api.objects import find_each
 from autosubmit_portal.api.openapi.documentation import write_table
 from autosubmit_portal.api.serializers.actions import ActionItem
-from autosubmit_portal.api.serializers.fields import make_choice, make_flag, texts
+from autosubmit_portal.api.serializers.fields import make_choice, make_flag, make_texts
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments.actions.action_request import ActionRequest, record_early_refusal
 from experiments.actions.batches import read_facts
@@ -65,7 +65,7 @@ class BulkTarget(Strict):
     site = serializers.CharField(
         required=False, max_length=50, help_text="Needed only where several sites have the expid."
     )
-    jobs = texts(required=False, help_text="Names of jobs, instead of a filter.")
+    jobs = make_texts(required=False, help_text="Names of jobs, instead of a filter.")
 
 
 @extend_schema_field(

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.defaults import bad_request as html_bad_request
 from django.views.defaults import server_error as html_server_error
 
-from autosubmit_portal.api.http.errors import ProblemRenderer, problem
+from autosubmit_portal.api.http.errors import ProblemRenderer, make_problem
 
 OF_THE_API = ("v4", "healthz", "metrics")
 # Of the console, and in JSON: what its own scripts ask for.
@@ -22,7 +22,7 @@ class ErrorAnswersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve the request, or say where the API is."""
-        if is_of_the_api(request) or request.path in IN_JSON or not asks_for_json(request):
+        if is_of_the_api(request) or request.path in IN_JSON or not is_asking_for_json(request):
             return self.get_response(request)
         detail = f"There is nothing for programs at {request.path}. The API begins at /v4, which shows where to go."
         return answer_problem(404, "not-found", detail)
@@ -33,7 +33,7 @@ def is_of_the_api(request: HttpRequest) -> bool:
     return request.path[1:].partition("/")[0] in OF_THE_API
 
 
-def asks_for_json(request: HttpRequest) -> bool:
+def is_asking_for_json(request: HttpRequest) -> bool:
     """Return whether `Accept` names JSON and no page."""
     named = {f"{accepted.main_type}/{accepted.sub_type}" for accepted in request.accepted_types}
     has_json = any(name == "application/json" or name.endswith("+json") for name in named)
@@ -42,19 +42,19 @@ def asks_for_json(request: HttpRequest) -> bool:
 
 def answer_problem(status: int, kind: str, detail: str) -> HttpResponse:
     """Return problem details outside of DRF."""
-    return JsonResponse(problem(status, kind, detail), status=status, content_type=ProblemRenderer.media_type)
+    return JsonResponse(make_problem(status, kind, detail), status=status, content_type=ProblemRenderer.media_type)
 
 
 def answer_bad_request(request: HttpRequest, exception: Exception, *args: Any) -> HttpResponseBase:
     """Answer a 400 that Django itself raises, such as of an unknown host: problem details to programs."""
-    if is_of_the_api(request) or asks_for_json(request):
+    if is_of_the_api(request) or is_asking_for_json(request):
         return answer_problem(400, "bad-request", "The portal cannot read this request.")
     return html_bad_request(request, exception)
 
 
 def answer_server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer a 500: problem details to programs, Django's page to everybody else."""
-    if not is_of_the_api(request) and not asks_for_json(request):
+    if not is_of_the_api(request) and not is_asking_for_json(request):
         return html_server_error(request)
     detail = "The portal failed to answer; its log says why. The request may have had an effect."
     return answer_problem(500, "internal-error", detail)

@@ -32,19 +32,19 @@ class PortalMetadata(SimpleMetadata):
         query = handler.described.query
         told["parameters"][method] = self.get_serializer_info(query()) if query else {}
         if "" in bodies:
-            told["actions"][method] = self._fields(bodies[""], handler, view)
+            told["actions"][method] = self._describe_fields(bodies[""], handler, view)
         elif bodies:
             told["actions"][method] = {
                 name: {
                     "type": "nested object",
                     "required": False,
                     "help_text": shape.__doc__,
-                    "children": self._fields(shape, handler, view),
+                    "children": self._describe_fields(shape, handler, view),
                 }
                 for name, shape in bodies.items()
             }
 
-    def _fields(self, shape: Any, handler: Any, view: Any) -> dict[str, Any]:
+    def _describe_fields(self, shape: Any, handler: Any, view: Any) -> dict[str, Any]:
         """Return the fields of a body, and of what may be chosen in them what the person may."""
         told: dict[str, Any] = self.get_serializer_info(shape()) if shape else {}
         for name, field in told.items():

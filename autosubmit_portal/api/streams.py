@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from autosubmit_portal.api.http.errors import ProblemRenderer, problem
+from autosubmit_portal.api.http.errors import ProblemRenderer, make_problem
 from autosubmit_portal.audit.origin import get_client_address
 from autosubmit_portal.waits import AGAIN_SECONDS, streams
 
@@ -37,6 +37,6 @@ def _is_short(response: HttpResponseBase) -> bool:
 
 
 def _answer_busy() -> HttpResponseBase:
-    content = ProblemRenderer().render(problem(503, "busy", BUSY))
+    content = ProblemRenderer().render(make_problem(503, "busy", BUSY))
     headers = {"Retry-After": str(AGAIN_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(content, status=503, content_type=ProblemRenderer.media_type, headers=headers)

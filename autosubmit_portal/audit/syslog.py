@@ -90,7 +90,7 @@ class Sender(threading.Thread):
         """Send queued entries until the process ends."""
         while True:
             entry = self.waiting.get()
-            while not self._send(message(entry)):
+            while not self._send(write_message(entry)):
                 time.sleep(RETRY_SECONDS)
             self.waiting.task_done()
 
@@ -102,7 +102,7 @@ class Sender(threading.Thread):
 
     def _send(self, text: bytes) -> bool:
         try:
-            self._socket = self._socket or self._connected()
+            self._socket = self._socket or self._connect()
             self._socket.sendall(b"%d %s" % (len(text), text) if self.url.scheme == "tcp" else text)
         except OSError as error:
             self._fail(error)
@@ -120,17 +120,17 @@ class Sender(threading.Thread):
             logger.error("The trail cannot be forwarded to %s: %s", self.where, error)
         self._is_failing = True
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         if self.url.scheme == "unix":
-            return _connected(socket.AF_UNIX, self.url.path)
+            return _open_socket(socket.AF_UNIX, self.url.path)
         address = (self.url.hostname or "localhost", self.url.port or PORT)
         if self.url.scheme == "tcp":
             return socket.create_connection(address, timeout=TIMEOUT_SECONDS)
         family, _, _, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-        return _connected(family, resolved)
+        return _open_socket(family, resolved)
 
 
-def _connected(family: int, address: Any) -> socket.socket:
+def _open_socket(family: int, address: Any) -> socket.socket:
     made = socket.socket(family, socket.SOCK_DGRAM)
     try:
         made.settimeout(TIMEOUT_SECONDS)
@@ -141,7 +141,7 @@ def _connected(family: int, address: Any) -> socket.socket:
     return made
 
 
-def message(entry: AuditEntry) -> bytes:
+def write_message(entry: AuditEntry) -> bytes:
     """Return an entry as a message of RFC 5424: its number and digests as structured data, all of it as JSON."""
     values = {name: getattr(entry, name) for name in chain.VERSIONS[chain.NEWEST]}
     text = _write_message(entry, chain.write_json(values))

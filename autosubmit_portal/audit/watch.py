@@ -64,7 +64,7 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
     skipped = _UNWATCHED_FIELDS | unless
 
     def look(instance: models.Model, update_fields: frozenset[str] | None = None, **_: Any) -> None:
-        names = _names(instance, skipped, update_fields)
+        names = _list_columns(instance, skipped, update_fields)
         rows = model._base_manager.filter(pk=instance.pk)
         is_there = names and not instance._state.adding
         instance.__dict__["_audited"] = (rows.values(*names).first() if is_there else None) or {}
@@ -73,7 +73,7 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
         instance: models.Model, created: bool, update_fields: frozenset[str] | None = None, **_: Any
     ) -> None:
         before = instance.__dict__.pop("_audited")
-        after = {name: instance.__dict__[name] for name in _names(instance, skipped, update_fields)}
+        after = {name: instance.__dict__[name] for name in _list_columns(instance, skipped, update_fields)}
         changes = _compare({} if created else before, after)
         if created or changes:
             _record_change(instance, "created" if created else "changed", {"changes": changes})
@@ -88,7 +88,7 @@ def watch(model: type[models.Model], *, unless: frozenset[str] = frozenset()) ->
     post_delete.connect(record_deleted, sender=model, dispatch_uid=uid, weak=False)
 
 
-def _names(instance: models.Model, skipped: frozenset[str], update_fields: frozenset[str] | None) -> list[str]:
+def _list_columns(instance: models.Model, skipped: frozenset[str], update_fields: frozenset[str] | None) -> list[str]:
     """Return the watched columns that are written; deferred ones are not."""
     return [
         field.attname

@@ -42,7 +42,7 @@ class StopLogs:
     def find_last(self, expid: str) -> datetime | None:
         """Return when a command last stopped the run of an experiment; None where no log tells of one."""
         times = [time for name, time in self._logs[expid] if self._has_stopped(name, expid)]
-        times += [time for name, time in self._logs[""] if self._names_stopped(name, expid)]
+        times += [time for name, time in self._logs[""] if self._has_named_stop(name, expid)]
         return to_moment(max(times)) if times else None
 
     @cached_property
@@ -65,7 +65,7 @@ class StopLogs:
         text = self._read(name)
         return text is not None and f"Expid {expid} was not running" not in text
 
-    def _names_stopped(self, name: str, expid: str) -> bool:
+    def _has_named_stop(self, name: str, expid: str) -> bool:
         """Whether a command that was given no expid says that it stopped a run of this one."""
         return f"Checking the status of the expid: {expid}\n" in (self._read(name) or "")
 

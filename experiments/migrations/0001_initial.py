@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
             name='Action',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=experiments.models.action.kind_choices, max_length=50)),
+                ('kind', models.CharField(choices=experiments.models.action.list_kind_choices, max_length=50)),
                 ('state', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('lost', 'Lost')], default='queued', max_length=20)),
                 ('expid', models.CharField(blank=True, max_length=50)),
                 ('actor_name', models.CharField(max_length=150)),

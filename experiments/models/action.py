@@ -21,7 +21,7 @@ from experiments.models.states import ACTIVE_STATES, State
 LONG_FIELDS = ("parameters", "command", "job_changes")
 
 
-def kind_choices() -> list[tuple[str, str]]:
+def list_kind_choices() -> list[tuple[str, str]]:
     """The catalogue as choices; a callable, so that a new kind needs no migration."""
     return [(kind.name, kind.title) for kind in CATALOGUE.values()]
 
@@ -86,7 +86,7 @@ class Action(models.Model):
 
     is_replay = False
 
-    kind = models.CharField(max_length=50, choices=kind_choices)
+    kind = models.CharField(max_length=50, choices=list_kind_choices)
     state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
     # Indexes below begin with these two.
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="actions", db_index=False)

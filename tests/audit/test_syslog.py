@@ -69,7 +69,7 @@ def test_a_committed_entry_arrives(collector: Callable[[], bytes], record: Calla
 
 def test_a_long_entry_arrives_without_its_details(db: None) -> None:
     entry = trail.record("test.happened", origin=Origin(door=Door.API), details={"jobs": ["a000"] * 5000})
-    found = RFC5424.fullmatch(syslog.message(entry))
+    found = RFC5424.fullmatch(syslog.write_message(entry))
     assert found
     said = json.loads(found[11])
     assert (said["details"], said["is_cut"], found[10].decode()) == ({}, True, entry.digest)

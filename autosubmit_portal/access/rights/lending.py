@@ -22,7 +22,7 @@ class Loan:
     experiment: int | None = None
     team: Grants | None = None
 
-    def reaches(self, site: Any, experiment: Any) -> bool:
+    def is_reaching(self, site: Any, experiment: Any) -> bool:
         """Return whether it holds for the experiment, for the site as such, or with neither, for anything at all."""
         if experiment is None:
             return site is None or (self.experiment is None and self.team is None)

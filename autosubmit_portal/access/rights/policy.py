@@ -191,7 +191,7 @@ class _Standing:
         return [
             (loan, _Standing(loan.grantor, self.site, self.experiment))
             for loan in read_loans(self.actor)
-            if loan.reaches(self.site, self.experiment)
+            if loan.is_reaching(self.site, self.experiment)
         ]
 
 
@@ -208,7 +208,7 @@ def look_ahead(actor: Actor, experiments: Iterable[int]) -> None:
 
 
 def _list_grants_of_all(actor: Actor) -> Iterator[Grants]:
-    limits = _limits_of(actor)
+    limits = _read_limits(actor)
     if limits:
         yield limits
     if getattr(actor, "is_superuser", False):
@@ -236,7 +236,7 @@ def require_request(actor: Actor, kind: PermittedKind, *, site: Any = None, expe
 
 def may_enter(actor: Actor) -> bool:
     """Return whether the actor may use the console: whoever may see anything in it."""
-    if any(".view_" in permission for permission in _held_by(actor)):
+    if any(".view_" in permission for permission in _list_held(actor)):
         return True
     return bool(read_grants(actor).held or read_loans(actor))
 
@@ -245,7 +245,7 @@ def find_highest_role(actor: Actor) -> Role | None:
     """Return the highest role that the actor has anywhere; None if none. Single permissions count as their role."""
     if getattr(actor, "is_superuser", False):
         return Role.MANAGER
-    held = _held_by(actor)
+    held = _list_held(actor)
     groups: Any = getattr(actor, "groups", None)
     names = set(groups.values_list("name", flat=True)) if groups else set()
     roles = {role for role in Role if role.title in names} | {grant.role for grant in read_grants(actor).held}
@@ -304,7 +304,7 @@ def make_visible_condition(actor: Actor, model: type[Model], path: str = "") -> 
         condition = _join_any([*([] if condition is None else [condition]), *lent])
     if condition is None:
         return None
-    limits = _limits_of(actor)
+    limits = _read_limits(actor)
     if limits is None:
         return condition
     within = make_condition(limits.held, path)
@@ -359,7 +359,7 @@ def _find_sites(actor: Actor, model: type[Model], is_meant: Callable[[Part], boo
     def meant(grants: Sequence[Grant]) -> set[int]:
         return {grant.part.site for grant in grants if grant.part and grant.part.site and is_meant(grant.part)}
 
-    limits, found = _limits_of(actor), meant(_list_grants_to_view(actor, model))
+    limits, found = _read_limits(actor), meant(_list_grants_to_view(actor, model))
     if limits is None:
         return found
     within = meant(limits.held)
@@ -374,7 +374,7 @@ def find_teams_of_new(actor: Actor, kind: PermittedKind, site: Any, lender: User
     holder = lender or actor
     through = {grant.team for grant in _list_grants(holder, kind.role, site, None)}
     is_theirs_only = None not in through and not _explain_everywhere(holder, kind)
-    limits = _limits_of(actor)
+    limits = _read_limits(actor)
     if not is_theirs_only:
         through = {grant.team for grant in limits.find_reaching(site=site)} if limits else set()
     return {team for team in through if team is not None}
@@ -399,7 +399,7 @@ def _explain_everywhere(actor: Actor, kind: PermittedKind) -> str:
     return f"permission {permission}" if _has_permission(actor, permission) else ""
 
 
-def _limits_of(actor: Actor) -> Grants | None:
+def _read_limits(actor: Actor) -> Grants | None:
     """Return grants on all that the teams of the credential cover; None without such a limit."""
     return None if get_scope(actor).teams is None else read_limits(actor)
 
@@ -425,10 +425,10 @@ def _refuse_unseen(actor: Actor, model: type[Model]) -> Forbidden:
 
 def _has_permission(actor: Any, permission: str) -> bool:
     """Return whether the account holds a permission everywhere; administrators hold all."""
-    return actor.is_active and (actor.is_superuser or permission in _held_by(actor))
+    return actor.is_active and (actor.is_superuser or permission in _list_held(actor))
 
 
-def _held_by(actor: Any) -> set[str]:
+def _list_held(actor: Any) -> set[str]:
     """Return the permissions that the account holds everywhere; asked for once in a request."""
     if not hasattr(actor, "_held"):
         actor._held = actor.get_all_permissions()

@@ -156,7 +156,7 @@ def _list_forms(view: Any, data: Any) -> Iterator[Form]:
 def _list_forms_of(view: Any, data: Any, method: str, handler: Any, below: str = "") -> Iterator[Form]:
     described, request = handler.described, view.request
     for name, shape in view.list_bodies(handler).items():
-        query = described.query_for(name) | _get_site(request)
+        query = described.get_query(name) | _get_site(request)
         is_sent = _is_sent(request, method, query)
         problem = data if is_sent and view.response.exception else {}
         now = data if method == "PATCH" and view.detail and view.action == "retrieve" else {}

@@ -82,10 +82,10 @@ def describe_error(error: Exception) -> dict[str, Any] | None:
 def describe_unforeseen(error: Exception) -> dict[str, Any]:
     """Return the body for one part of a request that failed unexpectedly, while others were answered."""
     logger.error("A part of a request failed", exc_info=error)
-    return problem(500, "internal-server-error", "This failed; the log of the portal says why.")
+    return make_problem(500, "internal-server-error", "This failed; the log of the portal says why.")
 
 
-def problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
+def make_problem(status: int, kind: str, detail: str, **members: Any) -> dict[str, Any]:
     """Return the body of an answer; `members` are what only this kind of problem says."""
     return {
         "type": TYPE_PREFIX + kind,
@@ -104,15 +104,15 @@ def _describe_refusal(error: Exception) -> dict[str, Any] | None:
         error = InvalidParameters(group_by_field(error.detail))
     match error:
         case InvalidParameters() | WrongToken() | Unacceptable():
-            return problem(400, "invalid-parameters", str(error), errors=error.errors)
+            return make_problem(400, "invalid-parameters", str(error), errors=error.errors)
         case AmbiguousExpid():
-            return problem(409, "ambiguous-expid", str(error), sites=error.sites)
+            return make_problem(409, "ambiguous-expid", str(error), sites=error.sites)
         case Conflict():
-            return problem(409, "conflict", str(error), **_name_action(error.action_id))
+            return make_problem(409, "conflict", str(error), **_name_action(error.action_id))
         case AlreadyOver():
-            return problem(409, "conflict", str(error))
+            return make_problem(409, "conflict", str(error))
         case KeyReused():
-            return problem(422, "idempotency-key-reused", str(error), **_name_action(error.action_id))
+            return make_problem(422, "idempotency-key-reused", str(error), **_name_action(error.action_id))
     return None
 
 
@@ -120,9 +120,9 @@ def _describe_denial(error: Exception) -> dict[str, Any] | None:
     """Describe what this person may not do."""
     match error:
         case Forbidden() | TokenRefused():
-            return problem(403, "forbidden", str(error), **_name_permission(error))
+            return make_problem(403, "forbidden", str(error), **_name_permission(error))
         case NotASecondPerson():
-            return problem(403, "second-person-needed", str(error))
+            return make_problem(403, "second-person-needed", str(error))
     return None
 
 
@@ -130,11 +130,11 @@ def _describe_unread(error: Exception) -> dict[str, Any] | None:
     """Describe what an experiment does not have, or has broken; the text says what to do."""
     match error:
         case MissingConfiguration():
-            return problem(404, "no-configuration", str(error))
+            return make_problem(404, "no-configuration", str(error))
         case NeverRead():
-            return problem(409, "unreadable-job-list", str(error))
+            return make_problem(409, "unreadable-job-list", str(error))
         case UnreadableConfiguration():
-            return problem(409, "unreadable-configuration", str(error))
+            return make_problem(409, "unreadable-configuration", str(error))
     return None
 
 
@@ -143,15 +143,17 @@ def _describe_limit(error: Exception) -> dict[str, Any] | None:
     match error:
         case RequestDataTooBig():
             longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            return problem(413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead.")
+            return make_problem(
+                413, "body-too-long", f"The body is longer than {longest:,} bytes. Use a filter instead."
+            )
         case TooManyFieldsSent():
             most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
-            return problem(400, "too-many-fields", f"There are more than {most:,} parameters.")
+            return make_problem(400, "too-many-fields", f"There are more than {most:,} parameters.")
         case OperationalError() | InterfaceError():
             logger.error("The database failed", exc_info=error)
-            return problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
+            return make_problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
         case BrokenStore() | UnreadableMetrics():
-            return problem(503, "store-unreadable", str(error))
+            return make_problem(503, "store-unreadable", str(error))
     return None
 
 
@@ -172,4 +174,4 @@ def _describe_http_error(error: Exception, response: Response) -> dict[str, Any]
     if isinstance(error, ParseError):
         kind = "malformed-body"
     code = error.default_code if isinstance(error, APIException) else ""
-    return problem(response.status_code, code.replace("_", "-") if code == "throttled" else kind, detail)
+    return make_problem(response.status_code, code.replace("_", "-") if code == "throttled" else kind, detail)

@@ -48,7 +48,7 @@ class Window:
             return self._counts[key]
 
     @staticmethod
-    def seconds_left() -> int:
+    def get_seconds_left() -> int:
         """Return the seconds until the next minute begins."""
         return WINDOW_SECONDS - int(time.monotonic()) % WINDOW_SECONDS
 
@@ -70,7 +70,7 @@ class RequestThrottle(BaseThrottle):
 
     def wait(self) -> float:
         """Return after how many seconds to ask again."""
-        return counted_requests.seconds_left()
+        return counted_requests.get_seconds_left()
 
 
 class ChangeThrottle(BaseThrottle):

@@ -99,7 +99,7 @@ class Described:
     titles: Mapping[str, str]
     queries: Mapping[str, Mapping[str, str]]
 
-    def query_for(self, name: str) -> dict[str, str]:
+    def get_query(self, name: str) -> dict[str, str]:
         """Return the query parameters that ask for an action."""
         return dict(self.queries.get(name, {}))
 
@@ -129,7 +129,7 @@ def operation(
             request=body.request() if body else None,
             responses=answers
             | (NOT_MODIFIED if ETAG in parameters else {})
-            | _list_problems({*errors, *_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)})
+            | _list_problems({*errors, *_get_implied(view, names, parameters), *((406,) if is_open else EVERYWHERE)})
             | OF_SERVER,
         )
         return describe(view)
@@ -149,7 +149,7 @@ def _describe(summary: str, parameters: Sequence[Any], body: Body | None) -> Des
     )
 
 
-def _implied(view: Any, names: Sequence[str], parameters: Sequence[Any]) -> Iterator[int]:
+def _get_implied(view: Any, names: Sequence[str], parameters: Sequence[Any]) -> Iterator[int]:
     """Yield the errors that follow from the method of a viewset, its address and its headers."""
     if view.__name__ == "get":
         return  # of a view that is no viewset
@@ -214,7 +214,9 @@ def change(
     )
 
 
-def header(name: str, description: str, title: str, example: str, response: Sequence[int] = ()) -> OpenApiParameter:
+def make_header(
+    name: str, description: str, title: str, example: str, response: Sequence[int] = ()
+) -> OpenApiParameter:
     """Describe a header of a request, or of the responses with these statuses."""
     return OpenApiParameter(
         name,
@@ -226,7 +228,7 @@ def header(name: str, description: str, title: str, example: str, response: Sequ
 
 
 VALIDATOR = 'W/"4c1f0d9b7a2e4b8f8f6d2f3a1b0c9d8e"'
-PREFER = header(
+PREFER = make_header(
     "Prefer",
     f"`wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, for the action to end. "
     "Few wait at the same time: without a place, the answer comes at once with `Preference-Applied: wait=0`, and "
@@ -234,7 +236,7 @@ PREFER = header(
     "Wait",
     "wait=20",
 )
-KEY = header(
+KEY = make_header(
     "Idempotency-Key",
     "A name for this request, of at most 255 printable characters, such as a UUID. Repeating the request with it "
     "answers the action that the first one made, instead of making another. A refused request uses up no key, and "
@@ -242,21 +244,21 @@ KEY = header(
     "UUID",
     "0b1f6e2c-58a5-4a53-9c1f-2b6a7f0d3f11",
 )
-REPLAYED = header(
+REPLAYED = make_header(
     "Idempotent-Replayed",
     "`true` when the answer is the action that the same request has made before.",
     "Repeated",
     "true",
     (200, 202),
 )
-LOCATION = header("Location", "The address of the action.", "Action", "/v4/actions/17", (200, 202))
-IF_NONE_MATCH = header(
+LOCATION = make_header("Location", "The address of the action.", "Action", "/v4/actions/17", (200, 202))
+IF_NONE_MATCH = make_header(
     "If-None-Match",
     "The `ETag` of an earlier answer: if this one is the same, `304` without a body is answered.",
     "Known",
     VALIDATOR,
 )
-ETAG = header(
+ETAG = make_header(
     "ETag", "A weak validator of the answer, to send back in `If-None-Match`.", "Validator", VALIDATOR, (200,)
 )
 CONDITIONAL = (IF_NONE_MATCH, ETAG)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from autosubmit_portal.api.http.errors import SIGN_IN, problem
+from autosubmit_portal.api.http.errors import SIGN_IN, make_problem
 from autosubmit_portal.api.serializers import common, configuration, experiments, jobs, logs, tokens
 from autosubmit_portal.api.serializers.actions import ActionItem, AuditItem, BulkResult, ChangeItem, DryRun
 from autosubmit_portal.api.serializers.delegations import DelegationItem
@@ -202,24 +202,24 @@ _ILLEGAL = "“fly” is not an action. Legal: run, stop."
 PROBLEMS: dict[int, dict[str, Any]] = {
     found["status"]: found
     for found in (
-        problem(400, "invalid-parameters", f"action: {_ILLEGAL}", errors={"action": [_ILLEGAL]}),
-        problem(401, "unauthorized", SIGN_IN),
-        problem(403, "forbidden", NOT_ALLOWED, permission="experiments.request_generate"),
-        problem(404, "not-found", "There is no experiment a0zz."),
-        problem(406, "not-acceptable", "Could not satisfy the request Accept header."),
-        problem(409, "conflict", "Action 17 is active on a000. Wait for it, or cancel it.", **_ACTION),
-        problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),
-        problem(415, "unsupported-media-type", "Unsupported media type “text/plain” in request."),
-        problem(416, "range-not-satisfiable", "The log has 13672 bytes; the range is beyond its end."),
-        problem(
+        make_problem(400, "invalid-parameters", f"action: {_ILLEGAL}", errors={"action": [_ILLEGAL]}),
+        make_problem(401, "unauthorized", SIGN_IN),
+        make_problem(403, "forbidden", NOT_ALLOWED, permission="experiments.request_generate"),
+        make_problem(404, "not-found", "There is no experiment a0zz."),
+        make_problem(406, "not-acceptable", "Could not satisfy the request Accept header."),
+        make_problem(409, "conflict", "Action 17 is active on a000. Wait for it, or cancel it.", **_ACTION),
+        make_problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),
+        make_problem(415, "unsupported-media-type", "Unsupported media type “text/plain” in request."),
+        make_problem(416, "range-not-satisfiable", "The log has 13672 bytes; the range is beyond its end."),
+        make_problem(
             422,
             "idempotency-key-reused",
             "The idempotency key “7f1c” has been used for another request, which made action 17. "
             "Repeat that request as it was, or take a new key.",
             **_ACTION,
         ),
-        problem(429, "throttled", "Request was throttled. Expected available in 30 seconds."),
-        problem(503, "store-unreadable", "The metrics metrics_a000.db cannot be read: database is locked."),
+        make_problem(429, "throttled", "Request was throttled. Expected available in 30 seconds."),
+        make_problem(503, "store-unreadable", "The metrics metrics_a000.db cannot be read: database is locked."),
     )
 }
 

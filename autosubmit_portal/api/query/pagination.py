@@ -32,22 +32,22 @@ class Key:
     is_nullable: bool = False
     has_nulls_first: bool = False
 
-    def reversed(self) -> "Key":
+    def reverse(self) -> "Key":
         """Return the key in the opposite direction."""
         return replace(self, is_descending=not self.is_descending, has_nulls_first=not self.has_nulls_first)
 
-    def expression(self) -> OrderBy:
+    def make_expression(self) -> OrderBy:
         """Return the key as a part of ORDER BY; NULLS LAST only for columns with nulls, or no index serves."""
         nulls: dict[str, bool] = {}
         if self.is_nullable:
             nulls = {"nulls_first": True} if self.has_nulls_first else {"nulls_last": True}
         return OrderBy(F(self.column), descending=self.is_descending, **nulls)
 
-    def same(self, value: Any) -> Q:
+    def make_same(self, value: Any) -> Q:
         """Return the condition that a row has this value."""
         return Q((f"{self.column}__isnull", True)) if value is None else Q((self.column, value))
 
-    def behind(self, value: Any) -> Q:
+    def make_behind(self, value: Any) -> Q:
         """Return the condition that a row comes behind this value."""
         is_null, is_set = Q((f"{self.column}__isnull", True)), Q((f"{self.column}__isnull", False))
         if value is None:
@@ -55,7 +55,7 @@ class Key:
         further = Q((f"{self.column}__{'lt' if self.is_descending else 'gt'}", value))
         return further | is_null if self.is_nullable and not self.has_nulls_first else further
 
-    def bound(self, value: Any) -> Q:
+    def make_bound(self, value: Any) -> Q:
         """Return a condition that all rows from this value on meet, in a form that an index serves; may be empty."""
         if self.is_nullable:
             return Q()
@@ -74,13 +74,13 @@ class Order:
         """The columns of its keys."""
         return [key.column for key in self.keys]
 
-    def reversed(self) -> "Order":
+    def reverse(self) -> "Order":
         """Return the opposite order."""
-        return replace(self, keys=tuple(key.reversed() for key in self.keys))
+        return replace(self, keys=tuple(key.reverse() for key in self.keys))
 
-    def expressions(self) -> list[OrderBy]:
+    def make_expressions(self) -> list[OrderBy]:
         """Return the order as the parts of ORDER BY."""
-        return [key.expression() for key in self.keys]
+        return [key.make_expression() for key in self.keys]
 
 
 NEWEST_FIRST = Order("-id", (Key("id", is_descending=True),))
@@ -114,9 +114,9 @@ class Cursor:
     @property
     def direction(self) -> Order:
         """The order in which it leads on."""
-        return self.order.reversed() if self.is_backward else self.order
+        return self.order.reverse() if self.is_backward else self.order
 
-    def condition(self) -> Q:
+    def make_condition(self) -> Q:
         """Return which rows lie behind the position; before it, if it leads backward."""
         return _make_condition(self.direction.keys, self.values)
 
@@ -194,17 +194,17 @@ def make_page_info(query: Mapping[str, Any], page: Page, total_items: int) -> di
 
 def _start_at(rows: QuerySet[Any, Any], order: Order, cursor: Cursor | None) -> QuerySet[Any, Any]:
     if cursor is None:
-        return rows.order_by(*order.expressions())
-    return rows.filter(cursor.condition()).order_by(*cursor.direction.expressions())
+        return rows.order_by(*order.make_expressions())
+    return rows.filter(cursor.make_condition()).order_by(*cursor.direction.make_expressions())
 
 
 def _make_condition(keys: Sequence[Key], values: Sequence[Any]) -> Q:
     """Return the condition that a row comes behind one that has `values` in the columns of `keys`."""
     key, value = keys[0], values[0]
-    behind = key.behind(value)
+    behind = key.make_behind(value)
     if len(keys) > 1:
-        behind |= key.same(value) & _make_condition(keys[1:], values[1:])
-    return key.bound(value) & behind
+        behind |= key.make_same(value) & _make_condition(keys[1:], values[1:])
+    return key.make_bound(value) & behind
 
 
 def _make_reader(order: Order) -> Callable[[Any], Sequence[Any]]:

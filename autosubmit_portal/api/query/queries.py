@@ -38,17 +38,17 @@ FIELDS = "Only these fields of the answer."
 SITE_HELP = "The site; needed only where several sites have the expid."
 
 
-def text(help_text: str, **kwargs: Any) -> serializers.CharField:
+def make_text(help_text: str, **kwargs: Any) -> serializers.CharField:
     """Return an optional text."""
     return serializers.CharField(required=False, max_length=500, help_text=help_text, **kwargs)
 
 
-def number(help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any) -> WholeNumberField:
+def make_number(help_text: str, *, least: int = 0, most: int = LARGEST_NUMBER, **kwargs: Any) -> WholeNumberField:
     """Return an optional whole number."""
     return WholeNumberField(required=False, min_value=least, max_value=most, help_text=help_text, **kwargs)
 
 
-def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+def make_times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Return two optional times for each name, `<name>_after` and `<name>_before`."""
     told = {"after": "Not before this time", "before": "Before this time"}
     return {
@@ -60,10 +60,12 @@ def times(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, An
     }
 
 
-def counts(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+def make_counts(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Return two optional numbers of jobs for each name, `<name>_min` and `<name>_max`."""
     told = {"min": "At least", "max": "At most"}
-    return {f"{name}_{side}": number(f"{words} so many {name} jobs.") for name in names for side, words in told.items()}
+    return {
+        f"{name}_{side}": make_number(f"{words} so many {name} jobs.") for name in names for side, words in told.items()
+    }
 
 
 class SiteQuery(Query):
@@ -135,40 +137,40 @@ class ExperimentsQuery(SelectiveQuery):
     """The list of experiments. The names and defaults are those of Autosubmit API 4.2, but for only_active."""
 
     shape = ExperimentItem
-    query = text("Part of the expid, the description or the owner.")
+    query = make_text("Part of the expid, the description or the owner.")
     only_active = make_flag(
         default=False, help_text="Only experiments that run. (Autosubmit API: true by default; its clients send it.)"
     )
-    owner = text(f"The owner, by the folder or as recorded. {WILDCARDS}")
+    owner = make_text(f"The owner, by the folder or as recorded. {WILDCARDS}")
     exp_type = make_choice(
         ("test", "operational", "experiment"),
         required=False,
         help_text="By the first letter of the expid: t is a test, o is operational, any other an experiment.",
     )
-    autosubmit_version = text(f"The version of Autosubmit. {WILDCARDS}")
-    hpc = text(f"The main platform. {WILDCARDS}")
-    site = text("The site.")
+    autosubmit_version = make_text(f"The version of Autosubmit. {WILDCARDS}")
+    hpc = make_text(f"The main platform. {WILDCARDS}")
+    site = make_text("The site.")
     has_problem = make_flag(required=False, help_text="Whether the mirror could not read a file of the experiment.")
     disagrees = make_flag(
         required=False, help_text="Whether Autosubmit's database, the process and the job list contradict each other."
     )
     failed = make_flag(required=False, help_text="Whether the experiment has FAILED jobs.")
     gone = make_flag(default=False, help_text="Those that are gone from the store, instead of those that are in it.")
-    expid = text(f"The expid. {WILDCARDS}")
-    model = text(f"The model. {WILDCARDS}")
-    branch = text(f"The branch. {WILDCARDS}")
+    expid = make_text(f"The expid. {WILDCARDS}")
+    model = make_text(f"The model. {WILDCARDS}")
+    branch = make_text(f"The branch. {WILDCARDS}")
     is_running = make_flag(required=False, help_text="Whether it runs.")
-    total_min = number("At least so many jobs.")
-    total_max = number("At most so many jobs.")
+    total_min = make_number("At least so many jobs.")
+    total_max = make_number("At most so many jobs.")
     order_by = make_choice(experiments.ORDERS, required=False, help_text=f"The order; by default expid. {NULLS}")
     order_desc = make_flag(default=False, help_text="In descending order.")
-    cursor = text(CURSOR)
-    page = number("The page, from 1; a cursor is cheaper far from it.", least=1, most=LAST_PAGE, default=1)
-    page_size = number("Experiments on a page.", least=1, most=500, default=12)
+    cursor = make_text(CURSOR)
+    page = make_number("The page, from 1; a cursor is cheaper far from it.", least=1, most=LAST_PAGE, default=1)
+    page_size = make_number("Experiments on a page.", least=1, most=500, default=12)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the parameters, with those of times and counts."""
-        return super().get_fields() | times(experiments.TIMES) | counts(experiments.COUNTED)
+        return super().get_fields() | make_times(experiments.TIMES) | make_counts(experiments.COUNTED)
 
 
 class ExperimentQuery(SelectiveQuery, SiteQuery):
@@ -194,25 +196,25 @@ class JobsQuery(SelectiveQuery, SiteQuery):
 
     shape = JobItem
     view = make_choice(("base", "quick"), default="base", help_text="`quick` has only the name and status of each job.")
-    job_name = text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
+    job_name = make_text(f"Part of the name, or with wildcards the whole name. {WILDCARDS}")
     status = NamesField("The status.", sorted(STATUSES))
     section = NamesField("The section, exactly.")
     member = NamesField("The member, exactly.")
     date = StartDatesField("The start date, as YYYYMMDD or YYYY-MM-DD.")
     chunk = RangesField("The chunk.")
     split = RangesField("The split.")
-    platform = text(f"The platform. {WILDCARDS}")
-    fail_count_min = number("Failed at least so many times.")
-    fail_count_max = number("Failed at most so many times.")
+    platform = make_text(f"The platform. {WILDCARDS}")
+    fail_count_min = make_number("Failed at least so many times.")
+    fail_count_max = make_number("Failed at most so many times.")
     order_by = make_choice(list(jobs.ORDERS), default="name", help_text=f"The order. {NULLS}")
     order_desc = make_flag(default=False, help_text="In descending order.")
-    cursor = text(f"{CURSOR} Needs page_size.")
-    page = number("The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1)
-    page_size = number("Jobs on a page; without it, all jobs.", least=1, most=1000)
+    cursor = make_text(f"{CURSOR} Needs page_size.")
+    page = make_number("The page, from 1; without page_size there is only one.", least=1, most=LAST_PAGE, default=1)
+    page_size = make_number("Jobs on a page; without it, all jobs.", least=1, most=1000)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the parameters, with those of times."""
-        return super().get_fields() | times(jobs.TIMES)
+        return super().get_fields() | make_times(jobs.TIMES)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a cursor without the size of a page."""
@@ -230,14 +232,14 @@ class RelativesQuery(SiteQuery):
 class EtaQuery(SiteQuery):
     """The time that a section has left."""
 
-    section = text("The section, exactly; its jobs must have chunks.", default="SIM")
+    section = make_text("The section, exactly; its jobs must have chunks.", default="SIM")
 
 
 class NewestFirstQuery(Query):
     """What every list that is read from its newest entry takes."""
 
     cursor = serializers.CharField(required=False, help_text="Where to go on; it stands in `next` and `previous`.")
-    page_size = number("Entries on a page.", least=1, most=500, default=50)
+    page_size = make_number("Entries on a page.", least=1, most=500, default=50)
 
 
 class ActionsQuery(NewestFirstQuery):
@@ -246,45 +248,45 @@ class ActionsQuery(NewestFirstQuery):
     kind = make_choice(list(CATALOGUE), required=False, help_text="The kind.")
     state = make_choice(State.values, required=False, help_text="The state.")
     active = make_flag(required=False, help_text="Whether it has not ended.")
-    expid = text("The expid, exactly.")
-    site = text("The site.")
-    actor = text("The name of who asked, exactly.")
-    approver = text("The name of who approved it, exactly.")
+    expid = make_text("The expid, exactly.")
+    site = make_text("The site.")
+    actor = make_text("The name of who asked, exactly.")
+    approver = make_text("The name of who approved it, exactly.")
 
 
 class DelegationsQuery(NewestFirstQuery):
     """The list of delegations."""
 
     active = make_flag(required=False, help_text="`true`: only those that hold now.")
-    grantor = text("The name of who has lent it, exactly.")
-    grantee = text("The name of who may act with it, exactly.")
+    grantor = make_text("The name of who has lent it, exactly.")
+    grantee = make_text("The name of who may act with it, exactly.")
 
 
 class FreezesQuery(NewestFirstQuery):
     """The list of freezes."""
 
     active = make_flag(required=False, help_text="`true`: only those that hold now.")
-    site = text("The site.")
+    site = make_text("The site.")
 
 
 class OutputQuery(Query):
     """A part of the output of an action."""
 
-    step = number("The step, from 0; by default the one that runs or ran last.", most=1000)
+    step = make_number("The step, from 0; by default the one that runs or ran last.", most=1000)
     offset = WholeNumberField(
         default=0,
         min_value=-LARGEST_NUMBER,
         max_value=LARGEST_NUMBER,
         help_text="The first byte; a negative one counts from the end.",
     )
-    limit = number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
+    limit = make_number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
 
 
 class LogsQuery(SiteQuery):
     """The list of logs."""
 
-    page = number("The page, from 1.", least=1, most=LAST_PAGE, default=1)
-    page_size = number("Logs on a page.", least=1, most=500, default=50)
+    page = make_number("The page, from 1.", least=1, most=LAST_PAGE, default=1)
+    page_size = make_number("Logs on a page.", least=1, most=500, default=50)
 
 
 class LogQuery(SiteQuery):
@@ -296,8 +298,8 @@ class LogQuery(SiteQuery):
         max_value=LARGEST_SIZE,
         help_text="The first byte; a negative one counts from the end. By default 0.",
     )
-    limit = number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
-    file = text("Of JSON: the `file` of an earlier answer, to be told when another file has taken its place.")
+    limit = make_number("At most so many bytes; by default all as text, 65536 as JSON.", least=4, most=1_048_576)
+    file = make_text("Of JSON: the `file` of an earlier answer, to be told when another file has taken its place.")
     download = make_flag(default=False, help_text="Of the text: as a file to be saved.")
     search = serializers.CharField(
         required=False,
@@ -306,23 +308,25 @@ class LogQuery(SiteQuery):
         help_text="A text to look for, as it is: it is no pattern.",
     )
     ignore_case = make_flag(default=False, help_text="Of a search: A to Z is a to z; other letters are as they are.")
-    line = number("Of a search: the number of the line that `offset` is in.", least=1, most=LARGEST_SIZE, default=1)
-    most_matches = number("Of a search: stop after so many.", least=1, most=1000, default=100)
+    line = make_number(
+        "Of a search: the number of the line that `offset` is in.", least=1, most=LARGEST_SIZE, default=1
+    )
+    most_matches = make_number("Of a search: stop after so many.", least=1, most=1000, default=100)
 
 
 class AuditQuery(NewestFirstQuery):
     """The audit trail."""
 
-    actor = text("The name of who did it, exactly.")
-    on_behalf_of = text("The name of whom it was done for, exactly.")
-    credential = text(f"What the actor came in with, such as `API token ab12cd34*` or `session`. {WILDCARDS}")
-    event = text(f"What happened, such as `action.requested`, `sign_in.*` or `*refused`. {WILDCARDS}")
-    expid = text("The expid, exactly.")
-    site = text("The site.")
-    kind = text("The action kind.")
+    actor = make_text("The name of who did it, exactly.")
+    on_behalf_of = make_text("The name of whom it was done for, exactly.")
+    credential = make_text(f"What the actor came in with, such as `API token ab12cd34*` or `session`. {WILDCARDS}")
+    event = make_text(f"What happened, such as `action.requested`, `sign_in.*` or `*refused`. {WILDCARDS}")
+    expid = make_text("The expid, exactly.")
+    site = make_text("The site.")
+    kind = make_text("The action kind.")
     door = make_choice([door.value for door in Door], required=False, help_text="The way it came in.")
-    action = number("The number of the action.", most=2**63 - 1)
-    after = number("Only entries with a higher number.", most=2**63 - 1)
+    action = make_number("The number of the action.", most=2**63 - 1)
+    after = make_number("Only entries with a higher number.", most=2**63 - 1)
     period = make_choice(
         list(PERIODS),
         required=False,

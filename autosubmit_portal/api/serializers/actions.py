@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.brief import shorten
 from autosubmit_portal.api.serializers.common import Listing, Problem
-from autosubmit_portal.api.serializers.fields import InstantField, texts
+from autosubmit_portal.api.serializers.fields import InstantField, make_texts
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, State
 from jobs.autosubmit.secrets import mask_value
@@ -20,13 +20,13 @@ class ActionItem(serializers.Serializer[Action]):
     state = serializers.ChoiceField(choices=State.values)
     site = serializers.CharField(source="site.slug")
     expid = serializers.CharField(help_text="Blank while an experiment is being created.")
-    jobs = texts(source="parameters.jobs", required=False, help_text="The jobs that were named, if any were.")
+    jobs = make_texts(source="parameters.jobs", required=False, help_text="The jobs that were named, if any were.")
     actor = serializers.CharField(source="actor_name", help_text="Who asked.")
     on_behalf_of = serializers.CharField(help_text="Whose rights they were, if lent; blank for the actor's own.")
     door = serializers.CharField(help_text="The way it came in.")
     reason = serializers.CharField()
     parameters = serializers.DictField()
-    command = serializers.ListField(child=texts(), help_text="The argument list of each step.")
+    command = serializers.ListField(child=make_texts(), help_text="The argument list of each step.")
     unix_name = serializers.CharField(
         help_text="The Unix account that the command runs as; blank for the service account."
     )
@@ -47,7 +47,7 @@ class ActionItem(serializers.Serializer[Action]):
     exit_status = serializers.IntegerField(allow_null=True)
     message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
-        child=texts(), help_text="The jobs that the command changed, each as [name, new status]."
+        child=make_texts(), help_text="The jobs that the command changed, each as [name, new status]."
     )
     url = serializers.SerializerMethodField()
     output_url = serializers.SerializerMethodField(help_text="What its command printed.")
@@ -62,9 +62,9 @@ class ActionItem(serializers.Serializer[Action]):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action without its secrets; without `jobs` where none were named."""
-        return _mask(self.whole(instance))
+        return _mask(self.write_whole(instance))
 
-    def whole(self, instance: Action) -> dict[str, Any]:
+    def write_whole(self, instance: Action) -> dict[str, Any]:
         """Write the action as it is kept."""
         written: dict[str, Any] = super().to_representation(instance)
         if not written.get("jobs"):
@@ -94,7 +94,7 @@ class ActionBrief(ActionItem):
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action with what is long cut."""
-        return _mask(shorten(self.whole(instance)))
+        return _mask(shorten(self.write_whole(instance)))
 
 
 def _mask(written: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class DryRun(serializers.Serializer[Any]):
     site = serializers.CharField()
     expid = serializers.CharField()
     command = serializers.ListField(
-        child=texts(),
+        child=make_texts(),
         help_text="The argument list of each step. Of a word of more than 4,000 characters, such as a list of names, "
         "it is the beginning, unless `all_changes` is asked for.",
     )
@@ -155,7 +155,7 @@ class DryRun(serializers.Serializer[Any]):
         help_text="The jobs that would follow, the nearest first: 100 of them, unless `all_changes` is asked for.",
     )
     children_total = serializers.IntegerField(help_text="How many jobs would follow.")
-    warnings = texts(
+    warnings = make_texts(
         help_text="What to know about this very change, such as READY jobs with unfinished parents or a filter of "
         "which a part means no job."
     )

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from autosubmit_portal.api.serializers.fields import texts
+from autosubmit_portal.api.serializers.fields import make_texts
 
 
 class Problem(serializers.Serializer[Any]):
@@ -16,12 +16,12 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong and what to do.")
     errors = serializers.DictField(  # type: ignore[assignment]
-        child=texts(), required=False, help_text="Of a 400: what is wrong with each parameter."
+        child=make_texts(), required=False, help_text="Of a 400: what is wrong with each parameter."
     )
     permission = serializers.CharField(required=False, help_text="Of a 403: the permission that would do everywhere.")
     action_id = serializers.IntegerField(required=False, help_text="Of a 409: the action that is in the way.")
     action = serializers.CharField(required=False, help_text="Of a 409: the address of that action.")
-    sites = texts(required=False, help_text="Of a 409: the sites that have this expid.")
+    sites = make_texts(required=False, help_text="Of a 409: the sites that have this expid.")
     error = serializers.BooleanField(help_text="Always true; for clients of Autosubmit API.")
     error_message = serializers.CharField(help_text="The detail again; for clients of Autosubmit API.")
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
-from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, texts
+from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
 from experiments.models import Experiment, Site
 from experiments.models.site import RunAs
 
@@ -152,8 +152,8 @@ class SiteItem(serializers.Serializer[Site]):
     run_as = serializers.ChoiceField(
         choices=RunAs.values, help_text="Whose Unix account commands run as: `service`, or that of the `actor`."
     )
-    approval_kinds = texts(help_text="The action kinds that a second person must approve.")
-    enabled_kinds = texts(help_text="The action kinds that may be requested there.")
+    approval_kinds = make_texts(help_text="The action kinds that a second person must approve.")
+    enabled_kinds = make_texts(help_text="The action kinds that may be requested there.")
 
     def get_is_healthy(self, site: Site) -> bool:
         """Return whether nothing is known to be broken."""

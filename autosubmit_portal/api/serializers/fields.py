@@ -79,7 +79,7 @@ class CountField(serializers.IntegerField):
         return int(value.get(self.status, 0))
 
 
-def texts(**kwargs: Any) -> serializers.ListField:
+def make_texts(**kwargs: Any) -> serializers.ListField:
     """Return a field that holds texts."""
     return serializers.ListField(child=serializers.CharField(), **kwargs)
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import PageInfo
-from autosubmit_portal.api.serializers.fields import InstantField, TextOrNullField, texts
+from autosubmit_portal.api.serializers.fields import InstantField, TextOrNullField, make_texts
 
 
 class JobItem(serializers.Serializer[Any]):
@@ -35,7 +35,7 @@ class JobItem(serializers.Serializer[Any]):
     qos = TextOrNullField(required=False)
     processors = TextOrNullField(required=False)
     wallclock = TextOrNullField(required=False)
-    planned = texts(
+    planned = make_texts(
         required=False,
         help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
         "was not sent yet. Filters and orders do not know them.",
@@ -84,7 +84,7 @@ class JobDetail(serializers.Serializer[Any]):
     start = InstantField(allow_null=True)
     finish = InstantField(allow_null=True)
     wallclock = TextOrNullField(help_text="The limit asked for, as hh:mm.")
-    planned = texts(
+    planned = make_texts(
         help_text="Which of platform, processors, wallclock and qos are those of the configuration: of a job that "
         "was not sent yet."
     )
@@ -137,7 +137,7 @@ class WrapperItem(serializers.Serializer[Any]):
     """A wrapper: jobs that were sent to a platform as one."""
 
     wrapper_name = serializers.CharField()
-    job_names = texts()
+    job_names = make_texts()
 
 
 @extend_schema_serializer(many=False)  # the answer is one object, also of `list`

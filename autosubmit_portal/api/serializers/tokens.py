@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.api.serializers.common import Listing
-from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, make_choice, texts
+from autosubmit_portal.api.serializers.fields import InstantField, WholeNumberField, make_choice, make_texts
 from experiments.catalogue.kinds import CATALOGUE
 
 KINDS_HELP = "The action kinds that it is for: null is all that its account may do, an empty list only to read."
@@ -21,7 +21,7 @@ class TokenItem(serializers.Serializer[ApiToken]):
     id = serializers.CharField(source="token_key", help_text="How it begins, which is all that is kept of it.")
     name = serializers.CharField(help_text="What uses it.")
     user = serializers.CharField(source="user.username", help_text="The account that it acts as.")
-    kinds = texts(allow_null=True, help_text=KINDS_HELP)
+    kinds = make_texts(allow_null=True, help_text=KINDS_HELP)
     teams = serializers.SerializerMethodField(help_text=TEAMS_HELP)
     created_at = InstantField(source="created")
     expires_at = InstantField(source="expiry", allow_null=True, help_text="null: it does not.")

@@ -105,7 +105,7 @@ class ActionViewSet(PortalViewSet):
         """
         query = ActionsQuery.read(request)
         policy.require_view(request.user, Action)
-        found = _matching(query, Action.objects.visible_to(request.user).select_related("site"))
+        found = _filter_matching(query, Action.objects.visible_to(request.user).select_related("site"))
         page = read_page(request, found, NEWEST_FIRST, query)
         return answer_listing(page, ActionBrief(page.rows, many=True).data)
 
@@ -212,8 +212,8 @@ class ActionViewSet(PortalViewSet):
         action = find_action(request, action_id)
         part = OutputPart(action, query)
         if request.accepted_renderer.format == "json":
-            return Response(part.described())
-        return StreamingHttpResponse(part.pieces(), content_type="text/plain; charset=utf-8")
+            return Response(part.describe())
+        return StreamingHttpResponse(part.iterate_pieces(), content_type="text/plain; charset=utf-8")
 
 
 class OutputPart:
@@ -230,14 +230,14 @@ class OutputPart:
         size = self._read(0, 0)[1]
         self.offset = max(0, size + offset) if offset < 0 else offset
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return the part as Output describes it; it ends at the end of a character."""
         is_ended = self.action.state not in ACTIVE_STATES or self.step < self.action.step
         found, size = self._read(self.offset, self.limit or PIECE_BYTES)
         part = describe_part(found, self.offset, size, is_from_end=self.is_from_end, is_ended=is_ended)
         return {"step": self.step, "steps": len(self.action.command), **part}
 
-    def pieces(self) -> Iterator[bytes]:
+    def iterate_pieces(self) -> Iterator[bytes]:
         """Yield the part, or the whole rest as it is now, piece by piece."""
         end = self._read(0, 0)[1] if self.limit is None else self.offset + self.limit
         offset = self.offset
@@ -253,7 +253,7 @@ class OutputPart:
         return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
-def _matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:
+def _filter_matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:
     columns = {
         "kind": "kind",
         "state": "state",

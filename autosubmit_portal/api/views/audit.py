@@ -69,11 +69,11 @@ class AuditEntryViewSet(PortalViewSet):
         """
         query = AuditQuery.read(request)
         policy.require_view(request.user, AuditEntry)
-        found = matching(list_visible_entries(request.user), query).order_by("-id")
+        found = filter_matching(list_visible_entries(request.user), query).order_by("-id")
         format_name = request.accepted_renderer.format
         if format_name in EXPORTS:
             record_export(make_origin(request), format_name, query)
-            return _stream(exported(found, format_name), EXPORTS[format_name])
+            return _stream(export(found, format_name), EXPORTS[format_name])
         rows = found.values(*COLUMNS.values())
         page = read_page(request, rows, NEWEST_FIRST, query, position=lambda row: [row["id"]])
         return answer_listing(page, [shorten(_write_entry(row)) for row in page.rows])
@@ -88,7 +88,7 @@ class AuditEntryViewSet(PortalViewSet):
         return Response(_write_entry(row))
 
 
-def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+def filter_matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[AuditEntry]:
     """Return those of the rows that the parameters of an AuditQuery mean."""
     found = rows.filter(**{CONDITIONS[name]: query[name] for name in CONDITIONS if name in query})
     for column in ("event", "credential"):
@@ -101,7 +101,7 @@ def matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> QuerySet[A
     return found
 
 
-def exported(entries: QuerySet[AuditEntry], format_name: str) -> Iterator[str]:
+def export(entries: QuerySet[AuditEntry], format_name: str) -> Iterator[str]:
     """Yield all entries as lines of a format in EXPORTS, without ever holding all of them."""
     rows = entries.values(*COLUMNS.values()).iterator(chunk_size=ROWS_AT_ONCE)
     shown = (_write_entry(row) for row in rows)

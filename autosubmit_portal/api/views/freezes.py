@@ -96,13 +96,13 @@ class FreezeViewSet(PortalViewSet):
             ends_at=body.get("ends_at"),
         )
         made = freeze(plan, actor=actor, origin=origin)
-        return Response(detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
+        return Response(answer_detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
 
     @operation("get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")})
     def retrieve(self, request: Request, freeze_id: int) -> Response:
         """Show a freeze, and which running experiments it concerns: their runs go on, but their owners should know."""
         Query.read(request)
-        return Response(detail(request, find_freeze(request, freeze_id)))
+        return Response(answer_detail(request, find_freeze(request, freeze_id)))
 
     @operation(
         "end_freeze",
@@ -122,7 +122,7 @@ class FreezeViewSet(PortalViewSet):
         require_empty(request)
         found = find_freeze(request, freeze_id)
         end_freeze(found, actor=get_actor(request), origin=make_origin(request))
-        return Response(detail(request, found))
+        return Response(answer_detail(request, found))
 
 
 def find_freeze(request: Request, freeze_id: int) -> Freeze:
@@ -132,7 +132,7 @@ def find_freeze(request: Request, freeze_id: int) -> Freeze:
     return find_first(freezes.filter(pk=freeze_id), f"There is no freeze {freeze_id}.")
 
 
-def detail(request: Request, freeze: Freeze) -> dict[str, Any]:
+def answer_detail(request: Request, freeze: Freeze) -> dict[str, Any]:
     """Return a freeze as FreezeDetail describes it, with those experiments that the actor may see."""
     seen = Experiment.objects.visible_to(request.user).filter(pk__in=freeze.find_running_experiments().values("pk"))
     affected = list(seen.order_by("owner", "expid").values("expid", "owner", "hpc"))

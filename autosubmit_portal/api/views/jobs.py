@@ -198,7 +198,7 @@ def _read_page(
     order = choose_order(query)
     columns = [COLUMNS.get(name, name) for name in names]
     if "page_size" not in query:
-        everything = list(found.order_by(*order.expressions()).values_list(*columns))
+        everything = list(found.order_by(*order.make_expressions()).values_list(*columns))
         return Page(everything, None, None), len(everything)
     rows = found.values_list(*columns, *order.columns)
     page = read_page(request, rows, order, query, position=lambda row: row[len(names) :])

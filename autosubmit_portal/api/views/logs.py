@@ -14,12 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.api.action_requests import LONGEST_WAIT_SECONDS, read_wait
-from autosubmit_portal.api.http.errors import ProblemRenderer, problem
+from autosubmit_portal.api.http.errors import ProblemRenderer, make_problem
 from autosubmit_portal.api.http.ranges import Unsatisfiable, answer_text
 from autosubmit_portal.api.http.renderers import TextRenderer
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment, find_job
-from autosubmit_portal.api.openapi.documentation import answer, header, make_format_parameter, operation
+from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, make_header, operation
 from autosubmit_portal.api.openapi.examples import make_example
 from autosubmit_portal.api.query.pagination import make_numbered_page, make_page_info
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
@@ -35,19 +35,19 @@ from jobs.models import Job
 PIECE_BYTES = 65_536
 LOOK_EVERY_SECONDS = 0.25
 
-RANGE = header(
+RANGE = make_header(
     "Range",
     "Of the text: `bytes=a-b`, `bytes=a-` or `bytes=-n`, answered with 206. Several answer the whole.",
     "The last kilobyte",
     "bytes=-1024",
 )
-IF_RANGE = header(
+IF_RANGE = make_header(
     "If-Range",
     "The `ETag` of an earlier answer: the range only if the file is still the same, else the whole.",
     "Tag",
     '"fe01-2c01a-3568-187b5e1c5a9f3b2e"',
 )
-WAIT = header(
+WAIT = make_header(
     "Prefer",
     f"Of JSON: `wait=N` (RFC 7240): wait up to N seconds, at most {LONGEST_WAIT_SECONDS}, until there is "
     "something after `offset`. Few wait at the same time: without a place, the answer comes at once with "
@@ -212,7 +212,7 @@ def _answer_text(request: Request, log: Log, query: Mapping[str, Any]) -> HttpRe
     except Unsatisfiable as error:
         log.close()
         request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
-        body = problem(416, "range-not-satisfiable", str(error))
+        body = make_problem(416, "range-not-satisfiable", str(error))
         return Response(body, status=416, headers={"Content-Range": f"bytes */{error.size}"})
     except OSError:
         log.close()

@@ -32,7 +32,7 @@ class UserMetricsViewSet(RevalidatedViewSet):
         """Return the address of the metrics of a run."""
         return self.get_address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
 
-    def source(self, request: Request, expid: str) -> Source:
+    def find_source(self, request: Request, expid: str) -> Source:
         """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
         query = SiteQuery.read(request)
         experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
@@ -51,7 +51,7 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @action(detail=False, url_path="user-metrics-runs")
     def user_metrics_runs(self, request: Request, expid: str) -> Response:
         """List the runs whose jobs reported metrics, newest first."""
-        runs = read_metric_runs(self.source(request, expid))
+        runs = read_metric_runs(self.find_source(request, expid))
         return Response({"runs": [{"run_id": run_id} for run_id in runs]})
 
     @operation(
@@ -64,5 +64,5 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @action(detail=False, url_path="runs/<int:run_id>/user-metrics")
     def user_metrics(self, request: Request, expid: str, run_id: int) -> Response:
         """List the metrics that the jobs of a run reported, in the order in which they were written down."""
-        metrics = read_metrics(self.source(request, expid), run_id)
+        metrics = read_metrics(self.find_source(request, expid), run_id)
         return Response({"run_id": run_id, "metrics": [asdict(metric) for metric in metrics]})

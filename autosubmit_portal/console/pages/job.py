@@ -187,7 +187,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
             messages.warning(request, "The chosen jobs do not exist any more.")
             return None
         page = model_admin.make_bulk_page(request, kind.name, keys, request.GET.urlencode())
-        return page.show(request, page.form(request, is_filled=False))
+        return page.show(request, page.make_bound_form(request, is_filled=False))
 
     return open_form
 

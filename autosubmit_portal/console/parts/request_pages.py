@@ -47,7 +47,7 @@ class FormPage:
     filters: str = ""
     alternative: Button | None = None
 
-    def form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
+    def make_bound_form(self, request: HttpRequest, *, is_filled: bool) -> ActionForm:
         """Return the form, with what was posted or with its initial values."""
         form_class = make_form(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
         if is_filled:
@@ -64,11 +64,11 @@ class FormPage:
             "title": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
             "form": form,
             "verb": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
-            **self.command(request, said),
+            **self.preview_commands(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
-    def command(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
+    def preview_commands(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
         forecasts = actions.forecast_each(request, self.kind, self.subjects, form)
         missing = next((one.missing for one in forecasts if one.missing), None)
@@ -76,12 +76,12 @@ class FormPage:
 
     def preview(self, request: HttpRequest) -> TemplateResponse:
         """Answer the exact command for what was posted, as a fragment of the page."""
-        context = self.command(request, self.form(request, is_filled=True))
+        context = self.preview_commands(request, self.make_bound_form(request, is_filled=True))
         return TemplateResponse(request, "admin/portal/command.html", context)
 
     def submit(self, request: HttpRequest) -> HttpResponse:
         """Ask for the action on each subject; show the form again when nothing was accepted."""
-        form = self.form(request, is_filled=True)
+        form = self.make_bound_form(request, is_filled=True)
         answers = actions.request_actions(request, self.kind, self.subjects, form)
         accepted = [answer.action for answer in answers if answer.action]
         if accepted:
@@ -147,7 +147,7 @@ class RequestPages(ConsoleAdmin):
         decision = policy.decide(request.user, page.kind, **actions.get_policy_scope(page.subjects[0]))
         if not decision.allowed:
             raise PermissionDenied(decision.reason)
-        return page.show(request, page.form(request, is_filled=False))
+        return page.show(request, page.make_bound_form(request, is_filled=False))
 
     def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
         """Answer the exact command for what the form says now."""

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from autosubmit_portal.api.query.queries import AuditQuery
-from autosubmit_portal.api.views.audit import EXPORTS, exported, matching, record_export
+from autosubmit_portal.api.views.audit import EXPORTS, export, filter_matching, record_export
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import get_current_origin
@@ -96,7 +96,7 @@ class Command(BaseCommand):
             told = (f"--{name}: {' '.join(texts)}" for name, texts in wrong.errors.items())
             raise CommandError("; ".join(told)) from wrong
         record_export(get_current_origin(), options["format"], given)
-        for line in exported(matching(AuditEntry.objects.all(), query).order_by("id"), options["format"]):
+        for line in export(filter_matching(AuditEntry.objects.all(), query).order_by("id"), options["format"]):
             self.stdout.write(line, ending="")
 
     def _seal(self, options: dict[str, Any]) -> None:
