@@ -121,6 +121,7 @@ def test_an_agent_that_dies_while_it_is_asked_leaves_the_answer_unknown(here: Ru
         assert isinstance(events[0], Hello)
         client.request("end", {"host": "here", "arguments": {"key": KEY}}, time.monotonic())
         stream.write()
+        here.describe()  # it answers after it has taken what came before
         os.kill(agent, signal.SIGKILL)
         (failure,) = wait_for(lambda: stream.read(time.monotonic()))
     assert isinstance(failure, Failure)
