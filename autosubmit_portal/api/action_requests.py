@@ -65,7 +65,7 @@ def submit(
     `query` and the parameters in `given` are what the address says.
     """
     given = given or {}
-    asked = ActionRequest(
+    action_request = ActionRequest(
         actor=get_actor(request),
         origin=make_origin(request),
         kind=kind,
@@ -81,13 +81,13 @@ def submit(
         parameters = merge({name: body[name] for name in body if name not in ENVELOPE_FIELDS}, given)
         key = None if is_preview else read_key(request, body)
     except (Refusal, APIException, RequestDataTooBig) as refusal:
-        record_refusal(asked, refusal)
+        record_refusal(action_request, refusal)
         raise
     reason = envelope.get("reason", "")
-    asked = replace(asked, kind=kind, parameters=parameters, reason=reason, key=key)
+    action_request = replace(action_request, kind=kind, parameters=parameters, reason=reason, key=key)
     if is_preview:
-        return Response(show_preview(asked, is_whole=query.get("all_changes", False)))
-    return answer_action(request, request_action(asked))
+        return Response(show_preview(action_request, is_whole=query.get("all_changes", False)))
+    return answer_action(request, request_action(action_request))
 
 
 def read_key(request: Request, body: Any) -> IdempotencyKey | None:
@@ -194,23 +194,25 @@ def merge(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]
     return {**body, **address}
 
 
-def show_preview(asked: ActionRequest, *, is_whole: bool = False, facts: Facts | None = None) -> dict[str, Any]:
+def show_preview(
+    action_request: ActionRequest, *, is_whole: bool = False, facts: Facts | None = None
+) -> dict[str, Any]:
     """Return what the action would do, as DryRun describes it: with all jobs, or the first and how many there are.
 
     `facts` are those that were read for many requests.
     """
-    preview = preview_action(asked, facts)
+    preview = preview_action(action_request, facts)
     effect, most = preview.effect, None if is_whole else MOST_NAMED
     children = effect.children if effect else []
     return {
         "dry_run": True,
-        "kind": asked.kind.name,
-        "site": asked.site.slug,
-        "expid": asked.expid,
+        "kind": action_request.kind.name,
+        "site": action_request.site.slug,
+        "expid": action_request.expid,
         "command": preview.commands if is_whole else shorten(preview.commands),
         "unix_name": preview.unix_name,
         "needs_approval": preview.needs_approval,
-        "warning": asked.kind.warning,
+        "warning": action_request.kind.warning,
         "would_lose": preview.would_lose,
         "changes": [asdict(change) for change in effect.changes[:most]] if effect else None,
         "changes_total": len(effect.changes) if effect else None,

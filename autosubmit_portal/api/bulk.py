@@ -112,9 +112,9 @@ def submit_many(request: Request, is_dry_run: bool | None) -> Response:
         record_early_refusal(make_origin(request), refusal, subject="many experiments")
         raise
     bulk = BulkRequest(origin=make_origin(request), kind=CATALOGUE[said["kind"]], parameters=said.get("parameters", {}))
-    asked = _find_targets(request, bulk, said, key)
-    answers = _preview_each(bulk, asked) if said.get("dry_run") else request_each(bulk, asked)
-    results = list(map(_make_result, said["targets"], asked, answers))
+    targets = _find_targets(request, bulk, said, key)
+    answers = _preview_each(bulk, targets) if said.get("dry_run") else request_each(bulk, targets)
+    results = list(map(_make_result, said["targets"], targets, answers))
     headers = _wait(request, results)
     if any(result.get("is_replay") for result in results):
         headers["Idempotent-Replayed"] = "true"
@@ -164,18 +164,18 @@ def _make_request(
 
 
 def _preview_each(
-    bulk: BulkRequest, asked: Sequence[ActionRequest | UnfoundTarget]
+    bulk: BulkRequest, targets: Sequence[ActionRequest | UnfoundTarget]
 ) -> list[dict[str, Any] | Exception]:
     """Return what each action would do, or why it would not be made; only what is not there is recorded."""
-    record_refusals(bulk, [(one, one.refusal) for one in asked if isinstance(one, UnfoundTarget)])
-    requests = [one for one in asked if isinstance(one, ActionRequest)]
+    record_refusals(bulk, [(one, one.refusal) for one in targets if isinstance(one, UnfoundTarget)])
+    requests = [one for one in targets if isinstance(one, ActionRequest)]
     answers = map(_preview, requests, read_facts(requests))
-    return [one.refusal if isinstance(one, UnfoundTarget) else next(answers) for one in asked]
+    return [one.refusal if isinstance(one, UnfoundTarget) else next(answers) for one in targets]
 
 
-def _preview(asked: ActionRequest, facts: Facts) -> dict[str, Any] | Exception:
+def _preview(action_request: ActionRequest, facts: Facts) -> dict[str, Any] | Exception:
     try:
-        return show_preview(asked, facts=facts)
+        return show_preview(action_request, facts=facts)
     except (Forbidden, Refusal, OperationalError) as refusal:
         return refusal
 
