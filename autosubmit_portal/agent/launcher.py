@@ -10,16 +10,12 @@ from pathlib import Path
 # Who starts us may ignore or block these; a run that inherits that cannot be stopped.
 _FOR_THE_COMMAND = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
+# The text of the launcher, also out of a zip archive. It is read before the process may become another account, which
+# need not see the program.
+SCRIPT = pkgutil.get_data(__package__, "launch.sh") or b""
+
 # Launchers that this process has started and not waited for.
 _launched: set[int] = set()
-
-
-def read_script() -> bytes:
-    """Return the text of the launcher, also out of a zip archive."""
-    script = pkgutil.get_data(__package__, "launch.sh")
-    if script is None:
-        raise FileNotFoundError("launch.sh")
-    return script
 
 
 def launch(script: Path, directory: Path, environment: Mapping[str, str], umask: int) -> int:

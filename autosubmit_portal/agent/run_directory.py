@@ -85,7 +85,7 @@ class RunDirectory:
             files.replace(self.path / "account", account.encode())
         lines = (f"{_escape(argument)}\n" for argument in argv)
         files.replace(self.path / "argv", "".join(lines).encode("utf-8", "surrogateescape"))
-        files.replace(self.path / "launch.sh", launcher.read_script())
+        files.replace(self.path / "launch.sh", launcher.SCRIPT)
         (self.path / "output").touch(mode=0o600)
 
     def launch(self, environment: Mapping[str, str], umask: int) -> None:
