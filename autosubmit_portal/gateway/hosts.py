@@ -37,7 +37,7 @@ def read_hosts(file: Path) -> Hosts:
             portal=fields.take_text(message, "portal"),
             reading=Path(fields.take_text(message, "reading", most=_MOST_PATH)),
             acting=Path(fields.take_text(message, "acting", most=_MOST_PATH)),
-            commands={_check_name(name): fields.take_texts(hosts, name) for name in hosts},
+            commands={_check_name(name): _take_command(hosts, name) for name in hosts},
         )
     except (OSError, ProtocolError) as error:
         raise BadHostsFileError(f"{file} cannot be used: {error}.") from error
@@ -47,3 +47,10 @@ def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ProtocolError(f"{name!a} is no name of a host")
     return name
+
+
+def _take_command(hosts: strict_json.Message, name: str) -> list[str]:
+    command = fields.take_texts(hosts, name)
+    if not command:
+        raise ProtocolError(f"“{name}” must have a program")
+    return command

@@ -23,7 +23,7 @@ from autosubmit_portal.agent.protocol import (
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.gateway.channel import Channel
-from autosubmit_portal.gateway.hosts import Hosts
+from autosubmit_portal.gateway.hosts import BadHostsFileError, Hosts
 from autosubmit_portal.gateway.relay import Relay
 
 READING = frozenset({"look"})
@@ -232,7 +232,10 @@ def _listen(place: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     new = place.with_name(f".{place.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
-    listener.bind(str(new))
+    try:
+        listener.bind(str(new))
+    except OSError as error:
+        raise BadHostsFileError(f"{place} cannot be listened at: {error.strerror or error}.") from error
     new.chmod(0o660)
     listener.listen(_MOST_PENDING)
     listener.setblocking(False)

@@ -1,8 +1,11 @@
 """A gateway between callers and agents: it passes on, says what it does not know, and survives whoever lies."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -220,6 +223,7 @@ def test_the_pauses_between_attempts_grow_to_a_minute() -> None:
     [
         ("", "not JSON"),
         ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a b": []}}', "no name"),
+        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a": []}}', "must have a program"),
         ('{"hosts": {}}', "“portal” must be"),
     ],
 )
@@ -227,3 +231,23 @@ def test_a_file_of_hosts_that_is_wrong_says_why(tmp_path: Path, text: str, reaso
     (tmp_path / "hosts.json").write_text(text)
     with pytest.raises(BadHostsFileError, match=reason):
         read_hosts(tmp_path / "hosts.json")
+
+
+@pytest.mark.parametrize("arguments", [[], ["one.json", "two.json"]])
+def test_a_gateway_that_is_not_given_one_file_says_so(arguments: list[str]) -> None:
+    assert _refuse(*arguments) == "Name one file: python -m autosubmit_portal.gateway FILE\n"
+
+
+def test_a_gateway_says_where_it_cannot_listen(tmp_path: Path) -> None:
+    place = tmp_path / "missing" / "reading"
+    file = tmp_path / "hosts.json"
+    file.write_text(json.dumps({"portal": PORTAL, "reading": str(place), "acting": str(place), "hosts": {}}))
+    assert _refuse(str(file)) == f"{place} cannot be listened at: No such file or directory.\n"
+
+
+def _refuse(*arguments: str) -> str:
+    """Return what a gateway says that ends at once."""
+    command = [sys.executable, "-m", "autosubmit_portal.gateway", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    return done.stderr
