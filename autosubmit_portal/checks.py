@@ -13,17 +13,19 @@ from django_q.conf import Conf
 from autosubmit_portal import privacy
 from jobs import trigrams
 
+# Processes that serve no pages ask these checks only: those of Django load all pages, 23 MB.
+TAG = "portal"
 SECOND_FACTOR = ("none", "managers", "everyone")
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 10.0
 
 
-@register()
+@register(TAG)
 def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the queue."""
     return [*_check_timing(settings.Q_CLUSTER), *_check_name(Conf.CLUSTER_NAME), *_check_broker(settings.Q_CLUSTER)]
 
 
-@register()
+@register(TAG)
 def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the sign-in."""
     found: list[CheckMessage] = []
@@ -55,14 +57,14 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
+@register(TAG)
 def check_privacy(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check that no other account of this host reads what the portal keeps."""
     found = privacy.find_open_files(settings.PRIVATE_FILES)
     return [Warning(privacy.describe_open_files(found), hint=privacy.REMEDY, id="portal.W003")] if found else []
 
 
-@register()
+@register(TAG)
 def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check that there is an index for parts of job names, where the database answers and has the table."""
     try:

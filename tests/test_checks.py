@@ -1,5 +1,7 @@
 """Settings that do harm together stop the start, or are warned about."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -75,3 +77,20 @@ def test_what_finds_names_of_jobs_is_asked_for_in_the_database(db: None) -> None
     assert check_search() == []
     drop_index_of_names()
     assert [message.id for message in check_search()] == ["portal.W004"]
+
+
+WITHOUT_PAGES = """
+import sys
+import django
+from django.core.management import load_command_class
+django.setup()
+for app, name in (("experiments", "mirror"), ("autosubmit_portal", "qcluster")):
+    command = load_command_class(app, name)
+    command.check(tags=command.requires_system_checks)
+print("autosubmit_portal.urls" in sys.modules)
+"""
+
+
+def test_mirror_and_worker_load_no_pages_to_be_checked() -> None:
+    run = subprocess.run([sys.executable, "-c", WITHOUT_PAGES], check=True, capture_output=True, text=True)
+    assert run.stdout == "False\n"

@@ -15,6 +15,7 @@ class Command(qcluster.Command):
     they are killed too. Nothing is lost: commands go on, and the next worker follows them.
     """
 
+    requires_system_checks = ("portal",)
     help = "Run the actions of the sites of a queue (Q_CLUSTER_NAME) until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:

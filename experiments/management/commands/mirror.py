@@ -26,6 +26,7 @@ LEAST_REST = 0.5
 class Command(BaseCommand):
     """Looks at the store of each site every `refresh_seconds`, unless another process does; --once makes one pass."""
 
+    requires_system_checks = ("portal",)
     help = "Keep the mirror of the Autosubmit stores fresh."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
