@@ -153,6 +153,8 @@ def _make_example(field: Any) -> str:
     match field:
         case serializers.ListField(child=serializers.Serializer() as child):
             return f"One in each line: {' '.join(list(child.fields)[:2])}"
+        case serializers.ListField(allow_null=True):
+            return "One in each line; none means null"
         case serializers.ListField():
             return "One in each line"
         case serializers.DictField():

@@ -178,6 +178,13 @@ def test_a_form_makes_a_token_and_another_revokes_it(as_person: Callable[[User],
     assert not ApiToken.objects.exists() or ApiToken.objects.get().is_expired
 
 
+def test_a_form_says_what_an_empty_field_means_where_null_and_an_empty_list_differ(
+    as_person: Callable[[User], Client], viewer: User
+) -> None:
+    page = as_person(viewer).get("/v4/tokens").content.decode()
+    assert page.count('placeholder="One in each line; none means null"') == 2
+
+
 def test_a_form_without_its_token_is_refused(
     as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
