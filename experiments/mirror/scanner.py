@@ -310,7 +310,9 @@ class SiteMirror:
         )
         for expid in glances:
             seen = self.seen.get(expid)
-            if seen and expid not in chosen and is_job_list_touched(store, expid, seen[0]):
+            if not seen or expid in chosen:
+                continue
+            if is_job_list_touched(store, expid, seen[0]) or self._has_folder_moved(expid, store, seen[0]):
                 chosen.add(expid)
                 yield expid
         looks = self.looks.take_turns(
@@ -414,17 +416,27 @@ class SiteMirror:
         return experiment if was_running and not alive.is_running else None
 
     def _look_at_owner(self, expid: str, site: Site, store: Store) -> None:
-        """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it."""
-        owner = read_owner(store, expid)
-        if owner is None or owner == self.owners.get(expid):
+        """Write whose folder it is, if that has changed: with one `lstat`, because rights follow from it.
+
+        A folder that has gone or come back is read: where it has no job list, no other file shows it.
+        """
+        owner, known = read_owner(store, expid), self.owners.get(expid)
+        if owner == known or not self._is_still_its_own(expid, site, store):
             return
-        if not self._is_still_its_own(expid, site, store):
+        if owner is None or known is None:
+            self.due[expid] = 0.0
+        if owner is None:
+            del self.owners[expid]
             return
         experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
         with transaction.atomic():
             self.lease.guard()
             sync_owner(experiment, owner)
         self.owners[expid] = owner
+
+    def _has_folder_moved(self, expid: str, store: Store, files: Fingerprint) -> bool:
+        """Tell whether the folder of an experiment has gone or come back which has none of the files that are read."""
+        return not any(map(any, files)) and (read_owner(store, expid) is None) != (expid not in self.owners)
 
     def _look_who_locks(self, expid: str, alive: Liveness) -> None:
         """Write who holds the lock without being a run, if that has changed."""

@@ -1,6 +1,7 @@
 """What somebody does outside of the portal stands in the trail, once, and nothing else does."""
 
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,23 @@ def test_a_folder_that_was_removed_is_told(watcher: SiteMirror, store: Store) ->
     store.experiment_folder("a000").rename(store.root.parent / "away")
     watcher.look()
     assert events() == ["experiment.folder_lost_outside"]
+
+
+def test_of_an_experiment_that_was_never_generated_a_lost_folder_and_its_return_are_told(
+    watcher: SiteMirror, store: Store
+) -> None:
+    folder, away = store.experiment_folder("a000"), store.root.parent / "away"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    watcher.look()
+    before = len(events())
+    folder.rename(away)
+    watcher.look()
+    assert experiment().is_absent
+    away.rename(folder)
+    watcher.look()
+    assert not experiment().is_absent
+    assert events()[before:] == ["experiment.folder_lost_outside", "experiment.unarchived_outside"]
 
 
 def test_a_second_mirror_process_tells_nothing_anew(watcher: SiteMirror, store: Store) -> None:

@@ -8,18 +8,19 @@ from django.db import connection
 from django.db.models import QuerySet, TextField
 from django.db.models.expressions import RawSQL
 
-# Each request asks this. As SQL it takes a tenth of a millisecond; to build it from a QuerySet takes more than one.
+# Each request asks this. As SQL it takes a hundredth of a millisecond; to build it from a QuerySet takes more than one.
+# With `IN` the statistics of SQLite lead it to ask for the groups once for each permission there is: 0.3 ms.
 _HELD = """
 SELECT {columns}
-FROM auth_permission permission
-JOIN django_content_type content_type ON content_type.id = permission.content_type_id
-WHERE permission.id IN (
+FROM (
     SELECT permission_id FROM auth_user_user_permissions WHERE user_id = {user}
     UNION
     SELECT held.permission_id
     FROM auth_group_permissions held JOIN auth_user_groups member ON member.group_id = held.group_id
     WHERE member.user_id = {user}
-)
+) held
+JOIN auth_permission permission ON permission.id = held.permission_id
+JOIN django_content_type content_type ON content_type.id = permission.content_type_id
 """
 _JOINED = {"postgresql": "string_agg", "sqlite": "group_concat"}
 
