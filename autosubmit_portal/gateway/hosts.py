@@ -33,10 +33,14 @@ def read_hosts(file: Path) -> Hosts:
     try:
         message = strict_json.decode(file.read_bytes())
         hosts = fields.take_object(message, "hosts")
+        portal = fields.take_text(message, "portal")
+        reading, acting = (Path(fields.take_text(message, name, most=_MOST_PATH)) for name in ("reading", "acting"))
+        if reading.resolve() == acting.resolve():  # who may only read could act
+            raise ProtocolError("“reading” and “acting” must name two sockets")
         return Hosts(
-            portal=fields.take_text(message, "portal"),
-            reading=Path(fields.take_text(message, "reading", most=_MOST_PATH)),
-            acting=Path(fields.take_text(message, "acting", most=_MOST_PATH)),
+            portal=portal,
+            reading=reading,
+            acting=acting,
             commands={_check_name(name): _take_command(hosts, name) for name in hosts},
         )
     except (OSError, ProtocolError) as error:

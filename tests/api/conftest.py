@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests.support import factories
 
+# What a browser asks for.
+PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "peer-4.2.0"
 
 
@@ -56,6 +59,18 @@ def as_operator(api: Callable[..., APIClient], operator: User) -> APIClient:
 def as_manager(api: Callable[..., APIClient], manager: User) -> APIClient:
     """A client with the token of somebody who may do everything that a role allows."""
     return api(manager)
+
+
+@pytest.fixture
+def as_person() -> Callable[[User], Client]:
+    """Return a browser in which somebody has signed in, and which checks where a form comes from."""
+
+    def sign_in(user: User) -> Client:
+        client = Client(enforce_csrf_checks=True, headers={"accept": PAGE})
+        client.force_login(user)
+        return client
+
+    return sign_in
 
 
 @pytest.fixture

@@ -20,26 +20,13 @@ from experiments.catalogue.kinds import CATALOGUE, ActionKind
 from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.access.test_routes import UNSAFE, people, signed_in  # noqa: F401
+from tests.api.conftest import PAGE
 from tests.support import factories
 from tests.support.kinds import route_of
 from tests.test_queries import address_of
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
 pytestmark = pytest.mark.one_database
-
-PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"
-
-
-@pytest.fixture
-def as_person() -> Callable[[User], Client]:
-    """Return a browser in which somebody has signed in, and which checks where a form comes from."""
-
-    def sign_in(user: User) -> Client:
-        client = Client(enforce_csrf_checks=True, headers={"accept": PAGE})
-        client.force_login(user)
-        return client
-
-    return sign_in
 
 
 def forms(client: Client, path: str) -> set[str]:

@@ -15,7 +15,7 @@ from autosubmit_portal.api.urls import router
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import Experiment, Site
-from tests.api.test_browsable import as_person, send  # noqa: F401
+from tests.api.test_browsable import send
 from tests.api.test_user_metrics import ROWS
 from tests.support import factories, stores
 from tests.support.configured import make_store, write
@@ -79,9 +79,7 @@ def follow(client: Client, start: str) -> dict[str, int]:
 
 
 def test_every_page_is_found_and_every_link_leads_somewhere(
-    as_person: Callable[[User], Client],  # noqa: F811
-    manager: User,
-    everything: Experiment,
+    as_person: Callable[[User], Client], manager: User, everything: Experiment
 ) -> None:
     found = follow(as_person(manager), "/v4")
     assert {address: status for address, status in found.items() if status != 200} == {}
@@ -92,10 +90,7 @@ def test_every_page_is_found_and_every_link_leads_somewhere(
 
 @pytest.mark.parametrize("page", ["", "/jobs", "/jobs/a000_POST", "/jobs/a000_POST/parents", "/logs", "/runs"])
 def test_the_pages_of_an_experiment_stay_at_its_site(
-    as_person: Callable[[User], Client],  # noqa: F811
-    manager: User,
-    everything: Experiment,
-    page: str,
+    as_person: Callable[[User], Client], manager: User, everything: Experiment, page: str
 ) -> None:
     factories.create_experiment(expid="a000")
     status, text = read(as_person(manager), f"/v4/experiments/a000{page}?site=local")
@@ -106,9 +101,7 @@ def test_the_pages_of_an_experiment_stay_at_its_site(
 
 
 def test_the_jobs_of_an_action_are_links(
-    as_person: Callable[[User], Client],  # noqa: F811
-    viewer: User,
-    experiment: Experiment,
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
 ) -> None:
     changes = [["a000_POST", "READY"]]
     action = factories.create_action(experiment, job_changes=changes, parameters={"jobs": ["a000_1_INI"]})
@@ -118,9 +111,7 @@ def test_the_jobs_of_an_action_are_links(
 
 
 def test_the_jobs_that_would_change_are_links(
-    as_person: Callable[[User], Client],  # noqa: F811
-    operator: User,
-    experiment: Experiment,
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
     jobs = "/v4/experiments/a000/jobs"
     values = {"status": "READY", "filter_status": "FAILED", "dry_run": "true"}
@@ -129,9 +120,7 @@ def test_the_jobs_that_would_change_are_links(
 
 
 def test_the_jobs_of_a_wrapper_are_links(
-    as_person: Callable[[User], Client],  # noqa: F811
-    viewer: User,
-    experiment: Experiment,
+    as_person: Callable[[User], Client], viewer: User, experiment: Experiment
 ) -> None:
     experiment.jobs.update(wrapper="a000_W")
     found = leads(read(as_person(viewer), "/v4/experiments/a000/wrappers")[1])
@@ -139,9 +128,7 @@ def test_the_jobs_of_a_wrapper_are_links(
 
 
 def test_a_page_that_answers_a_form_leads_back_to_itself(
-    as_person: Callable[[User], Client],  # noqa: F811
-    operator: User,
-    experiment: Experiment,
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment
 ) -> None:
     client = as_person(operator)
     page = send(client, "/v4/experiments/a000", "act-run", dry_run="true").content.decode()
@@ -152,10 +139,7 @@ def test_a_page_that_answers_a_form_leads_back_to_itself(
 
 @pytest.mark.parametrize("text", HTML)
 def test_hostile_text_becomes_neither_a_tag_nor_an_address(
-    as_person: Callable[[User], Client],  # noqa: F811
-    operator: User,
-    experiment: Experiment,
-    text: str,
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, text: str
 ) -> None:
     factories.create_job(experiment, text, section=text)
     Experiment.objects.update(description=text, owner=text)
@@ -172,10 +156,7 @@ ODD = """a000_1%41?x=1#y "z" <b>'/end"""
 
 @pytest.mark.parametrize("below", ["", "/parents"])
 def test_the_pages_of_a_job_are_found_whatever_its_name(
-    as_person: Callable[[User], Client],  # noqa: F811
-    operator: User,
-    experiment: Experiment,
-    below: str,
+    as_person: Callable[[User], Client], operator: User, experiment: Experiment, below: str
 ) -> None:
     factories.create_job(experiment, ODD)
     client = as_person(operator)

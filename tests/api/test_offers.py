@@ -15,7 +15,7 @@ from autosubmit_portal.access.models import SiteAccount, SitePolicy
 from autosubmit_portal.access.roles import Role
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State
-from tests.api.test_browsable import as_person, forms  # noqa: F401
+from tests.api.test_browsable import forms
 from tests.support import factories
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
@@ -91,9 +91,7 @@ def offered_by_options(client: APIClient, page: str) -> set[str]:
 
 @pytest.mark.parametrize("who", PEOPLE)
 def test_pages_have_the_forms_of_what_a_person_may_do(
-    as_person: Callable[[User], Client],  # noqa: F811
-    person: Callable[[str], User],
-    who: str,
+    as_person: Callable[[User], Client], person: Callable[[str], User], who: str
 ) -> None:
     client = as_person(person(who))
     found = {page: offered_by_pages(client, page) for page in PAGES}
@@ -121,11 +119,7 @@ OF_AN_ACTION: dict[str, set[str]] = {
 
 @pytest.mark.parametrize("who", OF_AN_ACTION)
 def test_the_page_of_an_action_that_waits_has_what_a_person_may_do_with_it(
-    as_person: Callable[[User], Client],  # noqa: F811
-    operator: User,
-    person: Callable[[str], User],
-    experiment: Experiment,
-    who: str,
+    as_person: Callable[[User], Client], operator: User, person: Callable[[str], User], experiment: Experiment, who: str
 ) -> None:
     action = waiting_action(experiment, operator)
     client = as_person(operator if who == "asker" else person(f"{who} 2" if who == "operator" else who))
@@ -139,10 +133,7 @@ def waiting_action(experiment: Experiment, actor: User) -> Action:
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "manager"])
 def test_many_experiments_are_asked_for_what_a_person_may_do(
-    as_person: Callable[[User], Client],  # noqa: F811
-    api: Callable[[User], APIClient],
-    person: Callable[[str], User],
-    who: str,
+    as_person: Callable[[User], Client], api: Callable[[User], APIClient], person: Callable[[str], User], who: str
 ) -> None:
     user = person(who)
     expected: set[str] = set().union(*PEOPLE[who].values()) - {"create"}
@@ -155,7 +146,7 @@ def test_many_experiments_are_asked_for_what_a_person_may_do(
 
 @pytest.mark.parametrize(("who", "found"), [("viewer", set()), ("operator", set()), ("manager", {"destroy"})])
 def test_who_may_end_a_freeze_finds_the_form(
-    as_person: Callable[[User], Client],  # noqa: F811
+    as_person: Callable[[User], Client],
     person: Callable[[str], User],
     experiment: Experiment,
     who: str,
@@ -169,10 +160,7 @@ def test_who_may_end_a_freeze_finds_the_form(
 
 @pytest.mark.parametrize(("who", "found"), [("lender", {"destroy"}), ("borrower", set())])
 def test_who_lent_finds_the_form_to_take_it_back(
-    as_person: Callable[[User], Client],  # noqa: F811
-    db: None,
-    who: str,
-    found: set[str],
+    as_person: Callable[[User], Client], db: None, who: str, found: set[str]
 ) -> None:
     people = {name: factories.create_user(Role.OPERATOR) for name in ("lender", "borrower")}
     lent = factories.create_delegation(*people.values())

@@ -224,6 +224,7 @@ def test_the_pauses_between_attempts_grow_to_a_minute() -> None:
         ("", "not JSON"),
         ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a b": []}}', "no name"),
         ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a": []}}', "must have a program"),
+        ('{"portal": "p", "reading": "x/../s", "acting": "s", "hosts": {}}', "must name two sockets"),
         ('{"hosts": {}}', "“portal” must be"),
     ],
 )
@@ -241,7 +242,8 @@ def test_a_gateway_that_is_not_given_one_file_says_so(arguments: list[str]) -> N
 def test_a_gateway_says_where_it_cannot_listen(tmp_path: Path) -> None:
     place = tmp_path / "missing" / "reading"
     file = tmp_path / "hosts.json"
-    file.write_text(json.dumps({"portal": PORTAL, "reading": str(place), "acting": str(place), "hosts": {}}))
+    acting = str(place.with_name("acting"))
+    file.write_text(json.dumps({"portal": PORTAL, "reading": str(place), "acting": acting, "hosts": {}}))
     assert _refuse(str(file)) == f"{place} cannot be listened at: No such file or directory.\n"
 
 
