@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import threading
 import time
 from collections import Counter
@@ -238,3 +239,17 @@ def test_a_run_shows_though_the_job_list_cannot_be_read(site: Site, store: Store
         assert Experiment.objects.get(expid="a000").is_running
     mirror.look()
     assert not Experiment.objects.get(expid="a000").is_running
+
+
+def test_a_glance_notices_that_the_folder_of_one_without_files_has_gone(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.experiment_folder(EXPIDS[-1])
+    shutil.rmtree(folder)
+    folder.mkdir()
+    mirror = SiteMirror(site.pk)
+    mirror.look()
+    monkeypatch.setattr(scanner, "RECENT_SECONDS", 0)
+    monkeypatch.setattr(mirror.looks, "take_turns", lambda *_, **__: iter(()))
+    folder.rmdir()
+    wait_for(lambda: mirror.look() or Experiment.objects.get(expid=EXPIDS[-1]).is_absent)
