@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 
 from autosubmit_portal.agent.protocol import Client, Closed, Event, Hello
 from autosubmit_portal.agent.protocol.connection import make_reason
@@ -120,4 +121,5 @@ class Channel:
             if process.poll() is not None:
                 self._left.remove((process, deadline))
             elif now > deadline:
-                process.kill()
+                with suppress(PermissionError):  # sudo is root's; the agent below it ends when it hears nothing
+                    process.kill()
