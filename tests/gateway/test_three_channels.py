@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.channel import KILL_SECONDS
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.site_host import CHANNELS, PYTHON, SiteHost
 from tests.support.waiting import wait_for
@@ -94,6 +95,25 @@ def test_the_agent_ends_with_its_gateway_and_the_command_goes_on(
         assert second.look(key=key)["state"] == "alive"
         (place / "go").touch()
         assert wait_for_end(second, key)["exit_status"] == 7
+
+
+def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
+    host: SiteHost, place: Path, key: str
+) -> None:
+    """The gateway may not kill it."""
+    with gateway(place, {"here": host.reach("sudo")}, PYTHON, **host.as_gateway()) as made:
+        made.wait_for_host()
+        made.start("-c", GO_ON.format(place), key=key)
+        wait_for(lambda: made.look(key=key)["size"])
+        (frozen,) = host.find_agents()
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            wait_for(lambda: not made.describe()["is_connected"])
+            (place / "go").touch()
+            assert wait_for_end(made, key)["exit_status"] == 7
+            wait_for(lambda: made.describe()["for_seconds"] > KILL_SECONDS)
+        finally:
+            os.kill(frozen, signal.SIGKILL)
 
 
 def wait_for_end(made: RunningGateway, key: str) -> Any:
