@@ -117,12 +117,13 @@ class _Unmade:
 def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store: Store, name: str, what: str) -> None:
     add_experiment(store, "h000")
     folder = store.experiment_folder("h000")
-    place, arguments = {
+    places: dict[str, tuple[Path, dict[str, Any]]] = {
         "job list": (Path(store.list_lone_files("h000")[0]), {}),
         "metrics": (_metrics(store, "h000"), {"run_id": 1}),
         "configuration": (folder / "conf/model.yml", {"description": ""}),
         "logs": (folder / "tmp/ASLOGS", {}),
-    }[what]
+    }
+    place, arguments = places[what]
     place.parent.mkdir(exist_ok=True)
     place.unlink(missing_ok=True)
     fuzz.STRANGE[name](place)
