@@ -25,7 +25,7 @@ def launch(script: Path, directory: Path, environment: Mapping[str, str], umask:
     return spawn(argv, environment, [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)])
 
 
-def spawn(argv: Sequence[str], environment: Mapping[str, str], streams: Sequence[tuple[Any, ...]]) -> int:
+def spawn(argv: list[str], environment: Mapping[str, str], streams: Sequence[tuple[Any, ...]]) -> int:
     """Start a program in a session of its own and return its pid.
 
     `posix_spawn` and not `subprocess`, which would run Python between fork and exec to reset the signals: with more

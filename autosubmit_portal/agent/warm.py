@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +21,19 @@ from autosubmit_portal.agent import launcher
 from autosubmit_portal.agent.run_directory import RunDirectory
 
 # It imports nothing from the folder that it is started in.
-_TEXT = "import sys; sys.path[:1] == [''] and sys.path.pop(0)\n" + (
-    pkgutil.get_data(__package__, "warm_process.py") or b""
-).decode()
+_TEXT = (
+    "import sys; sys.path[:1] == [''] and sys.path.pop(0)\n"
+    + (pkgutil.get_data(__package__, "warm_process.py") or b"").decode()
+)
 _CHANNEL, _READY = 3, b"ready"
 _PYTHON = re.compile(r"python[\d.]*")
 _MOST_FIRST_LINE = 256
+_MOST_ANSWER_BYTES = 256
 IDLE_SECONDS = 900.0
 # An import takes seconds, minutes on a file system that is slow.
 IMPORT_SECONDS = 300.0
-# It takes 0.05 s; a machine with nothing left to give starts it as a command.
-BEGIN_SECONDS = 5.0
+# It takes 0.05 s; what takes this long hangs, or the machine has nothing left to give.
+BEGIN_SECONDS = 10.0
 # What could not be imported is not tried again at once.
 PAUSE_SECONDS = 60.0
 
@@ -51,58 +54,61 @@ class WarmAutosubmit:
     def __init__(self, program: Path, folder: Path) -> None:
         self._program = program
         self._folder = folder
-        self._processes: dict[tuple[tuple[str, str], ...], _Process] = {}
+        self._processes: dict[frozenset[tuple[str, str]], _WarmProcess] = {}
 
     def launch(self, run: RunDirectory, environment: Mapping[str, str], umask: int) -> None:
         """Have a warm process run a command that is prepared; while there is none, start it as any other."""
-        process = self._find(environment)
-        order = _Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)
-        if not (process and process.take(order)):
-            run.launch(environment, umask)
+        self.tend()
+        with suppress(OSError):
+            process = self._find(environment)
+            if process and process.take(_Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)):
+                return
+        run.launch(environment, umask)
 
     def tend(self) -> None:
         """Start the commands that no warm process has begun."""
         for process in self._processes.values():
             for order in process.give_back():
-                order.run.launch(order.environment, order.umask)
+                with suppress(OSError):  # one that cannot be started has not started, which a look tells
+                    order.run.launch(order.environment, order.umask)
 
-    def _find(self, environment: Mapping[str, str]) -> "_Process | None":
-        """Return the process for these variables; start one if there is none. None if there can be none."""
-        self.tend()
-        key = tuple(sorted(environment.items()))
+    def _find(self, environment: Mapping[str, str]) -> "_WarmProcess | None":
+        """Return the process for these variables, which is started if there is none; None if there can be none."""
+        key = frozenset(environment.items())
         process = self._processes.get(key)
-        if process and (not process.is_gone or time.monotonic() < process.may_come_back_at):
+        if process and (process.is_alive or time.monotonic() < process.may_come_back_at):
             return process
         interpreter = find_interpreter(self._program, environment.get("PATH", ""))
         if not interpreter:
             return None
-        self._processes[key] = _Process([*interpreter, "-c", _TEXT, str(self._program)], environment, self._folder)
+        self._processes[key] = _WarmProcess([*interpreter, "-c", _TEXT, str(self._program)], environment, self._folder)
         return self._processes[key]
 
 
-class _Process:
-    """One warm process."""
+class _WarmProcess:
+    """One warm process, as the agent sees it."""
 
     def __init__(self, argv: list[str], environment: Mapping[str, str], folder: Path) -> None:
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.setblocking(False)
-        # A file, as the output of a command is: the streams that Autosubmit takes at its import write to it in pieces.
-        self._printed = tempfile.TemporaryFile(dir=folder)
-        streams = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-        copies = [(os.POSIX_SPAWN_DUP2, self._printed.fileno(), number) for number in (1, 2)]
-        channel = (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL)
-        with theirs:
-            words = [*argv, str(folder), f"{IDLE_SECONDS}"]
-            self._pid = launcher.spawn(words, environment, [*streams, *copies, channel])
-        self._orders: dict[str, _Order] = {}
+        self.is_alive = True
+        self.may_come_back_at = 0.0
         self._is_ready = False
         self._import_deadline = time.monotonic() + IMPORT_SECONDS
-        self.is_gone = False
-        self.may_come_back_at = 0.0
+        self._orders: dict[str, _Order] = {}
+        # A file, as the output of a command is, so that its streams write in the same pieces.
+        self._printed = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - as long as the process
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.setblocking(False)
+        with theirs:
+            streams = [
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                *((os.POSIX_SPAWN_DUP2, self._printed.fileno(), number) for number in (1, 2)),
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL),
+            ]
+            self._pid = launcher.spawn([*argv, str(folder), str(IDLE_SECONDS)], environment, streams)
 
     def take(self, order: _Order) -> bool:
-        """Hand over a command; return False if it is known that it will not be run."""
-        if self.is_gone or not self._is_ready:
+        """Hand over a command; return False if this process certainly does not run it."""
+        if not (self.is_alive and self._is_ready):
             return False
         try:
             self._channel.send(os.fsencode(f"{order.umask:04o} {order.run.path}"))
@@ -112,21 +118,23 @@ class _Process:
         return True
 
     def give_back(self) -> list[_Order]:
-        """Return the commands that were not begun in time."""
+        """Return the commands that it was handed and has not begun in time; a process that hangs is ended."""
         self._read_answers()
-        now = time.monotonic()
-        is_late = any(order.deadline < now for order in self._orders.values())
-        if not self.is_gone and (is_late or (not self._is_ready and self._import_deadline < now)):
+        deadlines = [order.deadline for order in self._orders.values()]
+        if not self._is_ready:
+            deadlines.append(self._import_deadline)
+        if self.is_alive and any(deadline < time.monotonic() for deadline in deadlines):
             launcher.kill(self._pid)
             self._end()
-        orders = list(self._orders.values()) if self.is_gone else []
-        self._orders = {} if self.is_gone else self._orders
+        orders: list[_Order] = []
+        if not self.is_alive:
+            orders, self._orders = list(self._orders.values()), {}
         return orders
 
     def _read_answers(self) -> None:
-        while not self.is_gone:
+        while self.is_alive:
             try:
-                answer = self._channel.recv(_MOST_FIRST_LINE)
+                answer = self._channel.recv(_MOST_ANSWER_BYTES)
             except BlockingIOError:
                 return
             except OSError:
@@ -139,21 +147,22 @@ class _Process:
                 self._orders.pop(os.fsdecode(answer), None)
 
     def _end(self) -> None:
-        """Note that the process is gone; one that never was ready tells why."""
-        self.is_gone = True
+        """Note that the process is gone; of one that never was ready, tell why."""
+        self.is_alive = False
         self._channel.close()
-        if not self._is_ready:
-            self.may_come_back_at = time.monotonic() + PAUSE_SECONDS
-            self._printed.seek(0)
-            print(f"There is no warm Autosubmit:\n{self._printed.read().decode(errors='replace')}", file=sys.stderr)
-        self._printed.close()
+        with self._printed:
+            if not self._is_ready:
+                self.may_come_back_at = time.monotonic() + PAUSE_SECONDS
+                self._printed.seek(0)
+                printed = self._printed.read().decode("utf-8", "replace")
+                print(f"Autosubmit is not kept warm:\n{printed}", file=sys.stderr)
 
 
 def find_interpreter(program: Path, path: str) -> list[str]:
-    """Return what the kernel and `env` would run a program with, and its options; nothing if that is no Python."""
+    """Return the Python that runs a program by its first line, and the option of that; nothing if it is no Python's."""
     with program.open("rb") as file:
         first = os.fsdecode(file.readline(_MOST_FIRST_LINE))
-    words = first.removeprefix("#!").strip().split(None, 1) if first.startswith("#!") else []
+    words = first[2:].strip().split(None, 1) if first.startswith("#!") else []
     if words and Path(words[0]).name == "env":
-        words = [found for found in map(lambda name: shutil.which(name, path=path), words[1:]) if found]
+        words = [shutil.which("".join(words[1:]), path=path) or ""]
     return words if words and _PYTHON.fullmatch(Path(words[0]).name) else []

@@ -23,15 +23,15 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from types import CodeType, ModuleType, TracebackType
-from typing import NoReturn, Optional
+from types import CodeType, ModuleType
+from typing import Any, NoReturn
 
 CHANNEL = 3
 READY = b"ready"
 MOST_ORDER_BYTES = 8192
 TICK_SECONDS = 5.0
 FOR_THE_COMMAND = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-Version = Optional[tuple[int, ...]]
+Version = tuple[int, ...]
 
 
 def import_what_it_imports(program: str) -> CodeType:
@@ -58,11 +58,11 @@ def read_versions(program: str, folder: str) -> dict[str, Version]:
 
 
 def read_version(file: str) -> Version:
-    """Return what changes when a file does; None for a file that is not there."""
+    """Return what changes when a file does; nothing for a file that is not there."""
     try:
         found = os.stat(file)
     except OSError:
-        return None
+        return ()
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
@@ -143,6 +143,8 @@ def keep_exit_status(status: int) -> NoReturn:
     A disk that is full must not lose it: wait for room, for as long as somebody may still ask.
     """
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    with suppress(OSError):
+        tell_signal(status)
     while True:
         with suppress(OSError):
             with open("exit_status.new", "w", encoding="utf-8") as file:
@@ -152,6 +154,14 @@ def keep_exit_status(status: int) -> NoReturn:
         if not os.path.exists("argv"):
             os._exit(125)
         time.sleep(1)
+
+
+def tell_signal(status: int) -> None:
+    """Print what a command has died of, as the shell of `launch.sh` does."""
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) not in (signal.SIGINT, signal.SIGPIPE):
+        core = " (core dumped)" if os.WCOREDUMP(status) else ""
+        with open("output", "a", encoding="utf-8") as file:
+            file.write(f"{signal.strsignal(os.WTERMSIG(status))}{core}\n")
 
 
 def become_new(interpreter: list[str], umask: int) -> None:
@@ -165,8 +175,7 @@ def become_new(interpreter: list[str], umask: int) -> None:
     os.umask(umask)
     point_streams("output")
     sys.argv = command
-    if hasattr(sys, "orig_argv"):  # from 3.10
-        sys.orig_argv[:] = [*interpreter, *command]
+    getattr(sys, "orig_argv", [])[:] = [*interpreter, *command]  # from 3.10
     show_as([*interpreter, *command], os.path.basename(command[0]))
 
 
@@ -189,7 +198,7 @@ def renew(folder: str, directory: str) -> None:
     """Make anew what Autosubmit and its packages have made of the time, the folder and chance while imported."""
     sys.path[:] = [directory if path == folder else path for path in sys.path]
     for name in ("autosubmit.log.log", "log.log"):  # the second up to 4.1.11
-        log = getattr(sys.modules.get(name), "Log", None)
+        log: Any = getattr(sys.modules.get(name), "Log", None)
         if hasattr(log, "date"):
             log.date = time.strftime("%Y%m%d_%H%M%S_")  # the names of the logs begin with it
     if "multiprocessing.synchronize" in sys.modules:
@@ -198,14 +207,15 @@ def renew(folder: str, directory: str) -> None:
 
 def renew_multiprocessing(directory: str) -> None:
     """Share no lock with other commands, one of which may be killed while it holds it, and begin where this one is."""
-    import multiprocessing.synchronize
-    from multiprocessing import process, util
+    from multiprocessing import get_context, process, util
+    from multiprocessing.synchronize import Lock, RLock
 
     process.ORIGINAL_DIR = directory  # type: ignore[attr-defined]
     process.current_process().authkey = os.urandom(32)
     for lock in list(vars(util).get("_afterfork_registry", {}).values()):
-        if isinstance(lock, (multiprocessing.synchronize.Lock, multiprocessing.synchronize.RLock)):
-            type(lock).__init__(lock, ctx=multiprocessing.get_context())
+        for kind in (Lock, RLock):
+            if type(lock) is kind:
+                kind.__init__(lock, ctx=get_context())
 
 
 def show_as(line: list[str], name: str) -> None:
@@ -243,9 +253,9 @@ def make_main(program: str) -> ModuleType:
     return made
 
 
-def tell_exception(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
+def tell_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print an exception without the frame that is not of the command."""
-    sys.__excepthook__(kind, error, trace and trace.tb_next)
+    sys.__excepthook__(kind, error.with_traceback(trace.tb_next), trace.tb_next)
 
 
 if __name__ == "__main__":
