@@ -24,7 +24,8 @@ class SiteFile:
     """The Autosubmit program, the folder of the spool, what may be started and how, the variables of each profile.
 
     `procedures` tells of a kind whether a process of its own runs its commands, or a warm one that has imported
-    Autosubmit.
+    Autosubmit. `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read
+    without it.
     """
 
     program: Path
@@ -33,6 +34,8 @@ class SiteFile:
     kinds: frozenset[str]
     profiles: Mapping[str, Mapping[str, str]]
     procedures: Mapping[str, str]
+    home: Path | None = None
+    configuration: Path | None = None
 
     def make_environment(self, profile: str) -> dict[str, str]:
         """Return the variables of a command: those of the profile, and what any program needs."""
@@ -59,6 +62,8 @@ def read_site_file(file: Path) -> SiteFile:
             kinds=frozenset(fields.take_texts(message, "kinds")),
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
             procedures=_take_procedures(message),
+            home=_take_path(message, "home") if "home" in message else None,
+            configuration=_take_path(message, "configuration") if "configuration" in message else None,
         )
     except (OSError, ProtocolError) as error:
         raise BadSiteFileError(f"{file} cannot be used: {error}.") from error
