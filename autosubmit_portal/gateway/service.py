@@ -26,7 +26,7 @@ from autosubmit_portal.gateway.channel import Channel
 from autosubmit_portal.gateway.hosts import BadHostsFileError, Hosts
 from autosubmit_portal.gateway.relay import Relay
 
-READING = frozenset({"look"})
+READING = frozenset({"look", "read"})
 ACTING = READING | {"start", "end", "give_up", "forget"}
 # Longer than an agent lets anybody wait for news.
 ANSWER_SECONDS = 45.0
@@ -213,6 +213,7 @@ def _describe(channel: Channel, now: float) -> Message:
         "is_connected": bool(channel.client),
         "for_seconds": int(now - channel.changed_at),
         "reason": channel.reason,
+        "remedy": channel.remedy,
         "facts": channel.facts,
     }
 

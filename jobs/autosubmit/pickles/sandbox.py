@@ -33,7 +33,7 @@ def main() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     while head := sys.stdin.buffer.read(LENGTH):
-        length = int.from_bytes(head)
+        length = int.from_bytes(head, "big")
         _limit(resource.RLIMIT_AS, compute_memory(length))
         _limit_computing(length)
         for line in _answer(sys.stdin.buffer.read(length)):
@@ -66,20 +66,21 @@ def _limit(kind: int, value: int) -> None:
 
 def _answer(data: bytes) -> Iterator[bytes]:
     try:
-        yield from _make_lines(data)
+        yield from make_lines(data)
+        yield _make_line({"is_whole": True})
     except Refused as refusal:
         yield _make_line({"refused": str(refusal)})
     except MemoryError:
         yield _make_line({"refused": "refused: it needs more memory than it may have"})
 
 
-def _make_lines(data: bytes) -> Iterator[bytes]:
+def make_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of the answer but for a refusal. Raises Refused; only for a process with limits."""
     jobs, edges = extract_rows(unpickler.load(data))
     for row in jobs:
         yield _make_line(row)
     while some := list(islice(edges, _EDGES_A_LINE)):
         yield _make_line({"edges": some})
-    yield _make_line({"is_whole": True})
 
 
 def _make_line(value: object) -> bytes:
