@@ -20,13 +20,18 @@ class BadSiteFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """The Autosubmit program, the folder of the spool, what may be started, and the variables of each profile."""
+    """The Autosubmit program, the folder of the spool, what may be started, and the variables of each profile.
+
+    `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read without it.
+    """
 
     program: Path
     spool: Path
     umask: int
     kinds: frozenset[str]
     profiles: Mapping[str, Mapping[str, str]]
+    home: Path | None = None
+    configuration: Path | None = None
 
     def make_environment(self, profile: str) -> dict[str, str]:
         """Return the variables of a command: those of the profile, and what any program needs."""
@@ -52,6 +57,8 @@ def read_site_file(file: Path) -> SiteFile:
             umask=_take_umask(message),
             kinds=frozenset(fields.take_texts(message, "kinds")),
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
+            home=_take_path(message, "home") if "home" in message else None,
+            configuration=_take_path(message, "configuration") if "configuration" in message else None,
         )
     except (OSError, ProtocolError) as error:
         raise BadSiteFileError(f"{file} cannot be used: {error}.") from error

@@ -51,7 +51,7 @@ class Channel:
             self.turn()
         raise AssertionError(f"no {kinds}, only {self.events}")
 
-    def ask(self, name: str, **arguments: Any) -> Any:
+    def ask(self, name: str, /, **arguments: Any) -> Any:
         """Ask, and return the answer or the failure."""
         channel = self.client.request(name, arguments, time.monotonic())
         event = self.wait_for(Answer, Failure, channel=channel)
