@@ -23,6 +23,7 @@ LITTLE_BYTES, TOO_LITTLE_BYTES = 1024**3, 100 * 1024**2
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _LOGIND = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd")
 _LINGER = Path("/var/lib/systemd/linger")
+_SYSTEMD = Path("/run/systemd/system")
 _FIRST_PERSON = 1000
 
 
@@ -33,11 +34,12 @@ def main(site_file: str) -> None:
 
 
 def examine(site_file: Path) -> Iterator[str | Finding]:
-    """Yield the name of each check before it, and its findings."""
+    """Yield the name of each check before it, and its findings; a blank name at the end."""
     try:
         site = read_site_file(site_file)
     except BadSiteFileError as error:
         yield Finding("site file", Level.FAIL, str(error), "Correct it.")
+        yield ""
         return
     yield from _check_files(site_file)
     for what, check in CHECKS.items():
@@ -46,6 +48,7 @@ def examine(site_file: Path) -> Iterator[str | Finding]:
             yield from check(site)
         except (OSError, ValueError) as error:
             yield Finding(what, Level.FAIL, f"It cannot be examined: {error}.")
+    yield ""
 
 
 def _check_files(site_file: Path) -> Iterator[Finding]:
@@ -64,7 +67,9 @@ def _check_program(site: SiteFile) -> Iterator[Finding]:
     what = "program"
     if not os.access(site.program, os.X_OK):
         text = f"There is no program {site.program} that {_get_account()} may run."
-        yield Finding(what, Level.FAIL, text, "Correct “program” in the file of the site, or the rights of the program.")
+        yield Finding(
+            what, Level.FAIL, text, "Correct “program” in the file of the site, or the rights of the program."
+        )
         return
     if reason := explain_distrust(site.program):
         yield Finding(what, Level.WARN, f"Others can change what is run: {reason}.", "Take the right to write away.")
@@ -132,7 +137,7 @@ def _check_processes(_: SiteFile) -> Iterator[Finding]:
     options = {option.partition("=")[::2] for option in find_mount(Path("/proc")).options}
     hidden = dict(options).get("hidepid", "0")
     group = dict(options).get("gid", "")
-    if hidden not in ("0", "off") and os.getuid() and group not in map(str, os.getgroups()):
+    if hidden not in ("0", "off") and os.getuid() and group not in map(str, (os.getegid(), *os.getgroups())):
         text = f"/proc is mounted with hidepid={hidden}: runs of other accounts are not seen."
         remedy = "Mount it with gid= of a group, and put the account into that group."
         found.append(Finding(what, Level.FAIL, text, remedy))
@@ -159,7 +164,7 @@ def _check_sessions(_: SiteFile) -> Iterator[Finding]:
     """What systemd does to an account that has signed out."""
     what, account = "sessions", _get_account()
     values = _read_logind()
-    if not Path("/run/systemd/system").exists() or (_LINGER / account).exists():
+    if not _SYSTEMD.exists() or (_LINGER / account).exists():
         yield _say(what, "Commands go on when the agent's session ends.")
         return
     remedy = f"Run loginctl enable-linger {account}"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_NETWORK = re.compile(r"nfs4?|cifs|smb3|lustre|gpfs|beegfs|pvfs2|ceph|glusterfs|afs|9p|fuse\.(?!fuse-overlayfs).*|virtiofs")
+_NETWORK = re.compile(
+    r"nfs4?|cifs|smb3|lustre|gpfs|beegfs|pvfs2|ceph|glusterfs|afs|9p|fuse\.(?!fuse-overlayfs).*|virtiofs"
+)
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
