@@ -76,6 +76,8 @@ class Agent:
             events += self._stream.write()
         for event in events + self._connection.tick(time.monotonic()):
             self._take(event)
+        if self._commands:
+            self._commands.warm.tend()
         self._tell_news()
 
     def _compute_pause(self) -> float:

@@ -6,7 +6,7 @@ A key is used once: its first request is kept, and another one is refused, also 
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,6 +17,10 @@ from autosubmit_portal.agent.run_directory import RunDirectory, State
 _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A request that was sent before its command was forgotten has long arrived.
 TOMBSTONE_SECONDS = 30 * 24 * 3600.0
+
+
+# How a command that is prepared is launched.
+Launch = Callable[[RunDirectory, Mapping[str, str], int], None]
 
 
 class Outcome(Enum):
@@ -39,13 +43,22 @@ class Spool:
     """The run directories of one portal."""
 
     def __init__(self, root: Path, portal: str) -> None:
-        self._folder = root / _check_name(portal)
+        self.folder = root / _check_name(portal)
 
     def find(self, key: str) -> RunDirectory:
         """Return the run directory of a key, which may not exist yet; ValueError for what is no key."""
-        return RunDirectory(self._folder / _check_name(key))
+        return RunDirectory(self.folder / _check_name(key))
 
-    def start(self, key: str, digest: str, argv: Sequence[str], environment: Mapping[str, str], umask: int) -> Start:
+    def start(
+        self,
+        key: str,
+        digest: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        umask: int,
+        *,
+        launch: Launch = RunDirectory.launch,
+    ) -> Start:
         """Start a command, once for all time and whoever else tries. Raises OSError when it cannot be started."""
         run = self.find(key)
         self._make(run)
@@ -59,7 +72,7 @@ class Spool:
         if state is not State.NOT_STARTED:
             return Start(Outcome.STARTED_BEFORE)
         run.prepare(argv)
-        run.launch(environment, umask)
+        launch(run, environment, umask)
         return Start(Outcome.STARTED)
 
     def give_up(self, key: str) -> bool:
@@ -78,15 +91,15 @@ class Spool:
 
     def prune(self) -> None:
         """Remove what is left of commands that were forgotten long ago."""
-        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if RunDirectory(path).is_forgotten and time.time() - path.stat().st_mtime > TOMBSTONE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)  # another agent may be pruning too
 
     def _make(self, run: RunDirectory) -> None:
         """Make the run directory, and bring its name to the disk: what a crash forgets could start again."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.path.mkdir(mode=0o700, exist_ok=True)
-        files.sync_folder(self._folder)
+        files.sync_folder(self.folder)
 
 
 def _check_name(name: str) -> str:
