@@ -232,8 +232,7 @@ def ask_doctor(folder: Path, site: dict[str, Any]) -> list[Finding]:
     assert isinstance(second, Answer)
     assert first.value["findings"] == second.value["findings"]
     assert not made.is_busy
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    wait_for(lambda: made.turn(0) or not children.read_text())  # none is left
+    wait_for(lambda: not turn()[2:] and not Path(f"/proc/self/task/{os.getpid()}/children").read_text())  # none is left
     return decode(first.value)
 
 
