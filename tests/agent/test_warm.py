@@ -352,6 +352,20 @@ def test_each_set_of_variables_has_a_process_that_was_started_with_them(own: Pre
     assert len(own.warm._processes) == 2
 
 
+def test_another_program_is_not_run_by_the_process_of_the_first(own: Pretended, tmp_path: Path) -> None:
+    own.program = write_program(tmp_path / "other", package=PACKAGE.replace("found =", "print('other')\n    found ="))
+    assert own.do(OWN_PROCESS) == (0, b"other\nTrue\n")
+    own.start("pass")
+    wait_for(lambda: own.do(OWN_PROCESS) == (0, b"other\nFalse\n"))
+
+
+def test_a_command_as_another_account_is_a_process_of_its_own(own: Pretended) -> None:
+    """Which is a program that becomes that account, and is none of Python."""
+    words = ["/usr/bin/env", str(own.program), OWN_PROCESS]
+    own.spool.start(KEY, "cd" * 32, words, own.environment, 0o022, launch=own.warm.launch)
+    assert own.end(KEY) == (0, b"True\n")
+
+
 def test_what_cannot_be_imported_is_a_command_that_fails_and_is_not_tried_again_at_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
