@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import sign_in
+from tests.conftest import be_signed_in
 from tests.support import web
 from tests.support.services import Credentials, Portal
 from tests.system.test_hostile_text import WATCH
@@ -31,7 +31,7 @@ def visit(server: Portal, open_page: Callable[..., Page]) -> Callable[..., Page]
     def as_somebody(name: str, **options: Any) -> Page:
         page = open_page(server.url, **options)
         page.add_init_script(WATCH)
-        sign_in(page, Credentials(name, web.PASSWORD, ""))
+        be_signed_in(page, server, Credentials(name, web.PASSWORD, ""))
         return page
 
     return as_somebody
