@@ -53,6 +53,7 @@ def test_a_person_sees_what_an_action_would_do_and_asks_for_it(visit: Callable[.
     page = visit("admin")
     page.goto("/v4/experiments")
     page.get_by_role("link", name="a000", exact=True).click()
+    page.wait_for_url("**/v4/experiments/a000*")
     generate = form(page, "act-generate")
     generate.get_by_label("Reason").fill("first year")
     generate.get_by_role("button").click()
@@ -135,6 +136,7 @@ def test_a_person_makes_a_token_and_revokes_it(visit: Callable[..., Page]) -> No
     page.reload()
     expect(answer(page)).not_to_contain_text('"token": ')
     answer(page).get_by_role("link").first.click()
+    page.wait_for_url("**/v4/tokens/*")  # loaded: before its script has run, a form is one of HTML
     form(page, "destroy").get_by_role("button").click()
     expect(answer(page)).to_contain_text("HTTP 2")
     page.goto("/v4/tokens")
