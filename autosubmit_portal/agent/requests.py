@@ -10,7 +10,7 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_number, 
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
 from autosubmit_portal.agent.site_file import PACKAGE, SiteFile
-from autosubmit_portal.agent.spool import Launch, Outcome, Spool, Start
+from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
 
 MOST_OUTPUT_BYTES = 128 * 1024
@@ -24,7 +24,7 @@ class Commands:
     def __init__(self, site: SiteFile, portal: str) -> None:
         self._site = site
         self.spool = Spool(site.spool, portal)
-        self.warm = WarmAutosubmit(site.program, self.spool.folder)
+        self.warm = WarmAutosubmit(self.spool.folder)
         self.answers: dict[str, Callable[[Message], Message]] = {
             "start": self._start,
             "end": self._end,
@@ -56,13 +56,8 @@ class Commands:
             return _tell_start(Start(Outcome.REFUSED, f"The site has no profile {profile!a}."))
         argv = [str(self._site.program), *words]
         environment = self._site.make_environment(profile)
-        launch = self._choose_launch(kind, words)
+        launch = self.warm.launch if self._site.procedures.get(kind) == PACKAGE else RunDirectory.launch
         return _tell_start(self.spool.start(key, digest, argv, environment, self._site.umask, launch=launch))
-
-    def _choose_launch(self, kind: str, words: list[str]) -> Launch:
-        """Return how the site wants it launched. A run is always a process of its own: it lives for months."""
-        is_warm = self._site.procedures.get(kind) == PACKAGE and words[:1] != ["run"]
-        return self.warm.launch if is_warm else RunDirectory.launch
 
     def _end(self, arguments: Message) -> Message:
         self.spool.find(_take_key(arguments)).end()

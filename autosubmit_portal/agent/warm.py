@@ -49,18 +49,21 @@ class _Order:
 
 
 class WarmAutosubmit:
-    """The warm processes of a program, one for each set of variables that its commands have."""
+    """The warm processes, one for each program and each set of variables that its commands have."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self._program = program
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._processes: dict[frozenset[tuple[str, str]], _WarmProcess] = {}
+        self._processes: dict[tuple[str, frozenset[tuple[str, str]]], _WarmProcess] = {}
 
     def launch(self, run: RunDirectory, environment: Mapping[str, str], umask: int) -> None:
-        """Have a warm process run a command that is prepared; while there is none, start it as any other."""
+        """Have a warm process run a command that is prepared; while there is none, start it as any other.
+
+        A run is always started so: it lives for months.
+        """
         self.tend()
         with suppress(OSError):
-            process = self._find(environment, umask)
+            argv = run.read_argv()
+            process = self._find(argv[0], environment, umask) if argv[1:2] != ["run"] else None
             if process and process.take(_Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)):
                 return
         run.launch(environment, umask)
@@ -72,17 +75,16 @@ class WarmAutosubmit:
                 with suppress(OSError):  # one that cannot be started has not started, which a look tells
                     order.run.launch(order.environment, order.umask)
 
-    def _find(self, environment: Mapping[str, str], umask: int) -> "_WarmProcess | None":
-        """Return the process for these variables, which is started if there is none; None if there can be none."""
-        key = frozenset(environment.items())
+    def _find(self, program: str, environment: Mapping[str, str], umask: int) -> "_WarmProcess | None":
+        """Return the process for these commands, which is started if there is none; None if there can be none."""
+        key = program, frozenset(environment.items())
         process = self._processes.get(key)
         if process and (process.is_alive or time.monotonic() < process.may_come_back_at):
             return process
-        interpreter = find_interpreter(self._program, environment.get("PATH", ""))
+        interpreter = find_interpreter(Path(program), environment.get("PATH", ""))
         if not interpreter:
             return None
-        program, folder = str(self._program), str(self._folder)
-        argv = [*interpreter, "-c", _TEXT, program, folder, f"{umask:04o}", str(IDLE_SECONDS)]
+        argv = [*interpreter, "-c", _TEXT, program, str(self._folder), f"{umask:04o}", str(IDLE_SECONDS)]
         self._processes[key] = _WarmProcess(argv, environment, self._folder)
         return self._processes[key]
 
