@@ -29,6 +29,7 @@ _CHANNEL, _READY = 3, b"ready"
 _PYTHON = re.compile(r"python[\d.]*")
 _MOST_FIRST_LINE = 256
 _MOST_ANSWER_BYTES = 256
+_MOST_TOLD_BYTES = 2000
 IDLE_SECONDS = 900.0
 # An import takes seconds, minutes on a file system that is slow.
 IMPORT_SECONDS = 300.0
@@ -58,12 +59,12 @@ class WarmAutosubmit:
     def launch(self, run: RunDirectory, environment: Mapping[str, str], umask: int) -> None:
         """Have a warm process run a command that is prepared; while there is none, start it as any other.
 
-        A run is always started so: it lives for months.
+        Whatever may be a run is always started so: it lives for months.
         """
         self.tend()
         with suppress(OSError):
             argv = run.read_argv()
-            process = self._find(argv[0], environment, umask) if argv[1:2] != ["run"] else None
+            process = self._find(argv[0], environment, umask) if "run" not in argv[1:] else None
             if process and process.take(_Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)):
                 return
         run.launch(environment, umask)
@@ -157,9 +158,10 @@ class _WarmProcess:
         with self._printed:
             if not self._is_ready:
                 self.may_come_back_at = time.monotonic() + PAUSE_SECONDS
-                self._printed.seek(0)
-                printed = self._printed.read().decode("utf-8", "replace")
-                print(f"Autosubmit is not kept warm:\n{printed}", file=sys.stderr)
+                start = max(0, os.fstat(self._printed.fileno()).st_size - _MOST_TOLD_BYTES)
+                printed = os.pread(self._printed.fileno(), _MOST_TOLD_BYTES, start).decode("utf-8", "replace")
+                with suppress(OSError):  # nobody listens
+                    print(f"Autosubmit is not kept warm:\n{printed}", file=sys.stderr)
 
 
 def find_interpreter(program: Path, path: str) -> list[str]:

@@ -253,7 +253,7 @@ os.{call} = dying
 def test_a_command_runs_once_wherever_what_begins_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, whom: str
 ) -> None:
-    monkeypatch.setattr(warm, "BEGIN_SECONDS", 1.0)
+    monkeypatch.setattr(warm, "BEGIN_SECONDS", 3.0)
     mark = tmp_path / "mark"
     package = KILL_AT.format(call=call, whom=whom, mark=str(mark)) + PACKAGE
     with pretended_warm(tmp_path, package=package) as program:
