@@ -42,6 +42,14 @@ def take_object(message: Message, name: str) -> Message:
     return value
 
 
+def take_objects(message: Message, name: str) -> list[Message]:
+    """Return a list of objects."""
+    value = message.get(name)
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        raise ProtocolError(f"“{name}” must be a list of objects")
+    return value
+
+
 def take_texts(message: Message, name: str) -> list[str]:
     """Return a list of texts."""
     value = message.get(name)

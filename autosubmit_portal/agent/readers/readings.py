@@ -1,8 +1,10 @@
 """What can be read of an experiment. All of this runs in a reader, never in the agent's own process."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -174,8 +176,13 @@ def _take_job(arguments: Message) -> str:
     return take_text(arguments, "job", most=_LONGEST_NAME)
 
 
-def _open_log(place: Place, arguments: Message) -> Log:
-    return _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME))
+@contextmanager
+def _open_log(place: Place, arguments: Message) -> Iterator[Log]:
+    try:
+        with _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME)) as log:
+            yield log
+    except OSError as error:
+        raise OSError(f"The log cannot be read: {error.strerror or error}.") from error
 
 
 def _take_offset(arguments: Message) -> int:
@@ -190,6 +197,7 @@ def _tell_log(log: Log, size: int) -> Message:
         "size": size,
         "stored_size": log.status.st_size,
         "modified_ns": log.status.st_mtime_ns,
+        "quiet_seconds": max(0, int(time.time() - log.status.st_mtime)),
         "is_compressed": log.is_compressed,
     }
 
