@@ -15,7 +15,6 @@ from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
 from experiments.actions.recheck import call_off_unpermitted
 from experiments.models import Action, Site, State
-from experiments.runners import get_runner
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ def supervise(queue_name: str) -> None:
     for action in actions.filter(state=State.RUNNING):
         try:
             follow(action)
-            get_runner(action.site).bound_output(action.run_directory(action.step))
         except Exception:  # one bad action must not keep the others from being followed
             logger.exception("Action %s could not be followed", action.pk)
     for action in actions.awaiting_approval().filter(approval_expires_at__lt=timezone.now()):
