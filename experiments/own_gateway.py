@@ -21,6 +21,7 @@ from django.conf import settings
 from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.agent import files
 from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.agent_archive import write_archive
 from experiments.autosubmit.environment import make_environment
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action, Host
@@ -34,7 +35,11 @@ def write_files() -> Path:
     """Write the file of hosts, and for each host that of its site, where they are not so already; return the first."""
     folder = settings.OWN_GATEWAY_DIRECTORY
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    hosts = {host.name: make_channel(write_site_file(host)) for host in Host.objects.select_related("site")}
+    agent = str(write_archive(settings.PORTAL_HOME / "agents"))
+    hosts = {
+        host.name: {"channel": "local", "agent": agent, "site_file": str(write_site_file(host))}
+        for host in Host.objects.select_related("site")
+    }
     sockets = {name: str(folder / name) for name in ("reading", "acting")}
     return _write(folder / "hosts.json", {"portal": read_portal_id(), **sockets, "hosts": hosts})
 
@@ -54,11 +59,6 @@ def write_site_file(host: Host) -> Path:
         "profiles": {PROFILE: variables},
     }
     return _write(settings.OWN_GATEWAY_DIRECTORY / f"site-{host.pk}.json", allowed)
-
-
-def make_channel(site_file: Path) -> list[str]:
-    """Return the command that is an agent on this host."""
-    return [sys.executable, "-P", "-m", "autosubmit_portal.agent", str(site_file)]
 
 
 def make_command(*, until_idle: bool) -> list[str]:

@@ -97,7 +97,7 @@ class Channel:
             if process.poll() is not None:
                 self._left.remove((process, deadline))
             elif now > deadline:
-                with suppress(PermissionError):
+                with suppress(PermissionError):  # sudo is root's; the agent below it ends when it hears nothing
                     process.kill()
         return not self._left
 

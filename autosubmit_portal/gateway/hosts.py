@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
+from autosubmit_portal.gateway.channels import make_command
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _MOST_PATH = 4096
 
 
@@ -54,7 +55,7 @@ def _check_name(name: str) -> str:
 
 
 def _take_command(hosts: strict_json.Message, name: str) -> list[str]:
-    command = fields.take_texts(hosts, name)
-    if not command:
-        raise ProtocolError(f"“{name}” must have a program")
-    return command
+    try:
+        return make_command(fields.take_object(hosts, name))
+    except ProtocolError as error:
+        raise ProtocolError(f"of host “{name}” {error}") from error

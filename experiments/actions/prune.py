@@ -25,8 +25,7 @@ def prune() -> int:
         keep_outputs(action)
     removed = [*{*_find_too_old(), *_find_too_much()}]
     for start in range(0, len(removed), 500):
-        rows = Step.objects.filter(pk__in=removed[start : start + 500])
-        rows.update(output=None, output_bytes=0, is_forgotten=True)
+        Step.objects.filter(pk__in=removed[start : start + 500]).update(output=b"", output_bytes=0)
     if removed:
         logger.info("Removed the output of %s commands", len(removed))
     return len(removed)
@@ -55,4 +54,4 @@ def _find_too_much() -> list[int]:
 
 
 def _find_stored() -> QuerySet[Step]:
-    return Step.objects.exclude(output=None).exclude(action__state__in=ACTIVE_STATES)
+    return Step.objects.filter(output_bytes__gt=0).exclude(action__state__in=ACTIVE_STATES)

@@ -3,15 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.gateway import caller
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
 from tests.support.waiting import wait_for
@@ -73,19 +74,25 @@ class RunningGateway:
         return int(child)
 
 
-def make_agent_command(folder: Path) -> list[str]:
-    """Return what a local channel runs."""
+def make_local(folder: Path) -> Message:
+    """Return a host that is reached by a local channel."""
     folder.mkdir(exist_ok=True)
-    return [sys.executable, "-I", str(write_archive(folder / "agents")), str(write_site_file(folder))]
+    agent, site_file = write_archive(folder / "agents"), write_site_file(folder)
+    return {"channel": "local", "agent": str(agent), "site_file": str(site_file)}
 
 
-def make_liar(code: str) -> list[str]:
-    """Return what a channel to an agent that lies runs."""
-    return [sys.executable, "-c", LIAR + code]
+def make_other(*argv: str) -> Message:
+    """Return a host that is reached by a program of the test."""
+    return {"channel": "command", "argv": argv}
+
+
+def make_liar(code: str) -> Message:
+    """Return a host whose agent lies."""
+    return make_other(sys.executable, "-c", LIAR + code)
 
 
 @contextmanager
-def gateway(folder: Path, hosts: Mapping[str, Sequence[str]]) -> Iterator[RunningGateway]:
+def gateway(folder: Path, hosts: Mapping[str, Message]) -> Iterator[RunningGateway]:
     """Lend a gateway with these hosts; it is killed at the end."""
     reading, acting, file = folder / "reading", folder / "acting", folder / "hosts.json"
     for old in (reading, acting):

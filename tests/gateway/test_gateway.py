@@ -21,7 +21,7 @@ from autosubmit_portal.gateway.caller import Refused, Unanswered
 from autosubmit_portal.gateway.channel import LONGEST_PAUSE_SECONDS, Channel
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
 from tests.agent.agents import KEY, PORTAL
-from tests.gateway.gateways import RunningGateway, gateway, make_agent_command, make_liar
+from tests.gateway.gateways import RunningGateway, gateway, make_liar, make_local, make_other
 from tests.support import fuzz
 from tests.support.waiting import wait_for
 
@@ -30,7 +30,7 @@ GO_ON = "while [ ! -e {}/go ]; do sleep 0.05; done; exit 7"
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[RunningGateway]:
-    with gateway(tmp_path, {"here": make_agent_command(tmp_path / "site")}) as made:
+    with gateway(tmp_path, {"here": make_local(tmp_path / "site")}) as made:
         made.wait_for_host()
         yield made
 
@@ -72,8 +72,8 @@ def test_a_gateway_that_is_not_there_refuses(tmp_path: Path) -> None:
 
 
 def test_a_host_that_is_away_says_why_at_once(tmp_path: Path) -> None:
-    command = ["/bin/sh", "-c", "echo 'ssh: Permission denied (publickey).' >&2; exit 255"]
-    with gateway(tmp_path, {"here": command}) as made:
+    host = make_other("/bin/sh", "-c", "echo 'ssh: Permission denied (publickey).' >&2; exit 255")
+    with gateway(tmp_path, {"here": host}) as made:
         wait_for(lambda: "ended" in made.describe()["reason"])
         began = time.monotonic()
         with pytest.raises(Refused, match=r"has been away for \d+ s.*Permission denied \(publickey\)") as refused:
@@ -83,7 +83,7 @@ def test_a_host_that_is_away_says_why_at_once(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
-    with gateway(tmp_path, {"here": ["/nonexistent/python"]}) as made:
+    with gateway(tmp_path, {"here": make_other("/nonexistent/python")}) as made:
         reason = wait_for(lambda: made.describe()["reason"], is_enough=lambda text: "opened" in text)
         assert "No such file or directory: '/nonexistent/python'" in reason
 
@@ -99,7 +99,7 @@ def test_a_command_outlives_the_agent_and_is_found_by_the_next(here: RunningGate
 
 
 def test_a_command_outlives_the_gateway_and_is_found_by_the_next(tmp_path: Path) -> None:
-    hosts = {"here": make_agent_command(tmp_path / "site")}
+    hosts = {"here": make_local(tmp_path / "site")}
     with gateway(tmp_path, hosts) as first:
         first.wait_for_host()
         first.start("-c", GO_ON.format(tmp_path))
@@ -132,7 +132,7 @@ def test_an_agent_that_dies_while_it_is_asked_leaves_the_answer_unknown(here: Ru
 
 
 def test_a_frozen_agent_leaves_the_answer_unknown_and_delays_nobody_else(tmp_path: Path) -> None:
-    hosts = {"here": make_agent_command(tmp_path / "site"), "frozen": make_liar("send(hello); time.sleep(600)")}
+    hosts = {"here": make_local(tmp_path / "site"), "frozen": make_liar("send(hello); time.sleep(600)")}
     with gateway(tmp_path, hosts) as made:
         made.wait_for_host("here")
         made.wait_for_host("frozen")
@@ -175,7 +175,7 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_an_agent_that_lies_is_cut_off_and_the_reason_is_told(tmp_path: Path, lie: str) -> None:
     code, reason = LIES[lie]
-    hosts = {"liar": make_liar(code), "here": make_agent_command(tmp_path / "site")}
+    hosts = {"liar": make_liar(code), "here": make_local(tmp_path / "site")}
     with gateway(tmp_path, hosts) as made:
         wait_for(lambda: reason in made.describe("liar")["reason"])
         made.wait_for_host("here")
@@ -192,7 +192,7 @@ def test_a_gateway_survives_whatever_an_agent_sends(tmp_path: Path, seed: int) -
         "time.sleep(0.1)"
     )
     hosts = {f"liar-{number}": make_liar(noise.format(seed * 100 + number)) for number in range(4)}
-    hosts["here"] = make_agent_command(tmp_path / "site")
+    hosts["here"] = make_local(tmp_path / "site")
     with gateway(tmp_path, hosts) as made:
         made.wait_for_host("here")
         for host in hosts.keys() - {"here"}:
@@ -222,8 +222,8 @@ def test_the_pauses_between_attempts_grow_to_a_minute() -> None:
     ("text", "reason"),
     [
         ("", "not JSON"),
-        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a b": []}}', "no name"),
-        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a": []}}', "must have a program"),
+        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a b": {}}}', "no name"),
+        ('{"portal": "p", "reading": "r", "acting": "a", "hosts": {"a": {}}}', "of host “a” “channel” must be"),
         ('{"portal": "p", "reading": "x/../s", "acting": "s", "hosts": {}}', "must name two sockets"),
         ('{"hosts": {}}', "“portal” must be"),
     ],

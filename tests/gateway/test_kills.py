@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from tests.gateway.gateways import RunningGateway, gateway, make_agent_command
+from tests.gateway.gateways import RunningGateway, gateway, make_local
 from tests.support import fuzz
 
 COMMANDS, KILLS = 24, 8
@@ -26,7 +26,7 @@ class Site:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.stack = stack
-        self.hosts = {"here": make_agent_command(folder / "site")}
+        self.hosts = {"here": make_local(folder / "site")}
         self.gateway = self.open()
 
     def open(self) -> RunningGateway:

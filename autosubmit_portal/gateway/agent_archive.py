@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from django.conf import settings
-
+_ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = Path("autosubmit_portal")
 _MAIN = _PACKAGE / "agent" / "__main__.py"
 # The first instant that an archive can tell.
@@ -39,15 +38,15 @@ def _make_archive() -> bytes:
         for name in sorted(_list_files()):
             entry = zipfile.ZipInfo(name.as_posix(), _TIME)
             entry.external_attr = _MODE
-            archive.writestr(entry, (settings.BASE_DIR / name).read_bytes())
+            archive.writestr(entry, (_ROOT / name).read_bytes())
         main = zipfile.ZipInfo("__main__.py", _TIME)
         main.external_attr = _MODE
-        archive.writestr(main, (settings.BASE_DIR / _MAIN).read_bytes())
+        archive.writestr(main, (_ROOT / _MAIN).read_bytes())
     return made.getvalue()
 
 
 def _list_files() -> Iterator[Path]:
     yield _PACKAGE / "__init__.py"
-    for file in (settings.BASE_DIR / _PACKAGE / "agent").rglob("*"):
+    for file in (_ROOT / _PACKAGE / "agent").rglob("*"):
         if file.suffix in (".py", ".sh"):
-            yield file.relative_to(settings.BASE_DIR)
+            yield file.relative_to(_ROOT)
