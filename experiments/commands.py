@@ -5,7 +5,7 @@ Whatever is not answered is unknown. It never means that a command has failed, h
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autosubmit_portal.agent.protocol.fields import take_number, take_text
@@ -138,6 +138,12 @@ def read_output(step: Step, offset: int, limit: int) -> tuple[bytes, int]:
         data += answer.data
         if not answer.data or len(data) >= limit:
             return bytes(data), answer.size
+
+
+def make_reader(action: Action, number: int) -> Callable[[int, int], tuple[bytes, int]]:
+    """Return what reads the shown output of one step, as `read_shown` does."""
+    step = find_step(action, number)
+    return (lambda offset, limit: read_shown(step, offset, limit)) if step else (lambda _offset, _limit: (b"", 0))
 
 
 def read_shown(step: Step, offset: int, limit: int) -> tuple[bytes, int]:

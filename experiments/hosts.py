@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from autosubmit_portal.gateway import caller
-from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
+from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from experiments import own_gateway
 from experiments.models import Host, Site
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.run_directory import Look, Piece, State
 from autosubmit_portal.agent.scripts import make_argv
 from autosubmit_portal.agent.site_file import SiteFile, read_site_file

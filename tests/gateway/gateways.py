@@ -11,8 +11,8 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.gateway import caller
-from autosubmit_portal.gateway.caller import Refused, Unanswered
 from autosubmit_portal.gateway.agent_archive import write_archive
+from autosubmit_portal.gateway.caller import Refused, Unanswered
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
 from tests.support.waiting import wait_for

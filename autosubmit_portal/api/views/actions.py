@@ -42,12 +42,12 @@ from autosubmit_portal.api.serializers.actions import (
 )
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.audit.origin import get_actor, make_origin
+from experiments import commands
 from experiments.actions.approve import approve, may_approve, reject
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action
-from experiments.runners import Runner, get_runner
 from jobs.autosubmit.characters import describe_part
 
 PIECE_BYTES = 65_536
@@ -225,6 +225,7 @@ class OutputPart:
         self.limit: int | None = query.get("limit")
         if self.step >= len(action.command):
             raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
+        self._read = commands.make_reader(action, self.step)
         offset: int = query["offset"]
         self.is_from_end = offset < 0
         size = self._read(0, 0)[1]
@@ -247,10 +248,6 @@ class OutputPart:
                 return
             offset += len(piece)
             yield piece
-
-    def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
-        runner: Runner = get_runner(self.action.site)
-        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _filter_matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from experiments.runners.local import LocalRunner
 
 from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
@@ -23,7 +24,6 @@ from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State, annotate_active_action
 from experiments.models.site import RunAs
-from experiments.runners.local import LocalRunner
 from tests.support import factories
 from tests.support.small_stores import make_store
 

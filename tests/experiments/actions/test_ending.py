@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from experiments.runners import get_runner, local
 
 from autosubmit_portal.agent import run_directory
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
-from experiments.runners import get_runner, local
 from tests.support import factories
 from tests.support.services import children_of
 from tests.support.waiting import wait_for

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from experiments.runners import get_runner
 
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.actions.execute import claim, execute
@@ -13,7 +14,6 @@ from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from experiments.runners import get_runner
 from tests.conftest import MakeExperiment
 from tests.support import factories
 from tests.support.kinds import commands_of

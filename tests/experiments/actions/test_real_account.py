@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from experiments.runners import get_runner
 
 from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
@@ -22,7 +23,6 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
-from experiments.runners import get_runner
 from tests.support import factories
 from tests.support.services import prepare
 from tests.support.unix_accounts import Accounts, unix_accounts

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
+from experiments.runners import get_runner
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.audit.models import AuditEntry
@@ -23,7 +24,6 @@ from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from experiments.runners import get_runner
 from tests.support import factories
 from tests.support.services import kill_processes_of
 from tests.support.stand_in import StandIn

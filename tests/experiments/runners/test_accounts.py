@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from experiments.runners.local import LocalRunner, wrap_as_account
 
 from autosubmit_portal.agent import run_directory
 from experiments.models import Site
-from experiments.runners.local import LocalRunner, wrap_as_account
 from tests.support.unix_accounts import Accounts, as_user, processes_of, unix_accounts
 from tests.support.waiting import wait_for
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from experiments.runners import local
+from experiments.runners.local import LocalRunner
 
 from autosubmit_portal.agent import run_directory
 from experiments.autosubmit.environment import make_environment
 from experiments.models import Site
-from experiments.runners import local
-from experiments.runners.local import LocalRunner
 from tests.conftest import MakeExperiment
 from tests.support.services import children_of
 from tests.support.waiting import wait_for
