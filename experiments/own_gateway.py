@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,8 @@ _LOOK_SECONDS = 0.05
 def write_files() -> Path:
     """Write the file of hosts, and for each host that of its site, where they are not so already; return the first."""
     folder = settings.OWN_GATEWAY_DIRECTORY
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    agent = str(write_archive(settings.PORTAL_HOME / "agents"))
     hosts = {
-        host.name: {"channel": "local", "agent": agent, "site_file": str(write_site_file(host))}
+        host.name: {"channel": "local", "agent": _write_agent(), "site_file": str(write_site_file(host))}
         for host in Host.objects.select_related("site")
     }
     sockets = {name: str(folder / name) for name in ("reading", "acting")}
@@ -100,6 +99,11 @@ def read_portal_id() -> str:
     return files.read_text(file)
 
 
+@cache
+def _write_agent() -> str:
+    return str(write_archive(settings.PORTAL_HOME / "agents"))
+
+
 def _is_listening() -> bool:
     try:
         caller.list_hosts(settings.OWN_GATEWAY_DIRECTORY / "reading", START_SECONDS)
@@ -111,7 +115,7 @@ def _is_listening() -> bool:
 
 
 @contextmanager
-def _alone(file: Path) -> Any:
+def _alone(file: Path) -> Iterator[None]:
     with file.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
@@ -126,6 +130,7 @@ def _find_accounts(host: Host) -> Collection[str]:
 
 def _write(file: Path, content: dict[str, Any]) -> Path:
     """Write a file, unless it says this already: who watches it need not look."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     data = json.dumps(content, indent=1, ensure_ascii=False).encode()
     if not file.exists() or file.read_bytes() != data:
         files.replace(file, data)

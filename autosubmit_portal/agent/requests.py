@@ -66,7 +66,7 @@ class Commands:
             account = ""
         argv = make_argv(str(site.program), words)
         environment = site.make_environment(profile, account)
-        return _tell_start(self.spool.start(key, digest, argv, environment, site.umask, account))
+        return _tell_start(self.spool.start(key, digest, argv, environment, site.umask, account=account))
 
     def _end(self, arguments: Message) -> Message:
         self.spool.find(_take_key(arguments)).end()

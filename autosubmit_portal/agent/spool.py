@@ -50,7 +50,14 @@ class Spool:
         return RunDirectory(self._legacy / found[1] if found and self._legacy else self._folder / _check_name(key))
 
     def start(
-        self, key: str, digest: str, argv: Sequence[str], environment: Mapping[str, str], umask: int, account: str = ""
+        self,
+        key: str,
+        digest: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        umask: int,
+        *,
+        account: str = "",
     ) -> Start:
         """Start a command, once for all time and whoever else tries; `account` is blank for our own.
 

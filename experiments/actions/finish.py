@@ -101,16 +101,8 @@ def is_run_alive(action: Action) -> bool:
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
     experiment = _mirror(action, expid)
     with transaction.atomic():
-        ended = move(
-            action,
-            frm=State.RUNNING,
-            to=state,
-            ended_at=timezone.now(),
-            unseen_since=None,
-            expid=expid,
-            experiment=experiment,
-            **changes,
-        )
+        changes |= {"ended_at": timezone.now(), "unseen_since": None, "expid": expid, "experiment": experiment}
+        ended = move(action, frm=State.RUNNING, to=state, **changes)
         if ended and experiment and action.catalogue_kind.target is Target.SITE:
             _give_to_teams(action, experiment)
     if ended:

@@ -7,16 +7,18 @@ from django.db import migrations, models
 
 def add_hosts_and_steps(apps, editor):
     """Give each site its host, and each command that was started the key by which agents find what was before them."""
-    Site, Host, Action, Step = (apps.get_model("experiments", name) for name in ("Site", "Host", "Action", "Step"))
-    hosts = {site.pk: Host.objects.create(site=site, name=site.slug).pk for site in Site.objects.all()}
-    started = Action.objects.exclude(step_started_at=None).values_list("pk", "site_id", "step")
-    steps = (
-        Step(action_id=action, number=number, key=f"legacy:{action}/{number}", host_id=hosts[site])
+    sites, hosts, actions, steps = (
+        apps.get_model("experiments", name).objects for name in ("Site", "Host", "Action", "Step")
+    )
+    host_of = {site.pk: hosts.create(site=site, name=site.slug).pk for site in sites.all()}
+    started = actions.exclude(step_started_at=None).values_list("pk", "site_id", "step")
+    new = (
+        steps.model(action_id=action, number=number, key=f"legacy:{action}/{number}", host_id=host_of[site])
         for action, site, step in started.iterator()
         for number in range(step + 1)
     )
-    while batch := list(islice(steps, 1000)):
-        Step.objects.bulk_create(batch)
+    while batch := list(islice(new, 1000)):
+        steps.bulk_create(batch)
 
 
 class Migration(migrations.Migration):
@@ -29,7 +31,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='action',
             name='unseen_since',
-            field=models.DateTimeField(help_text='Since when it is not known whether the command of a running action lives; `message` says why.', null=True),
+            field=models.DateTimeField(help_text='Since when nobody knows whether the command that runs lives; `message` says why.', null=True),
         ),
         migrations.CreateModel(
             name='Host',

@@ -128,8 +128,7 @@ class Action(models.Model):
     exit_status = models.SmallIntegerField(null=True)
     message = models.TextField(blank=True)
     unseen_since = models.DateTimeField(
-        null=True,
-        help_text="Since when it is not known whether the command of a running action lives; `message` says why.",
+        null=True, help_text="Since when nobody knows whether the command that runs lives; `message` says why."
     )
     job_changes = models.JSONField(default=list, help_text="[job name, new status] as the command reported them.")
 

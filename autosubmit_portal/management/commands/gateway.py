@@ -21,4 +21,4 @@ class Command(BaseCommand):
         """Take the place of this process, so that neither Django nor a connection to the database stays."""
         command = own_gateway.make_command(until_idle=False)
         connections.close_all()
-        os.execve(command[0], command, own_gateway.make_process_environment())
+        os.execve(command[0], command, own_gateway.make_process_environment())  # noqa: S606 # our own program
