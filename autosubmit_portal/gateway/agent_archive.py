@@ -7,11 +7,12 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.metadata import distribution
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PACKAGE = Path("autosubmit_portal")
-_MAIN = _PACKAGE / "agent" / "__main__.py"
+_MAIN = Path("autosubmit_portal/agent/__main__.py")
+_FOLDERS = (Path("autosubmit_portal/agent"), Path("experiments/autosubmit"), Path("jobs/autosubmit"))
 # The first instant that an archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
@@ -35,18 +36,28 @@ def _make_archive() -> bytes:
     """Return the bytes of the archive. They are not compressed: other versions of zlib would make others."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(_list_files()):
-            entry = zipfile.ZipInfo(name.as_posix(), _TIME)
+        for name, file in sorted([*_list_own_files(), *_list_yaml_files()]):
+            entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = _MODE
-            archive.writestr(entry, (_ROOT / name).read_bytes())
-        main = zipfile.ZipInfo("__main__.py", _TIME)
-        main.external_attr = _MODE
-        archive.writestr(main, (_ROOT / _MAIN).read_bytes())
+            archive.writestr(entry, file.read_bytes())
     return made.getvalue()
 
 
-def _list_files() -> Iterator[Path]:
-    yield _PACKAGE / "__init__.py"
-    for file in (_ROOT / _PACKAGE / "agent").rglob("*"):
-        if file.suffix in (".py", ".sh"):
-            yield file.relative_to(_ROOT)
+def _list_own_files() -> Iterator[tuple[str, Path]]:
+    """Yield what the agent is made of: its name in the archive, and where it is."""
+    yield "__main__.py", _ROOT / _MAIN
+    for folder in _FOLDERS:
+        package = folder.parent / "__init__.py"
+        yield package.as_posix(), _ROOT / package
+        for file in (_ROOT / folder).rglob("*"):
+            if file.suffix in (".py", ".sh"):
+                yield file.relative_to(_ROOT).as_posix(), file
+
+
+def _list_yaml_files() -> Iterator[tuple[str, Path]]:
+    """Yield PyYAML as it is installed here, but for what is not Python, and its licence."""
+    for file in distribution("PyYAML").files or ():
+        if file.parent.name == "yaml" and file.suffix == ".py":
+            yield file.as_posix(), Path(str(file.locate()))
+        elif file.name == "LICENSE":
+            yield "yaml/LICENSE", Path(str(file.locate()))

@@ -6,11 +6,13 @@ begins with `-` stays a value.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
-from typing import Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from experiments.autosubmit.output import ReadOutcome, read_as_dry_run, read_outcome
-from jobs.workflow import Workflow
+
+if TYPE_CHECKING:
+    from jobs.workflow import Workflow
 
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
@@ -25,7 +27,7 @@ class Word(Enum):
     EXPID = "expid"
 
 
-class OptionType(StrEnum):
+class OptionType(Enum):
     """What kind of value an option takes."""
 
     TEXT = "text"
@@ -57,7 +59,7 @@ class Option:
     max_bytes: int = 200
     separator: str = " "
     example: Any = None
-    choose: Callable[[Workflow, Any], Choice] | None = None
+    choose: "Callable[[Workflow, Any], Choice] | None" = None
     is_filter: bool = False
     is_expid: bool = False
 

@@ -3,7 +3,7 @@
 YAML is read as Autosubmit does, by ruamel.yaml: as YAML 1.2 unless it says otherwise (`48:00` and `yes` are texts),
 with any tag, any key and any anchor, and with no key twice in a mapping. A tag that is not YAML's own changes
 nothing: its value is the text, the list or the mapping. PyYAML reads YAML 1.1, so its rules for plain values are
-replaced; its parser in C is several times as fast as one in Python.
+replaced. Its parser in C, which is several times as fast as the one in Python, is taken where there is one.
 """
 
 import json
@@ -33,12 +33,22 @@ class BadData(Exception):
     """A text is not YAML or JSON that is read here; the text says why and, where it can, in which line and column."""
 
 
-class _Loader11(Composer, yaml.CSafeLoader):
-    """Reads what says that it is YAML 1.1."""
+if yaml.__with_libyaml__:
 
-    def __init__(self, text: str) -> None:
-        yaml.CSafeLoader.__init__(self, text)
-        Composer.__init__(self)
+    class _Base(Composer, yaml.CSafeLoader):
+        """Parses in C; composes in Python, where it can be told how."""
+
+        def __init__(self, text: str) -> None:
+            yaml.CSafeLoader.__init__(self, text)
+            Composer.__init__(self)
+
+    _Parser: Any = yaml.CSafeLoader
+else:
+    _Base = _Parser = yaml.SafeLoader  # type: ignore[misc,assignment]
+
+
+class _Loader11(_Base):
+    """Reads what says that it is YAML 1.1."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; an anchor may be given again, and then stands for the later value."""
@@ -209,7 +219,7 @@ def count_values(value: Any) -> int:
 def _read_version(text: str) -> tuple[int, int] | None:
     """Return the version of YAML that a text names. Refuse what nests too deeply before anything recurses into it."""
     depth, version = 0, None
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in yaml.parse(text, Loader=_Parser):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise BadData(f"{_describe_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from jobs.autosubmit.database import (
     select_rows,
 )
 from jobs.autosubmit.postgres import Changes, Schema
-from jobs.autosubmit.values import to_moment, to_number
+from jobs.autosubmit.values import UTC, to_moment, to_number
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ _DETAILS = ("exp_id", "user", "created", "model", "branch", "hpc")
 _NAMED = "WHERE name = ?"
 _OF_NAMED = "WHERE exp_id IN (SELECT id FROM experiment WHERE name = ?)"
 _STATUS_TABLE = "experiment_status"
+_ZULU = re.compile(r"Z$")
 _WITH_ZONE = re.compile(r"([+-]\d\d:?\d\d|Z)$")
 
 
@@ -480,7 +481,7 @@ def _to_text(value: object) -> str:
 def _parse_instant(value: object) -> datetime | None:
     """Read an ISO time. Old versions wrote local time without its zone, which is lost: it is taken as UTC."""
     try:
-        instant = datetime.fromisoformat(_to_text(value))
+        instant = datetime.fromisoformat(_ZULU.sub("+00:00", _to_text(value)))  # Python 3.10 does not read a Z
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):  # the first and the last day of the calendar have no neighbours
         return None

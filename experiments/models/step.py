@@ -13,8 +13,8 @@ class Step(models.Model):
     """One command that a worker has decided to start: the row is made in the transaction of that decision.
 
     `key` is what the host knows it by; it is used once for all time, so that a database that was restored never meets
-    an old command. `output` is the newest of what it has printed, deflated, from when its action has ended on, and empty
-    when it was removed. `output_bytes` is how much room it takes. `is_forgotten` says that its host keeps none of it.
+    an old command. `output` is the newest of what it has printed, deflated, from when its action has ended on, empty
+    when removed. `output_bytes` is how much room it takes. `is_forgotten` says that its host keeps none of it.
     `given_up_at` is when somebody called it lost: its host is told so before anything else, when it is back.
     """
 

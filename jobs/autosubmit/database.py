@@ -7,6 +7,7 @@ tables only, no view or trigger, no memory mapping, and limits on the time, the 
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -106,7 +107,8 @@ def open_database(path: Path, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> It
     ):
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
+        if sys.version_info >= (3, 11):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
         for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
             connection.execute(f"PRAGMA {pragma}")
         end, latest = time.thread_time() + MAX_SECONDS, time.monotonic() + MAX_WAIT_SECONDS

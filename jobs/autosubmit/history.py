@@ -7,7 +7,7 @@ differ by version; those that exist are read. Times there are seconds since 1970
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
@@ -15,6 +15,7 @@ from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import (
     LARGEST_ID,
+    UTC,
     YEAR_9999,
     to_count,
     to_identifier,

@@ -1,13 +1,13 @@
 """One job as a job list has it, whatever the form of that list: see `jobs.autosubmit.job_list`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from jobs.autosubmit.records import Column, list_columns
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
-from jobs.autosubmit.values import to_count, to_identifier, to_number, to_text, to_word
+from jobs.autosubmit.values import UTC, to_count, to_identifier, to_number, to_text, to_word
 
 LONGEST_NAME = 250
 """A name cut short could be that of another job; Autosubmit makes files of names, which cannot be longer."""

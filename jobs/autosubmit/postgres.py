@@ -1,20 +1,20 @@
 """Read an Autosubmit store in PostgreSQL (`backend = postgres` in its rc file).
 
 The tables have the names and columns of the SQLite files. The tables of one experiment are in a schema with its name;
-those of all (`experiment`, `details`, `job_pkl`) are in the schema of the connection.
+those of all (`experiment`, `details`, `job_pkl`) are in the schema of the connection. psycopg is imported when a store
+is in PostgreSQL, so that all others are read without it.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.rows import dict_row
+if TYPE_CHECKING:
+    import psycopg
 
-Error = psycopg.Error
-_Connection = psycopg.Connection[dict[str, Any]]
+    _Connection = psycopg.Connection[dict[str, Any]]
 
 OF_ALL = ""
 """The key of what belongs to no experiment in `changes`."""
@@ -25,6 +25,10 @@ _TABLES_OF_ALL = ["experiment", "details", "experiment_status"]
 _PICKLES = "job_pkl"
 # SQLAlchemy, whose form of address Autosubmit takes, lets it name a driver.
 _DRIVER = re.compile(r"postgres(ql)?(\+\w+)?://")
+
+
+class Error(Exception):
+    """PostgreSQL does not answer, or there is nothing to ask it with; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,11 @@ _COUNTED = """
 """
 
 
-def _fetch_all(connection: _Connection, query: str, *values: object) -> list[dict[str, Any]]:
+def _fetch_all(connection: "_Connection", query: str, *values: object) -> list[dict[str, Any]]:
     return connection.execute(query.encode(), values or None).fetchall()
 
 
-def _list_columns(connection: _Connection, table: str) -> set[str]:
+def _list_columns(connection: "_Connection", table: str) -> set[str]:
     """Return the columns of a table; none if it does not exist."""
     query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
     return {row["attname"] for row in _fetch_all(connection, query, table)}
@@ -138,18 +142,32 @@ class _KeptConnections:
     """Connections by their address, if they are kept."""
 
     is_wanted: bool = False
-    connections: dict[str, _Connection] = field(default_factory=dict)
+    connections: "dict[str, _Connection]" = field(default_factory=dict)
 
 
 _kept = _KeptConnections()
 
 
 @contextmanager
-def _connect(url: str, schema: str = "") -> Iterator[_Connection]:
-    """Open a read-only connection that does not wait long; names without a schema are looked up in `schema`."""
-    connection = _reuse(url, schema) or _open(url, schema)
+def _explain_errors() -> Iterator[None]:
     try:
-        yield connection
+        import psycopg
+    except ImportError as error:
+        raise Error(f"this Python cannot read PostgreSQL: {error}") from error
+    try:
+        yield
+    except psycopg.Error as error:
+        raise Error(str(error)) from error
+
+
+@contextmanager
+def _connect(url: str, schema: str = "") -> "Iterator[_Connection]":
+    """Open a read-only connection that does not wait long; names without a schema are looked up in `schema`."""
+    with _explain_errors():
+        connection = _reuse(url, schema) or _open(url, schema)
+    try:
+        with _explain_errors():
+            yield connection
     except Error:
         connection.close()
         raise
@@ -160,25 +178,29 @@ def _connect(url: str, schema: str = "") -> Iterator[_Connection]:
             _kept.connections[url] = connection
 
 
-def _reuse(url: str, schema: str) -> _Connection | None:
+def _reuse(url: str, schema: str) -> "_Connection | None":
     """Return the kept connection, unless its server has closed it."""
     connection = _kept.connections.pop(url, None)
     if connection is None:
         return None
     try:
-        return _set_schema(connection, schema)
+        with _explain_errors():
+            return _set_schema(connection, schema)
     except Error:
         connection.close()
         return None
 
 
-def _open(url: str, schema: str) -> _Connection:
+def _open(url: str, schema: str) -> "_Connection":
+    import psycopg
+    from psycopg.rows import dict_row
+
     plain = _DRIVER.sub("postgresql://", url, count=1)
     connection = psycopg.connect(plain, row_factory=dict_row, connect_timeout=5, autocommit=True, options=_OPTIONS)
     return _set_schema(connection, schema)
 
 
-def _set_schema(connection: _Connection, schema: str) -> _Connection:
+def _set_schema(connection: "_Connection", schema: str) -> "_Connection":
     """Look up names without a schema in `schema`; with a blank one, in that of all experiments."""
     if schema:
         connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))

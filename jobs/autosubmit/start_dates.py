@@ -4,7 +4,9 @@ Autosubmit 4.1.17 names jobs by `20000101`, `2000010112` or `200001011230`, whic
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from jobs.autosubmit.values import UTC
 
 EXPECTED = "YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHMM"
 

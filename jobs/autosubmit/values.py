@@ -1,8 +1,9 @@
 """Convert single values of a store, which may be anything, to text and numbers that every database takes."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from sys import intern
 
+UTC = timezone.utc
 LONGEST_TEXT = 1000
 LARGEST_NUMBER = 2**31 - 1  # of an integer column
 LARGEST_ID = 2**63 - 1  # of a bigint column

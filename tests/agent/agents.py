@@ -92,6 +92,17 @@ def write_site_file(folder: Path, **changes: Any) -> Path:
     return file
 
 
+def find_pythons() -> list[str]:
+    """Return a Python of each version from 3.10 that is here, and our own."""
+    found = {sys.version_info[:2]: sys.executable}
+    for minor in range(10, 20):
+        for folder in (*Path.home().glob(f".pyenv/versions/3.{minor}.*/bin"), *map(Path, os.get_exec_path())):
+            python = folder / f"python3.{minor}"
+            if python.exists() and "shims" not in python.parts:
+                found.setdefault((3, minor), str(python))
+    return sorted(found.values())
+
+
 @contextmanager
 def agent(folder: Path, python: str = sys.executable, portal: str = PORTAL, **changes: Any) -> Iterator[Channel]:
     """Lend a channel to an agent, which is killed at the end; what it has started goes on."""

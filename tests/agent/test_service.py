@@ -16,7 +16,7 @@ from django.core.management import call_command
 from autosubmit_portal.agent.protocol import Answer, Closed, Failure, Hello, limits
 from autosubmit_portal.agent.protocol.frames import HEADER, MAGIC
 from autosubmit_portal.gateway.agent_archive import write_archive
-from tests.agent.agents import KEY, Channel, agent, write_site_file
+from tests.agent.agents import KEY, Channel, agent, find_pythons, write_site_file
 from tests.agent.protocol.pairs import HELLO, message
 from tests.support import fuzz
 from tests.support.waiting import wait_for
@@ -28,17 +28,6 @@ GO_ON = "while [ ! -e {}/go ]; do sleep 0.05; done; echo done; exit 7"
 def channel(tmp_path: Path) -> Iterator[Channel]:
     with agent(tmp_path) as made:
         yield made
-
-
-def find_pythons() -> list[str]:
-    """Return a Python of each version from 3.10 that is here, and our own."""
-    found = {sys.version_info[:2]: sys.executable}
-    for minor in range(10, 20):
-        for folder in (*Path.home().glob(f".pyenv/versions/3.{minor}.*/bin"), *map(Path, os.get_exec_path())):
-            python = folder / f"python3.{minor}"
-            if python.exists() and "shims" not in python.parts:
-                found.setdefault((3, minor), str(python))
-    return sorted(found.values())
 
 
 @pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)

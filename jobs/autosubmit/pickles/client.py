@@ -117,7 +117,7 @@ def _exchange(process: "subprocess.Popen[bytes]", pickle: IO[bytes], length: int
 
 def _send(request: IO[bytes], pickle: IO[bytes], length: int) -> None:
     """Hand a pickle on, which may be larger than anybody wants to hold."""
-    request.write(length.to_bytes(LENGTH))
+    request.write(length.to_bytes(LENGTH, "big"))
     left = length
     while left:
         part = pickle.read(min(left, _PIPE_BYTES))

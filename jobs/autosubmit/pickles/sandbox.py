@@ -33,7 +33,7 @@ def main() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     while head := sys.stdin.buffer.read(LENGTH):
-        length = int.from_bytes(head)
+        length = int.from_bytes(head, "big")
         _limit(resource.RLIMIT_AS, compute_memory(length))
         _limit_computing(length)
         for line in _answer(sys.stdin.buffer.read(length)):
