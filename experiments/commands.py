@@ -39,6 +39,17 @@ class Look:
     why: str = ""
 
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on."""
+        return self.state is State.ALIVE
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it goes on, or went on once."""
+        return self.state not in (State.NOT_STARTED, State.GIVEN_UP)
+
+
 NOT_STARTED = Look(State.NOT_STARTED)
 
 

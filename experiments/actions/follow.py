@@ -47,10 +47,9 @@ def follow(action: Action) -> bool:
 def _follow_seen(action: Action, step: Step | None, found: commands.Look) -> bool:
     if step and found.exit_status is not None:
         return _follow_ended(action, found.exit_status)
-    if step and found.state is commands.State.ALIVE:
+    if step and found.is_alive:
         return _follow_alive(action, step)
-    has_started = found.state not in (commands.State.NOT_STARTED, commands.State.GIVEN_UP)
-    return _follow_silent(action, step, has_started=has_started)
+    return _follow_silent(action, step, has_started=found.has_started)
 
 
 def _note_silence(action: Action, reason: str) -> None:

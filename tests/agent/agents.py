@@ -59,7 +59,7 @@ class Channel:
 
     def start(self, *words: str, **changes: Any) -> Any:
         """Start a command."""
-        request = {"key": KEY, "digest": DIGEST, "kind": "run", "words": words, "profile": "usual"}
+        request = {"key": KEY, "digest": DIGEST, "kind": "run", "words": words, "account": "", "profile": "usual"}
         return self.ask("start", **(request | changes))
 
     def look(self, **changes: Any) -> Any:

@@ -41,7 +41,7 @@ class RunningGateway:
 
     def start(self, *words: str, **changes: Any) -> Any:
         """Start a command."""
-        return self.ask("start", digest=DIGEST, kind="run", words=words, profile="usual", **changes)
+        return self.ask("start", digest=DIGEST, kind="run", words=words, account="", profile="usual", **changes)
 
     def look(self, **changes: Any) -> Any:
         """Look at a command."""
