@@ -38,7 +38,6 @@ class Look:
     exit_status: int | None = None
     why: str = ""
 
-
     @property
     def is_alive(self) -> bool:
         """Whether it goes on."""
@@ -91,6 +90,13 @@ def look(step: Step) -> Look:
     if found.state is State.UNKNOWN:
         raise Unseen(f"{step.host}: {found.why}")
     return found
+
+
+def tell_given_up(step: Step) -> bool:
+    """Tell the host of a step that somebody called it lost; False if it had started. Raises Unseen."""
+    is_given_up = give_up(step)
+    Step.objects.filter(pk=step.pk).update(given_up_at=None)
+    return is_given_up
 
 
 def give_up(step: Step) -> bool:

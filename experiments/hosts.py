@@ -38,12 +38,17 @@ def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any
         return caller.ask(place, host.name, name, arguments, SECONDS)
 
 
+def is_gateway_own() -> bool:
+    """Answer whether the gateway is our own: without walls, and with files that we write."""
+    return bool(settings.GATEWAY_DIRECTORY == settings.OWN_GATEWAY_DIRECTORY)
+
+
 def explain_absence(site: Site) -> str:
     """Return why the host of a site cannot be asked to do anything now; blank if it can. For workers."""
     host = site.hosts.first()
     if host is None:
         return f"{site} has no host."
-    if settings.GATEWAY_DIRECTORY == settings.OWN_GATEWAY_DIRECTORY:
+    if is_gateway_own():
         own_gateway.write_files()
     try:
         return _await_arrival(host)
@@ -55,6 +60,21 @@ def explain_absence(site: Site) -> str:
         return _await_arrival(host)
     except NoGateway as error:
         return str(error)
+
+
+def find_absences(seconds: float) -> dict[str, str]:
+    """Return of each host of the gateway why it is not connected, blank if it is.
+
+    Raises NoGateway, and Unanswered when there is no answer within `seconds`.
+    """
+    known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
+    return {name: _explain(name, host) for name, host in known.items()}
+
+
+def _explain(name: str, known: dict[str, Any]) -> str:
+    if known["is_connected"]:
+        return ""
+    return f"The host {name} has been away for {known['for_seconds']} s. {known['reason']}"
 
 
 def _await_arrival(host: Host) -> str:
@@ -75,7 +95,4 @@ def _look_for(host: Host) -> tuple[str, bool]:
         return str(error), False
     if known is None:
         return f"The gateway does not know the host {host}.", True
-    if known["is_connected"]:
-        return "", False
-    away = known["for_seconds"]
-    return f"The host {host} has been away for {away} s. {known['reason']}", away < _ARRIVAL_SECONDS
+    return _explain(host.name, known), known["for_seconds"] < _ARRIVAL_SECONDS

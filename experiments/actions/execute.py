@@ -12,6 +12,7 @@ from autosubmit_portal.workers import shutdown_flag
 from experiments import hosts
 from experiments.actions import queue, slots
 from experiments.actions.accounts import find_changed_account
+from experiments.actions.call_lost import tell_hosts
 from experiments.actions.choice import find_changed_choice
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
@@ -41,6 +42,7 @@ def execute(action_id: int) -> None:
     if away:  # before anything is claimed: what waits can be cancelled
         slots.tell(action_id, f"Waits for its host. {away}")
         return
+    tell_hosts(site.queue)  # before anything else is asked of a host that is back
     while (waiting := slots.find_next(site)) is not None:
         action = claim(waiting.pk)
         if action is not None:

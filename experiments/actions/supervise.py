@@ -10,6 +10,7 @@ from django_q.models import Schedule
 from autosubmit_portal.audit import trail
 from experiments.actions import queue, slots
 from experiments.actions.approve import expire
+from experiments.actions.call_lost import tell_hosts
 from experiments.actions.execute import run_urgent
 from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
@@ -23,6 +24,7 @@ RESEND_AFTER = timedelta(seconds=60)
 
 def supervise(queue_name: str) -> None:
     """Look once at each action of a queue. Safe to run anywhere the commands run, any number of times."""
+    tell_hosts(queue_name)
     actions = Action.objects.filter(site__queue=queue_name).select_related("site", "experiment")
     for action in actions.filter(state=State.RUNNING):
         try:

@@ -36,6 +36,7 @@ from autosubmit_portal.api.serializers.actions import (
     ActionList,
     BulkAnswer,
     BulkResult,
+    CallLostBody,
     DryRun,
     Output,
     RejectBody,
@@ -44,6 +45,7 @@ from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments import commands
 from experiments.actions.approve import approve, may_approve, reject
+from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
@@ -79,6 +81,8 @@ class ActionViewSet(PortalViewSet):
             kinds = [CATALOGUE[kind]] if kind else KINDS
             return any(policy.may_request(actor, catalogued) for catalogued in kinds)
         found = find_action(self.request, self.kwargs["action_id"])
+        if name == "call_lost":
+            return may_call_lost(found, actor)
         if name != "cancel":
             return may_approve(found, actor)
         return found.is_active and policy.may_request(
@@ -189,6 +193,26 @@ class ActionViewSet(PortalViewSet):
         action = find_action(request, action_id)
         reason = validate_body(RejectBody, read_body(request)).get("reason", "")
         reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
+        return Response(ActionItem(action).data)
+
+    @operation(
+        "call_action_lost",
+        "Call an action lost",
+        {200: answer(ActionItem, "The action, which is lost now.", state="lost")},
+        body=Body.make(CallLostBody, {"Power cut": {"reason": "The host was switched off for good."}}),
+        errors=[409],
+    )
+    @action(["POST"], detail=True, url_path="call-lost")
+    def call_lost(self, request: Request, action_id: int) -> Response:
+        """End an action whose command nobody can see, because its host does not answer.
+
+        No answer is no evidence that a command has ended, so the portal never does this by itself: make sure that it
+        does not run any more, and say how you know. Needs the permission `experiments.call_action_lost`.
+        """
+        Query.read(request)
+        action = find_action(request, action_id)
+        reason = validate_body(CallLostBody, read_body(request)).get("reason", "")
+        call_lost(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
         return Response(ActionItem(action).data)
 
     @operation(

@@ -21,6 +21,7 @@ from autosubmit_portal.console.parts.presentation import link_to_experiment, sho
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
 from experiments import commands
+from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
 from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
@@ -108,6 +109,7 @@ class ActionAdmin(ApprovalPages):
         return {
             "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
             "action": obj,
+            "may_call_lost": may_call_lost(obj, request.user),
             "took": show_action_time(obj),
             "steps": [self._describe_step(request, obj, number) for number in range(len(obj.command))],
             "may_cancel": may_cancel(request, obj),
@@ -124,6 +126,7 @@ class ActionAdmin(ApprovalPages):
         """Add cancelling and the output."""
         return [
             self.make_row_url("cancel", require_POST(self.cancel_view)),
+            self.make_row_url("call-lost", require_POST(self.call_lost_view)),
             self.make_row_url("output", self.output_view, "<int:step>/"),
             *super().get_urls(),
         ]
@@ -137,6 +140,16 @@ class ActionAdmin(ApprovalPages):
             return f"Action {action.pk} {'was cancelled before it started' if is_over else 'is being cancelled'}."
 
         return self.change_row(request, object_id, cancel)
+
+    def call_lost_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Call the command lost for the reason that was given, and go back to the page."""
+        reason = request.POST.get("reason", "")
+
+        def decide(action: Action) -> str:
+            call_lost(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
+            return f"Action {action.pk} was called lost."
+
+        return self.change_row(request, object_id, decide)
 
     def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
         """Answer a piece of the output of one step, or all of it with `?download`."""
