@@ -144,7 +144,7 @@ class Site(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Save, and give a new site its first host."""
-        is_new = self._state.adding
+        is_new = self._state.adding or self.pk is None
         with transaction.atomic():
             super().save(*args, **options)
             if is_new:

@@ -6,6 +6,7 @@ Each command that starts stands in a ledger that the portal does not know.
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -322,7 +323,7 @@ def test_a_supervisor_starts_the_next_step_of_what_a_dead_worker_started(
 def test_a_command_that_has_left_no_trace_yet_is_given_time(experiment: Experiment) -> None:
     action = claimed_without_a_trace(experiment)
     assert not follow(action)
-    start_step_late(action)
+    start_step(action, 0)
     assert followed(action).state == State.SUCCEEDED
 
 
@@ -330,10 +331,20 @@ def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(experiment: Exp
     action = claimed_without_a_trace(experiment)
     let_grace_pass()
     assert follow(action)
-    with pytest.raises(FileExistsError):
-        start_step_late(action)
+    start_step(action, 0)  # by the worker, which was only slow
     action.refresh_from_db()
     assert (action.state, stand_in.started()) == (State.LOST, [])
+
+
+def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
+    action = claimed_without_a_trace(experiment)
+    key, host = str(uuid.uuid4()), action.site.hosts.get()
+    step = Step.objects.create(action=action, number=0, key=key, host=host)
+    let_grace_pass()
+    assert follow(action)
+    with pytest.raises(commands.NotStarted, match="given up"):
+        commands.start(step, action)
+    assert stand_in.started() == []
 
 
 def let_grace_pass() -> None:
@@ -348,10 +359,6 @@ def claimed_without_a_trace(experiment: Experiment) -> Action:
     Action.objects.filter(pk=claimed.pk).update(step_started_at=timezone.now())
     claimed.refresh_from_db()
     return claimed
-
-
-def start_step_late(action: Action) -> None:
-    start_step(action, 0)
 
 
 def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
