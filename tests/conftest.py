@@ -82,6 +82,7 @@ MARKER_OF_FIXTURE = {
     "redis_server": "redis",
     "portal": "system",
     "browser": "browser",
+    "host": "accounts",
 }
 SLOW = {*MARKER_OF_FIXTURE.values(), "node"}
 FIXTURES_OF_DATABASE = {"db", "transactional_db"}

@@ -9,11 +9,12 @@ from autosubmit_portal.agent.protocol import Client, Closed, Event, Hello
 from autosubmit_portal.agent.protocol.connection import make_reason
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.gateway.troubles import explain
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
 # A channel that has held for so long was a good one.
 GOOD_SECONDS = 30.0
-_KILL_SECONDS = 10.0
+KILL_SECONDS = 10.0
 _MOST_COMPLAINT_BYTES = 400
 
 
@@ -22,6 +23,7 @@ class Channel:
 
     def __init__(self, command: Sequence[str], portal: str, now: float) -> None:
         self.reason = "It has not been reached yet."
+        self.remedy = ""
         self.changed_at = now
         self.facts: Message = {}
         self.stream: Stream | None = None
@@ -86,10 +88,11 @@ class Channel:
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if pipe:
                     pipe.close()
-            self._left.append((self._process, now + _KILL_SECONDS))
+            self._left.append((self._process, now + KILL_SECONDS))
         self.stream = self._process = None
         complaint = self._complaint.decode("utf-8", "replace").strip()
-        self.reason, self.changed_at = make_reason(f"{reason} {complaint}".strip()), now
+        trouble = explain(f"{reason} {complaint}".strip())
+        self.reason, self.remedy, self.changed_at = make_reason(trouble.text), trouble.remedy, now
 
     def reap(self, now: float) -> bool:
         """Wait for the children that were left, and kill what does not end, if we may; return whether all are gone."""
@@ -120,7 +123,7 @@ class Channel:
     def _notice(self, events: list[Event], now: float) -> list[Event]:
         for event in events:
             if isinstance(event, Hello):
-                self.facts, self.reason, self.changed_at = event.facts, "", now
+                self.facts, self.reason, self.remedy, self.changed_at = event.facts, "", "", now
             elif isinstance(event, Closed):
                 self.close(event.reason, now)
         return events

@@ -55,7 +55,6 @@ def _make_ssh(host: Message) -> list[str]:
         "UserKnownHostsFile": _take_plain_path(host, "known_hosts"),
         "GlobalKnownHostsFile": "/dev/null",
         "UpdateHostKeys": "no",
-        "IdentityFile": _take_plain_path(host, "identity_file"),
         "IdentitiesOnly": "yes",
         "ClearAllForwardings": "yes",
         "ForwardAgent": "no",
@@ -68,7 +67,8 @@ def _make_ssh(host: Message) -> list[str]:
         "Port": str(fields.take_number({"port": 22} | host, "port", least=1, most=65535)),
     }
     settings = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-    return [SSH, "-T", *settings, "--", destination, shlex.join(_make_agent(host, python="python3"))]
+    key = _take_plain_path(host, "identity_file")
+    return [SSH, "-T", "-i", key, *settings, "--", destination, shlex.join(_make_agent(host, python="python3"))]
 
 
 def _make_command(host: Message) -> list[str]:

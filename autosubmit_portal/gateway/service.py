@@ -242,6 +242,7 @@ def _describe(channel: Channel, now: float) -> Message:
         "is_connected": bool(channel.client),
         "for_seconds": int(now - channel.changed_at),
         "reason": channel.reason,
+        "remedy": channel.remedy,
         "facts": channel.facts,
     }
 

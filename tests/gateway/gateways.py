@@ -51,10 +51,10 @@ class RunningGateway:
         """Return the look at a command that has ended."""
         return wait_for(self.look_if_there, is_enough=lambda look: look.get("state") == "ended")
 
-    def look_if_there(self) -> Any:
+    def look_if_there(self, **changes: Any) -> Any:
         """Look at a command, if the host is there and stays."""
         try:
-            return self.look()
+            return self.look(**changes)
         except (Refused, Unanswered):
             return {}
 
@@ -67,11 +67,15 @@ class RunningGateway:
         wait_for(lambda: self.describe(host)["is_connected"])
 
     def find_agent(self) -> int:
-        """Return the process of the only agent."""
-        folder = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        (child,) = wait_for(lambda: Path(folder).read_text().split())
+        """Return the process of the only agent, which is a child."""
+        (child,) = wait_for(self.find_children)
         assert "agent-" in children_of(self.process.pid)
-        return int(child)
+        return child
+
+    def find_children(self) -> list[int]:
+        """Return the processes that are the channels."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def make_local(folder: Path) -> Message:
@@ -92,16 +96,20 @@ def make_liar(code: str) -> Message:
 
 
 @contextmanager
-def gateway(folder: Path, hosts: Mapping[str, Message]) -> Iterator[RunningGateway]:
-    """Lend a gateway with these hosts; it is killed at the end."""
+def gateway(
+    folder: Path, hosts: Mapping[str, Message], python: str = sys.executable, **how: Any
+) -> Iterator[RunningGateway]:
+    """Lend a gateway with these hosts, started as `how` says; it is killed at the end."""
     reading, acting, file = folder / "reading", folder / "acting", folder / "hosts.json"
     for old in (reading, acting):
         old.unlink(missing_ok=True)
     file.write_text(
         json.dumps({"portal": PORTAL, "reading": str(reading), "acting": str(acting), "hosts": dict(hosts)})
     )
-    with subprocess.Popen([sys.executable, "-m", "autosubmit_portal.gateway", str(file)]) as process:
-        wait_for(lambda: reading.exists() and acting.exists())
-        yield RunningGateway(process, reading, acting)
-        assert process.poll() in (None, -9), "the gateway has ended"
-        process.kill()
+    with subprocess.Popen([python, "-m", "autosubmit_portal.gateway", str(file)], **how) as process:
+        try:
+            wait_for(lambda: reading.exists() and acting.exists())
+            yield RunningGateway(process, reading, acting)
+            assert process.poll() in (None, -9), "the gateway has ended"
+        finally:
+            process.kill()

@@ -5,8 +5,10 @@ import signal
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,34 +18,32 @@ import pytest
 from autosubmit_portal.gateway.caller import Refused, Unanswered
 from tests.gateway.gateways import RunningGateway, gateway, make_local
 from tests.support import fuzz
+from tests.support.site_host import CHANNELS, PYTHON, SiteHost
 
 COMMANDS, KILLS = 24, 8
 
 
+@dataclass
 class Site:
     """A gateway that is replaced when it was killed."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        self.stack = stack
-        self.hosts = {"here": make_local(folder / "site")}
-        self.gateway = self.open()
+    folder: Path
+    open: Callable[[], RunningGateway]
+    find_agents: Callable[[RunningGateway], list[int]]
 
-    def open(self) -> RunningGateway:
-        self.gateway = self.stack.enter_context(gateway(self.folder, self.hosts))
-        return self.gateway
+    def __post_init__(self) -> None:
+        self.gateway = self.open()
 
     def kill_something(self, random: Random) -> None:
         """Kill the gateway, or its agents."""
         self.gateway.wait_for_host()
         if random.random() < 0.4:
             self.gateway.process.kill()
-            self.open()
+            self.gateway = self.open()
             return
-        pid = self.gateway.process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        for agent in self.find_agents(self.gateway):
             with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+                os.kill(agent, signal.SIGKILL)
 
     def run(self, key: str, status: int) -> int:
         """Start a command and follow it to its end, as a worker does."""
@@ -60,13 +60,35 @@ class Site:
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)
 def test_each_command_runs_once_and_is_followed_to_its_end_whatever_is_killed(tmp_path: Path, seed: int) -> None:
+    hosts = {"here": make_local(tmp_path / "site")}
+    with ExitStack() as stack:
+        kill_while_commands_run(
+            Site(tmp_path, lambda: stack.enter_context(gateway(tmp_path, hosts)), RunningGateway.find_children), seed
+        )
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_so_it_is_on_every_channel(host: SiteHost, place: Path, channel: str) -> None:
+    hosts = {"here": host.reach(channel)}
+
+    def find(made: RunningGateway) -> list[int]:
+        """Return the agents; of them those that a killed channel has left are some."""
+        return host.find_agents() + made.find_children()
+
+    with ExitStack() as stack:
+        kill_while_commands_run(
+            Site(place, lambda: stack.enter_context(gateway(place, hosts, PYTHON, **host.as_gateway())), find), 1
+        )
+
+
+def kill_while_commands_run(site: Site, seed: int) -> None:
+    """Start commands and follow them, while gateways and agents are killed at random."""
     random = Random(seed)
-    keys = [str(uuid.UUID(int=random.getrandbits(128))) for _ in range(COMMANDS)]
-    with ExitStack() as stack, ThreadPoolExecutor(6) as workers:
-        site = Site(tmp_path, stack)
+    keys = [str(uuid.uuid4()) for _ in range(COMMANDS)]
+    with ThreadPoolExecutor(6) as workers:
         ended = [workers.submit(site.run, key, place) for place, key in enumerate(keys)]
         for _ in range(KILLS):
             threading.Event().wait(random.random() / 2)
             site.kill_something(random)
         assert [each.result() for each in ended] == list(range(COMMANDS))
-    assert [len((tmp_path / f"started-{key}").read_text().split()) for key in keys] == [1] * COMMANDS
+    assert [len((site.folder / f"started-{key}").read_text().split()) for key in keys] == [1] * COMMANDS

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,36 +28,58 @@ class Accounts:
 @contextmanager
 def unix_accounts() -> Iterator[Accounts]:
     """Make two accounts and the line of sudoers that docs/duty.md tells; skip where that cannot be done."""
+    made = Accounts(f"apservice{os.getpid()}", f"apperson{os.getpid()}", Path(f"/tmp/apservice{os.getpid()}"))
+    rule = (
+        f'Defaults:{made.service} env_keep += "AUTOSUBMIT_CONFIGURATION"\n'
+        f"{made.service} ALL=({made.person}) NOPASSWD: /bin/sh, /usr/bin/kill\n"
+    )
+    with new_accounts(made.service, made.person), sudoers(made.service, rule):
+        yield made
+
+
+@contextmanager
+def new_accounts(*names: str) -> Iterator[None]:
+    """Make accounts with homes in /tmp, and remove them with all that they run; skip where that cannot be done."""
     if os.geteuid() != 0 or not SUDOERS.is_dir() or not shutil.which("useradd"):
         pytest.skip("needs root, sudo and useradd, to make Unix accounts")
-    made = Accounts(f"apservice{os.getpid()}", f"apperson{os.getpid()}", Path(f"/tmp/apservice{os.getpid()}"))
-    rule = SUDOERS / made.service
     try:
-        for name in (made.service, made.person):
+        for name in names:
             subprocess.run(["useradd", "--create-home", "--base-dir", "/tmp", name], check=True)
-        rule.write_text(
-            f'Defaults:{made.service} env_keep += "AUTOSUBMIT_CONFIGURATION"\n'
-            f"{made.service} ALL=({made.person}) NOPASSWD: /bin/sh, /usr/bin/kill\n"
-        )
-        rule.chmod(0o440)
-        yield made
+        yield
     finally:
-        rule.unlink(missing_ok=True)
-        for name in (made.service, made.person):
+        for name in names:
             for pid in processes_of(name):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             subprocess.run(["userdel", "--remove", "--force", name], check=False, capture_output=True)
+
+
+@contextmanager
+def sudoers(name: str, rule: str) -> Iterator[None]:
+    """Let sudo follow a rule."""
+    file = SUDOERS / name
+    try:
+        file.write_text(rule)
+        file.chmod(0o440)
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def processes_of(name: str) -> list[int]:
     """Return what runs as that account."""
     uid = pwd.getpwnam(name).pw_uid
-    found = (path for path in Path("/proc").glob("[0-9]*") if path.exists())
-    return [int(path.name) for path in found if path.stat().st_uid == uid and not _is_zombie(path)]
+    found = Path("/proc").glob("[0-9]*")
+    return [int(path.name) for path in found if _is_process_of(uid, path)]
 
 
-def _is_zombie(process: Path) -> bool:
-    return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def _is_process_of(uid: int, process: Path) -> bool:
+    """Return whether that is a process of the account that has not ended."""
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return process.stat().st_uid == uid and state != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def as_user(name: str, call: Callable[[], object]) -> None:

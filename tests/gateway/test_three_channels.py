@@ -1,0 +1,132 @@
+"""The same on all three channels, as the gateway's own account: real accounts, the real sudo, a real sshd."""
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.channel import KILL_SECONDS
+from tests.gateway.gateways import RunningGateway, gateway
+from tests.support.site_host import CHANNELS, PYTHON, SiteHost
+from tests.support.waiting import wait_for
+
+GO_ON = "echo $$; while [ ! -e {}/go ]; do sleep 0.05; done; exit 7"
+
+
+@pytest.fixture
+def key() -> str:
+    """Return the key of a command that nobody has started yet."""
+    return str(uuid.uuid4())
+
+
+@pytest.fixture(params=CHANNELS)
+def channel(request: pytest.FixtureRequest) -> str:
+    """Return the name of a channel."""
+    return str(request.param)
+
+
+@pytest.fixture
+def here(host: SiteHost, place: Path, channel: str) -> Iterator[RunningGateway]:
+    """Lend a gateway that has reached the host."""
+    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as made:
+        made.wait_for_host()
+        yield made
+
+
+def test_a_command_runs_as_the_account_of_its_channel(
+    here: RunningGateway, host: SiteHost, channel: str, key: str
+) -> None:
+    here.start("-c", "id -un; echo $SITE; exit 88", key=key)
+    assert wait_for_end(here, key)["exit_status"] == 88
+    account = host.gateway if channel == "local" else host.site
+    assert read_output(here, key) == f"{account}\nes\n".encode()
+
+
+def test_a_command_is_ended(here: RunningGateway, key: str) -> None:
+    here.start("-c", "echo up; exec sleep 600", key=key)
+    wait_for(lambda: here.look(key=key)["size"])
+    here.ask("end", key=key)
+    assert wait_for_end(here, key)["exit_status"] == 128 + signal.SIGTERM
+
+
+def test_a_key_that_was_given_up_starts_nothing(here: RunningGateway, key: str) -> None:
+    assert here.ask("give_up", key=key) == {"given_up": True}
+    assert here.start("-c", "true", key=key)["outcome"] == "refused"
+
+
+def test_a_command_that_was_forgotten_is_not_started_again(here: RunningGateway, key: str) -> None:
+    here.start("-c", "true", key=key)
+    wait_for_end(here, key)
+    assert here.ask("forget", key=key) == {"forgotten": True}
+    assert here.start("-c", "true", key=key)["outcome"] == "refused"
+
+
+def test_long_output_arrives_whole(here: RunningGateway, key: str) -> None:
+    here.start("-c", "head -c 1000000 /dev/zero | tr '\\0' x; echo end", key=key)
+    wait_for_end(here, key)
+    assert read_output(here, key) == b"x" * 1_000_000 + b"end\n"
+
+
+def test_a_command_outlives_its_agent(here: RunningGateway, host: SiteHost, place: Path, key: str) -> None:
+    here.start("-c", GO_ON.format(place), key=key)
+    wait_for(lambda: here.look(key=key)["size"])
+    for agent in host.find_agents():
+        os.kill(agent, signal.SIGKILL)
+    wait_for(lambda: here.look_if_there(key=key).get("state") == "alive")
+    (place / "go").touch()
+    assert wait_for_end(here, key)["exit_status"] == 7
+
+
+def test_the_agent_ends_with_its_gateway_and_the_command_goes_on(
+    here: RunningGateway, host: SiteHost, place: Path, channel: str, key: str
+) -> None:
+    here.start("-c", GO_ON.format(place), key=key)
+    wait_for(lambda: here.look(key=key)["size"])
+    here.process.kill()
+    here.process.wait()
+    wait_for(lambda: not host.find_agents())
+    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as second:
+        second.wait_for_host()
+        assert second.look(key=key)["state"] == "alive"
+        (place / "go").touch()
+        assert wait_for_end(second, key)["exit_status"] == 7
+
+
+def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
+    host: SiteHost, place: Path, key: str
+) -> None:
+    """The gateway may not kill it."""
+    with gateway(place, {"here": host.reach("sudo")}, PYTHON, **host.as_gateway()) as made:
+        made.wait_for_host()
+        made.start("-c", GO_ON.format(place), key=key)
+        wait_for(lambda: made.look(key=key)["size"])
+        (frozen,) = host.find_agents()
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            wait_for(lambda: not made.describe()["is_connected"])
+            (place / "go").touch()
+            assert wait_for_end(made, key)["exit_status"] == 7
+            wait_for(lambda: made.describe()["for_seconds"] > KILL_SECONDS)
+        finally:
+            os.kill(frozen, signal.SIGKILL)
+
+
+def wait_for_end(made: RunningGateway, key: str) -> Any:
+    """Return the look at a command that has ended."""
+    return wait_for(lambda: made.look_if_there(key=key), is_enough=lambda look: look.get("state") == "ended")
+
+
+def read_output(made: RunningGateway, key: str) -> bytes:
+    """Return all that a command has printed."""
+    printed = b""
+    while True:
+        arguments = {"key": key, "generation": 0, "offset": len(printed), "wait_seconds": 0}
+        look, piece = caller.ask(made.reading, "here", "look", arguments, 60)
+        printed += piece
+        if len(printed) == look["size"]:
+            return printed
