@@ -21,6 +21,7 @@ from django_q.brokers import get_broker
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
+from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from autosubmit_portal.workers.heartbeat import get_broker_name, get_free_bytes, make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments import hosts
@@ -237,7 +238,7 @@ def check_hosts(evidence: Evidence) -> Iterator[Finding]:
     """Ask the gateway of this host which hosts of sites it reaches."""
     try:
         absences = hosts.find_absences(GATEWAY_SECONDS)
-    except (hosts.NoGateway, hosts.Unanswered) as error:
+    except (NoGateway, Unanswered) as error:
         yield _report_no_gateway(str(error))
         return
     for host in Host.objects.order_by("name"):
