@@ -1,58 +1,29 @@
-"""The configuration of an experiment, as its files and as its runs have it, without secrets; and what differs."""
+"""The configuration of an experiment, as its files and as its runs have it, without secrets."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from experiments.autosubmit import installation
-from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
-from experiments.autosubmit.plain_data import BadData, parse_json
-from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
+from experiments.autosubmit.shown_configuration import (
+    ConfigurationChange,
+    MissingConfiguration,
+    ShownConfiguration,
+    UnreadableConfiguration,
+    compare_configurations,
+    read_shown_files,
+    read_shown_run,
+)
+from experiments.autosubmit.store import BrokenStore, locate, read_rc
 from experiments.models import Experiment
 from jobs.autosubmit.database import Source
-from jobs.autosubmit.history import UnreadableHistory, read_run_configuration
-from jobs.autosubmit.secrets import list_leaves, mask_text, mask_value
+from jobs.autosubmit.secrets import mask_text
 
-_NOT_COMPARED = {"/AS_ENV_CURRENT_USER"}
-"""Who ran the command of Autosubmit; nobody does when the files are read."""
-
-
-class UnreadableConfiguration(Exception):
-    """A configuration cannot be read now; the text says why, and names the file."""
-
-
-class MissingConfiguration(Exception):
-    """There is none: no files, or no such run; the text says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownConfiguration:
-    """A configuration without its secrets.
-
-    `masked` are the places of the secrets (JSON pointers). `files` were read, by their path in the experiment, and
-    `left_out` are those that are named in it and were not, with the reason; both are empty for that of a run.
-    """
-
-    values: dict[str, Any]
-    masked: list[str]
-    files: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    _unmasked: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    def list_leaves(self) -> Iterator[tuple[str, Any, Any]]:
-        """Yield where each value is, the value itself, which is not to be shown, and as it is shown."""
-        return list_leaves(self._unmasked, self.values)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationChange:
-    """A value that is not the same in two configurations, as it is shown."""
-
-    pointer: str
-    change: str  # added, removed or changed
-    old: Any = None
-    new: Any = None
+__all__ = [
+    "ConfigurationChange",
+    "MissingConfiguration",
+    "ShownConfiguration",
+    "UnreadableConfiguration",
+    "compare_configurations",
+    "locate_history",
+    "read_configuration_of_run",
+    "read_file_configuration",
+]
 
 
 def read_file_configuration(experiment: Experiment) -> ShownConfiguration:
@@ -63,13 +34,10 @@ def read_file_configuration(experiment: Experiment) -> ShownConfiguration:
     site = experiment.site
     try:
         store = locate(site.home_folder, site.configuration_file)
-        added = installation.read_parameters(read_rc(site.home_folder, site.configuration_file))
-        found = read_configuration(_find_folder(store, experiment.expid), added, experiment.description)
-    except NoConfiguration as error:
-        raise MissingConfiguration(str(error)) from error
-    except (BrokenStore, BadConfiguration) as error:
+        rc = read_rc(site.home_folder, site.configuration_file)
+    except BrokenStore as error:
         raise UnreadableConfiguration(mask_text(str(error))) from error
-    return _mask_configuration(found.values, found.files, found.left_out)
+    return read_shown_files(store, rc, experiment.expid, experiment.description)
 
 
 def locate_history(experiment: Experiment) -> Source:
@@ -82,54 +50,8 @@ def locate_history(experiment: Experiment) -> Source:
 
 
 def read_configuration_of_run(experiment: Experiment, history: Source, run_id: int) -> ShownConfiguration:
-    """Return the configuration that Autosubmit kept of a run in its history; an empty one if it kept none.
+    """Return the configuration of a run; an empty one if Autosubmit kept none.
 
     Raises MissingConfiguration and UnreadableConfiguration.
     """
-    try:
-        text = read_run_configuration(history, run_id)
-        if text is None:
-            raise MissingConfiguration(f"{experiment.expid} has no run {run_id}.")
-        return _mask_configuration(parse_json(text) if text else {})
-    except BadData as error:
-        reason = f"The configuration of run {run_id} of {experiment.expid} cannot be read: {error}."
-        raise UnreadableConfiguration(reason) from error
-    except UnreadableHistory as error:
-        raise UnreadableConfiguration(str(error)) from error
-
-
-def compare_configurations(old: ShownConfiguration, new: ShownConfiguration) -> list[ConfigurationChange]:
-    """Return what must change in `old` to make it `new`, in the order of the places.
-
-    Secrets are compared, too: one that is another now is changed, and shown as little as before. A number and the text
-    that says it are the same: Autosubmit keeps `CHUNKSIZE: '4'` as the number 4.
-    """
-    before = {pointer: (value, shown) for pointer, value, shown in old.list_leaves()}
-    after = {pointer: (value, shown) for pointer, value, shown in new.list_leaves()}
-    changes = []
-    for pointer in sorted((before.keys() | after.keys()) - _NOT_COMPARED):
-        if pointer not in before:
-            changes.append(ConfigurationChange(pointer, "added", new=after[pointer][1]))
-        elif pointer not in after:
-            changes.append(ConfigurationChange(pointer, "removed", old=before[pointer][1]))
-        elif not _is_same(before[pointer][0], after[pointer][0]):
-            changes.append(ConfigurationChange(pointer, "changed", before[pointer][1], after[pointer][1]))
-    return changes
-
-
-def _is_same(old: Any, new: Any) -> bool:
-    return old == new or (isinstance(old, str) != isinstance(new, str) and str(old) == str(new))
-
-
-def _find_folder(store: Store, expid: str) -> Path:
-    absence = store.explain_absence(expid)
-    if absence:
-        raise NoConfiguration(f"The files of {expid} are not there: {absence}.")
-    return store.experiment_folder(expid)
-
-
-def _mask_configuration(
-    values: dict[str, Any], files: list[str] | None = None, left_out: list[str] | None = None
-) -> ShownConfiguration:
-    shown, where = mask_value(values)
-    return ShownConfiguration(shown, where, files or [], list(map(mask_text, left_out or [])), values)
+    return read_shown_run(history, experiment.expid, run_id)

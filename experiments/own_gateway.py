@@ -56,6 +56,8 @@ def write_site_file(host: Host) -> Path:
         "kinds": sorted(CATALOGUE),
         "accounts": sorted(_find_accounts(host)),
         "profiles": {PROFILE: variables},
+        "home": site.home,
+        **({"configuration": site.configuration} if site.configuration else {}),
     }
     return _write(settings.OWN_GATEWAY_DIRECTORY / f"site-{host.pk}.json", allowed)
 

@@ -11,13 +11,16 @@ from pathlib import Path
 
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
+from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands, Waiting
-from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError
+from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError, read_site_file
 from autosubmit_portal.agent.stream import Stream
 
 # How soon the news of a command is told.
 LOOK_SECONDS = 0.2
 TICK_SECONDS = 1.0
+# How soon the time of a reading is noticed; its answer is heard at once.
+READING_TICK_SECONDS = 0.1
 # The gateway closes first when it hears nothing; then the loop ends by itself, unless something holds it up.
 _MORE_PATIENCE = 5.0
 _FAREWELL_SECONDS = 1.0
@@ -31,6 +34,7 @@ class Agent:
         self._connection = Server(_describe(), time.monotonic())
         self._stream = Stream(self._connection, reader, writer)
         self._commands: Commands | None = None
+        self._reads: Reads | None = None
         self._waiting: dict[int, Waiting] = {}
 
     def serve(self) -> str:
@@ -40,6 +44,8 @@ class Agent:
             selector.register(self._stream.reader, selectors.EVENT_READ)
             while not self._connection.is_closed:
                 self._turn(selector)
+        if self._reads:
+            self._reads.close()
         self._say_farewell()
         return self._connection.closed_because
 
@@ -57,7 +63,9 @@ class Agent:
             selector.register(self._stream.writer, selectors.EVENT_WRITE)
         elif has_writer and not self._stream.has_something_to_write:
             selector.unregister(self._stream.writer)
-        ready = {key.fd for key, _ in selector.select(LOOK_SECONDS if self._waiting else TICK_SECONDS)}
+        if self._reads and self._reads.fileno() not in selector.get_map():
+            selector.register(self._reads, selectors.EVENT_READ)
+        ready = {key.fd for key, _ in selector.select(self._compute_pause())}
         events: list[Event] = []
         if self._stream.reader in ready:
             events += self._stream.read(time.monotonic())
@@ -65,7 +73,14 @@ class Agent:
             events += self._stream.write()
         for event in events + self._connection.tick(time.monotonic()):
             self._take(event)
+        if self._commands:
+            self._commands.warm.tend()
         self._tell_news()
+
+    def _compute_pause(self) -> float:
+        if self._reads and self._reads.is_busy:
+            return READING_TICK_SECONDS
+        return LOOK_SECONDS if self._waiting else TICK_SECONDS
 
     def _take(self, event: Event) -> None:
         if self._connection.is_closed:
@@ -77,11 +92,14 @@ class Agent:
         elif isinstance(event, Cancelled) and event.channel in self._waiting:
             del self._waiting[event.channel]
             self._connection.fail(event.channel, "cancelled", "Nobody waits for it.")
+        elif isinstance(event, Cancelled) and self._reads:
+            self._reads.cancel(event.channel)
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
             self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
             self._commands.spool.prune()
+            self._reads = Reads(read_site_file(self._site_file), self._connection)
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 
@@ -89,6 +107,8 @@ class Agent:
         try:
             if request.name == "look":
                 self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
+            elif request.name == "read" and self._reads:
+                self._reads.ask(request.channel, request.arguments, time.monotonic())
             elif request.name in commands.answers:
                 answer = commands.answers[request.name]
                 self._connection.answer(request.channel, answer(request.arguments))
@@ -114,6 +134,8 @@ class Agent:
                 del self._waiting[channel]
                 self._connection.send_data(channel, news[1])
                 self._connection.answer(channel, news[0])
+        if self._reads and not self._connection.is_closed:
+            self._reads.turn(time.monotonic())
 
     def _watch(self) -> None:
         """End the process when nothing has been heard for long, also when the loop hangs on a disk."""

@@ -12,6 +12,7 @@ from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 USUAL_PLACE = Path("/etc/autosubmit-portal/agent.json")
 _UMASK = re.compile(r"0?[0-7]{3}")
 _MOST_PATH = 4096
+COMMAND, PACKAGE = "command", "package"
 
 
 class BadSiteFileError(Exception):
@@ -20,9 +21,11 @@ class BadSiteFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """The Autosubmit program, the folder of the spool, what may be started as whom, the variables of each profile.
+    """The Autosubmit program, the folder of the spool, what may be started how and as whom, the variables of profiles.
 
-    `legacy` is the folder of what a portal of before agents has started.
+    `procedures` tells of a kind whether a process of its own runs its commands, or a warm one that has imported
+    Autosubmit. `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read
+    without it. `legacy` is the folder of what a portal of before agents has started.
     """
 
     program: Path
@@ -31,6 +34,9 @@ class SiteFile:
     kinds: frozenset[str]
     accounts: frozenset[str]
     profiles: Mapping[str, Mapping[str, str]]
+    procedures: Mapping[str, str]
+    home: Path | None = None
+    configuration: Path | None = None
     legacy: Path | None = None
 
     def make_environment(self, profile: str, account: str) -> dict[str, str]:
@@ -65,6 +71,9 @@ def read_site_file(file: Path) -> SiteFile:
             accounts=frozenset(fields.take_texts(message, "accounts")) if "accounts" in message else frozenset(),
             legacy=_take_path(message, "legacy") if "legacy" in message else None,
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
+            procedures=_take_procedures(message),
+            home=_take_path(message, "home") if "home" in message else None,
+            configuration=_take_path(message, "configuration") if "configuration" in message else None,
         )
     except (OSError, ProtocolError) as error:
         raise BadSiteFileError(f"{file} cannot be used: {error}.") from error
@@ -87,3 +96,17 @@ def _take_umask(message: strict_json.Message) -> int:
 def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, str]:
     variables = fields.take_object(fields.take_object(message, "profiles"), profile)
     return {name: fields.take_text(variables, name, most=_MOST_PATH) for name in variables}
+
+
+def _take_procedures(message: strict_json.Message) -> Mapping[str, str]:
+    """Return the procedure of each kind that has another one than the usual `command`."""
+    if "procedures" not in message:
+        return {}
+    named = fields.take_object(message, "procedures")
+    procedures = {kind: fields.take_text(named, kind) for kind in named}
+    for kind, procedure in procedures.items():
+        if procedure not in (COMMAND, PACKAGE):
+            raise ProtocolError(f"the procedure of “{kind}” must be “{COMMAND}” or “{PACKAGE}”")
+        if kind == "run" and procedure != COMMAND:
+            raise ProtocolError("the procedure of “run” is always “command”: a run lives for months")
+    return procedures

@@ -6,7 +6,7 @@ A key is used once: its first request is kept, and another one is refused, also 
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,10 @@ _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEGACY = re.compile(r"legacy:(\d{1,18}/\d{1,5})")
 # A request that was sent before its command was forgotten has long arrived.
 TOMBSTONE_SECONDS = 30 * 24 * 3600.0
+
+
+# How a command that is prepared is launched.
+Launch = Callable[[RunDirectory, Mapping[str, str], int], None]
 
 
 class Outcome(Enum):
@@ -41,13 +45,13 @@ class Spool:
     """The run directories of one portal; those of before keys are in a folder of their own, if there is one."""
 
     def __init__(self, root: Path, portal: str, legacy: Path | None = None) -> None:
-        self._folder = root / _check_name(portal)
+        self.folder = root / _check_name(portal)
         self._legacy = legacy
 
     def find(self, key: str) -> RunDirectory:
         """Return the run directory of a key, which may not exist yet; ValueError for what is no key."""
         found = _LEGACY.fullmatch(key) if self._legacy else None
-        return RunDirectory(self._legacy / found[1] if found and self._legacy else self._folder / _check_name(key))
+        return RunDirectory(self._legacy / found[1] if found and self._legacy else self.folder / _check_name(key))
 
     def start(
         self,
@@ -58,12 +62,13 @@ class Spool:
         umask: int,
         *,
         account: str = "",
+        launch: Launch = RunDirectory.launch,
     ) -> Start:
         """Start a command, once for all time and whoever else tries; `account` is blank for our own.
 
         Raises OSError when it cannot be started, PermissionError among them for an account that nothing may run as.
         """
-        run = RunDirectory(self._folder / _check_name(key))
+        run = RunDirectory(self.folder / _check_name(key))
         if account:
             argv = accounts.wrap_as_account(account, argv)
         self._make(run)
@@ -77,7 +82,7 @@ class Spool:
         if state is not State.NOT_STARTED:
             return Start(Outcome.STARTED_BEFORE)
         run.prepare(argv, account)
-        run.launch(environment, umask)
+        launch(run, environment, umask)
         return Start(Outcome.STARTED)
 
     def give_up(self, key: str) -> bool:
@@ -98,7 +103,7 @@ class Spool:
 
     def prune(self) -> None:
         """Remove what is left of commands that were forgotten long ago."""
-        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if RunDirectory(path).is_forgotten and time.time() - path.stat().st_mtime > TOMBSTONE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)  # another agent may be pruning too
 

@@ -9,12 +9,15 @@ replaced. Its parser in C, which is several times as fast as the one in Python, 
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
 import yaml
 from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 MAX_DEPTH = 50
 MAX_VALUES = 200_000
@@ -24,6 +27,9 @@ MOST_DIGITS = 1000
 """Of a number. Python itself writes none of more than 4,300 digits."""
 
 
+_PARSER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+# Each value has two at most, and the text four.
+_MOST_EVENTS = 2 * MAX_VALUES + 4
 _MERGE = "tag:yaml.org,2002:merge"
 # More than the character that is in the way: a part of the text.
 _QUOTED = re.compile(r"'[^'\n]{2,}'|\"[^\"\n]{2,}\"")
@@ -33,22 +39,26 @@ class BadData(Exception):
     """A text is not YAML or JSON that is read here; the text says why and, where it can, in which line and column."""
 
 
-if yaml.__with_libyaml__:
+class _Loader11(Composer, SafeConstructor, Resolver):
+    """Makes values of the events of a text that says that it is YAML 1.1."""
 
-    class _Base(Composer, yaml.CSafeLoader):
-        """Parses in C; composes in Python, where it can be told how."""
+    def __init__(self, events: Iterable[yaml.Event]) -> None:
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
+        self._events = deque(events)
 
-        def __init__(self, text: str) -> None:
-            yaml.CSafeLoader.__init__(self, text)
-            Composer.__init__(self)
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        """Return whether the next event is of one of these kinds."""
+        return bool(self._events) and isinstance(self._events[0], kinds)
 
-    _Parser: Any = yaml.CSafeLoader
-else:
-    _Base = _Parser = yaml.SafeLoader  # type: ignore[misc,assignment]
+    def peek_event(self) -> yaml.Event:
+        """Return the next event."""
+        return self._events[0]
 
-
-class _Loader11(_Base):
-    """Reads what says that it is YAML 1.1."""
+    def get_event(self) -> yaml.Event:
+        """Return the next event, and go on."""
+        return self._events.popleft()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; an anchor may be given again, and then stands for the later value."""
@@ -91,19 +101,19 @@ def _make_hashable(key: Any) -> Any:
     return key
 
 
-def _construct_tagged(loader: _Loader11, node: yaml.Node) -> Any:
+def _construct_tagged(loader: Any, node: yaml.Node) -> Any:
     """Construct a value with a tag that nobody knows, as if it had none, and a scalar as text."""
     if isinstance(node, yaml.MappingNode):
         return loader.construct_yaml_map(node)
     return loader.construct_yaml_seq(node) if isinstance(node, yaml.SequenceNode) else node.value
 
 
-def _construct_ordered(loader: _Loader11, node: yaml.Node) -> dict[Any, Any]:
+def _construct_ordered(loader: Any, node: yaml.Node) -> dict[Any, Any]:
     (pairs,) = loader.construct_yaml_omap(node)
     return {_make_hashable(key): value for key, value in pairs}
 
 
-def _construct_integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+def _construct_integer(loader: Any, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node)).replace("_", "").lower()
     if len(text) > MOST_DIGITS:
         raise ValueError(text)
@@ -140,13 +150,11 @@ def parse_yaml(text: str) -> dict[str, Any]:
     written out, too large.
     """
     try:
-        loader = _Loader11(text) if _read_version(text) == (1, 1) else _Loader(text)
-        try:
-            node = loader.get_single_node()
-            _check_size(loader, node)
-            value = None if node is None else loader.construct_document(node)
-        finally:
-            loader.dispose()
+        events = _parse_events(text)
+        loader = _Loader11(events) if _find_version(events) == (1, 1) else _Loader(events)
+        node = loader.get_single_node()
+        _check_size(loader, node)
+        value = None if node is None else loader.construct_document(node)
     except yaml.reader.ReaderError as error:
         raise BadData(_describe_forbidden(text)) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -216,16 +224,23 @@ def count_values(value: Any) -> int:
     return 1 + sum(map(count_values, inner))
 
 
-def _read_version(text: str) -> tuple[int, int] | None:
-    """Return the version of YAML that a text names. Refuse what nests too deeply before anything recurses into it."""
-    depth, version = 0, None
-    for event in yaml.parse(text, Loader=_Parser):
+def _parse_events(text: str) -> list[yaml.Event]:
+    """Return what a text consists of. Refuse what is too long or nests too deeply before anything recurses into it."""
+    depth, events = 0, []
+    for event in yaml.parse(text, Loader=_PARSER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise BadData(f"{_describe_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")
-        if isinstance(event, yaml.DocumentStartEvent):
-            version = event.version
-    return version
+        events.append(event)
+        if len(events) > _MOST_EVENTS:
+            raise BadData(f"{_describe_place(event.start_mark)}: it holds more than {MAX_VALUES:,} values")
+    return events
+
+
+def _find_version(events: Iterable[yaml.Event]) -> tuple[int, int] | None:
+    """Return the version of YAML that a text names."""
+    versions = [event.version for event in events if isinstance(event, yaml.DocumentStartEvent)]
+    return versions[-1] if versions else None
 
 
 def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:

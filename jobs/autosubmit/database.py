@@ -9,8 +9,9 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -30,6 +31,14 @@ MAX_WAIT_SECONDS = 60.0
 # Autosubmit holds an exclusive lock for milliseconds; whoever holds it longer does not keep the others waiting.
 _LOCK_WAIT_SECONDS = 0.5
 _STEPS_BETWEEN_LOOKS = 100_000
+
+
+@dataclass(slots=True)
+class Access:
+    """How the files of a store are opened, and which file SQLite reads in place of a database."""
+
+    open: Callable[[Path], AbstractContextManager[IO[bytes]]]
+    lend: Callable[[Path], AbstractContextManager[Path]]
 
 
 class UnreadableDatabase(Exception):
@@ -86,9 +95,18 @@ def list_tables(source: Source) -> set[str]:
         return list_tables_of(connection)
 
 
-@contextmanager
-def open_regular(path: Path) -> Iterator[IO[bytes]]:
+def open_regular(path: Path) -> AbstractContextManager[IO[bytes]]:
     """Open a regular file; raise OSError for anything else, such as a named pipe, which would be waited for."""
+    return _access.open(path)
+
+
+def change_access(access: Access) -> None:
+    """Open the files of stores in another way from now on, in all of this process."""
+    _access.open, _access.lend = access.open, access.lend
+
+
+@contextmanager
+def _open_in_place(path: Path) -> Iterator[IO[bytes]]:
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is not a regular file")
@@ -96,14 +114,22 @@ def open_regular(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def _lend_in_place(path: Path) -> Iterator[Path]:
+    with _open_in_place(path):  # sqlite3 does not tell why it cannot open a file
+        pass
+    yield path
+
+
+_access = Access(_open_in_place, _lend_in_place)
+
+
+@contextmanager
 def open_database(path: Path, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> Iterator[sqlite3.Connection]:
     """Open a SQLite file with the limits of this module; wait so long while it is locked. Raises as `read_rows`."""
-    with open_regular(path):  # sqlite3 does not tell why it cannot open a file
-        pass
-    uri = f"file:{quote(str(path))}?mode=ro"
     with (
+        _access.lend(path) as file,
         _explain_errors(sqlite3.Error, UnicodeDecodeError),  # it fails to decode the names in its own messages
-        closing(sqlite3.connect(uri, uri=True, timeout=wait_seconds)) as connection,
+        closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=wait_seconds)) as connection,
     ):
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -14,6 +14,7 @@ The form is chosen by what is found. A pickle is read as data, by a process with
 import io
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -42,6 +43,9 @@ class UnreadableJobList(Exception):
     """A job list, or its edges, cannot be read; the text says why."""
 
 
+Decode = Callable[[IO[bytes], int], Iterator[bytes]]
+"""Makes lines of JSON of a pickle of so many bytes: one for each job, then for its edges. Raises Refused."""
+
 Decoded = dict[bytes, JobRecord]
 """The jobs of a pickle by what the decoder said of them."""
 
@@ -58,7 +62,7 @@ class JobList:
     decoded: Decoded | None = field(default=None, compare=False)
 
 
-def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
+def read_job_list(source: Source, known: Decoded | None = None, decode: Decode = decoder.decode) -> JobList:
     """Return the job list in a file or in a schema of PostgreSQL.
 
     With `known`, an earlier `decoded`, an unchanged job is the same record again. Raises FileNotFoundError when there
@@ -67,8 +71,8 @@ def read_job_list(source: Source, known: Decoded | None = None) -> JobList:
     """
     try:
         if isinstance(source, Path) and not _is_database(source):
-            return _read_file(source, known)
-        return _read_database(source, known)
+            return _read_file(source, known, decode)
+        return _read_database(source, known, decode)
     except FileNotFoundError:
         raise
     except (Refused, UnreadableDatabase, OSError) as error:
@@ -101,12 +105,12 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _read_file(path: Path, known: Decoded | None) -> JobList:
+def _read_file(path: Path, known: Decoded | None, decode: Decode) -> JobList:
     with open_regular(path) as file:
-        return _decode(file, os.fstat(file.fileno()).st_size, known)
+        return _decode(file, os.fstat(file.fileno()).st_size, known, decode)
 
 
-def _read_database(source: Source, known: Decoded | None) -> JobList:
+def _read_database(source: Source, known: Decoded | None, decode: Decode) -> JobList:
     """4.2: a row for each job, its status by name. 4.1 with `STORAGE.TYPE: db`: the pickle in a row."""
     if "jobs" in list_tables(source):
         found = read_rows(source, "jobs", COLUMNS)
@@ -116,14 +120,14 @@ def _read_database(source: Source, known: Decoded | None) -> JobList:
     data = row.get("pkl")
     if not isinstance(data, bytes):
         raise FileNotFoundError(f"There is no job list in {source} yet.")
-    return _decode(io.BytesIO(data), len(data), known)
+    return _decode(io.BytesIO(data), len(data), known, decode)
 
 
-def _decode(pickle: IO[bytes], length: int, known: Decoded | None) -> JobList:
+def _decode(pickle: IO[bytes], length: int, known: Decoded | None, decode: Decode) -> JobList:
     if length > MAX_BYTES:
         raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
     job_list = JobList(decoded=None if known is None else {})
-    for line in decoder.decode(pickle, length):
+    for line in decode(pickle, length):
         record = known.get(line) if known else None
         if record is None:
             value = json.loads(line)

@@ -51,7 +51,7 @@ class Channel:
             self.turn()
         raise AssertionError(f"no {kinds}, only {self.events}")
 
-    def ask(self, name: str, **arguments: Any) -> Any:
+    def ask(self, name: str, /, **arguments: Any) -> Any:
         """Ask, and return the answer or the failure."""
         channel = self.client.request(name, arguments, time.monotonic())
         event = self.wait_for(Answer, Failure, channel=channel)
@@ -66,12 +66,12 @@ class Channel:
         """Look at a command, and wait for news."""
         return self.ask("look", **({"key": KEY, "generation": 0, "offset": 0, "wait_seconds": 20} | changes))
 
-    def follow(self) -> tuple[Any, bytes]:
+    def follow(self, key: str = KEY) -> tuple[Any, bytes]:
         """Look until the command has ended; return how it has, and all its output."""
         offset, printed = 0, b""
         while True:
             self.events.clear()
-            look = self.look(offset=offset)
+            look = self.look(key=key, offset=offset)
             piece = b"".join(event.data for event in self.events if isinstance(event, Data))
             printed, offset = printed + piece, look["offset"] + len(piece)
             if look["state"] not in ("alive", "not started") and offset == look["size"]:
@@ -92,10 +92,10 @@ def write_site_file(folder: Path, **changes: Any) -> Path:
     return file
 
 
-def find_pythons() -> list[str]:
-    """Return a Python of each version from 3.10 that is here, and our own."""
+def find_pythons(first: int = 10) -> list[str]:
+    """Return a Python of each version from 3.`first` that is here, and our own."""
     found = {sys.version_info[:2]: sys.executable}
-    for minor in range(10, 20):
+    for minor in range(first, 20):
         for folder in (*Path.home().glob(f".pyenv/versions/3.{minor}.*/bin"), *map(Path, os.get_exec_path())):
             python = folder / f"python3.{minor}"
             if python.exists() and "shims" not in python.parts:

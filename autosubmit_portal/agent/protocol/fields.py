@@ -26,6 +26,14 @@ def take_number(message: Message, name: str, *, least: int = 0, most: int = 2**6
     return int(value)
 
 
+def take_flag(message: Message, name: str) -> bool:
+    """Return true or false."""
+    value = message.get(name)
+    if not isinstance(value, bool):
+        raise ProtocolError(f"“{name}” must be true or false")
+    return value
+
+
 def take_object(message: Message, name: str) -> Message:
     """Return an object."""
     value = message.get(name)

@@ -66,20 +66,21 @@ def _limit(kind: int, value: int) -> None:
 
 def _answer(data: bytes) -> Iterator[bytes]:
     try:
-        yield from _make_lines(data)
+        yield from make_lines(data)
+        yield _make_line({"is_whole": True})
     except Refused as refusal:
         yield _make_line({"refused": str(refusal)})
     except MemoryError:
         yield _make_line({"refused": "refused: it needs more memory than it may have"})
 
 
-def _make_lines(data: bytes) -> Iterator[bytes]:
+def make_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of the answer but for a refusal. Raises Refused; only for a process with limits."""
     jobs, edges = extract_rows(unpickler.load(data))
     for row in jobs:
         yield _make_line(row)
     while some := list(islice(edges, _EDGES_A_LINE)):
         yield _make_line({"edges": some})
-    yield _make_line({"is_whole": True})
 
 
 def _make_line(value: object) -> bytes:

@@ -1,0 +1,42 @@
+"""How a reader opens files of a store: only inside of the folders that the store names, and databases as copies."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from experiments.autosubmit.store import Store
+from jobs.autosubmit.database import Access
+from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
+from jobs.autosubmit.private_copy import copy_database
+
+
+class PrivateAccess:
+    """Opens files that belong to one experiment, and keeps the copies of databases in `folder`, each made once."""
+
+    def __init__(self, store: Store, expid: str, folder: Path) -> None:
+        self._bases = (store.experiment_folder(expid), store.structures, store.history, store.database.parent)
+        self._folder = folder
+        self._copies: dict[Path, Path] = {}
+
+    def make_access(self) -> Access:
+        """Return it in the form that what reads stores takes."""
+        return Access(self._open, self._lend)
+
+    def _open(self, path: Path) -> IO[bytes]:
+        for base in self._bases:
+            if path.is_relative_to(base):
+                try:
+                    return io.BufferedReader(open_inside(base, str(path.relative_to(base))))
+                except LeadsOutside as error:
+                    raise OSError(str(error)) from error
+        raise OSError(f"{path} is in no folder of the store")
+
+    @contextmanager
+    def _lend(self, path: Path) -> Iterator[Path]:
+        if path not in self._copies:
+            copy = self._folder / f"{len(self._copies)}.db"
+            copy_database(path, copy, self._open)
+            self._copies[path] = copy
+        yield self._copies[path]

@@ -1,0 +1,82 @@
+"""A reader: a process with limits, which opens the files of a store as the agent's own never does.
+
+It answers one request after the other and knows nothing that is worth stealing: no environment and no file but its
+pipes. Whatever a file makes of it ends with it.
+"""
+
+import gc
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
+from autosubmit_portal.agent.protocol.connection import make_reason
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers import limits
+from autosubmit_portal.agent.readers.access import PrivateAccess
+from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
+from autosubmit_portal.agent.readers.readings import READINGS, Answer, Place
+from experiments.autosubmit.shown_configuration import MissingConfiguration, UnreadableConfiguration
+from experiments.autosubmit.store import BrokenStore, locate, read_rc
+from jobs.autosubmit.database import change_access
+from jobs.autosubmit.job_list import UnreadableJobList
+from jobs.autosubmit.logs.reader import NoSuchLog
+from jobs.autosubmit.secrets import mask_text
+from jobs.autosubmit.user_metrics import UnreadableMetrics
+
+_MISSING = (MissingConfiguration, NoSuchLog, FileNotFoundError)
+_UNREADABLE = (UnreadableConfiguration, UnreadableJobList, UnreadableMetrics, OSError)
+
+
+def main(home: str, configuration: str, folder: str) -> None:
+    """Answer until the pipe is closed. Copies are made in `folder`."""
+    gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
+    limits.limit_for_good()
+    _say(pack({"ready": True}))
+    while head := sys.stdin.buffer.read(HEAD.size):
+        length, _ = HEAD.unpack(head)
+        limits.allow_one_reading()
+        request = strict_json.decode(sys.stdin.buffer.read(length))
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f"{os.getpid()}-") as copies:
+            answer = _answer(request, Path(home), Path(configuration) if configuration else None, Path(copies))
+        _say(answer)
+        gc.collect()
+
+
+def _say(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _answer(request: Message, home: Path, configuration: Path | None, copies: Path) -> bytes:
+    try:
+        value, data = _read(request, home, configuration, copies)
+        if len(data) > MOST_DATA_BYTES:
+            raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
+        return pack({"value": value}, data)
+    except ProtocolError as error:
+        return _tell_failure("invalid", f"The request is not understood: {error}.")
+    except BrokenStore as error:
+        return _tell_failure("broken", str(error))
+    except _MISSING as error:
+        return _tell_failure("missing", str(error))
+    except _UNREADABLE as error:
+        strerror = error.strerror if isinstance(error, OSError) else None
+        return _tell_failure("unreadable", f"It cannot be read: {strerror}." if strerror else str(error))
+    except (MemoryError, RecursionError):
+        return _tell_failure("unreadable", "It takes too much memory to read.")
+
+
+def _read(request: Message, home: Path, configuration: Path | None, copies: Path) -> Answer:
+    expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
+    if what not in READINGS:
+        raise ProtocolError(f"{what!a}, which nobody can read")
+    store = locate(home, configuration)
+    change_access(PrivateAccess(store, expid, copies).make_access())
+    arguments = {name: value for name, value in request.items() if name not in ("expid", "what")}
+    return READINGS[what](Place(store, read_rc(home, configuration), expid), arguments)
+
+
+def _tell_failure(code: str, reason: str) -> bytes:
+    return pack({"failure": {"code": code, "reason": make_reason(mask_text(reason))}})

@@ -1,0 +1,194 @@
+"""What can be read of an experiment. All of this runs in a reader, never in the agent's own process."""
+
+import json
+from collections.abc import Callable, Iterator
+from configparser import RawConfigParser
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from operator import attrgetter
+from typing import IO, Any
+
+from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers import limits
+from experiments.autosubmit.shown_configuration import (
+    ShownConfiguration,
+    compare_configurations,
+    read_shown_files,
+    read_shown_run,
+)
+from experiments.autosubmit.store import Store
+from jobs.autosubmit.job_list import read_job_list
+from jobs.autosubmit.job_record import JobRecord
+from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
+from jobs.autosubmit.logs.search import MAX_TEXT, search
+from jobs.autosubmit.pickles import sandbox
+from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
+
+MOST_DESCRIPTION = 10_000
+MOST_LOG_BYTES = 4 * 1024 * 1024
+MOST_MATCHES = 1_000
+_LONGEST_NAME = 1_000
+_GET_JOB = attrgetter(*(field.name for field in fields(JobRecord) if field.name != "wrapper"))
+
+Answer = tuple[Message, bytes]
+"""A short message, and what may be long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An experiment of a store, and the file of its Autosubmit."""
+
+    store: Store
+    rc: RawConfigParser
+    expid: str
+
+
+def _read_configuration(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "description")
+    found = _read_files(place, arguments)
+    return {}, _make_document(_tell_configuration(found))
+
+
+def _read_run_configuration(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "run_id")
+    return {}, _make_document(_tell_configuration(_read_run(place, arguments)))
+
+
+def _read_configuration_changes(place: Place, arguments: Message) -> Answer:
+    """Secrets are compared here: the portal never has them."""
+    refuse_others(arguments, "description", "run_id")
+    changes = compare_configurations(_read_run(place, arguments), _read_files(place, arguments))
+    return {}, _make_document({"changes": [asdict(change) for change in changes]})
+
+
+def _read_metric_runs(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments)
+    runs = read_metric_runs(place.store.metrics_database(place.expid))
+    return {}, _make_document({"runs": runs})
+
+
+def _read_metrics(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "run_id")
+    found = read_metrics(place.store.metrics_database(place.expid), take_number(arguments, "run_id"))
+    return {}, _make_document({"metrics": [asdict(metric) for metric in found]})
+
+
+def _list_logs(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "job", "named")
+    found = _find_logs(place, arguments).list_files()
+    logs = [{**asdict(log), "modified_at": log.modified_at.timestamp()} for log in found]
+    return {}, _make_document({"logs": logs})
+
+
+def _read_log(place: Place, arguments: Message) -> Answer:
+    """A negative `offset` counts from the end."""
+    refuse_others(arguments, "job", "named", "name", "offset", "limit")
+    offset, limit = _take_offset(arguments), take_number(arguments, "limit", most=MOST_LOG_BYTES)
+    with _open_log(place, arguments) as log:
+        size = log.size
+        start = max(0, size + offset) if offset < 0 else offset
+        return _tell_log(log, size) | {"offset": start}, log.read(start, limit)
+
+
+def _search_log(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "job", "named", "name", "offset", "line", "text", "most_matches", "ignore_case")
+    offset = _take_offset(arguments)
+    with _open_log(place, arguments) as log:
+        size = log.size
+        found = search(
+            log,
+            take_text(arguments, "text", most=MAX_TEXT),
+            offset=max(0, size + offset) if offset < 0 else offset,
+            line=take_number(arguments, "line", least=1),
+            limit=take_number(arguments, "most_matches", least=1, most=MOST_MATCHES),
+            ignore_case=take_flag(arguments, "ignore_case"),
+        )
+        return _tell_log(log, size), _make_document(asdict(found))
+
+
+def _read_job_list(place: Place, arguments: Message) -> Answer:
+    """A line of JSON for each job, as `jobs.autosubmit.job_record` has it, and then for each edge."""
+    refuse_others(arguments)
+    found = read_job_list(place.store.job_list(place.expid), decode=_decode_here)
+    rows = [*map(_GET_JOB, found.jobs), *found.edges]
+    lines = json.dumps(rows, ensure_ascii=False, default=datetime.isoformat, separators=(",", ":"))
+    return {"jobs": len(found.jobs), "edges": len(found.edges)}, _encode(lines)
+
+
+READINGS: dict[str, Callable[[Place, Message], Answer]] = {
+    "configuration": _read_configuration,
+    "run configuration": _read_run_configuration,
+    "configuration changes": _read_configuration_changes,
+    "metric runs": _read_metric_runs,
+    "metrics": _read_metrics,
+    "logs": _list_logs,
+    "log": _read_log,
+    "log search": _search_log,
+    "job list": _read_job_list,
+}
+
+
+def _read_files(place: Place, arguments: Message) -> ShownConfiguration:
+    description = take_text(arguments, "description", most=MOST_DESCRIPTION)
+    return read_shown_files(place.store, place.rc, place.expid, description)
+
+
+def _read_run(place: Place, arguments: Message) -> ShownConfiguration:
+    history = place.store.history_database(place.expid)
+    return read_shown_run(history, place.expid, take_number(arguments, "run_id"))
+
+
+def _tell_configuration(found: ShownConfiguration) -> Message:
+    return {"values": found.values, "masked": found.masked, "files": found.files, "left_out": found.left_out}
+
+
+def _find_logs(place: Place, arguments: Message) -> Logs:
+    folder = place.store.experiment_folder(place.expid)
+    if "job" not in arguments:
+        return ExperimentLogs(folder)
+    return JobLogs(folder, take_text(arguments, "job", most=_LONGEST_NAME), take_texts(arguments, "named"))
+
+
+def _open_log(place: Place, arguments: Message) -> Log:
+    return _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME))
+
+
+def _take_offset(arguments: Message) -> int:
+    return take_number(arguments, "offset", least=-(2**53), most=2**53)
+
+
+def _tell_log(log: Log, size: int) -> Message:
+    return {
+        "name": log.name,
+        "plain_name": log.plain_name,
+        "file": log.identity,
+        "size": size,
+        "modified_at": log.status.st_mtime,
+        "is_compressed": log.is_compressed,
+    }
+
+
+def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
+    """A reader is a process with limits itself."""
+    limits.allow_memory(sandbox.compute_memory(length))
+    return sandbox.make_lines(pickle.read(length))
+
+
+def _make_document(value: Message) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "\\u0000" in text:  # which no database and no message takes
+        text = json.dumps(_replace_nul(value), ensure_ascii=False, separators=(",", ":"))
+    return _encode(text)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _replace_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "�")
+    if isinstance(value, dict):
+        return {_replace_nul(key): _replace_nul(inner) for key, inner in value.items()}
+    return [_replace_nul(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,231 @@
+"""Readers among files of people who mean harm: each costs one reader at most, and nobody else waits for it."""
+
+import gzip
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autosubmit_portal.agent.readers import lanes as lanes_module
+from autosubmit_portal.agent.readers import process as process_module
+from autosubmit_portal.agent.readers.lanes import FAST_READERS, Ended, Failed, Lanes, Reading
+from experiments.autosubmit.store import Store
+from tests.support import fuzz, stores
+from tests.support.small_stores import add_experiment, make_store
+from tests.support.waiting import PATIENCE
+
+GOOD = "g000"
+METRICS = stores.USER_METRICS + "INSERT INTO user_metrics VALUES (1, 3, 'g000_SIM', 'SYPD', '4.5', '2026-01-01');"
+
+
+class Driver:
+    """Asks lanes, and turns them until they answer."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        self.answers: dict[int, Any] = {}
+        self.asked = 0
+
+    def ask(self, expid: str, what: str, **arguments: Any) -> int:
+        """Ask, and return the number of the request."""
+        self.asked += 1
+        request = {"expid": expid, "what": what, **arguments}
+        self.lanes.ask(Reading(self.asked, (expid, what), request, time.monotonic()))
+        return self.asked
+
+    def wait_for(self, is_enough: Callable[[], bool]) -> None:
+        """Turn until something is the case."""
+        deadline = time.monotonic() + PATIENCE
+        while not is_enough():
+            assert time.monotonic() < deadline
+            self.answers |= dict(self.turn())
+            time.sleep(0.01)
+
+    def turn(self) -> list[Ended]:
+        return self.lanes.turn(time.monotonic())
+
+    def read(self, expid: str, what: str, **arguments: Any) -> Any:
+        """Return the value of an answer, or why there is none."""
+        number = self.ask(expid, what, **arguments)
+        self.wait_for(lambda: number in self.answers)
+        answer = self.answers[number]
+        if isinstance(answer, Failed):
+            return answer
+        message = answer[0]
+        return Failed(**message["failure"]) if "failure" in message else message["value"]
+
+    def is_good_read(self) -> bool:
+        """Whether an experiment that means well is read."""
+        return bool(self.read(GOOD, "job list") == {"jobs": 1, "edges": 0})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with an experiment that means well."""
+    (tmp_path / "home").mkdir()
+    made = make_store(tmp_path / "home", [GOOD])
+    stores.make_database(_metrics(made, GOOD), METRICS)
+    return made
+
+
+@pytest.fixture
+def driver(tmp_path: Path, store: Store) -> Iterator[Driver]:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    lanes = Lanes((str(tmp_path / "home"), ""), copies)
+    made = Driver(lanes)
+    yield made
+    lanes.close()
+    made.wait_for(lambda: not lanes.is_busy)
+
+
+def _metrics(store: Store, expid: str) -> Path:
+    return store.experiment_folder(expid) / f"tmp/metrics_{expid}.db"
+
+
+def add_pickle(store: Store, expid: str, data: bytes) -> None:
+    """Add an experiment with this job list."""
+    add_experiment(store, expid)
+    Path(store.list_lone_files(expid)[0]).write_bytes(data)
+
+
+def make_endless_pickle() -> bytes:
+    """Return a few bytes with a key whose hash takes for ever."""
+    key: tuple[Any, ...] = ()
+    for _ in range(90):
+        key = (key, key)
+    return pickle.dumps(_Unmade(key))
+
+
+class _Unmade:
+    """Writes a dict with a key without making it."""
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (), None, None, iter([(self.key, 1)])
+
+
+@pytest.mark.parametrize("what", ["job list", "metrics", "configuration", "logs"])
+@pytest.mark.parametrize("name", [*fuzz.STRANGE])
+def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store: Store, name: str, what: str) -> None:
+    add_experiment(store, "h000")
+    folder = store.experiment_folder("h000")
+    places: dict[str, tuple[Path, dict[str, Any]]] = {
+        "job list": (Path(store.list_lone_files("h000")[0]), {}),
+        "metrics": (_metrics(store, "h000"), {"run_id": 1}),
+        "configuration": (folder / "conf/model.yml", {"description": ""}),
+        "logs": (folder / "tmp/ASLOGS", {}),
+    }
+    place, arguments = places[what]
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    fuzz.STRANGE[name](place)
+    answer = driver.read("h000", what, **arguments)
+    assert isinstance(answer, dict) or (answer.code in ("unreadable", "missing") and len(answer.reason) > 10)
+    assert driver.is_good_read()
+
+
+@pytest.mark.parametrize("name", [*fuzz.GREEDY])
+def test_a_greedy_pickle_is_refused(driver: Driver, store: Store, name: str) -> None:
+    add_pickle(store, "h000", fuzz.GREEDY[name])
+    assert driver.read("h000", "job list").code == "unreadable"
+    assert driver.is_good_read()
+
+
+def test_a_link_out_of_the_experiment_is_not_followed(driver: Driver, store: Store, tmp_path: Path) -> None:
+    add_experiment(store, "h000")
+    stores.make_database(tmp_path / "secret.db", METRICS)
+    _metrics(store, "h000").symlink_to(tmp_path / "secret.db")
+    assert "leads out of the folder of h000" in driver.read("h000", "metrics", run_id=3).reason
+
+
+def test_a_link_out_of_the_folder_of_histories_is_not_followed(driver: Driver, store: Store, tmp_path: Path) -> None:
+    stores.make_database(tmp_path / "secret.db", "CREATE TABLE experiment_run (run_id, metadata);")
+    (store.history / f"job_data_{GOOD}.db").symlink_to(tmp_path / "secret.db")
+    assert "leads out" in driver.read(GOOD, "run configuration", run_id=1).reason
+
+
+def test_an_archive_that_expands_is_refused(driver: Driver, store: Store) -> None:
+    folder = store.experiment_folder(GOOD) / "tmp/ASLOGS"
+    folder.mkdir()
+    (folder / "20260101_000000_run.log.gz").write_bytes(gzip.compress(bytes(2**26)) * 17)
+    failure = driver.read(GOOD, "log", name="20260101_000000_run.log", offset=0, limit=10)
+    assert "it holds more than 1073741824 bytes" in failure.reason
+
+
+def test_endless_readings_keep_nobody_waiting(driver: Driver, store: Store) -> None:
+    """They are more than there are readers in the fast lane."""
+    hostile = []
+    for number in range(FAST_READERS + 2):
+        add_pickle(store, f"h00{number}", make_endless_pickle())
+        hostile.append(driver.ask(f"h00{number}", "job list"))
+    assert driver.is_good_read()
+    assert not driver.answers.keys() & set(hostile)
+
+
+def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
+    add_pickle(store, "h000", make_endless_pickle())
+    stores.make_database(_metrics(store, "h000"), METRICS)
+    assert driver.read("h000", "job list") == Failed("unreadable", "Job list of h000: it takes more than 1 s to read.")
+    assert "It is tried again in" in driver.read("h000", "job list").reason
+    assert driver.read("h000", "metrics", run_id=3) == {}
+
+
+def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) -> None:
+    add_pickle(store, "h000", make_endless_pickle())
+    stores.make_database(_metrics(store, "h000"), METRICS)
+    driver.ask("h000", "job list")
+    behind = driver.ask("h000", "metrics", run_id=3)
+    assert driver.is_good_read()
+    assert behind not in driver.answers
+
+
+def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -> None:
+    add_pickle(store, "h000", make_endless_pickle())
+    number = driver.ask("h000", "job list")
+    assert driver.is_good_read()
+    assert driver.lanes.cancel(number)
+    assert not driver.lanes.cancel(number)
+    assert driver.read("h000", "logs") == {}
+
+
+def test_a_reader_that_is_killed_costs_one_answer(driver: Driver, store: Store) -> None:
+    add_pickle(store, "h000", make_endless_pickle())
+    number = driver.ask("h000", "job list")
+    assert driver.is_good_read()
+    (process,) = driver.lanes._busy
+    os.kill(process._process.pid, signal.SIGKILL)
+    driver.wait_for(lambda: number in driver.answers)
+    assert "it takes too much time or memory" in driver.answers[number].reason
+    assert driver.is_good_read()
+
+
+@pytest.mark.parametrize(
+    "said", ["b'x' * 100000", "b'\\xff' * 12", "b'\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0\\0[]'", "b''"], ids=range(4)
+)
+def test_a_reader_that_lies_is_ended(driver: Driver, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(process_module, "_CODE", f"import sys; sys.stdout.buffer.write({said})")
+    assert driver.read(GOOD, "logs").code == "unreadable"
+
+
+def test_copies_of_a_killed_reader_are_removed(driver: Driver, store: Store, tmp_path: Path) -> None:
+    add_pickle(store, "h000", make_endless_pickle())
+    number = driver.ask("h000", "job list")
+    assert driver.is_good_read()
+    assert list((tmp_path / "copies").iterdir())
+    driver.lanes.cancel(number)
+    driver.wait_for(lambda: not list((tmp_path / "copies").iterdir()))
+
+
+def test_readers_that_are_not_needed_end(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert driver.is_good_read()
+    monkeypatch.setattr(lanes_module, "IDLE_SECONDS", 0)
+    driver.wait_for(lambda: not driver.lanes._idle and not driver.lanes.is_busy)
