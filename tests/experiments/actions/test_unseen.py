@@ -163,7 +163,7 @@ def test_a_command_that_was_called_lost_never_starts_when_its_host_is_back(
     action = claim(queued("true").pk)
     assert action is not None
     host = action.site.hosts.get()
-    step = Step.objects.create(action=action, number=0, key="7d1f6c9a-84f1-4b7e-a6c4-54f2b1f0a001", host=host)
+    Step.objects.create(action=action, number=0, key="7d1f6c9a-84f1-4b7e-a6c4-54f2b1f0a001", host=host)
     Action.objects.update(step_started_at=timezone.now())
     action = unseen(action, hosts_here)
     call_lost(action, actor=manager, origin=origin_of(manager), reason=REASON)
