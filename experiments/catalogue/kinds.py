@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cache
 
 from autosubmit_portal.access.roles import Role
-from experiments.autosubmit.command import Command, Option, OptionType, Word, read_script
+from autosubmit_portal.agent.scripts import SCRIPTS
+from experiments.autosubmit.command import Command, Option, OptionType, Word
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
 from experiments.catalogue.facts import (
     NO_PARAMETERS,
@@ -346,7 +347,7 @@ SET_STATUS_LIVE = ActionKind(
         Command(
             words=("update_list", EXPID),
             outcome=outcomes.read_live_change,
-            script=read_script("update_list.sh"),
+            script=SCRIPTS["update_list"],
             overdue_help="The run may be too busy to read the change. Look at its log.",
             options=(replace(STATUS, flag="", choices=LIVE_STATUSES), replace(selection.JOBS, flag="", required=True)),
         ),
