@@ -13,7 +13,7 @@ from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands, Waiting
-from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError, read_site_file
+from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
 
 # How soon the news of a command is told.
@@ -99,7 +99,7 @@ class Agent:
         try:
             self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
             self._commands.spool.prune()
-            self._reads = Reads(read_site_file(self._site_file), self._connection)
+            self._reads = Reads(self._site_file, self._connection)
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from experiments.models import Experiment, Site
-from tests.support import stores
+from tests.support import in_process_host, stores
 
 pytestmark = pytest.mark.one_database
 
@@ -96,12 +96,14 @@ def test_metrics_of_a_file_that_is_the_same_are_read_once(as_viewer: APIClient, 
     assert as_viewer.get(RUNS).content == first.content
 
 
-def test_a_read_asks_the_database_for_the_token_and_the_experiment_only(as_viewer: APIClient, metrics: Path) -> None:
+def test_a_read_asks_the_database_for_the_token_the_experiment_and_its_host_only(
+    as_viewer: APIClient, metrics: Path
+) -> None:
     _settle(metrics)
     as_viewer.get(RUNS)
     with CaptureQueriesContext(connection) as captured:
         assert as_viewer.get(RUNS).status_code == 200
-    assert len(captured) == 2
+    assert len(captured) == 3 + in_process_host.QUERIES
 
 
 def test_metrics_of_a_file_that_has_changed_are_read_anew(as_viewer: APIClient, metrics: Path) -> None:

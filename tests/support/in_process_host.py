@@ -9,12 +9,17 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
+from autosubmit_portal.agent.readers import reader
+from autosubmit_portal.agent.reading import make_request
 from autosubmit_portal.agent.requests import Commands
-from autosubmit_portal.agent.site_file import BadSiteFileError
+from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
 from autosubmit_portal.gateway import caller
 from autosubmit_portal.gateway.service import ACTING, READING
 from experiments import own_gateway
 from experiments.models import Host
+
+QUERIES = 3
+"""How often one question asks the database here; the real agents ask none."""
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -55,6 +60,8 @@ class InProcessHosts:
 
 
 def _answer(host: Host, name: str, arguments: dict[str, Any]) -> Answer:
+    if name == "read":
+        return _read(own_gateway.write_site_file(host), arguments)
     commands = Commands(own_gateway.write_site_file(host), own_gateway.read_portal_id())
     if name != "look":
         return commands.answers[name](arguments), b""
@@ -62,6 +69,14 @@ def _answer(host: Host, name: str, arguments: dict[str, Any]) -> Answer:
     if news is None:
         raise ProtocolError("somebody waits in a test that has one thread")
     return news
+
+
+def _read(site_file: Path, arguments: dict[str, Any]) -> Answer:
+    """Read in this process, and in place: what tests change of the code holds here."""
+    message, data = reader.answer(make_request(read_site_file(site_file), arguments))
+    if "failure" in message:
+        raise caller.Refused(message["failure"]["code"], message["failure"]["reason"])
+    return message["value"], data
 
 
 def _send(message: dict[str, Any]) -> dict[str, Any]:

@@ -90,11 +90,11 @@ class RevalidatedViewSet(PortalViewSet):
         `of` names the database for the agent. Without a state that can be told the answer is made and compared.
         """
         try:
-            files = read(experiment, "state", {"of": of})[0].get("state")
+            state = read(experiment, "state", {"of": of})[0].get("state")
         except (Missing, Unreadable):  # what is read says why
-            files = None
-        if files:
-            self._revalidate(request, [experiment.pk, files])
+            state = None
+        if state:
+            self._revalidate(request, [experiment.pk, state])
 
     def _revalidate(self, request: Request, state: list[Any]) -> None:
         if request.accepted_renderer.format != "json":
