@@ -342,7 +342,7 @@ def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment:
     step = Step.objects.create(action=action, number=0, key=key, host=host)
     let_grace_pass()
     assert follow(action)
-    with pytest.raises(commands.NotStarted, match="given up|forgotten"):
+    with pytest.raises(commands.NotStarted, match=r"given up|forgotten"):
         commands.start(step, action)
     assert stand_in.started() == []
 
