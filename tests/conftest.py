@@ -76,6 +76,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A portal of tests mostly waits. Five of them side by side need not look 100 times a second for something to do.
+CALM = {"PORTAL_POLL_SECONDS": "0.25"}
 MARKER_OF_FIXTURE = {
     "autosubmit": "autosubmit",
     "postgres": "postgres",
@@ -394,13 +396,13 @@ def portal(
     """
     home = tmp_path_factory.mktemp("portal")
     (home / "static").symlink_to(static_files)
-    made = Portal(home=home, autosubmit=ForkedAutosubmit(autosubmit, home / "autosubmit-home"))
+    made = Portal(home, ForkedAutosubmit(autosubmit, home / "autosubmit-home"), variables=dict(CALM))
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     if server:
         made.database_url = server.create_database()
     prepare(made.autosubmit)
     try:
-        made.set_up()
+        made.set_up(refresh_seconds=1)
         made.start()
         yield made
     finally:
@@ -441,7 +443,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             route.abort()
 
     def open_one(url: str, also: str = "", **options: Any) -> Page:
-        context = browser.new_context(base_url=url, **options)
+        # What moves without an end is painted 60 times a second, by the processor.
+        context = browser.new_context(base_url=url, **{"reduced_motion": "reduce"} | options)
         context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         hosts = {"", urlsplit(url).netloc, urlsplit(also).netloc}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_a_long_part_comes_as_fast_as_it_is_taken(channel: Channel) -> None:
         taken += len(data.data)
         channel.client.consume(number, len(data.data))
     assert channel.ask("read", expid="a000", what="metric runs") == {}
+
+
+def test_the_paths_of_the_logs_of_a_job_are_told(channel: Channel, store: Store) -> None:
+    name = "a000_SIM.20260101000000.out"
+    found = read_document(channel, "log paths", job="a000_SIM", named=[name, "a000_SIM.20260101000000.err"])
+    assert found == {"paths": {name: f"{store.experiment_folder('a000')}/tmp/LOG_a000/{name}.gz"}}
+
+
+def test_the_state_of_a_database_is_told_when_it_has_settled(channel: Channel, store: Store) -> None:
+    assert read(channel, "state", of="history")[0] == {"state": None}
+    os.utime(store.root / "d/job_data_a000.db", (1_000_000, 1_000_000))
+    (stamp, log) = read(channel, "state", of="history")[0]["state"]
+    assert (stamp[0], log) == (10**15, [0, 0, 0])
 
 
 def test_a_log_is_searched(channel: Channel) -> None:

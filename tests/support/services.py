@@ -12,7 +12,7 @@ import string
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -32,6 +32,16 @@ from tests.support.workflows import KINDS
 STOP_SECONDS = 30.0  # what stops in order does so in less, even on a busy machine
 # Limits that nobody reaches, for whoever measures or floods; what is asked is counted all the same.
 UNBOUNDED = {f"PORTAL_THROTTLE_{name}": "1000000000/min" for name in ("READS", "ACTIONS", "ANONYMOUS")}
+
+
+CREATE_USER = """
+import os
+from django.contrib.auth.models import Group, User
+from tests.support.factories import create_token
+user = User.objects.create_user(os.environ["NAME"], password=os.environ["WORD"])
+user.groups.add(Group.objects.get(name=os.environ["ROLE"]))
+print(create_token(user))
+"""
 
 
 _BLOCKS = cycle(string.digits + string.ascii_lowercase)
@@ -273,35 +283,57 @@ class Portal:
         return done.stdout
 
     def make_tables(self) -> None:
-        """Make the tables, with the key that their first audit entries have; the database must be empty.
+        """Make the tables, with the key that their first audit entries have; the database must be empty."""
+        self._copy("tables", lambda original: original.manage("migrate", "--verbosity=0"))
 
-        They are copied: `migrate` takes 6 s, and does it once in a run of the tests for each kind of database.
-        """
-        if self.database_url:
-            made = once("tables-postgresql", partial(_migrate_postgresql, Postgres(self.database_url)))
-            execute((made / "tables.sql").read_text(), self.database_url)
-        else:
-            made = once("tables-sqlite", _migrate_sqlite)
-            shutil.copy(made / "portal.sqlite3", self.home)
-        shutil.copy(made / "secret_key", self.home)
-
-    def set_up(self) -> None:
+    def set_up(self, *, refresh_seconds: float = 0.25) -> None:
         """Make the tables, the site and the first account."""
-        self.make_tables()
-        self.manage("bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home))
+        self._copy("set-up", Portal._bootstrap)
+        self._take_site_over(refresh_seconds)
         lines = (self.home / "credentials").read_text().splitlines()
         self.credentials = Credentials(**dict(line.split("=", 1) for line in lines))
+
+    def _copy(self, name: str, fill: Callable[["Portal"], object]) -> None:
+        """Take what a portal has that is filled once in a run of the tests for each kind of database."""
+        kind = "postgresql" if self.database_url else "sqlite"
+        made = once(f"{name}-{kind}", partial(self._make_original, fill))
+        if self.database_url:
+            execute((made / "rows.sql").read_text(), self.database_url)
+        for file in ("portal.sqlite3", "secret_key", "credentials"):
+            if (made / file).exists():
+                shutil.copy(made / file, self.home)
+
+    def _make_original(self, fill: Callable[["Portal"], object], home: Path) -> None:
+        """Fill another portal in a home; of one on PostgreSQL, keep the database as SQL."""
+        if not self.database_url:
+            fill(Portal(home, self.autosubmit))
+            return
+        server = Postgres(self.database_url)
+        url = server.create_database()
+        fill(Portal(home, self.autosubmit, url))
+        (home / "rows.sql").write_text(dump(url))
+        server.drop_database(url)
+
+    def _bootstrap(self) -> None:
+        self.make_tables()
+        self.manage("bootstrap", "--autosubmit", str(self.autosubmit.program), "--store", str(self.autosubmit.home))
+
+    def _take_site_over(self, refresh_seconds: float) -> None:
+        """Let the site that was copied serve our Autosubmit."""
+        program, home = (str(path).replace("'", "''") for path in (self.autosubmit.program, self.autosubmit.home))
+        values = f"autosubmit = '{program}', home = '{home}', refresh_seconds = {refresh_seconds}"
+        statement = f"UPDATE experiments_site SET {values}"
+        if self.database_url:
+            execute(statement, self.database_url)
+            return
+        with closing(sqlite3.connect(self.home / "portal.sqlite3")) as database, database:
+            database.execute(statement)
 
     def create_user(self, role: str) -> Credentials:
         """Create an account in the group of a role (Viewer, Operator, Manager), who may sign in to the console."""
         name, password = f"{role.lower()}-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
-        code = (
-            "import os; from django.contrib.auth.models import Group, User;"
-            "u = User.objects.create_user(os.environ['NAME'], password=os.environ['WORD']);"
-            "u.groups.add(Group.objects.get(name=os.environ['ROLE']))"
-        )
-        self.manage("shell", "--no-imports", "-c", code, NAME=name, WORD=password, ROLE=role)
-        return Credentials(name, password, self.manage("create_token", name, "--name=tests").strip())
+        token = self.manage("shell", "--no-imports", "-c", CREATE_USER, NAME=name, WORD=password, ROLE=role)
+        return Credentials(name, password, token.strip())
 
     def make_experiment(self, kind: str, **options: Any) -> str:
         """Make an experiment of a kind of tests/support/workflows.py at its site, as a user with a terminal would."""
@@ -404,16 +436,3 @@ def collected_static_files() -> Path:
 
 def _collect(home: Path) -> None:
     Portal(home, Autosubmit(Path("/nowhere"), home)).manage("collectstatic", "--no-input", "--verbosity=0")
-
-
-def _migrate_sqlite(home: Path) -> None:
-    """Have `migrate` make a database and a key in a home."""
-    Portal(home=home, autosubmit=Autosubmit(Path("/nowhere"), home)).manage("migrate", "--verbosity=0")
-
-
-def _migrate_postgresql(server: Postgres, home: Path) -> None:
-    """Have `migrate` make a database and a key, and keep the database as SQL."""
-    url = server.create_database()
-    Portal(home, Autosubmit(Path("/nowhere"), home), url).manage("migrate", "--verbosity=0")
-    (home / "tables.sql").write_text(dump(url))
-    server.drop_database(url)

@@ -14,6 +14,12 @@ MOST_THINGS = 50_000
 MOST_DIGITS = 19
 MOST_FLOAT_CHARACTERS = 40
 
+# Of what is sent as bytes: the longest are 100,000 metrics, the deepest is a configuration.
+MOST_DOCUMENT_BYTES = 48 * 1024 * 1024
+MOST_DOCUMENT_DEPTH = 60
+MOST_DOCUMENT_THINGS = 1_000_000
+MOST_DOCUMENT_DIGITS = 1_001
+
 MOST_REQUESTS = 64
 # Besides: those who wait for news must not keep anybody from ending a command.
 MOST_URGENT_REQUESTS = 8

@@ -3,12 +3,17 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
 from autosubmit_portal.agent.protocol.limits import (
     MOST_DEPTH,
     MOST_DIGITS,
+    MOST_DOCUMENT_BYTES,
+    MOST_DOCUMENT_DEPTH,
+    MOST_DOCUMENT_DIGITS,
+    MOST_DOCUMENT_THINGS,
     MOST_FLOAT_CHARACTERS,
     MOST_MESSAGE_BYTES,
     MOST_THINGS,
@@ -35,11 +40,22 @@ def encode(message: Message) -> bytes:
 
 def decode(data: bytes) -> Message:
     """Return the object that JSON holds; ProtocolError says why it is not taken."""
-    if len(data) > MOST_MESSAGE_BYTES:
-        raise ProtocolError(f"a message of {len(data)} bytes; at most {MOST_MESSAGE_BYTES} are taken")
-    _measure(data)
+    _measure(data, MOST_MESSAGE_BYTES, MOST_THINGS, MOST_DEPTH)
+    return _decode(data, _make_integer)
+
+
+def decode_document(data: bytes) -> Message:
+    """Return the same of what was sent as bytes: that may be longer and deeper than a message."""
+    _measure(data, MOST_DOCUMENT_BYTES, MOST_DOCUMENT_THINGS, MOST_DOCUMENT_DEPTH)
+    return _decode(data, _make_long_integer)
+
+
+def _decode(data: bytes, make_integer: Callable[[str], int]) -> Message:
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_make_object, parse_int=make_integer, parse_float=_make_float, parse_constant=_refuse_constant
+    )
     try:
-        message = _DECODER.decode(data.decode())
+        message = decoder.decode(data.decode())
     except ProtocolError:
         raise
     except (ValueError, RecursionError) as error:
@@ -51,17 +67,19 @@ def decode(data: bytes) -> Message:
     return message
 
 
-def _measure(data: bytes) -> None:
+def _measure(data: bytes, most_bytes: int, most_things: int, most_depth: int) -> None:
     """Refuse what would become too many objects, before any of them is made."""
+    if len(data) > most_bytes:
+        raise ProtocolError(f"a message of {len(data)} bytes; at most {most_bytes} are taken")
     outside_strings = _STRING.sub(b"", data)
     things = sum(outside_strings.count(mark) for mark in (b",", b"[", b"{"))
-    if things > MOST_THINGS:
-        raise ProtocolError(f"a message of {things} things; at most {MOST_THINGS} are taken")
+    if things > most_things:
+        raise ProtocolError(f"a message of {things} things; at most {most_things} are taken")
     depth = 0
     for bracket in _BRACKET.findall(outside_strings):
         depth += 1 if bracket in b"[{" else -1
-        if depth > MOST_DEPTH:
-            raise ProtocolError(f"a message deeper than {MOST_DEPTH}")
+        if depth > most_depth:
+            raise ProtocolError(f"a message deeper than {most_depth}")
 
 
 def _refuse_bad_text(value: object) -> None:
@@ -91,6 +109,12 @@ def _make_integer(digits: str) -> int:
     return number
 
 
+def _make_long_integer(digits: str) -> int:
+    if len(digits) > MOST_DOCUMENT_DIGITS:
+        raise ProtocolError("a whole number of too many digits")
+    return int(digits)
+
+
 def _make_float(text: str) -> float:
     if len(text) > MOST_FLOAT_CHARACTERS or not math.isfinite(number := float(text)):
         raise ProtocolError("a number that is too large or too long")
@@ -99,8 +123,3 @@ def _make_float(text: str) -> float:
 
 def _refuse_constant(name: str) -> object:
     raise ProtocolError(f"{name}, which is no JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_make_object, parse_int=_make_integer, parse_float=_make_float, parse_constant=_refuse_constant
-)

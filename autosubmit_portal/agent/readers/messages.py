@@ -3,9 +3,10 @@
 import struct
 
 from autosubmit_portal.agent.protocol import strict_json
+from autosubmit_portal.agent.protocol.limits import MOST_DOCUMENT_BYTES
 from autosubmit_portal.agent.protocol.strict_json import Message
 
-MOST_DATA_BYTES = 48 * 1024 * 1024
+MOST_DATA_BYTES = MOST_DOCUMENT_BYTES
 HEAD = struct.Struct(">IQ")
 
 

@@ -39,8 +39,8 @@ def main(home: str, configuration: str, folder: str) -> None:
         limits.allow_one_reading()
         request = strict_json.decode(sys.stdin.buffer.read(length))
         with tempfile.TemporaryDirectory(dir=folder, prefix=f"{os.getpid()}-") as copies:
-            answer = _answer(request, Path(home), Path(configuration) if configuration else None, Path(copies))
-        _say(answer)
+            message, data = _answer(request, Path(home), Path(configuration) if configuration else None, Path(copies))
+        _say(pack(message, data))
         gc.collect()
 
 
@@ -49,12 +49,23 @@ def _say(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _answer(request: Message, home: Path, configuration: Path | None, copies: Path) -> bytes:
+def _answer(request: Message, home: Path, configuration: Path | None, copies: Path) -> Answer:
+    """Return the same as `answer`, read from copies."""
     try:
-        value, data = _read(request, home, configuration, copies)
+        store = locate(home, configuration)
+        change_access(PrivateAccess(store, fields.take_text(request, "expid"), copies).make_access())
+    except BrokenStore as error:
+        return _tell_failure("broken", str(error))
+    return answer(request, home, configuration)
+
+
+def answer(request: Message, home: Path, configuration: Path | None) -> Answer:
+    """Return what is read, or why it is not."""
+    try:
+        value, data = _read(request, home, configuration)
         if len(data) > MOST_DATA_BYTES:
             raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
-        return pack({"value": value}, data)
+        return {"value": value}, data
     except ProtocolError as error:
         return _tell_failure("invalid", f"The request is not understood: {error}.")
     except BrokenStore as error:
@@ -68,15 +79,14 @@ def _answer(request: Message, home: Path, configuration: Path | None, copies: Pa
         return _tell_failure("unreadable", "It takes too much memory to read.")
 
 
-def _read(request: Message, home: Path, configuration: Path | None, copies: Path) -> Answer:
+def _read(request: Message, home: Path, configuration: Path | None) -> Answer:
     expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
     if what not in READINGS:
         raise ProtocolError(f"{what!a}, which nobody can read")
     store = locate(home, configuration)
-    change_access(PrivateAccess(store, expid, copies).make_access())
     arguments = {name: value for name, value in request.items() if name not in ("expid", "what")}
     return READINGS[what](Place(store, read_rc(home, configuration), expid), arguments)
 
 
-def _tell_failure(code: str, reason: str) -> bytes:
-    return pack({"failure": {"code": code, "reason": make_reason(mask_text(reason))}})
+def _tell_failure(code: str, reason: str) -> Answer:
+    return {"failure": {"code": code, "reason": make_reason(mask_text(reason))}}, b""

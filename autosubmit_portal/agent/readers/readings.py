@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import IO, Any
 
+from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
@@ -17,7 +18,7 @@ from experiments.autosubmit.shown_configuration import (
     read_shown_files,
     read_shown_run,
 )
-from experiments.autosubmit.store import Store
+from experiments.autosubmit.store import Store, take_settled_fingerprint
 from jobs.autosubmit.job_list import read_job_list
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
@@ -26,7 +27,7 @@ from jobs.autosubmit.pickles import sandbox
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 
 MOST_DESCRIPTION = 10_000
-MOST_LOG_BYTES = 4 * 1024 * 1024
+MOST_LOG_BYTES = 16 * 1024 * 1024
 MOST_MATCHES = 1_000
 _LONGEST_NAME = 1_000
 _GET_JOB = attrgetter(*(field.name for field in fields(JobRecord) if field.name != "wrapper"))
@@ -107,6 +108,23 @@ def _search_log(place: Place, arguments: Message) -> Answer:
         return _tell_log(log, size), _make_document(asdict(found))
 
 
+def _find_log_paths(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "job", "named")
+    logs = JobLogs(place.store.experiment_folder(place.expid), _take_job(arguments), take_texts(arguments, "named"))
+    found = {name: logs.find_path(name) for name in logs.named}
+    return {}, _make_document({"paths": {name: str(path) for name, path in found.items() if path}})
+
+
+def _read_state(place: Place, arguments: Message) -> Answer:
+    """The state of a database, by which it is known whether it must be read again; null where that cannot be told."""
+    refuse_others(arguments, "of")
+    databases = {"history": place.store.history_database, "metrics": place.store.metrics_database}
+    of = take_text(arguments, "of")
+    if of not in databases:
+        raise ProtocolError(f"{of!a}, which has no state")
+    return {"state": take_settled_fingerprint(databases[of](place.expid))}, b""
+
+
 def _read_job_list(place: Place, arguments: Message) -> Answer:
     """A line of JSON for each job, as `jobs.autosubmit.job_record` has it, and then for each edge."""
     refuse_others(arguments)
@@ -125,6 +143,8 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "logs": _list_logs,
     "log": _read_log,
     "log search": _search_log,
+    "log paths": _find_log_paths,
+    "state": _read_state,
     "job list": _read_job_list,
 }
 
@@ -147,7 +167,11 @@ def _find_logs(place: Place, arguments: Message) -> Logs:
     folder = place.store.experiment_folder(place.expid)
     if "job" not in arguments:
         return ExperimentLogs(folder)
-    return JobLogs(folder, take_text(arguments, "job", most=_LONGEST_NAME), take_texts(arguments, "named"))
+    return JobLogs(folder, _take_job(arguments), take_texts(arguments, "named"))
+
+
+def _take_job(arguments: Message) -> str:
+    return take_text(arguments, "job", most=_LONGEST_NAME)
 
 
 def _open_log(place: Place, arguments: Message) -> Log:
@@ -164,7 +188,8 @@ def _tell_log(log: Log, size: int) -> Message:
         "plain_name": log.plain_name,
         "file": log.identity,
         "size": size,
-        "modified_at": log.status.st_mtime,
+        "stored_size": log.status.st_size,
+        "modified_ns": log.status.st_mtime_ns,
         "is_compressed": log.is_compressed,
     }
 

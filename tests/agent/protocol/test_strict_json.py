@@ -10,7 +10,7 @@ import pytest
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
 from autosubmit_portal.agent.protocol.limits import MOST_MESSAGE_BYTES, MOST_THINGS
-from autosubmit_portal.agent.protocol.strict_json import decode, encode
+from autosubmit_portal.agent.protocol.strict_json import decode, decode_document, encode
 from tests.support import fuzz
 
 GOOD = b'{"a":[1,-2.5,true,null,"\\u00e9\\ud83c\\udf0d \\\\u0000",{"b":""}]}'
@@ -95,3 +95,13 @@ def make_value(random: Random, depth: int) -> Any:
         return random.choice(plain)
     values = [make_value(random, depth - 1) for _ in range(random.randrange(4))]
     return values if random.random() < 0.5 else {f"{at}é": value for at, value in enumerate(values)}
+
+
+def test_a_document_may_be_longer_than_a_message_but_not_endless() -> None:
+    value = {"a": [10**1000, [0] * MOST_THINGS]}
+    document = json.dumps(value).encode()
+    assert decode_document(document) == value
+    with pytest.raises(ProtocolError, match="too many digits"):
+        decode_document(b'{"a":' + b"9" * 100_000 + b"}")
+    with pytest.raises(ProtocolError, match="same key twice"):
+        decode_document(b'{"a":1,"a":1}')
