@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autosubmit_portal.agent.protocol.fields import take_number, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent.run_directory import State
+from autosubmit_portal.agent.run_directory import Look, State
 from autosubmit_portal.gateway.caller import Refused, Unanswered
 from experiments import hosts, own_gateway
 from experiments.models import Action, Step
@@ -28,25 +28,6 @@ class NotStarted(Exception):
 
 class Unseen(Exception):
     """It is not known what a command does; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of a command, its exit status if that is known, and the evidence where it does not tell itself."""
-
-    state: State
-    exit_status: int | None = None
-    why: str = ""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it goes on."""
-        return self.state is State.ALIVE
-
-    @property
-    def has_started(self) -> bool:
-        """Whether it goes on, or went on once."""
-        return self.state not in (State.NOT_STARTED, State.GIVEN_UP)
 
 
 NOT_STARTED = Look(State.NOT_STARTED)
@@ -71,6 +52,8 @@ def start(step: Step, action: Action) -> None:
     """
     words = action.list_words(step.number)
     request = {"key": step.key, "kind": action.kind, "words": words, "account": action.unix_name}
+    if action.catalogue_kind.excludes_run and action.expid:
+        request["unless_locked"] = action.expid
     request |= {"profile": own_gateway.PROFILE, "digest": _make_digest([action.kind, action.unix_name, *words])}
     try:
         answer, _ = hosts.act(step.host, "start", request)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent import accounts
+from autosubmit_portal.agent.locks import explain_run
 from autosubmit_portal.agent.protocol import ProtocolError
-from autosubmit_portal.agent.protocol.fields import refuse_others, take_number, take_text, take_texts
+from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
 from autosubmit_portal.agent.scripts import SCRIPTS, make_argv
@@ -54,7 +55,7 @@ class Commands:
         )
 
     def _start(self, arguments: Message) -> Message:
-        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile")
+        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "unless_locked")
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
         words, account = take_texts(arguments, "words"), take_text(arguments, "account")
         kind, profile = take_text(arguments, "kind"), take_text(arguments, "profile")
@@ -62,6 +63,8 @@ class Commands:
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
         reason = _explain_refusal(site, kind, profile, account)
+        if not reason and "unless_locked" in arguments and not self.spool.find(key).look().has_started:
+            reason = explain_run(site, take_expid(arguments, "unless_locked"))
         if reason:
             return _tell_start(Start(Outcome.REFUSED, reason))
         if accounts.is_own(account):

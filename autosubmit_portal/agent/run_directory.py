@@ -53,6 +53,16 @@ class Look:
     exit_status: int | None = None
     why: str = ""
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on."""
+        return self.state is State.ALIVE
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it goes on, or went on once, or may have."""
+        return self.state not in (State.NOT_STARTED, State.GIVEN_UP)
+
 
 _FROM_AFAR = {
     Place.ELSEWHERE: Look(State.UNKNOWN, why="It was started on another host, or in another PID namespace."),

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.agent.run_directory import Look
 from experiments import commands
 from experiments.actions import finish
 from experiments.actions.accounts import find_changed_account
@@ -44,7 +45,7 @@ def follow(action: Action) -> bool:
     return is_over
 
 
-def _follow_seen(action: Action, step: Step | None, found: commands.Look) -> bool:
+def _follow_seen(action: Action, step: Step | None, found: Look) -> bool:
     if step and found.exit_status is not None:
         return _follow_ended(action, found.exit_status)
     if step and found.is_alive:

@@ -102,6 +102,12 @@ class ActionKind:
         return tuple(option for step in self.steps for option in step.options)
 
     @property
+    def excludes_run(self) -> bool:
+        """Whether it destroys work when a run lives: Autosubmit itself does not look, but for `run`."""
+        during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)
+        return any(statement in during for statement in self.preconditions)
+
+    @property
     def permission(self) -> str:
         """The codename of the permission to request this kind, in the app `experiments`."""
         return f"request_{self.name}"

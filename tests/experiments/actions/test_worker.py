@@ -342,7 +342,7 @@ def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment:
     step = Step.objects.create(action=action, number=0, key=key, host=host)
     let_grace_pass()
     assert follow(action)
-    with pytest.raises(commands.NotStarted, match="given up"):
+    with pytest.raises(commands.NotStarted, match=r"given up|forgotten"):
         commands.start(step, action)
     assert stand_in.started() == []
 
@@ -434,3 +434,20 @@ def test_a_worker_that_is_stopped_hands_over_what_it_looks_at(
 def messages() -> list[tuple[str, Any]]:
     """What waits in the queue."""
     return [(message.task["func"], message.task["args"]) for message in OrmQ.objects.order_by("pk")]
+
+
+# --- What must not start beside a run
+
+
+def test_a_run_that_began_after_the_last_look_keeps_a_command_that_takes_no_lock_from_starting(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action = claim(queued(experiment, "restart").pk)
+    assert action is not None
+    stand_in.hold("run")
+    with stand_in.at_terminal("run", experiment.expid):
+        wait_for(lambda: mirrored_as_running(experiment))
+        start_step(action, 0)
+    action.refresh_from_db()
+    assert (action.state, stand_in.started()) == (State.FAILED, [])
+    assert action.message.startswith(f"The command could not be started: {experiment.expid} is running (")
