@@ -52,7 +52,7 @@ TOGETHER := $(MAKE) --no-print-directory -j 2
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos fuzz trace bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos procedures fuzz trace bench peer screenshots dist clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -171,6 +171,9 @@ chaos: packages-for-test install-tests autosubmit ## kill everything at random w
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
+
+procedures: install-tests autosubmit ## all commands of Autosubmit by both procedures, whose stores must be the same (AUTOSUBMIT=)
+	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/procedures.py
 
 fuzz: install-tests autosubmit ## random bytes, random configurations beside Autosubmit, all that OpenAPI allows (EXAMPLES=, SEED=)
 	@FUZZ_ROUNDS=20 $(if $(SEED),FUZZ_SEED=$(SEED)) $(PY) -m pytest -q tests/console/test_terminal.py tests/jobs/autosubmit/test_characters.py tests/agent tests/gateway

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from autosubmit_portal.gateway import caller
-from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import own_gateway
 from experiments.models import Host, Site
 
@@ -22,20 +22,28 @@ def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECON
 
     Raises Refused, or Unanswered when there is no answer within `seconds`.
     """
-    return caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, name, arguments, seconds)
+    return _ask("reading", host, name, arguments, seconds)
 
 
 def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Have the agent of a host do something. For workers: only they may. Raises Refused and Unanswered."""
-    place = settings.GATEWAY_DIRECTORY / "acting"
+    return _ask("acting", host, name, arguments, SECONDS)
+
+
+def _ask(socket: str, host: Host, name: str, arguments: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
+    """Ask at a socket of the gateway, which is started if it is our own and does not run, or was told of no such host."""
+    place = settings.GATEWAY_DIRECTORY / socket
     try:
-        return caller.ask(place, host.name, name, arguments, SECONDS)
-    except NoGateway:
-        if not settings.STARTS_GATEWAY:
+        return caller.ask(place, host.name, name, arguments, seconds)
+    except Refused as error:
+        if isinstance(error, NoGateway) and settings.STARTS_GATEWAY:
+            own_gateway.start()
+        elif error.code == "unknown" and is_gateway_own():
+            own_gateway.write_files()
+        else:
             raise
-        own_gateway.start()
-        _await_arrival(host)
-        return caller.ask(place, host.name, name, arguments, SECONDS)
+    _await_arrival(host)
+    return caller.ask(place, host.name, name, arguments, seconds)
 
 
 def is_gateway_own() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from experiments import hosts
+from experiments import hosts, own_gateway
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment, Host, Site
 
@@ -34,6 +34,8 @@ def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[
     host = experiment.site.hosts.first()
     if host is None:
         raise HostAway(f"{experiment.site} has no host.")
+    if hosts.is_gateway_own():
+        own_gateway.write_site_file(host)  # where the store is may have been changed in the console
     try:
         return hosts.ask(host, "read", {"expid": experiment.expid, "what": what, **arguments}, SECONDS)
     except Unanswered as error:

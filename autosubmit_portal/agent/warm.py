@@ -60,7 +60,7 @@ class WarmAutosubmit:
         """Have a warm process run a command that is prepared; while there is none, start it as any other."""
         self.tend()
         with suppress(OSError):
-            process = self._find(environment)
+            process = self._find(environment, umask)
             if process and process.take(_Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)):
                 return
         run.launch(environment, umask)
@@ -72,7 +72,7 @@ class WarmAutosubmit:
                 with suppress(OSError):  # one that cannot be started has not started, which a look tells
                     order.run.launch(order.environment, order.umask)
 
-    def _find(self, environment: Mapping[str, str]) -> "_WarmProcess | None":
+    def _find(self, environment: Mapping[str, str], umask: int) -> "_WarmProcess | None":
         """Return the process for these variables, which is started if there is none; None if there can be none."""
         key = frozenset(environment.items())
         process = self._processes.get(key)
@@ -81,7 +81,9 @@ class WarmAutosubmit:
         interpreter = find_interpreter(self._program, environment.get("PATH", ""))
         if not interpreter:
             return None
-        self._processes[key] = _WarmProcess([*interpreter, "-c", _TEXT, str(self._program)], environment, self._folder)
+        program, folder = str(self._program), str(self._folder)
+        argv = [*interpreter, "-c", _TEXT, program, folder, f"{umask:04o}", str(IDLE_SECONDS)]
+        self._processes[key] = _WarmProcess(argv, environment, self._folder)
         return self._processes[key]
 
 
@@ -104,7 +106,7 @@ class _WarmProcess:
                 *((os.POSIX_SPAWN_DUP2, self._printed.fileno(), number) for number in (1, 2)),
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL),
             ]
-            self._pid = launcher.spawn([*argv, str(folder), str(IDLE_SECONDS)], environment, streams)
+            self._pid = launcher.spawn(argv, environment, streams)
 
     def take(self, order: _Order) -> bool:
         """Hand over a command; return False if this process certainly does not run it."""

@@ -154,6 +154,16 @@ def test_the_names_of_logs_begin_with_the_time_of_the_command(tmp_path: Path) ->
     assert before <= printed.decode().strip() <= time.strftime("%Y%m%d_%H%M%S_")
 
 
+def test_what_an_import_makes_is_readable_for_whom_the_commands_let_read_it(tmp_path: Path) -> None:
+    package = f"import os\nopen(f'{tmp_path}/cache-{{os.getpid()}}', 'w')\n" + PACKAGE
+    before = os.umask(0o077)
+    try:
+        with pretended_warm(tmp_path, package=package) as program:
+            assert oct((tmp_path / f"cache-{program.pid}").stat().st_mode)[-3:] == "644"
+    finally:
+        os.umask(before)
+
+
 def test_warnings_of_an_import_are_printed_by_each_command(tmp_path: Path) -> None:
     package = "import sys\nprint('on stdout')\nprint('old cipher', file=sys.stderr)\n" + PACKAGE
     with pretended_warm(tmp_path, package=package) as program:
