@@ -31,7 +31,7 @@ def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any
 
 
 def _ask(socket: str, host: Host, name: str, arguments: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
-    """Ask at a socket of the gateway, which is started if it is our own and does not run, or was told of no such host."""
+    """Ask at a socket of the gateway; our own one is started if it does not run, and told of a host that is new."""
     place = settings.GATEWAY_DIRECTORY / socket
     try:
         return caller.ask(place, host.name, name, arguments, seconds)

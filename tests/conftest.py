@@ -167,6 +167,14 @@ def _actions_directory(settings: Any, tmp_path_factory: pytest.TempPathFactory) 
     settings.ACTIONS_DIRECTORY = tmp_path_factory.getbasetemp() / f"actions-of-test-{next(_numbers)}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _hosts_of_modules() -> Iterator[None]:
+    """Have them here also for fixtures that are made before those of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.hosts.caller", InProcessHosts())
+        yield
+
+
 @pytest.fixture(autouse=True)
 def hosts_here(monkeypatch: pytest.MonkeyPatch) -> InProcessHosts:
     """Have the agents of all sites in this process."""
