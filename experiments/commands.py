@@ -52,7 +52,8 @@ def start(step: Step, action: Action) -> None:
     """
     words = action.list_words(step.number)
     request = {"key": step.key, "kind": action.kind, "words": words, "account": action.unix_name}
-    if action.catalogue_kind.excludes_run and action.expid:
+    kind = action.catalogue_kind
+    if kind.excludes_run and not kind.get_command(step.number, len(action.command)).is_long:  # `run` looks itself
         request["unless_locked"] = action.expid
     request |= {"profile": own_gateway.PROFILE, "digest": _make_digest([action.kind, action.unix_name, *words])}
     try:

@@ -103,7 +103,7 @@ class ActionKind:
 
     @property
     def excludes_run(self) -> bool:
-        """Whether it destroys work when a run lives: Autosubmit itself does not look, but for `run`."""
+        """Whether it destroys work where a run lives. Autosubmit itself looks only before `run`."""
         during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)
         return any(statement in during for statement in self.preconditions)
 

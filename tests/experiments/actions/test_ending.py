@@ -27,13 +27,13 @@ def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: None)
 
 
-def make_action(*argv: str, kind: str = "generate") -> Action:
+def make_action(*argv: str, kind: str = "update_description") -> Action:
     """Return an action whose program is `env`, which runs what its words say."""
     experiment = factories.create_experiment(factories.create_site(autosubmit=ENV))
     return factories.create_action(experiment, kind=kind, command=[[ENV, *argv]])
 
 
-def started(*argv: str, kind: str = "generate") -> Action:
+def started(*argv: str, kind: str = "update_description") -> Action:
     """Return an action whose command runs."""
     action = make_action(*argv, kind=kind)
     claimed = claim(action.pk)

@@ -34,7 +34,7 @@ def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def queued(*words: str) -> Action:
     experiment = factories.create_experiment(factories.create_site(autosubmit=ENV))
-    return factories.create_action(experiment, kind="generate", command=[[ENV, *words]])
+    return factories.create_action(experiment, kind="update_description", command=[[ENV, *words]])
 
 
 def started(*words: str) -> Action:
