@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+from autosubmit_portal.agent.doctor import Doctor
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.reading import Reads
@@ -35,6 +36,7 @@ class Agent:
         self._stream = Stream(self._connection, reader, writer)
         self._commands: Commands | None = None
         self._reads: Reads | None = None
+        self._doctor = Doctor(site_file, self._connection)
         self._waiting: dict[int, Waiting] = {}
 
     def serve(self) -> str:
@@ -46,6 +48,7 @@ class Agent:
                 self._turn(selector)
         if self._reads:
             self._reads.close()
+        self._doctor.close()
         self._say_farewell()
         return self._connection.closed_because
 
@@ -80,7 +83,7 @@ class Agent:
     def _compute_pause(self) -> float:
         if self._reads and self._reads.is_busy:
             return READING_TICK_SECONDS
-        return LOOK_SECONDS if self._waiting else TICK_SECONDS
+        return LOOK_SECONDS if self._waiting or self._doctor.is_busy else TICK_SECONDS
 
     def _take(self, event: Event) -> None:
         if self._connection.is_closed:
@@ -94,6 +97,7 @@ class Agent:
             self._connection.fail(event.channel, "cancelled", "Nobody waits for it.")
         elif isinstance(event, Cancelled) and self._reads:
             self._reads.cancel(event.channel)
+            self._doctor.cancel(event.channel)
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
@@ -109,6 +113,8 @@ class Agent:
                 self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
             elif request.name == "read" and self._reads:
                 self._reads.ask(request.channel, request.arguments, time.monotonic())
+            elif request.name == "doctor":
+                self._doctor.ask(request.channel, request.arguments, time.monotonic())
             elif request.name in commands.answers:
                 answer = commands.answers[request.name]
                 self._connection.answer(request.channel, answer(request.arguments))
@@ -136,6 +142,8 @@ class Agent:
                 self._connection.answer(channel, news[0])
         if self._reads and not self._connection.is_closed:
             self._reads.turn(time.monotonic())
+        if not self._connection.is_closed:
+            self._doctor.turn(time.monotonic())
 
     def _watch(self) -> None:
         """End the process when nothing has been heard for long, also when the loop hangs on a disk."""

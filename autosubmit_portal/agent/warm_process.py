@@ -1,6 +1,6 @@
 """Autosubmit that is imported once and forked for each command. Autosubmit's own Python runs this text, 3.9 or newer.
 
-    python -c TEXT PROGRAM FOLDER IDLE_SECONDS
+    python -c TEXT PROGRAM FOLDER UMASK IDLE_SECONDS
 
 Descriptor 3 is a socket to the agent. The first message to it is READY. An order is the umask and the run directory of
 a command; its answer is the name of that directory, as soon as it is decided who runs the command. The process ends
@@ -74,7 +74,9 @@ def wait_for_order(channel: socket.socket, idle_seconds: float) -> bytes:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         if select.select([channel], [], [], min(TICK_SECONDS, idle_seconds))[0]:
-            return channel.recv(MOST_ORDER_BYTES)
+            with suppress(OSError):  # the agent was killed
+                return channel.recv(MOST_ORDER_BYTES)
+            break
     return b""
 
 
@@ -259,13 +261,14 @@ def tell_exception(kind: type[BaseException], error: BaseException, trace: Any) 
 
 
 if __name__ == "__main__":
-    program, folder, idle_seconds = sys.argv[1:4]
+    program, folder, import_umask, idle_seconds = sys.argv[1:5]
     interpreter, before = find_interpreter(), os.getcwd()
     channel = socket.socket(fileno=CHANNEL)
     show_as(["autosubmit-portal: waits for commands of", program], "warm")
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path.insert(0, os.path.dirname(os.path.realpath(program)))
     os.chdir(folder)
+    os.umask(int(import_umask, 8))  # caches that an import makes are for whom the command lets read them
     code = import_what_it_imports(program)
     printed = os.pread(1, os.fstat(1).st_size, 0)  # warnings, which each command prints
     gc.collect()

@@ -1,5 +1,7 @@
 """The loop of a gateway: it passes requests from the callers on this host on to the agents."""
 
+import os
+import pwd
 import select
 import socket
 import sys
@@ -27,7 +29,7 @@ from autosubmit_portal.gateway.channel import Channel
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
 from autosubmit_portal.gateway.relay import Relay
 
-READING = frozenset({"look", "read"})
+READING = frozenset({"look", "read", "doctor"})
 ACTING = READING | {"start", "end", "interrupt", "give_up", "forget"}
 # Longer than an agent lets anybody wait for news.
 ANSWER_SECONDS = 45.0
@@ -234,7 +236,8 @@ class Gateway:
         self._lose(client, "The agent does not answer.")
 
     def _describe(self, now: float) -> Message:
-        return {"hosts": {name: _describe(channel, now) for name, channel in self._channels.items()}}
+        hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
+        return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
 
 
 def _describe(channel: Channel, now: float) -> Message:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from autosubmit_portal.gateway import caller
+from autosubmit_portal.agent.findings import Level
 from autosubmit_portal.gateway.channel import KILL_SECONDS
+from autosubmit_portal.gateway.doctor import examine
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.site_host import CHANNELS, PYTHON, SiteHost
 from tests.support.waiting import wait_for
@@ -44,7 +45,7 @@ def test_a_command_runs_as_the_account_of_its_channel(
     here.start("-c", "id -un; echo $SITE; exit 88", key=key)
     assert wait_for_end(here, key)["exit_status"] == 88
     account = host.gateway if channel == "local" else host.site
-    assert read_output(here, key) == f"{account}\nes\n".encode()
+    assert here.read_output(key) == f"{account}\nes\n".encode()
 
 
 def test_a_command_is_ended(here: RunningGateway, key: str) -> None:
@@ -69,7 +70,7 @@ def test_a_command_that_was_forgotten_is_not_started_again(here: RunningGateway,
 def test_long_output_arrives_whole(here: RunningGateway, key: str) -> None:
     here.start("-c", "head -c 1000000 /dev/zero | tr '\\0' x; echo end", key=key)
     wait_for_end(here, key)
-    assert read_output(here, key) == b"x" * 1_000_000 + b"end\n"
+    assert here.read_output(key) == b"x" * 1_000_000 + b"end\n"
 
 
 def test_a_command_outlives_its_agent(here: RunningGateway, host: SiteHost, place: Path, key: str) -> None:
@@ -97,6 +98,30 @@ def test_the_agent_ends_with_its_gateway_and_the_command_goes_on(
         assert wait_for_end(second, key)["exit_status"] == 7
 
 
+def test_an_agent_keeps_the_file_that_it_began_with(here: RunningGateway, host: SiteHost) -> None:
+    """Its examination reads modules that it has not read before."""
+    began_with = host.agent.readlink()
+    try:
+        host.agent.unlink()
+        host.agent.symlink_to("/dev/null")
+        found = {finding.what: finding.level for finding in examine(here.reading, "here")}
+    finally:
+        host.agent.unlink()
+        host.agent.symlink_to(began_with)
+    assert found["spool"] is Level.OK
+
+
+@pytest.mark.parametrize(
+    "changes", [{"account": "{portal}"}, {"account": "nobody-at-all"}, {"agent": "/opt/other.pyz"}, {"account": "root"}]
+)
+def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: dict[str, str]) -> None:
+    changes = {name: value.format(portal=host.portal) for name, value in changes.items()}
+    with gateway(place, {"here": host.reach("sudo", **changes)}, PYTHON, **host.as_gateway()) as made:
+        known = wait_for(made.describe, is_enough=lambda known: "not been reached" not in known["reason"])
+    assert known["reason"].startswith("sudo does not let the gateway do this: ")
+    assert "Install the rule of docs/operations.md" in known["remedy"]
+
+
 def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
     host: SiteHost, place: Path, key: str
 ) -> None:
@@ -119,14 +144,3 @@ def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
 def wait_for_end(made: RunningGateway, key: str) -> Any:
     """Return the look at a command that has ended."""
     return wait_for(lambda: made.look_if_there(key=key), is_enough=lambda look: look.get("state") == "ended")
-
-
-def read_output(made: RunningGateway, key: str) -> bytes:
-    """Return all that a command has printed."""
-    printed = b""
-    while True:
-        arguments = {"key": key, "generation": 0, "offset": len(printed), "wait_seconds": 0}
-        look, piece = caller.ask(made.reading, "here", "look", arguments, 60)
-        printed += piece
-        if len(printed) == look["size"]:
-            return printed

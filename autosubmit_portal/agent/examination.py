@@ -1,0 +1,226 @@
+"""The examination of a host, in a process of its own: everything that an action would need, and what is wrong."""
+
+import json
+import os
+import platform
+import pwd
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from autosubmit_portal.agent.findings import Finding, Level, encode
+from autosubmit_portal.agent.host import read_identity
+from autosubmit_portal.agent.mounts import find_mount
+from autosubmit_portal.agent.site_file import BadSiteFileError, SiteFile, read_site_file
+from experiments.autosubmit.program import read_program_version
+from experiments.autosubmit.store import BrokenStore, Store, locate
+from experiments.autosubmit.trusted import explain_distrust
+
+LITTLE_BYTES, TOO_LITTLE_BYTES = 1024**3, 100 * 1024**2
+# That of the host, of which all others are parts (PROC_PID_INIT_INO of Linux).
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+_LOGIND = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd")
+_LINGER = Path("/var/lib/systemd/linger")
+_SYSTEMD = Path("/run/systemd/system")
+_FIRST_PERSON = 1000
+
+
+def main(site_file: str) -> None:
+    """Print, a line of JSON each, what is looked at next and what was found."""
+    for step in examine(Path(site_file)):
+        print(json.dumps({"at": step} if isinstance(step, str) else encode(step)), flush=True)
+
+
+def examine(site_file: Path) -> Iterator[str | Finding]:
+    """Yield the name of each check before it, and its findings; a blank name at the end."""
+    try:
+        site = read_site_file(site_file)
+    except BadSiteFileError as error:
+        yield Finding("site file", Level.FAIL, str(error), "Correct it.")
+        yield ""
+        return
+    yield from _check_files(site_file)
+    for what, check in CHECKS.items():
+        yield what
+        try:
+            yield from check(site)
+        except (OSError, ValueError) as error:
+            yield Finding(what, Level.FAIL, f"It cannot be examined: {error}.")
+    yield ""
+
+
+def _check_files(site_file: Path) -> Iterator[Finding]:
+    """What others may change decides what is run."""
+    remedy = "They should be root's, in folders that only root writes."
+    for what, file in (("site file", site_file), ("agent", Path(os.path.realpath(sys.path[0])))):
+        reason = explain_distrust(file)
+        yield Finding(what, Level.WARN, f"Others can change it: {reason}.", remedy) if reason else _say(what, f"{file}")
+
+
+def _check_python(_: SiteFile) -> Iterator[Finding]:
+    yield _say("python", f"Python {platform.python_version()}, as {_get_account()}.")
+
+
+def _check_program(site: SiteFile) -> Iterator[Finding]:
+    what = "program"
+    if not os.access(site.program, os.X_OK):
+        text = f"There is no program {site.program} that {_get_account()} may run."
+        yield Finding(
+            what, Level.FAIL, text, "Correct “program” in the file of the site, or the rights of the program."
+        )
+        return
+    if reason := explain_distrust(site.program):
+        yield Finding(what, Level.WARN, f"Others can change what is run: {reason}.", "Take the right to write away.")
+    try:
+        version = read_program_version(site.program, _get_home(site), site.spool / "caches")
+    except BrokenStore as error:
+        yield Finding(what, Level.FAIL, str(error))
+        return
+    yield _say(what, f"Autosubmit {version}, {site.program}.")
+
+
+def _check_store(site: SiteFile) -> Iterator[Finding]:
+    what = "store"
+    try:
+        store = locate(_get_home(site), site.configuration)
+    except BrokenStore as error:
+        yield Finding(what, Level.FAIL, str(error))
+        return
+    yield from _check_rights(store) or [_say(what, f"{store.root}, and {_get_account()} may write there.")]
+    yield from _check_room(what, store.root, "Job lists become empty files when it is full.")
+
+
+def _check_rights(store: Store) -> list[Finding]:
+    """What the account cannot do with a store."""
+    account, database = _get_account(), store.database
+    found = []
+    if not os.access(store.root, os.R_OK | os.W_OK | os.X_OK):
+        remedy = "Creating an experiment needs it: give the account or its group the right."
+        found.append(Finding("store", Level.FAIL, f"{account} may not write in {store.root}.", remedy))
+    if not store.postgres_url and not os.access(database, os.R_OK | os.W_OK):
+        text = f"{account} may not write the database {database}."
+        found.append(Finding("store", Level.FAIL, text, "Give the account or its group the right."))
+    return found
+
+
+def _check_spool(site: SiteFile) -> Iterator[Finding]:
+    what, folder = "spool", _find_existing(site.spool)
+    mount = find_mount(folder)
+    remedy = "Name a folder on a disk of this host as “spool” in the file of the site, such as one in /var/lib."
+    if not os.access(folder, os.W_OK | os.X_OK):
+        text = f"{_get_account()} may not write in {folder}."
+        yield Finding(what, Level.FAIL, text, "Give the account a folder there, or name another one.")
+    elif mount.is_of_network:
+        text = f"{site.spool} is on {mount.kind}, which other hosts may share: commands could start twice."
+        yield Finding(what, Level.FAIL, text, remedy)
+    elif mount.is_in_memory:
+        text = f"{site.spool} is on {mount.kind}: a restart of the host loses how commands ended."
+        yield Finding(what, Level.WARN, text, remedy)
+    else:
+        yield _say(what, f"{site.spool}, on {mount.kind}.")
+    yield from _check_room(what, folder, "Nothing can be started without room.")
+
+
+def _check_room(what: str, folder: Path, consequence: str) -> Iterator[Finding]:
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_BYTES:
+        level = Level.FAIL if free < TOO_LITTLE_BYTES else Level.WARN
+        text = f"There are {free // 1024**2} MiB left at {folder}. {consequence}"
+        yield Finding(what, level, text, "Make room.")
+
+
+def _check_processes(_: SiteFile) -> Iterator[Finding]:
+    """What the agent needs to see whether an experiment runs."""
+    what, found = "processes", []
+    options = {option.partition("=")[::2] for option in find_mount(Path("/proc")).options}
+    hidden = dict(options).get("hidepid", "0")
+    group = dict(options).get("gid", "")
+    if hidden not in ("0", "off") and os.getuid() and group not in map(str, (os.getegid(), *os.getgroups())):
+        text = f"/proc is mounted with hidepid={hidden}: runs of other accounts are not seen."
+        remedy = "Mount it with gid= of a group, and put the account into that group."
+        found.append(Finding(what, Level.FAIL, text, remedy))
+    if not os.access("/proc/locks", os.R_OK):
+        text = "/proc/locks cannot be read: whether an experiment runs is not seen."
+        found.append(Finding(what, Level.FAIL, text, "Let the account read it."))
+    if Path("/proc/self/ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
+        text = "The agent is in a PID namespace of its own, as in a container: it sees only what runs in there."
+        found.append(Finding(what, Level.WARN, text, "Run Autosubmit in the same one."))
+    yield from found or [_say(what, "Locks and processes of all accounts are seen.")]
+
+
+def _check_restarts(_: SiteFile) -> Iterator[Finding]:
+    what = "machine"
+    identity = read_identity()
+    if "-" in (identity.machine, identity.boot):
+        text = "The host has no id: that it was restarted cannot be told, and so not that its commands have ended."
+        yield Finding(what, Level.WARN, text, "Run systemd-machine-id-setup.")
+    else:
+        yield _say(what, platform.node())
+
+
+def _check_sessions(_: SiteFile) -> Iterator[Finding]:
+    """What systemd does to an account that has signed out."""
+    what, account = "sessions", _get_account()
+    values = _read_logind()
+    if not _SYSTEMD.exists() or (_LINGER / account).exists():
+        yield _say(what, "Commands go on when the agent's session ends.")
+        return
+    remedy = f"Run loginctl enable-linger {account}"
+    if values.get("KillUserProcesses") == "yes":
+        text = "KillUserProcesses=yes of logind.conf ends commands with the session of the agent."
+        yield Finding(what, Level.FAIL, text, f"{remedy}, or set it to no.")
+    elif values.get("RemoveIPC") != "no" and os.getuid() >= _FIRST_PERSON:
+        text = "RemoveIPC of logind.conf takes shared memory away from commands when the session of the agent ends."
+        yield Finding(what, Level.WARN, text, f"{remedy}, or set it to no.")
+    else:
+        yield _say(what, "Commands go on when the agent's session ends.")
+
+
+def _read_logind() -> dict[str, str]:
+    """Return what the files of logind set; later ones count (logind.conf(5))."""
+    files = [Path(folder) / "logind.conf" for folder in _LOGIND]
+    for folder in _LOGIND:
+        files += sorted((Path(folder) / "logind.conf.d").glob("*.conf"))
+    text = "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
+    return dict(re.findall(r"^\s*(\w+)\s*=\s*(\S*)", text, re.MULTILINE))
+
+
+def _check_umask(site: SiteFile) -> Iterator[Finding]:
+    what = "umask"
+    if site.umask & 0o002:
+        yield _say(what, f"{site.umask:04o}")
+    else:
+        text = f"With the umask {site.umask:04o} everybody may change what commands write."
+        yield Finding(what, Level.WARN, text, "Set “umask” in the file of the site to 0022, or 0002 for a group.")
+
+
+CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
+    "python": _check_python,
+    "spool": _check_spool,
+    "processes": _check_processes,
+    "machine": _check_restarts,
+    "sessions": _check_sessions,
+    "umask": _check_umask,
+    "store": _check_store,
+    "program": _check_program,
+}
+"""The slow ones last."""
+
+
+def _say(what: str, text: str) -> Finding:
+    return Finding(what, Level.OK, text)
+
+
+def _get_account() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _get_home(site: SiteFile) -> Path:
+    return site.home or Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def _find_existing(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that is there."""
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
