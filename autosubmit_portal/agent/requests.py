@@ -12,7 +12,7 @@ from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
-from autosubmit_portal.agent.scripts import SCRIPTS, make_argv
+from autosubmit_portal.agent.scripts import make_argv
 from autosubmit_portal.agent.site_file import PACKAGE, SiteFile, read_site_file
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
@@ -33,7 +33,7 @@ class Commands:
         self._site_file = site_file
         site = read_site_file(site_file)
         self.spool = Spool(site.spool, portal, site.legacy)
-        self.warm = WarmAutosubmit(site.program, self.spool.folder)
+        self.warm = WarmAutosubmit(self.spool.folder)
         self.answers: dict[str, Callable[[Message], Message]] = {
             "start": self._start,
             "end": self._end,
@@ -71,7 +71,7 @@ class Commands:
             account = ""
         argv = make_argv(str(site.program), words)
         environment = site.make_environment(profile, account)
-        launch = self.warm.launch if _is_warm(site, kind, words, account) else RunDirectory.launch
+        launch = self.warm.launch if site.procedures.get(kind) == PACKAGE else RunDirectory.launch
         start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
         return _tell_start(start)
 
@@ -116,14 +116,6 @@ class Waiting:
         if is_alive and not piece.data and time.monotonic() < self.deadline:
             return None
         return _tell_look(look, piece), piece.data
-
-
-def _is_warm(site: SiteFile, kind: str, words: list[str], account: str) -> bool:
-    """Answer whether the site wants it from the warm process, which is one of ours.
-
-    A run is always a process of its own: it lives for months.
-    """
-    return site.procedures.get(kind) == PACKAGE and not account and words[:1] != ["run"] and words[0] not in SCRIPTS
 
 
 def _explain_refusal(site: SiteFile, kind: str, profile: str, account: str) -> str:

@@ -28,6 +28,7 @@ _GIVEN_UP = "given up"
 # Runs of before the identity was kept have no more than the first two words.
 _PID = re.compile(r"(\d+) (\d*)(?: (\S+) (\S+) (\S+))?")
 _REQUEST = re.compile(r"([0-9a-f]+) (\S+) (\S+) (\S+)")
+_ESCAPED = re.compile(r"\\(.)")
 _STATUS = re.compile(r"\d{1,3}")
 
 
@@ -101,6 +102,11 @@ class RunDirectory:
         files.replace(self.path / "argv", "".join(lines).encode("utf-8", "surrogateescape"))
         files.replace(self.path / "launch.sh", launcher.SCRIPT)
         (self.path / "output").touch(mode=0o600)
+
+    def read_argv(self) -> list[str]:
+        """Return the command that was prepared."""
+        text = (self.path / "argv").read_bytes().decode("utf-8", "surrogateescape")
+        return [_ESCAPED.sub(_unescape, line) for line in text.split("\n")[:-1]]
 
     def launch(self, environment: Mapping[str, str], umask: int) -> None:
         """Start a launcher; if there is another or somebody gives up, one of them makes `pid` and only that counts."""
@@ -244,3 +250,7 @@ def _read_identity_of(found: re.Match[str] | None, first: int) -> Identity | Non
 
 def _escape(argument: str) -> str:
     return argument.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescape(found: re.Match[str]) -> str:
+    return "\n" if found[1] == "n" else found[1]

@@ -29,6 +29,7 @@ _CHANNEL, _READY = 3, b"ready"
 _PYTHON = re.compile(r"python[\d.]*")
 _MOST_FIRST_LINE = 256
 _MOST_ANSWER_BYTES = 256
+_MOST_TOLD_BYTES = 2000
 IDLE_SECONDS = 900.0
 # An import takes seconds, minutes on a file system that is slow.
 IMPORT_SECONDS = 300.0
@@ -49,18 +50,21 @@ class _Order:
 
 
 class WarmAutosubmit:
-    """The warm processes of a program, one for each set of variables that its commands have."""
+    """The warm processes, one for each program and each set of variables that its commands have."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self._program = program
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._processes: dict[frozenset[tuple[str, str]], _WarmProcess] = {}
+        self._processes: dict[tuple[str, frozenset[tuple[str, str]]], _WarmProcess] = {}
 
     def launch(self, run: RunDirectory, environment: Mapping[str, str], umask: int) -> None:
-        """Have a warm process run a command that is prepared; while there is none, start it as any other."""
+        """Have a warm process run a command that is prepared; while there is none, start it as any other.
+
+        Whatever may be a run is always started so: it lives for months.
+        """
         self.tend()
         with suppress(OSError):
-            process = self._find(environment, umask)
+            argv = run.read_argv()
+            process = self._find(argv[0], environment, umask) if "run" not in argv[1:] else None
             if process and process.take(_Order(run, environment, umask, time.monotonic() + BEGIN_SECONDS)):
                 return
         run.launch(environment, umask)
@@ -72,17 +76,16 @@ class WarmAutosubmit:
                 with suppress(OSError):  # one that cannot be started has not started, which a look tells
                     order.run.launch(order.environment, order.umask)
 
-    def _find(self, environment: Mapping[str, str], umask: int) -> "_WarmProcess | None":
-        """Return the process for these variables, which is started if there is none; None if there can be none."""
-        key = frozenset(environment.items())
+    def _find(self, program: str, environment: Mapping[str, str], umask: int) -> "_WarmProcess | None":
+        """Return the process for these commands, which is started if there is none; None if there can be none."""
+        key = program, frozenset(environment.items())
         process = self._processes.get(key)
         if process and (process.is_alive or time.monotonic() < process.may_come_back_at):
             return process
-        interpreter = find_interpreter(self._program, environment.get("PATH", ""))
+        interpreter = find_interpreter(Path(program), environment.get("PATH", ""))
         if not interpreter:
             return None
-        program, folder = str(self._program), str(self._folder)
-        argv = [*interpreter, "-c", _TEXT, program, folder, f"{umask:04o}", str(IDLE_SECONDS)]
+        argv = [*interpreter, "-c", _TEXT, program, str(self._folder), f"{umask:04o}", str(IDLE_SECONDS)]
         self._processes[key] = _WarmProcess(argv, environment, self._folder)
         return self._processes[key]
 
@@ -155,9 +158,10 @@ class _WarmProcess:
         with self._printed:
             if not self._is_ready:
                 self.may_come_back_at = time.monotonic() + PAUSE_SECONDS
-                self._printed.seek(0)
-                printed = self._printed.read().decode("utf-8", "replace")
-                print(f"Autosubmit is not kept warm:\n{printed}", file=sys.stderr)
+                start = max(0, os.fstat(self._printed.fileno()).st_size - _MOST_TOLD_BYTES)
+                printed = os.pread(self._printed.fileno(), _MOST_TOLD_BYTES, start).decode("utf-8", "replace")
+                with suppress(OSError):  # nobody listens
+                    print(f"Autosubmit is not kept warm:\n{printed}", file=sys.stderr)
 
 
 def find_interpreter(program: Path, path: str) -> list[str]:

@@ -1,9 +1,12 @@
 """The examination of a host, from the portal: the way to it, what its agent finds, its clock."""
 
+import os
+import pwd
 import time
 from pathlib import Path
 
 from autosubmit_portal.agent.findings import Finding, Level, decode
+from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.gateway.caller import Refused, Unanswered, ask, list_hosts
@@ -16,21 +19,33 @@ MOST_CLOCK_SECONDS = 5.0
 def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
     """Return all that an action at a host would need, asked on a socket of the gateway; what is wrong says so."""
     try:
-        known = list_hosts(place, seconds)["hosts"].get(host)
+        answer = list_hosts(place, seconds)
     except (Refused, Unanswered) as error:
         return [Finding("gateway", Level.FAIL, str(error), "Start it: systemctl start autosubmit-portal-gateway.")]
+    known = answer["hosts"].get(host)
     if known is None:
         text = f"The gateway knows no host {host}."
         return [Finding("channel", Level.FAIL, text, "Name it in the file of hosts.")]
     if not known["is_connected"]:
         text = f"There has been no connection for {known['for_seconds']} s. {known['reason']}"
         return [Finding("channel", Level.FAIL, text, known["remedy"])]
-    return [_describe_channel(known), *_ask_agent(place, host, seconds)]
+    facts = known["facts"]
+    text = f"Open for {known['for_seconds']} s, as {facts.get('account', '?')}."
+    return [
+        Finding("channel", Level.OK, text),
+        _look_at_walls(facts, answer["account"]),
+        *_ask_agent(place, host, seconds),
+    ]
 
 
-def _describe_channel(known: Message) -> Finding:
-    account, python = (known["facts"].get(name, "?") for name in ("account", "python"))
-    return Finding("channel", Level.OK, f"Open for {known['for_seconds']} s, as {account}, with Python {python}.")
+def _look_at_walls(facts: Message, gateway: str) -> Finding:
+    """Tell whether what an experiment brings along runs as an account of ours, on this host."""
+    ours = {pwd.getpwuid(os.getuid()).pw_name: "portal", gateway: "gateway"}
+    whose = ours.get(str(facts.get("account")))
+    if facts.get("machine") != read_identity().machine or not whose:
+        return Finding("walls", Level.OK, "Commands run as an account that neither portal nor gateway has.")
+    text = f"Commands run as {facts['account']}, as the {whose} does: what experiments bring along reads its secrets."
+    return Finding("walls", Level.WARN, text, "Reach the host by sudo or ssh, with the accounts of docs/operations.md.")
 
 
 def _ask_agent(place: Path, host: str, seconds: float) -> list[Finding]:

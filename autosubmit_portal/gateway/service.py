@@ -1,5 +1,7 @@
 """The loop of a gateway: it passes requests from the callers on this host on to the agents."""
 
+import os
+import pwd
 import select
 import socket
 import sys
@@ -234,7 +236,8 @@ class Gateway:
         self._lose(client, "The agent does not answer.")
 
     def _describe(self, now: float) -> Message:
-        return {"hosts": {name: _describe(channel, now) for name, channel in self._channels.items()}}
+        hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
+        return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
 
 
 def _describe(channel: Channel, now: float) -> Message:

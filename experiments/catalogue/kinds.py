@@ -6,7 +6,7 @@ The command lines and what they do are those of Autosubmit 4.1.17; the tests pas
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cached_property
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.agent.scripts import SCRIPTS
@@ -61,9 +61,9 @@ class OnRun:
     instead_of: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ActionKind:
-    """One kind of action; there is one object of each.
+    """One kind of action; there is one object of each, and what follows from its fields is worked out once.
 
     What the outcome of a command means stands with the command, in `steps`. The behaviours are called with the facts of
     the experiment, then the validated parameters:
@@ -96,18 +96,18 @@ class ActionKind:
     on_run: OnRun | None = None
     is_dry_run: bool = False
 
-    @property
+    @cached_property
     def options(self) -> tuple[Option, ...]:
         """All options of all steps."""
         return tuple(option for step in self.steps for option in step.options)
 
-    @property
+    @cached_property
     def excludes_run(self) -> bool:
         """Whether it destroys work where a run lives. Autosubmit itself looks only before `run`."""
         during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)
         return any(statement in during for statement in self.preconditions)
 
-    @property
+    @cached_property
     def permission(self) -> str:
         """The codename of the permission to request this kind, in the app `experiments`."""
         return f"request_{self.name}"
@@ -122,17 +122,17 @@ class ActionKind:
         others = [kind for kind in within if kind.name != self.name]
         return [self, *others, *filter(None, [CATALOGUE.get(self.instead_of)])]
 
-    @property
+    @cached_property
     def is_run(self) -> bool:
         """Whether the action ends in a run of the experiment."""
         return self.steps[-1].is_long
 
-    @property
+    @cached_property
     def may_overtake(self) -> bool:
         """Whether it may start while another action is active on the experiment."""
         return self.on_run is not None
 
-    @property
+    @cached_property
     def stops_run(self) -> bool:
         """Whether it ends a run."""
         return self.on_run is not None and self.on_run.stops
@@ -157,10 +157,19 @@ class ActionKind:
         """Whether Autosubmit itself can tell what it would change."""
         return any(step.saving for step in self.steps)
 
-    @property
+    @cached_property
     def as_dry_run(self) -> "ActionKind":
         """The same kind, in which only the commands that can tell run, and save nothing."""
-        return _make_dry_run(self)
+        return replace(
+            self,
+            title=f"{self.title} (dry run)",
+            steps=tuple(step.as_dry_run for step in self.steps if step.saving),
+            postconditions=(),
+            report=None,
+            impact=(),
+            warning="",
+            is_dry_run=True,
+        )
 
     def submits_jobs(self, parameters: Parameters) -> bool:
         """Answer whether jobs are sent to a platform, which a freeze refuses."""
@@ -197,20 +206,6 @@ class ActionKind:
 
 def _find_first(conditions: tuple[Statement, ...], experiment: ExperimentFacts, parameters: Parameters) -> str:
     return next(filter(None, (refuse(experiment, parameters) for refuse in conditions)), "")
-
-
-@cache
-def _make_dry_run(kind: ActionKind) -> ActionKind:
-    return replace(
-        kind,
-        title=f"{kind.title} (dry run)",
-        steps=tuple(step.as_dry_run for step in kind.steps if step.saving),
-        postconditions=(),
-        report=None,
-        impact=(),
-        warning="",
-        is_dry_run=True,
-    )
 
 
 def _make_flag(name: str, text: str) -> Option:

@@ -48,7 +48,7 @@ class Pretended:
     def __init__(self, folder: Path, program: Path, **environment: str) -> None:
         self.program = program
         self.spool = Spool(folder / "spool", PORTAL)
-        self.warm = WarmAutosubmit(program, self.spool.folder)
+        self.warm = WarmAutosubmit(self.spool.folder)
         self.environment: Mapping[str, str] = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
         self._keys = (f"7d1f6c9a-84f1-4b7e-a6c4-{number:012x}" for number in range(1, 2**16))
 

@@ -234,6 +234,55 @@ def test_a_command_that_a_killed_process_has_not_begun_is_started(own: Pretended
     assert (tmp_path / "done").read_text() == "x"
 
 
+# Kills a process of the warm Autosubmit when it comes to a call of this module, once there is a file that says so.
+KILL_AT = """
+import os, signal
+def dying(*words, real=os.{call}, **options):
+    if os.path.exists({mark!r}):
+        os.unlink({mark!r})
+        os.kill(os.{whom}(), signal.SIGKILL)
+    return real(*words, **options)
+os.{call} = dying
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "whom"),
+    [("fork", "getpid"), ("setsid", "getpid"), ("link", "getpid"), ("setsid", "getppid"), ("link", "getppid")],
+)
+def test_a_command_runs_once_wherever_what_begins_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, whom: str
+) -> None:
+    monkeypatch.setattr(warm, "BEGIN_SECONDS", 3.0)
+    mark = tmp_path / "mark"
+    package = KILL_AT.format(call=call, whom=whom, mark=str(mark)) + PACKAGE
+    with pretended_warm(tmp_path, package=package) as program:
+        mark.touch()
+        assert program.do(f"open({str(tmp_path / 'done')!r}, 'a').write('x'); print('done')") == (0, b"done\n")
+        assert not mark.exists()
+    assert (tmp_path / "done").read_text() == "x"
+
+
+def test_a_command_whose_exit_status_was_lost_is_unknown_and_not_started_again(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    package = KILL_AT.format(call="replace", whom="getpid", mark=str(mark)) + PACKAGE
+    with pretended_warm(tmp_path, package=package) as program:
+        mark.touch()
+        append = f"open({str(tmp_path / 'done')!r}, 'a').write('x')"
+        key = program.start(append)
+        wait_for(lambda: program.spool.find(key).look().state is State.UNKNOWN)
+        assert program.answer(key, append).outcome is Outcome.STARTED_BEFORE
+    assert (tmp_path / "done").read_text() == "x"
+
+
+def test_an_import_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "IMPORT_SECONDS", 0.1)
+    package = "import sys, time\nif sys.argv[0] == '-c': time.sleep(600)\n" + PACKAGE
+    with pretended(tmp_path, write_program(tmp_path / "bin", package=package)) as program:
+        assert program.do(OWN_PROCESS) == (0, b"True\n")
+        wait_for(lambda: program.warm.tend() or is_gone(program.pid))  # type: ignore[func-returns-value]
+
+
 def test_a_process_that_hangs_is_ended_and_its_command_started(own: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "BEGIN_SECONDS", 0.1)
     pid = own.pid
@@ -301,6 +350,20 @@ def test_each_set_of_variables_has_a_process_that_was_started_with_them(own: Pre
     own.environment = {**own.environment, "SITE": "es"}
     assert own.do("print(IMPORTED_IN == os.getpid(), os.environ['SITE'])") == (0, b"True es\n")
     assert len(own.warm._processes) == 2
+
+
+def test_another_program_is_not_run_by_the_process_of_the_first(own: Pretended, tmp_path: Path) -> None:
+    own.program = write_program(tmp_path / "other", package=PACKAGE.replace("found =", "print('other')\n    found ="))
+    assert own.do(OWN_PROCESS) == (0, b"other\nTrue\n")
+    own.start("pass")
+    wait_for(lambda: own.do(OWN_PROCESS) == (0, b"other\nFalse\n"))
+
+
+def test_a_command_as_another_account_is_a_process_of_its_own(own: Pretended) -> None:
+    """Which is a program that becomes that account, and is none of Python."""
+    words = ["/usr/bin/env", str(own.program), OWN_PROCESS]
+    own.spool.start(KEY, "cd" * 32, words, own.environment, 0o022, launch=own.warm.launch)
+    assert own.end(KEY) == (0, b"True\n")
 
 
 def test_what_cannot_be_imported_is_a_command_that_fails_and_is_not_tried_again_at_once(

@@ -82,23 +82,26 @@ def refusal_of(kind: ActionKind, given: dict[str, Any]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("text", CORPUS)
 @pytest.mark.parametrize(("kind", "option"), FIELDS, ids=[f"{k.name}-{o.name}" for k, o in FIELDS])
-def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option: Option, text: str) -> None:
-    value, given = [text] if option.type is OptionType.LIST else text, required(kind, option)
-    refused = refusal_of(kind, given | {option.name: value})
-    if refused:
-        assert refused == [option.name]
-        return
+def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option: Option) -> None:
+    for text in CORPUS:
+        value, given = [text] if option.type is OptionType.LIST else text, required(kind, option)
+        refused = refusal_of(kind, given | {option.name: value})
+        assert refused in ([], [option.name]), text
+        if not refused:
+            assert_one_argument(kind, option, given, value, text)
+
+
+def assert_one_argument(kind: ActionKind, option: Option, given: dict[str, Any], value: Any, text: str) -> None:
     (usual,) = commands_of(kind, "a000", given | {option.name: option.example})
     (hostile,) = commands_of(kind, "a000", given | {option.name: value})
     changed = [pair for pair in zip(usual, hostile, strict=True) if pair[0] != pair[1]]
     if option.is_filter:  # it chooses names of jobs, and reaches no command itself
-        assert changed == []
+        assert changed == [], text
         return
-    assert changed == [(option.make_elements(option.example)[0], option.make_elements(value)[0])]
+    assert changed == [(option.make_elements(option.example)[0], option.make_elements(value)[0])], text
     takes_no_options = "--" in hostile[: hostile.index(changed[0][1])] or kind.steps[0].script
-    assert option.flag or takes_no_options or not text.startswith("-")
+    assert option.flag or takes_no_options or not text.startswith("-"), text
 
 
 def test_a_reason_stays_text(as_manager: APIClient, experiment: Experiment) -> None:

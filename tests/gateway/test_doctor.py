@@ -43,6 +43,21 @@ def test_what_the_agent_finds_is_told_to_who_may_only_read(here: RunningGateway)
     assert findings["program"].level is Level.FAIL  # a shell is no Autosubmit
 
 
+def test_it_is_told_that_there_are_no_walls(here: RunningGateway) -> None:
+    (walls,) = (finding for finding in examine(here.reading, "here") if finding.what == "walls")
+    assert walls.level is Level.WARN
+    assert "what experiments bring along reads its secrets" in walls.text
+    assert "sudo or ssh" in walls.remedy
+
+
+@pytest.mark.parametrize(("channel", "level"), [("local", Level.WARN), ("sudo", Level.OK), ("ssh", Level.OK)])
+def test_there_are_walls_where_the_accounts_differ(host: SiteHost, place: Path, channel: str, level: Level) -> None:
+    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as made:
+        made.wait_for_host()
+        (walls,) = (finding for finding in examine(made.reading, "here") if finding.what == "walls")
+    assert walls.level is level
+
+
 def test_a_gateway_that_is_not_there_is_told(tmp_path: Path) -> None:
     (finding,) = examine(tmp_path / "nowhere", "here")
     assert (finding.what, finding.level) == ("gateway", Level.FAIL)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -168,6 +169,23 @@ LIES = {
     ),
     "a future version": ("send(hello.replace(b'[1,0]', b'[9,0]'))", "update the older of both"),
     "a login shell": ("send(b'Your password has expired.'); time.sleep(0.2)", "Your password has expired."),
+    "endless messages": (
+        "from autosubmit_portal.agent.protocol.frames import *;"
+        "send(hello);"
+        'beat = make_frame(0, Kind.MESSAGE, b\'{"type":"heartbeat"}\') * 1000\n'
+        "while True: send(beat)",
+        "more than 2000 messages a second",
+    ),
+    "an endless message": (
+        "from autosubmit_portal.agent.protocol.frames import *;"
+        "send(hello)\n"
+        "while True: send(make_frame(0, Kind.PART, b' ' * 60_000))",
+        "a message of more than 1048576 bytes",
+    ),
+    "bytes of an answer that nobody asked for": (
+        "from autosubmit_portal.agent.protocol.frames import *; send(hello + make_frame(1, Kind.DATA, b'x'))",
+        "request 1, which nobody made",
+    ),
     "nothing but noise": ("send(os.urandom(200_000))", "no frame in the first 65536 bytes"),
 }
 
@@ -179,6 +197,67 @@ def test_an_agent_that_lies_is_cut_off_and_the_reason_is_told(tmp_path: Path, li
     with gateway(tmp_path, hosts) as made:
         wait_for(lambda: reason in made.describe("liar")["reason"])
         made.wait_for_host("here")
+        assert made.look()["state"] == "not started"
+
+
+ANSWER = '{"type":"answer","value":{}}'
+ANSWERS = {
+    "to another request": (f"make_frame(2, Kind.MESSAGE, b'{ANSWER}')", "request 2, which nobody made"),
+    "that never ends": ("make_frame(1, Kind.DATA, bytes(60_000))", "more bytes than it has credit for"),
+    "that is none": ("make_frame(1, Kind.MESSAGE, b'[1]')", "a message that is no object"),
+    "twice": (f"2 * make_frame(1, Kind.MESSAGE, b'{ANSWER}')", "request 1, which nobody made"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_a_lie_is_unknown_and_the_agent_is_cut_off(tmp_path: Path, answer: str) -> None:
+    """It answers when it is asked, for as long as it is let."""
+    frames, reason = ANSWERS[answer]
+    code = (
+        "from autosubmit_portal.agent.protocol.frames import *\n"
+        "send(hello)\n"
+        "while b'look' not in os.read(0, 65536): pass\n"
+        f"while True: send({frames})"
+    )
+    with gateway(tmp_path, {"here": make_liar(code)}) as made:
+        made.wait_for_host()
+        with suppress(Unanswered):  # of two answers the first is one
+            made.look(seconds=30)
+        wait_for(lambda: reason in made.describe()["reason"])
+
+
+# Passes on what an agent says after its hello, with a byte changed here and there.
+DAMAGE = """
+import os, random, subprocess, sys, threading
+r = random.Random(int(sys.argv[1]))
+agent = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+def ask():
+    while data := os.read(0, 65536):
+        agent.stdin.write(data)
+    agent.stdin.close()
+threading.Thread(target=ask, daemon=True).start()
+os.write(1, agent.stdout.read(65536))
+while data := bytearray(agent.stdout.read(65536)):
+    if r.random() < 0.3:
+        data[r.randrange(len(data))] = r.randrange(256)
+    os.write(1, data)
+"""
+
+
+@pytest.mark.parametrize("seed", fuzz.SEEDS)
+def test_a_gateway_survives_answers_that_are_damaged_on_the_way(tmp_path: Path, seed: int) -> None:
+    good = make_local(tmp_path / "site")
+    agent = [sys.executable, "-I", good["agent"], good["site_file"]]
+    damaged = {
+        f"damaged-{number}": make_other(sys.executable, "-c", DAMAGE, f"{seed}{number}", *agent) for number in range(4)
+    }
+    with gateway(tmp_path, {"here": good} | damaged) as made:
+        made.wait_for_host("here")
+        for host in damaged:
+            made.wait_for_host(host)
+            for _ in range(20):
+                with suppress(Refused, Unanswered):
+                    made.look(host=host, seconds=1)
         assert made.look()["state"] == "not started"
 
 

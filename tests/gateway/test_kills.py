@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,13 +31,17 @@ class Site:
     folder: Path
     open: Callable[[], RunningGateway]
     find_agents: Callable[[RunningGateway], list[int]]
+    cut: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         self.gateway = self.open()
 
     def kill_something(self, random: Random) -> None:
-        """Kill the gateway, or its agents."""
+        """Kill the gateway, or its agents, or cut the link to them."""
         self.gateway.wait_for_host()
+        if self.cut and random.random() < 0.3:
+            self.cut()
+            return
         if random.random() < 0.4:
             self.gateway.process.kill()
             self.gateway = self.open()
@@ -75,10 +80,17 @@ def test_so_it_is_on_every_channel(host: SiteHost, place: Path, channel: str) ->
         """Return the agents; of them those that a killed channel has left are some."""
         return host.find_agents() + made.find_children()
 
+    def cut() -> None:
+        """Cut the link for a second."""
+        host.use_link(up=False)
+        time.sleep(1)
+        host.use_link(up=True)
+
     with ExitStack() as stack:
-        kill_while_commands_run(
-            Site(place, lambda: stack.enter_context(gateway(place, hosts, PYTHON, **host.as_gateway())), find), 1
-        )
+        open_gateway = partial(gateway, place, hosts, PYTHON, **host.as_gateway())
+        can_cut = channel == "ssh" and host.namespace
+        site = Site(place, lambda: stack.enter_context(open_gateway()), find, cut if can_cut else None)
+        kill_while_commands_run(site, 1)
 
 
 def kill_while_commands_run(site: Site, seed: int) -> None:

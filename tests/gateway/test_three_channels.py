@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from autosubmit_portal.agent.findings import Level
 from autosubmit_portal.gateway.channel import KILL_SECONDS
+from autosubmit_portal.gateway.doctor import examine
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.site_host import CHANNELS, PYTHON, SiteHost
 from tests.support.waiting import wait_for
@@ -94,6 +96,30 @@ def test_the_agent_ends_with_its_gateway_and_the_command_goes_on(
         assert second.look(key=key)["state"] == "alive"
         (place / "go").touch()
         assert wait_for_end(second, key)["exit_status"] == 7
+
+
+def test_an_agent_keeps_the_file_that_it_began_with(here: RunningGateway, host: SiteHost) -> None:
+    """Its examination reads modules that it has not read before."""
+    began_with = host.agent.readlink()
+    try:
+        host.agent.unlink()
+        host.agent.symlink_to("/dev/null")
+        found = {finding.what: finding.level for finding in examine(here.reading, "here")}
+    finally:
+        host.agent.unlink()
+        host.agent.symlink_to(began_with)
+    assert found["spool"] is Level.OK
+
+
+@pytest.mark.parametrize(
+    "changes", [{"account": "{portal}"}, {"account": "nobody-at-all"}, {"agent": "/opt/other.pyz"}, {"account": "root"}]
+)
+def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: dict[str, str]) -> None:
+    changes = {name: value.format(portal=host.portal) for name, value in changes.items()}
+    with gateway(place, {"here": host.reach("sudo", **changes)}, PYTHON, **host.as_gateway()) as made:
+        known = wait_for(made.describe, is_enough=lambda known: "not been reached" not in known["reason"])
+    assert known["reason"].startswith("sudo does not let the gateway do this: ")
+    assert "Install the rule of docs/operations.md" in known["remedy"]
 
 
 def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(

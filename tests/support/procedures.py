@@ -1,5 +1,6 @@
 """Commands of the real Autosubmit by both procedures, on two copies of one store, and what differs afterwards."""
 
+import fcntl
 import io
 import pickle
 import re
@@ -8,7 +9,7 @@ import sqlite3
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,15 @@ class TwoStores:
         for place in self._places.values():
             shutil.copytree(self.home, place, symlinks=True)
         shutil.rmtree(self.home)
+
+    @contextmanager
+    def hold_locks(self, expid: str) -> Iterator[None]:
+        """Hold the lock of an experiment, as its run does."""
+        with ExitStack() as stack:
+            for place in self._places.values():
+                lock = place / "autosubmit" / expid / "tmp" / "autosubmit.lock"
+                fcntl.flock(stack.enter_context(lock.open("a")), fcntl.LOCK_EX)
+            yield
 
     def do(self, *words: str, is_warm: bool) -> tuple[int | None, bytes]:
         """Run a command on the copy of its procedure."""

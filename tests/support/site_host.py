@@ -146,7 +146,8 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
             "profiles": {"usual": {"SITE": "es"}},
         }
         (folder / f"{name}.json").write_text(json.dumps(allowed))
-    agent = write_archive(folder)
+    agent = folder / "agent.pyz"
+    agent.symlink_to(write_archive(folder).name)
     _run("chmod", "-R", "go=rX", str(folder))
     return agent, folder / "site.json"
 

@@ -26,3 +26,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoStores]:
 def test_a_warm_command_ends_prints_and_leaves_the_same(stores: TwoStores, case: str) -> None:
     _, differences = stores.compare(*CASES[case])
     assert differences == []
+
+
+@pytest.mark.autosubmit
+@pytest.mark.parametrize("case", ["generate", "set status"])
+def test_a_warm_command_that_a_run_forbids_is_refused_the_same(stores: TwoStores, case: str) -> None:
+    with stores.hold_locks("b001"):
+        assert stores.compare(*CASES[case]) == (1, [])

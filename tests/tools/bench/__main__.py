@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.tools.bench import actions, changes, changing, crowd, lists, page, peer
+from tests.tools.bench import actions, changes, changing, crowd, lists, page, peer, procedures
 from tests.tools.bench.page import Section
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import NoTools, Plan
@@ -23,6 +23,7 @@ ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "changes": changes.run,
     "lists": lists.run,
     "load": crowd.run,
+    "procedures": procedures.run,
 }
 ON_STORES = ("mirror", "reads")
 CHANGING = "changing"

@@ -18,7 +18,7 @@ so.
 """
 TITLES = (
     *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
-    *("From request to command", "The machine"),
+    *("From request to command", "Procedures", "The machine"),
 )
 _MARK = "\n## "
 

@@ -9,8 +9,8 @@ pytestmark = pytest.mark.one_database
 
 # Files and jumps.
 MOST = {
-    "run an action": (30, 55),
-    "set status by filter": (33, 60),
+    "run an action": (30, 52),
+    "set status by filter": (33, 56),
     "list of jobs": (18, 25),
     # 8 for each button; 2 more when a second has passed since stamps have looked at the clock.
     "experiment page": (26, 75 + 8 * len(CATALOGUE)),
