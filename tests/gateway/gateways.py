@@ -110,7 +110,9 @@ def gateway(
     folder: Path, hosts: Mapping[str, Message], python: str = sys.executable, **how: Any
 ) -> Iterator[RunningGateway]:
     """Lend a gateway with these hosts, started as `how` says; it is killed at the end."""
-    reading, acting, file = folder / "reading", folder / "acting", folder / "hosts.json"
+    # They may be links.
+    reading, acting = ((folder / name).resolve() for name in ("reading", "acting"))
+    file = folder / "hosts.json"
     for old in (reading, acting):
         old.unlink(missing_ok=True)
     file.write_text(

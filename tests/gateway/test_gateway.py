@@ -75,7 +75,7 @@ def test_a_gateway_that_is_not_there_refuses(tmp_path: Path) -> None:
 def test_a_host_that_is_away_says_why_at_once(tmp_path: Path) -> None:
     host = make_other("/bin/sh", "-c", "echo 'ssh: Permission denied (publickey).' >&2; exit 255")
     with gateway(tmp_path, {"here": host}) as made:
-        wait_for(lambda: "ended" in made.describe()["reason"])
+        wait_for(lambda: "Permission denied" in made.describe()["reason"])
         began = time.monotonic()
         with pytest.raises(Refused, match=r"has been away for \d+ s.*Permission denied \(publickey\)") as refused:
             made.start("-c", "true")

@@ -1,6 +1,7 @@
 """What an experiment brings along reaches nothing of portal and gateway: real accounts, sudo, sshd and git."""
 
 import re
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_a_hook_of_a_cloned_project_gets_nothing_of_portal_and_gateway(
     environment = host.as_gateway()["env"] | {"GATEWAY_TOKEN": IN_ENVIRONMENT}
     how = host.as_gateway() | {"env": environment}
     with gateway(place, {"here": host.reach(channel)}, PYTHON, **how) as made, portal(host) as portal_process:
-        made.reading.with_name("hosts.json").chmod(0o600)
+        (place / "hosts.json").chmod(0o600)
         write_hook(host, made, portal_process, project / ".git" / "hooks" / "post-checkout")
         found = run_at_site(made, f"git -C {project} checkout -q other")
         assert host.site in found.splitlines()
@@ -158,3 +159,31 @@ def test_no_variable_of_the_gateway_reaches_the_agent(host: SiteHost, place: Pat
     # Python itself sets LC_CTYPE where there is no LANG.
     usual = {"", "HOME", "LANG", "LC_CTYPE", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "USER"}
     assert {name for name in names if not name.startswith("SUDO_")} <= usual
+
+
+def test_who_is_in_no_group_of_the_folders_reaches_neither_socket(host: SiteHost, place: Path) -> None:
+    """The folders and links are those of docs/systemd/autosubmit-portal-gateway.conf, with groups of this host."""
+    for name, group in (("readers", host.portal), ("actors", host.gateway)):
+        (place / name).mkdir()
+        shutil.chown(place / name, host.gateway, group)
+        (place / name).chmod(0o2750)
+    (place / "reading").symlink_to("readers/socket")
+    (place / "acting").symlink_to("actors/socket")
+    with gateway(place, {}, PYTHON, **host.as_gateway()):
+        reached = {
+            (account, name)
+            for account in (host.portal, host.site)
+            for name in ("reading", "acting")
+            if can_connect(account, place / name)
+        }
+    assert reached == {(host.portal, "reading")}
+
+
+def can_connect(account: str, socket: Path) -> bool:
+    """Return whether an account without further groups reaches a socket."""
+    code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    command = [PYTHON, "-c", code, str(socket)]
+    done = subprocess.run(
+        command, check=False, capture_output=True, user=account, group=account, extra_groups=(), cwd="/"
+    )
+    return not done.returncode
