@@ -1,13 +1,12 @@
 """The requests `read`: they are given to readers, and what those answer is passed on as the gateway takes it."""
 
-import re
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, Server, limits, strict_json
-from autosubmit_portal.agent.protocol.fields import take_object, take_text
+from autosubmit_portal.agent.protocol.fields import take_expid, take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.lanes import Failed, Lanes, Reading
 from autosubmit_portal.agent.readers.process import Heard
@@ -19,7 +18,6 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 _LEFT_SECONDS = 3600.0
 # A pipe takes as many at once.
 _MOST_REQUEST_BYTES = 60_000
-_EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 
 
 @dataclass(slots=True)
@@ -50,9 +48,7 @@ class Reads:
 
     def ask(self, channel: int, arguments: Message, now: float) -> None:
         """Take a request. Raises ProtocolError."""
-        expid, what = take_text(arguments, "expid"), take_text(arguments, "what", most=50)
-        if not _EXPID.fullmatch(expid):
-            raise ProtocolError("“expid” must be the name of an experiment")
+        expid, what = take_expid(arguments, "expid"), take_text(arguments, "what", most=50)
         if len(strict_json.encode(arguments)) > _MOST_REQUEST_BYTES:
             raise ProtocolError(f"more than {_MOST_REQUEST_BYTES} bytes")
         if not self._has_store:

@@ -101,10 +101,9 @@ class Agent:
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
-            site = read_site_file(self._site_file)
-            self._commands = Commands(site, fields.take_text(facts, "portal"))
+            self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
             self._commands.spool.prune()
-            self._reads = Reads(site, self._connection)
+            self._reads = Reads(read_site_file(self._site_file), self._connection)
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 
@@ -123,8 +122,8 @@ class Agent:
                 self._connection.fail(request.channel, "unknown", f"There is no request {request.name!a}.")
         except ValueError as error:  # a ProtocolError is one
             self._connection.fail(request.channel, "invalid", f"The request is not understood: {error}.")
-        except OSError as error:
-            self._connection.fail(request.channel, "failed", f"{error}.")
+        except (OSError, BadSiteFileError) as error:
+            self._connection.fail(request.channel, "failed", f"{error}")
 
     def _tell_news(self) -> None:
         """Answer those who wait, if there is news and the gateway takes what is sent."""

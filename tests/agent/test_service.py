@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from autosubmit_portal.agent.protocol import Answer, Closed, Failure, Hello, limits
 from autosubmit_portal.agent.protocol.frames import HEADER, MAGIC
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.agent.agents import KEY, Channel, agent, find_pythons, write_site_file
 from tests.agent.protocol.pairs import HELLO, message
 from tests.support import fuzz

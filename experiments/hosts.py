@@ -1,0 +1,98 @@
+"""The hosts of sites, asked through the gateway of this host."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+
+from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from experiments import own_gateway
+from experiments.models import Host, Site
+
+# What is asked is quick; what takes longer is unknown.
+SECONDS = 20.0
+# An agent of a host that is new in the file of hosts is there within so many seconds, if it comes.
+_ARRIVAL_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+
+
+def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS) -> tuple[dict[str, Any], bytes]:
+    """Ask the agent of a host what changes nothing; return its answer and the bytes that came with it.
+
+    Raises Refused, or Unanswered when there is no answer within `seconds`.
+    """
+    return caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, name, arguments, seconds)
+
+
+def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Have the agent of a host do something. For workers: only they may. Raises Refused and Unanswered."""
+    place = settings.GATEWAY_DIRECTORY / "acting"
+    try:
+        return caller.ask(place, host.name, name, arguments, SECONDS)
+    except NoGateway:
+        if not settings.STARTS_GATEWAY:
+            raise
+        own_gateway.start()
+        _await_arrival(host)
+        return caller.ask(place, host.name, name, arguments, SECONDS)
+
+
+def is_gateway_own() -> bool:
+    """Answer whether the gateway is our own: without walls, and with files that we write."""
+    return bool(settings.GATEWAY_DIRECTORY == settings.OWN_GATEWAY_DIRECTORY)
+
+
+def explain_absence(site: Site) -> str:
+    """Return why the host of a site cannot be asked to do anything now; blank if it can. For workers."""
+    host = site.hosts.first()
+    if host is None:
+        return f"{site} has no host."
+    if is_gateway_own():
+        own_gateway.write_files()
+    try:
+        return _await_arrival(host)
+    except NoGateway as error:
+        if not settings.STARTS_GATEWAY:
+            return str(error)
+    own_gateway.start()
+    try:
+        return _await_arrival(host)
+    except NoGateway as error:
+        return str(error)
+
+
+def find_absences(seconds: float) -> dict[str, str]:
+    """Return of each host of the gateway why it is not connected, blank if it is.
+
+    Raises NoGateway, and Unanswered when there is no answer within `seconds`.
+    """
+    known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
+    return {name: _explain(name, host) for name, host in known.items()}
+
+
+def _explain(name: str, known: dict[str, Any]) -> str:
+    if known["is_connected"]:
+        return ""
+    return f"The host {name} has been away for {known['for_seconds']} s. {known['reason']}"
+
+
+def _await_arrival(host: Host) -> str:
+    """Return why a host is not connected, after it has had the time that a new one needs; blank if it is."""
+    deadline = time.monotonic() + _ARRIVAL_SECONDS
+    while True:
+        reason, is_new = _look_for(host)
+        if not reason or not is_new or time.monotonic() > deadline:
+            return reason
+        time.sleep(_LOOK_SECONDS)
+
+
+def _look_for(host: Host) -> tuple[str, bool]:
+    """Return why a host is not connected, blank if it is, and whether it may just be coming."""
+    try:
+        known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", SECONDS)["hosts"].get(host.name)
+    except Unanswered as error:
+        return str(error), False
+    if known is None:
+        return f"The gateway does not know the host {host}.", True
+    return _explain(host.name, known), known["for_seconds"] < _ARRIVAL_SECONDS
