@@ -66,6 +66,7 @@ expect.set_options(timeout=1000 * PATIENCE)
 PEOPLE = ("ana", "ben", "bea", "owner", "autosubmit", "stan")
 
 _numbers = count(1)
+_cookies: dict[tuple[Path, str], Any] = {}
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN_AUTOSUBMIT = REPOSITORY / "var" / "autosubmit-env" / "bin" / "autosubmit"
 CHROMIUM_ARGUMENTS = [
@@ -474,7 +475,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def page(open_page: Callable[..., Page], portal: Portal) -> Page:
     """A page on the running portal, signed in as its first account."""
     opened = open_page(portal.url)
-    sign_in(opened, portal.credentials)
+    be_signed_in(opened, portal, portal.credentials)
     return opened
 
 
@@ -490,3 +491,12 @@ def sign_in(page: Page, credentials: Credentials) -> None:
     """Sign in to the console through its own form."""
     enter(page, credentials)
     page.wait_for_url(lambda url: "/login/" not in url)
+
+
+def be_signed_in(page: Page, portal: Portal, credentials: Credentials) -> None:
+    """Let a page be signed in: through the form the first time, then by the cookies of that session."""
+    who = (portal.home, credentials.username)
+    if who not in _cookies:
+        sign_in(page, credentials)
+        _cookies[who] = page.context.cookies()
+    page.context.add_cookies(_cookies[who])

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import sign_in
+from tests.conftest import be_signed_in
 from tests.support import web
 from tests.support.services import Credentials, Portal
 from tests.system.test_hostile_text import WATCH
@@ -31,7 +31,7 @@ def visit(server: Portal, open_page: Callable[..., Page]) -> Callable[..., Page]
     def as_somebody(name: str, **options: Any) -> Page:
         page = open_page(server.url, **options)
         page.add_init_script(WATCH)
-        sign_in(page, Credentials(name, web.PASSWORD, ""))
+        be_signed_in(page, server, Credentials(name, web.PASSWORD, ""))
         return page
 
     return as_somebody
@@ -53,6 +53,7 @@ def test_a_person_sees_what_an_action_would_do_and_asks_for_it(visit: Callable[.
     page = visit("admin")
     page.goto("/v4/experiments")
     page.get_by_role("link", name="a000", exact=True).click()
+    page.wait_for_url("**/v4/experiments/a000*")
     generate = form(page, "act-generate")
     generate.get_by_label("Reason").fill("first year")
     generate.get_by_role("button").click()
@@ -135,6 +136,7 @@ def test_a_person_makes_a_token_and_revokes_it(visit: Callable[..., Page]) -> No
     page.reload()
     expect(answer(page)).not_to_contain_text('"token": ')
     answer(page).get_by_role("link").first.click()
+    page.wait_for_url("**/v4/tokens/*")  # loaded: before its script has run, a form is one of HTML
     form(page, "destroy").get_by_role("button").click()
     expect(answer(page)).to_contain_text("HTTP 2")
     page.goto("/v4/tokens")

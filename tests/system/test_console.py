@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from tests.conftest import sign_in
+from tests.conftest import be_signed_in, sign_in
 from tests.support.services import Portal
 from tests.support.waiting import wait_for
 
@@ -285,7 +285,8 @@ def test_a_member_of_a_group_works_at_the_console(open_page: Callable[..., Page]
 @pytest.mark.parametrize("width", [375, 650, 1024, 1300, 1600])
 def test_no_page_of_the_navigation_is_cut_off(width: int, open_page: Callable[..., Page], portal: Portal) -> None:
     page = open_page(portal.url, viewport={"width": width, "height": 700})
-    sign_in(page, portal.credentials)
+    be_signed_in(page, portal, portal.credentials)
+    page.goto("/")
     for link in page.locator(".portal-nav a").all():
         expect(link).to_be_in_viewport(ratio=1)
     assert page.locator(".portal-nav").evaluate("nav => nav.scrollWidth <= nav.clientWidth")
@@ -296,7 +297,7 @@ def test_no_page_of_the_navigation_is_cut_off(width: int, open_page: Callable[..
 )
 def test_a_page_fits_a_phone_in_the_dark(open_page: Callable[..., Page], portal: Portal, path: str) -> None:
     page = open_page(portal.url, viewport={"width": 375, "height": 800}, color_scheme="dark")
-    sign_in(page, portal.credentials)
+    be_signed_in(page, portal, portal.credentials)
     page.goto(path)
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import sign_in
+from tests.conftest import be_signed_in
 from tests.support import web
 from tests.support.corpus import HTML, TEMPLATE
 from tests.support.services import Credentials, Portal
@@ -89,7 +89,7 @@ def watched(server: Portal, open_page: Callable[..., Page]) -> Page:
     page = open_page(server.url)
     page.on("dialog", lambda dialog: dialog.dismiss())
     page.add_init_script(WATCH)
-    sign_in(page, Credentials("admin", web.PASSWORD, ""))
+    be_signed_in(page, server, Credentials("admin", web.PASSWORD, ""))
     return page
 
 

@@ -15,7 +15,9 @@ on_sqlite = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
 
 @on_sqlite
-def test_the_first_account_signs_in_to_the_console(page: Page) -> None:
+def test_the_first_account_signs_in_to_the_console(portal: Portal, open_page: Callable[..., Page]) -> None:
+    page = open_page(portal.url)
+    sign_in(page, portal.credentials)
     assert "/login/" not in page.url
     assert page.locator("#account summary").inner_text() == "admin"
 
