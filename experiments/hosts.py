@@ -5,7 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from autosubmit_portal.gateway import caller
+from autosubmit_portal.agent.findings import Finding
+from autosubmit_portal.gateway import caller, doctor
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import own_gateway
 from experiments.models import Host, Site
@@ -68,6 +69,13 @@ def explain_absence(site: Site) -> str:
         return _await_arrival(host)
     except NoGateway as error:
         return str(error)
+
+
+def examine(host: Host) -> list[Finding]:
+    """Return everything that an action at a host would need, and what is wrong with it."""
+    if settings.STARTS_GATEWAY:
+        explain_absence(host.site)  # our own gateway may be idle
+    return doctor.examine(settings.GATEWAY_DIRECTORY / "reading", host.name)
 
 
 def find_absences(seconds: float) -> dict[str, str]:
