@@ -21,10 +21,12 @@ from django_q.brokers import get_broker
 from autosubmit_portal import privacy
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
+from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from autosubmit_portal.workers.heartbeat import get_broker_name, get_free_bytes, make_seal
 from autosubmit_portal.workers.models import Worker
+from experiments import hosts
 from experiments.autosubmit.trusted import explain_distrust
-from experiments.models import Action, Site, State
+from experiments.models import Action, Host, Site, State
 from jobs import trigrams
 
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
@@ -56,6 +58,11 @@ class Finding:
 
 
 AWAY = Finding(Level.FAIL, "unknown", "The database does not answer.")
+
+
+# It answers at once or hangs.
+GATEWAY_SECONDS = 2.0
+_WITHOUT_WALLS = "; without walls: what an experiment brings along runs as the account of the portal's worker"
 
 
 class Evidence:
@@ -227,6 +234,28 @@ def check_sites(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def check_hosts(evidence: Evidence) -> Iterator[Finding]:
+    """Ask the gateway of this host which hosts of sites it reaches."""
+    try:
+        absences = hosts.find_absences(GATEWAY_SECONDS)
+    except (NoGateway, Unanswered) as error:
+        yield _report_no_gateway(str(error))
+        return
+    for host in Host.objects.order_by("name"):
+        reason = absences.get(host.name, f"The gateway does not know the host {host}.")
+        if reason:
+            remedy = "Correct what keeps the gateway from it. Commands that run there are not seen meanwhile."
+            yield Finding(Level.FAIL, "away", reason, remedy)
+        else:
+            yield _report_ok(f"The host {host} is connected{_WITHOUT_WALLS if hosts.is_gateway_own() else ''}.")
+
+
+def _report_no_gateway(reason: str) -> Finding:
+    if settings.STARTS_GATEWAY:
+        return _report_ok(f"A worker starts the gateway when there is something to do{_WITHOUT_WALLS}.")
+    return Finding(Level.FAIL, "down", reason, f"Start the gateway of {settings.GATEWAY_DIRECTORY}.")
+
+
 def check_program(evidence: Evidence) -> Iterator[Finding]:
     """Check program and owner of each site on this host, which need not be the host of its commands."""
     for site in evidence.sites:
@@ -245,7 +274,7 @@ def check_program(evidence: Evidence) -> Iterator[Finding]:
 def check_disk(evidence: Evidence) -> Iterator[Finding]:
     """Check the free space for outputs of actions: on the hosts of the workers, or here without any."""
     room = {worker.host: worker.free_bytes for worker in evidence.workers}
-    for host, free in (room or {"this host": get_free_bytes(Path(settings.ACTIONS_DIRECTORY))}).items():
+    for host, free in (room or {"this host": get_free_bytes(Path(settings.SPOOL_DIRECTORY))}).items():
         if free is None:
             yield Finding(Level.WARN, "unknown", f"The free space for run directories is unknown on {host}.")
         elif free > LITTLE_BYTES:
@@ -277,6 +306,7 @@ CHECKS: dict[str, Check] = {
         check_queue,
         check_mirror,
         check_sites,
+        check_hosts,
         check_program,
         check_disk,
         check_files,

@@ -94,10 +94,15 @@ PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
 COMMANDS_UMASK = parse_umask("PORTAL_COMMANDS_UMASK", env.str("PORTAL_COMMANDS_UMASK", default=f"{FOUND_UMASK:04o}"))
-ACTIONS_DIRECTORY = PORTAL_HOME / "actions"
+# Where commands run, and where they ran before there were agents.
+SPOOL_DIRECTORY, ACTIONS_DIRECTORY = PORTAL_HOME / "spool", PORTAL_HOME / "actions"
+# The sockets of the gateway: of one that somebody else runs, or of our own, which workers start when they need it.
+OWN_GATEWAY_DIRECTORY = PORTAL_HOME / "gateway"
+GATEWAY_DIRECTORY = Path(env.str("PORTAL_GATEWAY", default="") or OWN_GATEWAY_DIRECTORY)
+STARTS_GATEWAY = not env.str("PORTAL_GATEWAY", default="")
 # What the libraries of Autosubmit keep and can make again.
 CACHES_DIRECTORY = PORTAL_HOME / "caches"
-# Run directories of ended actions are removed when they are older, or the oldest when all together are larger.
+# The output of ended actions is removed when it is older, or the oldest when all together takes more room.
 OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
 

@@ -1,4 +1,4 @@
-"""One permission for each action kind, and one to freeze. Groups get them as the catalogue says."""
+"""One permission for each action kind and for each duty at sites. Groups get them as the catalogue says."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +16,20 @@ MANAGE = ("change_site", "view_auditentry", "view_apitoken", "delete_apitoken")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A permission that works like that of an action kind, but is for something done at once to a site."""
+    """A permission that works like that of an action kind, but is for something done at once to a site.
+
+    `verb` says it before the name of the site.
+    """
 
     name: str
     title: str
     permission: str
     role: Role
+    verb: str
 
 
-FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER)
+FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER, "freeze")
+CALL_LOST = Duty("call_lost", "Call lost", "call_action_lost", Role.MANAGER, "call a command lost at")
 
 
 def synchronise_permissions(**_: Any) -> None:
@@ -39,6 +44,7 @@ def synchronise_permissions(**_: Any) -> None:
         _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
     _make("axes.AccessAttempt", LIFT_LOCKOUTS, "Can see and lift lockouts", Role.MANAGER)
     _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
+    _make("experiments.Action", CALL_LOST.permission, "Can call a command lost", CALL_LOST.role)
     _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 
 

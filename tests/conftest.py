@@ -40,6 +40,7 @@ from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
 from tests.support.caches import forget_answers, forget_keys, forget_stamps
 from tests.support.identity_provider import Provider
+from tests.support.in_process_host import InProcessHosts
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.quick_autosubmit import quick
@@ -172,6 +173,22 @@ def _send_before_counting() -> Iterator[None]:
 def _actions_directory(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the run directories of tests apart: rows that were rolled back leave their numbers to others."""
     settings.ACTIONS_DIRECTORY = tmp_path_factory.getbasetemp() / f"actions-of-test-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hosts_of_modules() -> Iterator[None]:
+    """Have them here also for fixtures that are made before those of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.hosts.caller", InProcessHosts())
+        yield
+
+
+@pytest.fixture(autouse=True)
+def hosts_here(monkeypatch: pytest.MonkeyPatch) -> InProcessHosts:
+    """Have the agents of all sites in this process."""
+    hosts = InProcessHosts()
+    monkeypatch.setattr("experiments.hosts.caller", hosts)
+    return hosts
 
 
 @pytest.fixture(scope="module")

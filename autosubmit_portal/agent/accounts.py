@@ -1,14 +1,65 @@
-"""Signals to processes of other Unix accounts."""
+"""Other Unix accounts: what may run as them, and signals to their processes."""
 
 import os
+import pwd
+import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 
 # By their full names, as sudoers has them.
-SUDO, KILL = "/usr/bin/sudo", "/usr/bin/kill"
+SUDO, KILL, ENV = "/usr/bin/sudo", "/usr/bin/kill", "/usr/bin/env"
 # It answers at once or hangs on a directory service.
 SUDO_SECONDS = 10.0
+
+NAME = re.compile(r"[a-z_][a-z0-9_-]*")
+SUPERUSER = 0
+# The account that stands for nobody, and what some systems call -2 and -1.
+_NOBODIES = (65534, 2**32 - 2, 2**32 - 1)
+_LOGIN_DEFINITIONS, _USUAL_LEAST_UID = Path("/etc/login.defs"), 1000
+_UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
+
+
+def explain_unusable(name: str) -> str:
+    """Return why no command may run as this account; blank if it may."""
+    if not NAME.fullmatch(name):
+        return f"“{name}” cannot be a Unix account: a-z, 0-9, `_` and `-`, not beginning with a digit."
+    try:
+        uid = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return f"This host has no Unix account “{name}”."
+    if uid == SUPERUSER:
+        return f"“{name}” is the superuser, as whom nothing is ever run."
+    if uid == os.getuid():
+        return f"“{name}” is the account of the portal itself, which may become others."
+    if uid < _read_least_uid() or uid in _NOBODIES:
+        return f"“{name}” is an account of the system (number {uid}), not of a person or a project."
+    return ""
+
+
+def wrap_as_account(account: str, argv: Sequence[str]) -> list[str]:
+    """Return the argv that runs `argv` as another Unix account.
+
+    sudo makes a fresh environment and keeps only the path of the site's configuration. It starts at the root of the
+    file system, because the account may not see the run directory. Raises PermissionError for what is no account of
+    this host, and for root, which no request may become: for sudo `#0` is a name too.
+    """
+    reason = explain_unusable(account)
+    if reason:
+        raise PermissionError(reason)
+    kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"
+    return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, kept, "--", *argv]
+
+
+def is_own(account: str) -> bool:
+    """Answer whether this is the account that this process runs as; two names of one number are the same account."""
+    try:
+        return pwd.getpwnam(account).pw_uid == os.getuid() != SUPERUSER
+    except (KeyError, ValueError):
+        return False
 
 
 def send_signal(number: signal.Signals, target: int, account: str) -> None:
@@ -24,3 +75,13 @@ def send_signal(number: signal.Signals, target: int, account: str) -> None:
     name = number.name.removeprefix("SIG")
     command = [SUDO, "-n", "-u", account, "--", KILL, f"-{name}", "--", str(target)]
     subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
+
+
+@lru_cache(maxsize=1)
+def _read_least_uid() -> int:
+    """Return the least uid of people, UID_MIN of /etc/login.defs."""
+    try:
+        found = _UID_MIN.search(_LOGIN_DEFINITIONS.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        found = None
+    return int(found[1]) if found else _USUAL_LEAST_UID

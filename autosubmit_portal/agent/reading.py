@@ -1,17 +1,16 @@
 """The requests `read`: they are given to readers, and what those answer is passed on as the gateway takes it."""
 
-import re
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, Server, limits, strict_json
-from autosubmit_portal.agent.protocol.fields import take_object, take_text
+from autosubmit_portal.agent.protocol.fields import take_expid, take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.lanes import Failed, Lanes, Reading
 from autosubmit_portal.agent.readers.process import Heard
-from autosubmit_portal.agent.site_file import SiteFile
+from autosubmit_portal.agent.site_file import SiteFile, read_site_file
 
 # Of answers that the gateway has not taken yet; while there are more, nothing else is read.
 MOST_HELD_BYTES = 64 * 1024 * 1024
@@ -19,7 +18,6 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 _LEFT_SECONDS = 3600.0
 # A pipe takes as many at once.
 _MOST_REQUEST_BYTES = 60_000
-_EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 
 
 @dataclass(slots=True)
@@ -31,13 +29,13 @@ class _Answer:
 
 
 class Reads:
-    """Answers requests to read. The agent's loop never waits for it."""
+    """Answers requests to read. The agent's loop never waits for it. Raises BadSiteFileError."""
 
-    def __init__(self, site: SiteFile, connection: Server) -> None:
+    def __init__(self, site_file: Path, connection: Server) -> None:
+        self._site_file = site_file
         self._connection = connection
-        self._has_store = site.home is not None
         self._answers: dict[int, _Answer] = {}
-        self._lanes = Lanes((str(site.home), str(site.configuration or "")), _make_folder(site.spool / "readers"))
+        self._lanes = Lanes(_make_folder(read_site_file(site_file).spool / "readers"))
 
     def fileno(self) -> int:
         """Return a descriptor that is ready for reading when a reader has answered."""
@@ -50,15 +48,14 @@ class Reads:
 
     def ask(self, channel: int, arguments: Message, now: float) -> None:
         """Take a request. Raises ProtocolError."""
-        expid, what = take_text(arguments, "expid"), take_text(arguments, "what", most=50)
-        if not _EXPID.fullmatch(expid):
-            raise ProtocolError("“expid” must be the name of an experiment")
+        expid, what = take_expid(arguments, "expid"), take_text(arguments, "what", most=50)
         if len(strict_json.encode(arguments)) > _MOST_REQUEST_BYTES:
             raise ProtocolError(f"more than {_MOST_REQUEST_BYTES} bytes")
-        if not self._has_store:
+        site = read_site_file(self._site_file)  # what its owner has changed holds at once
+        if site.home is None:
             self._connection.fail(channel, "broken", "The file of the site names no “home” of a store.")
             return
-        self._lanes.ask(Reading(channel, (expid, what), arguments, now))
+        self._lanes.ask(Reading(channel, (expid, what), make_request(site, arguments), now))
 
     def cancel(self, channel: int) -> None:
         """Leave a request that nobody waits for."""
@@ -102,6 +99,11 @@ class Reads:
         if not answer.data:
             del self._answers[channel]
             self._connection.answer(channel, answer.value)
+
+
+def make_request(site: SiteFile, arguments: Message) -> Message:
+    """Return what a reader is asked: the place of the store comes from the file of the site and from nowhere else."""
+    return {**arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
 
 
 def _make_folder(folder: Path) -> Path:

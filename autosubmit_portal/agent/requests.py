@@ -4,64 +4,86 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from autosubmit_portal.agent import accounts
+from autosubmit_portal.agent.locks import explain_run
 from autosubmit_portal.agent.protocol import ProtocolError
-from autosubmit_portal.agent.protocol.fields import refuse_others, take_number, take_text, take_texts
+from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
-from autosubmit_portal.agent.site_file import PACKAGE, SiteFile
+from autosubmit_portal.agent.scripts import make_argv
+from autosubmit_portal.agent.site_file import PACKAGE, SiteFile, read_site_file
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
 
 MOST_OUTPUT_BYTES = 128 * 1024
 MOST_WAIT_SECONDS = 30
+_MOST_PID = 2**22
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Commands:
-    """Answers requests about the commands of one portal. Raises ValueError for what is no request, and OSError."""
+    """Answers requests about the commands of one portal.
 
-    def __init__(self, site: SiteFile, portal: str) -> None:
-        self._site = site
-        self.spool = Spool(site.spool, portal)
+    Raises ValueError for what is no request, OSError, and BadSiteFileError.
+    """
+
+    def __init__(self, site_file: Path, portal: str) -> None:
+        self._site_file = site_file
+        site = read_site_file(site_file)
+        self.spool = Spool(site.spool, portal, site.legacy)
         self.warm = WarmAutosubmit(self.spool.folder)
         self.answers: dict[str, Callable[[Message], Message]] = {
             "start": self._start,
             "end": self._end,
+            "interrupt": self._interrupt,
             "give_up": self._give_up,
             "forget": self._forget,
         }
 
     def wait_for(self, arguments: Message, now: float) -> "Waiting":
         """Return somebody who waits for news of a command."""
-        refuse_others(arguments, "key", "generation", "offset", "wait_seconds")
+        refuse_others(arguments, "key", "generation", "offset", "limit", "wait_seconds")
         return Waiting(
             self.spool,
             take_text(arguments, "key"),
-            take_number(arguments, "generation"),
+            take_number(arguments, "generation") if "generation" in arguments else None,
             take_number(arguments, "offset"),
+            take_number(arguments, "limit", most=MOST_OUTPUT_BYTES) if "limit" in arguments else MOST_OUTPUT_BYTES,
             now + take_number(arguments, "wait_seconds", most=MOST_WAIT_SECONDS),
         )
 
     def _start(self, arguments: Message) -> Message:
-        refuse_others(arguments, "key", "digest", "kind", "words", "profile")
+        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "unless_locked")
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
-        words = take_texts(arguments, "words")
+        words, account = take_texts(arguments, "words"), take_text(arguments, "account")
         kind, profile = take_text(arguments, "kind"), take_text(arguments, "profile")
         if not _DIGEST.fullmatch(digest):
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
-        if kind not in self._site.kinds:
-            return _tell_start(Start(Outcome.REFUSED, f"The site does not let {kind!a} be started here."))
-        if profile not in self._site.profiles:
-            return _tell_start(Start(Outcome.REFUSED, f"The site has no profile {profile!a}."))
-        argv = [str(self._site.program), *words]
-        environment = self._site.make_environment(profile)
-        launch = self.warm.launch if self._site.procedures.get(kind) == PACKAGE else RunDirectory.launch
-        return _tell_start(self.spool.start(key, digest, argv, environment, self._site.umask, launch=launch))
+        site = read_site_file(self._site_file)  # what its owner has changed holds at once
+        reason = _explain_refusal(site, kind, profile, account)
+        if not reason and "unless_locked" in arguments and not self.spool.find(key).look().has_started:
+            reason = explain_run(site, take_expid(arguments, "unless_locked"))
+        if reason:
+            return _tell_start(Start(Outcome.REFUSED, reason))
+        if accounts.is_own(account):
+            account = ""
+        argv = make_argv(str(site.program), words)
+        environment = site.make_environment(profile, account)
+        launch = self.warm.launch if site.procedures.get(kind) == PACKAGE else RunDirectory.launch
+        start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
+        return _tell_start(start)
 
     def _end(self, arguments: Message) -> Message:
         self.spool.find(_take_key(arguments)).end()
         return {}
+
+    def _interrupt(self, arguments: Message) -> Message:
+        refuse_others(arguments, "key", "pid", "mark")
+        run = self.spool.find(take_text(arguments, "key"))
+        pid = take_number(arguments, "pid", least=2, most=_MOST_PID)
+        return {"interrupted": run.interrupt(pid, str(take_number(arguments, "mark")))}
 
     def _give_up(self, arguments: Message) -> Message:
         return {"given_up": self.spool.give_up(_take_key(arguments))}
@@ -72,12 +94,16 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody who has seen the output of a command up to a cursor, and waits for more or for its end."""
+    """Somebody who has seen the output of a command up to a cursor, and waits for more or for its end.
+
+    `limit` is how many bytes of it they want. Without a generation the offset is one of the output as it is now.
+    """
 
     spool: Spool
     key: str
-    generation: int
+    generation: int | None
     offset: int
+    limit: int
     deadline: float
 
     def look(self, most: int) -> tuple[Message, bytes] | None:
@@ -85,11 +111,22 @@ class Waiting:
         run = self.spool.find(self.key)
         run.bound_output()
         look = run.look()  # before the output, so that what has ended has printed all
-        piece = run.read_output(self.offset, min(most, MOST_OUTPUT_BYTES), self.generation)
+        piece = run.read_output(self.offset, min(most, self.limit), self.generation)
         is_alive = look.state in (State.NOT_STARTED, State.ALIVE)
         if is_alive and not piece.data and time.monotonic() < self.deadline:
             return None
         return _tell_look(look, piece), piece.data
+
+
+def _explain_refusal(site: SiteFile, kind: str, profile: str, account: str) -> str:
+    """Return why the site does not let this be started; blank if it does."""
+    if kind not in site.kinds:
+        return f"The site does not let {kind!a} be started here."
+    if profile not in site.profiles:
+        return f"The site has no profile {profile!a}."
+    if account and account not in site.accounts:
+        return f"The site does not let anything run as {account!a}."
+    return ""
 
 
 def _take_key(arguments: Message) -> str:

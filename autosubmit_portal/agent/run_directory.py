@@ -33,12 +33,16 @@ _STATUS = re.compile(r"\d{1,3}")
 
 
 class State(Enum):
-    """What is known of a command. Only ENDED and GIVEN_UP are final."""
+    """What is known of a command. Only ENDED and GIVEN_UP are final.
+
+    Of one that is GONE nothing will be known any more, but it has started here; UNKNOWN is no evidence of anything.
+    """
 
     NOT_STARTED = "not started"
     GIVEN_UP = "given up"
     ALIVE = "alive"
     ENDED = "ended"
+    GONE = "gone"
     UNKNOWN = "unknown"
 
 
@@ -49,6 +53,16 @@ class Look:
     state: State
     exit_status: int | None = None
     why: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on."""
+        return self.state is State.ALIVE
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it goes on, or went on once, or may have."""
+        return self.state not in (State.NOT_STARTED, State.GIVEN_UP)
 
 
 _FROM_AFAR = {
@@ -80,7 +94,7 @@ class RunDirectory:
         kept = self._read_request()
         return kept is not None and kept[1] == digest
 
-    def prepare(self, argv: Sequence[str], account: str = "") -> None:
+    def prepare(self, argv: Sequence[str], account: str) -> None:
         """Write what the launcher needs. `account` is the one that the argv makes it run as; blank is our own."""
         if account:
             files.replace(self.path / "account", account.encode())
@@ -195,7 +209,7 @@ class RunDirectory:
             return Look(State.NOT_STARTED)
         if command[2] and read_process_start(int(command[1])) == command[2]:
             return Look(State.ALIVE)
-        return Look(State.UNKNOWN, why=GONE)
+        return Look(State.GONE, why=GONE)
 
     def _was_given_up_before(self, pid: str, *, is_taken: bool) -> bool:
         """Runs of before the request was kept were given up with an empty `pid`; now a crash may leave one."""

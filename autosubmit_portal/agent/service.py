@@ -14,7 +14,7 @@ from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands, Waiting
-from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError, read_site_file
+from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
 
 # How soon the news of a command is told.
@@ -101,10 +101,9 @@ class Agent:
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
-            site = read_site_file(self._site_file)
-            self._commands = Commands(site, fields.take_text(facts, "portal"))
+            self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
             self._commands.spool.prune()
-            self._reads = Reads(site, self._connection)
+            self._reads = Reads(self._site_file, self._connection)
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 
@@ -123,8 +122,8 @@ class Agent:
                 self._connection.fail(request.channel, "unknown", f"There is no request {request.name!a}.")
         except ValueError as error:  # a ProtocolError is one
             self._connection.fail(request.channel, "invalid", f"The request is not understood: {error}.")
-        except OSError as error:
-            self._connection.fail(request.channel, "failed", f"{error}.")
+        except (OSError, BadSiteFileError) as error:
+            self._connection.fail(request.channel, "failed", f"{error}")
 
     def _tell_news(self) -> None:
         """Answer those who wait, if there is news and the gateway takes what is sent."""

@@ -21,34 +21,42 @@ class BadSiteFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """The Autosubmit program, the folder of the spool, what may be started and how, the variables of each profile.
+    """The Autosubmit program, the folder of the spool, what may be started how and as whom, the variables of profiles.
 
     `procedures` tells of a kind whether a process of its own runs its commands, or a warm one that has imported
     Autosubmit. `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read
-    without it.
+    without it. `legacy` is the folder of what a portal of before agents has started.
     """
 
     program: Path
     spool: Path
     umask: int
     kinds: frozenset[str]
+    accounts: frozenset[str]
     profiles: Mapping[str, Mapping[str, str]]
     procedures: Mapping[str, str]
     home: Path | None = None
     configuration: Path | None = None
+    legacy: Path | None = None
 
-    def make_environment(self, profile: str) -> dict[str, str]:
-        """Return the variables of a command: those of the profile, and what any program needs."""
-        account = pwd.getpwuid(os.getuid())
+    def make_environment(self, profile: str, account: str) -> dict[str, str]:
+        """Return the variables of a command: those of the profile, and what any program needs.
+
+        Another account has another home, and would not find the configuration that is in ours.
+        """
+        own = pwd.getpwuid(os.getuid())
         usual = {
-            "HOME": account.pw_dir,
+            "HOME": own.pw_dir,
             "LANG": "C.UTF-8",
-            "LOGNAME": account.pw_name,
+            "LOGNAME": own.pw_name,
             "PATH": f"{self.program.parent}:{os.defpath}",
             "TERM": "dumb",
-            "USER": account.pw_name,
+            "USER": own.pw_name,
         }
-        return {**usual, **self.profiles[profile]}
+        variables = {**usual, **self.profiles[profile]}
+        if account:
+            variables.setdefault("AUTOSUBMIT_CONFIGURATION", f"{variables['HOME']}/.autosubmitrc")
+        return variables
 
 
 def read_site_file(file: Path) -> SiteFile:
@@ -60,6 +68,8 @@ def read_site_file(file: Path) -> SiteFile:
             spool=_take_path(message, "spool"),
             umask=_take_umask(message),
             kinds=frozenset(fields.take_texts(message, "kinds")),
+            accounts=frozenset(fields.take_texts(message, "accounts")) if "accounts" in message else frozenset(),
+            legacy=_take_path(message, "legacy") if "legacy" in message else None,
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
             procedures=_take_procedures(message),
             home=_take_path(message, "home") if "home" in message else None,

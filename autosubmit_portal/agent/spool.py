@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from autosubmit_portal.agent import files
+from autosubmit_portal.agent import accounts, files
 from autosubmit_portal.agent.run_directory import RunDirectory, State
 
 _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What a portal of before agents has started: number of the action, number of the step.
+_LEGACY = re.compile(r"legacy:(\d{1,18}/\d{1,5})")
 # A request that was sent before its command was forgotten has long arrived.
 TOMBSTONE_SECONDS = 30 * 24 * 3600.0
 
@@ -40,14 +42,16 @@ class Start:
 
 
 class Spool:
-    """The run directories of one portal."""
+    """The run directories of one portal; those of before keys are in a folder of their own, if there is one."""
 
-    def __init__(self, root: Path, portal: str) -> None:
+    def __init__(self, root: Path, portal: str, legacy: Path | None = None) -> None:
         self.folder = root / _check_name(portal)
+        self._legacy = legacy
 
     def find(self, key: str) -> RunDirectory:
         """Return the run directory of a key, which may not exist yet; ValueError for what is no key."""
-        return RunDirectory(self.folder / _check_name(key))
+        found = _LEGACY.fullmatch(key) if self._legacy else None
+        return RunDirectory(self._legacy / found[1] if found and self._legacy else self.folder / _check_name(key))
 
     def start(
         self,
@@ -57,10 +61,16 @@ class Spool:
         environment: Mapping[str, str],
         umask: int,
         *,
+        account: str = "",
         launch: Launch = RunDirectory.launch,
     ) -> Start:
-        """Start a command, once for all time and whoever else tries. Raises OSError when it cannot be started."""
-        run = self.find(key)
+        """Start a command, once for all time and whoever else tries; `account` is blank for our own.
+
+        Raises OSError when it cannot be started, PermissionError among them for an account that nothing may run as.
+        """
+        run = RunDirectory(self.folder / _check_name(key))
+        if account:
+            argv = accounts.wrap_as_account(account, argv)
         self._make(run)
         if run.is_forgotten:
             return Start(Outcome.REFUSED, "The command of this key was forgotten.")
@@ -71,7 +81,7 @@ class Spool:
             return Start(Outcome.REFUSED, "The command of this key was given up.")
         if state is not State.NOT_STARTED:
             return Start(Outcome.STARTED_BEFORE)
-        run.prepare(argv)
+        run.prepare(argv, account)
         launch(run, environment, umask)
         return Start(Outcome.STARTED)
 
@@ -87,6 +97,8 @@ class Spool:
         if run.look().state in (State.NOT_STARTED, State.ALIVE):
             return False
         run.forget()
+        if _LEGACY.fullmatch(key):  # nothing is ever started under such a key, so that nothing needs to keep it
+            shutil.rmtree(run.path, ignore_errors=True)
         return True
 
     def prune(self) -> None:
@@ -97,9 +109,9 @@ class Spool:
 
     def _make(self, run: RunDirectory) -> None:
         """Make the run directory, and bring its name to the disk: what a crash forgets could start again."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.path.mkdir(mode=0o700, exist_ok=True)
-        files.sync_folder(self.folder)
+        files.sync_folder(run.path.parent)
 
 
 def _check_name(name: str) -> str:

@@ -1,15 +1,18 @@
-"""The gateway: `python -m autosubmit_portal.gateway FILE`."""
+"""The gateway: `python -m autosubmit_portal.gateway FILE [--until-idle]`."""
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
-from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
+from autosubmit_portal.gateway.hosts import BadHostsFileError
 from autosubmit_portal.gateway.service import Gateway
 
-if len(sys.argv) != 2:
-    sys.exit("Name one file: python -m autosubmit_portal.gateway FILE")
+parser = ArgumentParser("python -m autosubmit_portal.gateway", description="Pass requests on to the hosts of sites.")
+parser.add_argument("file", type=Path, help="the file of hosts")
+parser.add_argument("--until-idle", action="store_true", help="end when nobody has asked for some minutes")
+arguments = parser.parse_args()
 try:
-    gateway = Gateway(read_hosts(Path(sys.argv[1])))
+    gateway = Gateway(arguments.file)
 except BadHostsFileError as error:
     sys.exit(str(error))
-gateway.serve()
+gateway.serve(until_idle=arguments.until_idle)

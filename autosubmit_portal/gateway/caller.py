@@ -1,7 +1,6 @@
 """How a process of the portal asks its gateway."""
 
 import select
-import socket
 import time
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +8,7 @@ from types import TracebackType
 from autosubmit_portal.agent.protocol import Answer, Client, Data, Event, Failure, ProtocolError
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.gateway import sockets
 
 
 class Unanswered(Exception):
@@ -38,18 +38,22 @@ def ask(place: Path, host: str, name: str, arguments: Message, seconds: float) -
         return call.ask(name, {"host": host, "arguments": arguments})
 
 
+class NoGateway(Refused):
+    """No gateway listens."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("away", reason)
+
+
 class _Call:
     """A connection for one question, so that none waits behind another and none is asked on a line that is dead."""
 
     def __init__(self, place: Path, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
-        self._socket = socket.socket(socket.AF_UNIX)
         try:
-            self._socket.settimeout(seconds)
-            self._socket.connect(str(place))
+            self._socket = sockets.connect(place, seconds)
         except OSError as error:
-            self._socket.close()
-            raise Refused("away", f"The gateway cannot be reached: {error}.") from error
+            raise NoGateway(f"The gateway cannot be reached: {error}.") from error
         self._client = Client({}, time.monotonic())
         self._stream = Stream(self._client, self._socket.fileno(), self._socket.fileno())
 

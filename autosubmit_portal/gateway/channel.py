@@ -27,7 +27,7 @@ class Channel:
         self.changed_at = now
         self.facts: Message = {}
         self.stream: Stream | None = None
-        self._command = command
+        self.command = command
         self._portal = portal
         self._process: subprocess.Popen[bytes] | None = None
         self._complaint = b""
@@ -48,7 +48,7 @@ class Channel:
 
     def tick(self, now: float) -> list[Event]:
         """Open the channel when it is time to, or look at the time of the connection."""
-        self._reap(now)
+        self.reap(now)
         if self.stream:
             return self._notice(self.stream.connection.tick(now), now)
         if now >= self._open_at:
@@ -94,12 +94,22 @@ class Channel:
         trouble = explain(f"{reason} {complaint}".strip())
         self.reason, self.remedy, self.changed_at = make_reason(trouble.text), trouble.remedy, now
 
+    def reap(self, now: float) -> bool:
+        """Wait for the children that were left, and kill what does not end, if we may; return whether all are gone."""
+        for process, deadline in tuple(self._left):
+            if process.poll() is not None:
+                self._left.remove((process, deadline))
+            elif now > deadline:
+                with suppress(PermissionError):  # sudo is root's; the agent below it ends when it hears nothing
+                    process.kill()
+        return not self._left
+
     def _open(self, now: float) -> None:
         self._complaint = b""
         try:
             # Bytes, so that nothing that is read stays in a buffer of ours.
             process = subprocess.Popen(
-                self._command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                self.command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
             self.close(f"Its channel cannot be opened: {error}.", now)
@@ -117,12 +127,3 @@ class Channel:
             elif isinstance(event, Closed):
                 self.close(event.reason, now)
         return events
-
-    def _reap(self, now: float) -> None:
-        """Wait for the children that were left; kill what does not end, if we may."""
-        for process, deadline in tuple(self._left):
-            if process.poll() is not None:
-                self._left.remove((process, deadline))
-            elif now > deadline:
-                with suppress(PermissionError):  # sudo is root's; the agent below it ends when it hears nothing
-                    process.kill()

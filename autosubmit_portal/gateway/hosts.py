@@ -8,7 +8,7 @@ from pathlib import Path
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 from autosubmit_portal.gateway.channels import make_command
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _MOST_PATH = 4096
 
 

@@ -4,6 +4,7 @@ import os
 import pwd
 import select
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +24,18 @@ from autosubmit_portal.agent.protocol import (
 )
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.gateway import sockets
 from autosubmit_portal.gateway.channel import Channel
-from autosubmit_portal.gateway.hosts import BadHostsFileError, Hosts
+from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
 from autosubmit_portal.gateway.relay import Relay
 
 READING = frozenset({"look", "read", "doctor"})
-ACTING = READING | {"start", "end", "give_up", "forget"}
+ACTING = READING | {"start", "end", "interrupt", "give_up", "forget"}
 # Longer than an agent lets anybody wait for news.
 ANSWER_SECONDS = 45.0
 MOST_CALLERS = 200
+IDLE_SECONDS = 300.0
 _TICK_MILLISECONDS = 200
-_MOST_PENDING = 64
 
 
 @dataclass(eq=False, slots=True)
@@ -49,25 +51,31 @@ class Caller:
 class Gateway:
     """Holds the channels and the callers."""
 
-    def __init__(self, hosts: Hosts) -> None:
-        now = time.monotonic()
+    def __init__(self, hosts_file: Path) -> None:
+        self._hosts_file, self._stamp = hosts_file, _take_stamp(hosts_file)
+        hosts, now = read_hosts(hosts_file), time.monotonic()
+        self._portal = hosts.portal
         self._channels = {name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()}
         self._listeners = {
             listener.fileno(): (listener, allowed)
             for listener, allowed in ((_listen(hosts.reading), READING), (_listen(hosts.acting), ACTING))
         }
+        self._left: list[Channel] = []
         self._callers: dict[int, Caller] = {}
         self._relays: list[Relay] = []
+        self._asked_at = now
 
-    def serve(self) -> None:
-        """Pass on for ever."""
-        while True:
+    def serve(self, *, until_idle: bool = False) -> None:
+        """Pass on for ever, or until nobody has asked for a while."""
+        while not (until_idle and time.monotonic() - self._asked_at > IDLE_SECONDS):
             self.turn()
 
     def turn(self) -> None:
         """Wait until there is something to pass on, and do it."""
         ready = self._wait()
         now = time.monotonic()
+        self._read_hosts_anew(now)
+        self._left = [channel for channel in self._left if not channel.reap(now)]
         for channel in self._channels.values():
             self._serve_channel(channel, ready, now)
         for caller in tuple(self._callers.values()):
@@ -75,6 +83,27 @@ class Gateway:
         for descriptor in ready & self._listeners.keys():
             self._accept(*self._listeners[descriptor], now)
         self._pass_on(now)
+
+    def _read_hosts_anew(self, now: float) -> None:
+        """Open channels to the hosts that are new in the file, and leave those that are gone or have changed."""
+        stamp = _take_stamp(self._hosts_file)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            commands = read_hosts(self._hosts_file).commands
+        except BadHostsFileError as error:
+            print(error, file=sys.stderr)
+            return
+        for name, channel in tuple(self._channels.items()):
+            if channel.command != commands.get(name):
+                client = channel.client
+                self._left.append(self._channels.pop(name))
+                channel.close("It is not in the file of hosts any more.", now)
+                if client:
+                    self._lose(client, channel.reason)
+        for name in commands.keys() - self._channels.keys():
+            self._channels[name] = Channel(commands[name], self._portal, now)
 
     def _wait(self) -> set[int]:
         poll = select.poll()
@@ -118,6 +147,7 @@ class Gateway:
             relay.fail("unanswered", f"The connection to the host was lost: {reason}")
 
     def _accept(self, listener: socket.socket, allowed: frozenset[str], now: float) -> None:
+        self._asked_at = now
         try:
             connected, _ = listener.accept()
         except OSError:  # the caller has gone away, or there are no descriptors left
@@ -231,16 +261,16 @@ def _register(poll: select.poll, stream: Stream) -> None:
 
 
 def _listen(place: Path) -> socket.socket:
-    """Listen at a place, for its owner and its group, instead of whoever has listened there before."""
-    listener = socket.socket(socket.AF_UNIX)
-    new = place.with_name(f".{place.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
     try:
-        listener.bind(str(new))
+        return sockets.listen(place)
     except OSError as error:
         raise BadHostsFileError(f"{place} cannot be listened at: {error.strerror or error}.") from error
-    new.chmod(0o660)
-    listener.listen(_MOST_PENDING)
-    listener.setblocking(False)
-    new.replace(place)
-    return listener
+
+
+def _take_stamp(file: Path) -> tuple[int, int, int]:
+    """Return what tells one state of a file from another; zeros for none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino

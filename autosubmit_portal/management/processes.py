@@ -38,7 +38,8 @@ def make_commands(host: str, port: int) -> dict[str, list[str]]:
     ]
     quiet = ["--log-level=warning", "--no-control-socket"]
     address = [f"--bind={host}:{port}", "autosubmit_portal.wsgi"]
-    return {
+    gateway = {"gateway": [*MANAGE, "gateway"]} if settings.STARTS_GATEWAY else {}
+    return gateway | {
         "web": [*PYTHON, *gunicorn, *quiet, *address],
         "worker": [*MANAGE, "qcluster"],
         "mirror": [*MANAGE, "mirror"],
@@ -49,11 +50,12 @@ def make_environment() -> dict[str, str]:
     """Return the environment of the processes: this one's, for the default queue, with short logs by default.
 
     It names the umask of Autosubmit's commands, because the processes inherit the portal's own, and PORTAL_HOME as an
-    absolute path, because they work in another folder.
+    absolute path, because they work in another folder. It names our gateway: a worker need not start it.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
     ours = {"PORTAL_LOG_LEVEL": "WARNING", "PORTAL_COMMANDS_UMASK": f"{settings.COMMANDS_UMASK:04o}"}
-    return ours | inherited | {"PORTAL_HOME": str(settings.PORTAL_HOME)}
+    places = {"PORTAL_HOME": str(settings.PORTAL_HOME), "PORTAL_GATEWAY": str(settings.GATEWAY_DIRECTORY)}
+    return ours | inherited | places
 
 
 @dataclass(slots=True)

@@ -67,7 +67,7 @@ def _write(stat: Any, *, is_stopping: bool) -> None:
     values = {
         "processes": len(stat.workers),
         "is_stopping": is_stopping,
-        "free_bytes": get_free_bytes(Path(settings.ACTIONS_DIRECTORY)),
+        "free_bytes": get_free_bytes(Path(settings.SPOOL_DIRECTORY)),
         "seen_at": Now(),
     }
     if Worker.objects.filter(pk=stat.cluster_id).update(**values):

@@ -11,7 +11,8 @@ from functools import cached_property
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.models import SiteAccount
-from autosubmit_portal.access.unix import SUPERUSER, explain_unusable, get_uid
+from autosubmit_portal.access.unix import explain_unusable, get_uid
+from autosubmit_portal.agent.accounts import SUPERUSER
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import RUN_KINDS, ActionKind

@@ -9,8 +9,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from autosubmit_portal.workers import shutdown_flag
+from experiments import hosts
 from experiments.actions import queue, slots
 from experiments.actions.accounts import find_changed_account
+from experiments.actions.call_lost import tell_hosts
 from experiments.actions.choice import find_changed_choice
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
@@ -36,6 +38,11 @@ def execute(action_id: int) -> None:
     """
     site = Action.objects.select_related("site").get(pk=action_id).site
     run_urgent(site.queue)
+    away = hosts.explain_absence(site)
+    if away:  # before anything is claimed: what waits can be cancelled
+        slots.tell(action_id, f"Waits for its host. {away}")
+        return
+    tell_hosts(site.queue)  # before anything else is asked of a host that is back
     while (waiting := slots.find_next(site)) is not None:
         action = claim(waiting.pk)
         if action is not None:
@@ -46,8 +53,14 @@ def execute(action_id: int) -> None:
 
 def run_urgent(queue_name: str) -> None:
     """Run the first urgent action of a queue, if one waits: it is before all others, whatever the message names."""
-    waiting = Action.objects.queued().urgent().filter(site__queue=queue_name).first()
-    action = claim(waiting.pk) if waiting else None
+    waiting = Action.objects.queued().urgent().filter(site__queue=queue_name).select_related("site").first()
+    if waiting is None:
+        return
+    away = hosts.explain_absence(waiting.site)
+    if away:
+        slots.tell(waiting.pk, f"Waits for its host. {away}")
+        return
+    action = claim(waiting.pk)
     if action:
         _run(action)
 

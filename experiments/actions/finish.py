@@ -10,6 +10,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.audit import trail
+from experiments import commands
 from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
 from experiments.actions.transition import make_origin_of_worker, move
@@ -17,7 +18,6 @@ from experiments.autosubmit.output import Outcome, describe_changes, find_change
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, State, annotate_active_action
-from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
 logger = logging.getLogger(__name__)
@@ -50,8 +50,7 @@ def _confirm(action: Action, outcome: Outcome) -> Outcome:
 
 def _find_job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
     """Return what the commands of all steps said they changed, or would: a restart recovers before it runs."""
-    runner = get_runner(action.site)
-    texts = (runner.read_text(action.run_directory(step)) for step in range(action.step + 1))
+    texts = (commands.read_text(commands.find_step(action, step)) for step in range(action.step + 1))
     said = [change for text in texts for change in find_changed_jobs(text)]
     changes = find_would_be_changes(action, dict(said)) if is_foretold else said
     return [list(change) for change in changes]
@@ -102,13 +101,23 @@ def is_run_alive(action: Action) -> bool:
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
     experiment = _mirror(action, expid)
     with transaction.atomic():
-        ended = move(
-            action, frm=State.RUNNING, to=state, ended_at=timezone.now(), expid=expid, experiment=experiment, **changes
-        )
+        changes |= {"ended_at": timezone.now(), "unseen_since": None, "expid": expid, "experiment": experiment}
+        ended = move(action, frm=State.RUNNING, to=state, **changes)
         if ended and experiment and action.catalogue_kind.target is Target.SITE:
             _give_to_teams(action, experiment)
     if ended:
         send_next(action.site)
+        keep_outputs(action)
+
+
+def keep_outputs(action: Action) -> None:
+    """Store what the commands of an ended action have printed, so that their hosts may forget it; or leave it there."""
+    for step in action.steps.filter(is_forgotten=False).select_related("host"):
+        try:
+            commands.keep_output(step)
+        except commands.Unseen as silence:
+            logger.warning("The output of %s stays at its host: %s", step, silence)
+            return
 
 
 def _give_to_teams(action: Action, experiment: Experiment) -> None:

@@ -1,13 +1,17 @@
 """Looking at the command of a running action: one short look that anybody may repeat at any time."""
 
 import signal
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.agent.run_directory import Look
+from experiments import commands
 from experiments.actions import finish
 from experiments.actions.accounts import find_changed_account
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
@@ -16,8 +20,7 @@ from experiments.actions.stopping import find_stop, signal_again
 from experiments.actions.transition import make_origin_of_worker, record
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.preconditions import refuse_without_run
-from experiments.models import Action, State, annotate_active_action
-from experiments.runners import get_runner
+from experiments.models import Action, State, Step, annotate_active_action
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
 GRACE = timedelta(seconds=30)
@@ -25,40 +28,73 @@ GRACE = timedelta(seconds=30)
 
 def follow(action: Action) -> bool:
     """Look once; start the next step or finish the action when its command has ended. Answer whether it is over."""
-    action.refresh_from_db(fields=["state", "step", "step_started_at", "cancel_requested_at", "cancelled_by"])
+    action.refresh_from_db(
+        fields=["state", "step", "step_started_at", "cancel_requested_at", "cancelled_by", "unseen_since", "message"]
+    )
     if action.state != State.RUNNING:
         return True
-    look = get_runner(action.site).look(action.run_directory(action.step))
-    if look.exit_status is not None:
-        return _follow_ended(action, look.exit_status)
-    if look.is_alive:
-        return _follow_alive(action)
-    return _follow_silent(action, has_started=look.has_started)
+    step = commands.find_step(action, action.step)
+    try:
+        found = commands.look(step) if step else commands.NOT_STARTED
+        is_over = _follow_seen(action, step, found)
+    except commands.Unseen as silence:
+        _note_silence(action, str(silence))
+        return False
+    if action.unseen_since and not is_over:
+        _note_voice(action)
+    return is_over
+
+
+def _follow_seen(action: Action, step: Step | None, found: Look) -> bool:
+    if step and found.exit_status is not None:
+        return _follow_ended(action, found.exit_status)
+    if step and found.is_alive:
+        return _follow_alive(action, step)
+    return _follow_silent(action, step, has_started=found.has_started)
+
+
+def _note_silence(action: Action, reason: str) -> None:
+    """Say of a command since when nobody knows what it does: that is no evidence of anything."""
+    since = action.unseen_since or timezone.now()
+    message = f"Not seen since {since:%Y-%m-%d %H:%M} UTC: {reason}"
+    if message != action.message:
+        running = Action.objects.filter(pk=action.pk, state=State.RUNNING)
+        running.update(unseen_since=Coalesce("unseen_since", since), message=message)
+
+
+def _note_voice(action: Action) -> None:
+    Action.objects.filter(pk=action.pk, state=State.RUNNING).update(unseen_since=None, message="")
 
 
 def start_step(action: Action, step: int) -> None:
     """Start the command of one step, at most once whoever calls: the conditional update decides who does."""
-    now = timezone.now()
+    now, host = timezone.now(), action.site.hosts.first()
+    if host is None:
+        finish.fail(action, f"The command could not be started: {action.site} has no host.")
+        return
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
         new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": compute_slot_end(action, step)}
         if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
         action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
+        row = Step.objects.create(action=action, number=step, key=str(uuid.uuid4()), host=host)
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=make_origin_of_worker(action), details=details)
     try:
-        get_runner(action.site).start(action.command[step], action.run_directory(step), action.unix_name)
-    except OSError as error:
-        finish.fail(action, f"The command could not be started: {error}.")
+        commands.start(row, action)
+    except commands.NotStarted as refusal:
+        finish.fail(action, f"The command could not be started: {refusal}")
+    except commands.Unseen as silence:
+        _note_silence(action, str(silence))
 
 
-def _follow_alive(action: Action) -> bool:
+def _follow_alive(action: Action, step: Step) -> bool:
     """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`, which may need help."""
     if _is_to_end(action):
-        get_runner(action.site).end(action.run_directory(action.step))
+        commands.end(step)
     else:
-        signal_again(action)
+        signal_again(action, step)
     return False
 
 
@@ -99,10 +135,10 @@ def _go_on(action: Action, exit_status: int) -> bool:
 
 def _read_printed(action: Action) -> str:
     """Return what the current command printed, in all its argvs so far when a very long list made several of one."""
-    runner, kind, argvs = get_runner(action.site), action.catalogue_kind, len(action.command)
+    kind, argvs = action.catalogue_kind, len(action.command)
     steps = range(action.step + 1)
     ours = (step for step in steps if kind.get_command(step, argvs) is action.current_command)
-    return "".join(runner.read_text(action.run_directory(step)) for step in ours)
+    return "".join(commands.read_text(commands.find_step(action, step)) for step in ours)
 
 
 def _judge(action: Action, outcome: Outcome) -> Outcome:
@@ -134,7 +170,7 @@ def _get_age(action: Action) -> timedelta:
     return timezone.now() - (action.step_started_at or action.started_at or timezone.now())
 
 
-def _follow_silent(action: Action, *, has_started: bool) -> bool:
+def _follow_silent(action: Action, step: Step | None, *, has_started: bool) -> bool:
     """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
 
     One that was never seen may still be started by a worker that was only slow, so it is given up first.
@@ -145,7 +181,7 @@ def _follow_silent(action: Action, *, has_started: bool) -> bool:
     is_cancelled = action.cancel_requested_at is not None and not has_started
     if not is_cancelled and (_get_age(action) < GRACE or finish.is_run_alive(action)):
         return False
-    if not has_started and not get_runner(action.site).give_up(action.run_directory(action.step)):
+    if not has_started and step and not commands.give_up(step):
         return False
     if is_cancelled:
         finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")

@@ -9,13 +9,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.rights.teams import find_managed_sites
 from autosubmit_portal.access.term import check_term
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
+from experiments.actions.site_duties import filter_sites, has_duty, refuse, require_duty
 from experiments.models import Freeze, Site
 from experiments.permissions import FREEZE
 
@@ -39,7 +38,7 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
     Raises Forbidden without the permission to freeze, or InvalidParameters; both are recorded.
     """
     with _record_if_refused(plan.site.slug, origin):
-        _require_freeze(actor, plan.site)
+        require_duty(actor, plan.site, FREEZE)
         starts_at = _check_start(plan)
     with transaction.atomic():
         made = Freeze.objects.create(
@@ -60,7 +59,7 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
     Raises Forbidden, or Conflict when it is over already; both are recorded.
     """
     with _record_if_refused(frozen.site.slug, origin):
-        _require_freeze(actor, frozen.site)
+        require_duty(actor, frozen.site, FREEZE)
         if not _end(frozen, timezone.now(), origin):
             raise Conflict(f"The freeze of {frozen} is over already.")
 
@@ -69,20 +68,17 @@ def require_freeze_somewhere(actor: User, origin: Origin) -> None:
     """Raise Forbidden, which is recorded, unless there is a site that the actor may freeze."""
     with _record_if_refused("", origin):
         if not filter_sites_to_freeze(actor).exists():
-            raise _refuse(actor, "any site")
+            raise refuse(actor, FREEZE, "any site")
 
 
 def may_freeze(actor: policy.Actor, site: Site) -> bool:
-    """Answer whether the actor may freeze the site and its platforms: its managers may, not those of teams there."""
-    return filter_sites_to_freeze(actor).filter(pk=site.pk).exists()
+    """Answer whether the actor may freeze the site and its platforms."""
+    return has_duty(actor, site, FREEZE)
 
 
 def filter_sites_to_freeze(actor: policy.Actor) -> QuerySet[Site]:
     """Return the sites that the actor may freeze."""
-    if policy.may_request_everywhere(actor, FREEZE):
-        return Site.objects.all()
-    is_limited = get_scope(actor).teams is not None or not policy.may_request(actor, FREEZE)
-    return Site.objects.none() if is_limited else Site.objects.filter(pk__in=find_managed_sites(actor))
+    return filter_sites(actor, FREEZE)
 
 
 def end_overdue_freezes(queue_name: str) -> None:
@@ -90,20 +86,6 @@ def end_overdue_freezes(queue_name: str) -> None:
     overdue = Freeze.objects.filter(site__queue=queue_name, ended_at=None, ends_at__lte=timezone.now())
     for frozen in overdue.select_related("site"):
         _end(frozen, frozen.ends_at or timezone.now(), Origin(door=Door.WORKER))
-
-
-def _require_freeze(actor: User, site: Site) -> None:
-    if not may_freeze(actor, site):
-        raise _refuse(actor, str(site))
-
-
-def _refuse(actor: User, what: str) -> policy.Forbidden:
-    permission = f"experiments.{FREEZE.permission}"
-    reason = (
-        f"{actor} may not freeze {what}: the role manager at the site is missing, and so is the permission "
-        f"{permission}, which would allow it everywhere. Ask a manager for one of them."
-    )
-    return policy.Forbidden(reason, permission)
 
 
 def _check_start(plan: FreezePlan) -> datetime:

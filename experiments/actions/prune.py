@@ -1,47 +1,57 @@
-"""Remove run directories of actions that ended long ago, or that take too much space. The rows stay."""
+"""Remove the output of actions that ended long ago, or that takes too much room. The rows stay."""
 
 import logging
-import shutil
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from experiments.models import ACTIVE_STATES, Action
+from experiments.actions.finish import keep_outputs
+from experiments.models import ACTIVE_STATES, Action, Step
 
 logger = logging.getLogger(__name__)
 
+# What hosts keep still is stored in parts: after years without agents there may be much.
+_MOST_KEPT_AT_ONCE = 200
+
 
 def prune() -> int:
-    """Remove what OUTPUT_DAYS and OUTPUT_GIGABYTES say, oldest first, and return how many directories went.
+    """Store what hosts keep of ended actions, then remove what OUTPUT_DAYS and OUTPUT_GIGABYTES say, oldest first.
 
-    Only directories of actions that have ended are touched: an action that runs needs its own to be found again.
+    Return how many outputs were removed.
     """
-    folders = _find_ended_folders()
-    oldest_kept = (timezone.now() - timedelta(days=settings.OUTPUT_DAYS)).timestamp()
-    room = settings.OUTPUT_GIGABYTES * 1e9
-    removed = 0
-    for folder in sorted(folders, key=_get_change_time, reverse=True):  # the newest have the first claim on the room
-        room -= _measure_size(folder)
-        if room < 0 or _get_change_time(folder) < oldest_kept:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+    for action in _find_ended():
+        keep_outputs(action)
+    removed = [*{*_find_too_old(), *_find_too_much()}]
+    for start in range(0, len(removed), 500):
+        Step.objects.filter(pk__in=removed[start : start + 500]).update(output=b"", output_bytes=0)
     if removed:
-        logger.info("Removed the output of %s actions", removed)
-    return removed
+        logger.info("Removed the output of %s commands", len(removed))
+    return len(removed)
 
 
-def _find_ended_folders() -> list[Path]:
-    root = Path(settings.ACTIONS_DIRECTORY)
-    folders = {folder.name: folder for folder in root.glob("[0-9]*") if folder.is_dir()}
-    active = set(Action.objects.filter(state__in=ACTIVE_STATES).values_list("pk", flat=True))
-    return [folder for name, folder in folders.items() if int(name) not in active]
+def _find_ended() -> list[Action]:
+    kept = Step.objects.filter(is_forgotten=False).exclude(action__state__in=ACTIVE_STATES)
+    actions = Action.objects.filter(pk__in=kept.order_by().values("action")).defer_long_fields()
+    return list(actions.order_by("-pk")[:_MOST_KEPT_AT_ONCE])
 
 
-def _get_change_time(folder: Path) -> float:
-    return folder.stat().st_mtime
+def _find_too_old() -> list[int]:
+    oldest = timezone.now() - timedelta(days=settings.OUTPUT_DAYS)
+    return list(_find_stored().filter(action__ended_at__lt=oldest).values_list("pk", flat=True))
 
 
-def _measure_size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def _find_too_much() -> list[int]:
+    """Return the outputs for which there is no room: the newest have the first claim on it."""
+    room, found = settings.OUTPUT_GIGABYTES * 1e9, []
+    rows = _find_stored().order_by(F("action__ended_at").desc(nulls_first=True), "-pk")
+    for number, size in rows.values_list("pk", "output_bytes").iterator():
+        room -= size
+        if room < 0:
+            found.append(number)
+    return found
+
+
+def _find_stored() -> QuerySet[Step]:
+    return Step.objects.filter(output_bytes__gt=0).exclude(action__state__in=ACTIVE_STATES)

@@ -69,7 +69,12 @@ def tell_what_it_waits_for(action_id: int) -> None:
     action = Action.objects.select_related("site").get(pk=action_id)
     message = _explain_wait(action) if action.state == State.QUEUED else ""
     if message:
-        Action.objects.filter(pk=action_id, state=State.QUEUED).update(message=message)
+        tell(action_id, message)
+
+
+def tell(action_id: int, message: str) -> None:
+    """Write a message into an action that is queued still."""
+    Action.objects.filter(pk=action_id, state=State.QUEUED).update(message=message)
 
 
 def _explain_wait(action: Action) -> str:

@@ -7,18 +7,18 @@ run that has received it releases its lock at once. Versions with a handler set 
 again. So one more signal does what the first should have done, or nothing.
 """
 
+from experiments import commands
 from experiments.actions.transition import make_origin_of_worker, record
 from experiments.autosubmit.output import count_looks_of_stop
 from experiments.catalogue.kinds import STOP_KINDS
 from experiments.mirror import sync
-from experiments.models import Action, State
-from experiments.runners import get_runner
+from experiments.models import Action, State, Step
 
 # It looks every 5 s.
 _LOOKS_BEFORE_NEXT = 3
 
 
-def signal_again(action: Action) -> None:
+def signal_again(action: Action, step: Step) -> None:
     """Send SIGINT once more to the run that a stop waits for, if the signal was lost. May be called at any time.
 
     A run younger than the stop is never signalled. The run must be asleep, so that a wait is interrupted and not the
@@ -26,12 +26,11 @@ def signal_again(action: Action) -> None:
     """
     if action.experiment is None or not action.catalogue_kind.stops_run:
         return
-    runner, directory = get_runner(action.site), action.run_directory(action.step)
-    looks = count_looks_of_stop(runner.read_text(directory))
+    looks = count_looks_of_stop(commands.read_text(step))
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return
     run = sync.look_alive(action.experiment)
-    if run and run.pid and run.is_asleep and runner.interrupt(directory, run.pid, str(looks)):
+    if run and run.pid and run.is_asleep and commands.interrupt(step, run.pid, looks):
         details = {"pid": run.pid, "evidence": run.evidence}
         record(action, "action.signalled_again", origin=make_origin_of_worker(action), details=details)
 

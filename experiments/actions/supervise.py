@@ -10,12 +10,12 @@ from django_q.models import Schedule
 from autosubmit_portal.audit import trail
 from experiments.actions import queue, slots
 from experiments.actions.approve import expire
+from experiments.actions.call_lost import tell_hosts
 from experiments.actions.execute import run_urgent
 from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
 from experiments.actions.recheck import call_off_unpermitted
 from experiments.models import Action, Site, State
-from experiments.runners import get_runner
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +24,11 @@ RESEND_AFTER = timedelta(seconds=60)
 
 def supervise(queue_name: str) -> None:
     """Look once at each action of a queue. Safe to run anywhere the commands run, any number of times."""
+    tell_hosts(queue_name)
     actions = Action.objects.filter(site__queue=queue_name).select_related("site", "experiment")
     for action in actions.filter(state=State.RUNNING):
         try:
             follow(action)
-            get_runner(action.site).bound_output(action.run_directory(action.step))
         except Exception:  # one bad action must not keep the others from being followed
             logger.exception("Action %s could not be followed", action.pk)
     for action in actions.awaiting_approval().filter(approval_expires_at__lt=timezone.now()):

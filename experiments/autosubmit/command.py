@@ -7,7 +7,6 @@ begins with `-` stays a value.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.autosubmit.output import ReadOutcome, read_as_dry_run, read_outcome
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 # Linux takes at most 131,071 bytes in one argument (MAX_ARG_STRLEN); longer lists become several commands.
 LONGEST_LIST_BYTES = 100_000
-SCRIPTS = Path(__file__).parent
 
 Choice = tuple[list[str], list[str]]
 """The names of the jobs, and doubts about the choice."""
@@ -71,12 +69,6 @@ class Option:
             return [self.flag] if value else []
         text = self.separator.join(value) if self.type is OptionType.LIST else str(value)
         return [f"{self.flag}={text}"] if self.flag else [text]
-
-
-def read_script(name: str) -> str:
-    """Return a shell script of this folder without its comments, to be the argument of `sh -c` wherever it runs."""
-    lines = (SCRIPTS / name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from autosubmit_portal.access.roles import Role
-from experiments.autosubmit.command import Command, Option, OptionType, Word, read_script
+from autosubmit_portal.agent.scripts import SCRIPTS
+from experiments.autosubmit.command import Command, Option, OptionType, Word
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
 from experiments.catalogue.facts import (
     NO_PARAMETERS,
@@ -99,6 +100,12 @@ class ActionKind:
     def options(self) -> tuple[Option, ...]:
         """All options of all steps."""
         return tuple(option for step in self.steps for option in step.options)
+
+    @cached_property
+    def excludes_run(self) -> bool:
+        """Whether it destroys work where a run lives. Autosubmit itself looks only before `run`."""
+        during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)
+        return any(statement in during for statement in self.preconditions)
 
     @cached_property
     def permission(self) -> str:
@@ -341,7 +348,7 @@ SET_STATUS_LIVE = ActionKind(
         Command(
             words=("update_list", EXPID),
             outcome=outcomes.read_live_change,
-            script=read_script("update_list.sh"),
+            script=SCRIPTS["update_list"],
             overdue_help="The run may be too busy to read the change. Look at its log.",
             options=(replace(STATUS, flag="", choices=LIVE_STATUSES), replace(selection.JOBS, flag="", required=True)),
         ),

@@ -1,6 +1,5 @@
 """An action: one request to do something to an experiment, from request to result."""
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -128,6 +127,9 @@ class Action(models.Model):
     ended_at = models.DateTimeField(null=True)
     exit_status = models.SmallIntegerField(null=True)
     message = models.TextField(blank=True)
+    unseen_since = models.DateTimeField(
+        null=True, help_text="Since when nobody knows whether the command that runs lives; `message` says why."
+    )
     job_changes = models.JSONField(default=list, help_text="[job name, new status] as the command reported them.")
 
     objects = ActionQuerySet.as_manager()
@@ -192,6 +194,12 @@ class Action(models.Model):
         """The entry of the command that runs or ran last."""
         return self.catalogue_kind.get_command(self.step, len(self.command))
 
+    def list_words(self, step: int) -> list[str]:
+        """Return the command of a step without its program, which is the site's to choose."""
+        command = self.catalogue_kind.get_command(step, len(self.command))
+        words: list[str] = self.command[step][len(command.make_program("")) :]
+        return words
+
     @property
     def is_active(self) -> bool:
         """Whether it has not ended."""
@@ -201,15 +209,6 @@ class Action(models.Model):
     def is_in_slot(self) -> bool:
         """Whether its command counts among those that the site runs at the same time."""
         return self.state == State.RUNNING and (self.slot_until is None or self.slot_until > timezone.now())
-
-    @property
-    def directory(self) -> Path:
-        """The folder of its run directories."""
-        return Path(settings.ACTIONS_DIRECTORY) / str(self.pk)
-
-    def run_directory(self, step: int) -> Path:
-        """Where the command of one step leaves its output and exit status."""
-        return self.directory / str(step)
 
 
 def annotate_active_action_id(experiments: "models.QuerySet[Any]") -> "models.QuerySet[Any]":

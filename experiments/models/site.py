@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -140,6 +141,14 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save, and give a new site its first host."""
+        is_new = self._state.adding or self.pk is None
+        with transaction.atomic():
+            super().save(*args, **options)
+            if is_new:
+                self.hosts.make_first(self)
 
     @property
     def home_folder(self) -> Path:

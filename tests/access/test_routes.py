@@ -68,6 +68,7 @@ POST  v4/actions                                  401 400 400 400
 GET   v4/actions/<int:action_id>                  401 403 404 200
 GET   v4/actions/<int:action_id>/output           401 403 404 200
 POST  v4/actions/<int:action_id>/cancel           401 403 404 403
+POST  v4/actions/<int:action_id>/call-lost        401 403 404 403
 POST  v4/actions/<int:action_id>/approve          401 403 404 403
 POST  v4/actions/<int:action_id>/reject           401 403 404 403
 GET   v4/audit                                    401 403 403 403
@@ -126,6 +127,7 @@ GET   experiments/action                                           302 302 200 2
 GET   experiments/action/<path:object_id>/change                   302 302 404 200
 GET   experiments/action/<int:object_id>/output/<int:step>         302 302 404 200
 POST  experiments/action/<int:object_id>/cancel                    302 302 404 302
+POST  experiments/action/<int:object_id>/call-lost                 302 302 404 302
 POST  experiments/action/<int:object_id>/approve                   302 302 404 302
 POST  experiments/action/<int:object_id>/reject                    302 302 404 302
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol import Answer, Client, Closed, Data, Event, Failure, Hello
 from autosubmit_portal.agent.stream import Stream
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.support.waiting import PATIENCE
 
 PORTAL = "0f7b3a5e-5d0c-4c58-9f0e-3b6f6a3c1d11"
@@ -59,7 +59,7 @@ class Channel:
 
     def start(self, *words: str, **changes: Any) -> Any:
         """Start a command."""
-        request = {"key": KEY, "digest": DIGEST, "kind": "run", "words": words, "profile": "usual"}
+        request = {"key": KEY, "digest": DIGEST, "kind": "run", "words": words, "account": "", "profile": "usual"}
         return self.ask("start", **(request | changes))
 
     def look(self, **changes: Any) -> Any:

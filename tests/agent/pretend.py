@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autosubmit_portal.agent import launcher
-from autosubmit_portal.agent.run_directory import Look, State
+from autosubmit_portal.agent.run_directory import Look, RunDirectory, State
 from autosubmit_portal.agent.spool import Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
 from tests.support.waiting import wait_for
@@ -60,8 +60,8 @@ class Pretended:
 
     def answer(self, key: str, *words: str, is_warm: bool = True, umask: int = 0o022) -> Start:
         """Start a command and return the answer to that."""
-        others = {"launch": self.warm.launch} if is_warm else {}
-        return self.spool.start(key, DIGEST, [str(self.program), *words], self.environment, umask, **others)
+        launch = self.warm.launch if is_warm else RunDirectory.launch
+        return self.spool.start(key, DIGEST, [str(self.program), *words], self.environment, umask, launch=launch)
 
     def wait_until_warm(self) -> None:
         """Have a command done, and wait until the process that this starts is warm."""

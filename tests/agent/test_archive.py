@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.agent.agents import find_pythons
 
 on_every_python = pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)

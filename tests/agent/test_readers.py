@@ -26,15 +26,15 @@ METRICS = stores.USER_METRICS + "INSERT INTO user_metrics VALUES (1, 3, 'g000_SI
 class Driver:
     """Asks lanes, and turns them until they answer."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes = lanes
+    def __init__(self, lanes: Lanes, home: Path) -> None:
+        self.lanes, self.home = lanes, str(home)
         self.answers: dict[int, Any] = {}
         self.asked = 0
 
     def ask(self, expid: str, what: str, **arguments: Any) -> int:
         """Ask, and return the number of the request."""
         self.asked += 1
-        request = {"expid": expid, "what": what, **arguments}
+        request = {"expid": expid, "what": what, **arguments, "home": self.home, "configuration": ""}
         self.lanes.ask(Reading(self.asked, (expid, what), request, time.monotonic()))
         return self.asked
 
@@ -77,8 +77,8 @@ def store(tmp_path: Path) -> Store:
 def driver(tmp_path: Path, store: Store) -> Iterator[Driver]:
     copies = tmp_path / "copies"
     copies.mkdir()
-    lanes = Lanes((str(tmp_path / "home"), ""), copies)
-    made = Driver(lanes)
+    lanes = Lanes(copies)
+    made = Driver(lanes, tmp_path / "home")
     yield made
     lanes.close()
     made.wait_for(lambda: not lanes.is_busy)

@@ -136,8 +136,7 @@ def test_the_paths_of_the_logs_of_a_job_are_told(channel: Channel, store: Store)
 def test_the_state_of_a_database_is_told_when_it_has_settled(channel: Channel, store: Store) -> None:
     assert read(channel, "state", of="history")[0] == {"state": None}
     os.utime(store.root / "d/job_data_a000.db", (1_000_000, 1_000_000))
-    (stamp, log) = read(channel, "state", of="history")[0]["state"]
-    assert (stamp[0], log) == (10**15, [0, 0, 0])
+    assert read(channel, "state", of="history")[0]["state"].startswith("((1000000000000000, ")
 
 
 def test_a_log_is_searched(channel: Channel) -> None:

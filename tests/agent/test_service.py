@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from autosubmit_portal.agent.protocol import Answer, Closed, Failure, Hello, limits
 from autosubmit_portal.agent.protocol.frames import HEADER, MAGIC
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.agent.agents import KEY, Channel, agent, find_pythons, write_site_file
 from tests.agent.protocol.pairs import HELLO, message
 from tests.support import fuzz
@@ -132,7 +132,8 @@ def test_what_the_site_does_not_allow_is_refused(channel: Channel, changes: dict
         ({"words": ["a", 1]}, "“words” must be a list of texts"),
         ({"words": "run"}, "“words” must be a list of texts"),
         ({"program": "/bin/id"}, "'program' is unknown"),
-        ({"unless_locked": True}, "'unless_locked' is unknown"),
+        ({"unless_locked": "../a000"}, "“unless_locked” must be the name of an experiment"),
+        ({"force": True}, "'force' is unknown"),
     ],
 )
 def test_a_start_that_is_not_understood_starts_nothing(

@@ -239,11 +239,11 @@ def test_keys_that_were_forgotten_long_ago_are_removed(runs: Spool, directory: P
     assert not directory.exists()
 
 
-def test_a_command_whose_launcher_was_killed_is_unknown(runs: Spool, directory: Path) -> None:
+def test_a_command_whose_launcher_was_killed_is_gone(runs: Spool, directory: Path) -> None:
     start(runs, "sleep", "600")
     os.killpg(launcher_of(directory), signal.SIGKILL)
     look = wait_for(lambda: runs.find(KEY).look(), is_enough=lambda look: look.state is not State.ALIVE)
-    assert look == Look(State.UNKNOWN, why=run_directory.GONE)
+    assert look == Look(State.GONE, why=run_directory.GONE)
 
 
 def seen_from(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
@@ -325,7 +325,7 @@ def test_an_agent_in_another_pid_namespace_does_not_call_a_live_command_ended(
 
 @pytest.mark.parametrize(
     ("pid", "look"),
-    [("", Look(State.GIVEN_UP)), (f"{os.getpid()} 1", Look(State.UNKNOWN, why=run_directory.GONE))],
+    [("", Look(State.GIVEN_UP)), (f"{os.getpid()} 1", Look(State.GONE, why=run_directory.GONE))],
     ids=["given up", "gone"],
 )
 def test_directories_of_before_the_identity_was_kept_are_read(
@@ -411,7 +411,7 @@ def test_ending_a_command_twice_kills_it_only_after_patience(
     assert runs.find(KEY).look() == Look(State.ALIVE)
     monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", -1)
     runs.find(KEY).end()
-    wait_for(lambda: runs.find(KEY).look() == Look(State.UNKNOWN, why=run_directory.GONE), seconds=60)
+    wait_for(lambda: runs.find(KEY).look() == Look(State.GONE, why=run_directory.GONE), seconds=60)
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)

@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 
 from experiments.models import Action, Experiment, State
 from tests.support import factories
+from tests.support.steps import create_step, find_directory
 
 pytestmark = pytest.mark.one_database
 
@@ -19,8 +20,7 @@ def action(experiment: Experiment) -> Action:
     command = [["autosubmit", "recovery", "a000"], ["autosubmit", "run", "a000"]]
     made = factories.create_action(experiment, kind="restart", state=State.RUNNING, command=command, step=1)
     for step, text in enumerate(["Recovered\n", TEXT]):
-        made.run_directory(step).mkdir(parents=True)
-        (made.run_directory(step) / "output").write_text(text, encoding="utf-8")
+        create_step(made, step, text)
     return made
 
 
@@ -46,7 +46,7 @@ def test_an_earlier_step_may_be_chosen(as_viewer: APIClient, action: Action) -> 
 
 
 def test_secrets_in_it_are_covered_also_in_a_part_of_it(as_viewer: APIClient, action: Action) -> None:
-    (action.run_directory(1) / "output").write_text("fatal: https://ana:hunter2@x.example/ not found\n")
+    (find_directory(action, 1) / "output").write_text("fatal: https://ana:hunter2@x.example/ not found\n")
     assert text(as_viewer, action) == "fatal: https://ana:*******@x.example/ not found\n"
     assert text(as_viewer, action, offset=21, limit=4) == "****"
     assert part(as_viewer, action, offset=21)["text"] == "*****@x.example/ not found\n"
@@ -58,7 +58,7 @@ def test_a_part_of_the_text_may_be_chosen(as_viewer: APIClient, action: Action) 
 
 
 def test_a_long_text_comes_whole(as_viewer: APIClient, action: Action) -> None:
-    (action.run_directory(1) / "output").write_text("x" * 300_000)
+    (find_directory(action, 1) / "output").write_text("x" * 300_000)
     assert len(text(as_viewer, action)) == 300_000
 
 
@@ -86,7 +86,7 @@ def test_following_never_splits_a_character(as_viewer: APIClient, action: Action
 
 
 def test_a_character_that_is_half_written_is_waited_for(as_viewer: APIClient, action: Action) -> None:
-    (action.run_directory(1) / "output").write_bytes("é".encode()[:1])
+    (find_directory(action, 1) / "output").write_bytes("é".encode()[:1])
     assert part(as_viewer, action)["text"] == ""
     Action.objects.update(state=State.SUCCEEDED)
     shown = part(as_viewer, action)

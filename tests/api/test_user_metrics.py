@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -96,12 +97,15 @@ def test_metrics_of_a_file_that_is_the_same_are_read_once(as_viewer: APIClient, 
     assert as_viewer.get(RUNS).content == first.content
 
 
-def test_a_read_asks_the_database_for_the_token_and_the_experiment_only(as_viewer: APIClient, metrics: Path) -> None:
+def test_a_read_asks_the_database_for_the_token_the_experiment_and_its_host_only(
+    as_viewer: APIClient, metrics: Path, settings: Any
+) -> None:
     _settle(metrics)
+    settings.GATEWAY_DIRECTORY = metrics.parent  # not our own, of which the files of sites are written
     as_viewer.get(RUNS)
     with CaptureQueriesContext(connection) as captured:
         assert as_viewer.get(RUNS).status_code == 200
-    assert len(captured) == 2
+    assert len(captured) == 3
 
 
 def test_metrics_of_a_file_that_has_changed_are_read_anew(as_viewer: APIClient, metrics: Path) -> None:

@@ -10,6 +10,7 @@ from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.console.pages import commands_in, filled, form_of, page_of, text_of
 from tests.support import factories
+from tests.support.steps import create_step, find_directory
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
 pytestmark = pytest.mark.one_database
@@ -31,13 +32,12 @@ def again_link(shown: str) -> str:
 
 def running(experiment: Experiment, output: bytes = b"", **values: Any) -> Action:
     action = factories.create_action(experiment, state=State.RUNNING, step_started_at="2026-01-01T00:00Z", **values)
-    action.run_directory(0).mkdir(parents=True)
-    write(action, output)
+    create_step(action, printed=output)
     return action
 
 
 def write(action: Action, output: bytes) -> None:
-    with (action.run_directory(0) / "output").open("ab") as file:
+    with (find_directory(action) / "output").open("ab") as file:
         file.write(output)
 
 

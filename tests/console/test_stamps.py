@@ -28,6 +28,7 @@ from tests.console.pages import list_of, page_of
 from tests.support import factories
 from tests.support.caches import forget_stamps
 from tests.support.small_stores import COMPLETED, FAILED, READY, make_store, write_pickle
+from tests.support.steps import create_step, find_directory
 from tests.support.waiting import wait_for
 from tests.test_queries import address_of, routes, rows  # noqa: F401  # a fixture
 
@@ -434,9 +435,8 @@ def piece(client: Client, address: str, stamp: str) -> tuple[int, str, str]:
 
 def test_the_output_of_an_action_is_sent_when_it_has_grown_or_ended(experiment: Experiment, as_viewer: Client) -> None:
     action = factories.create_action(experiment, state=State.RUNNING, step_started_at=timezone.now())
-    file = action.run_directory(0) / "output"
-    file.parent.mkdir(parents=True)
-    file.write_text("one\n")
+    create_step(action, printed="one\n")
+    file = find_directory(action) / "output"
     address = reverse("admin:experiments_action_output", args=[action.pk, 0])
     _, stamp, _ = piece(as_viewer, address, "")
     assert piece(as_viewer, address, stamp)[0] == 204

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments.configurations import ConfigurationChange, ShownConfiguration, compare_configurations
+from experiments.autosubmit.shown_configuration import ConfigurationChange, ShownConfiguration, compare_configurations
 from jobs.autosubmit.secrets import MASK, mask_value
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.agent_archive import write_archive
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from autosubmit_portal.management.agent_archive import write_archive
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
 from tests.support.waiting import wait_for
@@ -41,7 +41,7 @@ class RunningGateway:
 
     def start(self, *words: str, **changes: Any) -> Any:
         """Start a command."""
-        return self.ask("start", digest=DIGEST, kind="run", words=words, profile="usual", **changes)
+        return self.ask("start", digest=DIGEST, kind="run", words=words, account="", profile="usual", **changes)
 
     def look(self, **changes: Any) -> Any:
         """Look at a command."""

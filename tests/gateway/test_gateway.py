@@ -313,11 +313,6 @@ def test_a_file_of_hosts_that_is_wrong_says_why(tmp_path: Path, text: str, reaso
         read_hosts(tmp_path / "hosts.json")
 
 
-@pytest.mark.parametrize("arguments", [[], ["one.json", "two.json"]])
-def test_a_gateway_that_is_not_given_one_file_says_so(arguments: list[str]) -> None:
-    assert _refuse(*arguments) == "Name one file: python -m autosubmit_portal.gateway FILE\n"
-
-
 def test_a_gateway_says_where_it_cannot_listen(tmp_path: Path) -> None:
     place = tmp_path / "missing" / "reading"
     file = tmp_path / "hosts.json"

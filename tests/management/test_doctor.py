@@ -2,15 +2,17 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from autosubmit_portal.health import CHECKS
 from autosubmit_portal.workers.models import Worker
 from experiments.models import Site
+from tests.gateway.gateways import gateway, make_local
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +65,25 @@ def test_it_speaks_json(workers: int, status: int) -> None:
     assert ended == status
     assert findings[0] == {"level": "ok", "word": "ok", "text": findings[0]["text"], "remedy": "", "part": "database"}
     assert {finding["level"] for finding in findings if finding["part"] == "workers"} == {"ok" if workers else "fail"}
+
+
+def test_it_examines_the_hosts_of_a_site_through_the_gateway(site: Site, tmp_path: Path, settings: Any) -> None:
+    settings.GATEWAY_DIRECTORY, settings.STARTS_GATEWAY = tmp_path, False
+    host = site.hosts.get()
+    with gateway(tmp_path, {host.name: make_local(tmp_path / "site")}) as made:
+        made.wait_for_host(host.name)
+        status, text = doctor("--site", site.slug)
+    assert status == 1
+    assert f"ok    {host.name:10}  spool: {tmp_path}/site/spool" in text
+    assert f"fail  {host.name:10}  program: The Autosubmit program /bin/sh is broken" in text  # which is a shell
+
+
+def test_it_says_that_a_site_cannot_be_examined_without_a_gateway(site: Site, tmp_path: Path, settings: Any) -> None:
+    settings.GATEWAY_DIRECTORY, settings.STARTS_GATEWAY = tmp_path, False
+    status, text = doctor("--site", site.slug)
+    assert (status, "gateway: The gateway cannot be reached" in text) == (1, True)
+
+
+def test_it_knows_no_other_site() -> None:
+    with pytest.raises(CommandError, match="There is no site elsewhere"):
+        doctor("--site", "elsewhere")

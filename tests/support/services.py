@@ -20,6 +20,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, make_commands
 from tests.support.postgres import Postgres, dump, execute
@@ -122,6 +124,17 @@ def processes_with(name: str, value: object) -> dict[int, str]:
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except OSError:
             continue  # it ended meanwhile, or is none of ours
+    return found
+
+
+def find_processes(*parts: str) -> list[int]:
+    """Return the living processes whose command lines have all of these parts."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            if all(part in line for part in parts):
+                found.append(int(folder.name))
     return found
 
 
@@ -252,6 +265,7 @@ class Portal:
     def make_commands(self) -> dict[str, list[str]]:
         """The command of each process by its name."""
         every = make_commands("127.0.0.1", self.port)
+        del every["gateway"]  # its workers start it when they need it
         return every | {f"worker-{number}": every["worker"] for number in range(2, self.workers + 1)}
 
     def manage(self, *arguments: str, **variables: str) -> str:
@@ -374,7 +388,34 @@ class Portal:
     def tear_down(self) -> None:
         """Kill what is left of the portal and of its experiments."""
         self.kill()
+        self.kill_gateway()
         kill_processes_of(self.autosubmit.home)
+
+    def kill_gateway(self) -> None:
+        """Kill -9 the gateway, if one runs; its agents end by themselves."""
+        for pid in self.find_gateways():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def find_gateways(self) -> list[int]:
+        """Return the processes of our own gateway."""
+        return find_processes("autosubmit_portal.gateway", str(self.home / "gateway" / "hosts.json"))
+
+    def find_agents(self) -> list[int]:
+        """Return the agents of our own gateway."""
+        return find_processes("/agent-", str(self.home / "gateway" / "site-"))
+
+    def find_directory(self, action: int, step: int = 0) -> Path:
+        """Return the run directory of a command; its host forgets it when the action has ended."""
+        statement = f"SELECT key FROM experiments_step WHERE action_id = {action} AND number = {step}"
+        if self.database_url:
+            with psycopg.connect(self.database_url.replace("postgres://", "postgresql://", 1)) as server:
+                found = server.execute(statement).fetchone()
+        else:
+            with closing(sqlite3.connect(self.home / "portal.sqlite3", timeout=60)) as database:
+                found = database.execute(statement).fetchone()
+        portal_id = self.home / "portal_id"
+        return self.home / "spool" / (portal_id.read_text() if portal_id.exists() else "none") / (found or ["none"])[0]
 
     def log(self, name: str) -> str:
         """Return what a process printed."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.support.services import free_port
 from tests.support.unix_accounts import new_accounts, processes_of, sudoers
 from tests.support.waiting import wait_for

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 
 from autosubmit_portal.access.roles import Role
@@ -12,6 +11,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from experiments.models import Experiment, State
 from tests.support import factories
+from tests.support.steps import create_step
 from tests.support.stores.written import write_store
 from tests.support.web import LOG, PASSWORD, TEAM_ELSEWHERE
 
@@ -57,8 +57,6 @@ def _fill_actions(experiment: Experiment, text: str) -> None:
         parameters={"description": text},
         job_changes=[[text, "READY"]],
     )
-    directory = settings.ACTIONS_DIRECTORY / str(action.pk) / "0"
-    directory.mkdir(parents=True)
-    (directory / "output").write_text(f"{text}\n")
+    create_step(action, printed=f"{text}\n")
     origin = Origin(door=Door.API, actor_name=text)
     trail.record("action.failed", origin=origin, subject=text, expid="a000", message=text, details={text: text})

@@ -184,7 +184,7 @@ def test_a_run_that_was_lost_is_asked_for_again_with_one_click(page: Page, porta
 
 def kill_command(portal: Portal, action: int) -> None:
     """Kill the launcher of an action and all that it started, as a host does that goes down."""
-    pid = (portal.home / "actions" / str(action) / "0" / "pid").read_text().split()[0]
+    pid = (portal.find_directory(action) / "pid").read_text().split()[0]
     os.killpg(int(pid), signal.SIGKILL)
 
 

@@ -98,7 +98,7 @@ def ends_well(portal: Portal, action: Any) -> None:
 
 
 def has_started(portal: Portal, action: Any) -> bool:
-    return (portal.home / "actions" / str(action["id"]) / "0" / "started").exists()
+    return (portal.find_directory(action["id"]) / "started").exists()
 
 
 def workers(portal: Portal) -> str:
@@ -144,7 +144,7 @@ def test_a_worker_ends_soon_though_a_command_does_not_and_the_next_one_sees_its_
 
 def commands_in(portal: Portal, action: Any) -> list[str]:
     """Return what runs in the run directory of an action."""
-    directory = portal.home / "actions" / str(action["id"]) / "0"
+    directory = portal.find_directory(action["id"])
     running = processes_with("HOME", portal.autosubmit.home)
     return [text for pid, text in running.items() if os.path.realpath(f"/proc/{pid}/cwd") == str(directory)]
 

@@ -1,5 +1,6 @@
 """Taking what is needed out of a message, of the type that it must have."""
 
+import re
 from typing import Any
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
@@ -7,6 +8,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.protocol.versions import Version
 
 _MOST_CHARACTERS = 500
+_EXPID = re.compile(r"[A-Za-z0-9]{4,50}")
 _MOST_VERSION = 1_000
 
 
@@ -34,11 +36,27 @@ def take_flag(message: Message, name: str) -> bool:
     return value
 
 
+def take_expid(message: Message, name: str) -> str:
+    """Return the name of an experiment, in which nothing can be a part of a path or an option."""
+    expid = take_text(message, name)
+    if not _EXPID.fullmatch(expid):
+        raise ProtocolError(f"“{name}” must be the name of an experiment")
+    return expid
+
+
 def take_object(message: Message, name: str) -> Message:
     """Return an object."""
     value = message.get(name)
     if not isinstance(value, dict):
         raise ProtocolError(f"“{name}” must be an object")
+    return value
+
+
+def take_objects(message: Message, name: str) -> list[Message]:
+    """Return a list of objects."""
+    value = message.get(name)
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        raise ProtocolError(f"“{name}” must be a list of objects")
     return value
 
 

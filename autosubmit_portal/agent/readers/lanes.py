@@ -8,7 +8,6 @@ reading that cost a reader is refused for a pause that grows each time.
 import os
 import selectors
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -69,8 +68,8 @@ Ended = tuple[int, "Heard | Failed"]
 class Lanes:
     """The readers and those who wait for one. Never waits itself."""
 
-    def __init__(self, arguments: tuple[str, str], folder: Path) -> None:
-        self._start: Callable[[], Process] = lambda: Process(arguments, folder)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._waiting: deque[Reading] = deque()
         self._busy: dict[Process, Reading] = {}
         self._idle: dict[Process, float] = {}
@@ -201,7 +200,7 @@ class Lanes:
     def _take_process(self) -> Process:
         if self._idle:
             return self._idle.popitem()[0]
-        process = self._start()
+        process = Process(self._folder)
         self._selector.register(process, selectors.EVENT_READ)
         return process
 

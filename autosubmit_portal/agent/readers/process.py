@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -30,12 +29,12 @@ Heard = tuple[Message, bytes]
 class Process:
     """Is asked one thing at a time. What it says is believed no more than what a gateway says."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.is_ready = False
         self._folder = folder
         self._heard = bytearray()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, _ROOT, *arguments, str(folder)],
+            [sys.executable, "-I", "-c", _CODE, _ROOT, str(folder)],
             bufsize=0,
             env={},
             stdin=subprocess.PIPE,

@@ -25,11 +25,12 @@ from jobs.autosubmit.logs.reader import NoSuchLog
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
+_OF_THE_AGENT = ("expid", "what", "home", "configuration")
 _MISSING = (MissingConfiguration, NoSuchLog, FileNotFoundError)
 _UNREADABLE = (UnreadableConfiguration, UnreadableJobList, UnreadableMetrics, OSError)
 
 
-def main(home: str, configuration: str, folder: str) -> None:
+def main(folder: str) -> None:
     """Answer until the pipe is closed. Copies are made in `folder`."""
     gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
     limits.limit_for_good()
@@ -39,7 +40,7 @@ def main(home: str, configuration: str, folder: str) -> None:
         limits.allow_one_reading()
         request = strict_json.decode(sys.stdin.buffer.read(length))
         with tempfile.TemporaryDirectory(dir=folder, prefix=f"{os.getpid()}-") as copies:
-            message, data = _answer(request, Path(home), Path(configuration) if configuration else None, Path(copies))
+            message, data = _answer(request, Path(copies))
         _say(pack(message, data))
         gc.collect()
 
@@ -49,20 +50,20 @@ def _say(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _answer(request: Message, home: Path, configuration: Path | None, copies: Path) -> Answer:
+def _answer(request: Message, copies: Path) -> Answer:
     """Return the same as `answer`, read from copies."""
     try:
-        store = locate(home, configuration)
+        store = locate(*_take_home(request))
         change_access(PrivateAccess(store, fields.take_text(request, "expid"), copies).make_access())
     except BrokenStore as error:
         return _tell_failure("broken", str(error))
-    return answer(request, home, configuration)
+    return answer(request)
 
 
-def answer(request: Message, home: Path, configuration: Path | None) -> Answer:
+def answer(request: Message) -> Answer:
     """Return what is read, or why it is not."""
     try:
-        value, data = _read(request, home, configuration)
+        value, data = _read(request)
         if len(data) > MOST_DATA_BYTES:
             raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
         return {"value": value}, data
@@ -79,13 +80,19 @@ def answer(request: Message, home: Path, configuration: Path | None) -> Answer:
         return _tell_failure("unreadable", "It takes too much memory to read.")
 
 
-def _read(request: Message, home: Path, configuration: Path | None) -> Answer:
+def _take_home(request: Message) -> tuple[Path, Path | None]:
+    """Return where the store is, as the agent has it from the file of the site."""
+    configuration = request["configuration"]
+    return Path(request["home"]), Path(configuration) if configuration else None
+
+
+def _read(request: Message) -> Answer:
     expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
     if what not in READINGS:
         raise ProtocolError(f"{what!a}, which nobody can read")
-    store = locate(home, configuration)
-    arguments = {name: value for name, value in request.items() if name not in ("expid", "what")}
-    return READINGS[what](Place(store, read_rc(home, configuration), expid), arguments)
+    home = _take_home(request)
+    arguments = {name: value for name, value in request.items() if name not in _OF_THE_AGENT}
+    return READINGS[what](Place(locate(*home), read_rc(*home), expid), arguments)
 
 
 def _tell_failure(code: str, reason: str) -> Answer:

@@ -1,8 +1,10 @@
 """What can be read of an experiment. All of this runs in a reader, never in the agent's own process."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -30,6 +32,7 @@ MOST_DESCRIPTION = 10_000
 MOST_LOG_BYTES = 16 * 1024 * 1024
 MOST_MATCHES = 1_000
 _LONGEST_NAME = 1_000
+_LARGEST = 2**63 - 1
 _GET_JOB = attrgetter(*(field.name for field in fields(JobRecord) if field.name != "wrapper"))
 
 Answer = tuple[Message, bytes]
@@ -122,7 +125,8 @@ def _read_state(place: Place, arguments: Message) -> Answer:
     of = take_text(arguments, "of")
     if of not in databases:
         raise ProtocolError(f"{of!a}, which has no state")
-    return {"state": take_settled_fingerprint(databases[of](place.expid))}, b""
+    fingerprint = take_settled_fingerprint(databases[of](place.expid))
+    return {"state": repr(fingerprint) if fingerprint else None}, b""
 
 
 def _read_job_list(place: Place, arguments: Message) -> Answer:
@@ -174,8 +178,13 @@ def _take_job(arguments: Message) -> str:
     return take_text(arguments, "job", most=_LONGEST_NAME)
 
 
-def _open_log(place: Place, arguments: Message) -> Log:
-    return _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME))
+@contextmanager
+def _open_log(place: Place, arguments: Message) -> Iterator[Log]:
+    try:
+        with _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME)) as log:
+            yield log
+    except OSError as error:
+        raise OSError(f"The log cannot be read: {error.strerror or error}.") from error
 
 
 def _take_offset(arguments: Message) -> int:
@@ -189,7 +198,8 @@ def _tell_log(log: Log, size: int) -> Message:
         "file": log.identity,
         "size": size,
         "stored_size": log.status.st_size,
-        "modified_ns": log.status.st_mtime_ns,
+        "modified_ns": min(max(log.status.st_mtime_ns, -_LARGEST), _LARGEST),
+        "quiet_seconds": max(0, int(time.time() - log.status.st_mtime)),
         "is_compressed": log.is_compressed,
     }
 

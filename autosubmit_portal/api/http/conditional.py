@@ -24,9 +24,8 @@ from rest_framework.response import Response
 
 from autosubmit_portal import __version__
 from autosubmit_portal.api.http.viewsets import PortalViewSet
-from experiments.autosubmit.store import take_settled_fingerprint
 from experiments.models import Experiment
-from jobs.autosubmit.database import Source
+from experiments.reads import Missing, Unreadable, read
 
 VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
@@ -85,14 +84,17 @@ class RevalidatedViewSet(PortalViewSet):
         """
         self._revalidate(request, [getattr(experiment, mark) for mark in MARKS])
 
-    def revalidate_file(self, request: Request, experiment: Experiment, source: Source) -> None:
+    def revalidate_file(self, request: Request, experiment: Experiment, of: str) -> None:
         """Name the state of a database in the store of an experiment as `revalidate` does; raises as it does.
 
-        Without a state that can be told (`settled_fingerprint`) the answer is made and compared.
+        `of` names the database for the agent. Without a state that can be told the answer is made and compared.
         """
-        files = take_settled_fingerprint(source)
-        if files:
-            self._revalidate(request, [experiment.pk, files])
+        try:
+            state = read(experiment, "state", {"of": of})[0].get("state")
+        except (Missing, Unreadable):  # what is read says why
+            state = None
+        if state:
+            self._revalidate(request, [experiment.pk, state])
 
     def _revalidate(self, request: Request, state: list[Any]) -> None:
         if request.accepted_renderer.format != "json":

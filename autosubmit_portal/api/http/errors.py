@@ -18,6 +18,7 @@ from autosubmit_portal.access.rights.policy import Forbidden
 from experiments.actions.refusals import Conflict, InvalidParameters, KeyReused, NotASecondPerson
 from experiments.actions.validation import group_by_field
 from experiments.autosubmit.store import BrokenStore
+from experiments.commands import Unseen
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
@@ -154,6 +155,8 @@ def _describe_limit(error: Exception) -> dict[str, Any] | None:
             return make_problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
         case BrokenStore() | UnreadableMetrics():
             return make_problem(503, "store-unreadable", str(error))
+        case Unseen():
+            return make_problem(503, "host-unseen", str(error))
     return None
 
 

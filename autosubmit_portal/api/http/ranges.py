@@ -1,13 +1,12 @@
 """Answer a file of any size as text, whole or a range of its bytes (RFC 9110, 14)."""
 
 import re
-from collections.abc import Iterable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 
-from jobs.autosubmit.logs.reader import Log, LogPart
+from experiments.logs import Log
 from jobs.autosubmit.values import to_moment
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
@@ -22,16 +21,15 @@ class Unsatisfiable(Exception):
 
 
 def answer_text(request: HttpRequest, log: Log, *, is_download: bool, part: range | None = None) -> HttpResponseBase:
-    """Answer a log, or a `part` of it in place of the header Range. The log is closed when it was sent.
+    """Answer a log, or a `part` of it in place of the header Range.
 
-    The answer is never compressed, because ranges count its bytes. Raises Unsatisfiable, and OSError like reading.
+    The answer is never compressed, because ranges count its bytes. Raises Unsatisfiable.
     """
-    status, size = log.status, log.size
-    etag = f'"{log.identity}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-    modified = int(to_moment(status.st_mtime).timestamp())
+    size = log.size
+    etag = f'"{log.identity}-{log.stored_size:x}-{log.modified_ns:x}"'
+    modified = int(to_moment(log.modified_ns / 1e9).timestamp())
     unchanged = get_conditional_response(request, etag=etag, last_modified=modified)
     if unchanged is not None:
-        log.close()
         return unchanged
     wanted = None if part is not None else _parse_range(request, size, etag, modified)
     sent = part if part is not None else wanted or range(size)
@@ -45,13 +43,11 @@ def answer_text(request: HttpRequest, log: Log, *, is_download: bool, part: rang
 
 
 def _answer(request: HttpRequest, log: Log, sent: range) -> HttpResponseBase:
-    blocks: Iterable[bytes] = LogPart(log, sent.start, sent.stop)
     kind = "text/plain; charset=utf-8"
     if request.method == "HEAD":
-        log.close()
         answer: HttpResponseBase = HttpResponse(content_type=kind)
     else:
-        answer = StreamingHttpResponse(blocks, content_type=kind)
+        answer = StreamingHttpResponse(log.iterate_blocks(sent.start, sent.stop), content_type=kind)
     answer["Content-Length"] = str(len(sent))
     answer["Content-Encoding"] = "identity"
     answer["Accept-Ranges"] = "bytes"

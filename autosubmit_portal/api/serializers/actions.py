@@ -44,6 +44,9 @@ class ActionItem(serializers.Serializer[Action]):
     requested_at = InstantField()
     started_at = InstantField(allow_null=True)
     ended_at = InstantField(allow_null=True)
+    unseen_since = InstantField(
+        allow_null=True, help_text="Since when nobody knows whether the command that runs lives; `message` says why."
+    )
     exit_status = serializers.IntegerField(allow_null=True)
     message = serializers.CharField(help_text="What came of it, or what it waits for, in one sentence.")
     job_changes = serializers.ListField(
@@ -81,6 +84,18 @@ class RejectBody(serializers.Serializer[Any]):
         allow_blank=True,
         max_length=2000,
         help_text="Why, for the person who asked; kept in the trail. Required.",
+    )
+
+
+class CallLostBody(serializers.Serializer[Any]):
+    """How somebody knows that a command does not run any more."""
+
+    # As in RejectBody.
+    reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="How you know that the command does not run any more; kept in the trail. Required.",
     )
 
 

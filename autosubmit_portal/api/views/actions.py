@@ -36,18 +36,20 @@ from autosubmit_portal.api.serializers.actions import (
     ActionList,
     BulkAnswer,
     BulkResult,
+    CallLostBody,
     DryRun,
     Output,
     RejectBody,
 )
 from autosubmit_portal.api.serializers.fields import Query
 from autosubmit_portal.audit.origin import get_actor, make_origin
+from experiments import commands
 from experiments.actions.approve import approve, may_approve, reject
+from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import ACTIVE_STATES, Action
-from experiments.runners import Runner, get_runner
 from jobs.autosubmit.characters import describe_part
 
 PIECE_BYTES = 65_536
@@ -79,6 +81,8 @@ class ActionViewSet(PortalViewSet):
             kinds = [CATALOGUE[kind]] if kind else KINDS
             return any(policy.may_request(actor, catalogued) for catalogued in kinds)
         found = find_action(self.request, self.kwargs["action_id"])
+        if name == "call_lost":
+            return may_call_lost(found, actor)
         if name != "cancel":
             return may_approve(found, actor)
         return found.is_active and policy.may_request(
@@ -192,6 +196,26 @@ class ActionViewSet(PortalViewSet):
         return Response(ActionItem(action).data)
 
     @operation(
+        "call_action_lost",
+        "Call an action lost",
+        {200: answer(ActionItem, "The action, which is lost now.", state="lost")},
+        body=Body.make(CallLostBody, {"Power cut": {"reason": "The host was switched off for good."}}),
+        errors=[409],
+    )
+    @action(["POST"], detail=True, url_path="call-lost")
+    def call_lost(self, request: Request, action_id: int) -> Response:
+        """End an action whose command nobody can see, because its host does not answer.
+
+        No answer is no evidence that a command has ended, so the portal never does this by itself: make sure that it
+        does not run any more, and say how you know. Needs the permission `experiments.call_action_lost`.
+        """
+        Query.read(request)
+        action = find_action(request, action_id)
+        reason = validate_body(CallLostBody, read_body(request)).get("reason", "")
+        call_lost(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
+        return Response(ActionItem(action).data)
+
+    @operation(
         "get_action_output",
         "Read what an action printed",
         {
@@ -225,6 +249,7 @@ class OutputPart:
         self.limit: int | None = query.get("limit")
         if self.step >= len(action.command):
             raise InvalidParameters({"step": [f"Legal: 0 to {len(action.command) - 1}."]})
+        self._read = commands.make_reader(action, self.step)
         offset: int = query["offset"]
         self.is_from_end = offset < 0
         size = self._read(0, 0)[1]
@@ -247,10 +272,6 @@ class OutputPart:
                 return
             offset += len(piece)
             yield piece
-
-    def _read(self, offset: int, limit: int) -> tuple[bytes, int]:
-        runner: Runner = get_runner(self.action.site)
-        return runner.read_shown(self.action.run_directory(self.step), offset, limit)
 
 
 def _filter_matching(query: Mapping[str, Any], actions: QuerySet[Action]) -> QuerySet[Action]:

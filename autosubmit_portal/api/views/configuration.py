@@ -12,12 +12,7 @@ from autosubmit_portal.api.objects import find_experiment, find_mirrored
 from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.configuration import FileSystemConfiguration, RunConfiguration
-from experiments.configurations import (
-    ShownConfiguration,
-    locate_history,
-    read_configuration_of_run,
-    read_file_configuration,
-)
+from experiments.configurations import ShownConfiguration, read_configuration_of_run, read_file_configuration
 
 
 class RunConfigurationViewSet(RevalidatedViewSet):
@@ -30,6 +25,7 @@ class RunConfigurationViewSet(RevalidatedViewSet):
         "Show the configuration of a run",
         {200: answer(RunConfiguration, "The configuration.")},
         parameters=[SiteQuery, *CONDITIONAL],
+        errors=[503],
     )
     @action(detail=False, url_path="runs/<int:run_id>/config")
     def config(self, request: Request, expid: str, run_id: int) -> Response:
@@ -38,9 +34,8 @@ class RunConfigurationViewSet(RevalidatedViewSet):
         Passwords, tokens and keys are hidden.
         """
         experiment = find_mirrored(request, expid, SiteQuery.read(request).get("site"))
-        history = locate_history(experiment)
-        self.revalidate_file(request, experiment, history)
-        found = read_configuration_of_run(experiment, history, run_id)
+        self.revalidate_file(request, experiment, "history")
+        found = read_configuration_of_run(experiment, run_id)
         return Response({"run_id": run_id, "config": _answer_config(found), "masked": found.masked})
 
 
@@ -54,6 +49,7 @@ class FileSystemConfigurationViewSet(PortalViewSet):
         "Show the configuration in the files",
         {200: answer(FileSystemConfiguration, "The configuration.")},
         parameters=[SiteQuery],
+        errors=[503],
     )
     @action(detail=False, url_path="filesystem-config", name="Configuration in the files")
     def filesystem_config(self, request: Request, expid: str) -> Response:

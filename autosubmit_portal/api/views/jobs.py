@@ -27,9 +27,10 @@ from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList,
 from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
-from experiments.logs import find_job_logs
+from experiments.logs import Logs
 from experiments.models import Experiment, Run
 from experiments.planned import apply_plan
+from experiments.reads import Missing, Unreadable
 from jobs.autosubmit.start_dates import format_start_date
 from jobs.models import Job
 
@@ -264,11 +265,12 @@ def _write_detail(experiment: Experiment, job: Job) -> dict[str, Any]:
 
 
 def _find_log_paths(experiment: Experiment, job: Job) -> dict[str, str | None]:
-    """Return where the logs of the attempt are; only their names while the store of the site cannot be found."""
+    """Return where the logs of the attempt are; only their names while nobody can look."""
     names = {"out_path_local": job.out_log, "err_path_local": job.err_log}
+    if not any(names.values()):
+        return dict.fromkeys(names)
     try:
-        logs = find_job_logs(experiment, job)
-    except BrokenStore:
+        found = Logs(experiment, job).find_paths()
+    except (BrokenStore, Missing, Unreadable):
         return {key: name or None for key, name in names.items()}
-    found = {key: logs.find_path(name) if name else None for key, name in names.items()}
-    return {key: str(path) if path else None for key, path in found.items()}
+    return {key: found.get(name) for key, name in names.items()}

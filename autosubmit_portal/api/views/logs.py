@@ -25,11 +25,10 @@ from autosubmit_portal.api.query.pagination import make_numbered_page, make_page
 from autosubmit_portal.api.query.queries import LogQuery, LogsQuery
 from autosubmit_portal.api.serializers.logs import LogItem, LogList, LogMatches, LogPart
 from autosubmit_portal.waits import make_headers, wait_until
-from experiments.logs import find_logs, is_log_over
+from experiments.logs import Log, Logs, is_log_over
 from experiments.models import Experiment
 from jobs.autosubmit.characters import describe_part
-from jobs.autosubmit.logs.reader import Log, NoSuchLog
-from jobs.autosubmit.logs.search import search
+from jobs.autosubmit.logs.reader import NoSuchLog
 from jobs.models import Job
 
 PIECE_BYTES = 65_536
@@ -157,7 +156,7 @@ class Owner:
 
     def open(self, name: str) -> Log:
         """Open a log. Raises NoSuchLog and BrokenStore."""
-        return find_logs(self.experiment, self.job).open(name)
+        return Logs(self.experiment, self.job).open(name)
 
     def has_ended(self, log: Log) -> bool:
         """Answer whether nothing more will be written to a log, by what is mirrored now."""
@@ -171,7 +170,7 @@ class Owner:
 def _list(request: Request, owner: Owner) -> Response:
     query = LogsQuery.read(request)
     with _describe():
-        files = find_logs(owner.experiment, owner.job).list_files()
+        files = Logs(owner.experiment, owner.job).list_files()
     page = make_numbered_page(request, files, query)
     site = f"?{urlencode({'site': query['site']})}" if "site" in query else ""
     items = [
@@ -194,8 +193,7 @@ def _answer_content(request: Request, owner: Owner, name: str, query: Mapping[st
     with _describe():
         if "search" in query:
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
-            with owner.open(name) as log:
-                return Response(_answer_matches(log, query))
+            return Response(_answer_matches(owner.open(name), query))
         if request.accepted_renderer.format == "json":
             return _follow(request, owner, name, query)
         return _answer_text(request, owner.open(name), query)
@@ -210,18 +208,13 @@ def _answer_text(request: Request, log: Log, query: Mapping[str, Any]) -> HttpRe
             part = range(min(start, size), min(size, start + query.get("limit", size)))
         return answer_text(request._request, log, is_download=query["download"], part=part)
     except Unsatisfiable as error:
-        log.close()
         request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), ProblemRenderer.media_type
         body = make_problem(416, "range-not-satisfiable", str(error))
         return Response(body, status=416, headers={"Content-Range": f"bytes */{error.size}"})
-    except OSError:
-        log.close()
-        raise
 
 
 def _answer_matches(log: Log, query: Mapping[str, Any]) -> dict[str, Any]:
-    found = search(
-        log,
+    found = log.search(
         query["search"],
         offset=_find_start(query, log.size),
         line=query["line"],
@@ -239,8 +232,8 @@ def _follow(request: Request, owner: Owner, name: str, query: Mapping[str, Any])
     part: dict[str, Any] = {}
 
     def has_news() -> bool:
-        with owner.open(name) as log:
-            part.update(_read_part(log, query, is_ended=owner.has_ended(log)))
+        log = owner.open(name)
+        part.update(_read_part(log, query, is_ended=owner.has_ended(log)))
         return bool(part["text"] or part["is_reset"] or part["is_over"])
 
     seconds = read_wait(request.headers.get("Prefer", ""))
@@ -271,5 +264,3 @@ def _describe() -> Iterator[None]:
         yield
     except NoSuchLog as error:
         raise NotFound(str(error)) from error
-    except OSError as error:
-        raise NotFound(f"The log cannot be read: {error.strerror or error}.") from error

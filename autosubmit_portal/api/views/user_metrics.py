@@ -12,9 +12,8 @@ from autosubmit_portal.api.objects import find_mirrored
 from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, operation
 from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.jobs import MetricList, MetricRunList
-from experiments.autosubmit.store import locate
-from jobs.autosubmit.database import Source
-from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
+from experiments.models import Experiment
+from experiments.user_metrics import read_metric_runs, read_metrics
 from jobs.models import Job
 
 
@@ -32,14 +31,12 @@ class UserMetricsViewSet(RevalidatedViewSet):
         """Return the address of the metrics of a run."""
         return self.get_address("user-metrics-user-metrics", {**self.kwargs, "run_id": name})
 
-    def find_source(self, request: Request, expid: str) -> Source:
-        """Return where the metrics of an experiment are; raise BrokenStore when its site has no readable store."""
+    def find_changed(self, request: Request, expid: str) -> Experiment:
+        """Return an experiment, unless the client has its metrics; raise BrokenStore when they cannot be read."""
         query = SiteQuery.read(request)
         experiment = find_mirrored(request, expid, query.get("site"), showing=Job)
-        store = locate(experiment.site.home_folder, experiment.site.configuration_file)
-        source = store.metrics_database(experiment.expid)
-        self.revalidate_file(request, experiment, source)
-        return source
+        self.revalidate_file(request, experiment, "metrics")
+        return experiment
 
     @operation(
         "list_runs_with_user_metrics",
@@ -51,7 +48,7 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @action(detail=False, url_path="user-metrics-runs")
     def user_metrics_runs(self, request: Request, expid: str) -> Response:
         """List the runs whose jobs reported metrics, newest first."""
-        runs = read_metric_runs(self.find_source(request, expid))
+        runs = read_metric_runs(self.find_changed(request, expid))
         return Response({"runs": [{"run_id": run_id} for run_id in runs]})
 
     @operation(
@@ -64,5 +61,5 @@ class UserMetricsViewSet(RevalidatedViewSet):
     @action(detail=False, url_path="runs/<int:run_id>/user-metrics")
     def user_metrics(self, request: Request, expid: str, run_id: int) -> Response:
         """List the metrics that the jobs of a run reported, in the order in which they were written down."""
-        metrics = read_metrics(self.find_source(request, expid), run_id)
+        metrics = read_metrics(self.find_changed(request, expid), run_id)
         return Response({"run_id": run_id, "metrics": [asdict(metric) for metric in metrics]})

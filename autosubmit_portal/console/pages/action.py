@@ -20,12 +20,13 @@ from autosubmit_portal.console.parts.columns import make_column, make_field_colu
 from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
+from experiments import commands
+from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
 from experiments.audit_visibility import list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
-from experiments.runners import get_runner
 from jobs.autosubmit.secrets import mask_text
 
 REQUEST_ROUTES = {Target.SITE: "admin:experiments_site_request"}
@@ -108,6 +109,7 @@ class ActionAdmin(ApprovalPages):
         return {
             "title": f"{presentation.verb(obj)} {obj.expid or obj.site}",
             "action": obj,
+            "may_call_lost": may_call_lost(obj, request.user),
             "took": show_action_time(obj),
             "steps": [self._describe_step(request, obj, number) for number in range(len(obj.command))],
             "may_cancel": may_cancel(request, obj),
@@ -124,6 +126,7 @@ class ActionAdmin(ApprovalPages):
         """Add cancelling and the output."""
         return [
             self.make_row_url("cancel", require_POST(self.cancel_view)),
+            self.make_row_url("call-lost", require_POST(self.call_lost_view)),
             self.make_row_url("output", self.output_view, "<int:step>/"),
             *super().get_urls(),
         ]
@@ -138,17 +141,30 @@ class ActionAdmin(ApprovalPages):
 
         return self.change_row(request, object_id, cancel)
 
+    def call_lost_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Call the command lost for the reason that was given, and go back to the page."""
+        reason = request.POST.get("reason", "")
+
+        def decide(action: Action) -> str:
+            call_lost(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
+            return f"Action {action.pk} was called lost."
+
+        return self.change_row(request, object_id, decide)
+
     def output_view(self, request: HttpRequest, object_id: int, step: int) -> HttpResponseBase:
         """Answer a piece of the output of one step, or all of it with `?download`."""
         action = self.get_visible_object(request, str(object_id))
         if step >= len(action.command):
             raise Http404("There is no such step.")
-        read = make_reader(action, step)
+        read = commands.make_reader(action, step)
         if "download" in request.GET:
             return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
-        stamps.begin_part(request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1])
-        action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
-        return output.answer_piece(request, read, is_over=is_output_over(action, step))
+        try:
+            stamps.begin_part(request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1])
+            action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
+            return output.answer_piece(request, read, is_over=is_output_over(action, step))
+        except commands.Unseen as silence:
+            return HttpResponse(str(silence), status=503, content_type="text/plain; charset=utf-8")
 
     def _describe_step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
         """Return the command of one step, where it is, and the newest piece of its output."""
@@ -161,14 +177,17 @@ class ActionAdmin(ApprovalPages):
         step["address"] = reverse("admin:experiments_action_output", args=[action.pk, number])
         # A live page keeps the output that it has; the script follows it.
         if step["state"] != State.QUEUED and not request.htmx:  # type: ignore[attr-defined]
-            step["piece"] = output.read_tail(make_reader(action, number), is_over=is_output_over(action, number))
+            step |= _read_newest(action, number)
         return step
 
 
-def make_reader(action: Action, step: int) -> output.Read:
-    """Return what reads the output of one step."""
-    runner, directory = get_runner(action.site), action.run_directory(step)
-    return lambda offset, limit: runner.read_shown(directory, offset, limit)
+def _read_newest(action: Action, number: int) -> dict[str, Any]:
+    """Return the newest piece of the output of a step, or why it cannot be read."""
+    try:
+        read = commands.make_reader(action, number)
+        return {"piece": output.read_tail(read, is_over=is_output_over(action, number))}
+    except commands.Unseen as silence:
+        return {"problem": str(silence)}
 
 
 def is_output_over(action: Action, step: int) -> bool:

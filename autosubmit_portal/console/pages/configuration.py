@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -15,15 +15,16 @@ from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from experiments.configurations import (
     ConfigurationChange,
     MissingConfiguration,
-    ShownConfiguration,
     UnreadableConfiguration,
-    compare_configurations,
-    locate_history,
+    read_configuration_changes,
     read_configuration_of_run,
     read_file_configuration,
 )
 from experiments.models import Experiment
+from experiments.reads import HostAway
 from jobs.autosubmit.secrets import MASK
+
+Read = TypeVar("Read")
 
 # So many fit a page; the API has all.
 MOST_VALUES = 5_000
@@ -47,15 +48,16 @@ class ConfigurationPage(ReadOnlyAdmin):
         return self.render_page(request, "admin/portal/configuration.html", experiment, context)
 
 
-def _read_run(experiment: Experiment, run_id: int) -> ShownConfiguration:
-    return read_configuration_of_run(experiment, locate_history(experiment), run_id)
-
-
 def get_configuration_context(experiment: Experiment, run_id: int | None) -> dict[str, Any]:
     """Return what the page shows: the files, or a run and what has changed from it to the files."""
-    now, trouble_now = _try_reading(lambda: read_file_configuration(experiment))
-    found, trouble = (now, trouble_now) if run_id is None else _try_reading(lambda: _read_run(experiment, run_id))
-    changes = compare_configurations(found, now) if run_id is not None and now and found and found.values else None
+    changes: list[ConfigurationChange] | None = None
+    trouble_now = ""
+    if run_id is None:
+        found, trouble = _try_reading(lambda: read_file_configuration(experiment))
+    else:
+        found, trouble = _try_reading(lambda: read_configuration_of_run(experiment, run_id))
+        if found and found.values:
+            changes, trouble_now = _try_reading(lambda: read_configuration_changes(experiment, run_id))
     return {
         "title": f"Configuration of {experiment.expid}",
         "experiment": experiment,
@@ -69,10 +71,10 @@ def get_configuration_context(experiment: Experiment, run_id: int | None) -> dic
     }
 
 
-def _try_reading(read: Callable[[], ShownConfiguration]) -> tuple[ShownConfiguration | None, str]:
+def _try_reading(read: Callable[[], Read]) -> tuple[Read | None, str]:
     try:
         return read(), ""
-    except (MissingConfiguration, UnreadableConfiguration) as error:
+    except (MissingConfiguration, UnreadableConfiguration, HostAway) as error:
         return None, str(error)
 
 

@@ -1,7 +1,6 @@
 """The logs on the pages of experiments and jobs: a list, and an open log to read, follow and search."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
@@ -14,14 +13,16 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
 from experiments.autosubmit.store import BrokenStore
-from experiments.logs import find_logs, is_log_over
+from experiments.logs import Log, Logs, is_log_over
 from experiments.models import Experiment
-from jobs.autosubmit.logs.reader import Log, LogPart, Logs, NoSuchLog
-from jobs.autosubmit.logs.search import MAX_TEXT, search
+from experiments.reads import Missing, Unreadable
+from jobs.autosubmit.logs.reader import NoSuchLog
+from jobs.autosubmit.logs.search import MAX_TEXT
 from jobs.models import Job
 
 MOST_FILES = 100
-BROKEN = (OSError, NoSuchLog, BrokenStore)
+MOST_MATCHES = 100
+BROKEN = (NoSuchLog, BrokenStore)
 
 
 class LogPages(ConsoleAdmin):
@@ -39,31 +40,28 @@ class LogPages(ConsoleAdmin):
         """Answer a piece of a log, what `?search=` finds in it, or all of it with `?download`."""
         owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))
         try:
-            with ExitStack() as stack:
-                log = stack.enter_context(find_logs(*owner).open(name))
-                if "download" in request.GET:
-                    part = LogPart(log, 0, log.size)
-                    stack.pop_all()  # the answer closes it
-                    return output.answer_download(part, log.plain_name)
-                if "search" in request.GET:
-                    return answer_search(request, log)
-                stamps.begin_part(request, _list_live_rows(*owner), lambda: _read_state(owner, name))
-                owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))  # as it is after the stamp
-                over = is_log_over(log, *owner)
-                return output.answer_piece(request, make_reader(log), is_over=over, file=log.identity)
+            log = Logs(*owner).open(name)
+            if "download" in request.GET:
+                return output.answer_download(log.iterate_blocks(0, log.size), log.plain_name)
+            if "search" in request.GET:
+                return answer_search(request, log)
+            stamps.begin_part(request, _list_live_rows(*owner), lambda: _read_state(owner, name))
+            owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))  # as it is after the stamp
+            over = is_log_over(log, *owner)
+            return output.answer_piece(request, make_reader(log), is_over=over, file=log.identity)
         except BROKEN as error:
-            raise Http404(f"The log cannot be read: {explain_error(error)}") from error
+            raise Http404(str(error)) from error
 
     def get_logs_context(self, request: HttpRequest, obj: Any, default: str = "") -> dict[str, Any]:
         """Return the list of logs, and the one that is open.
 
         That is the one that `?log=` names, else `default` or, where that cannot be read, the newest output.
         """
+        shelf = Logs(*self.get_log_owner(obj))
         try:
-            shelf = find_logs(*self.get_log_owner(obj))
-        except BrokenStore as error:
+            files = shelf.list_files()
+        except (BrokenStore, Missing, Unreadable) as error:
             return {"problem": str(error)}
-        files = shelf.list_files()
         newest = next((file.name for file in files if file.kind == "out"), "")
         asked = request.GET.get("log", "")
         names = [asked] if asked else [name for name in dict.fromkeys((default, newest)) if name]
@@ -85,15 +83,14 @@ class LogPages(ConsoleAdmin):
     def _open_log(self, request: HttpRequest, obj: Any, shelf: Logs, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": name, "title": name}
         try:
-            with shelf.open(name) as log:
-                shown |= {"address": self.get_address("log", obj.pk, name)}
-                shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
-                if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
-                    shown["piece"] = output.read_tail(
-                        make_reader(log), is_over=is_log_over(log, *self.get_log_owner(obj))
-                    )
+            log = shelf.open(name)
+            shown |= {"address": self.get_address("log", obj.pk, name)}
+            shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
+            if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
+                over = is_log_over(log, *self.get_log_owner(obj))
+                shown["piece"] = output.read_tail(make_reader(log), is_over=over)
         except BROKEN as error:
-            shown["problem"] = explain_error(error)
+            shown["problem"] = str(error)
         return shown
 
 
@@ -105,15 +102,15 @@ def _list_live_rows(experiment: Experiment, job: Job | None) -> "list[QuerySet[A
 def _read_state(owner: tuple[Experiment, Job | None], name: str) -> tuple[object, ...]:
     """Return a state that changes when a log grows or is replaced; empty if it cannot be read."""
     try:
-        with find_logs(*owner).open(name) as log:
-            return log.name, log.identity, log.status.st_size, log.status.st_mtime_ns
+        log = Logs(*owner).open(name)
+        return log.name, log.identity, log.stored_size, log.modified_ns
     except BROKEN:
         return ()
 
 
 def make_reader(log: Log) -> output.Read:
     """Return a function that reads an open log."""
-    return lambda offset, limit: (log.read(offset, limit), log.size)
+    return lambda offset, limit: (log.read(offset, limit) if limit else b"", log.size)
 
 
 def answer_search(request: HttpRequest, log: Log) -> JsonResponse:
@@ -122,10 +119,6 @@ def answer_search(request: HttpRequest, log: Log) -> JsonResponse:
     text = request.GET["search"][:MAX_TEXT]
     if not text:
         raise Http404("There is nothing to look for.")
-    result = search(log, text, offset=offset or 0, line=line or 1, ignore_case="ignore_case" in request.GET)
+    ignore_case = "ignore_case" in request.GET
+    result = log.search(text, offset=offset or 0, line=line or 1, limit=MOST_MATCHES, ignore_case=ignore_case)
     return JsonResponse(asdict(result) | {"size": log.size})
-
-
-def explain_error(error: Exception) -> str:
-    """Return why a log cannot be read, as a sentence."""
-    return f"{error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from autosubmit_portal.management.agent_archive import write_archive
+from autosubmit_portal.gateway.agent_archive import write_archive
 
 
 class Command(BaseCommand):

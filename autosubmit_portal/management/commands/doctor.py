@@ -6,23 +6,26 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from autosubmit_portal.health import Finding, Level, examine
+from experiments import hosts
+from experiments.models import Site
 
 
 class Command(BaseCommand):
     """Prints a line for each finding, with the remedy below; the exit status is 1 when something fails."""
 
-    help = "Examine the portal: database, workers, queues, mirror, sites, disk. Exit status 1 when a part fails."
+    help = "Examine the portal, or the hosts of a site. Exit status 1 when a part fails."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare --json."""
+        """Declare --json and --site."""
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+        parser.add_argument("--site", help="examine the hosts of this site instead: all that an action there needs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Examine, print, and fail if a part does."""
-        findings = examine()
+        findings = _examine_hosts(options["site"]) if options["site"] else examine()
         if options["json"]:
             self.stdout.write(json.dumps([_describe(finding) for finding in findings], ensure_ascii=False, indent=2))
         else:
@@ -37,6 +40,18 @@ class Command(BaseCommand):
         self.stdout.write(f"{word}  {finding.part:10}  {finding.text or finding.word}")
         if finding.remedy:
             self.stdout.write(f"{'':16}  → {finding.remedy}")
+
+
+def _examine_hosts(slug: str) -> list[Finding]:
+    """Return the findings of each host of a site, which is their part."""
+    site = Site.objects.filter(slug=slug).first()
+    if site is None:
+        raise CommandError(f"There is no site {slug}.")
+    return [
+        Finding(Level[found.level.name], found.what, f"{found.what}: {found.text}", found.remedy, host.name)
+        for host in site.hosts.all()
+        for found in hosts.examine(host)
+    ]
 
 
 def _describe(finding: Finding) -> dict[str, Any]:

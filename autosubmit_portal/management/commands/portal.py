@@ -26,9 +26,9 @@ LONG_START_SECONDS = 30.0
 
 
 class Command(BaseCommand):
-    """Starts the web server, a worker and the mirror, restarts what dies, and stops all three together."""
+    """Starts the gateway, the web server, a worker and the mirror, restarts what dies, and stops all together."""
 
-    help = "Run web server, worker and mirror until Ctrl-C. Experiments that run go on."
+    help = "Run gateway, web server, worker and mirror until Ctrl-C. Experiments that run go on."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare where the web server listens."""
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
                 signal.signal(number, self._on_signal)
-        self._say("Starting web server, worker and mirror …")
+        self._say("Starting gateway, web server, worker and mirror …")
         self.began, self.is_announced = time.monotonic(), False
         try:
             while not self.stop.wait(LOOK_SECONDS):

@@ -1,8 +1,8 @@
-"""Which Unix account an action runs as; that it then does is shown in tests/experiments/runners/test_accounts.py."""
+"""Which Unix account an action runs as; that it then does is shown in tests/agent/test_accounts.py."""
 
 import os
 import pwd
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments import commands
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.checks import Facts, find_obstacle
@@ -23,7 +24,6 @@ from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State, annotate_active_action
 from experiments.models.site import RunAs
-from experiments.runners.local import LocalRunner
 from tests.support import factories
 from tests.support.small_stores import make_store
 
@@ -63,10 +63,7 @@ def started_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The accounts that commands were started as."""
     names: list[str] = []
 
-    def start(_runner: LocalRunner, _argv: Sequence[str], _directory: Path, unix_name: str = "") -> None:
-        names.append(unix_name)
-
-    monkeypatch.setattr(LocalRunner, "start", start)
+    monkeypatch.setattr(commands, "start", lambda _step, action: names.append(action.unix_name))
     return names
 
 

@@ -6,16 +6,18 @@ import pytest
 from django.utils import timezone
 
 from autosubmit_portal.agent import run_directory
+from experiments import commands
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
 from experiments.models import Action, State
-from experiments.runners import get_runner, local
 from tests.support import factories
 from tests.support.services import children_of
+from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
+ENV = "/usr/bin/env"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
@@ -25,9 +27,15 @@ def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.mirror.sync.adopt", lambda site, expid: None)
 
 
-def started(*argv: str, kind: str = "generate") -> Action:
+def make_action(*argv: str, kind: str = "update_description") -> Action:
+    """Return an action whose program is `env`, which runs what its words say."""
+    experiment = factories.create_experiment(factories.create_site(autosubmit=ENV))
+    return factories.create_action(experiment, kind=kind, command=[[ENV, *argv]])
+
+
+def started(*argv: str, kind: str = "update_description") -> Action:
     """Return an action whose command runs."""
-    action = factories.create_action(factories.create_experiment(), kind=kind, command=[list(argv)])
+    action = make_action(*argv, kind=kind)
     claimed = claim(action.pk)
     assert claimed is not None
     start_step(claimed, 0)
@@ -37,11 +45,11 @@ def started(*argv: str, kind: str = "generate") -> Action:
 
 def has_begun(action: Action) -> bool:
     """Answer whether the launcher has come to the command: before, a signal to end is not one to the command."""
-    pid = action.run_directory(0) / "pid"
+    pid = find_directory(action) / "pid"
     if not pid.exists():
         return False
-    is_over = (action.run_directory(0) / "exit_status").exists()
-    return is_over or action.command[0][0] in children_of(int(pid.read_text().split()[0]))
+    is_over = (pid.parent / "exit_status").exists()
+    return is_over or action.command[0][1] in children_of(int(pid.read_text().split()[0]))
 
 
 def followed(action: Action) -> Action:
@@ -68,7 +76,7 @@ def test_a_command_that_takes_too_long_is_ended_and_says_what_to_do() -> None:
 def test_a_command_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", 0.2)
     action = started("python3", "-c", STUBBORN)
-    wait_for(lambda: "up" in (action.run_directory(0) / "output").read_text())
+    wait_for(lambda: "up" in (find_directory(action) / "output").read_text())
     Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")
     followed(action)
     assert action.state == State.CANCELLED
@@ -78,14 +86,16 @@ def test_a_run_is_never_ended_however_long_it_takes() -> None:
     action = started("sleep", "60", kind="run")
     Action.objects.update(step_started_at=timezone.now() - timedelta(days=200), cancel_requested_at=timezone.now())
     assert not follow(action)
-    assert not (action.run_directory(0) / "ending").exists()
-    local.LocalRunner(action.site).end(action.run_directory(0))
+    assert not (find_directory(action) / "ending").exists()
+    step = commands.find_step(action, 0)
+    assert step
+    commands.end(step)
 
 
 def test_a_cancelled_action_does_not_start_its_next_step() -> None:
-    action = started("true", "recovery", kind="restart")
+    action = started("true", kind="restart")
     Action.objects.update(
-        command=[["true", "recovery"], ["touch", "never"]], cancel_requested_at=timezone.now(), cancelled_by="operator"
+        command=[[ENV, "true"], [ENV, "touch", "never"]], cancel_requested_at=timezone.now(), cancelled_by="operator"
     )
     action.refresh_from_db()
     followed(action)
@@ -93,22 +103,25 @@ def test_a_cancelled_action_does_not_start_its_next_step() -> None:
 
 
 def test_an_action_that_is_cancelled_between_claim_and_start_is_cancelled_and_never_started() -> None:
-    action = factories.create_action(factories.create_experiment(), kind="generate", command=[["true"]])
-    assert claim(action.pk)
+    action = make_action("true")
+    claimed = claim(action.pk)
+    assert claimed
     Action.objects.update(cancel_requested_at=timezone.now(), cancelled_by="operator")
     assert follow(action)
     action.refresh_from_db()
     assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator before it started.")
-    with pytest.raises(FileExistsError):
-        get_runner(action.site).start(["true"], action.run_directory(0))
+    start_step(claimed, 0)
+    assert not action.steps.exists()
 
 
 def test_a_command_that_was_lost_is_not_started_by_a_worker_that_was_only_slow() -> None:
-    action = factories.create_action(factories.create_experiment(), kind="generate", command=[["true"]])
+    action = make_action("true")
+    claimed = claim(action.pk)
+    assert claimed
     long_ago = timezone.now() - timedelta(hours=1)
     Action.objects.update(state=State.RUNNING, started_at=long_ago, step_started_at=long_ago)
     assert follow(action)
     action.refresh_from_db()
     assert (action.state, action.message.partition(":")[0]) == (State.LOST, "The command never started")
-    with pytest.raises(FileExistsError):
-        get_runner(action.site).start(["true"], action.run_directory(0))
+    start_step(claimed, 0)
+    assert not action.steps.exists()

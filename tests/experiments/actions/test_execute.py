@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.audit.models import AuditEntry
+from experiments import commands
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
-from experiments.runners import get_runner
 from tests.conftest import MakeExperiment
 from tests.support import factories
 from tests.support.kinds import commands_of
+from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +125,7 @@ def test_a_restart_recovers_and_then_runs(mirrored: Callable[..., Experiment]) -
     execute(action.pk)
     followed(action)
     assert (action.state, action.step) == (State.SUCCEEDED, 1)
-    outputs = [get_runner(action.site).read_text(action.run_directory(step)) for step in (0, 1)]
+    outputs = [commands.read_text(commands.find_step(action, step)) for step in (0, 1)]
     assert "Recovery finalized" in outputs[0]
     assert "Run successful" in outputs[1]
 
@@ -213,7 +214,7 @@ def test_a_command_without_evidence_is_lost_and_not_started_again(
     supervise(action.site.queue)
     action.refresh_from_db()
     assert action.state == State.LOST
-    assert not (action.run_directory(0) / "output").exists()
+    assert not action.steps.exists()
 
 
 def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(mirrored: Callable[..., Experiment]) -> None:
@@ -222,7 +223,7 @@ def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(mirrored: Callabl
     claimed = claim(action.pk)
     assert claimed is not None
     start_step(claimed, 0)  # and here the worker dies
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     supervise(experiment.site.queue)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.SUCCEEDED, 0)

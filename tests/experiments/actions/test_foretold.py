@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit, AutosubmitFailed, set_value
+from experiments import commands
 from experiments.actions.action_request import ActionRequest, find_dry_run
 from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
@@ -249,4 +250,4 @@ def test_autosubmits_dry_run_can_be_read_and_is_in_the_trail(
 ) -> None:
     dry = done(asked(failed, find_dry_run(RESTART)))
     assert dry.command == [[failed.site.autosubmit, "recovery", "--all", "--noplot", failed.expid]]
-    assert "NOT saved" in (dry.run_directory(0) / "output").read_text()
+    assert "NOT saved" in commands.read_text(commands.find_step(dry, 0))

@@ -16,6 +16,7 @@ from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories
 from tests.support.services import processes_of
+from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +106,7 @@ def test_a_job_that_is_made_ready_is_submitted(running: Experiment) -> None:
 
 def test_a_change_whose_worker_died_is_adopted(running: Experiment) -> None:
     action = started(queued(running, "set_status_live", "AFTER", status="SUSPENDED"))  # and the worker dies
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     supervise(running.site.queue)
     action.refresh_from_db()
     assert (action.state, status(running, "AFTER")) == (State.SUCCEEDED, "SUSPENDED")

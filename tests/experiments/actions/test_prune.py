@@ -1,45 +1,68 @@
 """Old outputs go, those of running actions stay."""
 
-import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from experiments import commands
+from experiments.actions.finish import keep_outputs
 from experiments.actions.prune import prune
-from experiments.models import Action, State
+from experiments.models import Action, State, Step
 from tests.support import factories
+from tests.support.in_process_host import InProcessHosts
+from tests.support.steps import create_step, find_directory, locate
 
 pytestmark = pytest.mark.django_db
 
-DAY = 86_400
 
-
-def with_output(state: State, *, age_days: float = 0, size: int = 10) -> Action:
-    """Return an action with an output of its own."""
-    action = factories.create_action(factories.create_experiment(), state=state)
-    directory = action.run_directory(0)
-    directory.mkdir(parents=True)
-    (directory / "output").write_bytes(b"x" * size)
-    changed = action.directory.stat().st_mtime - age_days * DAY
-    os.utime(action.directory, (changed, changed))
+def with_output(state: State, *, age_days: float = 0, printed: str = "printed") -> Action:
+    """Return an action with an output that its host keeps."""
+    ended_at = timezone.now() - timedelta(days=age_days)
+    action = factories.create_action(factories.create_experiment(), state=state, ended_at=ended_at)
+    step = create_step(action, printed=printed)
+    (locate(step.key) / "pid").write_text("4711 1")  # it has started, and no process has this pid and that start
     return action
+
+
+def read(action: Action) -> str:
+    return commands.read_text(commands.find_step(action, 0))
+
+
+def test_the_output_of_what_has_ended_is_stored_and_its_host_forgets_it() -> None:
+    action = with_output(State.SUCCEEDED)
+    keep_outputs(action)
+    assert read(action) == "printed"
+    assert not (find_directory(action) / "output").exists()
+
+
+def test_what_a_host_that_was_away_keeps_is_stored_later(hosts_here: InProcessHosts) -> None:
+    action = with_output(State.SUCCEEDED)
+    hosts_here.away[str(action.site.hosts.get())] = "It was switched off."
+    keep_outputs(action)
+    assert (find_directory(action) / "output").exists()
+    hosts_here.away.clear()
+    prune()
+    assert (read(action), Step.objects.get().is_forgotten) == ("printed", True)
 
 
 def test_an_old_output_is_removed_and_its_action_stays() -> None:
     old = with_output(State.SUCCEEDED, age_days=200)
     assert prune() == 1
-    assert not old.directory.exists()
-    assert Action.objects.filter(pk=old.pk).exists()
+    assert (read(old), Action.objects.filter(pk=old.pk).exists()) == ("", True)
+    assert prune() == 0
 
 
 def test_the_output_of_a_run_of_months_stays() -> None:
     running = with_output(State.RUNNING, age_days=400)
     prune()
-    assert running.directory.exists()
+    assert read(running) == "printed"
 
 
 def test_the_oldest_outputs_go_when_the_room_is_full(settings: Any) -> None:
-    settings.OUTPUT_GIGABYTES = 150 / 1e9
-    older, newer = (with_output(State.FAILED, age_days=days, size=100) for days in (2, 1))
+    older, newer = (with_output(State.FAILED, age_days=days) for days in (2, 1))
     prune()
-    assert (older.directory.exists(), newer.directory.exists()) == (False, True)
+    settings.OUTPUT_GIGABYTES = 1.5 * Step.objects.filter(action=newer).get().output_bytes / 1e9
+    prune()
+    assert (read(older), read(newer)) == ("", "printed")

@@ -14,6 +14,7 @@ from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.management.demo import Autosubmit
+from experiments import commands
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.execute import execute
@@ -22,7 +23,6 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
-from experiments.runners import get_runner
 from tests.support import factories
 from tests.support.services import prepare
 from tests.support.unix_accounts import Accounts, unix_accounts
@@ -86,7 +86,7 @@ def test_a_run_is_the_persons_and_whoever_may_stop_it_stops_it(
     run = ask(operator, "run", theirs)
     execute(run.pk)
     wait_for(lambda: lives(theirs) or follow(run))
-    assert theirs.is_running, get_runner(run.site).read_text(run.run_directory(0))
+    assert theirs.is_running, commands.read_text(commands.find_step(run, 0))
     pid = theirs.evidence.split()[1]
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(accounts.person).pw_uid
 

@@ -73,6 +73,10 @@ def run(store: Store, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
+# A program that runs what its words say.
+ENV = "/usr/bin/env"
+
+
 def followed(action: Action) -> Action:
     wait_for(lambda: follow(action))
     action.refresh_from_db()
@@ -99,7 +103,9 @@ def test_a_stop_signals_again_when_the_run_has_lost_the_first(
 
 def begun(experiment: Experiment, tmp_path: Path) -> Action:
     """Return a restart whose first command runs; its second one makes the file `started`."""
-    command = [["true", "recovery"], ["touch", str(tmp_path / "started")]]
+    Site.objects.update(autosubmit=ENV)
+    experiment.refresh_from_db()
+    command = [[ENV, "true"], [ENV, "touch", str(tmp_path / "started")]]
     action = claim(factories.create_action(experiment, kind="restart", command=command).pk)
     assert action is not None
     return action

@@ -6,6 +6,7 @@ Each command that starts stands in a ledger that the portal does not know.
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,16 +18,17 @@ from django_q.models import OrmQ
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.audit.models import AuditEntry
+from experiments import commands
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import follow, start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.models import Action, Experiment, Site, State
-from experiments.runners import get_runner
+from experiments.models import Action, Experiment, Site, State, Step
 from tests.support import factories
 from tests.support.services import kill_processes_of
 from tests.support.stand_in import StandIn
+from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -267,7 +269,7 @@ def test_what_is_cancelled_between_the_look_at_it_and_its_start_does_not_start(
 
 def test_a_restart_that_is_cancelled_while_it_recovers_does_not_run(experiment: Experiment, stand_in: StandIn) -> None:
     action = started(queued(experiment, "restart"))
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     cancel(action)
     followed(action)
     assert (action.state, stand_in.started()) == (State.CANCELLED, ["recovery"])
@@ -277,7 +279,7 @@ def test_a_restart_that_is_cancelled_after_the_look_at_its_recovery_does_not_run
     experiment: Experiment, stand_in: StandIn
 ) -> None:
     action = started(queued(experiment, "restart"))
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     cancel(action)
     start_step(action, 1)  # by a worker that has looked before
     action.refresh_from_db()
@@ -302,7 +304,7 @@ def cancel(action: Action) -> None:
 
 def test_a_new_worker_finds_the_end_of_what_a_dead_one_started(experiment: Experiment) -> None:
     action = started(queued(experiment, "generate"))
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     supervise(experiment.site.queue)
     action.refresh_from_db()
     assert (action.state, action.exit_status) == (State.SUCCEEDED, 0)
@@ -312,7 +314,7 @@ def test_a_supervisor_starts_the_next_step_of_what_a_dead_worker_started(
     experiment: Experiment, stand_in: StandIn
 ) -> None:
     action = started(queued(experiment, "restart"))
-    wait_for((action.run_directory(0) / "exit_status").exists)
+    wait_for((find_directory(action) / "exit_status").exists)
     supervise(experiment.site.queue)
     followed(action)
     assert (action.state, stand_in.started()) == (State.SUCCEEDED, ["recovery", "run"])
@@ -321,7 +323,7 @@ def test_a_supervisor_starts_the_next_step_of_what_a_dead_worker_started(
 def test_a_command_that_has_left_no_trace_yet_is_given_time(experiment: Experiment) -> None:
     action = claimed_without_a_trace(experiment)
     assert not follow(action)
-    start_step_late(action)
+    start_step(action, 0)
     assert followed(action).state == State.SUCCEEDED
 
 
@@ -329,10 +331,20 @@ def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(experiment: Exp
     action = claimed_without_a_trace(experiment)
     let_grace_pass()
     assert follow(action)
-    with pytest.raises(FileExistsError):
-        start_step_late(action)
+    start_step(action, 0)  # by the worker, which was only slow
     action.refresh_from_db()
     assert (action.state, stand_in.started()) == (State.LOST, [])
+
+
+def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
+    action = claimed_without_a_trace(experiment)
+    key, host = str(uuid.uuid4()), action.site.hosts.get()
+    step = Step.objects.create(action=action, number=0, key=key, host=host)
+    let_grace_pass()
+    assert follow(action)
+    with pytest.raises(commands.NotStarted, match=r"given up|forgotten"):
+        commands.start(step, action)
+    assert stand_in.started() == []
 
 
 def let_grace_pass() -> None:
@@ -347,10 +359,6 @@ def claimed_without_a_trace(experiment: Experiment) -> Action:
     Action.objects.filter(pk=claimed.pk).update(step_started_at=timezone.now())
     claimed.refresh_from_db()
     return claimed
-
-
-def start_step_late(action: Action) -> None:
-    get_runner(action.site).start(action.command[0], action.run_directory(0))
 
 
 def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
@@ -370,16 +378,22 @@ def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
     )
 
 
+def find(action: Action) -> Step:
+    step = commands.find_step(action, 0)
+    assert step is not None
+    return step
+
+
 def kill_with_launcher(action: Action) -> None:
-    os.killpg(int((action.run_directory(0) / "pid").read_text().split()[0]), signal.SIGKILL)
-    wait_for(lambda: not get_runner(action.site).look(action.run_directory(0)).is_alive)
+    os.killpg(int((find_directory(action) / "pid").read_text().split()[0]), signal.SIGKILL)
+    wait_for(lambda: not commands.look(find(action)).is_alive)
 
 
 def test_a_run_that_lives_on_without_its_launcher_is_not_lost(experiment: Experiment, stand_in: StandIn) -> None:
     stand_in.hold("run")
     action = started(queued(experiment, "run"))
     wait_for(lambda: mirrored_as_running(experiment))
-    os.kill(int((action.run_directory(0) / "pid").read_text().split()[0]), signal.SIGKILL)
+    os.kill(int((find_directory(action) / "pid").read_text().split()[0]), signal.SIGKILL)
     let_grace_pass()
     assert not follow(action)
     stand_in.release()
@@ -420,3 +434,20 @@ def test_a_worker_that_is_stopped_hands_over_what_it_looks_at(
 def messages() -> list[tuple[str, Any]]:
     """What waits in the queue."""
     return [(message.task["func"], message.task["args"]) for message in OrmQ.objects.order_by("pk")]
+
+
+# --- What must not start beside a run
+
+
+def test_a_run_that_began_after_the_last_look_keeps_a_command_that_takes_no_lock_from_starting(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action = claim(queued(experiment, "restart").pk)
+    assert action is not None
+    stand_in.hold("run")
+    with stand_in.at_terminal("run", experiment.expid):
+        wait_for(lambda: mirrored_as_running(experiment))
+        start_step(action, 0)
+    action.refresh_from_db()
+    assert (action.state, stand_in.started()) == (State.FAILED, [])
+    assert action.message.startswith(f"The command could not be started: {experiment.expid} is running (")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.autosubmit.command import read_script
+from autosubmit_portal.agent.scripts import SCRIPTS
 from tests.support.waiting import PATIENCE, wait_for
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -31,7 +31,7 @@ def start(root: Path, tmp_path: Path) -> Iterator[Start]:
     started = []
 
     def begin(*names: str, status: str = "READY", is_held: bool = False) -> subprocess.Popen[str]:
-        text = f"read -r _\n{read_script('update_list.sh')}" if is_held else read_script("update_list.sh")
+        text = f"read -r _\n{SCRIPTS['update_list']}" if is_held else SCRIPTS["update_list"]
         process = subprocess.Popen(
             ["/bin/sh", "-c", text, "update_list", "a000", status, " ".join(names)],
             cwd=tmp_path,

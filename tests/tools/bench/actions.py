@@ -27,7 +27,7 @@ WARM_UP = 5
 TICKS = os.sysconf("SC_CLK_TCK")
 STAND_IN = """#!/bin/sh
 [ "$1" = --version ] && { echo 4.1.17.1; exit; }
-date +%s.%N >started.new && mv started.new started
+date +%s.%N >"$HOME/${PWD##*/}.new" && mv "$HOME/${PWD##*/}.new" "$HOME/${PWD##*/}"
 [ ! -e "$HOME/slow" ] || sleep 120
 """
 TEXT = """| broker | looks every | p50 ms | p95 ms | max ms | idle CPU % | stops in s | load |
@@ -166,7 +166,7 @@ def _request(portal: Portal, expid: str) -> Any:
 
 
 def _started(portal: Portal, action: Any) -> float:
-    file = portal.home / "actions" / str(action["id"]) / "0" / "started"
+    file = portal.autosubmit.home / portal.find_directory(action["id"]).name
     return float(file.read_text()) if file.exists() else 0.0
 
 

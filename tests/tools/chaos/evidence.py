@@ -1,12 +1,13 @@
 """What is left after the faults: rows, trail, ledger and run directories, read without the portal, and compared."""
 
 import json
+import re
 import sqlite3
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -42,7 +43,7 @@ class Evidence:
     actions: dict[int, dict[str, Any]]
     entries: list[dict[str, Any]]
     ledger: list[Line]
-    folder: Path
+    outputs: dict[str, str]
     full_disk: list[tuple[float, float]]
 
     @property
@@ -62,12 +63,14 @@ class Evidence:
 def gather(fleet: Fleet, full_disk: list[tuple[float, float]]) -> Evidence:
     """Read everything."""
     actions = query(fleet, f"SELECT {COLUMNS} FROM experiments_action ORDER BY id")
+    steps = query(fleet, "SELECT action_id, number, key, output FROM experiments_step")
+    names = {row["key"]: f"{row['action_id']}/{row['number']}" for row in steps}
     lines = (fleet.store / "ledger").read_text().splitlines()
     return Evidence(
         actions={row["id"]: row for row in actions},
         entries=query(fleet, EVENTS),
-        ledger=[_line(text) for text in lines],
-        folder=fleet.actions,
+        ledger=[_line(text, names) for text in lines],
+        outputs={names[row["key"]]: _inflate(row["output"]) for row in steps},
         full_disk=full_disk,
     )
 
@@ -98,9 +101,13 @@ def _parsed(value: Any) -> Any:
     return json.loads(value) if is_json else value
 
 
-def _line(text: str) -> Line:
-    event, name, command, expid, pid, at, status = text.split()
-    return Line(event, name, command, expid, int(pid), float(at), int(status))
+def _line(text: str, names: dict[str, str]) -> Line:
+    event, key, command, expid, pid, at, status = text.split()
+    return Line(event, names.get(key, key), command, expid, int(pid), float(at), int(status))
+
+
+def _inflate(output: bytes | None) -> str:
+    return zlib.decompress(bytes(output)).decode() if output else ""
 
 
 def commands_started_twice(found: Evidence) -> Iterator[str]:
@@ -126,7 +133,7 @@ def commands_at_once(found: Evidence) -> Iterator[str]:
 def runs_lost(found: Evidence) -> Iterator[str]:
     """The second: what was started is known, with its output and exit status once it has ended."""
     for line in found.started:
-        pk, step = map(int, line.name.split("/"))
+        pk, step = map(int, line.name.split("/")) if "/" in line.name else (0, 0)
         action = found.actions.get(pk)
         if action is None:
             yield f"the command {line.name} belongs to no action"
@@ -144,8 +151,7 @@ def _what_is_unknown(found: Evidence, action: dict[str, Any], step: int, end: Li
     began = next(line.at for line in found.started if line.name == end.name)
     if any(start <= end.at and began <= stop for start, stop in found.full_disk):
         return  # there was no room for what it printed
-    output = found.folder / end.name / "output"
-    if not output.exists() or f"output of {end.name} ends" not in output.read_text():
+    if not re.search("^output of .* ends$", found.outputs.get(end.name, ""), re.MULTILINE):
         yield f"the output of {end.name} is not whole"
 
 

@@ -16,6 +16,8 @@ from tests.tools.chaos.points import IN_TRANSACTION, POINTS
 
 AWAY_SECONDS = (0.3, 2.5)
 # Longer than the broker waits before it delivers again; and longer than an action is waited for before it is lost.
+# The gateway leaves an agent that is silent for 20 s.
+FROZEN_SECONDS = {True: 25.0, False: 60.0}
 STALLS_SECONDS = {True: (8.0, 14.0), False: (8.0, 50.0, 110.0)}
 REACH_SECONDS = 10.0
 
@@ -43,6 +45,9 @@ class Faults:
             self.kill_main: 3,
             self.kill_web: 7,
             self.kill_mirror: 5,
+            self.kill_gateway: 5,
+            self.kill_agent: 5,
+            self.freeze_agent: 3,
             self.stall: 6,
             self.deliver_twice: 6,
         }
@@ -135,6 +140,26 @@ class Faults:
         self._kill_group("mirror")
         return "the mirror: kill -9"
 
+    def kill_gateway(self) -> str:
+        """Kill the gateway; a worker starts another one when it needs it."""
+        for pid in self.fleet.portal.find_gateways():
+            _signal(pid, signal.SIGKILL)
+        return "the gateway: kill -9"
+
+    def kill_agent(self) -> str:
+        """Kill the agent; the gateway starts another one."""
+        for pid in self.fleet.portal.find_agents():
+            _signal(pid, signal.SIGKILL)
+        return "the agent: kill -9"
+
+    def freeze_agent(self) -> str:
+        """Stop the clock of the agent for longer than anybody waits for an answer."""
+        pids = self.fleet.portal.find_agents()
+        for pid in pids:
+            _signal(pid, signal.SIGSTOP)
+            self.asleep.append((time.monotonic() + FROZEN_SECONDS[self.in_haste], pid))
+        return f"the agent: SIGSTOP {FROZEN_SECONDS[self.in_haste]:g} s" if pids else ""
+
     def stall(self) -> str:
         """Stop the clock of a whole cluster or of one process of it past the retry time of its tasks."""
         name = self.dice.choice(CLUSTERS)
@@ -174,7 +199,7 @@ class Faults:
 
     def fill_disk(self) -> str:
         """Fill the disk of the run directories to the last byte for a while."""
-        filler = self.fleet.actions / "filler"
+        filler = self.fleet.spool / "filler"
         began = time.monotonic()
         _fill(filler)
         time.sleep(2 * self.dice.uniform(*AWAY_SECONDS))

@@ -51,8 +51,8 @@ class Fleet:
     closing: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def actions(self) -> Path:
-        return self.portal.home / "actions"
+    def spool(self) -> Path:
+        return self.portal.home / "spool"
 
     @property
     def store(self) -> Path:
@@ -129,13 +129,13 @@ def _give_servers(made: Fleet, setup: Setup, stack: ExitStack) -> None:
 
 def _give_disk(made: Fleet, stack: ExitStack) -> None:
     """Give the run directories a small disk of their own, which only root may."""
-    made.actions.mkdir(mode=0o700)
+    made.spool.mkdir(mode=0o700)
     if os.geteuid() != 0:
         return
-    disk = ["mount", "-t", "tmpfs", "-o", DISK, "chaos", str(made.actions)]
+    disk = ["mount", "-t", "tmpfs", "-o", DISK, "chaos", str(made.spool)]
     made.is_disk_ours = subprocess.run(disk, check=False, capture_output=True).returncode == 0
     if made.is_disk_ours:
-        stack.callback(subprocess.run, ["umount", "--lazy", str(made.actions)], check=True)
+        stack.callback(subprocess.run, ["umount", "--lazy", str(made.spool)], check=True)
 
 
 def _stat(pid: int) -> list[str]:

@@ -138,5 +138,5 @@ def _keep(made: Fleet, found: evidence.Evidence) -> str:
     (folder / "rows.json").write_text(json.dumps(rows, indent=1))
     for file in (*made.portal.home.glob("*.log"), made.store / "ledger"):
         shutil.copy(file, folder)
-    shutil.copytree(made.actions, folder / "actions")
+    shutil.copytree(made.spool, folder / "spool")
     return str(folder)

@@ -24,9 +24,9 @@ from django.conf import settings
 POINTS: tuple[tuple[str, str, str, str], ...] = (
     ("committed-not-sent", "experiments.actions.queue", "_send", "before"),
     ("claimed", "experiments.actions.execute", "claim", "behind"),
-    ("step-recorded", "experiments.runners.local.LocalRunner", "start", "before"),
-    ("directory-made", "experiments.runners.local", "make_environment", "before"),
-    ("launched", "experiments.runners.local.LocalRunner", "start", "behind"),
+    ("step-recorded", "experiments.commands", "start", "before"),
+    ("asked-to-start", "experiments.hosts", "act", "before"),
+    ("launched", "experiments.commands", "start", "behind"),
     ("exit-status-seen", "experiments.actions.finish", "finish", "before"),
     ("in-finish", "experiments.actions.finish", "move", "before"),
     ("in-refresh", "experiments.mirror.sync", "_sync_runs", "before"),

@@ -60,7 +60,7 @@ def ended(real: Fleet, action: str) -> Any:
 
 def has_started(real: Fleet, action: str, *, step: int) -> bool:
     """Answer whether a command of an action has been started."""
-    return (real.actions / action.rpartition("/")[2] / str(step) / "pid").exists()
+    return (real.portal.find_directory(int(action.rpartition("/")[2]), step) / "pid").exists()
 
 
 def statuses(real: Fleet, expid: str) -> set[str]:
@@ -85,7 +85,15 @@ def made_and_running(real: Fleet, sleep: float) -> tuple[str, str]:
 def test_real_runs_outlive_everything_and_are_found_again(real: Fleet) -> None:
     runs = [made_and_running(real, sleep=45) for _ in range(2)]
     faults = Faults(real, [], random.Random(0), in_haste=False)
-    for fault in (faults.kill_child, faults.kill_web, faults.crash_database, faults.kill_mirror, faults.kill_cluster):
+    for fault in (
+        faults.kill_child,
+        faults.kill_web,
+        faults.crash_database,
+        faults.kill_mirror,
+        faults.kill_cluster,
+        faults.kill_gateway,
+        faults.kill_agent,
+    ):
         assert fault()
     for expid, action in runs:
         found = ended(real, action)

@@ -52,7 +52,7 @@ def main() -> int:
     if command in ("version", "configure", "install"):
         return SETTING_UP[command]()
     place = Path.cwd()
-    name = f"{place.parent.name}/{place.name}" if place.name.isdigit() else "terminal"
+    name = place.name if place.name.count("-") == 4 else "terminal"  # the key of a command
     dice = random.Random(f"{seed()} {name}")
     expid = words[1] if len(words) > 1 else "-"
     note("started", name, command, expid, 0)

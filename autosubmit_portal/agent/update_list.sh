@@ -4,7 +4,7 @@
 # The file gets its name by a link: whole, and never over one that waits. If no run reads it, it is taken back.
 # Others may write in the folder, so nothing is written through a link: the folder is entered, then looked at, and the
 # file is made anew (O_EXCL), whatever lies there.
-# The command line that runs this has no comments; see `command.py`.
+# The command line that runs this has no comments; see `scripts.py`.
 
 set -u -f
 expid=$1 status=$2 patience=600 waited=0

@@ -10,8 +10,7 @@ from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
 
-from django.conf import settings
-
+_ROOT = Path(__file__).resolve().parents[2]
 _MAIN = Path("autosubmit_portal/agent/__main__.py")
 _FOLDERS = (Path("autosubmit_portal/agent"), Path("experiments/autosubmit"), Path("jobs/autosubmit"))
 # The first instant that an archive can tell.
@@ -46,13 +45,13 @@ def _make_archive() -> bytes:
 
 def _list_own_files() -> Iterator[tuple[str, Path]]:
     """Yield what the agent is made of: its name in the archive, and where it is."""
-    yield "__main__.py", settings.BASE_DIR / _MAIN
+    yield "__main__.py", _ROOT / _MAIN
     for folder in _FOLDERS:
         package = folder.parent / "__init__.py"
-        yield package.as_posix(), settings.BASE_DIR / package
-        for file in (settings.BASE_DIR / folder).rglob("*"):
+        yield package.as_posix(), _ROOT / package
+        for file in (_ROOT / folder).rglob("*"):
             if file.suffix in (".py", ".sh"):
-                yield file.relative_to(settings.BASE_DIR).as_posix(), file
+                yield file.relative_to(_ROOT).as_posix(), file
 
 
 def _list_yaml_files() -> Iterator[tuple[str, Path]]:

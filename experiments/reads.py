@@ -1,0 +1,70 @@
+"""What stands in the files of an experiment, read by the agent of its site: the portal opens none of them.
+
+What an agent says is believed no more than what a browser says: its form is checked, and secrets are masked again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autosubmit_portal.agent.protocol import ProtocolError, strict_json
+from autosubmit_portal.gateway.caller import Refused, Unanswered
+from experiments import hosts, own_gateway
+from experiments.autosubmit.store import BrokenStore
+from experiments.models import Experiment, Host, Site
+
+SECONDS = 15.0
+"""So long somebody waits for what takes long to read; that an agent is away is known at once."""
+
+
+class HostAway(BrokenStore):
+    """The host that would read does not answer; the text says since when and why."""
+
+
+class Missing(Exception):
+    """There is no such thing to read; the text says which."""
+
+
+class Unreadable(Exception):
+    """It cannot be read now; the text says why."""
+
+
+def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return what the agent answers. Raises BrokenStore, of which HostAway is one, Missing and Unreadable."""
+    host = experiment.site.hosts.first()
+    if host is None:
+        raise HostAway(f"{experiment.site} has no host.")
+    if hosts.is_gateway_own():
+        own_gateway.write_site_file(host)  # where the store is may have been changed in the console
+    try:
+        return hosts.ask(host, "read", {"expid": experiment.expid, "what": what, **arguments}, SECONDS)
+    except Unanswered as error:
+        raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
+    except Refused as error:
+        raise _make_error(host, error) from error
+
+
+def read_document(experiment: Experiment, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object that the agent answers. Raises as `read` does."""
+    _, data = read(experiment, what, arguments)
+    with understand(experiment.site):
+        return strict_json.decode_document(data)
+
+
+@contextmanager
+def understand(site: Site) -> Iterator[None]:
+    """Turn a ProtocolError about an answer that no agent of ours gives into BrokenStore."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise BrokenStore(f"What the agent of {site} answers is not understood: {error}.") from error
+
+
+def _make_error(host: Host, error: Refused) -> Exception:
+    if error.code == "missing":
+        return Missing(str(error))
+    if error.code == "unreadable":
+        return Unreadable(str(error))
+    if error.code == "away":
+        return HostAway(f"The files are read by the host {host}, which is away. {error}")
+    return BrokenStore(str(error))

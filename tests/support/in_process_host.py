@@ -1,0 +1,96 @@
+"""The agents of all sites in the process of a test: the real ones, without the gateway and the channels between.
+
+For fast tests. The real gateway runs in the tests of tests/gateway and in each portal of tests/system.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from autosubmit_portal.agent.protocol import ProtocolError, strict_json
+from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
+from autosubmit_portal.agent.readers import reader
+from autosubmit_portal.agent.reading import make_request
+from autosubmit_portal.agent.requests import Commands
+from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
+from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.service import ACTING, READING
+from experiments import own_gateway
+from experiments.models import Host
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class InProcessHosts:
+    """Takes the place of what asks the gateway.
+
+    `away` are hosts that are not there, with the reason. `unanswered` are requests that are done and not answered.
+    """
+
+    def __init__(self) -> None:
+        self.away: dict[str, str] = {}
+        self.unanswered: set[str] = set()
+
+    def list_hosts(self, _place: Path, _seconds: float) -> dict[str, Any]:
+        """Say of each host that it is connected, unless it is away."""
+        with _uncounted():
+            names = [*Host.objects.values_list("name", flat=True)]
+        return {"hosts": {name: self._describe(name) for name in names}}
+
+    def ask(self, place: Path, host: str, name: str, arguments: dict[str, Any], _seconds: float) -> Answer:
+        """Ask the agent of a host."""
+        if host in self.away:
+            raise caller.Refused("away", self.away[host])
+        if name not in (ACTING if place.name == "acting" else READING):
+            raise caller.Refused("forbidden", f"This socket is not for {name}.")
+        try:
+            with _uncounted():
+                answer, data = _answer(Host.objects.select_related("site").get(name=host), name, _send(arguments))
+        except (OSError, BadSiteFileError) as error:
+            raise caller.Refused("failed", str(error)) from error
+        except ValueError as error:  # a ProtocolError is one
+            raise caller.Refused("invalid", str(error)) from error
+        if name in self.unanswered:
+            raise caller.Unanswered("The host has not answered.")
+        return _send(answer), data
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
+
+
+@contextmanager
+def _uncounted() -> Iterator[None]:
+    """Keep what is asked of the database here from those who count: the real agents ask it nothing."""
+    is_counted, connection.force_debug_cursor = connection.force_debug_cursor, False
+    try:
+        yield
+    finally:
+        connection.force_debug_cursor = is_counted
+
+
+def _answer(host: Host, name: str, arguments: dict[str, Any]) -> Answer:
+    if name == "read":
+        return _read(own_gateway.write_site_file(host), arguments)
+    commands = Commands(own_gateway.write_site_file(host), own_gateway.read_portal_id())
+    if name != "look":
+        return commands.answers[name](arguments), b""
+    news = commands.wait_for(arguments, time.monotonic()).look(USUAL_CREDIT)
+    if news is None:
+        raise ProtocolError("somebody waits in a test that has one thread")
+    return news
+
+
+def _read(site_file: Path, arguments: dict[str, Any]) -> Answer:
+    """Read in this process, and in place: what tests change of the code holds here."""
+    message, data = reader.answer(make_request(read_site_file(site_file), arguments))
+    if "failure" in message:
+        raise caller.Refused(message["failure"]["code"], message["failure"]["reason"])
+    return message["value"], data
+
+
+def _send(message: dict[str, Any]) -> dict[str, Any]:
+    return strict_json.decode(strict_json.encode(message))
