@@ -1,5 +1,6 @@
 """Old outputs go, those of running actions stay."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_what_a_host_that_was_away_keeps_is_stored_later(hosts_here: InProcessHo
     hosts_here.away.clear()
     prune()
     assert (read(action), Step.objects.get().is_forgotten) == ("printed", True)
+
+
+def test_a_host_forgets_what_it_never_started() -> None:
+    action = factories.create_action(factories.create_experiment(), state=State.FAILED)
+    Step.objects.create(action=action, number=0, key=str(uuid.uuid4()), host=action.site.hosts.get())
+    keep_outputs(action)
+    assert Step.objects.get().is_forgotten
 
 
 def test_an_old_output_is_removed_and_its_action_stays() -> None:
