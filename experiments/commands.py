@@ -118,18 +118,22 @@ def interrupt(step: Step, pid: int, mark: int) -> bool:
 
 def keep_output(step: Step) -> None:
     """Store the newest output of a command of an ended action, then let the host forget it. Raises Unseen."""
+    if not _is_over(step):  # it was called lost: what it prints is stored when it has ended
+        return
     if step.output is None:
         step.keep_output(read_newest(step, KEPT_BYTES))
-    if _forget(step) or (give_up(step) and _forget(step)):  # what has not started must not start any more
+    try:
+        is_forgotten = hosts.act(step.host, "forget", {"key": step.key})[0].get("forgotten") is True
+    except (Refused, Unanswered) as error:
+        raise Unseen(str(error)) from error
+    if is_forgotten:
         Step.objects.filter(pk=step.pk).update(is_forgotten=True)
 
 
-def _forget(step: Step) -> bool:
-    """Let the host forget a command; False if it may still be needed. Raises Unseen."""
-    try:
-        return hosts.act(step.host, "forget", {"key": step.key})[0].get("forgotten") is True
-    except (Refused, Unanswered) as error:
-        raise Unseen(str(error)) from error
+def _is_over(step: Step) -> bool:
+    """Answer whether a command prints no more; one that has not started by now never will. Raises Unseen."""
+    found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True).look
+    return give_up(step) if found.state is State.NOT_STARTED else not found.is_alive
 
 
 def read_output(step: Step, offset: int, limit: int, seconds: float = hosts.SECONDS) -> tuple[bytes, int]:
