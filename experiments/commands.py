@@ -19,6 +19,8 @@ from jobs.autosubmit.secrets import cover_blocks
 # The newest of what a command has printed that is read whole, and stored when it has ended.
 KEPT_BYTES = 8_000_000
 _PIECE_BYTES = 128 * 1024
+# Whoever looks at a page waits no longer for a host.
+PAGE_SECONDS = 5.0
 _MOST_WHY = 500
 
 
@@ -70,7 +72,7 @@ def start(step: Step, action: Action) -> None:
 
 def look(step: Step) -> Look:
     """Look at the command of a step. Raises Unseen."""
-    found = _ask(step, 0, 0, is_worker=True).look
+    found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True).look
     if found.state is State.UNKNOWN:
         raise Unseen(f"{step.host}: {found.why}")
     return found
@@ -115,7 +117,9 @@ def interrupt(step: Step, pid: int, mark: int) -> bool:
 
 
 def keep_output(step: Step) -> None:
-    """Store the newest output of a command that has ended, then let the host forget it. Raises Unseen."""
+    """Store the newest output of a command of an ended action, then let the host forget it. Raises Unseen."""
+    if not _is_over(step):  # it was called lost: what it prints is stored when it has ended
+        return
     if step.output is None:
         step.keep_output(read_newest(step, KEPT_BYTES))
     try:
@@ -126,7 +130,13 @@ def keep_output(step: Step) -> None:
         Step.objects.filter(pk=step.pk).update(is_forgotten=True)
 
 
-def read_output(step: Step, offset: int, limit: int) -> tuple[bytes, int]:
+def _is_over(step: Step) -> bool:
+    """Answer whether a command prints no more; one that has not started by now never will. Raises Unseen."""
+    found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True).look
+    return give_up(step) if found.state is State.NOT_STARTED else not found.is_alive
+
+
+def read_output(step: Step, offset: int, limit: int, seconds: float = hosts.SECONDS) -> tuple[bytes, int]:
     """Return at most `limit` bytes of what a command printed, from byte `offset`, and how many there are in all.
 
     stdout and stderr are one stream, in the order in which they were written, as in a terminal. Raises Unseen.
@@ -135,7 +145,7 @@ def read_output(step: Step, offset: int, limit: int) -> tuple[bytes, int]:
         return step.kept_output[offset : offset + limit], len(step.kept_output)
     data = bytearray()
     while True:
-        answer = _ask(step, offset + len(data), limit - len(data))
+        answer = _ask(step, offset + len(data), limit - len(data), seconds)
         data += answer.data
         if not answer.data or len(data) >= limit:
             return bytes(data), answer.size
@@ -151,9 +161,9 @@ def read_shown(step: Step, offset: int, limit: int) -> tuple[bytes, int]:
     """Return the same as `read_output`, with secrets covered by as many `*`."""
 
     def read(start: int, end: int) -> list[bytes]:
-        return [data] if (data := read_output(step, start, end - start)[0]) else []
+        return [data] if (data := read_output(step, start, end - start, PAGE_SECONDS)[0]) else []
 
-    size = read_output(step, 0, 0)[1]
+    size = read_output(step, 0, 0, PAGE_SECONDS)[1]
     return b"".join(cover_blocks(read, offset, offset + limit)), size
 
 
@@ -168,10 +178,12 @@ def read_text(step: Step | None) -> str:
     return "" if step is None else read_newest(step, KEPT_BYTES).decode("utf-8", "replace")
 
 
-def _ask(step: Step, offset: int, limit: int, *, is_worker: bool = False) -> _Answer:
+def _ask(step: Step, offset: int, limit: int, seconds: float, *, is_worker: bool = False) -> _Answer:
     arguments = {"key": step.key, "offset": offset, "limit": min(limit, _PIECE_BYTES), "wait_seconds": 0}
     try:
-        message, data = (hosts.act if is_worker else hosts.ask)(step.host, "look", arguments)
+        message, data = (
+            hosts.act(step.host, "look", arguments) if is_worker else hosts.ask(step.host, "look", arguments, seconds)
+        )
     except (Refused, Unanswered) as error:
         raise Unseen(str(error)) from error
     try:

@@ -83,6 +83,8 @@ def find_absences(seconds: float) -> dict[str, str]:
 
     Raises NoGateway, and Unanswered when there is no answer within `seconds`.
     """
+    if is_gateway_own():
+        own_gateway.write_files()  # a site that is new in the console may not have been asked anything yet
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
     return {name: _explain(name, host) for name, host in known.items()}
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -99,6 +100,8 @@ class Spool:
         run.forget()
         if _LEGACY.fullmatch(key):  # nothing is ever started under such a key, so that nothing needs to keep it
             shutil.rmtree(run.path, ignore_errors=True)
+            with suppress(OSError):  # another step of its action is there still
+                run.path.parent.rmdir()
         return True
 
     def prune(self) -> None:

@@ -38,6 +38,10 @@ IDLE_SECONDS = 300.0
 _TICK_MILLISECONDS = 200
 
 
+class Displaced(Exception):
+    """Another gateway listens where this one did, so that nobody finds this one any more."""
+
+
 @dataclass(eq=False, slots=True)
 class Caller:
     """A process of the portal that is connected to one of the sockets."""
@@ -60,15 +64,19 @@ class Gateway:
             listener.fileno(): (listener, allowed)
             for listener, allowed in ((_listen(hosts.reading), READING), (_listen(hosts.acting), ACTING))
         }
+        self._places = {place: _take_stamp(place) for place in (hosts.reading, hosts.acting)}
         self._left: list[Channel] = []
         self._callers: dict[int, Caller] = {}
         self._relays: list[Relay] = []
         self._asked_at = now
 
     def serve(self, *, until_idle: bool = False) -> None:
-        """Pass on for ever, or until nobody has asked for a while."""
+        """Pass on for ever, or until nobody has asked for a while. Raises Displaced."""
         while not (until_idle and time.monotonic() - self._asked_at > IDLE_SECONDS):
             self.turn()
+            for place, stamp in self._places.items():
+                if _take_stamp(place) != stamp:
+                    raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def turn(self) -> None:
         """Wait until there is something to pass on, and do it."""

@@ -229,6 +229,16 @@ def test_what_may_still_be_needed_is_not_forgotten(runs: Spool, directory: Path)
     end_sleep(runs, directory)
 
 
+def test_nothing_is_left_of_what_was_started_before_there_were_keys(tmp_path: Path) -> None:
+    runs = Spool(tmp_path / "spool", PORTAL, tmp_path / "actions")
+    for step in ("0", "1"):
+        (tmp_path / "actions" / "7" / step).mkdir(parents=True)
+        (tmp_path / "actions" / "7" / step / "exit_status").write_text("0\n")
+    assert (runs.forget("legacy:7/0"), runs.find("legacy:7/1").look().exit_status) == (True, 0)
+    assert runs.forget("legacy:7/1")
+    assert not (tmp_path / "actions" / "7").exists()
+
+
 def test_keys_that_were_forgotten_long_ago_are_removed(runs: Spool, directory: Path) -> None:
     runs.give_up(KEY)
     runs.forget(KEY)

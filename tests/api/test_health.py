@@ -1,6 +1,8 @@
 """`GET /healthz`: what a load balancer and a monitor are told."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,15 @@ def test_health_is_answered_over_plain_http(client: Any, well: Site, settings: A
     settings.SECURE_SSL_REDIRECT = True
     assert client.get("/healthz").status_code == 200
     assert client.get("/v4").status_code == 301
+
+
+def test_our_own_gateway_is_told_of_a_new_site_before_it_is_asked_about_it(
+    client: Any, well: Site, settings: Any, tmp_path: Path
+) -> None:
+    settings.GATEWAY_DIRECTORY = settings.OWN_GATEWAY_DIRECTORY = tmp_path / "gateway"
+    client.get("/healthz")
+    known = json.loads((tmp_path / "gateway" / "hosts.json").read_text())["hosts"]
+    assert well.hosts.get().name in known
 
 
 def test_health_is_never_kept_by_a_cache(client: Any, well: Site) -> None:

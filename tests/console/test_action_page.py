@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from autosubmit_portal.gateway.caller import Unanswered
 from experiments.catalogue.kinds import CATALOGUE, GENERATE, RESTART, RUN, SET_STATUS, STOP, ActionKind
 from experiments.models import Action, Experiment, State
 from jobs.models import Job
 from tests.console.pages import commands_in, filled, form_of, page_of, text_of
 from tests.support import factories
+from tests.support.in_process_host import InProcessHosts
 from tests.support.steps import create_step, find_directory
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
@@ -166,6 +168,30 @@ def test_the_output_is_downloaded_as_it_is(as_viewer: Client, experiment: Experi
     assert answer.getvalue() == b"<b>\x1b[31mred\n"
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert answer["Content-Disposition"].startswith("attachment")
+
+
+def test_a_download_from_a_host_that_is_away_is_refused_before_it_begins(
+    as_viewer: Client, experiment: Experiment, hosts_here: InProcessHosts
+) -> None:
+    action = running(experiment, b"one\n")
+    hosts_here.away[str(action.site.hosts.get())] = "It was switched off."
+    answer = as_viewer.get(f"/experiments/action/{action.pk}/output/0/?download")
+    assert (answer.status_code, answer.content) == (503, b"It was switched off.")
+
+
+def test_a_page_does_not_wait_long_for_a_host(
+    as_viewer: Client, experiment: Experiment, hosts_here: InProcessHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = running(experiment, b"one\n")
+    waits: list[float] = []
+
+    def stay_silent(*arguments: Any) -> Any:
+        waits.append(arguments[-1])
+        raise Unanswered("The gateway has not answered in time.")
+
+    monkeypatch.setattr(hosts_here, "ask", stay_silent)
+    assert "has not answered" in page(as_viewer, action)
+    assert sum(waits) <= 5
 
 
 def test_output_is_for_those_who_may_see_actions(client: Client, experiment: Experiment) -> None:

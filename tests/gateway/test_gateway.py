@@ -36,6 +36,19 @@ def here(tmp_path: Path) -> Iterator[RunningGateway]:
         yield made
 
 
+@pytest.mark.parametrize("name", ["reading", "acting"])
+def test_a_gateway_that_nobody_finds_any_more_ends(tmp_path: Path, name: str) -> None:
+    places = {name: str(tmp_path / name) for name in ("reading", "acting")}
+    (tmp_path / "hosts.json").write_text(json.dumps({"portal": PORTAL, **places, "hosts": {}}))
+    with subprocess.Popen([sys.executable, "-m", "autosubmit_portal.gateway", tmp_path / "hosts.json"]) as process:
+        try:
+            wait_for((tmp_path / "acting").exists)
+            (tmp_path / name).unlink()
+            assert process.wait(30) == 1
+        finally:
+            process.kill()
+
+
 def test_a_command_is_started_and_followed_through_the_gateway(here: RunningGateway) -> None:
     assert here.start("-c", "echo hello; exit 88") == {"outcome": "started", "why": ""}
     assert here.wait_for_end()["exit_status"] == 88

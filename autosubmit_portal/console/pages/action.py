@@ -157,9 +157,10 @@ class ActionAdmin(ApprovalPages):
         if step >= len(action.command):
             raise Http404("There is no such step.")
         read = commands.make_reader(action, step)
-        if "download" in request.GET:
-            return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
         try:
+            if "download" in request.GET:
+                read(0, 0)  # what cannot be read is told before the answer has begun
+                return output.answer_download(output.read_pieces(read), f"action-{action.pk}-step-{step + 1}.log")
             stamps.begin_part(request, [Action.objects.defer_long_fields().filter(pk=action.pk)], lambda: read(0, 0)[1])
             action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
             return output.answer_piece(request, read, is_over=is_output_over(action, step))

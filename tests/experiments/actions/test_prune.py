@@ -1,11 +1,14 @@
 """Old outputs go, those of running actions stay."""
 
+import os
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from autosubmit_portal.agent.host import read_process_start
 from experiments import commands
 from experiments.actions.finish import keep_outputs
 from experiments.actions.prune import prune
@@ -45,6 +48,25 @@ def test_what_a_host_that_was_away_keeps_is_stored_later(hosts_here: InProcessHo
     hosts_here.away.clear()
     prune()
     assert (read(action), Step.objects.get().is_forgotten) == ("printed", True)
+
+
+def test_a_host_forgets_what_it_never_started() -> None:
+    action = factories.create_action(factories.create_experiment(), state=State.FAILED)
+    Step.objects.create(action=action, number=0, key=str(uuid.uuid4()), host=action.site.hosts.get())
+    keep_outputs(action)
+    assert Step.objects.get().is_forgotten
+
+
+def test_the_output_of_what_was_called_lost_is_stored_when_it_has_ended() -> None:
+    action = with_output(State.LOST, printed="begun")
+    pid = find_directory(action) / "pid"
+    gone = pid.read_text()
+    pid.write_text(f"{os.getpid()} {read_process_start(os.getpid())}")
+    prune()
+    (find_directory(action) / "output").write_text("begun and ended")
+    pid.write_text(gone)
+    prune()
+    assert (read(action), Step.objects.get().is_forgotten) == ("begun and ended", True)
 
 
 def test_an_old_output_is_removed_and_its_action_stays() -> None:
