@@ -16,7 +16,11 @@ def main() -> None:
     from django.db import connection
     from django.test.utils import setup_test_environment
 
+    from experiments import hosts
+    from tests.support.in_process_host import InProcessHosts
     from tests.tools.trace.ways import WAYS, measure
+
+    hosts.caller = InProcessHosts()  # type: ignore[assignment]
 
     setup_test_environment()
     connection.creation.create_test_db(verbosity=0)
