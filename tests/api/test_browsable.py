@@ -263,7 +263,7 @@ def test_every_route_that_changes_something_has_a_form(people: dict[str, Client]
     client = signed_in(factories.create_user(username="root", is_superuser=True))
     method, address = route.split()
     path = address_of(address)
-    states = {
+    states: dict[str, dict[str, Any]] = {
         "/approve": {"state": State.AWAITING_APPROVAL},
         "/reject": {"state": State.AWAITING_APPROVAL},
         "/cancel": {"state": State.QUEUED},

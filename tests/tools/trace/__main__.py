@@ -20,7 +20,7 @@ def main() -> None:
     from tests.support.in_process_host import InProcessHosts
     from tests.tools.trace.ways import WAYS, measure
 
-    hosts.caller = InProcessHosts()  # type: ignore[assignment]
+    setattr(hosts, "caller", InProcessHosts())  # noqa: B010 # as the fixture of tests does
 
     setup_test_environment()
     connection.creation.create_test_db(verbosity=0)
