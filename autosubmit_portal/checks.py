@@ -75,6 +75,16 @@ def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     return [Warning(text, hint=trigrams.get_remedy(), id="portal.W004")] if is_slow else []
 
 
+@register(TAG, deploy=True)
+def check_walls(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check that there is a gateway that is not our own, which has no walls."""
+    if settings.GATEWAY_DIRECTORY != settings.OWN_GATEWAY_DIRECTORY:
+        return []
+    text = "There are no walls: what an experiment brings along runs as the account of the portal's workers."
+    hint = "Give gateway and agents accounts of their own, and set PORTAL_GATEWAY (docs/operations.md)."
+    return [Warning(text, hint=hint, id="portal.W005")]
+
+
 def _check_timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:
     if cluster["retry"] <= cluster["timeout"]:
         hint = "Give Q_CLUSTER a `retry` that is longer than its `timeout`."

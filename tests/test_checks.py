@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django_q.conf import Conf
 
-from autosubmit_portal.checks import check_queue, check_search, check_sign_in
+from autosubmit_portal.checks import check_queue, check_search, check_sign_in, check_walls
 from tests.support.factories import drop_index_of_names
 
 
@@ -81,6 +82,7 @@ def test_what_finds_names_of_jobs_is_asked_for_in_the_database(db: None) -> None
 
 WITHOUT_PAGES = """
 import sys
+from pathlib import Path
 import django
 from django.core.management import load_command_class
 django.setup()
@@ -94,3 +96,9 @@ print("autosubmit_portal.urls" in sys.modules)
 def test_mirror_and_worker_load_no_pages_to_be_checked() -> None:
     run = subprocess.run([sys.executable, "-c", WITHOUT_PAGES], check=True, capture_output=True, text=True)
     assert run.stdout == "False\n"
+
+
+def test_a_gateway_of_our_own_is_told_before_deployment(settings: Any, tmp_path: Path) -> None:
+    assert [message.id for message in check_walls()] == ["portal.W005"]
+    settings.GATEWAY_DIRECTORY = tmp_path
+    assert check_walls() == []
