@@ -100,6 +100,15 @@ def examine(parts: Collection[str] = ()) -> list[Finding]:
     return findings
 
 
+def examine_hosts(site: Site) -> list[Finding]:
+    """Return what each host of a site finds of all that an action there needs; the host is the part."""
+    return [
+        Finding(Level[found.level.name], found.what, f"{found.what}: {found.text}", found.remedy, host.name)
+        for host in site.hosts.all()
+        for found in hosts.examine(host)
+    ]
+
+
 def get_words(findings: list[Finding]) -> dict[str, str]:
     """Return for each part the word of its worst finding."""
     worst: dict[str, Finding] = {}

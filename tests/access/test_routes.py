@@ -143,6 +143,7 @@ GET   experiments/site/add                                         302 302 403 4
 POST  experiments/site/add                                         302 302 403 403
 GET   experiments/site/<path:object_id>/change                     302 302 404 200
 POST  experiments/site/<path:object_id>/change                     302 302 403 403
+GET   experiments/site/<int:object_id>/connection                  302 302 403 403
 GET   experiments/site/<path:object_id>/delete                     302 302 403 403
 GET   experiments/site/<path:object_id>/history                    302 302 404 200
 GET   experiments/site/<path:object_id>                            302 302 302 302

@@ -88,3 +88,19 @@ def test_a_home_whose_configuration_others_can_write_is_refused(admin: Client, s
     rc.touch()
     rc.chmod(0o666)
     assert f"{rc} can be written by everybody" in save(admin, site).content.decode()
+
+
+# --- The connection to its hosts
+
+
+def test_a_manager_tests_the_connection_to_the_hosts_of_a_site(
+    site: Site, as_manager: Client, tmp_path: Path, settings: Any
+) -> None:
+    settings.GATEWAY_DIRECTORY, settings.STARTS_GATEWAY = tmp_path, False
+    address = f"/experiments/site/{site.pk}/connection/"
+    assert "The gateway cannot be reached" in as_manager.get(address).content.decode()
+    assert f'href="{address}"' in as_manager.get(f"/experiments/site/{site.pk}/change/").content.decode()
+
+
+def test_who_may_not_change_a_site_does_not_test_its_connection(site: Site, as_operator: Client) -> None:
+    assert as_operator.get(f"/experiments/site/{site.pk}/connection/").status_code == 403

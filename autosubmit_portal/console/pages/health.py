@@ -33,15 +33,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
     stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))
-    findings = sorted(health.examine(), key=lambda finding: -finding.level)
-    levels = [finding.level for finding in findings]
-    context = {
-        **console.each_context(request),
-        "title": "Health",
-        "rows": [describe_finding(finding) for finding in findings],
-        "failures": levels.count(Level.FAIL),
-        "warnings": levels.count(Level.WARN),
-    }
+    context = {**console.each_context(request), "title": "Health", **describe_findings(health.examine())}
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 
@@ -55,6 +47,17 @@ def list_failures(user: Any) -> list[dict[str, Any]]:
     if not policy.may_view_all(user, Site):
         return []
     return [describe_finding(finding) for finding in list_failing()]
+
+
+def describe_findings(findings: list[Finding]) -> dict[str, Any]:
+    """Return what `findings.html` shows, the worst first."""
+    findings = sorted(findings, key=lambda finding: -finding.level)
+    levels = [finding.level for finding in findings]
+    return {
+        "rows": [describe_finding(finding) for finding in findings],
+        "failures": levels.count(Level.FAIL),
+        "warnings": levels.count(Level.WARN),
+    }
 
 
 def describe_finding(finding: Finding) -> dict[str, Any]:

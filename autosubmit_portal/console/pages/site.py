@@ -4,13 +4,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from autosubmit_portal import health
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.pages.health import describe_findings
 from autosubmit_portal.console.parts.actions import Subject, list_allowed_kinds, make_buttons
 from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
 from autosubmit_portal.console.parts.columns import make_column
@@ -108,8 +112,21 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         if site is not None:
             kinds = list_allowed_kinds(request.user, self.request_targets, self.get_subject(site))
             context["buttons"] = make_buttons(request, self.get_subject(site), kinds, self.request_route, site.pk)
-            context["site"] = site
+            context |= {"site": site, "may_test": self.has_change_permission(request)}
         return super().change_view(request, object_id, extra_context=context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the test of the connection to the hosts."""
+        return [self.make_row_url("connection", self.connection_view), *super().get_urls()]
+
+    def connection_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show what the hosts of a site find of all that an action needs, to those who may change the site."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        site = self.get_visible_object(request, str(object_id))
+        context = {**console.each_context(request), "title": f"Connection of {site}", "site": site}
+        findings = describe_findings(health.examine_hosts(site))
+        return TemplateResponse(request, "admin/portal/connection.html", context | findings)
 
     def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
         """Offer the other sites on the form page."""

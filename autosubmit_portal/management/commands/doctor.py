@@ -8,8 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from autosubmit_portal.health import Finding, Level, examine
-from experiments import hosts
+from autosubmit_portal.health import Finding, Level, examine, examine_hosts
 from experiments.models import Site
 
 
@@ -25,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Examine, print, and fail if a part does."""
-        findings = _examine_hosts(options["site"]) if options["site"] else examine()
+        findings = examine_hosts(_find_site(options["site"])) if options["site"] else examine()
         if options["json"]:
             self.stdout.write(json.dumps([_describe(finding) for finding in findings], ensure_ascii=False, indent=2))
         else:
@@ -42,16 +41,11 @@ class Command(BaseCommand):
             self.stdout.write(f"{'':16}  → {finding.remedy}")
 
 
-def _examine_hosts(slug: str) -> list[Finding]:
-    """Return the findings of each host of a site, which is their part."""
-    site = Site.objects.filter(slug=slug).first()
+def _find_site(slug: str) -> Site:
+    site: Site | None = Site.objects.filter(slug=slug).first()
     if site is None:
         raise CommandError(f"There is no site {slug}.")
-    return [
-        Finding(Level[found.level.name], found.what, f"{found.what}: {found.text}", found.remedy, host.name)
-        for host in site.hosts.all()
-        for found in hosts.examine(host)
-    ]
+    return site
 
 
 def _describe(finding: Finding) -> dict[str, Any]:
