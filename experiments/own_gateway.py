@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -35,8 +35,9 @@ _LOOK_SECONDS = 0.05
 def write_files() -> Path:
     """Write the file of hosts, and for each host that of its site, where they are not so already; return the first."""
     folder = settings.OWN_GATEWAY_DIRECTORY
+    accounts = _find_accounts()
     hosts = {
-        host.name: {"channel": "local", "agent": _write_agent(), "site_file": str(write_site_file(host))}
+        host.name: {"channel": "local", "agent": _write_agent(), "site_file": str(_write_site_file(host, accounts))}
         for host in Host.objects.select_related("site")
     }
     sockets = {name: str(folder / name) for name in ("reading", "acting")}
@@ -45,6 +46,10 @@ def write_files() -> Path:
 
 def write_site_file(host: Host) -> Path:
     """Write what the agent of a host may do: whatever the row of its site says."""
+    return _write_site_file(host, _find_accounts(site=host.site_id))
+
+
+def _write_site_file(host: Host, accounts: Mapping[int, Collection[str]]) -> Path:
     site = host.site
     program = Path(site.autosubmit)
     variables = make_environment(program, site.home_folder, settings.CACHES_DIRECTORY, site.configuration)
@@ -54,7 +59,7 @@ def write_site_file(host: Host) -> Path:
         "legacy": str(settings.ACTIONS_DIRECTORY),
         "umask": f"{settings.COMMANDS_UMASK:04o}",
         "kinds": sorted(CATALOGUE),
-        "accounts": sorted(_find_accounts(host)),
+        "accounts": sorted(accounts.get(host.site_id, ())),
         "profiles": {PROFILE: variables},
         "home": site.home,
         **({"configuration": site.configuration} if site.configuration else {}),
@@ -123,11 +128,14 @@ def _alone(file: Path) -> Iterator[None]:
         yield
 
 
-def _find_accounts(host: Host) -> Collection[str]:
-    """Return those that are entered at the site, and those of commands that go on: they may have to be stopped."""
-    entered = SiteAccount.objects.filter(site=host.site_id).values_list("unix_name", flat=True)
-    active = Action.objects.filter(site=host.site_id, state__in=ACTIVE_STATES).exclude(unix_name="")
-    return {*entered, *active.order_by().values_list("unix_name", flat=True).distinct()}
+def _find_accounts(**among: Any) -> Mapping[int, Collection[str]]:
+    """Return the accounts by site: those that are entered, and those of commands that go on, to end them."""
+    entered = SiteAccount.objects.filter(**among).values_list("site", "unix_name")
+    active = Action.objects.filter(**among, state__in=ACTIVE_STATES).exclude(unix_name="")
+    found: dict[int, set[str]] = {}
+    for site, name in [*entered, *active.order_by().values_list("site", "unix_name").distinct()]:
+        found.setdefault(site, set()).add(name)
+    return found
 
 
 def _write(file: Path, content: dict[str, Any]) -> Path:
