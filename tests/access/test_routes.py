@@ -47,7 +47,7 @@ POST  {API}                                       401 403 404 403
 PATCH {API}                                       401 403 404 403
 GET   {API}/permissions                           401 403 404 200
 GET   {API}/runs                                  401 403 404 200
-GET   {API}/runs/<int:run_id>/config              401 403 404 409
+GET   {API}/runs/<int:run_id>/config              401 403 404 503
 GET   {API}/runs/<int:run_id>/user-metrics        401 403 404 503
 GET   {API}/user-metrics-runs                     401 403 404 503
 GET   {API}/filesystem-config                     401 403 404 409

@@ -214,7 +214,7 @@ def test_a_command_that_ignores_its_end_is_killed_with_its_group(
     assert run.look().state is State.ALIVE
     monkeypatch.setattr("autosubmit_portal.agent.run_directory.PATIENCE_SECONDS", -1)
     run.end()
-    wait_for(lambda: run.look().state is State.UNKNOWN)
+    wait_for(lambda: run.look().state is State.GONE)
 
 
 def test_a_command_goes_on_when_the_warm_process_is_killed(own: Pretended, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_command_whose_exit_status_was_lost_is_unknown_and_not_started_again(t
         mark.touch()
         append = f"open({str(tmp_path / 'done')!r}, 'a').write('x')"
         key = program.start(append)
-        wait_for(lambda: program.spool.find(key).look().state is State.UNKNOWN)
+        wait_for(lambda: program.spool.find(key).look().state is State.GONE)
         assert program.answer(key, append).outcome is Outcome.STARTED_BEFORE
     assert (tmp_path / "done").read_text() == "x"
 

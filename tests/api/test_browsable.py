@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
@@ -262,10 +263,16 @@ def test_every_route_that_changes_something_has_a_form(people: dict[str, Client]
     client = signed_in(factories.create_user(username="root", is_superuser=True))
     method, address = route.split()
     path = address_of(address)
-    if "/approve" in path or "/reject" in path or "/cancel" in path:
+    states: dict[str, dict[str, Any]] = {
+        "/approve": {"state": State.AWAITING_APPROVAL},
+        "/reject": {"state": State.AWAITING_APPROVAL},
+        "/cancel": {"state": State.QUEUED},
+        "/call-lost": {"state": State.RUNNING, "unseen_since": timezone.now()},
+    }
+    values = next((values for end, values in states.items() if path.endswith(end)), None)
+    if values:
         experiment = Experiment.objects.get(expid="a000")
-        state = State.QUEUED if "/cancel" in path else State.AWAITING_APPROVAL
-        made = factories.create_action(experiment, state=state, command=[["autosubmit", "run", "a000"]])
+        made = factories.create_action(experiment, command=[["autosubmit", "run", "a000"]], **values)
         path = f"/v4/actions/{made.pk}/{path.rpartition('/')[2]}"
         page = client.get(path.rpartition("/")[0], headers={"accept": PAGE}).content.decode()
     else:

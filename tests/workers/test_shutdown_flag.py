@@ -34,7 +34,9 @@ def test_a_process_that_is_forked_off_asks_all_the_others() -> None:
 
 @pytest.mark.django_db
 def test_a_worker_that_is_being_stopped_leaves_the_looking_to_the_next() -> None:
-    action = factories.create_action(factories.create_experiment(), kind="generate", command=[["sleep", "2"]])
+    experiment = factories.create_experiment(factories.create_site(autosubmit="/usr/bin/env"))
+    command = [["/usr/bin/env", "sleep", "2"]]
+    action = factories.create_action(experiment, kind="update_description", command=command)
     claimed = claim(action.pk)
     assert claimed
     start_step(claimed, 0)

@@ -16,7 +16,11 @@ def main() -> None:
     from django.db import connection
     from django.test.utils import setup_test_environment
 
+    from experiments import hosts
+    from tests.support.in_process_host import InProcessHosts
     from tests.tools.trace.ways import WAYS, measure
+
+    setattr(hosts, "caller", InProcessHosts())  # noqa: B010 # as the fixture of tests does
 
     setup_test_environment()
     connection.creation.create_test_db(verbosity=0)

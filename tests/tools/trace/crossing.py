@@ -19,6 +19,8 @@ from django.test.utils import CaptureQueriesContext
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PRODUCT = tuple(f"{REPOSITORY / room}/" for room in ("autosubmit_portal", "experiments", "jobs"))
+# What agents do is no part of a request: elsewhere they are other processes.
+AGENTS = str(REPOSITORY / "tests" / "support" / "in_process_host.py")
 _HANDLER: Any = BaseHandler
 CALLS_VIEW = _HANDLER._get_response.__code__
 INNER = ("<module>", "<lambda>", "<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
@@ -48,7 +50,8 @@ class Crossing:
         if event != "call" or not file.startswith(PRODUCT) or frame.f_code.co_name in INNER:
             return
         callers = list(outer(frame))
-        if all(caller.f_code is not CALLS_VIEW for caller in callers):
+        codes = [caller.f_code for caller in callers]
+        if CALLS_VIEW not in codes or any(code.co_filename == AGENTS for code in codes):
             return
         self.calls.append((str(Path(file).relative_to(REPOSITORY)), frame.f_code.co_qualname))
         self.jumps += next((other for other in callers_inside(callers)), file) != file
