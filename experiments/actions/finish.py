@@ -83,9 +83,10 @@ def lose(action: Action, *, has_started: bool) -> None:
             "Check the experiment, then request the action again if it is still wanted."
         )
     else:
+        seen = "Its worker was killed, or its host went down."
+        why = (action.message if action.unseen_since else seen).rstrip(".")
         message = (
-            "The command never started: its worker was killed, or its host went down. "
-            "Request the action again if it is still wanted."
+            f"The command never started: {why[:1].lower()}{why[1:]}. Request the action again if it is still wanted."
         )
     _end(action, State.LOST, expid=action.expid, message=message)
 

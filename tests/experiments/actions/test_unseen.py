@@ -1,6 +1,8 @@
 """Commands that nobody can see: never called ended, failed or lost by themselves, and found again."""
 
+import errno
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import User
@@ -106,6 +108,21 @@ def test_a_start_that_never_reached_its_host_has_failed(hosts_here: InProcessHos
     start_step(action, 0)
     action.refresh_from_db()
     assert (action.state, action.message) == (State.FAILED, "The command could not be started: The link is down.")
+
+
+def test_a_command_that_could_not_start_on_a_full_disk_says_so_when_there_is_room_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr("autosubmit_portal.agent.spool.Spool._make", Mock(side_effect=full))
+        action = started("true")
+    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
+    assert follow(action)
+    action.refresh_from_db()
+    assert action.state == State.LOST
+    assert "The command never started: not seen since" in action.message
+    assert "No space left on device. Request" in action.message
 
 
 def test_nothing_is_claimed_while_its_host_is_away(hosts_here: InProcessHosts) -> None:
