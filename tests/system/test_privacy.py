@@ -52,9 +52,12 @@ def test_no_other_account_reads_a_file_and_commands_have_the_umask_of_the_accoun
     asked = http.patch("/v4/experiments/a000", {"description": "seen by the group"}, Prefer="wait=60")
     assert asked.body["state"] == "succeeded", asked.body
     store = made.autosubmit.home
-    theirs = (store, made.home / "caches")  # what Autosubmit's commands make, below a folder that is closed
+    # What Autosubmit's commands make, and the program of the agent, below folders that are closed.
+    theirs = (store, made.home / "caches", made.home / "agents")
     ours = [path for path in made.home.rglob("*") if not any(map(path.is_relative_to, theirs))]
-    assert len([path for path in ours if path.name in ("portal.sqlite3-wal", "portal.lock", "argv")]) == 3
-    open_ones = [str(path) for path in (made.home, *ours) if path.lstat().st_mode & 0o077]
+    assert len([path for path in ours if path.name in ("portal.sqlite3-wal", "portal.lock", "hosts.json")]) == 3
+    sockets = [made.home / "gateway" / name for name in ("reading", "acting")]  # for a group, which is here our own
+    open_ones = [str(path) for path in (made.home, *ours) if path.lstat().st_mode & 0o077 and path not in sockets]
     assert open_ones == []
+    assert (made.home / "gateway").stat().st_mode & 0o077 == 0
     assert (store / "autosubmit" / "a000" / "conf" / "expdef_a000.yml").stat().st_mode & 0o044 == 0o044

@@ -185,8 +185,7 @@ def test_every_state_has_its_audit_entry(mirrored: Callable[..., Experiment]) ->
 
 def test_a_program_that_is_missing_fails_the_action(mirrored: Callable[..., Experiment]) -> None:
     action = queued(mirrored("waiting"), "generate")
-    action.command = [["/nonexistent/autosubmit", "create"]]
-    action.save()
+    Site.objects.update(autosubmit="/nonexistent/autosubmit")
     executed(action)
     assert (action.state, action.exit_status) == (State.FAILED, 127)
 
