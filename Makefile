@@ -50,7 +50,7 @@ ON_POSTGRES := $(PY) -m tests.support.postgres
 ON_SQLITE := env -u PORTAL_DATABASE_URL
 TOGETHER := $(MAKE) --no-print-directory -j 2
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org \
-	PORTAL_GATEWAY=/run/autosubmit-portal
+	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos procedures fuzz trace bench peer screenshots dist clean

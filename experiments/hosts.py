@@ -23,28 +23,39 @@ def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECON
 
     Raises Refused, or Unanswered when there is no answer within `seconds`.
     """
-    return _ask("reading", host, name, arguments, seconds)
-
-
-def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Have the agent of a host do something. For workers: only they may. Raises Refused and Unanswered."""
-    return _ask("acting", host, name, arguments, SECONDS)
-
-
-def _ask(socket: str, host: Host, name: str, arguments: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
-    """Ask at a socket of the gateway; our own one is started if it does not run, and told of a host that is new."""
-    place = settings.GATEWAY_DIRECTORY / socket
+    place = settings.GATEWAY_DIRECTORY / "reading"
     try:
         return caller.ask(place, host.name, name, arguments, seconds)
     except Refused as error:
-        if isinstance(error, NoGateway) and settings.STARTS_GATEWAY:
-            own_gateway.start()
-        elif error.code == "unknown" and is_gateway_own():
-            own_gateway.write_files()
-        else:
+        if error.code != "unknown" or not is_gateway_own():
             raise
+    own_gateway.write_files()
     _await_arrival(host)
     return caller.ask(place, host.name, name, arguments, seconds)
+
+
+def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Have the agent of a host do something. For workers: only they may. Raises Refused and Unanswered.
+
+    A host that is only just coming is waited for: nothing was asked of it yet.
+    """
+    place = settings.GATEWAY_DIRECTORY / "acting"
+    try:
+        return caller.ask(place, host.name, name, arguments, SECONDS)
+    except Refused as error:
+        if error.code not in ("away", "unknown"):
+            raise
+    explain_absence(host.site, host)
+    return caller.ask(place, host.name, name, arguments, SECONDS)
+
+
+def keep_gateway() -> None:
+    """Start our own gateway, if it does not run and nobody else is to start it. For workers.
+
+    Agents and commands come of it: they must not end with a web server.
+    """
+    if settings.STARTS_GATEWAY:
+        own_gateway.start()
 
 
 def is_gateway_own() -> bool:
@@ -52,19 +63,14 @@ def is_gateway_own() -> bool:
     return bool(settings.GATEWAY_DIRECTORY == settings.OWN_GATEWAY_DIRECTORY)
 
 
-def explain_absence(site: Site) -> str:
+def explain_absence(site: Site, host: Host | None = None) -> str:
     """Return why the host of a site cannot be asked to do anything now; blank if it can. For workers."""
-    host = site.hosts.first()
+    host = host or site.hosts.first()
     if host is None:
         return f"{site} has no host."
     if is_gateway_own():
         own_gateway.write_files()
-    try:
-        return _await_arrival(host)
-    except NoGateway as error:
-        if not settings.STARTS_GATEWAY:
-            return str(error)
-    own_gateway.start()
+    keep_gateway()
     try:
         return _await_arrival(host)
     except NoGateway as error:
@@ -73,8 +79,8 @@ def explain_absence(site: Site) -> str:
 
 def examine(host: Host) -> list[Finding]:
     """Return everything that an action at a host would need, and what is wrong with it."""
-    if settings.STARTS_GATEWAY:
-        explain_absence(host.site)  # our own gateway may be idle
+    if is_gateway_own():
+        own_gateway.write_files()
     return doctor.examine(settings.GATEWAY_DIRECTORY / "reading", host.name)
 
 

@@ -82,7 +82,7 @@ def start() -> None:
     """Start our gateway in a session of its own, unless one listens; it ends when nobody has asked for some minutes."""
     place = settings.OWN_GATEWAY_DIRECTORY
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(place / "lock"):
+    with _alone(place / "lock"), (place / "log").open("ab") as log:
         if _is_listening():
             return
         subprocess.Popen(
@@ -90,7 +90,8 @@ def start() -> None:
             cwd="/",
             env=make_process_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,  # of its own: who waits for the end of our output must not wait for the gateway
             start_new_session=True,
         )
         deadline = time.monotonic() + START_SECONDS

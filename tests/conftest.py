@@ -188,6 +188,7 @@ def hosts_here(monkeypatch: pytest.MonkeyPatch) -> InProcessHosts:
     """Have the agents of all sites in this process."""
     hosts = InProcessHosts()
     monkeypatch.setattr("experiments.hosts.caller", hosts)
+    monkeypatch.setattr("experiments.own_gateway.start", lambda: None)
     return hosts
 
 

