@@ -1,5 +1,6 @@
 """What somebody may not see is nowhere: not in lists, numbers, filters, errors or the trail."""
 
+import re
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_no_filter_reaches_what_is_hidden(api: APIClient, query: str) -> None:
 
 @pytest.mark.parametrize("name", [*LISTS.values(), "experiments_site", "audit_auditentry"])
 def test_a_list_of_the_console_shows_nothing_else_in_rows_and_filters(console: Client, name: str) -> None:
-    page = text_of(console.get(list_of(name)))
+    page = re.sub("[0-9a-f]{12,}", "", text_of(console.get(list_of(name))))  # a stamp may spell anything
     for secret in ("b000", "secretsite", "SECRETHPC", "bea"):
         assert secret not in page, secret
 

@@ -220,7 +220,7 @@ def test_copies_of_a_killed_reader_are_removed(driver: Driver, store: Store, tmp
     add_pickle(store, "h000", make_endless_pickle())
     number = driver.ask("h000", "job list")
     assert driver.is_good_read()
-    assert list((tmp_path / "copies").iterdir())
+    driver.wait_for(lambda: any((tmp_path / "copies").iterdir()))
     driver.lanes.cancel(number)
     driver.wait_for(lambda: not list((tmp_path / "copies").iterdir()))
 
