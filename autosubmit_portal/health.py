@@ -245,23 +245,23 @@ def check_sites(evidence: Evidence) -> Iterator[Finding]:
 
 def check_hosts(evidence: Evidence) -> Iterator[Finding]:
     """Ask the gateway of this host which hosts of sites it reaches."""
+    names = list(Host.objects.order_by("name").values_list("name", flat=True))
     try:
-        absences = hosts.find_absences(GATEWAY_SECONDS)
+        absences = hosts.find_absences(names, GATEWAY_SECONDS)
     except (NoGateway, Unanswered) as error:
         yield _report_no_gateway(str(error))
         return
-    for host in Host.objects.order_by("name"):
-        reason = absences.get(host.name, f"The gateway does not know the host {host}.")
+    for name, reason in absences.items():
         if reason:
             remedy = "Correct what keeps the gateway from it. Commands that run there are not seen meanwhile."
             yield Finding(Level.FAIL, "away", reason, remedy)
         else:
-            yield _report_ok(f"The host {host} is connected{_WITHOUT_WALLS if hosts.is_gateway_own() else ''}.")
+            yield _report_ok(f"The host {name} is connected{_WITHOUT_WALLS if hosts.is_gateway_own() else ''}.")
 
 
 def _report_no_gateway(reason: str) -> Finding:
     if settings.STARTS_GATEWAY:
-        return _report_ok(f"A worker starts the gateway when there is something to do{_WITHOUT_WALLS}.")
+        return _report_ok(f"A worker will start the gateway{_WITHOUT_WALLS}.")
     return Finding(Level.FAIL, "down", reason, f"Start the gateway of {settings.GATEWAY_DIRECTORY}.")
 
 

@@ -1,6 +1,7 @@
 """The hosts of sites, asked through the gateway of this host."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -84,15 +85,16 @@ def examine(host: Host) -> list[Finding]:
     return doctor.examine(settings.GATEWAY_DIRECTORY / "reading", host.name)
 
 
-def find_absences(seconds: float) -> dict[str, str]:
-    """Return of each host of the gateway why it is not connected, blank if it is.
+def find_absences(names: Collection[str], seconds: float) -> dict[str, str]:
+    """Return of each of these hosts why it is not connected, blank if it is.
 
     Raises NoGateway, and Unanswered when there is no answer within `seconds`.
     """
-    if is_gateway_own():
-        own_gateway.write_files()  # a site that is new in the console may not have been asked anything yet
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
-    return {name: _explain(name, host) for name, host in known.items()}
+    if is_gateway_own() and not known.keys() >= set(names):
+        own_gateway.write_files()  # a site that is new in the console may not have been asked anything yet
+    unknown = "The gateway does not know the host {}."
+    return {name: _explain(name, known[name]) if name in known else unknown.format(name) for name in names}
 
 
 def _explain(name: str, known: dict[str, Any]) -> str:

@@ -197,7 +197,5 @@ def test_an_examination_costs_no_more_queries_for_more_sites(
     for number in range(20):
         factories.create_site(queue=f"queue-{number}")
         factories.create_worker(queue=f"queue-{number}")
-    with django_assert_max_num_queries(
-        11
-    ):  # on PostgreSQL, whose index for searches is looked for; four are our own gateway's
+    with django_assert_max_num_queries(7):  # on PostgreSQL, whose index for searches is looked for
         examine()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.health import CHECKS
 from experiments.models import Site
 from tests.support import factories
+from tests.support.in_process_host import InProcessHosts
 
 
 @pytest.fixture
@@ -39,10 +40,13 @@ def test_health_is_answered_over_plain_http(client: Any, well: Site, settings: A
     assert client.get("/v4").status_code == 301
 
 
-def test_our_own_gateway_is_told_of_a_new_site_before_it_is_asked_about_it(
-    client: Any, well: Site, settings: Any, tmp_path: Path
+def test_our_own_gateway_is_told_of_a_new_site(
+    client: Any, well: Site, hosts_here: InProcessHosts, settings: Any, tmp_path: Path
 ) -> None:
     settings.GATEWAY_DIRECTORY = settings.OWN_GATEWAY_DIRECTORY = tmp_path / "gateway"
+    client.get("/healthz")
+    assert not (tmp_path / "gateway").exists()  # what it knows it need not be told
+    hosts_here.unlisted = {well.hosts.get().name}
     client.get("/healthz")
     known = json.loads((tmp_path / "gateway" / "hosts.json").read_text())["hosts"]
     assert well.hosts.get().name in known

@@ -145,5 +145,5 @@ def test_more_rows_cost_no_more_queries(
         factories.create_action(factories.create_experiment(site))
         factories.create_worker(queue=f"queue-{number}")
     as_viewer.get("/metrics")
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(18):
         as_viewer.get("/metrics")

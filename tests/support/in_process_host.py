@@ -28,18 +28,20 @@ Answer = tuple[dict[str, Any], bytes]
 class InProcessHosts:
     """Takes the place of what asks the gateway.
 
-    `away` are hosts that are not there, with the reason. `unanswered` are requests that are done and not answered.
+    `away` are hosts that are not there, with the reason; `unlisted` are those that the gateway was not told of yet.
+    `unanswered` are requests that are done and not answered.
     """
 
     def __init__(self) -> None:
         self.away: dict[str, str] = {}
+        self.unlisted: set[str] = set()
         self.unanswered: set[str] = set()
 
     def list_hosts(self, _place: Path, _seconds: float) -> dict[str, Any]:
         """Say of each host that it is connected, unless it is away."""
         with _uncounted():
             names = [*Host.objects.values_list("name", flat=True)]
-        return {"hosts": {name: self._describe(name) for name in names}}
+        return {"hosts": {name: self._describe(name) for name in names if name not in self.unlisted}}
 
     def ask(self, place: Path, host: str, name: str, arguments: dict[str, Any], _seconds: float) -> Answer:
         """Ask the agent of a host."""

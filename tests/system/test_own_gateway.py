@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.system, pytest.mark.parametrize("portal", ["sqlite"], 
 
 KEEP = ("shell", "--no-imports", "-c", "from experiments import hosts; hosts.keep_gateway()")
 ASK = "from experiments import hosts; from experiments.models import Host; hosts.ask(Host.objects.first(), 'look', {})"
-ABSENCES = "from experiments import hosts; print(hosts.find_absences(5))"
+ABSENCES = "from experiments import hosts; print(hosts.find_absences(['north'], 5))"
 
 
 def test_it_is_started_once_and_told_of_new_sites_and_holds_nobodys_output(portal: Portal) -> None:
