@@ -22,6 +22,7 @@ from experiments.models import Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, stores
 from tests.support.lock_holders import lock_held, running
+from tests.support.signals import signalled_again
 from tests.support.small_stores import COMPLETED, FAILED, READY, RUNNING, SUBMITTED, WAITING, make_store, write_pickle
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -438,7 +439,8 @@ def test_a_real_run_that_is_stopped_from_a_terminal_leaves_no_contradiction(
         Path(site_of_autosubmit.autosubmit), Path(site_of_autosubmit.home), settings.CACHES_DIRECTORY
     )
     stop = [site_of_autosubmit.autosubmit, "stop", "-y", expid]
-    subprocess.run(stop, env=environment, check=True, capture_output=True, timeout=PATIENCE)
+    with signalled_again(run):
+        subprocess.run(stop, env=environment, check=True, capture_output=True, timeout=PATIENCE)
     run.wait(PATIENCE)
     experiment = seen(site_of_autosubmit, expid)
     assert (experiment.recorded_status, experiment.disagreement) == ("RUNNING", "")

@@ -14,6 +14,7 @@ from experiments.autosubmit.output import (
 )
 from tests.experiments.autosubmit.conftest import Call
 from tests.support.kinds import outcome_of
+from tests.support.signals import signalled_again
 from tests.support.waiting import PATIENCE
 
 TRACEBACK = """\x1b[1m \x1b[31m[CRITICAL] Traceback (most recent call last):
@@ -325,7 +326,8 @@ def test_a_real_run_refuses_others_and_is_stopped(
     call: Call, long_experiment: str, long_run: "subprocess.Popen[str]", tmp_path: Path
 ) -> None:
     assert "Another Autosubmit instance" in call("create", "-np", long_experiment).message
-    assert call("stop", "-y", long_experiment).message.startswith("The run was stopped.")
+    with signalled_again(long_run):
+        assert call("stop", "-y", long_experiment).message.startswith("The run was stopped.")
     run = outcome_of("run", long_run.wait(PATIENCE), (tmp_path / "run.log").read_text())
     assert run.stopped
     assert call("stop", "-y", long_experiment).message == "The experiment was not running."
