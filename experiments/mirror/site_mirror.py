@@ -128,7 +128,7 @@ class SiteMirror:
     beaten: float = 0.0
     backlog: Backlog = field(default_factory=Backlog)
     readings: list[Reading] = field(default_factory=list)
-    reader: Executor = field(default_factory=lambda: ThreadPoolExecutor(READINGS))
+    reader: Executor = field(default_factory=lambda: make_reader())
     cache: RowCache = field(default_factory=RowCache)
     away_since: datetime | None = None
 
@@ -375,7 +375,7 @@ class SiteMirror:
             self.recent[expid] = now + RECENT_SECONDS
         cached = self.cache.get(experiment.pk)
         host, request = reads.find_host(site), observe.make_request(experiment, cached)
-        return Reading(experiment, told, cached, self.reader.submit(observe.read, host, request))
+        return Reading(experiment, told, cached, self.reader.submit(partial(observe.read, host, request)))
 
     def _await_reading(self, until: float) -> Reading | None:
         """Wait until a list is read, but for a large one not longer than that; return one that is."""
@@ -468,6 +468,11 @@ class SiteMirror:
             swept_at = self.completed_at or site.swept_at
             Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now(), swept_at=swept_at)
             self.beaten = time.monotonic()
+
+
+def make_reader() -> Executor:
+    """Return who waits for the agent meanwhile."""
+    return ThreadPoolExecutor(READINGS)
 
 
 def _list_acted_on(site: Site) -> Iterable[str]:

@@ -23,7 +23,7 @@ from experiments.audit_visibility import find_experiment, list_entries_about, li
 from experiments.autosubmit.store import Store, read_experiments
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Action, Experiment, State
 from tests.support import factories
 from tests.support.small_stores import COMPLETED, make_store, write_pickle

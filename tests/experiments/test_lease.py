@@ -19,7 +19,7 @@ from autosubmit_portal.management.processes import MANAGE
 from experiments.autosubmit.store import Store
 from experiments.mirror import lease as lease_module
 from experiments.mirror.lease import Lease, LostLease, get_holder
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site
 from tests.support import factories
 from tests.support.postgres import Postgres, execute

@@ -4,7 +4,8 @@ For fast tests. The real gateway runs in the tests of tests/gateway and in each 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ class InProcessHosts:
 
     def _describe(self, name: str) -> dict[str, Any]:
         return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
+
+
+class AtOnce(Executor):
+    """Does in this thread, which has the database of the test, what is given to it."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
+        """Do it now."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*arguments, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 @contextmanager
