@@ -58,7 +58,7 @@ def _write_site_file(host: Host, accounts: Mapping[int, Collection[str]]) -> Pat
         "spool": str(settings.SPOOL_DIRECTORY),
         "legacy": str(settings.ACTIONS_DIRECTORY),
         "umask": f"{settings.COMMANDS_UMASK:04o}",
-        "kinds": sorted(CATALOGUE),
+        "kinds": {kind.name: kind.first_words for kind in CATALOGUE.values()},
         "accounts": sorted(accounts.get(host.site_id, ())),
         "profiles": {PROFILE: variables},
         "home": site.home,

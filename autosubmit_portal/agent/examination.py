@@ -187,6 +187,11 @@ def _read_logind() -> dict[str, str]:
     return dict(re.findall(r"^\s*(\w+)\s*=\s*(\S*)", text, re.MULTILINE))
 
 
+def _check_kinds(site: SiteFile) -> Iterator[Finding]:
+    allowed = (f"{kind} ({', '.join(sorted(words))})" for kind, words in sorted(site.kinds.items()))
+    yield _say("kinds", f"The site lets these start: {', '.join(allowed) or 'none'}.")
+
+
 def _check_umask(site: SiteFile) -> Iterator[Finding]:
     what = "umask"
     if site.umask & 0o002:
@@ -203,6 +208,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "machine": _check_restarts,
     "sessions": _check_sessions,
     "umask": _check_umask,
+    "kinds": _check_kinds,
     "store": _check_store,
     "program": _check_program,
 }

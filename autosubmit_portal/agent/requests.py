@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Commands:
         if not _DIGEST.fullmatch(digest):
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
-        reason = _explain_refusal(site, kind, profile, account)
+        reason = _explain_refusal(site, kind, words, profile, account)
         if not reason and "unless_locked" in arguments and not self.spool.find(key).look().has_started:
             reason = explain_run(site, take_expid(arguments, "unless_locked"))
         if reason:
@@ -118,10 +118,12 @@ class Waiting:
         return _tell_look(look, piece), piece.data
 
 
-def _explain_refusal(site: SiteFile, kind: str, profile: str, account: str) -> str:
+def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], profile: str, account: str) -> str:
     """Return why the site does not let this be started; blank if it does."""
     if kind not in site.kinds:
         return f"The site does not let {kind!a} be started here."
+    if not words or words[0] not in site.kinds[kind]:
+        return f"The site does not let {kind!a} start {' '.join(words[:1])!a}."
     if profile not in site.profiles:
         return f"The site has no profile {profile!a}."
     if account and account not in site.accounts:

@@ -23,15 +23,16 @@ class BadSiteFileError(Exception):
 class SiteFile:
     """The Autosubmit program, the folder of the spool, what may be started how and as whom, the variables of profiles.
 
-    `procedures` tells of a kind whether a process of its own runs its commands, or a warm one that has imported
-    Autosubmit. `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read
-    without it. `legacy` is the folder of what a portal of before agents has started.
+    `kinds` names the first words of the commands that each kind of action may start. `procedures` tells of a kind
+    whether a process of its own runs its commands, or a warm one that has imported Autosubmit. `home` is the folder of
+    `.autosubmitrc`, unless `configuration` names another file. Nothing is read without it. `legacy` is the folder of
+    what a portal of before agents has started.
     """
 
     program: Path
     spool: Path
     umask: int
-    kinds: frozenset[str]
+    kinds: Mapping[str, frozenset[str]]
     accounts: frozenset[str]
     profiles: Mapping[str, Mapping[str, str]]
     procedures: Mapping[str, str]
@@ -67,7 +68,7 @@ def read_site_file(file: Path) -> SiteFile:
             program=_take_path(message, "program"),
             spool=_take_path(message, "spool"),
             umask=_take_umask(message),
-            kinds=frozenset(fields.take_texts(message, "kinds")),
+            kinds=_take_kinds(message),
             accounts=frozenset(fields.take_texts(message, "accounts")) if "accounts" in message else frozenset(),
             legacy=_take_path(message, "legacy") if "legacy" in message else None,
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
@@ -91,6 +92,16 @@ def _take_umask(message: strict_json.Message) -> int:
     if not _UMASK.fullmatch(text):
         raise ProtocolError("“umask” must be three octal digits in quotes")
     return int(text, 8)
+
+
+def _take_kinds(message: strict_json.Message) -> Mapping[str, frozenset[str]]:
+    named = message.get("kinds")
+    if not isinstance(named, dict):
+        raise ProtocolError(
+            "“kinds” must name the first words of the commands that each kind may start, such as "
+            '{"run": ["run"], "restart": ["recovery", "run"]}'
+        )
+    return {kind: frozenset(fields.take_texts(named, kind)) for kind in named}
 
 
 def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, str]:

@@ -102,6 +102,11 @@ class ActionKind:
         return tuple(option for step in self.steps for option in step.options)
 
     @cached_property
+    def first_words(self) -> list[str]:
+        """The first words of its commands: a site lets it start no others."""
+        return [step.name for step in self.steps]
+
+    @cached_property
     def excludes_run(self) -> bool:
         """Whether it destroys work where a run lives. Autosubmit itself looks only before `run`."""
         during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)

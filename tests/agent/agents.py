@@ -85,7 +85,7 @@ def write_site_file(folder: Path, **changes: Any) -> Path:
         "program": "/bin/sh",
         "spool": str(folder / "spool"),
         "umask": "0022",
-        "kinds": ["run"],
+        "kinds": {"run": ["-c"]},
         "profiles": {"usual": {"SITE": "es"}},
     }
     file.write_text(json.dumps(site | changes))

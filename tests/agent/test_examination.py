@@ -75,6 +75,7 @@ def test_the_agent_as_it_is_shipped_tells_what_it_finds_and_both_clocks(tmp_path
     findings = {finding.what: finding for finding in decode(answer)}
     assert {finding.level for finding in findings.values()} == {Level.OK}
     assert findings["program"].text == f"Autosubmit 4.1.17, {site['program']}."
+    assert findings["kinds"].text == "The site lets these start: run (-c)."
     assert findings.keys() >= {"site file", "agent", *examination.CHECKS}
     assert answer["clock"][0] == 12
     assert before <= answer["clock"][1] <= 1000 * time.time()

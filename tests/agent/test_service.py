@@ -124,6 +124,12 @@ def test_what_the_site_does_not_allow_is_refused(channel: Channel, changes: dict
     assert channel.start("-c", "true", **changes) == {"outcome": "refused", "why": why}
 
 
+@pytest.mark.parametrize("words", [["delete", "a000"], ["-v", "-c"], [""], []])
+def test_a_kind_starts_no_other_words_than_the_site_allows(channel: Channel, words: list[str]) -> None:
+    why = f"The site does not let 'run' start {' '.join(words[:1])!r}."
+    assert channel.start(*words) == {"outcome": "refused", "why": why}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -156,7 +162,8 @@ def test_an_unknown_request_is_no_offence(channel: Channel) -> None:
         ({"program": "autosubmit"}, "“program” must be an absolute path"),
         ({"umask": "9"}, "“umask” must be three octal digits"),
         ({"profiles": {"usual": {"A": 1}}}, "“A” must be a text"),
-        ({"kinds": None}, "“kinds” must be a list of texts"),
+        ({"kinds": ["run"]}, 'each kind may start, such as {"run": ["run"], "restart": ["recovery", "run"]}'),
+        ({"kinds": {"run": "run"}}, "“run” must be a list of texts"),
         ({"portal": "../x"}, "'../x' is no key"),
     ],
 )

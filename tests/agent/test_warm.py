@@ -448,7 +448,7 @@ def test_a_run_is_a_process_of_its_own_though_its_kind_is_handed_over(tmp_path: 
     """As the second step of a restart is."""
     site: dict[str, Any] = {
         "program": str(write_program(tmp_path / "bin", package=PACKAGE.replace("exec(code", "exec(sys.argv[2]"))),
-        "kinds": ["restart"],
+        "kinds": {"restart": ["recovery", "run"]},
         "procedures": {"restart": "package"},
     }
     with agent(tmp_path, **site) as channel:
@@ -464,7 +464,12 @@ def test_a_run_is_a_process_of_its_own_though_its_kind_is_handed_over(tmp_path: 
 
 
 def test_a_kind_without_a_procedure_is_a_process_of_its_own(tmp_path: Path) -> None:
-    with agent(tmp_path, program=str(write_program(tmp_path / "bin")), procedures={"create": "package"}) as channel:
+    site: dict[str, Any] = {
+        "program": str(write_program(tmp_path / "bin")),
+        "kinds": {"run": [OWN_PROCESS]},
+        "procedures": {"create": "package"},
+    }
+    with agent(tmp_path, **site) as channel:
         for number in range(3):
             key = f"7d1f6c9a-84f1-4b7e-a6c4-{number:012x}"
             channel.start(OWN_PROCESS, key=key)

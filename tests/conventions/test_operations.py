@@ -1,12 +1,16 @@
 """`docs/operations.md` against the product."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from autosubmit_portal import health, metrics
+from autosubmit_portal.agent.site_file import read_site_file
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import State
 from tests.support import factories
 
@@ -38,3 +42,12 @@ def test_the_page_tells_the_values_of_the_queue(name: str) -> None:
     value = str(settings.Q_CLUSTER[name]).replace("-", "−")
     titles = {"poll": "PORTAL_POLL_SECONDS"}
     assert re.search(rf"^\| [^|]*`{titles.get(name, name)}`[^|]*\| {value}\b", page(), re.MULTILINE)
+
+
+def test_the_page_shows_a_file_of_a_site_with_all_that_the_catalogue_starts(tmp_path: Path) -> None:
+    (text,) = (text for text in re.findall(r"```json\n(.*?)```", page(), re.DOTALL) if '"kinds"' in text)
+    (tmp_path / "agent.json").write_text(text)
+    assert read_site_file(tmp_path / "agent.json").kinds == {
+        kind.name: frozenset(kind.first_words) for kind in CATALOGUE.values()
+    }
+    assert list(json.loads(text)["kinds"]) == list(CATALOGUE)

@@ -142,7 +142,7 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
             "program": "/bin/sh",
             "spool": f"/tmp/{account}/spool",
             "umask": "0022",
-            "kinds": ["run"],
+            "kinds": {"run": ["-c"]},
             "profiles": {"usual": {"SITE": "es"}},
         }
         (folder / f"{name}.json").write_text(json.dumps(allowed))

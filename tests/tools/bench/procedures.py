@@ -48,7 +48,7 @@ def run(folder: Path, program: Path, rounds: int = ROUNDS) -> Section:
     }
     site: dict[str, Any] = {
         "program": str(program),
-        "kinds": ["command", "package"],
+        "kinds": {kind: ["setstatus", "expid", "create", "--version"] for kind in ("command", "package")},
         "procedures": {"package": "package"},
         "profiles": {"usual": home.environment},
     }
