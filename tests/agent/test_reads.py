@@ -146,12 +146,6 @@ def test_a_log_is_searched(channel: Channel) -> None:
     assert (answer["size"], match["line"], match["offset"]) == (30, 3, 26)
 
 
-def test_a_job_list_is_read(channel: Channel, store: Store) -> None:
-    answer, data = read(channel, "job list")
-    ((name, status, *_),) = json.loads(data)
-    assert (name, status, answer) == ("a000_0", "READY", {"jobs": 1, "edges": 0})
-
-
 @pytest.mark.parametrize(
     ("what", "arguments", "code", "reason"),
     [
@@ -187,7 +181,7 @@ def test_a_store_that_is_not_there_is_told(channel: Channel, store: Store) -> No
 
 def test_the_agent_itself_opens_nothing_of_the_store(channel: Channel, store: Store, tmp_path: Path) -> None:
     """Its loop has none of the code that does, nor any file of the store; its reader has."""
-    read(channel, "job list")
+    read(channel, "experiment", revision="", plans_source="", edges="")
     maps = Path(f"/proc/{channel.process.pid}/maps").read_text()
     assert "_sqlite3" not in maps
     children = Path(f"/proc/{channel.process.pid}/task/{channel.process.pid}/children").read_text().split()

@@ -27,6 +27,9 @@ IDLE_SECONDS = 60.0
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
 
+FRESH = "fresh"
+"""The reading that opens no file of the experiment."""
+
 Value = TypeVar("Value")
 Subject = tuple[str, str]
 """An experiment, and what is read of it."""
@@ -179,7 +182,7 @@ class Lanes:
     def _start_if_possible(self, reading: Reading, now: float) -> None:
         reading.is_slow = reading.subject in self._slow
         has_place = self._count(is_slow=reading.is_slow) < (SLOW_READERS if reading.is_slow else FAST_READERS)
-        is_alone = all(other.subject[0] != reading.subject[0] for other in self._busy.values())
+        is_alone = all(_may_be_beside(reading.subject, other.subject) for other in self._busy.values())
         if not (has_place and is_alone) or len(self._dying) >= MOST_STUCK:
             return
         try:
@@ -215,7 +218,7 @@ class Lanes:
         """Refuse a reading, and the same one for a while: it has cost a reader."""
         before = self._troubles.get(reading.subject)
         pause = min(2 * before.pause, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
-        why = f"{reading.subject[1].capitalize()} of {reading.subject[0]}: {why}."
+        why = f"{_describe(reading.subject)}: {why}."
         _remember(self._troubles, reading.subject, Trouble(why, now + pause, pause))
         _remember(self._slow, reading.subject, None)
         self._fail(reading, "unreadable", why)
@@ -225,6 +228,16 @@ class Lanes:
 
     def _count(self, *, is_slow: bool) -> int:
         return sum(reading.is_slow == is_slow for reading in self._busy.values())
+
+
+def _describe(subject: Subject) -> str:
+    expid, what = subject
+    return f"Experiment {expid}" if what == "experiment" else f"{what.capitalize()} of {expid}"
+
+
+def _may_be_beside(one: Subject, other: Subject) -> bool:
+    """Return whether both may be read at once: what is asked before a command never waits for a long list."""
+    return one[0] != other[0] or (one[1] == FRESH) != (other[1] == FRESH)
 
 
 def _remember(memory: "OrderedDict[Subject, Value]", subject: Subject, value: Value) -> None:

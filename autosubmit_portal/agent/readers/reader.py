@@ -8,7 +8,9 @@ import gc
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 from autosubmit_portal.agent.protocol.connection import make_reason
@@ -16,18 +18,22 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
 from autosubmit_portal.agent.readers.access import PrivateAccess
 from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
-from autosubmit_portal.agent.readers.readings import READINGS, Answer, Place
+from autosubmit_portal.agent.readers.place import Answer, Place
+from autosubmit_portal.agent.readers.readings import READINGS
 from experiments.autosubmit.shown_configuration import MissingConfiguration, UnreadableConfiguration
 from experiments.autosubmit.store import BrokenStore, locate, read_rc
 from jobs.autosubmit.database import change_access
-from jobs.autosubmit.job_list import UnreadableJobList
+from jobs.autosubmit.history import UnreadableHistory
+from jobs.autosubmit.job_list import Decode, UnreadableJobList
 from jobs.autosubmit.logs.reader import NoSuchLog
+from jobs.autosubmit.pickles import sandbox
+from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
 _OF_THE_AGENT = ("expid", "what", "home", "configuration")
 _MISSING = (MissingConfiguration, NoSuchLog, FileNotFoundError)
-_UNREADABLE = (UnreadableConfiguration, UnreadableJobList, UnreadableMetrics, OSError)
+_UNREADABLE = (UnreadableConfiguration, UnreadableHistory, UnreadableJobList, UnreadableMetrics, OSError)
 
 
 def main(folder: str) -> None:
@@ -57,13 +63,13 @@ def _answer(request: Message, copies: Path) -> Answer:
         change_access(PrivateAccess(store, fields.take_text(request, "expid"), copies).make_access())
     except BrokenStore as error:
         return _tell_failure("broken", str(error))
-    return answer(request)
+    return answer(request, _decode_here)
 
 
-def answer(request: Message) -> Answer:
+def answer(request: Message, decode: Decode = decoder.decode) -> Answer:
     """Return what is read, or why it is not."""
     try:
-        value, data = _read(request)
+        value, data = _read(request, decode)
         if len(data) > MOST_DATA_BYTES:
             raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
         return {"value": value}, data
@@ -86,13 +92,19 @@ def _take_home(request: Message) -> tuple[Path, Path | None]:
     return Path(request["home"]), Path(configuration) if configuration else None
 
 
-def _read(request: Message) -> Answer:
+def _read(request: Message, decode: Decode) -> Answer:
     expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
     if what not in READINGS:
         raise ProtocolError(f"{what!a}, which nobody can read")
     home = _take_home(request)
     arguments = {name: value for name, value in request.items() if name not in _OF_THE_AGENT}
-    return READINGS[what](Place(locate(*home), read_rc(*home), expid), arguments)
+    return READINGS[what](Place(locate(*home), read_rc(*home), expid, decode), arguments)
+
+
+def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
+    """Decode in this process, which has limits itself."""
+    limits.allow_memory(sandbox.compute_memory(length))
+    return sandbox.make_lines(pickle.read(length))
 
 
 def _tell_failure(code: str, reason: str) -> Answer:
