@@ -6,7 +6,8 @@ from typing import Any
 
 from experiments import reads
 from experiments.autosubmit import forms
-from experiments.autosubmit.forms import ExperimentReading, FreshReading, Watched
+from experiments.autosubmit.forms import ExperimentReading, FreshReading
+from experiments.autosubmit.watched import Watched, understand_watched
 from experiments.models import Experiment, Host, Site
 from experiments.row_cache import Cached
 
@@ -58,7 +59,7 @@ def watch(
     }
     value, data = reads.ask(reads.find_host(site), "watch", request)
     with reads.understand(site):
-        return forms.understand_watch(value, data)
+        return understand_watched(value, data)
 
 
 def _read(host: Host, request: Request) -> tuple[dict[str, Any], bytes]:

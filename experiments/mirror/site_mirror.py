@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,8 +13,9 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from experiments import reads
-from experiments.autosubmit.forms import Entry, ExperimentReading, Owner, RunState, Watched
+from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.store import BrokenStore, Fingerprint
+from experiments.autosubmit.watched import Entry, Watched
 from experiments.backlog import Backlog
 from experiments.mirror import external_changes, observe
 from experiments.mirror.consistency import Doubts
@@ -214,8 +215,8 @@ class SiteMirror:
             if watched.epoch != self.epoch:
                 self._begin_epoch(watched.epoch)
             self._register(site, watched.entries)
-            for entry in watched.entries:
-                self._take_entry(entry)
+            for expid, entry in watched.entries.items():
+                self._take_entry(expid, entry)
             self.counter = watched.counter
             self._note_round(site, watched)
             if not watched.more or (self.is_patient and time.monotonic() - began > site.refresh_seconds):
@@ -225,7 +226,7 @@ class SiteMirror:
 
     def _note_round(self, site: Site, watched: Watched) -> None:
         """Note when all was looked at, and once all was told what is gone."""
-        if not watched.more and not self.is_caught_up:
+        if watched.is_complete and not watched.more and not self.is_caught_up:
             with transaction.atomic():
                 self.lease.guard()
                 gone = mark_all_gone_but(site, {*self.registered})
@@ -235,27 +236,27 @@ class SiteMirror:
         if watched.complete_age is not None:
             self.completed_at = timezone.now() - timedelta(seconds=watched.complete_age)
 
-    def _register(self, site: Site, entries: Sequence[Entry]) -> None:
+    def _register(self, site: Site, entries: Mapping[str, Entry]) -> None:
         """Write which experiments there are and what the status table says of them, where that has changed."""
-        new = [entry for entry in entries if self.registered.get(entry.expid) != _sum_up(entry)]
+        new = {expid: entry for expid, entry in entries.items() if self.registered.get(expid) != _sum_up(entry)}
         if not new:
             return
-        known = read_numbers(site, [entry.expid for entry in new])
-        records = [record for entry in new if (record := choose_record(entry.records, known))]
+        known = read_numbers(site, new)
+        records = [record for entry in new.values() if (record := choose_record(entry.records, known))]
         with transaction.atomic():
             self.lease.guard()
             synced = sync_experiments(site, records)
-            gone = [entry.expid for entry in new if not entry.records and mark_gone(site, entry.expid)]
+            gone = [expid for expid, entry in new.items() if not entry.records and mark_gone(site, expid)]
             if site.swept_at:  # what is mirrored for the first time has not changed
                 external_changes.record_deleted(site, [*gone, *synced.replaced])
                 external_changes.record_created(site, synced.new)
                 external_changes.record_descriptions(site, synced.described)
-        for entry in new:
-            self.registered.pop(entry.expid, None)
-            self.registered |= {entry.expid: _sum_up(entry)} if entry.records else {}
+        for expid, entry in new.items():
+            self.registered.pop(expid, None)
+            self.registered |= {expid: _sum_up(entry)} if entry.records else {}
         if gone or any(record.expid not in self.rows for record in records) or synced.new or synced.replaced:
             self._recall(site)
-        self.doubts.touch(sync_statuses(site, {entry.expid: entry.recorded for entry in new if entry.records}))
+        self.doubts.touch(sync_statuses(site, {expid: entry.recorded for expid, entry in new.items() if entry.records}))
 
     def _recall(self, site: Site) -> None:
         """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
@@ -280,20 +281,20 @@ class SiteMirror:
             self.locked |= {expid: locked_by} if locked_by else {}
             self.doubts.touch([expid])
 
-    def _take_entry(self, entry: Entry) -> None:
+    def _take_entry(self, expid: str, entry: Entry) -> None:
         """Write whose an experiment is and who holds its lock, and remember its files and its run."""
-        if entry.files is None or entry.expid not in self.seen:
+        if not entry.records or expid not in self.seen:
             return
-        self._take_owner(entry)
-        self._take_lock(entry)
-        self.told[entry.expid] = entry.files, entry.alive
+        self._take_owner(expid, entry.owner)
+        self._take_lock(expid, entry.alive)
+        self.told[expid] = entry.files, entry.alive
 
-    def _take_owner(self, entry: Entry) -> None:
+    def _take_owner(self, expid: str, owner: Owner | None) -> None:
         """Write whose folder it is, if that has changed: rights follow from it.
 
         A folder that has gone or come back is read: where it has no job list, no other file shows it.
         """
-        expid, owner, known = entry.expid, entry.owner, self.owners.get(entry.expid)
+        known = self.owners.get(expid)
         if owner == known:
             return
         if owner is None or known is None:
@@ -307,14 +308,14 @@ class SiteMirror:
             sync_owner(experiment, owner)
         self.owners[expid] = owner
 
-    def _take_lock(self, entry: Entry) -> None:
+    def _take_lock(self, expid: str, alive: RunState) -> None:
         """Write who holds the lock without being a run, if that has changed."""
-        expid, holder = entry.expid, entry.alive.locked_by
+        holder = alive.locked_by
         if holder == self.locked.get(expid, ""):
             return
         with transaction.atomic():
             self.lease.guard()
-            say_locked(Experiment(pk=self.rows[expid]), entry.alive)
+            say_locked(Experiment(pk=self.rows[expid]), alive)
         self.locked.pop(expid, None)
         self.locked |= {expid: holder} if holder else {}
         self.doubts.touch([expid])
