@@ -349,7 +349,7 @@ class SiteMirror:
 
         While one is written others are read. What is not read when the time is over is written in the next pass.
         """
-        for expid in [expid for expid in self.told if self._must_be_read(expid)]:  # also what failed before
+        for expid in [expid for expid in (*self.told,) if self._must_be_read(expid)]:  # also what failed before
             self._let_wait(expid)
         ended: list[Experiment] = []
         until = time.monotonic() + seconds

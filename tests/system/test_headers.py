@@ -1,5 +1,6 @@
 """An outside scan of a real web server: the headers and cookies of answers of every kind, and what they give away."""
 
+import http.client
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.support import web
 from tests.support.headers import complaints
 from tests.support.scanner import Scanner
 from tests.support.services import Portal
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.system
 
@@ -105,17 +107,17 @@ def test_a_connection_is_kept_after_an_answer_without_a_body(server: Portal) -> 
 
 
 def test_who_comes_without_https_is_sent_to_it(server: Portal) -> None:
-    answer = Scanner(server).ask("/", **{"X-Forwarded-Proto": "http"})
+    answer = Scanner(server, PROXY).ask("/", **{"X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://portal.example.org/")
 
 
 def test_the_cookies_of_a_session_are_for_it_alone(server: Portal) -> None:
-    made = Scanner(server)
+    made = Scanner(server, PROXY)
     answer = made.ask("/login/")
     cookies = answer.headers.get_all("Set-Cookie")
     assert len(cookies) == 1
     assert complaints(answer.headers, cookies=cookies, is_https=True) == []
-    made.sign_in()
+    made.sign_in("admin", web.PASSWORD)
     assert "sessionid" in made.cookies
 
 
