@@ -1,4 +1,4 @@
-"""One reader as the agent sees it: a child process that is asked, heard without waiting, and killed."""
+"""A reader, or a watcher, as the agent sees it: a child process that is asked, heard without waiting, and killed."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
 # The archive, or the folder of the packages.
 _ROOT = str(Path(__file__).parents[3])
 _CODE = """
-import sys
+import importlib, sys
 sys.path.insert(0, sys.argv[1])
-from autosubmit_portal.agent.readers.reader import main
-main(*sys.argv[2:])
+importlib.import_module(sys.argv[2]).main(*sys.argv[3:])
 """
+READER = "autosubmit_portal.agent.readers.reader"
 _PIECE_BYTES = 1024 * 1024
 _KEPT_MEMORY = 256 * 1024 * 1024
 
@@ -29,12 +29,12 @@ Heard = tuple[Message, bytes]
 class Process:
     """Is asked one thing at a time. What it says is believed no more than what a gateway says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = READER) -> None:
         self.is_ready = False
         self._folder = folder
         self._heard = bytearray()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, _ROOT, str(folder)],
+            [sys.executable, "-I", "-c", _CODE, _ROOT, module, str(folder)],
             bufsize=0,
             env={},
             stdin=subprocess.PIPE,
