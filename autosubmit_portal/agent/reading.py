@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, Server, limits, strict_json
-from autosubmit_portal.agent.protocol.fields import take_expid, take_object, take_text
+from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent.readers.lanes import Failed, Lanes, Reading
+from autosubmit_portal.agent.readers.lanes import RULES, Failed, Lanes, Reading
 from autosubmit_portal.agent.readers.process import Heard
 from autosubmit_portal.agent.site_file import SiteFile, read_site_file
 
@@ -48,7 +48,10 @@ class Reads:
 
     def ask(self, channel: int, arguments: Message, now: float) -> None:
         """Take a request. Raises ProtocolError."""
-        expid, what = take_expid(arguments, "expid"), take_text(arguments, "what", most=50)
+        what = take_text(arguments, "what", most=50)
+        if what == RULES:
+            refuse_others(arguments, "what")
+        expid = take_expid(arguments, "expid") if what != RULES else ""
         if len(strict_json.encode(arguments)) > _MOST_REQUEST_BYTES:
             raise ProtocolError(f"more than {_MOST_REQUEST_BYTES} bytes")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
@@ -103,7 +106,7 @@ class Reads:
 
 def make_request(site: SiteFile, arguments: Message) -> Message:
     """Return what a reader is asked: the place of the store comes from the file of the site and from nowhere else."""
-    return {**arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
+    return {"expid": "", **arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
 
 
 def _make_folder(folder: Path) -> Path:
