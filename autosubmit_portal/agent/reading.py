@@ -7,9 +7,9 @@ from pathlib import Path
 
 from autosubmit_portal.agent.answers import Answers
 from autosubmit_portal.agent.protocol import ProtocolError, Server, strict_json
-from autosubmit_portal.agent.protocol.fields import take_expid, take_text
+from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent.readers.lanes import Failed, Lanes, Reading
+from autosubmit_portal.agent.readers.lanes import RULES, Failed, Lanes, Reading
 from autosubmit_portal.agent.site_file import SiteFile, read_site_file
 
 # Of answers that the gateway has not taken yet; while there are more, nothing else is read.
@@ -40,7 +40,10 @@ class Reads:
 
     def ask(self, channel: int, arguments: Message, now: float) -> None:
         """Take a request. Raises ProtocolError."""
-        expid, what = take_expid(arguments, "expid"), take_text(arguments, "what", most=50)
+        what = take_text(arguments, "what", most=50)
+        if what == RULES:
+            refuse_others(arguments, "what")
+        expid = take_expid(arguments, "expid") if what != RULES else ""
         if len(strict_json.encode(arguments)) > _MOST_REQUEST_BYTES:
             raise ProtocolError(f"more than {_MOST_REQUEST_BYTES} bytes")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
@@ -70,7 +73,7 @@ class Reads:
 
 def make_request(site: SiteFile, arguments: Message) -> Message:
     """Return what a reader is asked: the place of the store comes from the file of the site and from nowhere else."""
-    return {**arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
+    return {"expid": "", **arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
 
 
 def make_folder(site: SiteFile) -> Path:

@@ -27,9 +27,8 @@ def read_fresh(place: Place, arguments: Message) -> Answer:
     """Look at the state of an experiment, without opening a file of its own."""
     refuse_others(arguments)
     store, expid, locks = place.store, place.expid, read_locks()
-    records = read_all_experiments(store, only=expid)[-forms.MOST_RECORDS :]
     fresh = {
-        "records": [*map(forms.tell_record, records)],
+        "records": _tell_records(place),
         "owner": forms.read_owner(store, expid),
         "absence": _explain_absence(place),
         "alive": forms.tell_run_state(forms.make_run_state(check_liveness(store.lock_file(expid), locks))),
@@ -52,7 +51,7 @@ def read_experiment(place: Place, arguments: Message) -> Answer:
     plans_source = take_text(arguments, "plans_source", most=100)
     head = _make_head(place)
     if head["absence"]:
-        return {"is_compressed": False}, forms.tell_line(head)
+        return {"is_compressed": False}, forms.tell_line(head | {"records": _tell_records(place)})
     job_list = _read_job_list(place)
     times = read_attempts(place.store.history_database(place.expid)).newest
     jobs = {job.name: _tell_job(job, times.get(job.name)) for job in job_list.jobs}
@@ -60,6 +59,7 @@ def read_experiment(place: Place, arguments: Message) -> Answer:
     head |= _tell_runs(place, plans_source)
     head |= {"revision": _digest(jobs.values()), "jobs": len(jobs)}
     head |= {"edges": len(edges or ()), "edges_mark": _mark_edges(jobs, edges), "has_edges": edges is not None}
+    head["records"] = _tell_records(place)  # the last: the name may be given to another experiment meanwhile
     return {"is_compressed": False}, b"".join(forms.make_lines(head, jobs.values(), edges or ()))
 
 
@@ -85,6 +85,11 @@ def _make_head(place: Place) -> Message:
         "edges_mark": "",
         "has_edges": False,
     }
+
+
+def _tell_records(place: Place) -> list[Message]:
+    records = read_all_experiments(place.store, only=place.expid)
+    return [*map(forms.tell_record, records[-forms.MOST_RECORDS :])]
 
 
 def _explain_absence(place: Place) -> str:

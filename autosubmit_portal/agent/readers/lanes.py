@@ -29,6 +29,8 @@ _MOST_REMEMBERED = 10_000
 
 FRESH = "fresh"
 """The reading that opens no file of the experiment."""
+RULES = "rules"
+"""The reading that is about no experiment."""
 
 Value = TypeVar("Value")
 Subject = tuple[str, str]
@@ -232,6 +234,8 @@ class Lanes:
 
 def _describe(subject: Subject) -> str:
     expid, what = subject
+    if not expid:
+        return what.capitalize()
     return f"Experiment {expid}" if what == "experiment" else f"{what.capitalize()} of {expid}"
 
 
