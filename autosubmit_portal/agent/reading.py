@@ -31,11 +31,12 @@ class _Answer:
 class Reads:
     """Answers requests to read. The agent's loop never waits for it. Raises BadSiteFileError."""
 
-    def __init__(self, site_file: Path, connection: Server) -> None:
+    def __init__(self, site_file: Path, connection: Server, portal: str) -> None:
         self._site_file = site_file
         self._connection = connection
         self._answers: dict[int, _Answer] = {}
-        self._lanes = Lanes(_make_folder(read_site_file(site_file).spool / "readers"))
+        spool = read_site_file(site_file).spool
+        self._lanes = Lanes(_make_folder(spool / "readers"), spool / "told" / portal)
 
     def fileno(self) -> int:
         """Return a descriptor that is ready for reading when a reader has answered."""

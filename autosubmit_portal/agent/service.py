@@ -101,9 +101,10 @@ class Agent:
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
-            self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
+            portal = fields.take_text(facts, "portal")
+            self._commands = Commands(self._site_file, portal)
             self._commands.spool.prune()
-            self._reads = Reads(self._site_file, self._connection)
+            self._reads = Reads(self._site_file, self._connection, portal)
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 
