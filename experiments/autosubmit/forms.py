@@ -103,9 +103,11 @@ class ExperimentReading:
     With a `base` the jobs are those that are new or changed since that revision, and `removed` those that are gone.
     `plans` are None where they are those that the portal has, and so are `edges`; without `has_edges` the store knows
     of none. `edges_mark` changes with the edges and with the names of the jobs. `commands` are those that were at work
-    when the job list changed.
+    when the job list changed. `records` are what the store has under its name after all of that was read: if it is
+    another experiment, what was read may be of either.
     """
 
+    records: list[ExperimentRecord]
     absence: str
     files: Fingerprint
     alive: RunState
@@ -284,13 +286,14 @@ def understand_experiment(value: Message, data: bytes) -> ExperimentReading:
 
 
 _HEAD = (
-    *("absence", "files", "alive", "changed_at", "commands", "runs", "plans"),
+    *("records", "absence", "files", "alive", "changed_at", "commands", "runs", "plans"),
     *("base", "revision", "jobs", "removed", "edges", "edges_mark", "has_edges"),
 )
 
 
 def _understand_head(told: Message) -> ExperimentReading:
     return ExperimentReading(
+        records=understand_records(told["records"]),
         absence=take_text(told, "absence", most=LONGEST_ABSENCE),
         files=understand_fingerprint(told["files"]),
         alive=understand_run_state(told["alive"]),

@@ -26,6 +26,7 @@ MOST_ENTRIES = 500
 """In one answer."""
 
 LONGEST_EPOCH = 100
+LONGEST_NODE = 255
 LONGEST_VERSION = 50
 LONGEST_PROBLEM = 1_000
 _LONGEST_AGE = 10 * 366 * 86_400.0
@@ -49,8 +50,8 @@ class Watched:
     `entries` are those of the experiments that have changed since the number that was asked with; the next question
     has `epoch` and `counter`, and comes at once if there is `more`. When it `is_complete` all experiments were looked
     at since the epoch began: one that was never told of is not in the store. The last time that all were looked at
-    began `complete_age` seconds ago. `version` and `problem` are those of the Autosubmit program, blank while unknown
-    and without one.
+    began `complete_age` seconds ago. `node` is what the host calls itself. `version` and `problem` are those of the
+    Autosubmit program, blank while unknown and without one.
     """
 
     epoch: str
@@ -59,6 +60,7 @@ class Watched:
     is_complete: bool
     complete_age: float | None
     are_locks_known: bool
+    node: str
     version: str
     problem: str
     entries: dict[str, Entry]
@@ -88,6 +90,7 @@ def understand_watched(value: Message, data: bytes) -> Watched:
         is_complete=take_flag(value, "is_complete"),
         complete_age=_understand_age(value.get("complete_age")),
         are_locks_known=take_flag(value, "are_locks_known"),
+        node=take_text(value, "node", most=LONGEST_NODE),
         version=take_text(value, "version", most=LONGEST_VERSION),
         problem=take_text(value, "problem", most=LONGEST_PROBLEM),
         entries=dict(_understand_entries(data)),

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,40 @@ def test_changes_of_a_configuration_are_told_and_secrets_are_not(channel: Channe
         "/MODEL/PASSWORD": ("********", "********"),
         "/MODEL/STEPS": (4, 5),
     }
+
+
+def test_the_rules_of_a_host_are_read_of_no_experiment(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "run,stop")
+    assert channel.ask("read", what="rules") == {"node": platform.node(), "refused": ["run", "stop"]}
+    assert "'expid' is unknown" in channel.ask("read", what="rules", expid="a000").reason
+
+
+def test_rules_that_autosubmit_cannot_read_are_told(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "")
+    assert "correct its rc file" in channel.ask("read", what="rules").reason
+
+
+def test_a_command_that_the_rules_forbid_is_not_started(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "-c")
+    start = channel.start("-c", "true")
+    assert (start["outcome"], start["why"]) == (
+        "refused",
+        f"[hosts] in the rc file of Autosubmit does not let {platform.node()} run '-c'.",
+    )
+
+
+def test_a_command_that_has_started_is_told_whatever_the_rules_say_since(channel: Channel, tmp_path: Path) -> None:
+    channel.start("-c", "true")
+    channel.follow()
+    write_rules(tmp_path, "-c")
+    assert channel.start("-c", "true")["outcome"] == "started before"
+
+
+def write_rules(folder: Path, commands: str) -> None:
+    """Forbid commands on this host."""
+    hosts = f" {platform.node()}" if commands else ""
+    with (folder / "home/.autosubmitrc").open("a") as rc:
+        rc.write(f"[hosts]\nforbidden = [{commands}{hosts}]\n")
 
 
 def test_metrics_are_read(channel: Channel) -> None:

@@ -90,6 +90,7 @@ class InProcessHosts:
     def _watch(self, host: Host, arguments: dict[str, Any]) -> Answer:
         """Look at the store in this process, and in place."""
         place = request.find_place(read_site_file(own_gateway.write_site_file(host)))
+        assert place
         watcher = self._watchers.setdefault((host.name, place), Watcher(place))
         return watcher.answer(request.understand(arguments))
 

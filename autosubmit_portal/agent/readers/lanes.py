@@ -29,6 +29,8 @@ _MOST_REMEMBERED = 10_000
 
 FRESH = "fresh"
 """The reading that opens no file of the experiment."""
+RULES = "rules"
+"""The reading that is about no experiment."""
 
 Value = TypeVar("Value")
 Subject = tuple[str, str]
@@ -208,7 +210,7 @@ class Lanes:
     def _take_process(self) -> Process:
         if self._idle:
             return self._idle.popitem()[0]
-        process = Process(self._folder, self._memory)
+        process = Process(self._folder, str(self._memory))
         self._selector.register(process, selectors.EVENT_READ)
         return process
 
@@ -237,6 +239,8 @@ class Lanes:
 
 def _describe(subject: Subject) -> str:
     expid, what = subject
+    if not expid:
+        return what.capitalize()
     return f"Experiment {expid}" if what == "experiment" else f"{what.capitalize()} of {expid}"
 
 

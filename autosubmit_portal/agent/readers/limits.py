@@ -28,7 +28,7 @@ def limit_for_good() -> None:
 def allow_one_reading() -> None:
     """Allow the processor time and the memory of one more reading."""
     _allow_seconds(READING_SECONDS)
-    _set_soft_limit(resource.RLIMIT_AS, USUAL_MEMORY)
+    allow_memory(USUAL_MEMORY)
 
 
 def allow_reading_of(count: int) -> None:
@@ -37,9 +37,14 @@ def allow_reading_of(count: int) -> None:
     allow_at_least(min(USUAL_MEMORY + MEMORY_OF_A_BYTE * count, MOST_MEMORY))
 
 
+def allow_memory(most: int) -> None:
+    """Allow so many bytes of address space."""
+    _set_soft_limit(resource.RLIMIT_AS, most)
+
+
 def allow_at_least(most: int) -> None:
-    """Allow so many bytes of address space, if it is more than is allowed."""
-    _set_soft_limit(resource.RLIMIT_AS, max(most, resource.getrlimit(resource.RLIMIT_AS)[0]))
+    """Allow so many bytes, unless more are allowed."""
+    allow_memory(max(most, resource.getrlimit(resource.RLIMIT_AS)[0]))
 
 
 def compute_seconds(count: int) -> int:

@@ -1,4 +1,4 @@
-"""One reader as the agent sees it: a child process that is asked, heard without waiting, and killed."""
+"""A reader, or a watcher, as the agent sees it: a child process that is asked, heard without waiting, and killed."""
 
 import os
 import shutil
@@ -17,11 +17,11 @@ from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
 # The archive, or the folder of the packages.
 _ROOT = str(Path(__file__).parents[3])
 _CODE = """
-import sys
+import importlib, sys
 sys.path.insert(0, sys.argv[1])
-from autosubmit_portal.agent.readers.reader import main
-main(*sys.argv[2:])
+importlib.import_module(sys.argv[2]).main(*sys.argv[3:])
 """
+READER = "autosubmit_portal.agent.readers.reader"
 _PIECE_BYTES = 1024 * 1024
 _KEPT_MEMORY = 256 * 1024 * 1024
 
@@ -34,13 +34,13 @@ class Process:
     `seconds` is how long it asks to be waited for, if it finds that the files are large.
     """
 
-    def __init__(self, folder: Path, memory: Path) -> None:
+    def __init__(self, folder: Path, *more: str, module: str = READER) -> None:
         self.is_ready = False
         self.seconds = 0
         self._folder = folder
         self._heard = bytearray()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, _ROOT, str(folder), str(memory)],
+            [sys.executable, "-I", "-c", _CODE, _ROOT, module, str(folder), *more],
             bufsize=0,
             env={},
             stdin=subprocess.PIPE,

@@ -4,6 +4,7 @@ Nothing that belongs to an experiment is opened here. What has changed stands in
 reader for it.
 """
 
+import platform
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -30,7 +31,14 @@ from experiments.autosubmit.store import (
     take_fingerprint,
     take_status_fingerprint,
 )
-from experiments.autosubmit.watched import LONGEST_PROBLEM, LONGEST_VERSION, MOST_ENTRIES, Entry, tell_entry
+from experiments.autosubmit.watched import (
+    LONGEST_NODE,
+    LONGEST_PROBLEM,
+    LONGEST_VERSION,
+    MOST_ENTRIES,
+    Entry,
+    tell_entry,
+)
 from jobs.autosubmit.database import UnreadableDatabase
 
 # An experiment that has changed is looked at in every pass for so long.
@@ -96,6 +104,7 @@ class Watcher:
             "is_complete": since is not None,
             "complete_age": None if since is None else time.monotonic() - since,
             "are_locks_known": self._are_locks_known,
+            "node": platform.node()[:LONGEST_NODE],
             "version": self._program.version[:LONGEST_VERSION],
             "problem": self._program.problem[:LONGEST_PROBLEM],
         }
