@@ -80,7 +80,7 @@ def store(tmp_path: Path) -> Store:
 def driver(tmp_path: Path, store: Store) -> Iterator[Driver]:
     copies = tmp_path / "copies"
     copies.mkdir()
-    lanes = Lanes(copies)
+    lanes = Lanes(copies, tmp_path / "told")
     made = Driver(lanes, tmp_path / "home")
     yield made
     lanes.close()
