@@ -105,9 +105,9 @@ class HostInline(admin.TabularInline):  # type: ignore[type-arg]
         form = HostForm if is_superuser(request) else forms.ModelForm
         return super().get_formset(request, obj, **kwargs | {"form": form})
 
-    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Leave out the removal for those who do not remove."""
-        return () if is_superuser(request) else ("remove",)
+        return self.fields if is_superuser(request) else self.fields[:-1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Let only superusers change a name."""
