@@ -184,12 +184,13 @@ def _hosts_of_modules() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def hosts_here(monkeypatch: pytest.MonkeyPatch) -> InProcessHosts:
+def hosts_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessHosts]:
     """Have the agents of all sites in this process."""
     hosts = InProcessHosts()
     monkeypatch.setattr("experiments.hosts.caller", hosts)
     monkeypatch.setattr("experiments.own_gateway.start", lambda: None)
-    return hosts
+    yield hosts
+    hosts.close()
 
 
 @pytest.fixture(scope="module")

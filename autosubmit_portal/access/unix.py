@@ -23,10 +23,7 @@ def get_uid(name: str) -> int | None:
 @ttl_cache(maxsize=1000, ttl=1)  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
 def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return accounts.get_name(uid)
 
 
 def explain_unusable(name: str) -> str:

@@ -54,6 +54,14 @@ def wrap_as_account(account: str, argv: Sequence[str]) -> list[str]:
     return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, kept, "--", *argv]
 
 
+def get_name(uid: int) -> str:
+    """Return the name of a uid on this host; without a name, the number as text."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def is_own(account: str) -> bool:
     """Answer whether this is the account that this process runs as; two names of one number are the same account."""
     try:

@@ -29,7 +29,7 @@ from autosubmit_portal.gateway.channel import Channel
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
 from autosubmit_portal.gateway.relay import Relay
 
-READING = frozenset({"look", "read", "doctor"})
+READING = frozenset({"look", "read", "watch", "doctor"})
 ACTING = READING | {"start", "end", "interrupt", "give_up", "forget"}
 # Longer than an agent lets anybody wait for news.
 ANSWER_SECONDS = 45.0

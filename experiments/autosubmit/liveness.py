@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from autosubmit_portal.agent.accounts import get_name
 from autosubmit_portal.agent.host import read_process_fields
 
 _LOCK_TABLE = Path("/proc/locks")
@@ -166,13 +167,6 @@ def _list_trusted_uids(folder: Path) -> set[int]:
     return uids
 
 
-def _get_account_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def _read_status(pid: int) -> str:
     """Return what the kernel tells of a process; blank if it cannot be seen."""
     try:
@@ -212,7 +206,7 @@ def _judge_holder(pid: int, expid: str, trusted: set[int]) -> Liveness:
         return Liveness(True, pid, f"{process} holds the lock; what it is cannot be seen, so that it counts as a run")
     words = _skip_program(line or [])
     if uid not in trusted or not words:
-        holder = f"process {pid} of {_get_account_name(uid)} on {platform.node()}"
+        holder = f"process {pid} of {get_name(uid)} on {platform.node()}"
         return Liveness(False, pid, f"{holder} holds the lock, but is no run of {expid}", holder)
     if "run" in words and expid in words:
         return Liveness(True, pid, f"{process} holds the lock")

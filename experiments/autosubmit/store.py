@@ -10,11 +10,12 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -270,6 +271,8 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
     """Return what `read`, which keeps its answers, makes of an rc file and its state; BrokenStore if it cannot."""
     try:
         state = rc.stat()
+        if not stat.S_ISREG(state.st_mode):  # a named pipe would hold up whoever opens it
+            raise OSError("it is no file")
         return read(rc, state.st_mtime_ns, state.st_size, state.st_ino)
     except FileNotFoundError:
         remedy = "Run `autosubmit configure`, or correct the home folder of the site."
@@ -282,6 +285,7 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
 def _parse_rc(rc: Path, *_state: int) -> configparser.ConfigParser:
     """Return an rc file as long as its state is the same: requests that read a store would parse it each time."""
     settings = configparser.ConfigParser()
+    settings.optionxform = str  # type: ignore[assignment]  # as in Autosubmit, to which capitals make another name
     settings.read_string(rc.read_text(encoding="utf-8"))
     return settings
 
@@ -308,15 +312,26 @@ def read_experiments(
     Of experiments registered twice the one counts whose number is `known`, or else the newer. Names that cannot be an
     expid are left out. Raises BrokenStore when the database is missing, locked for long, or broken.
     """
+    return choose_counting(read_all_experiments(store, only=only), known)
+
+
+def read_all_experiments(store: Store, *, only: str = "") -> list[ExperimentRecord]:
+    """Return the same with all of those that are registered twice. Raises as `read_experiments` does."""
     experiments, details = _read_tables(store, only)
     details_of = {row.get("exp_id"): row for row in details}
-    counting: dict[str, dict[str, Any]] = {}
-    for row in sorted(experiments, key=_get_number):
-        name = row.get("name", "")
-        if _is_expid(name) and (name not in counting or _get_number(counting[name]) != known.get(name)):
-            counting[name] = row
-    records = (_make_record(row, details_of.get(row.get("id"), {})) for row in counting.values())
-    return sorted(records, key=lambda record: record.autosubmit_id)
+    named = (row for row in experiments if _is_expid(row.get("name")))
+    records = (_make_record(row, details_of.get(row.get("id"), {})) for row in named)
+    return sorted(records, key=attrgetter("autosubmit_id"))
+
+
+def choose_counting(records: Iterable[ExperimentRecord], known: Mapping[str, int]) -> list[ExperimentRecord]:
+    """Return one record of each name: that with the `known` number, or else the last; they are ordered by number."""
+    counting: dict[str, ExperimentRecord] = {}
+    for record in records:
+        chosen = counting.get(record.expid)
+        if chosen is None or chosen.autosubmit_id != known.get(record.expid):
+            counting[record.expid] = record
+    return sorted(counting.values(), key=attrgetter("autosubmit_id"))
 
 
 def take_fingerprint(store: Store, expid: str) -> Fingerprint:

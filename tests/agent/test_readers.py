@@ -20,6 +20,9 @@ from tests.support.small_stores import add_experiment, make_store
 from tests.support.waiting import PATIENCE
 
 GOOD = "g000"
+ALL = {"revision": "", "plans_source": "", "edges": ""}
+"""Asks for all of an experiment."""
+
 METRICS = stores.USER_METRICS + "INSERT INTO user_metrics VALUES (1, 3, 'g000_SIM', 'SYPD', '4.5', '2026-01-01');"
 
 
@@ -61,7 +64,7 @@ class Driver:
 
     def is_good_read(self) -> bool:
         """Whether an experiment that means well is read."""
-        return bool(self.read(GOOD, "job list") == {"jobs": 1, "edges": 0})
+        return bool(self.read(GOOD, "experiment", **ALL) == {"is_compressed": False})
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def store(tmp_path: Path) -> Store:
 def driver(tmp_path: Path, store: Store) -> Iterator[Driver]:
     copies = tmp_path / "copies"
     copies.mkdir()
-    lanes = Lanes(copies)
+    lanes = Lanes(copies, tmp_path / "told")
     made = Driver(lanes, tmp_path / "home")
     yield made
     lanes.close()
@@ -112,13 +115,13 @@ class _Unmade:
         return dict, (), None, None, iter([(self.key, 1)])
 
 
-@pytest.mark.parametrize("what", ["job list", "metrics", "configuration", "logs"])
+@pytest.mark.parametrize("what", ["experiment", "metrics", "configuration", "logs"])
 @pytest.mark.parametrize("name", [*fuzz.STRANGE])
 def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store: Store, name: str, what: str) -> None:
     add_experiment(store, "h000")
     folder = store.experiment_folder("h000")
     places: dict[str, tuple[Path, dict[str, Any]]] = {
-        "job list": (Path(store.list_lone_files("h000")[0]), {}),
+        "experiment": (Path(store.list_lone_files("h000")[0]), ALL),
         "metrics": (_metrics(store, "h000"), {"run_id": 1}),
         "configuration": (folder / "conf/model.yml", {"description": ""}),
         "logs": (folder / "tmp/ASLOGS", {}),
@@ -135,7 +138,7 @@ def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store:
 @pytest.mark.parametrize("name", [*fuzz.GREEDY])
 def test_a_greedy_pickle_is_refused(driver: Driver, store: Store, name: str) -> None:
     add_pickle(store, "h000", fuzz.GREEDY[name])
-    assert driver.read("h000", "job list").code == "unreadable"
+    assert driver.read("h000", "experiment", **ALL).code == "unreadable"
     assert driver.is_good_read()
 
 
@@ -165,7 +168,7 @@ def test_endless_readings_keep_nobody_waiting(driver: Driver, store: Store) -> N
     hostile = []
     for number in range(FAST_READERS + 2):
         add_pickle(store, f"h00{number}", make_endless_pickle())
-        hostile.append(driver.ask(f"h00{number}", "job list"))
+        hostile.append(driver.ask(f"h00{number}", "experiment", **ALL))
     assert driver.is_good_read()
     assert not driver.answers.keys() & set(hostile)
 
@@ -174,15 +177,17 @@ def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, m
     monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
     add_pickle(store, "h000", make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)
-    assert driver.read("h000", "job list") == Failed("unreadable", "Job list of h000: it takes more than 1 s to read.")
-    assert "It is tried again in" in driver.read("h000", "job list").reason
+    assert driver.read("h000", "experiment", **ALL) == Failed(
+        "unreadable", "Experiment h000: it takes more than 1 s to read."
+    )
+    assert "It is tried again in" in driver.read("h000", "experiment", **ALL).reason
     assert driver.read("h000", "metrics", run_id=3) == {}
 
 
 def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) -> None:
     add_pickle(store, "h000", make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)
-    driver.ask("h000", "job list")
+    driver.ask("h000", "experiment", **ALL)
     behind = driver.ask("h000", "metrics", run_id=3)
     assert driver.is_good_read()
     assert behind not in driver.answers
@@ -190,7 +195,7 @@ def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) ->
 
 def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -> None:
     add_pickle(store, "h000", make_endless_pickle())
-    number = driver.ask("h000", "job list")
+    number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     assert driver.lanes.cancel(number)
     assert not driver.lanes.cancel(number)
@@ -199,7 +204,7 @@ def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -
 
 def test_a_reader_that_is_killed_costs_one_answer(driver: Driver, store: Store) -> None:
     add_pickle(store, "h000", make_endless_pickle())
-    number = driver.ask("h000", "job list")
+    number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     (process,) = driver.lanes._busy
     os.kill(process._process.pid, signal.SIGKILL)
@@ -218,7 +223,7 @@ def test_a_reader_that_lies_is_ended(driver: Driver, monkeypatch: pytest.MonkeyP
 
 def test_copies_of_a_killed_reader_are_removed(driver: Driver, store: Store, tmp_path: Path) -> None:
     add_pickle(store, "h000", make_endless_pickle())
-    number = driver.ask("h000", "job list")
+    number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     driver.wait_for(lambda: any((tmp_path / "copies").iterdir()))
     driver.lanes.cancel(number)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,40 @@ def test_changes_of_a_configuration_are_told_and_secrets_are_not(channel: Channe
     }
 
 
+def test_the_rules_of_a_host_are_read_of_no_experiment(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "run,stop")
+    assert channel.ask("read", what="rules") == {"node": platform.node(), "refused": ["run", "stop"]}
+    assert "'expid' is unknown" in channel.ask("read", what="rules", expid="a000").reason
+
+
+def test_rules_that_autosubmit_cannot_read_are_told(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "")
+    assert "correct its rc file" in channel.ask("read", what="rules").reason
+
+
+def test_a_command_that_the_rules_forbid_is_not_started(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "-c")
+    start = channel.start("-c", "true")
+    assert (start["outcome"], start["why"]) == (
+        "refused",
+        f"[hosts] in the rc file of Autosubmit does not let {platform.node()} run '-c'.",
+    )
+
+
+def test_a_command_that_has_started_is_told_whatever_the_rules_say_since(channel: Channel, tmp_path: Path) -> None:
+    channel.start("-c", "true")
+    channel.follow()
+    write_rules(tmp_path, "-c")
+    assert channel.start("-c", "true")["outcome"] == "started before"
+
+
+def write_rules(folder: Path, commands: str) -> None:
+    """Forbid commands on this host."""
+    hosts = f" {platform.node()}" if commands else ""
+    with (folder / "home/.autosubmitrc").open("a") as rc:
+        rc.write(f"[hosts]\nforbidden = [{commands}{hosts}]\n")
+
+
 def test_metrics_are_read(channel: Channel) -> None:
     assert read_document(channel, "metric runs") == {"runs": [3]}
     (metric,) = read_document(channel, "metrics", run_id=3)["metrics"]
@@ -146,12 +181,6 @@ def test_a_log_is_searched(channel: Channel) -> None:
     assert (answer["size"], match["line"], match["offset"]) == (30, 3, 26)
 
 
-def test_a_job_list_is_read(channel: Channel, store: Store) -> None:
-    answer, data = read(channel, "job list")
-    ((name, status, *_),) = json.loads(data)
-    assert (name, status, answer) == ("a000_0", "READY", {"jobs": 1, "edges": 0})
-
-
 @pytest.mark.parametrize(
     ("what", "arguments", "code", "reason"),
     [
@@ -187,7 +216,7 @@ def test_a_store_that_is_not_there_is_told(channel: Channel, store: Store) -> No
 
 def test_the_agent_itself_opens_nothing_of_the_store(channel: Channel, store: Store, tmp_path: Path) -> None:
     """Its loop has none of the code that does, nor any file of the store; its reader has."""
-    read(channel, "job list")
+    read(channel, "experiment", revision="", plans_source="", edges="")
     maps = Path(f"/proc/{channel.process.pid}/maps").read_text()
     assert "_sqlite3" not in maps
     children = Path(f"/proc/{channel.process.pid}/task/{channel.process.pid}/children").read_text().split()

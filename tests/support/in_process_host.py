@@ -14,12 +14,18 @@ from django.db import connection
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
 from autosubmit_portal.agent.readers import reader
+from autosubmit_portal.agent.readers.memory import Memory
+from autosubmit_portal.agent.readers.place import Means
 from autosubmit_portal.agent.reading import make_request
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
+from autosubmit_portal.agent.watch import request
+from autosubmit_portal.agent.watch.request import Place
+from autosubmit_portal.agent.watch.watcher import Watcher
 from autosubmit_portal.gateway import caller
 from autosubmit_portal.gateway.service import ACTING, READING
 from experiments import own_gateway
+from experiments.autosubmit.store import BrokenStore
 from experiments.models import Host
 
 Answer = tuple[dict[str, Any], bytes]
@@ -36,6 +42,7 @@ class InProcessHosts:
         self.away: dict[str, str] = {}
         self.unlisted: set[str] = set()
         self.unanswered: set[str] = set()
+        self._watchers: dict[tuple[str, Place], Watcher] = {}
 
     def list_hosts(self, _place: Path, _seconds: float) -> dict[str, Any]:
         """Say of each host that it is connected, unless it is away."""
@@ -51,14 +58,41 @@ class InProcessHosts:
             raise caller.Refused("forbidden", f"This socket is not for {name}.")
         try:
             with _uncounted():
-                answer, data = _answer(Host.objects.select_related("site").get(name=host), name, _send(arguments))
+                answer, data = self._answer(Host.objects.select_related("site").get(name=host), name, _send(arguments))
         except (OSError, BadSiteFileError) as error:
             raise caller.Refused("failed", str(error)) from error
+        except BrokenStore as error:
+            raise caller.Refused("broken", str(error)) from error
         except ValueError as error:  # a ProtocolError is one
             raise caller.Refused("invalid", str(error)) from error
         if name in self.unanswered:
             raise caller.Unanswered("The host has not answered.")
         return _send(answer), data
+
+    def close(self) -> None:
+        """End what goes on."""
+        for watcher in self._watchers.values():
+            watcher.close()
+
+    def _answer(self, host: Host, name: str, arguments: dict[str, Any]) -> Answer:
+        if name == "read":
+            return _read(own_gateway.write_site_file(host), arguments)
+        if name == "watch":
+            return self._watch(host, arguments)
+        commands = Commands(own_gateway.write_site_file(host), own_gateway.read_portal_id())
+        if name != "look":
+            return commands.answers[name](arguments), b""
+        news = commands.wait_for(arguments, time.monotonic()).look(USUAL_CREDIT)
+        if news is None:
+            raise ProtocolError("somebody waits in a test that has one thread")
+        return news
+
+    def _watch(self, host: Host, arguments: dict[str, Any]) -> Answer:
+        """Look at the store in this process, and in place."""
+        place = request.find_place(read_site_file(own_gateway.write_site_file(host)))
+        assert place
+        watcher = self._watchers.setdefault((host.name, place), Watcher(place))
+        return watcher.answer(request.understand(arguments))
 
     def _describe(self, name: str) -> dict[str, Any]:
         return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
@@ -74,21 +108,10 @@ def _uncounted() -> Iterator[None]:
         connection.force_debug_cursor = is_counted
 
 
-def _answer(host: Host, name: str, arguments: dict[str, Any]) -> Answer:
-    if name == "read":
-        return _read(own_gateway.write_site_file(host), arguments)
-    commands = Commands(own_gateway.write_site_file(host), own_gateway.read_portal_id())
-    if name != "look":
-        return commands.answers[name](arguments), b""
-    news = commands.wait_for(arguments, time.monotonic()).look(USUAL_CREDIT)
-    if news is None:
-        raise ProtocolError("somebody waits in a test that has one thread")
-    return news
-
-
 def _read(site_file: Path, arguments: dict[str, Any]) -> Answer:
     """Read in this process, and in place: what tests change of the code holds here."""
-    message, data = reader.answer(make_request(read_site_file(site_file), arguments))
+    site = read_site_file(site_file)
+    message, data = reader.answer(make_request(site, arguments), Means(Memory(site.spool / "told")))
     if "failure" in message:
         raise caller.Refused(message["failure"]["code"], message["failure"]["reason"])
     return message["value"], data

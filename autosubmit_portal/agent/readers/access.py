@@ -16,7 +16,8 @@ class PrivateAccess:
     """Opens files that belong to one experiment, and keeps the copies of databases in `folder`, each made once."""
 
     def __init__(self, store: Store, expid: str, folder: Path) -> None:
-        self._bases = (store.experiment_folder(expid), store.structures, store.history, store.database.parent)
+        of_all = (store.structures, store.history, store.database.parent, store.command_logs)
+        self._bases = (store.experiment_folder(expid), *of_all)
         self._folder = folder
         self._copies: dict[Path, Path] = {}
 

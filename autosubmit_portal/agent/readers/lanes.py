@@ -27,6 +27,11 @@ IDLE_SECONDS = 60.0
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
 
+FRESH = "fresh"
+"""The reading that opens no file of the experiment."""
+RULES = "rules"
+"""The reading that is about no experiment."""
+
 Value = TypeVar("Value")
 Subject = tuple[str, str]
 """An experiment, and what is read of it."""
@@ -68,8 +73,8 @@ Ended = tuple[int, "Heard | Failed"]
 class Lanes:
     """The readers and those who wait for one. Never waits itself."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, memory: Path) -> None:
+        self._folder, self._memory = folder, memory
         self._waiting: deque[Reading] = deque()
         self._busy: dict[Process, Reading] = {}
         self._idle: dict[Process, float] = {}
@@ -154,10 +159,10 @@ class Lanes:
 
     def _look_at_time(self, now: float) -> None:
         for process, reading in tuple(self._busy.items()):
-            spent = now - reading.begun_at
-            if spent > READING_SECONDS:
+            spent, most = now - reading.begun_at, self._allow(process)
+            if spent > most:
                 self._leave(process)
-                self._punish(reading, now, f"it takes more than {READING_SECONDS} s to read")
+                self._punish(reading, now, f"it takes more than {most} s to read")
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
         for process, since in tuple(self._idle.items()):
@@ -166,6 +171,11 @@ class Lanes:
         for reading in [reading for reading in self._waiting if now - reading.asked_at > WAIT_SECONDS]:
             self._waiting.remove(reading)
             self._fail(reading, "busy", "Too much is being read that takes long. Try again later.")
+
+    def _allow(self, process: Process) -> int:
+        """Return how long a reading may take: only one at a time gets the time that large files take."""
+        longest = max(self._busy, key=lambda each: (each.seconds, -self._busy[each].begun_at))
+        return max(READING_SECONDS, process.seconds) if process is longest else READING_SECONDS
 
     def _slow_down(self, process: Process, reading: Reading) -> None:
         """Move a reading to the slow lane; without a place there it begins again later."""
@@ -179,7 +189,7 @@ class Lanes:
     def _start_if_possible(self, reading: Reading, now: float) -> None:
         reading.is_slow = reading.subject in self._slow
         has_place = self._count(is_slow=reading.is_slow) < (SLOW_READERS if reading.is_slow else FAST_READERS)
-        is_alone = all(other.subject[0] != reading.subject[0] for other in self._busy.values())
+        is_alone = all(_may_be_beside(reading.subject, other.subject) for other in self._busy.values())
         if not (has_place and is_alone) or len(self._dying) >= MOST_STUCK:
             return
         try:
@@ -200,7 +210,7 @@ class Lanes:
     def _take_process(self) -> Process:
         if self._idle:
             return self._idle.popitem()[0]
-        process = Process(self._folder)
+        process = Process(self._folder, str(self._memory))
         self._selector.register(process, selectors.EVENT_READ)
         return process
 
@@ -215,7 +225,7 @@ class Lanes:
         """Refuse a reading, and the same one for a while: it has cost a reader."""
         before = self._troubles.get(reading.subject)
         pause = min(2 * before.pause, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
-        why = f"{reading.subject[1].capitalize()} of {reading.subject[0]}: {why}."
+        why = f"{_describe(reading.subject)}: {why}."
         _remember(self._troubles, reading.subject, Trouble(why, now + pause, pause))
         _remember(self._slow, reading.subject, None)
         self._fail(reading, "unreadable", why)
@@ -225,6 +235,18 @@ class Lanes:
 
     def _count(self, *, is_slow: bool) -> int:
         return sum(reading.is_slow == is_slow for reading in self._busy.values())
+
+
+def _describe(subject: Subject) -> str:
+    expid, what = subject
+    if not expid:
+        return what.capitalize()
+    return f"Experiment {expid}" if what == "experiment" else f"{what.capitalize()} of {expid}"
+
+
+def _may_be_beside(one: Subject, other: Subject) -> bool:
+    """Return whether both may be read at once: what is asked before a command never waits for a long list."""
+    return one[0] != other[0] or (one[1] == FRESH) != (other[1] == FRESH)
 
 
 def _remember(memory: "OrderedDict[Subject, Value]", subject: Subject, value: Value) -> None:

@@ -1,31 +1,26 @@
 """What can be read of an experiment. All of this runs in a reader, never in the agent's own process."""
 
-import json
+import platform
 import time
 from collections.abc import Callable, Iterator
-from configparser import RawConfigParser
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
-from operator import attrgetter
-from typing import IO, Any
+from dataclasses import asdict
 
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent.readers import limits
+from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
+from autosubmit_portal.agent.readers.place import Answer, Place, make_document
+from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.shown_configuration import (
     ShownConfiguration,
     compare_configurations,
     read_shown_files,
     read_shown_run,
 )
-from experiments.autosubmit.store import Store, take_settled_fingerprint
-from jobs.autosubmit.job_list import read_job_list
-from jobs.autosubmit.job_record import JobRecord
+from experiments.autosubmit.store import BrokenStore, take_settled_fingerprint
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
 from jobs.autosubmit.logs.search import MAX_TEXT, search
-from jobs.autosubmit.pickles import sandbox
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 
 MOST_DESCRIPTION = 10_000
@@ -33,56 +28,43 @@ MOST_LOG_BYTES = 16 * 1024 * 1024
 MOST_MATCHES = 1_000
 _LONGEST_NAME = 1_000
 _LARGEST = 2**63 - 1
-_GET_JOB = attrgetter(*(field.name for field in fields(JobRecord) if field.name != "wrapper"))
-
-Answer = tuple[Message, bytes]
-"""A short message, and what may be long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An experiment of a store, and the file of its Autosubmit."""
-
-    store: Store
-    rc: RawConfigParser
-    expid: str
 
 
 def _read_configuration(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "description")
     found = _read_files(place, arguments)
-    return {}, _make_document(_tell_configuration(found))
+    return {}, make_document(_tell_configuration(found))
 
 
 def _read_run_configuration(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "run_id")
-    return {}, _make_document(_tell_configuration(_read_run(place, arguments)))
+    return {}, make_document(_tell_configuration(_read_run(place, arguments)))
 
 
 def _read_configuration_changes(place: Place, arguments: Message) -> Answer:
     """Secrets are compared here: the portal never has them."""
     refuse_others(arguments, "description", "run_id")
     changes = compare_configurations(_read_run(place, arguments), _read_files(place, arguments))
-    return {}, _make_document({"changes": [asdict(change) for change in changes]})
+    return {}, make_document({"changes": [asdict(change) for change in changes]})
 
 
 def _read_metric_runs(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments)
     runs = read_metric_runs(place.store.metrics_database(place.expid))
-    return {}, _make_document({"runs": runs})
+    return {}, make_document({"runs": runs})
 
 
 def _read_metrics(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "run_id")
     found = read_metrics(place.store.metrics_database(place.expid), take_number(arguments, "run_id"))
-    return {}, _make_document({"metrics": [asdict(metric) for metric in found]})
+    return {}, make_document({"metrics": [asdict(metric) for metric in found]})
 
 
 def _list_logs(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "job", "named")
     found = _find_logs(place, arguments).list_files()
     logs = [{**asdict(log), "modified_at": log.modified_at.timestamp()} for log in found]
-    return {}, _make_document({"logs": logs})
+    return {}, make_document({"logs": logs})
 
 
 def _read_log(place: Place, arguments: Message) -> Answer:
@@ -108,14 +90,14 @@ def _search_log(place: Place, arguments: Message) -> Answer:
             limit=take_number(arguments, "most_matches", least=1, most=MOST_MATCHES),
             ignore_case=take_flag(arguments, "ignore_case"),
         )
-        return _tell_log(log, size), _make_document(asdict(found))
+        return _tell_log(log, size), make_document(asdict(found))
 
 
 def _find_log_paths(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "job", "named")
     logs = JobLogs(place.store.experiment_folder(place.expid), _take_job(arguments), take_texts(arguments, "named"))
     found = {name: logs.find_path(name) for name in logs.named}
-    return {}, _make_document({"paths": {name: str(path) for name, path in found.items() if path}})
+    return {}, make_document({"paths": {name: str(path) for name, path in found.items() if path}})
 
 
 def _read_state(place: Place, arguments: Message) -> Answer:
@@ -129,13 +111,13 @@ def _read_state(place: Place, arguments: Message) -> Answer:
     return {"state": repr(fingerprint) if fingerprint else None}, b""
 
 
-def _read_job_list(place: Place, arguments: Message) -> Answer:
-    """A line of JSON for each job, as `jobs.autosubmit.job_record` has it, and then for each edge."""
+def _read_rules(place: Place, arguments: Message) -> Answer:
+    """The commands of Autosubmit that this host may not run."""
     refuse_others(arguments)
-    found = read_job_list(place.store.job_list(place.expid), decode=_decode_here)
-    rows = [*map(_GET_JOB, found.jobs), *found.edges]
-    lines = json.dumps(rows, ensure_ascii=False, default=datetime.isoformat, separators=(",", ":"))
-    return {"jobs": len(found.jobs), "edges": len(found.edges)}, _encode(lines)
+    try:
+        return {"node": platform.node(), "refused": list_refused(place.rc, platform.node())}, b""
+    except BadRules as error:
+        raise BrokenStore(f"{error}. Autosubmit runs nothing with that: correct its rc file.") from error
 
 
 READINGS: dict[str, Callable[[Place, Message], Answer]] = {
@@ -149,7 +131,10 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "log search": _search_log,
     "log paths": _find_log_paths,
     "state": _read_state,
-    "job list": _read_job_list,
+    "fresh": read_fresh,
+    "experiment": read_experiment,
+    "stops": read_stops,
+    "rules": _read_rules,
 }
 
 
@@ -202,28 +187,3 @@ def _tell_log(log: Log, size: int) -> Message:
         "quiet_seconds": max(0, int(time.time() - log.status.st_mtime)),
         "is_compressed": log.is_compressed,
     }
-
-
-def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
-    """A reader is a process with limits itself."""
-    limits.allow_memory(sandbox.compute_memory(length))
-    return sandbox.make_lines(pickle.read(length))
-
-
-def _make_document(value: Message) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if "\\u0000" in text:  # which no database and no message takes
-        text = json.dumps(_replace_nul(value), ensure_ascii=False, separators=(",", ":"))
-    return _encode(text)
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
-
-
-def _replace_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "�")
-    if isinstance(value, dict):
-        return {_replace_nul(key): _replace_nul(inner) for key, inner in value.items()}
-    return [_replace_nul(inner) for inner in value] if isinstance(value, list) else value
