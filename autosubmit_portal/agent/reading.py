@@ -23,11 +23,12 @@ _MOST_REQUEST_BYTES = 60_000
 class Reads:
     """Answers requests to read. The agent's loop never waits for it. Raises BadSiteFileError."""
 
-    def __init__(self, site_file: Path, connection: Server) -> None:
+    def __init__(self, site_file: Path, connection: Server, portal: str) -> None:
         self._site_file = site_file
         self._connection = connection
         self._answers = Answers(connection)
-        self._lanes = Lanes(make_folder(read_site_file(site_file)))
+        site = read_site_file(site_file)
+        self._lanes = Lanes(make_folder(site), site.spool / "told" / portal)
 
     def fileno(self) -> int:
         """Return a descriptor that is ready for reading when a reader has answered."""

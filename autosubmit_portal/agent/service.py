@@ -108,10 +108,11 @@ class Agent:
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
-            self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
+            portal = fields.take_text(facts, "portal")
+            self._commands = Commands(self._site_file, portal)
             self._commands.spool.prune()
             self._children = {
-                "read": Reads(self._site_file, self._connection),
+                "read": Reads(self._site_file, self._connection, portal),
                 "watch": Watching(self._site_file, self._connection),
             }
         except (BadSiteFileError, OSError, ValueError) as error:

@@ -131,7 +131,7 @@ class Watching:
         """Start a child. Raises OSError."""
         if len(self._dying) >= MOST_STUCK:
             raise OSError(f"{MOST_STUCK} processes hang on a disk")
-        process = Process(self._folder, CHILD)
+        process = Process(self._folder, module=CHILD)
         self._selector.register(process, selectors.EVENT_READ)
         return process
 
