@@ -10,7 +10,7 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        """Let the audit trail watch sites, API tokens and rights; register the checks of the settings.
+        """Let the audit trail watch sites, their hosts, API tokens and rights; register the checks of the settings.
 
         After a change of rights, actions that wait for somebody who has lost theirs are cancelled.
         """
@@ -18,10 +18,11 @@ class PortalConfig(AppConfig):
         from autosubmit_portal.access import models as access
         from autosubmit_portal.audit import watch
         from experiments.actions.recheck import call_off_unpermitted
-        from experiments.models import Site
+        from experiments.models import Host, Site
 
         kept_by_the_mirror = {field.name for field in Site._meta.fields if not field.editable}
         watch.watch(Site, unless=frozenset(kept_by_the_mirror))
+        watch.watch(Host, unless=frozenset(Host.ASKED))
         watch.watch(access.ApiToken)
         for model in access.RIGHTS:
             watch.watch(model)

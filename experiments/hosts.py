@@ -10,7 +10,7 @@ from autosubmit_portal.agent.findings import Finding
 from autosubmit_portal.gateway import caller, doctor
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import own_gateway
-from experiments.models import Host, Site
+from experiments.models import Host, Site, Step
 
 # What is asked is quick; what takes longer is unknown.
 SECONDS = 20.0
@@ -76,6 +76,17 @@ def explain_absence(site: Site, host: Host | None = None) -> str:
         return _await_arrival(host)
     except NoGateway as error:
         return str(error)
+
+
+def explain_use(host: Host) -> str:
+    """Return why a host cannot be removed; blank if it can."""
+    kept = Step.objects.filter(host=host, is_forgotten=False).count()
+    if not kept:
+        return ""
+    return (
+        f"{kept} {'command is' if kept == 1 else 'commands are'} at {host} still: running, or with an end or an output "
+        "that the portal has not got yet."
+    )
 
 
 def examine(host: Host) -> list[Finding]:

@@ -14,8 +14,9 @@ from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.site_file import BadSiteFileError, SiteFile, read_site_file
+from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.program import read_program_version
-from experiments.autosubmit.store import BrokenStore, Store, locate
+from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.autosubmit.trusted import explain_distrust
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 1024**3, 100 * 1024**2
@@ -192,6 +193,20 @@ def _check_kinds(site: SiteFile) -> Iterator[Finding]:
     yield _say("kinds", f"The site lets these start: {', '.join(allowed) or 'none'}.")
 
 
+def _check_rules(site: SiteFile) -> Iterator[Finding]:
+    what = "rules"
+    try:
+        refused = ", ".join(list_refused(read_rc(_get_home(site), site.configuration), platform.node()))
+    except BadRules as error:
+        text = f"{error}. Autosubmit runs nothing with that."
+        yield Finding(what, Level.FAIL, text, "Correct the rc file: [command,command host,host] [command all].")
+    except BrokenStore:  # which is told as what is wrong with the store
+        return
+    else:
+        does_not = f" but {refused}" if refused else ""
+        yield _say(what, f"[hosts] in the rc file lets {platform.node()} run everything{does_not}.")
+
+
 def _check_umask(site: SiteFile) -> Iterator[Finding]:
     what = "umask"
     if site.umask & 0o002:
@@ -209,6 +224,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "sessions": _check_sessions,
     "umask": _check_umask,
     "kinds": _check_kinds,
+    "rules": _check_rules,
     "store": _check_store,
     "program": _check_program,
 }

@@ -11,6 +11,7 @@ from autosubmit_portal.agent.locks import explain_run
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.rules import explain_rule
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
 from autosubmit_portal.agent.scripts import make_argv
 from autosubmit_portal.agent.site_file import PACKAGE, SiteFile, read_site_file
@@ -63,8 +64,10 @@ class Commands:
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
         reason = _explain_refusal(site, kind, words, profile, account)
-        if not reason and "unless_locked" in arguments and not self.spool.find(key).look().has_started:
-            reason = explain_run(site, take_expid(arguments, "unless_locked"))
+        if not reason and not self.spool.find(key).look().has_started:
+            reason = explain_rule(site, words[0])
+            if not reason and "unless_locked" in arguments:
+                reason = explain_run(site, take_expid(arguments, "unless_locked"))
         if reason:
             return _tell_start(Start(Outcome.REFUSED, reason))
         if accounts.is_own(account):

@@ -16,6 +16,7 @@ from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands, Waiting
 from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.agent.watching import Watching
 
 # How soon the news of a command is told.
 LOOK_SECONDS = 0.2
@@ -35,7 +36,7 @@ class Agent:
         self._connection = Server(_describe(), time.monotonic())
         self._stream = Stream(self._connection, reader, writer)
         self._commands: Commands | None = None
-        self._reads: Reads | None = None
+        self._children: dict[str, Reads | Watching] = {}
         self._doctor = Doctor(site_file, self._connection)
         self._waiting: dict[int, Waiting] = {}
 
@@ -46,8 +47,8 @@ class Agent:
             selector.register(self._stream.reader, selectors.EVENT_READ)
             while not self._connection.is_closed:
                 self._turn(selector)
-        if self._reads:
-            self._reads.close()
+        for children in self._children.values():
+            children.close()
         self._doctor.close()
         self._say_farewell()
         return self._connection.closed_because
@@ -61,13 +62,7 @@ class Agent:
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         """Wait until there is something to do, and do it."""
-        has_writer = self._stream.writer in selector.get_map()
-        if self._stream.has_something_to_write and not has_writer:
-            selector.register(self._stream.writer, selectors.EVENT_WRITE)
-        elif has_writer and not self._stream.has_something_to_write:
-            selector.unregister(self._stream.writer)
-        if self._reads and self._reads.fileno() not in selector.get_map():
-            selector.register(self._reads, selectors.EVENT_READ)
+        self._register(selector)
         ready = {key.fd for key, _ in selector.select(self._compute_pause())}
         events: list[Event] = []
         if self._stream.reader in ready:
@@ -80,8 +75,19 @@ class Agent:
             self._commands.warm.tend()
         self._tell_news()
 
+    def _register(self, selector: selectors.BaseSelector) -> None:
+        """Wait for all that can be heard, and for the gateway to take what there is to write."""
+        has_writer = self._stream.writer in selector.get_map()
+        if self._stream.has_something_to_write and not has_writer:
+            selector.register(self._stream.writer, selectors.EVENT_WRITE)
+        elif has_writer and not self._stream.has_something_to_write:
+            selector.unregister(self._stream.writer)
+        for children in self._children.values():
+            if children.fileno() not in selector.get_map():
+                selector.register(children, selectors.EVENT_READ)
+
     def _compute_pause(self) -> float:
-        if self._reads and self._reads.is_busy:
+        if any(children.is_busy for children in self._children.values()):
             return READING_TICK_SECONDS
         return LOOK_SECONDS if self._waiting or self._doctor.is_busy else TICK_SECONDS
 
@@ -95,15 +101,20 @@ class Agent:
         elif isinstance(event, Cancelled) and event.channel in self._waiting:
             del self._waiting[event.channel]
             self._connection.fail(event.channel, "cancelled", "Nobody waits for it.")
-        elif isinstance(event, Cancelled) and self._reads:
-            self._reads.cancel(event.channel)
+        elif isinstance(event, Cancelled):
+            for children in self._children.values():
+                children.cancel(event.channel)
             self._doctor.cancel(event.channel)
 
     def _begin(self, facts: strict_json.Message) -> None:
         try:
-            self._commands = Commands(self._site_file, fields.take_text(facts, "portal"))
+            portal = fields.take_text(facts, "portal")
+            self._commands = Commands(self._site_file, portal)
             self._commands.spool.prune()
-            self._reads = Reads(self._site_file, self._connection)
+            self._children = {
+                "read": Reads(self._site_file, self._connection, portal),
+                "watch": Watching(self._site_file, self._connection),
+            }
         except (BadSiteFileError, OSError, ValueError) as error:
             self._connection.close(f"The agent cannot work: {error}")
 
@@ -111,8 +122,8 @@ class Agent:
         try:
             if request.name == "look":
                 self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
-            elif request.name == "read" and self._reads:
-                self._reads.ask(request.channel, request.arguments, time.monotonic())
+            elif request.name in self._children:
+                self._children[request.name].ask(request.channel, request.arguments, time.monotonic())
             elif request.name == "doctor":
                 self._doctor.ask(request.channel, request.arguments, time.monotonic())
             elif request.name in commands.answers:
@@ -140,8 +151,9 @@ class Agent:
                 del self._waiting[channel]
                 self._connection.send_data(channel, news[1])
                 self._connection.answer(channel, news[0])
-        if self._reads and not self._connection.is_closed:
-            self._reads.turn(time.monotonic())
+        for children in self._children.values():
+            if not self._connection.is_closed:
+                children.turn(time.monotonic())
         if not self._connection.is_closed:
             self._doctor.turn(time.monotonic())
 

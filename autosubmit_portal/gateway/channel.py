@@ -77,8 +77,9 @@ class Channel:
 
     def close(self, reason: str, now: float) -> None:
         """Leave the agent, which ends when its channel does, and open another channel after a pause."""
-        if now - self.changed_at > GOOD_SECONDS and self.client:
-            self._pause = FIRST_PAUSE_SECONDS
+        if self.client:
+            self._pause = FIRST_PAUSE_SECONDS if now - self.changed_at > GOOD_SECONDS else self._pause
+            self.changed_at = now  # and it stays, however often another channel cannot be opened
         self._open_at = now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         if self.stream:
@@ -92,7 +93,7 @@ class Channel:
         self.stream = self._process = None
         complaint = self._complaint.decode("utf-8", "replace").strip()
         trouble = explain(f"{reason} {complaint}".strip())
-        self.reason, self.remedy, self.changed_at = make_reason(trouble.text), trouble.remedy, now
+        self.reason, self.remedy = make_reason(trouble.text), trouble.remedy
 
     def reap(self, now: float) -> bool:
         """Wait for the children that were left, and kill what does not end, if we may; return whether all are gone."""

@@ -271,6 +271,8 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
     """Return what `read`, which keeps its answers, makes of an rc file and its state; BrokenStore if it cannot."""
     try:
         state = rc.stat()
+        if not stat.S_ISREG(state.st_mode):  # a named pipe would hold up whoever opens it
+            raise OSError("it is no file")
         return read(rc, state.st_mtime_ns, state.st_size, state.st_ino)
     except FileNotFoundError:
         remedy = "Run `autosubmit configure`, or correct the home folder of the site."
@@ -283,6 +285,7 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
 def _parse_rc(rc: Path, *_state: int) -> configparser.ConfigParser:
     """Return an rc file as long as its state is the same: requests that read a store would parse it each time."""
     settings = configparser.ConfigParser()
+    settings.optionxform = str  # type: ignore[assignment]  # as in Autosubmit, to which capitals make another name
     settings.read_string(rc.read_text(encoding="utf-8"))
     return settings
 

@@ -56,6 +56,7 @@ class Experiment(models.Model):
     and accounts follow from it and from nothing else. None where no folder was seen yet, NO_OWNER where a link or a
     file is in its place; of an archived experiment the last owner stays. `owner` is what the host calls that uid, and
     `recorded_owner` the text in Autosubmit's database, which whoever may write that chooses.
+    `run_host` is the host of the site where its run lives, if that is known; it stays when the run has ended.
     `locked_by` says which process holds the lock of its runs without being one, blank for none.
     `problem` is blank unless a file could not be read; the last good mirror stays, is stale since `problem_since`, and
     nothing is concluded from it. `is_absent` means that it has no
@@ -87,6 +88,9 @@ class Experiment(models.Model):
     total_jobs = models.PositiveIntegerField(default=0)
     is_running = models.BooleanField(default=False)
     evidence = models.CharField(max_length=300, blank=True)
+    run_host = models.ForeignKey(
+        "experiments.Host", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     ignores_interrupt = models.BooleanField(default=False, help_text="Whether its run ignores SIGINT.")
     locked_by = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(null=True, help_text="When its files in the store last changed.")

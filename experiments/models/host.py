@@ -2,12 +2,17 @@
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Q
 
 from experiments.models.site import Site
 
 
 class HostManager(models.Manager["Host"]):
-    """Hosts."""
+    """Hosts that were not removed. A step still finds one that was."""
+
+    def get_queryset(self) -> "models.QuerySet[Host]":
+        """Leave out those that were removed."""
+        return super().get_queryset().filter(removed_at=None)
 
     def make_first(self, site: Site) -> "Host":
         """Give a site its first host, called like the site, or with a number where that name is taken."""
@@ -17,21 +22,42 @@ class HostManager(models.Manager["Host"]):
 
 
 class Host(models.Model):
-    """One host of a site. How it is reached is written in the gateway's file of hosts, under this name."""
+    """One host of a site. How it is reached is written in the gateway's file of hosts, under this name.
+
+    Commands go to the first by `position` that may run them. `refused` are the commands of Autosubmit that the host,
+    which calls itself `node`, refused when it was last asked, at `rules_asked_at`. `called_empty_at` is when a manager
+    said that no run lives there, `called_empty_by` who did. A host that was removed stays as where commands have run.
+    """
+
+    # What is asked of the host, and not set by anybody.
+    ASKED = ("node", "refused", "rules_asked_at")
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="hosts")
     name = models.CharField(
         max_length=100,
-        unique=True,
         validators=[RegexValidator(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", "Letters, digits, `_`, `-` and `.`.")],
         help_text="Its name in the gateway's file of hosts.",
     )
+    position = models.PositiveSmallIntegerField(
+        "order", default=0, help_text="Commands go to the first host that may run them: the one with the least number."
+    )
+    node = models.CharField(max_length=255, blank=True, editable=False)
+    refused = models.JSONField(default=list, editable=False)
+    rules_asked_at = models.DateTimeField(null=True, editable=False)
+    called_empty_at = models.DateTimeField(null=True, editable=False)
+    called_empty_by = models.CharField(max_length=150, blank=True, editable=False)
+    removed_at = models.DateTimeField(null=True, editable=False)
 
     objects = HostManager()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(removed_at=None), name="experiments_one_host_of_a_name"
+            )
+        ]
         default_permissions = ()
-        ordering = ("pk",)
+        ordering = ("position", "pk")
 
     def __str__(self) -> str:
         return self.name

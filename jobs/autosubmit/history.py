@@ -93,7 +93,9 @@ class JobTimes:
     fail_count: Annotated[int | None, Column(lambda value: None if value is None else to_count(value))] = None
 
 
-_JOB_COLUMNS = ("id", *list_columns(JobTimes))
+TIMES_COLUMNS = tuple(list_columns(JobTimes))
+_JOB_COLUMNS = ("id", *TIMES_COLUMNS)
+_NEWEST = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,18 @@ def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
         found = _read(source, "job_data", _JOB_COLUMNS, later)
         if any(row.get("id") == known.last for row in found):
             return _update_attempts(found, known.newest, known.last, inode)
-    newest = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
-    return _update_attempts(_read(source, "job_data", _JOB_COLUMNS, newest), {}, 0, inode)
+    return _update_attempts(_read(source, "job_data", _JOB_COLUMNS, _NEWEST), {}, 0, inode)
+
+
+def read_newest_rows(source: Source) -> dict[str, tuple[Any, ...]]:
+    """Return the row of the newest attempt at each job, by its name: of it `make_times` is made. Raises the same."""
+    found = _read(source, "job_data", TIMES_COLUMNS, _NEWEST)
+    return {to_text(row.get("job_name")): tuple(map(row.get, TIMES_COLUMNS)) for row in found}
+
+
+def make_times(row: Sequence[Any]) -> JobTimes:
+    """Return the attempt of such a row."""
+    return read_record(JobTimes, dict(zip(TIMES_COLUMNS, row, strict=True)))
 
 
 def _update_attempts(

@@ -14,10 +14,11 @@ The form is chosen by what is found. A pickle is read as data, by a process with
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jobs.autosubmit.database import (
     SQLITE_MAGIC,
@@ -28,7 +29,7 @@ from jobs.autosubmit.database import (
     open_regular,
     read_rows,
 )
-from jobs.autosubmit.job_record import COLUMNS, JobRecord
+from jobs.autosubmit.job_record import COLUMNS, LONGEST_NAME, JobRecord
 from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.pickles.formats import require_mirrored
 from jobs.autosubmit.records import read_record
@@ -37,6 +38,8 @@ from jobs.autosubmit.values import to_text
 
 MAX_BYTES = 384 * 1024 * 1024
 """500,000 jobs take about 290 MB; a larger file than this is not loaded."""
+
+_PLAIN_NAME = re.compile(rb'\["([\w.-]{1,%d})"' % LONGEST_NAME)
 
 
 class UnreadableJobList(Exception):
@@ -69,14 +72,57 @@ def read_job_list(source: Source, known: Decoded | None = None, decode: Decode =
     is no job list yet, and UnreadableJobList for all else: no permission, a truncated file, a locked database, an
     unknown form, a pickle that names anything but data.
     """
+    job_list = JobList(decoded=None if known is None else {})
+    for line in read_job_lines(source, decode):
+        record = known.get(line) if known else None
+        if record is None:
+            value = json.loads(line)
+            if isinstance(value, dict):
+                job_list.edges.extend(read_edges(value))
+                continue
+            record = make_job(value, source)
+        job_list.jobs.append(record)
+        if job_list.decoded is not None:
+            job_list.decoded[line] = record
+    return job_list
+
+
+def read_job_lines(source: Source, decode: Decode = decoder.decode) -> Iterator[bytes]:
+    """Yield a line of JSON for each job of a list, and then for the edges that it has itself. Raises the same."""
     try:
         if isinstance(source, Path) and not _is_database(source):
-            return _read_file(source, known, decode)
-        return _read_database(source, known, decode)
+            with open_regular(source) as file:
+                yield from _decode(file, os.fstat(file.fileno()).st_size, decode)
+        else:
+            yield from _read_database(source, decode)
     except FileNotFoundError:
         raise
     except (Refused, UnreadableDatabase, OSError) as error:
-        raise UnreadableJobList(f"The job list {source} cannot be read: {error}.") from error
+        raise _explain(source, error) from error
+
+
+def make_job(values: list[Any], source: Source) -> JobRecord:
+    """Return the job of a line. Raises UnreadableJobList for one that cannot be told from others."""
+    try:
+        return read_record(JobRecord, dict(zip(COLUMNS, values, strict=True)))
+    except Refused as error:
+        raise _explain(source, error) from error
+
+
+def find_name(line: bytes, source: Source) -> str:
+    """Return the name in the line of a job, mostly without decoding it. Raises as `make_job` does."""
+    if plain := _PLAIN_NAME.match(line):
+        return plain[1].decode()
+    return make_job(json.loads(line), source).name
+
+
+def read_edges(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the edges of a line."""
+    return ((to_text(parent), to_text(child)) for parent, child in value["edges"])
+
+
+def _explain(source: Source, error: Exception) -> UnreadableJobList:
+    return UnreadableJobList(f"The job list {source} cannot be read: {error}.")
 
 
 def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
@@ -105,37 +151,22 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _read_file(path: Path, known: Decoded | None, decode: Decode) -> JobList:
-    with open_regular(path) as file:
-        return _decode(file, os.fstat(file.fileno()).st_size, known, decode)
-
-
-def _read_database(source: Source, known: Decoded | None, decode: Decode) -> JobList:
+def _read_database(source: Source, decode: Decode) -> Iterator[bytes]:
     """4.2: a row for each job, its status by name. 4.1 with `STORAGE.TYPE: db`: the pickle in a row."""
     if "jobs" in list_tables(source):
         found = read_rows(source, "jobs", COLUMNS)
         require_mirrored(len(found))
-        return JobList([read_record(JobRecord, row) for row in found])
+        for row in found:  # a value of another kind than JSON has is none that Autosubmit writes
+            yield json.dumps([*map(row.get, COLUMNS)], default=lambda _: None).encode()
+        return
     (row, *_) = read_rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
         raise FileNotFoundError(f"There is no job list in {source} yet.")
-    return _decode(io.BytesIO(data), len(data), known, decode)
+    yield from _decode(io.BytesIO(data), len(data), decode)
 
 
-def _decode(pickle: IO[bytes], length: int, known: Decoded | None, decode: Decode) -> JobList:
+def _decode(pickle: IO[bytes], length: int, decode: Decode) -> Iterator[bytes]:
     if length > MAX_BYTES:
         raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
-    job_list = JobList(decoded=None if known is None else {})
-    for line in decode(pickle, length):
-        record = known.get(line) if known else None
-        if record is None:
-            value = json.loads(line)
-            if isinstance(value, dict):
-                job_list.edges.extend((to_text(parent), to_text(child)) for parent, child in value["edges"])
-                continue
-            record = read_record(JobRecord, dict(zip(COLUMNS, value, strict=True)))
-        job_list.jobs.append(record)
-        if job_list.decoded is not None:
-            job_list.decoded[line] = record
-    return job_list
+    return decode(pickle, length)

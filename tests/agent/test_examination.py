@@ -89,6 +89,16 @@ def _remove_database(_folder: Path, site: dict[str, Any]) -> None:
     (Path(site["home"]) / "autosubmit.db").unlink()
 
 
+def _put_a_pipe_in_place_of_the_rc(folder: Path, site: dict[str, Any]) -> None:
+    _remove_rc(folder, site)
+    os.mkfifo(Path(site["home"]) / ".autosubmitrc")
+
+
+def _break_rules(_folder: Path, site: dict[str, Any]) -> None:
+    with (Path(site["home"]) / ".autosubmitrc").open("a") as rc:
+        rc.write("[hosts]\nforbidden = [run]\n")
+
+
 def _remove_program(_folder: Path, site: dict[str, Any]) -> None:
     site["program"] = "/nonexistent/autosubmit"
 
@@ -112,6 +122,8 @@ def _forget_the_umask(_folder: Path, site: dict[str, Any]) -> None:
 FAULTS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str, Level, str]] = {
     "no rc file": (_remove_rc, "store", Level.FAIL, "There is no Autosubmit configuration"),
     "no database": (_remove_database, "store", Level.FAIL, "There is no Autosubmit database"),
+    "a pipe as rc file": (_put_a_pipe_in_place_of_the_rc, "store", Level.FAIL, "it is no file"),
+    "rules without hosts": (_break_rules, "rules", Level.FAIL, "“forbidden” of [hosts] has '[run]' in it"),
     "no program": (_remove_program, "program", Level.FAIL, "There is no program /nonexistent/autosubmit"),
     "a broken program": (_break_program, "program", Level.FAIL, "ImportError: no networkx"),
     "a program for all": (_let_others_write_the_program, "program", Level.WARN, "can be written by everybody"),
@@ -251,17 +263,6 @@ def test_a_program_that_hangs_is_killed_and_told(
     assert (last.what, last.level) == ("program", Level.FAIL)
     assert "takes too long" in last.text
     wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
-
-
-def test_a_pipe_in_place_of_the_rc_file_is_told_and_hangs_nothing(
-    tmp_path: Path, site: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor, "MOST_SECONDS", 3)
-    rc = Path(site["home"]) / ".autosubmitrc"
-    rc.unlink()
-    os.mkfifo(rc)
-    last = ask_doctor(tmp_path, site)[-1]
-    assert (last.what, last.level) == ("store", Level.FAIL)
 
 
 def is_alive(pid: int) -> bool:

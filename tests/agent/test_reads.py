@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.agent.protocol import Data, Failure
+from experiments.autosubmit import forms
 from experiments.autosubmit.store import Store
 from tests.agent.agents import Channel, agent, find_pythons
 from tests.support import stores
@@ -18,6 +20,7 @@ from tests.support.small_stores import make_store
 from tests.support.waiting import wait_for
 
 RUNS = """
+CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT);
 CREATE TABLE experiment_run (run_id INTEGER PRIMARY KEY, metadata TEXT);
 INSERT INTO experiment_run VALUES (1, '{"MODEL": {"STEPS": 4, "PASSWORD": "old"}}'), (2, NULL);
 """
@@ -70,6 +73,19 @@ def test_a_configuration_is_read_without_its_secrets_on_every_python(tmp_path: P
     assert found["files"] == ["conf/model.yml"]
 
 
+@pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)
+def test_an_experiment_is_read_on_every_python(tmp_path: Path, store: Store, python: str) -> None:
+    with agent(tmp_path, python, home=str(tmp_path / "home")) as channel:
+        first = read(channel, "experiment", plans_source="", edges="", revision="")
+        reading = forms.understand_experiment(*first)
+        assert [(job.name, job.status) for job in reading.jobs] == [("a000_0", "READY")]
+        second = read(channel, "experiment", plans_source="", edges="", revision=reading.revision)
+        reading = forms.understand_experiment(*second)
+        assert (reading.jobs, reading.base) == ([], reading.revision)
+        assert forms.understand_fresh(read(channel, "fresh")[1]).absence == ""
+        assert forms.understand_stops(read(channel, "stops")[0]) is None
+
+
 def test_the_configuration_of_a_run_is_read(channel: Channel) -> None:
     assert read_document(channel, "run configuration", run_id=1)["values"]["MODEL"]["STEPS"] == 4
     assert read_document(channel, "run configuration", run_id=2)["values"] == {}
@@ -86,6 +102,40 @@ def test_changes_of_a_configuration_are_told_and_secrets_are_not(channel: Channe
         "/MODEL/PASSWORD": ("********", "********"),
         "/MODEL/STEPS": (4, 5),
     }
+
+
+def test_the_rules_of_a_host_are_read_of_no_experiment(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "run,stop")
+    assert channel.ask("read", what="rules") == {"node": platform.node(), "refused": ["run", "stop"]}
+    assert "'expid' is unknown" in channel.ask("read", what="rules", expid="a000").reason
+
+
+def test_rules_that_autosubmit_cannot_read_are_told(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "")
+    assert "correct its rc file" in channel.ask("read", what="rules").reason
+
+
+def test_a_command_that_the_rules_forbid_is_not_started(channel: Channel, tmp_path: Path) -> None:
+    write_rules(tmp_path, "-c")
+    start = channel.start("-c", "true")
+    assert (start["outcome"], start["why"]) == (
+        "refused",
+        f"[hosts] in the rc file of Autosubmit does not let {platform.node()} run '-c'.",
+    )
+
+
+def test_a_command_that_has_started_is_told_whatever_the_rules_say_since(channel: Channel, tmp_path: Path) -> None:
+    channel.start("-c", "true")
+    channel.follow()
+    write_rules(tmp_path, "-c")
+    assert channel.start("-c", "true")["outcome"] == "started before"
+
+
+def write_rules(folder: Path, commands: str) -> None:
+    """Forbid commands on this host."""
+    hosts = f" {platform.node()}" if commands else ""
+    with (folder / "home/.autosubmitrc").open("a") as rc:
+        rc.write(f"[hosts]\nforbidden = [{commands}{hosts}]\n")
 
 
 def test_metrics_are_read(channel: Channel) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from experiments.models import Site
+from experiments.models import Host, Site
 from tests.support import factories
 
 
@@ -28,6 +28,14 @@ def test_a_site_shows_its_health(as_viewer: APIClient, site: Site) -> None:
     assert (shown["is_healthy"], shown["problem"]) == (False, "The program is missing.")
     assert shown["is_mirror_fresh"]
     assert "create" not in shown["enabled_kinds"]
+
+
+def test_a_site_shows_its_hosts_in_their_order(as_viewer: APIClient, site: Site) -> None:
+    site.hosts.update(position=1, node="node1.example.org", refused=["run"], rules_asked_at=timezone.now())
+    Host.objects.create(site=site, name="first")
+    first, second = as_viewer.get("/v4/sites/local").json()["hosts"]
+    assert first == {"name": "first", "node": None, "refused": [], "rules_asked_at": None}
+    assert (second["name"], second["node"], second["refused"]) == ("local", "node1.example.org", ["run"])
 
 
 def test_a_site_keeps_its_paths_to_itself(as_viewer: APIClient, site: Site) -> None:

@@ -1,5 +1,6 @@
 """What is executed at a site, and as whom, is for superusers to say."""
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from autosubmit_portal.access.roles import Role
-from experiments.models import Site
+from autosubmit_portal.audit.models import AuditEntry
+from experiments.models import Host, Site, Step
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +40,8 @@ def site(tmp_path: Path) -> Site:
 
 def form_of(site: Site, **values: Any) -> dict[str, Any]:
     names = ("name", "slug", "autosubmit", "home", "configuration", "queue", "run_as", "refresh_seconds")
-    return {name: getattr(site, name) for name in names} | {"approval_hours": 24} | values
+    others = {"approval_hours": 24, "hosts-TOTAL_FORMS": 0, "hosts-INITIAL_FORMS": 0}
+    return {name: getattr(site, name) for name in names} | others | values
 
 
 def save(client: Client, site: Site, **values: Any) -> Any:
@@ -88,6 +92,66 @@ def test_a_home_whose_configuration_others_can_write_is_refused(admin: Client, s
     rc.touch()
     rc.chmod(0o666)
     assert f"{rc} can be written by everybody" in save(admin, site).content.decode()
+
+
+# --- Its hosts
+
+
+def save_hosts(client: Client, site: Site, *rows: dict[str, Any]) -> Any:
+    """Save the page with these rows of hosts, the known ones first."""
+    known = [*site.hosts.order_by("pk")]
+    values = {"hosts-TOTAL_FORMS": max(len(known), len(rows)), "hosts-INITIAL_FORMS": len(known)}
+    for number, host in enumerate(known):
+        values |= {f"hosts-{number}-{key}": getattr(host, key) for key in ("id", "name", "position")}
+    for number, row in enumerate(rows):
+        values |= {f"hosts-{number}-{key}": value for key, value in row.items()}
+    return save(client, site, **values)
+
+
+def list_hosts(site: Site) -> list[str]:
+    return [host.name for host in site.hosts.all()]
+
+
+def test_a_manager_orders_the_hosts_and_names_none(as_role: AsRole, site: Site) -> None:
+    first, second = site.hosts.get(), Host.objects.create(site=site, name="second", position=1)
+    save_hosts(as_role(Role.MANAGER), site, {"position": 2, "name": "renamed", "remove": "on"}, {}, {"name": "third"})
+    assert list_hosts(site) == [second.name, first.name]
+
+
+def test_a_superuser_adds_renames_and_removes_hosts(admin: Client, site: Site) -> None:
+    save_hosts(admin, site, {"name": "renamed"}, {"name": "second", "position": 1})
+    assert list_hosts(site) == ["renamed", "second"]
+    save_hosts(admin, site, {"remove": "on"})
+    assert list_hosts(site) == ["second"]
+    assert AuditEntry.objects.filter(event="host.changed", subject="host renamed").count() == 2
+
+
+def test_the_name_of_a_removed_host_is_free(admin: Client, site: Site) -> None:
+    save_hosts(admin, site, {"name": "one", "remove": "on"}, {"name": "two", "position": 0})
+    save_hosts(admin, site, {}, {"name": "one", "position": 1})
+    assert list_hosts(site) == ["two", "one"]
+
+
+def test_the_last_host_is_not_removed(admin: Client, site: Site) -> None:
+    answer = save_hosts(admin, site, {"remove": "on"})
+    assert "A site needs a host" in answer.content.decode()
+    assert site.hosts.exists()
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_host_that_keeps_something_of_a_command_is_not_removed(admin: Client, site: Site, is_forgotten: bool) -> None:
+    host = site.hosts.get()
+    action = factories.create_action(factories.create_experiment(site))
+    Step.objects.create(action=action, number=0, key=str(uuid.uuid4()), host=host, is_forgotten=is_forgotten)
+    answer = save_hosts(admin, site, {"remove": "on"}, {"name": "other", "position": 1})
+    assert (host.name in list_hosts(site)) is not is_forgotten
+    assert ("1 command is at" in answer.content.decode()) is not is_forgotten
+    assert Step.objects.get().host == host
+
+
+def test_the_page_says_what_a_host_does_not_run(as_manager: Client, site: Site) -> None:
+    site.hosts.update(refused=["create", "run"], rules_asked_at=timezone.now())
+    assert "create, run" in as_manager.get(f"/experiments/site/{site.pk}/change/").content.decode()
 
 
 # --- The connection to its hosts

@@ -15,6 +15,8 @@ from django.db import connection
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
 from autosubmit_portal.agent.readers import reader
+from autosubmit_portal.agent.readers.memory import Memory
+from autosubmit_portal.agent.readers.place import Means
 from autosubmit_portal.agent.reading import make_request
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
@@ -89,6 +91,7 @@ class InProcessHosts:
     def _watch(self, host: Host, arguments: dict[str, Any]) -> Answer:
         """Look at the store in this process, and in place."""
         place = request.find_place(read_site_file(own_gateway.write_site_file(host)))
+        assert place
         watcher = self._watchers.setdefault((host.name, place), Watcher(place))
         return watcher.answer(request.understand(arguments))
 
@@ -121,7 +124,8 @@ def _uncounted() -> Iterator[None]:
 
 def _read(site_file: Path, arguments: dict[str, Any]) -> Answer:
     """Read in this process, and in place: what tests change of the code holds here."""
-    message, data = reader.answer(make_request(read_site_file(site_file), arguments))
+    site = read_site_file(site_file)
+    message, data = reader.answer(make_request(site, arguments), Means(Memory(site.spool / "told")))
     if "failure" in message:
         raise caller.Refused(message["failure"]["code"], message["failure"]["reason"])
     return message["value"], data

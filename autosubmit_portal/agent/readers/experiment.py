@@ -1,26 +1,26 @@
 """What the portal mirrors of one experiment."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from hashlib import blake2b
 
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers.jobs import compare, find_edges, make_revision, read_jobs
+from autosubmit_portal.agent.readers.memory import Told
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
 from experiments.autosubmit import forms
 from experiments.autosubmit.command_logs import StopLogs, find_commands_since
 from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
 from experiments.autosubmit.plans import read_plans
-from experiments.autosubmit.store import read_all_experiments, take_fingerprint
-from jobs.autosubmit.edges import Edge
-from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_attempts, read_runs
-from jobs.autosubmit.job_list import JobList, read_dependencies, read_job_list
-from jobs.autosubmit.job_record import JobRecord
-from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
+from experiments.autosubmit.store import Fingerprint, read_all_experiments, take_fingerprint
+from jobs.autosubmit.database import MAX_BYTES
+from jobs.autosubmit.history import UnreadableHistory, read_runs
 
 # Clocks of hosts differ a little, and a command logs a little before and after it saves.
 _SLACK = timedelta(seconds=2)
+_MOST_PLAIN_BYTES = 1024 * 1024
 
 
 def read_fresh(place: Place, arguments: Message) -> Answer:
@@ -46,21 +46,37 @@ def read_stops(place: Place, arguments: Message) -> Answer:
 
 
 def read_experiment(place: Place, arguments: Message) -> Answer:
-    """Read all that is mirrored of an experiment."""
+    """Read all that is mirrored of an experiment, and tell what the portal does not have yet."""
     refuse_others(arguments, "revision", "plans_source", "edges")
-    plans_source = take_text(arguments, "plans_source", most=100)
+    revision, edges_mark = take_text(arguments, "revision"), take_text(arguments, "edges")
+    plans_source = take_text(arguments, "plans_source")
     head = _make_head(place)
+    files = head["files"]
     if head["absence"]:
-        return {"is_compressed": False}, forms.tell_line(head | {"records": _tell_records(place)})
-    job_list = _read_job_list(place)
-    times = read_attempts(place.store.history_database(place.expid)).newest
-    jobs = {job.name: _tell_job(job, times.get(job.name)) for job in job_list.jobs}
-    edges = _read_edges(place, job_list)
-    head |= _tell_runs(place, plans_source)
-    head |= {"revision": _digest(jobs.values()), "jobs": len(jobs)}
-    head |= {"edges": len(edges or ()), "edges_mark": _mark_edges(jobs, edges), "has_edges": edges is not None}
+        return _pack([forms.tell_line(head | {"records": _tell_records(place)})])
+    place.means.allow(_count_bytes(files))
+    jobs, before = read_jobs(place), place.means.memory.recall(place.expid, revision)
+    digests = jobs.make_digests()
+    changes = compare(digests, before)
+    edges = find_edges(place, jobs, files, before, edges_mark)
+    told = Told(make_revision(digests), digests, edges.mark, edges.has_any, () if jobs.edges else files)
+    if told != before:
+        place.means.memory.keep(place.expid, told)
+    head |= _tell_runs(place, plans_source) | changes.describe() | edges.describe() | {"revision": told.revision}
     head["records"] = _tell_records(place)  # the last: the name may be given to another experiment meanwhile
-    return {"is_compressed": False}, b"".join(forms.make_lines(head, jobs.values(), edges or ()))
+    return _pack(forms.make_lines(head, map(jobs.tell, changes.names), edges.between or ()))
+
+
+def _count_bytes(files: Fingerprint) -> int:
+    """Return how many bytes there may be to read. What stands in PostgreSQL has no time, and is not counted."""
+    return sum(min(size, MAX_BYTES) for time_ns, size, _ in files if time_ns)
+
+
+def _pack(lines: Iterable[bytes]) -> Answer:
+    data = b"".join(lines)
+    if len(data) <= _MOST_PLAIN_BYTES:
+        return {"is_compressed": False}, data
+    return {"is_compressed": True}, zlib.compress(data, 1)
 
 
 def _make_head(place: Place) -> Message:
@@ -105,38 +121,9 @@ def _find_commands(place: Place, alive: Liveness, changed_at: datetime | None) -
     return [name for name in found if len(name) <= forms.LONGEST_COMMAND][: forms.MOST_COMMANDS]
 
 
-def _read_job_list(place: Place) -> JobList:
-    store, expid = place.store, place.expid
-    try:
-        job_list = read_job_list(store.job_list(expid), decode=place.decode)
-    except FileNotFoundError:  # not generated yet
-        job_list = JobList()
-    return replace(job_list, jobs=add_wrappers(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
-
-
-def _tell_job(job: JobRecord, times: JobTimes | None) -> bytes:
-    return forms.tell_line([forms.tell_job(job), forms.tell_times(times) if times else None])
-
-
-def _read_edges(place: Place, job_list: JobList) -> list[Edge] | None:
-    return job_list.edges or read_dependencies(place.store.structure_database(place.expid))
-
-
 def _tell_runs(place: Place, plans_source: str) -> Message:
     runs = read_runs(place.store.history_database(place.expid))
     if len(runs) > forms.MOST_RUNS:
         raise UnreadableHistory(f"The history of {place.expid} has more than {forms.MOST_RUNS:,} runs.")
     plans = read_plans(place.store, place.expid, runs, plans_source)
     return {"runs": [*map(forms.tell_run, runs)], "plans": asdict(plans) if plans else None}
-
-
-def _mark_edges(names: Iterable[str], edges: Collection[Edge] | None) -> str:
-    """Return what changes with the edges, and with the jobs between which they are."""
-    return _digest([forms.tell_line([*names, edges is not None]), *map(forms.tell_line, edges or ())])
-
-
-def _digest(lines: Iterable[bytes]) -> str:
-    digest = blake2b(digest_size=16)
-    for line in lines:
-        digest.update(line)
-    return digest.hexdigest()

@@ -29,6 +29,8 @@ _MOST_REMEMBERED = 10_000
 
 FRESH = "fresh"
 """The reading that opens no file of the experiment."""
+RULES = "rules"
+"""The reading that is about no experiment."""
 
 Value = TypeVar("Value")
 Subject = tuple[str, str]
@@ -71,8 +73,8 @@ Ended = tuple[int, "Heard | Failed"]
 class Lanes:
     """The readers and those who wait for one. Never waits itself."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, memory: Path) -> None:
+        self._folder, self._memory = folder, memory
         self._waiting: deque[Reading] = deque()
         self._busy: dict[Process, Reading] = {}
         self._idle: dict[Process, float] = {}
@@ -157,10 +159,10 @@ class Lanes:
 
     def _look_at_time(self, now: float) -> None:
         for process, reading in tuple(self._busy.items()):
-            spent = now - reading.begun_at
-            if spent > READING_SECONDS:
+            spent, most = now - reading.begun_at, self._allow(process)
+            if spent > most:
                 self._leave(process)
-                self._punish(reading, now, f"it takes more than {READING_SECONDS} s to read")
+                self._punish(reading, now, f"it takes more than {most} s to read")
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
         for process, since in tuple(self._idle.items()):
@@ -169,6 +171,11 @@ class Lanes:
         for reading in [reading for reading in self._waiting if now - reading.asked_at > WAIT_SECONDS]:
             self._waiting.remove(reading)
             self._fail(reading, "busy", "Too much is being read that takes long. Try again later.")
+
+    def _allow(self, process: Process) -> int:
+        """Return how long a reading may take: only one at a time gets the time that large files take."""
+        longest = max(self._busy, key=lambda each: (each.seconds, -self._busy[each].begun_at))
+        return max(READING_SECONDS, process.seconds) if process is longest else READING_SECONDS
 
     def _slow_down(self, process: Process, reading: Reading) -> None:
         """Move a reading to the slow lane; without a place there it begins again later."""
@@ -203,7 +210,7 @@ class Lanes:
     def _take_process(self) -> Process:
         if self._idle:
             return self._idle.popitem()[0]
-        process = Process(self._folder)
+        process = Process(self._folder, str(self._memory))
         self._selector.register(process, selectors.EVENT_READ)
         return process
 
@@ -232,6 +239,8 @@ class Lanes:
 
 def _describe(subject: Subject) -> str:
     expid, what = subject
+    if not expid:
+        return what.capitalize()
     return f"Experiment {expid}" if what == "experiment" else f"{what.capitalize()} of {expid}"
 
 

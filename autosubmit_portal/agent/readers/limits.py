@@ -2,12 +2,16 @@
 
 import resource
 
+from jobs.autosubmit.pickles.sandbox import MEMORY_OF_A_BYTE
 from jobs.autosubmit.private_copy import MOST_BYTES
 
 READING_SECONDS = 20
-"""For one reading. Beyond that the agent ends the reader; the kernel counts processor time only."""
+"""For what is not long. Beyond that the agent ends the reader; the kernel counts processor time only."""
 
+LONGEST_READING_SECONDS = 200
 USUAL_MEMORY = 1024 * 1024 * 1024
+MOST_MEMORY = 6 * USUAL_MEMORY
+_BYTES_PER_SECOND = 2_000_000
 _MOST_OPEN_FILES = 128
 
 
@@ -23,14 +27,34 @@ def limit_for_good() -> None:
 
 def allow_one_reading() -> None:
     """Allow the processor time and the memory of one more reading."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _set_soft_limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + READING_SECONDS)
+    _allow_seconds(READING_SECONDS)
     allow_memory(USUAL_MEMORY)
+
+
+def allow_reading_of(count: int) -> None:
+    """Allow what it takes to read so many bytes of job lists and databases."""
+    _allow_seconds(compute_seconds(count))
+    allow_at_least(min(USUAL_MEMORY + MEMORY_OF_A_BYTE * count, MOST_MEMORY))
 
 
 def allow_memory(most: int) -> None:
     """Allow so many bytes of address space."""
     _set_soft_limit(resource.RLIMIT_AS, most)
+
+
+def allow_at_least(most: int) -> None:
+    """Allow so many bytes, unless more are allowed."""
+    allow_memory(max(most, resource.getrlimit(resource.RLIMIT_AS)[0]))
+
+
+def compute_seconds(count: int) -> int:
+    """Return how long it may take to read so many bytes: many times what is usual."""
+    return min(max(READING_SECONDS, count // _BYTES_PER_SECOND), LONGEST_READING_SECONDS)
+
+
+def _allow_seconds(seconds: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _set_soft_limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + seconds)
 
 
 def _set_soft_limit(kind: int, value: int) -> None:

@@ -1,26 +1,38 @@
 """What a reading is asked of, and how it answers."""
 
 import json
+from collections.abc import Callable
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from typing import Any
 
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers.memory import Memory
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.job_list import Decode
+from jobs.autosubmit.pickles.client import decoder
 
 Answer = tuple[Message, bytes]
 """A short message, and what may be long."""
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What one reads with: `allow` allows the memory and the time that so many bytes of files take."""
+
+    memory: Memory
+    decode: Decode = decoder.decode
+    allow: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """An experiment of a store, the file of its Autosubmit, and who decodes pickles."""
+    """An experiment of a store, and the file of its Autosubmit."""
 
     store: Store
     rc: RawConfigParser
     expid: str
-    decode: Decode
+    means: Means
 
 
 def make_document(value: Message) -> bytes:

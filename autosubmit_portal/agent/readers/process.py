@@ -1,4 +1,4 @@
-"""One reader as the agent sees it: a child process that is asked, heard without waiting, and killed."""
+"""A reader, or a watcher, as the agent sees it: a child process that is asked, heard without waiting, and killed."""
 
 import os
 import shutil
@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import IO, cast
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
+from autosubmit_portal.agent.protocol.fields import take_number
 from autosubmit_portal.agent.protocol.limits import MOST_MESSAGE_BYTES
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers.limits import LONGEST_READING_SECONDS
 from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
 
 # The archive, or the folder of the packages.
 _ROOT = str(Path(__file__).parents[3])
 _CODE = """
-import sys
+import importlib, sys
 sys.path.insert(0, sys.argv[1])
-from autosubmit_portal.agent.readers.reader import main
-main(*sys.argv[2:])
+importlib.import_module(sys.argv[2]).main(*sys.argv[3:])
 """
+READER = "autosubmit_portal.agent.readers.reader"
 _PIECE_BYTES = 1024 * 1024
 _KEPT_MEMORY = 256 * 1024 * 1024
 
@@ -27,14 +29,18 @@ Heard = tuple[Message, bytes]
 
 
 class Process:
-    """Is asked one thing at a time. What it says is believed no more than what a gateway says."""
+    """Is asked one thing at a time. What it says is believed no more than what a gateway says.
 
-    def __init__(self, folder: Path) -> None:
+    `seconds` is how long it asks to be waited for, if it finds that the files are large.
+    """
+
+    def __init__(self, folder: Path, *more: str, module: str = READER) -> None:
         self.is_ready = False
+        self.seconds = 0
         self._folder = folder
         self._heard = bytearray()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, _ROOT, str(folder)],
+            [sys.executable, "-I", "-c", _CODE, _ROOT, module, str(folder), *more],
             bufsize=0,
             env={},
             stdin=subprocess.PIPE,
@@ -51,6 +57,7 @@ class Process:
 
     def ask(self, request: Message) -> None:
         """Ask; a request is so short that the pipe takes it. Raises OSError when the process is gone."""
+        self.seconds = 0
         self._input.write(pack(request))
 
     def hear(self) -> Heard | None:
@@ -65,6 +72,8 @@ class Process:
         heard = self._take_message()
         if heard and not self.is_ready:
             self.is_ready, heard = True, self._take_message()
+        if heard and "seconds" in heard[0]:
+            self.seconds, heard = _take_seconds(heard[0]), self._take_message()
         if heard and self._heard:
             raise EOFError
         return heard
@@ -105,3 +114,11 @@ class Process:
         data = bytes(self._heard[begin:end])
         del self._heard[:end]
         return message, data
+
+
+def _take_seconds(message: Message) -> int:
+    """Return how long a reader asks to be waited for."""
+    try:
+        return take_number(message, "seconds", most=LONGEST_READING_SECONDS)
+    except ProtocolError as error:
+        raise EOFError from error

@@ -17,17 +17,17 @@ from autosubmit_portal.agent.protocol.connection import make_reason
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
 from autosubmit_portal.agent.readers.access import PrivateAccess
+from autosubmit_portal.agent.readers.memory import Memory
 from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
-from autosubmit_portal.agent.readers.place import Answer, Place
+from autosubmit_portal.agent.readers.place import Answer, Means, Place
 from autosubmit_portal.agent.readers.readings import READINGS
 from experiments.autosubmit.shown_configuration import MissingConfiguration, UnreadableConfiguration
 from experiments.autosubmit.store import BrokenStore, locate, read_rc
 from jobs.autosubmit.database import change_access
 from jobs.autosubmit.history import UnreadableHistory
-from jobs.autosubmit.job_list import Decode, UnreadableJobList
+from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.logs.reader import NoSuchLog
 from jobs.autosubmit.pickles import sandbox
-from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
@@ -36,8 +36,9 @@ _MISSING = (MissingConfiguration, NoSuchLog, FileNotFoundError)
 _UNREADABLE = (UnreadableConfiguration, UnreadableHistory, UnreadableJobList, UnreadableMetrics, OSError)
 
 
-def main(folder: str) -> None:
-    """Answer until the pipe is closed. Copies are made in `folder`."""
+def main(copies: str, memory: str) -> None:
+    """Answer until the pipe is closed. These are folders for copies of databases, and for what was told before."""
+    means = Means(Memory(Path(memory)), _decode_here, _allow)
     gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
     limits.limit_for_good()
     _say(pack({"ready": True}))
@@ -45,8 +46,8 @@ def main(folder: str) -> None:
         length, _ = HEAD.unpack(head)
         limits.allow_one_reading()
         request = strict_json.decode(sys.stdin.buffer.read(length))
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f"{os.getpid()}-") as copies:
-            message, data = _answer(request, Path(copies))
+        with tempfile.TemporaryDirectory(dir=copies, prefix=f"{os.getpid()}-") as folder:
+            message, data = _answer(request, Path(folder), means)
         _say(pack(message, data))
         gc.collect()
 
@@ -56,20 +57,20 @@ def _say(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _answer(request: Message, copies: Path) -> Answer:
+def _answer(request: Message, copies: Path, means: Means) -> Answer:
     """Return the same as `answer`, read from copies."""
     try:
         store = locate(*_take_home(request))
         change_access(PrivateAccess(store, fields.take_text(request, "expid"), copies).make_access())
     except BrokenStore as error:
         return _tell_failure("broken", str(error))
-    return answer(request, _decode_here)
+    return answer(request, means)
 
 
-def answer(request: Message, decode: Decode = decoder.decode) -> Answer:
+def answer(request: Message, means: Means) -> Answer:
     """Return what is read, or why it is not."""
     try:
-        value, data = _read(request, decode)
+        value, data = _read(request, means)
         if len(data) > MOST_DATA_BYTES:
             raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
         return {"value": value}, data
@@ -92,18 +93,26 @@ def _take_home(request: Message) -> tuple[Path, Path | None]:
     return Path(request["home"]), Path(configuration) if configuration else None
 
 
-def _read(request: Message, decode: Decode) -> Answer:
+def _read(request: Message, means: Means) -> Answer:
     expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
     if what not in READINGS:
         raise ProtocolError(f"{what!a}, which nobody can read")
     home = _take_home(request)
     arguments = {name: value for name, value in request.items() if name not in _OF_THE_AGENT}
-    return READINGS[what](Place(locate(*home), read_rc(*home), expid, decode), arguments)
+    return READINGS[what](Place(locate(*home), read_rc(*home), expid, means), arguments)
+
+
+def _allow(count: int) -> None:
+    """Allow what it takes to read so many bytes, and tell the agent if it is long."""
+    seconds = limits.compute_seconds(count)
+    limits.allow_reading_of(count)
+    if seconds > limits.READING_SECONDS:
+        _say(pack({"seconds": seconds}))
 
 
 def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
     """Decode in this process, which has limits itself."""
-    limits.allow_memory(sandbox.compute_memory(length))
+    limits.allow_at_least(sandbox.compute_memory(length))
     return sandbox.make_lines(pickle.read(length))
 
 

@@ -1,5 +1,6 @@
 """What can be read of an experiment. All of this runs in a reader, never in the agent's own process."""
 
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,13 +11,14 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, ta
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
+from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.shown_configuration import (
     ShownConfiguration,
     compare_configurations,
     read_shown_files,
     read_shown_run,
 )
-from experiments.autosubmit.store import take_settled_fingerprint
+from experiments.autosubmit.store import BrokenStore, take_settled_fingerprint
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
 from jobs.autosubmit.logs.search import MAX_TEXT, search
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
@@ -109,6 +111,15 @@ def _read_state(place: Place, arguments: Message) -> Answer:
     return {"state": repr(fingerprint) if fingerprint else None}, b""
 
 
+def _read_rules(place: Place, arguments: Message) -> Answer:
+    """The commands of Autosubmit that this host may not run."""
+    refuse_others(arguments)
+    try:
+        return {"node": platform.node(), "refused": list_refused(place.rc, platform.node())}, b""
+    except BadRules as error:
+        raise BrokenStore(f"{error}. Autosubmit runs nothing with that: correct its rc file.") from error
+
+
 READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "configuration": _read_configuration,
     "run configuration": _read_run_configuration,
@@ -123,6 +134,7 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "fresh": read_fresh,
     "experiment": read_experiment,
     "stops": read_stops,
+    "rules": _read_rules,
 }
 
 

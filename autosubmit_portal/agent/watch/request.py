@@ -1,18 +1,19 @@
 """What a gateway may ask of a watcher."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autosubmit_portal.agent.protocol import ProtocolError
+from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
 from autosubmit_portal.agent.protocol.strict_json import Message
-from autosubmit_portal.agent.site_file import BadSiteFileError, SiteFile
+from autosubmit_portal.agent.site_file import SiteFile
 
 MOST_ATTENDED = 5_000
+# A pipe takes 64 KiB at once, of this and of where the store is.
+_MOST_BYTES = 45_000
 LONGEST_PAUSE = 3600.0
 _MOST_EPOCH = 100
-_LONGEST_EXPID = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,29 @@ class Place:
     caches: Path
 
 
-def find_place(site: SiteFile) -> Place:
-    """Return what the file of a site says. Raises BadSiteFileError if it names no store."""
-    if site.home is None:
-        raise BadSiteFileError("The file of the site names no “home” of a store.")
-    return Place(site.home, site.configuration, site.program, site.spool / "caches")
+def find_place(site: SiteFile) -> Place | None:
+    """Return what the file of a site says; None if it names no store."""
+    return Place(site.home, site.configuration, site.program, site.spool / "caches") if site.home else None
+
+
+def tell_place(place: Place) -> Message:
+    """Tell a watcher where it looks."""
+    return {name: str(value or "") for name, value in asdict(place).items()}
+
+
+def understand_place(told: Message) -> Place:
+    """Understand what its agent has told."""
+    configuration = told["configuration"]
+    return Place(
+        Path(told["home"]), Path(configuration) if configuration else None, Path(told["program"]), Path(told["caches"])
+    )
 
 
 def understand(arguments: Message) -> Asked:
     """Return what is asked. Raises ProtocolError."""
     refuse_others(arguments, "epoch", "counter", "attend", "pause_seconds", "is_whole")
     attend = take_texts(arguments, "attend")
-    if len(attend) > MOST_ATTENDED or any(len(expid) > _LONGEST_EXPID for expid in attend):
+    if len(attend) > MOST_ATTENDED or len(strict_json.encode(arguments)) > _MOST_BYTES:
         raise ProtocolError(f"“attend” must be at most {MOST_ATTENDED} names of experiments")
     return Asked(
         epoch=take_text(arguments, "epoch", most=_MOST_EPOCH),

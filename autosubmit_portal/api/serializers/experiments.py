@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
 from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
-from experiments.models import Experiment, Site
+from experiments.models import Experiment, Host, Site
 from experiments.models.site import RunAs
 
 RUN_STATES = ("RUNNING", "NOT RUNNING")
@@ -127,6 +127,15 @@ class RunList(serializers.Serializer[Any]):
     runs = RunItem(many=True)
 
 
+class HostItem(serializers.Serializer[Host]):
+    """A host of a site."""
+
+    name = serializers.CharField(help_text="Its name in the gateway's file of hosts.")
+    node = TextOrNullField(help_text="What it calls itself; null until it was asked.")
+    refused = make_texts(help_text="The commands of Autosubmit that `[hosts]` of the rc file does not let it run.")
+    rules_asked_at = InstantField(allow_null=True, help_text="When it was last asked for them.")
+
+
 class SiteItem(serializers.Serializer[Site]):
     """A site and its health."""
 
@@ -154,6 +163,7 @@ class SiteItem(serializers.Serializer[Site]):
     )
     approval_kinds = make_texts(help_text="The action kinds that a second person must approve.")
     enabled_kinds = make_texts(help_text="The action kinds that may be requested there.")
+    hosts = HostItem(many=True, help_text="Commands go to the first of them that may run them and is connected.")
 
     def get_is_healthy(self, site: Site) -> bool:
         """Return whether nothing is known to be broken."""

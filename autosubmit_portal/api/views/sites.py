@@ -40,7 +40,8 @@ class SiteViewSet(PortalViewSet):
         """List the Autosubmit installations that you have anything to do with, with their health."""
         query = NewestFirstQuery.read(request)
         policy.require_view(request.user, Site)
-        page = read_page(request, Site.objects.visible_to(request.user), BY_SLUG, query)
+        sites = Site.objects.visible_to(request.user).prefetch_related("hosts")
+        page = read_page(request, sites, BY_SLUG, query)
         return answer_listing(page, SiteItem(page.rows, many=True).data)
 
     @operation("get_site", "Show a site", {200: answer(SiteItem, "The site.")})

@@ -9,20 +9,23 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autosubmit_portal import health
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import describe_findings
+from autosubmit_portal.console.parts import presentation
 from autosubmit_portal.console.parts.actions import Subject, list_allowed_kinds, make_buttons
 from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
 from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
+from experiments import hosts
 from experiments.catalogue.kinds import CATALOGUE, Target
-from experiments.models import Site
+from experiments.models import Host, Site
 
 
 class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
@@ -46,6 +49,88 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
     )
 
 
+class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
+    """A host, which is removed by a box to tick: its row stays as where commands have run."""
+
+    remove = forms.BooleanField(required=False)
+
+    def clean_remove(self) -> bool:
+        """Refuse to remove a host that something is at still."""
+        wants: bool = self.cleaned_data["remove"]
+        reason = hosts.explain_use(self.instance) if wants and self.instance.pk else ""
+        if reason:
+            raise forms.ValidationError(reason)
+        return wants
+
+    def save(self, commit: bool = True) -> Host:
+        """Save the host, as removed if that is wanted."""
+        if self.cleaned_data["remove"]:
+            self.instance.removed_at = timezone.now()
+        made: Host = super().save(commit)
+        return made
+
+
+class HostFormset(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The hosts of a site, of which one at least stays."""
+
+    def clean(self) -> None:
+        """Refuse a site without a host: nothing could be read or done there."""
+        super().clean()
+        kept = [form for form in self.forms if form.instance.pk or form.has_changed()]
+        if kept and all(form.cleaned_data.get("remove") for form in kept if form.is_valid()):
+            raise forms.ValidationError("A site needs a host: add another one before you remove the last.")
+
+
+class HostInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The hosts of a site, in the order in which commands go to them.
+
+    Whoever may change the site changes the order. Only superusers add, rename and remove: a host is where commands run.
+    """
+
+    model = Host
+    formset = HostFormset
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "hosts"
+    readonly_fields = ("refuses",)
+    fields = ("name", "position", "refuses", "remove")
+
+    @admin.display(description="Does not run")
+    def refuses(self, host: Host) -> str:
+        """Say which commands of Autosubmit the host refuses."""
+        return ", ".join(host.refused) or (presentation.NOTHING if host.rules_asked_at else "not known yet")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Let only superusers remove a host."""
+        form = HostForm if is_superuser(request) else forms.ModelForm
+        return super().get_formset(request, obj, **kwargs | {"form": form})
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out the removal for those who do not remove."""
+        return self.fields if is_superuser(request) else self.fields[:-1]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Let only superusers change a name."""
+        return self.readonly_fields if is_superuser(request) else (*self.readonly_fields, "name")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only superusers; a new site has got its first host."""
+        return is_superuser(request) and obj is not None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Show them to whoever sees the site."""
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As it is with the site."""
+        return request.user.has_perm("experiments.change_site")
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Answer whether the user decides what is executed and where."""
+    return bool(getattr(request.user, "is_superuser", False))
+
+
 def show_health(site: Site) -> SafeString:
     """Say whether commands can run at a site, with the reason if not."""
     if site.problem:
@@ -67,6 +152,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     """Sites. What is done to a site, such as creating an experiment, is asked for by buttons."""
 
     form = SiteForm
+    inlines = (HostInline,)
     request_targets = (Target.SITE,)
     change_form_template = "admin/portal/site.html"
     live_seconds = 5
@@ -90,7 +176,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Only superusers: a site names a program, which the workers run."""
-        return bool(getattr(request.user, "is_superuser", False))
+        return is_superuser(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make what is executed, where and as whom read-only except for superusers."""

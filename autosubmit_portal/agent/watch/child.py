@@ -1,0 +1,85 @@
+"""A watcher's process. It has limits, and whatever the store makes of it ends with it."""
+
+import io
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from autosubmit_portal.agent.protocol import strict_json
+from autosubmit_portal.agent.protocol.connection import make_reason
+from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers import limits
+from autosubmit_portal.agent.readers.messages import HEAD, pack
+from autosubmit_portal.agent.watch.request import understand, understand_place
+from autosubmit_portal.agent.watch.watcher import Watcher
+from experiments.autosubmit.store import BrokenStore
+from jobs.autosubmit.database import Access, change_access
+from jobs.autosubmit.logs.safe_open import open_inside
+from jobs.autosubmit.private_copy import NotCopied, copy_database
+from jobs.autosubmit.secrets import mask_text
+
+# As long as Autosubmit itself may hold the database of all experiments.
+LOCK_SECONDS = 2.0
+
+
+def main(folder: str) -> None:
+    """Answer until the pipe is closed. Copies are made in `folder`."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits.allow_memory(limits.USUAL_MEMORY)
+    change_access(Access(_open, lambda path: _lend(path, Path(folder))))
+    _say(pack({"ready": True}))
+    place: Message = {}
+    watcher: Watcher | None = None
+    while head := sys.stdin.buffer.read(HEAD.size):
+        length, _ = HEAD.unpack(head)
+        request = strict_json.decode(sys.stdin.buffer.read(length))
+        if watcher is None or request["place"] != place:
+            watcher, place = _begin_anew(watcher, request["place"]), request["place"]
+        _say(pack(*_answer(watcher, request["asked"])))
+
+
+def _begin_anew(before: Watcher | None, place: Message) -> Watcher:
+    """Leave what was known of another store."""
+    if before:
+        before.close()
+    return Watcher(understand_place(place))
+
+
+def _answer(watcher: Watcher, asked: Message) -> tuple[Message, bytes]:
+    try:
+        value, data = watcher.answer(understand(asked))
+        return {"value": value}, data
+    except BrokenStore as error:
+        return {"failure": {"code": "broken", "reason": make_reason(mask_text(str(error)))}}, b""
+
+
+def _say(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a database that the configuration of Autosubmit names, which may be a link, if it is a regular file."""
+    real = Path(os.path.realpath(path))
+    return io.BufferedReader(open_inside(real.parent, real.name))
+
+
+@contextmanager
+def _lend(path: Path, folder: Path) -> Iterator[Path]:
+    """Lend a copy of a database, which nobody else can touch."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{os.getpid()}-") as made:
+        copy, deadline = Path(made) / "copy.db", time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                copy_database(path, copy, _open)
+                break
+            except NotCopied:
+                if time.monotonic() > deadline:
+                    raise
+        yield copy
