@@ -195,7 +195,7 @@ def _sync(
     def find_edges() -> Iterable[tuple[str, str]] | None:
         if not has_told:
             raise Overtaken
-        return reading.edges
+        return reading.edges if reading.has_edges else None
 
     return sync_jobs(
         experiment.pk,

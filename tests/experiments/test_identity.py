@@ -220,7 +220,8 @@ def test_a_row_that_does_not_know_what_it_is_takes_what_is_seen_first(
 ) -> None:
     Experiment.objects.update(**values)
     register(store, (1, FIRST))
-    watcher.look()
+    watcher.lease.release()
+    SiteMirror(watcher.site_id).look()
     row = Experiment.objects.get()
     assert (row.pk, row.autosubmit_id, row.created_at) == (old.pk, 1, old.created_at)
 
