@@ -49,6 +49,7 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
 
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.

@@ -46,6 +46,8 @@ Told = tuple[Fingerprint, RunState]
 RETRY_SECONDS = 30.0
 LONGEST_RETRY_SECONDS = 3600.0
 HEARTBEAT_SECONDS = 5.0
+# A gateway that has just been started reaches its hosts soon.
+AWAY_AFTER = timedelta(seconds=10)
 # Of an experiment that has changed, what was read is kept for so long, so that only what is new is read next.
 RECENT_SECONDS = 60.0
 # A list that is read in a moment is waited for; a larger one is written in the pass in which it is read.
@@ -129,13 +131,14 @@ class SiteMirror:
     beaten: float = 0.0
     backlog: Backlog = field(default_factory=Backlog)
     readings: list[Reading] = field(default_factory=list)
-    reader: Executor = field(default_factory=lambda: make_reader())
+    reader: Executor = field(init=False)
     cache: RowCache = field(default_factory=RowCache)
     away_since: datetime | None = None
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
         self.lease, self.doubts = Lease(self.site_id), Doubts(self.site_id, is_patient=self.is_patient)
+        self.reader = make_reader()
 
     def look(self) -> list[Experiment]:
         """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
@@ -191,13 +194,15 @@ class SiteMirror:
 
     def _say_broken(self, site: Site, problem: BrokenStore) -> None:
         """Tell why nothing is seen; the same words as long as it is so."""
-        if isinstance(problem, reads.HostAway):
-            self.away_since = self.away_since or timezone.now()
-            since = f"{self.away_since:%Y-%m-%d %H:%M} UTC"
-            _say_problem(site, f"Nothing is seen of the site since {since}, because its host does not answer.")
-            logger.warning("Site %s: %s", site, problem)
-        else:
+        if not isinstance(problem, reads.HostAway):
             _say_problem(site, str(problem))
+            return
+        self.away_since = self.away_since or timezone.now()
+        if self.is_patient and timezone.now() - self.away_since < AWAY_AFTER:
+            return
+        since = f"{self.away_since:%Y-%m-%d %H:%M} UTC"
+        _say_problem(site, f"Nothing is seen of the site since {since}, because its host does not answer.")
+        logger.warning("Site %s: %s", site, problem)
 
     # --- What the agent tells
 

@@ -362,9 +362,7 @@ def test_a_contradiction_that_stays_is_told_since_it_was_first_seen(site: Site, 
     assert first.refreshed_at < second.disagrees_since
 
 
-def test_nothing_is_asked_of_experiments_that_have_not_changed(
-    site: Site, django_assert_num_queries: object
-) -> None:
+def test_nothing_is_asked_of_experiments_that_have_not_changed(site: Site, django_assert_num_queries: object) -> None:
     doubts = Doubts(site.pk)
     with django_assert_num_queries(0):  # type: ignore[operator]
         doubts.judge(lambda _: None, "here")

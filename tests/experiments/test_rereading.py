@@ -4,6 +4,7 @@ import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,12 @@ def test_only_what_is_new_is_asked_for(site: Site, asked: list[dict[str, Any]]) 
 # --- A host that does not answer
 
 
-def test_a_site_whose_host_is_away_says_since_when_in_the_same_words(site: Site, hosts_here: InProcessHosts) -> None:
+def test_a_site_whose_host_is_away_says_since_when_in_the_same_words(
+    site: Site, hosts_here: InProcessHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror = SiteMirror(site.pk)
     mirror.look()
+    monkeypatch.setattr(site_mirror, "AWAY_AFTER", timedelta())
     hosts_here.away[Host.objects.get().name] = "The connection was refused."
     told = set()
     for _ in range(2):
@@ -107,6 +111,14 @@ def test_a_site_whose_host_is_away_says_since_when_in_the_same_words(site: Site,
         told.add(site.problem)
     (problem,) = told
     assert problem.startswith("Nothing is seen of the site since 20")
+
+
+def test_a_host_that_is_away_for_a_moment_is_no_problem(site: Site, hosts_here: InProcessHosts) -> None:
+    mirror = SiteMirror(site.pk)
+    hosts_here.away[Host.objects.get().name] = "It has not been reached yet."
+    mirror.look()
+    site.refresh_from_db()
+    assert site.problem == ""
 
 
 def test_what_a_host_that_is_away_has_shown_stays_and_nothing_is_called_gone(

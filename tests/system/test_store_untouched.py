@@ -59,9 +59,9 @@ def portal(autosubmit: Path, static_files: Path, tmp_path_factory: pytest.TempPa
         made.tear_down()
 
 
-def act(portal: Portal, address: str, kind: str = "", body: Any = None) -> Any:
-    """Do something, and return the action when it has succeeded."""
-    answer = portal.http.post(f"{address}?action={kind}" if kind else address, body, **WAIT)
+def act(portal: Portal, method: str, address: str, body: Any = None) -> Any:
+    """Do something, and return the action when it has ended."""
+    answer = portal.http.call(method, address, body, **WAIT)
     assert answer.status in (200, 201, 202), answer.body
     wait_for(lambda: portal.http.get(answer.body["url"]).body["ended_at"])
     return portal.http.get(answer.body["url"]).body
@@ -70,18 +70,18 @@ def act(portal: Portal, address: str, kind: str = "", body: Any = None) -> Any:
 @pytest.fixture(scope="module")
 def expid(portal: Portal) -> str:
     """An experiment that has been through everything that can be done to one."""
-    created = act(portal, "/v4/experiments", body={"description": "untouched", "dummy": True})
-    address = f"/v4/experiments/{created['expid']}"
-    kinds: list[tuple[str, Any]] = [
-        ("update_description", {"description": "still untouched"}),
-        ("generate", None),
-        ("run", None),
-        ("set_status", {"status": "WAITING", "filters": {"sections": ["SIM"]}}),
-        ("restart", None),
+    made = act(portal, "POST", "/v4/experiments", {"description": "untouched", "dummy": True})
+    address = f"/v4/experiments/{made['expid']}"
+    ended = [
+        made,
+        act(portal, "PATCH", address, {"description": "still untouched"}),
+        act(portal, "POST", f"{address}?action=generate"),
+        act(portal, "POST", f"{address}?action=run"),
+        act(portal, "PATCH", f"{address}/jobs?status=WAITING", {"sections": ["SIM"]}),
+        act(portal, "POST", f"{address}?action=restart"),
     ]
-    states = {kind: act(portal, address, kind, body)["state"] for kind, body in kinds}
-    assert set(states.values()) == {"succeeded"}, states
-    return str(created["expid"])
+    assert [action["state"] for action in ended] == ["succeeded"] * len(ended), ended
+    return str(made["expid"])
 
 
 def list_paths(portal: Portal, expid: str) -> list[str]:
@@ -90,7 +90,7 @@ def list_paths(portal: Portal, expid: str) -> list[str]:
     job = portal.http.get(f"/v4/experiments/{expid}/jobs").body["jobs"][0]["name"]
     log = portal.http.get(f"/v4/experiments/{expid}/jobs/{job}/logs").body["logs"][0]["name"]
     values = {"expid": expid, "job": job, "log": log, "run_id": "1", "slug": "local"}
-    values |= {name: "1" for name in ("action_id", "entry_id", "delegation_id", "freeze_id", "token_id")}
+    values |= dict.fromkeys(("action_id", "entry_id", "delegation_id", "freeze_id", "token_id"), "1")
     return [fill(path, values) for path, operations in document["paths"].items() if "get" in operations]
 
 

@@ -1,4 +1,4 @@
-"""Notes who touches a store: Python imports this in each process that has this folder on its path.
+"""Notes who touches what lies in a store: Python imports this in each process that has this folder on its path.
 
 Whatever opens, lists or changes a file is told by the interpreter's own audit events; `stat` and its kin are not, so
 that they are wrapped here.
@@ -16,7 +16,7 @@ _KIN = ("stat", "lstat", "access", "readlink", "statvfs", "getxattr", "listxattr
 def _note(what: str, value: object) -> None:
     if isinstance(value, os.PathLike | bytes | str):
         path = os.fsdecode(value).removeprefix("file:")
-        if path == _store or path.startswith(f"{_store}/"):
+        if path.startswith(f"{_store}/"):
             os.write(_told, f"{' '.join(sys.argv[:3])}: {what} {path}\n".encode())
 
 
