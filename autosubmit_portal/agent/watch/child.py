@@ -20,6 +20,7 @@ from autosubmit_portal.agent.readers.messages import HEAD, pack
 from autosubmit_portal.agent.watch.request import MARK_BYTES, understand, understand_place
 from autosubmit_portal.agent.watch.watcher import Watcher
 from experiments.autosubmit.store import BrokenStore
+from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Access, change_access
 from jobs.autosubmit.logs.safe_open import open_inside
 from jobs.autosubmit.private_copy import NotCopied, copy_database
@@ -36,6 +37,7 @@ def main(folder: str, mark: str) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits.allow_memory(limits.USUAL_MEMORY)
+    postgres.keep_connections()
     change_access(Access(_open, lambda path: _lend(path, Path(folder))))
     _say(pack({"ready": True}))
     shared = mmap.mmap(int(mark), MARK_BYTES)
