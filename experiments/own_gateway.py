@@ -31,9 +31,6 @@ PROFILE = "usual"
 START_SECONDS = 20.0
 _LOOK_SECONDS = 0.05
 
-# Of each file of a site that this process has written: what it says of the place of the store, and its stamp.
-_written: dict[Path, tuple[tuple[str, ...], tuple[int, ...]]] = {}
-
 
 def write_files() -> Path:
     """Write the file of hosts, and for each host that of its site, where they are not so already; return the first.
@@ -58,20 +55,17 @@ def write_files() -> Path:
 def write_site_file(host: Host) -> Path:
     """Write what the agent of a host may do: whatever the row of its site says."""
     with _writing():
-        return _write_site_file(host, _find_accounts(site=host.site_id))
+        fresh = Host.objects.select_related("site").get(pk=host.pk)
+        return _write_site_file(fresh, _find_accounts(site=fresh.site_id))
 
 
-def refresh_site_file(host: Host, site: Site) -> None:
-    """Write what the agent of a host may do, unless this process wrote it for a site like this and nobody has since.
+def refresh_site_file(host: Host) -> None:
+    """Write what the agent of a host may do, unless its file names the place of the store as the row of the site does.
 
     It asks the database nothing then. What else is in the file is for commands, before which it is written anyway.
     """
-    file, wanted = _find_site_file(host), _tell_place(site)
-    if _written.get(file) != (wanted, _take_stamp(file)):
-        with _writing():
-            fresh = Host.objects.select_related("site").get(pk=host.pk)  # `site` may be older than the file
-            _write_site_file(fresh, _find_accounts(site=fresh.site_id))
-            _written[file] = _tell_place(fresh.site), _take_stamp(file)
+    if _read_place(_find_site_file(host)) != _tell_place(host.site):
+        write_site_file(host)
 
 
 def _write_site_file(host: Host, accounts: Mapping[int, Collection[str]]) -> Path:
@@ -79,15 +73,13 @@ def _write_site_file(host: Host, accounts: Mapping[int, Collection[str]]) -> Pat
     program = Path(site.autosubmit)
     variables = make_environment(program, site.home_folder, settings.CACHES_DIRECTORY, site.configuration)
     allowed = {
-        "program": site.autosubmit,
+        **_tell_place(site),
         "spool": str(settings.SPOOL_DIRECTORY),
         "legacy": str(settings.ACTIONS_DIRECTORY),
         "umask": f"{settings.COMMANDS_UMASK:04o}",
         "kinds": {kind.name: kind.first_words for kind in CATALOGUE.values()},
         "accounts": sorted(accounts.get(host.site_id, ())),
         "profiles": {PROFILE: variables},
-        "home": site.home,
-        **({"configuration": site.configuration} if site.configuration else {}),
     }
     return _write(_find_site_file(host), allowed)
 
@@ -96,18 +88,17 @@ def _find_site_file(host: Host) -> Path:
     return Path(settings.OWN_GATEWAY_DIRECTORY, f"site-{host.pk}.json")
 
 
-def _tell_place(site: Site) -> tuple[str, ...]:
+def _tell_place(site: Site) -> dict[str, str]:
     """Return what the file says of the place of a store."""
-    return site.autosubmit, site.home, site.configuration
+    place = {"program": site.autosubmit, "home": site.home}
+    return place | ({"configuration": site.configuration} if site.configuration else {})
 
 
-def _take_stamp(file: Path) -> tuple[int, ...]:
-    """Return what tells one state of a file from another; nothing for none."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _read_place(file: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        told = json.loads(file.read_bytes())
+        return {name: told[name] for name in ("program", "home", "configuration") if name in told}
+    return {}
 
 
 def _keep_agent() -> Path:
