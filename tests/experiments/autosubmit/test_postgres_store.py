@@ -27,6 +27,7 @@ from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
 from jobs.autosubmit.wrappers import read_wrappers
 from tests.agent.agents import agent, find_pythons
+from tests.agent.test_watch import watch
 from tests.support import factories, stores
 from tests.support.postgres import Postgres
 from tests.support.waiting import wait_for
@@ -236,6 +237,16 @@ def test_the_mirror_follows_a_store_in_postgresql(url: str, home: Path, autosubm
     assert experiment.jobs.count() == 4
     execute(url, "DELETE FROM experiment WHERE name = 'a001'")
     wait_for(lambda: mirror.look() or Experiment.objects.get(expid="a001").gone_at)
+
+
+def test_an_agent_watches_a_store_in_postgresql_on_one_connection(url: str, home: Path) -> None:
+    with agent(home, home=str(home)) as channel:
+        assert watch(channel).entries.keys() == {"a000", "a001"}
+        server = backends(url)
+        execute(url, "INSERT INTO experiment (id, name, description) VALUES (1000, 'a002', '')")
+        # The statistics of the server, which tell of a change, are a second late.
+        wait_for(lambda: watch(channel).entries.keys() == {"a000", "a001", "a002"})
+        assert (backends(url), len(server)) == (server, 1)
 
 
 # --- Connections that are kept
