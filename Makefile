@@ -26,9 +26,7 @@ LOCK := $(HOME_DIR)/lock-env/bin/uv pip compile --quiet --universal --python-ver
 NEWEST := 3.13
 NEWEST_PYTHON ?= $(firstword $(wildcard $(patsubst %,%/python$(NEWEST),/usr/local/bin /usr/bin $(HOME)/.pyenv/versions/$(NEWEST).*/bin)))
 NEWEST_ENV := $(HOME_DIR)/newest-env
-# What warm processes print is compared on our own Python: since 3.13 a text of -c has lines in tracebacks and warnings.
-NEWEST_TESTS := tests/agent tests/console tests/gateway tests/workers tests/test_checks.py -k 'not queries' \
-	--ignore=tests/agent/test_warm.py
+NEWEST_TESTS := tests/agent tests/console tests/gateway tests/workers tests/test_checks.py -k 'not queries'
 
 # Hundreds of processes of a test run would compile the portal anew, where this is set.
 export PYTHONDONTWRITEBYTECODE :=

@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,8 @@ from autosubmit_portal.agent.host import Identity, Place, read_identity, read_pr
 
 MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
+# For what tells that a command has begun, and how it has ended.
+ROOM_BYTES = 64 * 1024
 # Autosubmit saves its job list before it ends; that takes seconds on ten thousand jobs.
 PATIENCE_SECONDS = 15.0
 
@@ -102,6 +105,10 @@ class RunDirectory:
         files.replace(self.path / "argv", "".join(lines).encode("utf-8", "surrogateescape"))
         files.replace(self.path / "launch.sh", launcher.SCRIPT)
         (self.path / "output").touch(mode=0o600)
+        files.replace(
+            self.path / "room", bytes(ROOM_BYTES)
+        )  # a launcher without room starts nothing, and cannot say so
+        (self.path / "room").unlink()
 
     def read_argv(self) -> list[str]:
         """Return the command that was prepared."""
@@ -127,7 +134,10 @@ class RunDirectory:
     def give_up(self) -> bool:
         """Make sure that a command that has not started never will; return False if it has or may have started."""
         if self.look().state is State.NOT_STARTED:
-            files.link_new(self.path / "pid", _GIVEN_UP)
+            try:
+                files.link_new(self.path / "pid", _GIVEN_UP)
+            except OSError:
+                self._give_up_without_room()
             files.sync_folder(self.path.parent)
         return self.look().state is State.GIVEN_UP
 
@@ -192,12 +202,19 @@ class RunDirectory:
             file.write(b"[earlier output was dropped]\n" + kept)
         self._begin_generation()
 
+    def _give_up_without_room(self) -> None:
+        """Make `pid` another name of the request, which needs no room; FileNotFoundError where there was none."""
+        with suppress(FileExistsError):
+            os.link(self.path / "request", self.path / "pid")
+        files.sync_folder(self.path)
+
     def _look_at_process(self) -> Look:
         if self.is_forgotten:
             return Look(State.UNKNOWN, why="It was forgotten.")
         text = files.read_text(self.path / "pid")
         command, taken_by = _PID.fullmatch(text), self._read_request()
-        if text == _GIVEN_UP or self._was_given_up_before(text, is_taken=bool(taken_by)):
+        is_request = taken_by is not None and text == taken_by[0]
+        if text == _GIVEN_UP or is_request or self._was_given_up_before(text, is_taken=bool(taken_by)):
             return Look(State.GIVEN_UP)
         identity = _read_identity_of(command, 3) or _read_identity_of(taken_by, 2)
         place = read_identity().locate(identity) if identity else Place.HERE

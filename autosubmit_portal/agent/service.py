@@ -124,6 +124,8 @@ class Agent:
                 self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
             elif request.name in self._children:
                 self._children[request.name].ask(request.channel, request.arguments, time.monotonic())
+            elif request.name == "ping":
+                self._connection.answer(request.channel, {})
             elif request.name == "doctor":
                 self._doctor.ask(request.channel, request.arguments, time.monotonic())
             elif request.name in commands.answers:

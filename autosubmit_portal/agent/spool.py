@@ -3,6 +3,7 @@
 A key is used once: its first request is kept, and another one is refused, also after the command was forgotten.
 """
 
+import errno
 import re
 import shutil
 import time
@@ -67,11 +68,26 @@ class Spool:
     ) -> Start:
         """Start a command, once for all time and whoever else tries; `account` is blank for our own.
 
-        Raises OSError when it cannot be started, PermissionError among them for an account that nothing may run as.
+        Raises OSError when nobody can tell whether it was, and PermissionError for an account that nothing may run as.
         """
         run = RunDirectory(self.folder / _check_name(key))
         if account:
             argv = accounts.wrap_as_account(account, argv)
+        try:
+            answer = self._take(run, digest)
+            if not answer:
+                run.prepare(argv, account)
+        except OSError as error:
+            if not _give_up(run):
+                raise
+            return Start(Outcome.REFUSED, self._explain_failure(error))
+        if answer:
+            return answer
+        launch(run, environment, umask)
+        return Start(Outcome.STARTED)
+
+    def _take(self, run: RunDirectory, digest: str) -> Start | None:
+        """Take a run directory for a request; return why its command is not to be started, if it is not."""
         self._make(run)
         if run.is_forgotten:
             return Start(Outcome.REFUSED, "The command of this key was forgotten.")
@@ -80,11 +96,12 @@ class Spool:
         state = run.look().state
         if state is State.GIVEN_UP:
             return Start(Outcome.REFUSED, "The command of this key was given up.")
-        if state is not State.NOT_STARTED:
-            return Start(Outcome.STARTED_BEFORE)
-        run.prepare(argv, account)
-        launch(run, environment, umask)
-        return Start(Outcome.STARTED)
+        return None if state is State.NOT_STARTED else Start(Outcome.STARTED_BEFORE)
+
+    def _explain_failure(self, error: OSError) -> str:
+        remedy = "Make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Let the agent's account write"
+        reason = error.strerror or str(error)
+        return f"The agent cannot write in {self.folder}: {reason}. {remedy} there, then request the action again."
 
     def give_up(self, key: str) -> bool:
         """Make sure that the command of a key never starts, though the key was never heard of; False if it has."""
@@ -115,6 +132,13 @@ class Spool:
         run.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.path.mkdir(mode=0o700, exist_ok=True)
         files.sync_folder(run.path.parent)
+
+
+def _give_up(run: RunDirectory) -> bool:
+    """Make sure that what could not be written never starts; False if it has started, or may have."""
+    with suppress(FileNotFoundError):
+        return run.give_up()
+    return True  # there is no request, before which nothing is launched
 
 
 def _check_name(name: str) -> str:

@@ -15,6 +15,7 @@ reads while it is imported is either the same for each command of this process, 
 import ast
 import ctypes
 import gc
+import linecache
 import os
 import re
 import select
@@ -264,6 +265,7 @@ if __name__ == "__main__":
     program, folder, import_umask, idle_seconds = sys.argv[1:5]
     interpreter, before = find_interpreter(), os.getcwd()
     channel = socket.socket(fileno=CHANNEL)
+    linecache.clearcache()  # from 3.13 it has this text, whose lines would be shown for whatever is "<string>" as well
     show_as(["autosubmit-portal: waits for commands of", program], "warm")
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path.insert(0, os.path.dirname(os.path.realpath(program)))

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
-from autosubmit_portal.agent.protocol import Client, Closed, Event, Hello
+from autosubmit_portal.agent.protocol import Answer, Busy, Client, Closed, Event, Failure, Hello
 from autosubmit_portal.agent.protocol.connection import make_reason
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
@@ -15,6 +15,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
 # A channel that has held for so long was a good one.
 GOOD_SECONDS = 30.0
 KILL_SECONDS = 10.0
+# An agent answers a ping at once, whatever it reads: one that takes longer is frozen, or its host is out of reach.
+PING_SECONDS = 1.5
 _MOST_COMPLAINT_BYTES = 400
 
 
@@ -34,6 +36,9 @@ class Channel:
         self._left: list[tuple[subprocess.Popen[bytes], float]] = []
         self._pause = FIRST_PAUSE_SECONDS
         self._open_at = now
+        self.heard_at = now
+        self._ping: int | None = None
+        self._pinged_at: float | None = None
 
     @property
     def client(self) -> Client | None:
@@ -55,8 +60,24 @@ class Channel:
             self._open(now)
         return []
 
+    def ping(self, now: float) -> None:
+        """Ask the agent whether it is there, if nobody waits to hear that already."""
+        if not self.client or self._pinged_at is not None:
+            return
+        if self._ping is None:
+            try:
+                self._ping = self.client.request("ping", {}, now)
+            except Busy:
+                return
+        self._pinged_at = now
+
+    def is_silent(self, now: float) -> bool:
+        """Answer whether the agent has said nothing since it was asked whether it is there."""
+        return self._pinged_at is not None and now - self._pinged_at > PING_SECONDS
+
     def read(self, now: float) -> list[Event]:
         """Take what the agent has sent."""
+        self.heard_at, self._pinged_at = now, None
         return self._notice(self.stream.read(now), now) if self.stream else []
 
     def write(self, now: float) -> list[Event]:
@@ -90,7 +111,7 @@ class Channel:
                 if pipe:
                     pipe.close()
             self._left.append((self._process, now + KILL_SECONDS))
-        self.stream = self._process = None
+        self.stream = self._process = self._ping = self._pinged_at = None
         complaint = self._complaint.decode("utf-8", "replace").strip()
         trouble = explain(f"{reason} {complaint}".strip())
         self.reason, self.remedy = make_reason(trouble.text), trouble.remedy
@@ -127,4 +148,6 @@ class Channel:
                 self.facts, self.reason, self.remedy, self.changed_at = event.facts, "", "", now
             elif isinstance(event, Closed):
                 self.close(event.reason, now)
+            elif isinstance(event, (Answer, Failure)) and event.channel == self._ping:
+                self._ping = None
         return events

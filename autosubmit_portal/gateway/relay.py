@@ -14,10 +14,15 @@ class Relay:
     caller_channel: int
     client: Client
     host_channel: int
-    deadline: float
+    asked_at: float
+    is_patient: bool
     is_watched: bool = True
     _held: deque[bytes] = field(default_factory=deque)
     _last: Answer | Failure | None = None
+
+    def was_taken(self, heard_at: float) -> bool:
+        """Answer whether to wait although the agent is silent: it was heard since it was asked, or the caller waits."""
+        return self.is_patient or heard_at > self.asked_at
 
     def take_data(self, data: bytes) -> None:
         """Take bytes from the host."""

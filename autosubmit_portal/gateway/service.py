@@ -212,28 +212,35 @@ class Gateway:
         elif not channel.client:
             away = f"The host has been away for {now - channel.changed_at:.0f} s. {channel.reason}"
             caller.server.fail(request.channel, "away", away)
+        elif channel.is_silent(now) and not _is_patient(caller):
+            caller.server.fail(request.channel, "unanswered", _describe_silence(channel, now))
         else:
-            self._relay(caller.server, request, channel.client, arguments)
+            self._relay(caller, request, channel, channel.client, arguments)
 
-    def _relay(self, caller: Server, request: Request, client: Client, arguments: Message) -> None:
+    def _relay(self, caller: Caller, request: Request, channel: Channel, client: Client, arguments: Message) -> None:
         now = time.monotonic()
         try:
             asked = client.request(request.name, arguments, now)
         except Busy as error:
-            caller.fail(request.channel, "busy", f"The host is busy. {error}")
+            caller.server.fail(request.channel, "busy", f"The host is busy. {error}")
             return
-        self._relays.append(Relay(caller, request.channel, client, asked, now + ANSWER_SECONDS))
+        channel.ping(now)
+        self._relays.append(Relay(caller.server, request.channel, client, asked, now, _is_patient(caller)))
 
     def _pass_on(self, now: float) -> None:
+        silent = {channel.client: channel for channel in self._channels.values() if channel.is_silent(now)}
         for relay in tuple(self._relays):
             if relay.is_watched and relay.caller.is_closed:
                 relay.leave()
             if relay.pass_on():
                 self._relays.remove(relay)
-            elif relay.is_watched and now > relay.deadline:
+            elif relay.is_watched and now > relay.asked_at + ANSWER_SECONDS:
                 relay.fail("unanswered", f"The host has not answered for {ANSWER_SECONDS:.0f} s.")
                 relay.leave()
-            elif now > relay.deadline + ANSWER_SECONDS:
+            elif relay.is_watched and relay.client in silent and not relay.was_taken(silent[relay.client].heard_at):
+                relay.fail("unanswered", _describe_silence(silent[relay.client], now))
+                relay.leave()
+            elif now > relay.asked_at + 2 * ANSWER_SECONDS:
                 self._abandon(relay.client, now)
 
     def _abandon(self, client: Client, now: float) -> None:
@@ -246,6 +253,15 @@ class Gateway:
     def _describe(self, now: float) -> Message:
         hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
         return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
+
+
+def _is_patient(caller: Caller) -> bool:
+    """Answer whether a caller would rather wait than hear that a host is silent: nobody looks at a page meanwhile."""
+    return caller.allowed is ACTING
+
+
+def _describe_silence(channel: Channel, now: float) -> str:
+    return f"The host has been silent for {now - channel.heard_at:.0f} s."
 
 
 def _describe(channel: Channel, now: float) -> Message:

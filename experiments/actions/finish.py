@@ -83,7 +83,7 @@ def lose(action: Action, *, has_started: bool) -> None:
             "Check the experiment, then request the action again if it is still wanted."
         )
     else:
-        seen = "Its worker was killed, or its host went down."
+        seen = "Its worker was killed, or its host went down or had no room."
         why = (action.message if action.unseen_since else seen).rstrip(".")
         message = (
             f"The command never started: {why[:1].lower()}{why[1:]}. Request the action again if it is still wanted."

@@ -34,7 +34,7 @@ from jobs.autosubmit.pickles.formats import MAX_EDGES, MAX_JOBS
 from jobs.autosubmit.records import list_columns
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.secrets import mask_text
-from jobs.autosubmit.values import LARGEST_NUMBER, UTC, YEAR_9999, to_moment, to_text
+from jobs.autosubmit.values import LARGEST_NUMBER, LONGEST_TEXT, UTC, YEAR_9999, to_moment, to_text
 
 MOST_RECORDS = 20
 """Experiments with one name."""
@@ -47,8 +47,8 @@ MOST_COMMANDS, LONGEST_COMMAND = 100, 50
 LONGEST_MARK = 100
 """Of a revision and of other marks."""
 
-MOST_LINES_BYTES = 1024 * 1024 * 1024
-"""Of the lines of an experiment when they are expanded: 500,000 jobs take about 300 MB."""
+MOST_LINES_BYTES = 512 * 1024 * 1024
+"""Of the lines of an experiment when they are expanded: 500,000 jobs take about 200 MB."""
 
 _LONGEST_TEXT = 20_000
 _LONGEST_OWNER = 100
@@ -325,7 +325,7 @@ def _add_jobs(reading: ExperimentReading, lines: Iterable[Any]) -> None:
 
 def _understand_edge(value: object) -> Edge:
     parent, child = _require_list(value, 2)
-    return to_text(parent), to_text(child)
+    return _require_text(parent, LONGEST_TEXT), _require_text(child, LONGEST_TEXT)
 
 
 def _understand_plans(value: object) -> ReadPlans | None:

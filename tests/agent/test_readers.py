@@ -14,6 +14,7 @@ import pytest
 from autosubmit_portal.agent.readers import lanes as lanes_module
 from autosubmit_portal.agent.readers import process as process_module
 from autosubmit_portal.agent.readers.lanes import FAST_READERS, Ended, Failed, Lanes, Reading
+from autosubmit_portal.agent.readers.messages import pack
 from experiments.autosubmit.store import Store
 from tests.support import fuzz, stores
 from tests.support.small_stores import add_experiment, make_store
@@ -191,6 +192,33 @@ def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) ->
     behind = driver.ask("h000", "metrics", run_id=3)
     assert driver.is_good_read()
     assert behind not in driver.answers
+
+
+def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Driver, store: Store) -> None:
+    add_pickle(store, "h000", make_endless_pickle())
+    behind = driver.ask("h000", "experiment", **ALL)
+    assert driver.read("h000", "fresh") == {}
+    assert behind not in driver.answers
+
+
+def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
+    for expid in ("h000", "h001"):
+        add_pickle(store, expid, make_endless_pickle())
+        with Path(store.list_lone_files(expid)[0]).open("ab") as file:
+            file.truncate(300_000_000)
+    first, second = (driver.ask(expid, "experiment", **ALL) for expid in ("h000", "h001"))
+    driver.wait_for(lambda: second in driver.answers)
+    assert driver.answers[second].reason == "Experiment h001: it takes more than 1 s to read."
+    assert first not in driver.answers
+
+
+def test_a_reader_that_wants_to_be_waited_for_too_long_is_ended(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = pack({"ready": True}) + pack({"seconds": 100_000})
+    monkeypatch.setattr(process_module, "_CODE", f"import os, time; os.write(1, {said!r}); time.sleep(60)")
+    assert driver.read(GOOD, "logs").code == "unreadable"
 
 
 def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.agent.protocol import Data, Failure
+from experiments.autosubmit import forms
 from experiments.autosubmit.store import Store
 from tests.agent.agents import Channel, agent, find_pythons
 from tests.support import stores
@@ -19,6 +20,7 @@ from tests.support.small_stores import make_store
 from tests.support.waiting import wait_for
 
 RUNS = """
+CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT);
 CREATE TABLE experiment_run (run_id INTEGER PRIMARY KEY, metadata TEXT);
 INSERT INTO experiment_run VALUES (1, '{"MODEL": {"STEPS": 4, "PASSWORD": "old"}}'), (2, NULL);
 """
@@ -69,6 +71,19 @@ def test_a_configuration_is_read_without_its_secrets_on_every_python(tmp_path: P
     assert found["values"]["MODEL"] == {"STEPS": 5, "PASSWORD": "********", "NUL": "a�b"}
     assert found["masked"] == ["/MODEL/PASSWORD"]
     assert found["files"] == ["conf/model.yml"]
+
+
+@pytest.mark.parametrize("python", find_pythons(), ids=lambda path: Path(path).name)
+def test_an_experiment_is_read_on_every_python(tmp_path: Path, store: Store, python: str) -> None:
+    with agent(tmp_path, python, home=str(tmp_path / "home")) as channel:
+        first = read(channel, "experiment", plans_source="", edges="", revision="")
+        reading = forms.understand_experiment(*first)
+        assert [(job.name, job.status) for job in reading.jobs] == [("a000_0", "READY")]
+        second = read(channel, "experiment", plans_source="", edges="", revision=reading.revision)
+        reading = forms.understand_experiment(*second)
+        assert (reading.jobs, reading.base) == ([], reading.revision)
+        assert forms.understand_fresh(read(channel, "fresh")[1]).absence == ""
+        assert forms.understand_stops(read(channel, "stops")[0]) is None
 
 
 def test_the_configuration_of_a_run_is_read(channel: Channel) -> None:

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -311,6 +311,68 @@ def test_an_exit_status_is_evidence_on_every_host(
     assert runs.find(KEY).look() == Look(State.ENDED, 1)
 
 
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Callable[[int], Spool]]:
+    """Lend the runs of a small disk, and fill it but for so many bytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "x", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs a disk of its own")
+
+    def fill(left: int) -> Spool:
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        os.truncate(disk / "filler", (disk / "filler").stat().st_size - left)
+        return Spool(disk, PORTAL)
+
+    yield fill
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("left", [0, 4096, 8192, 16384, 65536])
+def test_nothing_is_started_without_room_and_the_answer_says_so(full: Callable[[int], Spool], left: int) -> None:
+    runs = full(left)
+    answer = start(runs, "touch", f"{runs.folder}/started")
+    why = f"The agent cannot write in {runs.folder}: No space left on device. Make room there, then request the action"
+    assert (answer.outcome, answer.why) == (Outcome.REFUSED, f"{why} again.")
+    assert not runs.find(KEY).look().has_started
+
+
+@pytest.mark.parametrize("left", [8192, 16384, 65536])
+def test_what_was_not_started_without_room_never_starts(full: Callable[[int], Spool], left: int) -> None:
+    runs = full(left)
+    start(runs, "true")
+    (runs.folder.parent / "filler").unlink()
+    assert start(runs, "true") == Start(Outcome.REFUSED, "The command of this key was given up.")
+
+
+def test_what_was_started_before_there_was_no_room_is_not_called_refused(full: Callable[[int], Spool]) -> None:
+    runs = full(1 << 19)
+    start(runs, "true")
+    ended(runs)
+    full(0)
+    with pytest.raises(OSError, match="No space left"):
+        start(runs, "true")
+    assert runs.find(KEY).look() == Look(State.ENDED, 0)
+
+
+def test_a_command_whose_launcher_had_no_room_is_given_up_without_room(full: Callable[[int], Spool]) -> None:
+    runs = full(1 << 19)
+    runs.start(KEY, DIGEST, ["true"], ENVIRONMENT, 0o077, launch=lambda run, environment, umask: None)
+    full(0)
+    runs.find(KEY).launch(ENVIRONMENT, 0o077)
+    wait_for(lambda: not children_of(os.getpid()).count(str(runs.folder)))
+    assert runs.give_up(KEY)
+    assert runs.find(KEY).look() == Look(State.GIVEN_UP)
+    (runs.folder.parent / "filler").unlink()
+    runs.find(KEY).launch(ENVIRONMENT, 0o077)
+    wait_for(lambda: not children_of(os.getpid()).count(str(runs.folder)))
+    assert runs.find(KEY).look() == Look(State.GIVEN_UP)
+    assert runs.forget(KEY)
+
+
 def can_make_pid_namespace() -> bool:
     """Tell whether a program can be run in a PID namespace of its own: it takes root, and no container forbids it."""
     return subprocess.run([*IN_A_PID_NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
@@ -394,21 +456,6 @@ def test_a_command_that_never_stops_printing_keeps_its_newest_output(
     piece = runs.find(KEY).read_output(0, 1_000_000)
     assert piece.data.endswith(b"line\nlast\n")
     assert piece.size < 1_000_000
-
-
-def test_a_disk_without_room_starts_nothing_and_leaves_a_key_that_can_be_used(
-    runs: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as full:
-        full.setattr(RunDirectory, "prepare", refuse)
-        with pytest.raises(OSError, match="No space"):
-            start(runs, "true")
-    assert runs.find(KEY).look() == Look(State.NOT_STARTED)
-    assert start(runs, "true") == Start(Outcome.STARTED)
-    ended(runs)
 
 
 def test_ending_a_command_twice_kills_it_only_after_patience(

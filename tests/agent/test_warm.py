@@ -75,6 +75,13 @@ def test_a_command_finds_what_a_new_process_finds_on_every_python(tmp_path: Path
         assert json.loads(found) == json.loads(expected)
 
 
+@pytest.mark.parametrize("python", find_pythons(9), ids=lambda path: Path(path).name)
+def test_a_command_tells_the_same_lines_of_an_error_on_every_python(tmp_path: Path, python: str) -> None:
+    with pretended_warm(tmp_path, python) as program:
+        alone, handed = do_both(program, "raise ValueError('broken')")
+        assert handed == alone
+
+
 def test_a_command_that_is_handed_over_was_imported_before(program: Pretended) -> None:
     (_, alone), (_, handed) = do_both(program, OWN_PROCESS)
     assert (alone, handed) == (b"True\n", b"False\n")

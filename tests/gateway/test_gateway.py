@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -155,6 +156,39 @@ def test_a_frozen_agent_leaves_the_answer_unknown_and_delays_nobody_else(tmp_pat
         assert made.look()["state"] == "not started"
 
 
+def test_who_only_reads_hears_soon_that_an_agent_is_frozen_and_since_when(here: RunningGateway) -> None:
+    agent, look = here.find_agent(), {"key": KEY, "offset": 0, "wait_seconds": 30}
+    os.kill(agent, signal.SIGSTOP)
+    took = []
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(Unanswered, match=r"The host has been silent for \d+ s\."):
+            caller.ask(here.reading, "here", "look", look, 60)
+        took.append(time.monotonic() - began)
+    os.kill(agent, signal.SIGCONT)
+    wait_for(lambda: here.look_if_there().get("state") == "not started")
+    assert took[0] < 2
+    assert took[1] < 1
+
+
+def test_who_waits_for_an_agent_that_lives_is_not_cut_off(here: RunningGateway) -> None:
+    """The look waits for news longer than an agent may be silent."""
+    look = {"key": KEY, "offset": 0, "wait_seconds": 4}
+    assert caller.ask(here.reading, "here", "look", look, 60)[0]["state"] == "not started"
+
+
+def test_who_acts_waits_for_an_agent_that_is_frozen_for_a_while(here: RunningGateway) -> None:
+    agent = here.find_agent()
+    os.kill(agent, signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(here.look)
+        with pytest.raises(Unanswered):
+            caller.ask(here.reading, "here", "look", {"key": KEY, "offset": 0, "wait_seconds": 0}, 60)
+        assert not asked.done()
+        os.kill(agent, signal.SIGCONT)
+        assert asked.result()["state"] == "not started"
+
+
 def test_a_caller_that_does_not_read_delays_nobody_else(here: RunningGateway) -> None:
     here.start("-c", "head -c 3000000 /dev/zero")
     here.wait_for_end()
@@ -215,7 +249,7 @@ def test_an_agent_that_lies_is_cut_off_and_the_reason_is_told(tmp_path: Path, li
 
 ANSWER = '{"type":"answer","value":{}}'
 ANSWERS = {
-    "to another request": (f"make_frame(2, Kind.MESSAGE, b'{ANSWER}')", "request 2, which nobody made"),
+    "to another request": (f"make_frame(3, Kind.MESSAGE, b'{ANSWER}')", "request 3, which nobody made"),
     "that never ends": ("make_frame(1, Kind.DATA, bytes(60_000))", "more bytes than it has credit for"),
     "that is none": ("make_frame(1, Kind.MESSAGE, b'[1]')", "a message that is no object"),
     "twice": (f"2 * make_frame(1, Kind.MESSAGE, b'{ANSWER}')", "request 1, which nobody made"),
@@ -298,12 +332,17 @@ def is_cut_off(made: RunningGateway, host: str) -> bool:
     return bool(made.describe(host)["reason"].startswith("The "))
 
 
-def test_the_pauses_between_attempts_grow_to_a_minute() -> None:
-    channel, now, attempts = Channel(["/nonexistent"], PORTAL, 0), 0.0, [0.0]
+def test_the_pauses_between_attempts_grow_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel, now, attempts = Channel(["/nonexistent"], PORTAL, 0), 0.0, list[float]()
+    try_again = Channel._open
+
+    def note(channel: Channel, now: float) -> None:
+        attempts.append(now)
+        try_again(channel, now)
+
+    monkeypatch.setattr(Channel, "_open", note)
     while now < 600:
         channel.tick(now)
-        if channel.changed_at != attempts[-1]:
-            attempts.append(channel.changed_at)
         now += 0.5
     pauses = [later - earlier for earlier, later in pairwise(attempts)]
     assert pauses[:6] == [0.5, 1, 2, 4, 8, 16]

@@ -1,11 +1,15 @@
 """What tests ask of any entry of the catalogue: where it is asked for, and what the end of its command means."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit.command import Command
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+
+ANY_COMMAND = str(Path(__file__).with_name("rest_of_words.sh"))
+"""A program of a site: what stands after the first word is the command."""
 
 _COMMANDS = {step.name: step for kind in CATALOGUE.values() for step in kind.steps}
 

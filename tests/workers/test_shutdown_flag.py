@@ -13,6 +13,7 @@ from experiments.actions.execute import claim, watch
 from experiments.actions.follow import start_step
 from experiments.models import Action, State
 from tests.support import factories
+from tests.support.kinds import ANY_COMMAND
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +35,8 @@ def test_a_process_that_is_forked_off_asks_all_the_others() -> None:
 
 @pytest.mark.django_db
 def test_a_worker_that_is_being_stopped_leaves_the_looking_to_the_next() -> None:
-    experiment = factories.create_experiment(factories.create_site(autosubmit="/usr/bin/env"))
-    command = [["/usr/bin/env", "sleep", "2"]]
+    experiment = factories.create_experiment(factories.create_site(autosubmit=ANY_COMMAND))
+    command = [[ANY_COMMAND, "updatedescrip", "sleep", "2"]]
     action = factories.create_action(experiment, kind="update_description", command=command)
     claimed = claim(action.pk)
     assert claimed

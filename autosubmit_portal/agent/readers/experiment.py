@@ -59,7 +59,7 @@ def read_experiment(place: Place, arguments: Message) -> Answer:
     digests = jobs.make_digests()
     changes = compare(digests, before)
     edges = find_edges(place, jobs, files, before, edges_mark)
-    told = Told(make_revision(digests), digests, edges.mark, edges.has_any, files)
+    told = Told(make_revision(digests), digests, edges.mark, edges.has_any, () if jobs.edges else files)
     if told != before:
         place.means.memory.keep(place.expid, told)
     head |= _tell_runs(place, plans_source) | changes.describe() | edges.describe() | {"revision": told.revision}

@@ -22,7 +22,10 @@ _WRITES_BETWEEN_LOOKS = 64
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The state of an experiment that was told: a digest of each job by its name, and the state of its files."""
+    """What was told of an experiment: a digest of each job by its name, and which edges.
+
+    `files` is the state of its files where the edges stand in one of their own, else nothing.
+    """
 
     revision: str
     jobs: Mapping[str, str]

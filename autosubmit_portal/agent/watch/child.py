@@ -66,7 +66,7 @@ def _say(data: bytes) -> None:
 
 def _open(path: Path) -> IO[bytes]:
     """Open a database that the configuration of Autosubmit names, which may be a link, if it is a regular file."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     return io.BufferedReader(open_inside(real.parent, real.name))
 
 

@@ -13,6 +13,8 @@ from experiments.autosubmit.store import BrokenStore
 # A broken program is asked again when it has changed, but not more often.
 CHECK_SECONDS = 60.0
 KILL_SECONDS = 1.0
+# What is printed is read within that; in no time at all nothing is.
+MOMENT_SECONDS = 0.01
 
 
 class ProgramCheck:

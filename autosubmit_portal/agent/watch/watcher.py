@@ -13,7 +13,7 @@ from itertools import islice
 from autosubmit_portal.agent.accounts import get_name
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.watch.journal import Journal
-from autosubmit_portal.agent.watch.program_check import ProgramCheck
+from autosubmit_portal.agent.watch.program_check import MOMENT_SECONDS, ProgramCheck
 from autosubmit_portal.agent.watch.request import Asked, Place
 from autosubmit_portal.agent.watch.round_robin import RoundRobin
 from experiments.autosubmit.forms import MOST_RECORDS, Owner, RunState, make_run_state, read_owner
@@ -118,7 +118,7 @@ class Watcher:
 
     def _make_pass(self, asked: Asked, known: int) -> None:
         self._program.look()
-        self._program.hear(LONGEST_SECONDS if asked.is_whole else 0.0)
+        self._program.hear(LONGEST_SECONDS if asked.is_whole else MOMENT_SECONDS)
         store, locks = locate(self._place.home, self._place.configuration), read_locks()
         self._owners, self._are_locks_known = {}, locks.is_known
         self._read_experiments(store)
@@ -175,11 +175,11 @@ class Watcher:
         for expid in self._attended.take_turns(self._find_attended(asked, locks), seconds=LONGEST_SECONDS):
             chosen.add(expid)
             yield expid
+        if not self._due:
+            yield from self._iterate_in_turn(asked.pause_seconds, store, chosen)
         until = time.monotonic() + LONGEST_SECONDS
         while self._due and time.monotonic() < until and self._journal.counter - known < MOST_ENTRIES:
             yield self._due.popitem()[0]
-        if not self._due:
-            yield from self._iterate_in_turn(asked.pause_seconds, store, chosen)
 
     def _find_attended(self, asked: Asked, locks: Locks) -> set[str]:
         """Return those that are held, that the portal does something to, or that have changed lately."""
@@ -251,9 +251,9 @@ def _tell_some(entries: Iterable[tuple[int, str, Entry]]) -> Iterator[bytes]:
     """Yield a line of JSON for each, as many as one answer takes."""
     told = 0
     for _, expid, entry in islice(entries, MOST_ENTRIES):
-        if told > MOST_BYTES:
-            return
         line = tell_entry(expid, entry)
+        if told and told + len(line) > MOST_BYTES:
+            return
         told += len(line)
         yield line
 

@@ -9,15 +9,16 @@ from autosubmit_portal.agent import run_directory
 from experiments import commands
 from experiments.actions.execute import claim
 from experiments.actions.follow import follow, start_step
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, State
 from tests.support import factories
+from tests.support.kinds import ANY_COMMAND
 from tests.support.services import children_of
 from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
-ENV = "/usr/bin/env"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
@@ -28,9 +29,10 @@ def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_action(*argv: str, kind: str = "update_description") -> Action:
-    """Return an action whose program is `env`, which runs what its words say."""
-    experiment = factories.create_experiment(factories.create_site(autosubmit=ENV))
-    return factories.create_action(experiment, kind=kind, command=[[ENV, *argv]])
+    """Return an action whose command is this one."""
+    experiment = factories.create_experiment(factories.create_site(autosubmit=ANY_COMMAND))
+    word = CATALOGUE[kind].first_words[0]
+    return factories.create_action(experiment, kind=kind, command=[[ANY_COMMAND, word, *argv]])
 
 
 def started(*argv: str, kind: str = "update_description") -> Action:
@@ -49,7 +51,7 @@ def has_begun(action: Action) -> bool:
     if not pid.exists():
         return False
     is_over = (pid.parent / "exit_status").exists()
-    return is_over or action.command[0][1] in children_of(int(pid.read_text().split()[0]))
+    return is_over or action.command[0][2] in children_of(int(pid.read_text().split()[0]))
 
 
 def followed(action: Action) -> Action:
@@ -95,7 +97,9 @@ def test_a_run_is_never_ended_however_long_it_takes() -> None:
 def test_a_cancelled_action_does_not_start_its_next_step() -> None:
     action = started("true", kind="restart")
     Action.objects.update(
-        command=[[ENV, "true"], [ENV, "touch", "never"]], cancel_requested_at=timezone.now(), cancelled_by="operator"
+        command=[[ANY_COMMAND, "recovery", "true"], [ANY_COMMAND, "run", "touch", "never"]],
+        cancel_requested_at=timezone.now(),
+        cancelled_by="operator",
     )
     action.refresh_from_db()
     followed(action)

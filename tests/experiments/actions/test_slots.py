@@ -94,7 +94,7 @@ def test_the_oldest_is_first_whatever_the_message_names(site: Site) -> None:
 
 
 def test_a_run_leaves_its_slot_when_it_has_started(site: Site) -> None:
-    run = claim(queued(site, "run", command=[["/bin/true"]]).pk)
+    run = claim(queued(site, "run", command=[["/bin/true", "run"]]).pk)
     assert run is not None
     follow.start_step(run, 0)
     assert slots.count_free(site) == 1

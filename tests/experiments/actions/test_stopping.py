@@ -18,7 +18,7 @@ from experiments.mirror.sync import locate_store
 from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
-from tests.support.kinds import commands_of
+from tests.support.kinds import ANY_COMMAND, commands_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -73,10 +73,6 @@ def run(store: Store, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-# A program that runs what its words say.
-ENV = "/usr/bin/env"
-
-
 def followed(action: Action) -> Action:
     wait_for(lambda: follow(action))
     action.refresh_from_db()
@@ -85,7 +81,9 @@ def followed(action: Action) -> Action:
 
 def stop_of(experiment: Experiment, pid: int) -> Action:
     """Start a stop that signals a process once."""
-    command = [[sys.executable, "-c", STOP, str(pid)]]
+    Site.objects.update(autosubmit=ANY_COMMAND)
+    experiment.refresh_from_db()
+    command = [[ANY_COMMAND, "stop", sys.executable, "-c", STOP, str(pid)]]
     stop = claim(factories.create_action(experiment, kind="stop", command=command).pk)
     assert stop is not None
     start_step(stop, 0)
@@ -103,9 +101,9 @@ def test_a_stop_signals_again_when_the_run_has_lost_the_first(
 
 def begun(experiment: Experiment, tmp_path: Path) -> Action:
     """Return a restart whose first command runs; its second one makes the file `started`."""
-    Site.objects.update(autosubmit=ENV)
+    Site.objects.update(autosubmit=ANY_COMMAND)
     experiment.refresh_from_db()
-    command = [[ENV, "true"], [ENV, "touch", str(tmp_path / "started")]]
+    command = [[ANY_COMMAND, "recovery", "true"], [ANY_COMMAND, "run", "touch", str(tmp_path / "started")]]
     action = claim(factories.create_action(experiment, kind="restart", command=command).pk)
     assert action is not None
     return action

@@ -19,12 +19,12 @@ from experiments.actions.supervise import supervise
 from experiments.models import Action, State, Step
 from tests.support import factories
 from tests.support.in_process_host import InProcessHosts
+from tests.support.kinds import ANY_COMMAND
 from tests.support.steps import find_directory
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
-ENV = "/usr/bin/env"
 REASON = "The host was switched off for good."
 
 
@@ -35,8 +35,10 @@ def _no_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def queued(*words: str) -> Action:
-    experiment = factories.create_experiment(factories.create_site(autosubmit=ENV))
-    return factories.create_action(experiment, kind="update_description", command=[[ENV, *words]])
+    experiment = factories.create_experiment(factories.create_site(autosubmit=ANY_COMMAND))
+    return factories.create_action(
+        experiment, kind="update_description", command=[[ANY_COMMAND, "updatedescrip", *words]]
+    )
 
 
 def started(*words: str) -> Action:
@@ -110,19 +112,14 @@ def test_a_start_that_never_reached_its_host_has_failed(hosts_here: InProcessHos
     assert (action.state, action.message) == (State.FAILED, "The command could not be started: The link is down.")
 
 
-def test_a_command_that_could_not_start_on_a_full_disk_says_so_when_there_is_room_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_command_that_could_not_start_on_a_full_disk_has_failed_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    with monkeypatch.context() as patch:
-        patch.setattr("autosubmit_portal.agent.spool.Spool._make", Mock(side_effect=full))
-        action = started("true")
-    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
-    assert follow(action)
+    monkeypatch.setattr("autosubmit_portal.agent.spool.Spool._make", Mock(side_effect=full))
+    action = started("true")
     action.refresh_from_db()
-    assert action.state == State.LOST
-    assert "The command never started: not seen since" in action.message
-    assert "No space left on device. Request" in action.message
+    assert action.state == State.FAILED
+    assert action.message.startswith("The command could not be started: The agent cannot write in ")
+    assert action.message.endswith(": No space left on device. Make room there, then request the action again.")
 
 
 def test_nothing_is_claimed_while_its_host_is_away(hosts_here: InProcessHosts) -> None:
