@@ -64,9 +64,10 @@ def explain_silence(
 ) -> str:
     """Return why what a run forbids must not be done: one may live at a host that is silent; blank if none can.
 
-    While no host is there nothing is refused: it waits.
+    What waits for a host is not refused: things may be otherwise when that is back.
     """
-    if not kind.excludes_run or len(away) == len(at_site):
+    able = _list_able(kind, kind.steps[0], at_site, experiment)
+    if not kind.excludes_run or all(host.pk in away for host in able):
         return ""
     silent = [host for host in at_site if host.pk in away and _may_hide_run(host, away[host.pk])]
     if not silent:
