@@ -31,11 +31,11 @@ class Unreadable(Exception):
 
 def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Return what the agent answers. Raises BrokenStore, of which HostAway is one, Missing and Unreadable."""
-    host = experiment.site.hosts.first()
+    host = experiment.site.hosts.select_related("site").first()
     if host is None:
         raise HostAway(f"{experiment.site} has no host.")
     if hosts.is_gateway_own():
-        own_gateway.write_site_file(host)  # where the store is may have been changed in the console
+        own_gateway.refresh_site_file(host)  # where the store is may have been changed in the console
     try:
         return hosts.ask(host, "read", {"expid": experiment.expid, "what": what, **arguments}, SECONDS)
     except Unanswered as error:
