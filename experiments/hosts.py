@@ -141,7 +141,7 @@ def forget_rules(host: Host) -> None:
 
 def _ask_rules(host: Host) -> None:
     if is_gateway_own():
-        own_gateway.write_site_file(host)  # where the rc file is may have been changed in the console
+        own_gateway.refresh_site_file(host)  # where the rc file is may have been changed in the console
     answer, _ = caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, "read", {"what": "rules"}, _RULES_SECONDS)
     host.node = take_text(answer, "node", most=_MOST_NODE)
     host.refused = take_texts(answer, "refused")[:_MOST_COMMANDS]

@@ -95,7 +95,7 @@ class Facts:
     def hosts(self) -> Mapping[int, list[Host]]:
         """The hosts of each site, in their order."""
         found: dict[int, list[Host]] = {request.site.pk: [] for request in self._requests}
-        for host in Host.objects.filter(site__in=found):
+        for host in Host.objects.filter(site__in=found).select_related("site"):
             found[host.site_id].append(host)
         return found
 
