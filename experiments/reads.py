@@ -40,11 +40,11 @@ def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[
 
 def find_host(site: Site) -> Host:
     """Return who reads the files of a site, and can be asked now. Raises HostAway."""
-    host = site.hosts.first()
+    host = site.hosts.select_related("site").first()
     if host is None:
         raise HostAway(f"{site} has no host.")
     if hosts.is_gateway_own():
-        own_gateway.write_site_file(host)  # where the store is may have been changed in the console
+        own_gateway.refresh_site_file(host)  # where the store is may have been changed in the console
     return host
 
 

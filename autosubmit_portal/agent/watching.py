@@ -11,6 +11,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.process import Heard, Process
 from autosubmit_portal.agent.reading import make_folder
 from autosubmit_portal.agent.site_file import read_site_file
+from autosubmit_portal.agent.watch.left_out import LeftOut
 from autosubmit_portal.agent.watch.request import find_place, tell_place, understand
 
 CHILD = "autosubmit_portal.agent.watch.child"
@@ -20,7 +21,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 # What a child knows is not kept for those who have gone.
 IDLE_SECONDS = 600.0
 # Children that were killed and do not end, since a disk does not answer.
-MOST_STUCK = 3
+MOST_STUCK = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +45,8 @@ class Watching:
         self._waiting: deque[_Request] = deque()
         self._asked: _Request | None = None
         self._process: Process | None = None
-        self._dying: list[Process] = []
+        self._dying: dict[Process, str] = {}
+        self._left_out = LeftOut()
         self._since = 0.0
         self._pause = 0.0
         self._paused_until = 0.0
@@ -84,10 +86,10 @@ class Watching:
         if self._process and self._selector.select(0):
             self._hear(self._process, now)
         if self._process and self._asked and now - self._since > ANSWER_SECONDS:
-            self._leave(now, "unanswered", f"The store does not answer within {ANSWER_SECONDS:.0f} s: a disk may hang.")
+            self._leave_hanging(now)
         elif self._process and not self._asked and now - self._since > IDLE_SECONDS:
             self._kill(self._process)
-        self._dying = [process for process in self._dying if not process.is_gone()]
+        self._dying = {process: expid for process, expid in self._dying.items() if not process.is_gone()}
         self._ask_next(now)
         self._answers.pass_on()
 
@@ -96,6 +98,7 @@ class Watching:
         self._waiting.clear()
         if self._process:
             self._kill(self._process)
+        self._left_out.close()
 
     def _hear(self, process: Process, now: float) -> None:
         was_ready = process.is_ready
@@ -108,6 +111,16 @@ class Watching:
             self._since = now  # to start it may take longer than to answer
         if heard:
             self._finish(heard, now)
+
+    def _leave_hanging(self, now: float) -> None:
+        """Leave a child that hangs. One on which it hangs is left out, until that child has gone at the earliest."""
+        expid, process = self._left_out.read_mark(), self._process
+        trouble = f"{expid or 'The store'} does not answer within {ANSWER_SECONDS:.0f} s: a disk may hang."
+        if expid:
+            trouble += f" It is left out for {self._left_out.add(expid, now):.0f} s."
+        self._leave(now, "unanswered", trouble)
+        if process:
+            self._dying[process] = expid
 
     def _finish(self, heard: Heard, now: float) -> None:
         request, self._asked, self._since, self._pause = self._asked, None, now, 0.0
@@ -123,7 +136,8 @@ class Watching:
         self._since = now
         try:
             self._process = self._process or self._start()
-            self._process.ask(self._asked.message)
+            left_out = {*self._left_out.list(now), *filter(None, self._dying.values())}
+            self._process.ask({**self._asked.message, "left_out": [*left_out]})
         except OSError as error:
             self._leave(now, "failed", f"The store cannot be looked at: {error}.")
 
@@ -131,7 +145,8 @@ class Watching:
         """Start a child. Raises OSError."""
         if len(self._dying) >= MOST_STUCK:
             raise OSError(f"{MOST_STUCK} processes hang on a disk")
-        process = Process(self._folder, module=CHILD)
+        self._left_out.clear_mark()
+        process = Process(self._folder, str(self._left_out.mark), module=CHILD, shared=[self._left_out.mark])
         self._selector.register(process, selectors.EVENT_READ)
         return process
 
@@ -150,5 +165,5 @@ class Watching:
     def _kill(self, process: Process) -> None:
         self._selector.unregister(process)
         process.kill()
-        self._dying.append(process)
+        self._dying[process] = ""
         self._process = None

@@ -13,7 +13,7 @@ def make_environment(program: Path, home: Path, caches: Path, configuration: str
     they would otherwise write into `home`, which is not the portal's. LOGNAME must be the real user, who owns what is
     created; TERM keeps Autosubmit from clearing a terminal that does not exist.
     """
-    user = pwd.getpwuid(os.getuid()).pw_name
+    user = pwd.getpwuid(os.geteuid()).pw_name
     variables = {
         "HOME": str(home),
         "PATH": f"{program.parent}:{os.environ.get('PATH', os.defpath)}",

@@ -57,6 +57,12 @@ class Channel:
         event = self.wait_for(Answer, Failure, channel=channel)
         return event.value if isinstance(event, Answer) else event
 
+    def read(self, what: str, expid: str, /, **arguments: Any) -> tuple[Any, bytes]:
+        """Return the message and the bytes of what is read."""
+        self.events.clear()
+        answer = self.ask("read", expid=expid, what=what, **arguments)
+        return answer, b"".join(event.data for event in self.events if isinstance(event, Data))
+
     def start(self, *words: str, **changes: Any) -> Any:
         """Start a command."""
         request = {"key": KEY, "digest": DIGEST, "kind": "run", "words": words, "account": "", "profile": "usual"}

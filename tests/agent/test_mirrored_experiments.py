@@ -77,6 +77,7 @@ class Mirror:
         """Return the value and the bytes of an answer."""
         request = {"expid": expid, "what": what, "home": str(self.home), "configuration": "", **arguments}
         message, data = reader.answer(request, Means(self.memory))
+        assert "failure" not in message, message["failure"]
         return message["value"], data
 
     def forget(self) -> None:
@@ -232,6 +233,24 @@ def test_what_is_long_is_compressed(mirror: Mirror, store: Store) -> None:
     assert value == {"is_compressed": True}
     assert len(data) < 200_000
     assert len(forms.understand_experiment(value, data).jobs) == 12_000
+
+
+def test_a_list_may_have_more_names_than_fit_into_a_line(
+    mirror: Mirror, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "MOST_LINE_BYTES", 5_000)
+    write_jobs(store, EXPID, {f"{EXPID}_{number}": READY for number in range(1_000)})
+    assert len(mirror.read().jobs) == 1_000
+
+
+def test_more_runs_than_fit_into_a_line_are_refused(
+    mirror: Mirror, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "MOST_LINE_BYTES", 1_000)
+    with history(store) as database:
+        database.executemany(RUN, [(number, None) for number in range(3, 100)])
+    with pytest.raises(AssertionError, match="more runs than fit"):
+        mirror.read()
 
 
 # --- What has changed

@@ -53,9 +53,7 @@ def channel(tmp_path: Path, store: Store) -> Iterator[Channel]:
 
 def read(channel: Channel, what: str, **arguments: Any) -> tuple[Any, bytes]:
     """Return the message and the bytes of an answer."""
-    channel.events.clear()
-    answer = channel.ask("read", expid="a000", what=what, **arguments)
-    return answer, b"".join(event.data for event in channel.events if isinstance(event, Data))
+    return channel.read(what, "a000", **arguments)
 
 
 def read_document(channel: Channel, what: str, **arguments: Any) -> Any:

@@ -584,6 +584,41 @@ def test_everything_is_looked_at_once_though_much_is_to_be_told(many: Asker, sta
     assert (len(told), looks <= 1210 + 2 * watcher_module.LEAST_LOOKS) == (1210, True)
 
 
+# --- Those that are left out
+
+
+def ask_without(asker: Asker, *left_out: str) -> tuple[Message, set[str]]:
+    """Ask once while some are left out."""
+    asked = Asked(asker.epoch, asker.counter, frozenset(), asker.pause, False)
+    value, data = asker.watcher.answer(asked, {*left_out})
+    asker.epoch, asker.counter = value["epoch"], value["counter"]
+    return value, {json.loads(line)["expid"] for line in data.splitlines()}
+
+
+def test_who_is_left_out_is_not_looked_at(asker: Asker, store: Store) -> None:
+    for expid in ("a001", "a007"):
+        write_pickle(store, expid, COMPLETED)
+    assert ask_without(asker, "a007")[1] == {"a001"}
+    assert ask_without(asker)[1] == {"a007"}
+
+
+def test_a_round_without_one_that_was_never_seen_is_not_complete(
+    store: Store, place: Place, closed: list[Asker]
+) -> None:
+    asker = begin(closed, place)
+    value, told = ask_without(asker, "a007")
+    assert (value["more"], value["is_complete"], told) == (False, False, {*EXPIDS} - {"a007"})
+    value, told = ask_without(asker)
+    assert (value["more"], value["is_complete"], told) == (False, True, {"a007"})
+
+
+def test_a_watcher_says_what_it_is_about_to_look_at(store: Store, place: Place, closed: list[Asker]) -> None:
+    said: list[str] = []
+    closed.append(Asker(Watcher(place, said.append)))
+    closed[0].ask()
+    assert ({*said}, said[-1]) == ({*EXPIDS, ""}, "")
+
+
 # --- How little it looks at
 
 

@@ -1,5 +1,6 @@
 """The child that looks at a store, as its agent has it: asked in turn, left when it hangs, begun anew after a pause."""
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,8 @@ import pytest
 from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.process import Process
+from autosubmit_portal.agent.watch.left_out import FIRST_SECONDS
+from autosubmit_portal.agent.watch.request import MARK_BYTES
 from autosubmit_portal.agent.watching import (
     ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
@@ -33,19 +36,22 @@ class Gateway:
 
     def __init__(self) -> None:
         self.ended: dict[int, str] = {}
+        self.reasons: list[str] = []
+        self.data = b""
 
     def credit(self, _channel: int) -> int:
         return USUAL_CREDIT
 
-    def send_data(self, _channel: int, _data: bytes) -> None:
-        pass
+    def send_data(self, _channel: int, data: bytes) -> None:
+        self.data += data
 
     def answer(self, channel: int, _value: Message) -> None:
         self.ended[channel] = "told"
 
-    def fail(self, channel: int, code: str, _reason: str) -> None:
+    def fail(self, channel: int, code: str, reason: str) -> None:
         assert channel not in self.ended
         self.ended[channel] = code
+        self.reasons.append(reason)
 
 
 class Driver:
@@ -86,15 +92,22 @@ class Driver:
     def ask(self) -> str:
         return self.wait_for(self.begin())
 
+    def list_told(self) -> set[str]:
+        """Ask, and return the experiments that are told."""
+        self.gateway.data = b""
+        assert self.ask() == "told"
+        return {json.loads(line)["expid"] for line in self.gateway.data.splitlines()}
+
     def find_child(self) -> int:
         assert self.watching._process
         return self.watching._process._process.pid
 
-    def hang(self) -> str:
-        """Have the child hang while it is asked, for so long that it is left."""
+    def hang(self, expid: str = "") -> str:
+        """Have the child hang while it is asked, as it does on a disk, for so long that it is left."""
         assert self.ask() == "told"
         number = self.begin()
         os.kill(self.find_child(), signal.SIGSTOP)
+        os.pwrite(self.watching._left_out.mark, expid.encode().ljust(MARK_BYTES), 0)
         self.turn()
         self.later += ANSWER_SECONDS + 0.1
         return self.wait_for(number)
@@ -103,7 +116,7 @@ class Driver:
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[Driver]:
     (tmp_path / "home").mkdir()
-    make_store(tmp_path / "home", ["a000"])
+    make_store(tmp_path / "home", ["a000", "a001"])
     made = Driver(write_site_file(tmp_path, home=str(tmp_path / "home")))
     yield made
     made.watching.close()
@@ -173,3 +186,43 @@ def test_a_child_that_nobody_asks_ends(driver: Driver) -> None:
     driver.later += IDLE_SECONDS + 1
     driver.turn_until(lambda: not Path(f"/proc/{child}/exe").exists())
     assert driver.ask() == "told"
+
+
+# --- One experiment that hangs
+
+
+def test_one_on_which_a_child_hangs_is_named_and_left_out_for_a_while(driver: Driver) -> None:
+    assert driver.hang("a001") == "unanswered"
+    assert driver.gateway.reasons == ["a001 does not answer within 10 s: a disk may hang. It is left out for 60 s."]
+    driver.later += FIRST_PAUSE_SECONDS
+    assert driver.list_told() == {"a000"}
+    driver.later += FIRST_SECONDS
+    assert driver.list_told() == {"a000", "a001"}
+
+
+def test_one_is_left_out_for_longer_each_time_that_it_hangs(driver: Driver) -> None:
+    for _ in range(2):
+        driver.hang("a001")
+        driver.later += FIRST_SECONDS
+    assert driver.list_told() == {"a000"}
+    driver.later += FIRST_SECONDS
+    assert driver.list_told() == {"a000", "a001"}
+
+
+def test_one_is_left_out_while_a_child_hangs_on_it_that_cannot_be_killed(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Process, "is_gone", lambda _: False)
+        driver.hang("a001")
+        driver.later += FIRST_SECONDS
+        assert driver.list_told() == {"a000"}
+    driver.turn()
+    driver.turn_until(lambda: not driver.watching._dying)
+    assert driver.list_told() == {"a000", "a001"}
+
+
+def test_a_child_says_what_it_looks_at(driver: Driver) -> None:
+    driver.watching._left_out.clear_mark()
+    assert driver.ask() == "told"
+    assert os.pread(driver.watching._left_out.mark, MARK_BYTES, 0) == b" " * MARK_BYTES

@@ -107,7 +107,8 @@ def find_edges(place: Place, jobs: Jobs, files: Fingerprint, before: Told | None
     if before and before.edges_mark == known and _are_same(jobs, files, before):
         return Edges(None, known, before.has_edges)
     between = jobs.edges or read_dependencies(place.store.structure_database(place.expid))
-    mark = _digest([forms.tell_line([*jobs.lines, between is not None]), *map(forms.tell_line, between or ())])
+    names = "\n".join(jobs.lines).encode()
+    mark = _digest([names, b"" if between is None else b"\n\n", *map(forms.tell_line, between or ())])
     return Edges(None if mark == known else between or [], mark, between is not None)
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -34,7 +35,8 @@ class Process:
     `seconds` is how long it asks to be waited for, if it finds that the files are large.
     """
 
-    def __init__(self, folder: Path, *more: str, module: str = READER) -> None:
+    def __init__(self, folder: Path, *more: str, module: str = READER, shared: Sequence[int] = ()) -> None:
+        """Start one, which gets the `shared` descriptors."""
         self.is_ready = False
         self.seconds = 0
         self._folder = folder
@@ -46,6 +48,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pass_fds=shared,
             start_new_session=True,
         )
         self._input, self._output = cast("tuple[IO[bytes], IO[bytes]]", (self._process.stdin, self._process.stdout))

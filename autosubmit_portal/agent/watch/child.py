@@ -1,6 +1,7 @@
 """A watcher's process. It has limits, and whatever the store makes of it ends with it."""
 
 import io
+import mmap
 import os
 import resource
 import sys
@@ -16,9 +17,10 @@ from autosubmit_portal.agent.protocol.connection import make_reason
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
 from autosubmit_portal.agent.readers.messages import HEAD, pack
-from autosubmit_portal.agent.watch.request import understand, understand_place
+from autosubmit_portal.agent.watch.request import MARK_BYTES, understand, understand_place
 from autosubmit_portal.agent.watch.watcher import Watcher
 from experiments.autosubmit.store import BrokenStore
+from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Access, change_access
 from jobs.autosubmit.logs.safe_open import open_inside
 from jobs.autosubmit.private_copy import NotCopied, copy_database
@@ -28,32 +30,41 @@ from jobs.autosubmit.secrets import mask_text
 LOCK_SECONDS = 2.0
 
 
-def main(folder: str) -> None:
-    """Answer until the pipe is closed. Copies are made in `folder`."""
+def main(folder: str, mark: str) -> None:
+    """Answer until the pipe is closed.
+
+    Copies are made in `folder`. The descriptor `mark` is of memory where the experiment stands that is looked at.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits.allow_memory(limits.USUAL_MEMORY)
+    postgres.keep_connections()
     change_access(Access(_open, lambda path: _lend(path, Path(folder))))
     _say(pack({"ready": True}))
+    shared = mmap.mmap(int(mark), MARK_BYTES)
     place: Message = {}
     watcher: Watcher | None = None
     while head := sys.stdin.buffer.read(HEAD.size):
         length, _ = HEAD.unpack(head)
         request = strict_json.decode(sys.stdin.buffer.read(length))
         if watcher is None or request["place"] != place:
-            watcher, place = _begin_anew(watcher, request["place"]), request["place"]
-        _say(pack(*_answer(watcher, request["asked"])))
+            watcher, place = _begin_anew(watcher, request["place"], shared), request["place"]
+        _say(pack(*_answer(watcher, request)))
 
 
-def _begin_anew(before: Watcher | None, place: Message) -> Watcher:
+def _begin_anew(before: Watcher | None, place: Message, shared: mmap.mmap) -> Watcher:
     """Leave what was known of another store."""
     if before:
         before.close()
-    return Watcher(understand_place(place))
+
+    def mark(expid: str) -> None:
+        shared[:] = expid.encode().ljust(MARK_BYTES)
+
+    return Watcher(understand_place(place), mark)
 
 
-def _answer(watcher: Watcher, asked: Message) -> tuple[Message, bytes]:
+def _answer(watcher: Watcher, request: Message) -> tuple[Message, bytes]:
     try:
-        value, data = watcher.answer(understand(asked))
+        value, data = watcher.answer(understand(request["asked"]), frozenset(request["left_out"]))
         return {"value": value}, data
     except BrokenStore as error:
         return {"failure": {"code": "broken", "reason": make_reason(mask_text(str(error)))}}, b""

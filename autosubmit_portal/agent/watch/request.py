@@ -10,6 +10,8 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.site_file import SiteFile
 
 MOST_ATTENDED = 5_000
+# As long as a name of an experiment may be.
+MARK_BYTES = 50
 # A pipe takes 64 KiB at once, of this and of where the store is.
 _MOST_BYTES = 45_000
 LONGEST_PAUSE = 3600.0

@@ -6,7 +6,7 @@ reader for it.
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import suppress
 from itertools import islice
 
@@ -57,9 +57,15 @@ _GONE = Entry((), _NOTHING_RECORDED, None, RunState(False, None, "it is not in t
 
 
 class Watcher:
-    """What is known of a store between two passes. All of it can be found again."""
+    """What is known of a store between two passes. All of it can be found again.
 
-    def __init__(self, place: Place) -> None:
+    `begin_to_look` is called with the name of each experiment before it is looked at, and with none afterwards: who
+    hears nothing more knows which it was that hangs.
+    """
+
+    def __init__(self, place: Place, begin_to_look: Callable[[str], None] = lambda _: None) -> None:
+        self._begin_to_look = begin_to_look
+        self._left_out: Set[str] = frozenset()
         self.looks = RoundRobin()
         self._place = place
         self._program = ProgramCheck(place)
@@ -78,8 +84,13 @@ class Watcher:
         self._whole_told: int | None = None
         self._are_locks_known = True
 
-    def answer(self, asked: Asked) -> tuple[Message, bytes]:
-        """Make a pass, unless much of those before is to be told yet, and tell what has changed. Raises BrokenStore."""
+    def answer(self, asked: Asked, left_out: Set[str] = frozenset()) -> tuple[Message, bytes]:
+        """Make a pass, unless much of those before is to be told yet, and tell what has changed. Raises BrokenStore.
+
+        Those that are `left_out` are not looked at. While nothing was seen of one, the round is not complete.
+        """
+        self._due |= dict.fromkeys(self._left_out - left_out)
+        self._left_out = left_out
         known = asked.counter if asked.epoch == self._journal.epoch else 0
         self._begin_whole(asked)
         if len(self._journal.find_since(known)) < MOST_ENTRIES:
@@ -125,11 +136,15 @@ class Watcher:
         self._read_statuses(store)
         for expid in self._choose(asked, known, store, locks):
             self._look_at(expid, store, locks)
-        if self._whole_since is not None and not self._due:
+        self._begin_to_look("")
+        if self._whole_since is not None and not self._due and not self._is_one_unseen():
             self.looks.complete(self._whole_since)
             self._whole_since = None
         # What was looked at belongs to another experiment of that name, if the list has changed meanwhile.
         self._read_experiments(store)
+
+    def _is_one_unseen(self) -> bool:
+        return any(not self._journal.get(expid) for expid in self._left_out & self._records.keys())
 
     def _read_experiments(self, store: Store) -> None:
         """Read the list of experiments if it has changed. Raises BrokenStore."""
@@ -215,16 +230,18 @@ class Watcher:
         Where there is none of the files that are read, only the folder itself shows that.
         """
         entry = self._journal.get(expid)
-        if not entry:
+        if not entry or expid in self._left_out:
             return False
+        self._begin_to_look(expid)
         is_moved = _is_without_files(entry) and (read_owner(store, expid) is None) != (entry.owner is None)
         return is_moved or is_job_list_touched(store, expid, entry.files)
 
     def _look_at(self, expid: str, store: Store, locks: Locks) -> None:
-        """Look at one experiment, unless it has left the store since its turn was planned."""
-        if expid not in self._records:
-            return
+        """Look at one experiment, unless it is left out, or has left the store since its turn was planned."""
         self._due.pop(expid, None)
+        if expid not in self._records or expid in self._left_out:
+            return
+        self._begin_to_look(expid)
         before, files = self._journal.get(expid), take_fingerprint(store, expid)
         is_quiet = before and before.files == files and not _is_held(before)
         if before and is_quiet and not locks.may_hold(store.lock_name(expid)):

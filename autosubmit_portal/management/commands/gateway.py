@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from experiments import own_gateway
@@ -19,6 +20,10 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         """Take the place of this process, so that neither Django nor a connection to the database stays."""
+        if owner := own_gateway.find_owner():
+            raise CommandError(
+                f"{settings.PORTAL_HOME} is not root's: run this as the account {owner[0]}, which has it."
+            )
         command = own_gateway.make_command(until_idle=False)
         connections.close_all()
         os.execve(command[0], command, own_gateway.make_process_environment())  # noqa: S606 # our own program

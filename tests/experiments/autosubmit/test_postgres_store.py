@@ -1,6 +1,7 @@
 """A store whose databases are in PostgreSQL: as a real 4.1.17.1 wrote it, and with the tables of 4.2."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from experiments.autosubmit import forms
 from experiments.autosubmit.store import (
     BrokenStore,
     Store,
@@ -24,6 +26,8 @@ from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
 from jobs.autosubmit.wrappers import read_wrappers
+from tests.agent.agents import agent, find_pythons
+from tests.agent.test_watch import watch
 from tests.support import factories, stores
 from tests.support.postgres import Postgres
 from tests.support.waiting import wait_for
@@ -41,6 +45,8 @@ path = {root}/metadata/structures
 [historicdb]
 path = {root}/metadata/data
 """
+
+ALL = {"revision": "", "plans_source": "", "edges": ""}
 
 
 @pytest.fixture
@@ -111,6 +117,30 @@ def test_wrappers_and_metrics_are_read_once_there_are_any(url: str, store: Store
     assert read_wrappers(wrappers) == {"a001_SETUP": "w2"}
     assert read_metric_runs(metrics) == [2, 1]
     assert read_metrics(metrics, 1) == [MetricRecord("a001_SETUP", "sypd", "12.5", "now")]
+
+
+def test_an_agent_whose_python_has_psycopg_reads_it(url: str, home: Path, store: Store, tmp_path: Path) -> None:
+    store.experiment_folder("a001").mkdir(parents=True)
+    with agent(tmp_path, home=str(home)) as channel:
+        reading = forms.understand_experiment(*channel.read("experiment", "a001", **ALL))
+        fresh = forms.understand_fresh(channel.read("fresh", "a001")[1])
+    assert sorted(job.name for job in reading.jobs) == sorted(f"a001_{name}" for name in stores.NAMES)
+    assert {times.status for times in reading.attempts.values()} == {"COMPLETED"}
+    assert sorted(reading.edges or ()) == [(f"a001_{parent}", f"a001_{child}") for parent, child in stores.EDGES]
+    assert [run.total for run in reading.runs] == [4]
+    assert fresh.files == reading.files == take_fingerprint(store, "a001")
+    assert [record.expid for record in fresh.records] == ["a001"]
+
+
+def test_an_agent_whose_python_has_none_says_so(home: Path, tmp_path: Path) -> None:
+    others = [python for python in find_pythons() if python != sys.executable]
+    if not others:
+        pytest.skip("there is no other Python")
+    with agent(tmp_path, others[0], home=str(home)) as channel:
+        for what, arguments in (("experiment", ALL), ("fresh", {})):
+            failure, _ = channel.read(what, "a001", **arguments)
+            assert failure.code == "broken"
+            assert "this Python cannot read PostgreSQL: No module named 'psycopg'" in failure.reason
 
 
 @pytest.mark.parametrize("expid", ["b000", "B000"])
@@ -207,6 +237,16 @@ def test_the_mirror_follows_a_store_in_postgresql(url: str, home: Path, autosubm
     assert experiment.jobs.count() == 4
     execute(url, "DELETE FROM experiment WHERE name = 'a001'")
     wait_for(lambda: mirror.look() or Experiment.objects.get(expid="a001").gone_at)
+
+
+def test_an_agent_watches_a_store_in_postgresql_on_one_connection(url: str, home: Path) -> None:
+    with agent(home, home=str(home)) as channel:
+        assert watch(channel).entries.keys() == {"a000", "a001"}
+        server = backends(url)
+        execute(url, "INSERT INTO experiment (id, name, description) VALUES (1000, 'a002', '')")
+        # The statistics of the server, which tell of a change, are a second late.
+        wait_for(lambda: watch(channel).entries.keys() == {"a000", "a001", "a002"})
+        assert (backends(url), len(server)) == (server, 1)
 
 
 # --- Connections that are kept
