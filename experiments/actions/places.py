@@ -69,7 +69,7 @@ def explain_silence(
     able = _list_able(kind, kind.steps[0], at_site, experiment)
     if not kind.excludes_run or all(host.pk in away for host in able):
         return ""
-    silent = [host for host in at_site if host.pk in away and _may_hide_run(host, away[host.pk])]
+    silent = [host for host in at_site if host.pk in away and may_hide_run(host, away[host.pk])]
     if not silent:
         return ""
     since = away[silent[0].pk].since
@@ -106,6 +106,13 @@ def find_run_host(experiment: Experiment, at_site: Sequence[Host]) -> Host:
     return next((host for host in at_site if host.pk == experiment.run_host_id), at_site[0])
 
 
+def may_hide_run(host: Host, absence: Absence) -> bool:
+    """Answer whether a run may live at a silent host, as far as rules and managers say."""
+    if RUN_COMMAND.name in host.refused:
+        return False
+    return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
+
+
 def _list_able(
     kind: ActionKind, command: Command, at_site: Sequence[Host], experiment: Experiment | None
 ) -> Sequence[Host]:
@@ -125,13 +132,6 @@ def _say_refused(kind: ActionKind, command: Command, refusing: Collection[Host])
         f"`autosubmit {command.name}` cannot run here: [hosts] in the rc file of Autosubmit does not allow it on "
         f"{join_names(named)}, {where}."
     )
-
-
-def _may_hide_run(host: Host, absence: Absence) -> bool:
-    """Answer whether a run may live at a silent host, as far as rules and managers say."""
-    if RUN_COMMAND.name in host.refused:
-        return False
-    return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
 
 
 def _get_command(action: Action, step: int) -> Command:
