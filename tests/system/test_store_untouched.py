@@ -69,19 +69,20 @@ def act(portal: Portal, method: str, address: str, body: Any = None) -> Any:
 
 @pytest.fixture(scope="module")
 def expid(portal: Portal) -> str:
-    """An experiment that has been through everything that can be done to one."""
-    made = act(portal, "POST", "/v4/experiments", {"description": "untouched", "dummy": True})
-    address = f"/v4/experiments/{made['expid']}"
+    """An experiment that has been through everything that can be done to one; another was created."""
+    expid = portal.make_experiment("small")
+    address = f"/v4/experiments/{expid}"
+    wait_for(lambda: portal.http.get(address).status == 200)
     ended = [
-        made,
+        act(portal, "POST", "/v4/experiments", {"description": "untouched", "dummy": True}),
         act(portal, "PATCH", address, {"description": "still untouched"}),
         act(portal, "POST", f"{address}?action=generate"),
         act(portal, "POST", f"{address}?action=run"),
-        act(portal, "PATCH", f"{address}/jobs?status=WAITING", {"sections": ["SIM"]}),
+        act(portal, "PATCH", f"{address}/jobs?status=WAITING", {"jobs": [f"{expid}_SETUP"]}),
         act(portal, "POST", f"{address}?action=restart"),
     ]
     assert [action["state"] for action in ended] == ["succeeded"] * len(ended), ended
-    return str(made["expid"])
+    return expid
 
 
 def list_paths(portal: Portal, expid: str) -> list[str]:

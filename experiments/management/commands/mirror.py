@@ -56,7 +56,7 @@ class Command(BaseCommand):
     def _look_once(self, slug: str | None) -> None:
         """Make a single pass; complain of sites that another process mirrors."""
         for site in self._find_sites(slug):
-            hosts.explain_absence(site)  # its host may only just be coming; the pass says why it does not
+            hosts.await_hosts([*site.hosts.all()])  # they may only just be coming; the pass says why they do not
             self._await_lease(site)
             self._look(site)
 
