@@ -5,9 +5,8 @@ Each check yields findings that say what is wrong and what to do. No check waits
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import IntEnum
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from autosubmit_portal import privacy
+from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
@@ -36,25 +36,6 @@ BROKERS = {"database": "the database", "redis": "Redis"}
 # Of room for run directories, where outputs of actions are written.
 LITTLE_BYTES = 1024**3
 TOO_LITTLE_BYTES = 100 * 1024**2
-
-
-class Level(IntEnum):
-    """How bad a finding is, in ascending order."""
-
-    OK = 0
-    WARN = 1
-    FAIL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found: a `word` for machines, a `text` for people, and the `remedy`."""
-
-    level: Level
-    word: str
-    text: str
-    remedy: str = ""
-    part: str = ""
 
 
 AWAY = Finding(Level.FAIL, "unknown", "The database does not answer.")
@@ -103,7 +84,7 @@ def examine(parts: Collection[str] = ()) -> list[Finding]:
 def examine_hosts(site: Site) -> list[Finding]:
     """Return what each host of a site finds of all that an action there needs; the host is the part."""
     return [
-        Finding(Level[found.level.name], found.what, f"{found.what}: {found.text}", found.remedy, host.name)
+        replace(found, text=f"{found.word}: {found.text}", part=host.name)
         for host in site.hosts.all()
         for found in hosts.examine(host)
     ]

@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from autosubmit_portal import __version__, health
-from autosubmit_portal.health import Level
+from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.workers.models import Worker
 from experiments.models import Action, Experiment, Site
 
@@ -62,7 +62,7 @@ def _collect_build() -> Metrics:
     yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", labels)
 
 
-def _collect_health(findings: list[health.Finding]) -> Metrics:
+def _collect_health(findings: list[Finding]) -> Metrics:
     family = _make_gauge("health", "2 for a part that is well, 1 for one with a warning, 0 for one that fails.", "part")
     worst: dict[str, Level] = {}
     for finding in findings:

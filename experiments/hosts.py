@@ -1,22 +1,41 @@
 """The hosts of sites, asked through the gateway of this host."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from autosubmit_portal.agent.findings import Finding
+from autosubmit_portal.agent.protocol import ProtocolError
+from autosubmit_portal.agent.protocol.fields import take_text, take_texts
 from autosubmit_portal.gateway import caller, doctor
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import own_gateway
-from experiments.models import Host, Site, Step
+from experiments.models import Host, Step
 
 # What is asked is quick; what takes longer is unknown.
 SECONDS = 20.0
 # An agent of a host that is new in the file of hosts is there within so many seconds, if it comes.
 _ARRIVAL_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
+# What a host may run is asked again when it was asked longer ago; somebody may wait for the answer.
+_RULES_AGE = timedelta(minutes=1)
+_RULES_SECONDS = 1.0
+_MOST_NODE = 255
+_MOST_COMMANDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a host is not connected, and since when; None where nobody knows. One that `is_new` may just be coming."""
+
+    reason: str
+    since: datetime | None = None
+    is_new: bool = False
 
 
 def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS) -> tuple[dict[str, Any], bytes]:
@@ -31,7 +50,7 @@ def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECON
         if error.code != "unknown" or not is_gateway_own():
             raise
     own_gateway.write_files()
-    _await_arrival(host)
+    _await([host])
     return caller.ask(place, host.name, name, arguments, seconds)
 
 
@@ -46,7 +65,7 @@ def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any
     except Refused as error:
         if error.code not in ("away", "unknown"):
             raise
-    explain_absence(host.site, host)
+    await_hosts([host])
     return caller.ask(place, host.name, name, arguments, SECONDS)
 
 
@@ -64,18 +83,68 @@ def is_gateway_own() -> bool:
     return bool(settings.GATEWAY_DIRECTORY == settings.OWN_GATEWAY_DIRECTORY)
 
 
-def explain_absence(site: Site, host: Host | None = None) -> str:
-    """Return why the host of a site cannot be asked to do anything now; blank if it can. For workers."""
-    host = host or site.hosts.first()
-    if host is None:
-        return f"{site} has no host."
+def await_hosts(wanted: Sequence[Host]) -> dict[int, Absence]:
+    """Return those of these hosts that cannot be asked to do anything now, by their keys. For workers.
+
+    Those that are only just coming are waited for.
+    """
     if is_gateway_own():
         own_gateway.write_files()
     keep_gateway()
-    try:
-        return _await_arrival(host)
-    except NoGateway as error:
-        return str(error)
+    return _await(wanted)
+
+
+def _await(wanted: Sequence[Host]) -> dict[int, Absence]:
+    deadline = time.monotonic() + _ARRIVAL_SECONDS
+    while True:
+        try:
+            away = look_for(wanted, SECONDS)
+        except (NoGateway, Unanswered) as error:
+            return dict.fromkeys((host.pk for host in wanted), Absence(str(error)))
+        if not any(absence.is_new for absence in away.values()) or time.monotonic() > deadline:
+            return away
+        time.sleep(_LOOK_SECONDS)
+
+
+def look_for(wanted: Iterable[Host], seconds: float) -> dict[int, Absence]:
+    """Return those of these hosts that are not connected, by their keys.
+
+    Raises NoGateway, and Unanswered when there is no answer within `seconds`.
+    """
+    known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
+    found = {host.pk: _find_absence(host.name, known) for host in wanted}
+    return {key: absence for key, absence in found.items() if absence}
+
+
+def refresh_rules(asked: Iterable[Host]) -> None:
+    """Ask these hosts which commands they refuse, unless that was asked a moment ago.
+
+    Who does not answer is asked again as late as who does, and keeps what it has said before.
+    """
+    now = timezone.now()
+    for host in asked:
+        if host.rules_asked_at and now - host.rules_asked_at < _RULES_AGE:
+            continue
+        host.rules_asked_at = now
+        Host.objects.filter(pk=host.pk).update(rules_asked_at=now)
+        try:
+            _ask_rules(host)
+        except (Refused, Unanswered, ProtocolError):
+            continue
+        Host.objects.filter(pk=host.pk).update(node=host.node, refused=host.refused)
+
+
+def forget_rules(host: Host) -> None:
+    """Have a host asked again what it refuses, whenever that is needed next."""
+    Host.objects.filter(pk=host.pk).update(rules_asked_at=None)
+
+
+def _ask_rules(host: Host) -> None:
+    if is_gateway_own():
+        own_gateway.refresh_site_file(host)  # where the rc file is may have been changed in the console
+    answer, _ = caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, "read", {"what": "rules"}, _RULES_SECONDS)
+    host.node = take_text(answer, "node", most=_MOST_NODE)
+    host.refused = take_texts(answer, "refused")[:_MOST_COMMANDS]
 
 
 def explain_use(host: Host) -> str:
@@ -104,32 +173,17 @@ def find_absences(names: Collection[str], seconds: float) -> dict[str, str]:
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
     if is_gateway_own() and not known.keys() >= set(names):
         own_gateway.write_files()  # a site that is new in the console may not have been asked anything yet
-    unknown = "The gateway does not know the host {}."
-    return {name: _explain(name, known[name]) if name in known else unknown.format(name) for name in names}
+    found = {name: _find_absence(name, known) for name in names}
+    return {name: absence.reason if absence else "" for name, absence in found.items()}
 
 
-def _explain(name: str, known: dict[str, Any]) -> str:
-    if known["is_connected"]:
-        return ""
-    return f"The host {name} has been away for {known['for_seconds']} s. {known['reason']}"
-
-
-def _await_arrival(host: Host) -> str:
-    """Return why a host is not connected, after it has had the time that a new one needs; blank if it is."""
-    deadline = time.monotonic() + _ARRIVAL_SECONDS
-    while True:
-        reason, is_new = _look_for(host)
-        if not reason or not is_new or time.monotonic() > deadline:
-            return reason
-        time.sleep(_LOOK_SECONDS)
-
-
-def _look_for(host: Host) -> tuple[str, bool]:
-    """Return why a host is not connected, blank if it is, and whether it may just be coming."""
-    try:
-        known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", SECONDS)["hosts"].get(host.name)
-    except Unanswered as error:
-        return str(error), False
-    if known is None:
-        return f"The gateway does not know the host {host}.", True
-    return _explain(host.name, known), known["for_seconds"] < _ARRIVAL_SECONDS
+def _find_absence(name: str, known: dict[str, Any]) -> Absence | None:
+    """Return the absence of a host, by what the gateway says of those that it knows; None if it is connected."""
+    if name not in known:
+        return Absence(f"The gateway does not know the host {name}.", is_new=True)
+    told = known[name]
+    if told["is_connected"]:
+        return None
+    seconds = told["for_seconds"]
+    reason = f"The host {name} has been away for {seconds} s. {told['reason']}"
+    return Absence(reason, timezone.now() - timedelta(seconds=seconds), is_new=seconds < _ARRIVAL_SECONDS)

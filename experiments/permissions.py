@@ -30,6 +30,8 @@ class Duty:
 
 FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER, "freeze")
 CALL_LOST = Duty("call_lost", "Call lost", "call_action_lost", Role.MANAGER, "call a command lost at")
+# Who may do the one may do the other: both say what nobody can see.
+CALL_EMPTY = Duty("call_empty", "Call empty", CALL_LOST.permission, Role.MANAGER, "call a host empty at")
 
 
 def synchronise_permissions(**_: Any) -> None:

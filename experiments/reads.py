@@ -21,6 +21,10 @@ class HostAway(BrokenStore):
     """The host that would read does not answer; the text says since when and why."""
 
 
+class HostBusy(BrokenStore):
+    """The host that would read has too much to read; the text says so."""
+
+
 class Missing(Exception):
     """There is no such thing to read; the text says which."""
 
@@ -31,13 +35,23 @@ class Unreadable(Exception):
 
 def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Return what the agent answers. Raises BrokenStore, of which HostAway is one, Missing and Unreadable."""
-    host = experiment.site.hosts.select_related("site").first()
+    return ask(find_host(experiment.site), "read", {"expid": experiment.expid, "what": what, **arguments})
+
+
+def find_host(site: Site) -> Host:
+    """Return who reads the files of a site, and can be asked now. Raises HostAway."""
+    host = site.hosts.select_related("site").first()
     if host is None:
-        raise HostAway(f"{experiment.site} has no host.")
+        raise HostAway(f"{site} has no host.")
     if hosts.is_gateway_own():
         own_gateway.refresh_site_file(host)  # where the store is may have been changed in the console
+    return host
+
+
+def ask(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return what the agent of a host answers. Raises as `read` does."""
     try:
-        return hosts.ask(host, "read", {"expid": experiment.expid, "what": what, **arguments}, SECONDS)
+        return hosts.ask(host, name, arguments, SECONDS)
     except Unanswered as error:
         raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
     except Refused as error:
@@ -67,4 +81,4 @@ def _make_error(host: Host, error: Refused) -> Exception:
         return Unreadable(str(error))
     if error.code == "away":
         return HostAway(f"The files are read by the host {host}, which is away. {error}")
-    return BrokenStore(str(error))
+    return HostBusy(str(error)) if error.code == "busy" else BrokenStore(str(error))

@@ -6,7 +6,7 @@ keeps its actions and teams.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from experiments.autosubmit.store import ExperimentRecord, Store, read_experiments
+from experiments.autosubmit.store import ExperimentRecord
 from experiments.models import Experiment, Site
 from jobs.autosubmit.secrets import mask_text
 from jobs.mirror import BATCH, fit_values
@@ -78,18 +78,22 @@ def mark_all_gone_but(site: Site, expids: set[str]) -> list[str]:
     return [*gone]
 
 
-def read_numbers(site: Site, expid: str = "") -> dict[str, int]:
-    """Return Autosubmit's numbers of the present experiments of a site, or of one: they decide between doubled rows."""
-    rows = Experiment.objects.filter(site=site, gone_at=None)
-    rows = rows.filter(expid=expid) if expid else rows
+def read_numbers(site: Site, expids: Collection[str]) -> dict[str, int]:
+    """Return Autosubmit's numbers of present experiments of a site: they decide between doubled rows."""
+    rows = Experiment.objects.filter(site=site, gone_at=None, expid__in=expids)
     return dict(rows.values_list("expid", "autosubmit_id"))
 
 
-def is_in(store: Store, experiment: Experiment) -> bool:
-    """Return whether a store has this experiment, and not another one with its expid. Raises BrokenStore."""
-    known = {experiment.expid: experiment.autosubmit_id}
-    records = read_experiments(store, known, only=experiment.expid)
-    return any(is_same(experiment.autosubmit_id, experiment.created_at, record) for record in records)
+def choose_record(records: Sequence[ExperimentRecord], known: Mapping[str, int]) -> ExperimentRecord | None:
+    """Return which of several experiments of one name counts: the one whose number is `known`, or else the newest."""
+    numbered = (record for record in records if record.autosubmit_id == known.get(record.expid))
+    return next(numbered, records[-1] if records else None)
+
+
+def is_among(records: Sequence[ExperimentRecord], experiment: Experiment) -> bool:
+    """Return whether what a store has under an expid is this experiment, and not another one with its name."""
+    record = choose_record(records, {experiment.expid: experiment.autosubmit_id})
+    return record is not None and is_same(experiment.autosubmit_id, experiment.created_at, record)
 
 
 def is_same(number: int, created_at: datetime | None, record: ExperimentRecord) -> bool:

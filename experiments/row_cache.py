@@ -1,32 +1,30 @@
-"""A cache of the mirror process for job lists that change often, so that it makes only changed rows again.
+"""A cache of the mirror process for job lists that change often: the agent tells only what is new in them.
 
-What is not in the cache is read and made again. An entry is valid only while no other process has written the
-experiment, which its `refreshed_at` shows.
+What is not in the cache is asked for as a whole. An entry says what is in the database only while no other process has
+written the experiment, which its `refreshed_at` shows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.autosubmit.history import Attempts
-from jobs.autosubmit.job_list import Decoded
-from jobs.mirror import Snapshot
+from jobs.mirror import Row
 
 MAX_JOBS = 400_000
-"""Of all lists together; 10,000 jobs take about 20 MB."""
+"""Of all lists together; 10,000 jobs take about 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """What was read of an experiment, the rows made from it, and when they were written (`refreshed_at`).
+    """The rows of the jobs by name, the revision of the list and the mark of its edges by which the agent knows them.
 
-    `checked_at` is when the whole history was last read (monotonic clock), and not only its new rows.
+    `written_at` is when they were written (`refreshed_at`).
     """
 
-    decoded: Decoded
-    attempts: Attempts
-    snapshot: Snapshot
+    rows: Mapping[str, Row]
+    revision: str
+    edges_mark: str
     written_at: datetime
-    checked_at: float
 
 
 class RowCache:
@@ -44,5 +42,5 @@ class RowCache:
         self._cached.pop(experiment_id, None)
         if cached is not None:
             self._cached[experiment_id] = cached
-        while sum(len(each.snapshot.jobs) for each in self._cached.values()) > MAX_JOBS:
+        while sum(len(each.rows) for each in self._cached.values()) > MAX_JOBS:
             del self._cached[next(iter(self._cached))]

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import cache
-from hashlib import blake2b
 from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -50,31 +49,19 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 """The values of a job in the order of MIRRORED_FIELDS."""
 
-Made = tuple[JobRecord, JobTimes | None, Row]
-"""A row, and what it was made of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the rows of an experiment hold: its jobs by name, and a digest of its edges where they were read."""
-
-    jobs: Mapping[str, Made]
-    edges: bytes | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a job list changed in the rows: names of new jobs, of jobs gone, and by old and new status of the others.
 
-    `counts` is the number of jobs per status afterwards, `snapshot` what the rows hold then. It is false if no job
-    came, went or got another status. `edges` are None where they were not read again.
+    `counts` is the number of jobs per status afterwards. It is false if no job came, went or got another status.
+    `edges` are None where they stay.
     """
 
     counts: dict[str, int]
     added: list[str]
     removed: list[str]
     moved: dict[tuple[str, str], list[str]]
-    snapshot: Snapshot
     edges: Edges | None = None
 
     def __bool__(self) -> bool:
@@ -104,52 +91,31 @@ def _list_longest(model: type[Model]) -> list[tuple[str, int]]:
 
 def sync_jobs(
     experiment_id: int,
-    records: Iterable[JobRecord],
-    times: Mapping[str, JobTimes],
+    rows: Mapping[str, Row],
     dependencies: Callable[[], Iterable[tuple[str, str]] | None],
     *,
     are_edges_known: bool = False,
-    before: Snapshot | None = None,
-    is_before_written: bool = False,
+    known: Mapping[str, Row] | None = None,
 ) -> Difference:
-    """Make the rows of one experiment equal to its job list; return what was different.
+    """Make the rows of one experiment equal to those of its job list; return what was different.
 
     `dependencies` returns (parent, child) names, None where the store has none; edges of unknown jobs are left out and
-    told of. With `are_edges_known` it is called only if jobs came or went. `before` is the snapshot of an earlier call:
-    what a job is made of tells whether its row is the same. It says what is in the database only with
-    `is_before_written`, when nobody has written since. Call this in a transaction that holds the row of the experiment,
-    so that two mirrors do not add the same job.
+    told of. With `are_edges_known` it is called only if jobs came or went. `known` are the rows that are in the
+    database, if that is certain. Call this in a transaction that holds the row of the experiment, so that two mirrors
+    do not add the same job.
     """
-    made = make_rows(records, times, before.jobs if before else {})
-    known = before if is_before_written else None
-    statuses = _sync_jobs(experiment_id, made, known)
-    difference = _compare_statuses(statuses, {name: row[_STATUS] for name, (_, _, row) in made.items()})
-    digest = known.edges if known else None
-    edges = None
-    if not are_edges_known or difference.added or difference.removed:
-        edges = select_edges(dependencies(), made)
-        wanted = _digest_edges(edges.between) if before else None  # only who reads again and again has use for it
-        if wanted is None or wanted != digest or difference.added or difference.removed:
-            _sync_dependencies(experiment_id, edges.between)
-        digest = wanted
-    return replace(difference, snapshot=Snapshot(made, digest), edges=edges)
+    statuses = _sync_jobs(experiment_id, rows, known)
+    difference = _compare_statuses(statuses, {name: row[_STATUS] for name, row in rows.items()})
+    if are_edges_known and not (difference.added or difference.removed):
+        return difference
+    edges = select_edges(dependencies(), rows)
+    _sync_dependencies(experiment_id, edges.between)
+    return replace(difference, edges=edges)
 
 
-def make_rows(
-    records: Iterable[JobRecord], times: Mapping[str, JobTimes], before: Mapping[str, Made]
-) -> dict[str, Made]:
-    """Return the row of each job by its name; of one that is made of the same as before, the same row."""
-    made = {}
-    for record in records:
-        attempt, known = times.get(record.name), before.get(record.name)
-        if known is None or not (_is_same(known[0], record) and _is_same(known[1], attempt)):
-            known = record, attempt, _make_row(record, attempt)
-        made[record.name] = known
-    return made
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other or one == other
+def make_rows(records: Iterable[JobRecord], times: Mapping[str, JobTimes]) -> dict[str, Row]:
+    """Return the row of each job by its name."""
+    return {record.name: _make_row(record, times.get(record.name)) for record in records}
 
 
 def _compare_statuses(before: Mapping[str, str], after: Mapping[str, str]) -> Difference:
@@ -159,7 +125,7 @@ def _compare_statuses(before: Mapping[str, str], after: Mapping[str, str]) -> Di
             moved.setdefault((before[name], status), []).append(name)
     added = [name for name in after if name not in before]
     removed = [name for name in before if name not in after]
-    return Difference(dict(Counter(after.values())), added, removed, moved, Snapshot({}))
+    return Difference(dict(Counter(after.values())), added, removed, moved)
 
 
 def _make_row(record: JobRecord, times: JobTimes | None) -> Row:
@@ -190,32 +156,28 @@ def _add_attempt(row: list[Any], attempt: JobTimes) -> None:
     row[_PROCESSORS] = row[_PROCESSORS] or str(attempt.ncpus or "")
 
 
-def _sync_jobs(experiment_id: int, made: Mapping[str, Made], known: Snapshot | None) -> dict[str, str]:
+def _sync_jobs(experiment_id: int, wanted: Mapping[str, Row], known: Mapping[str, Row] | None) -> dict[str, str]:
     """Write what differs and return the status that each job had."""
     before: dict[str, str] = {}
     changed: dict[
         tuple[str, ...], dict[str, tuple[Any, ...]]
     ] = {}  # by the fields that differ: mostly the status alone
-    for name, row in _list_known(known) if known else _read_existing(experiment_id):
+    for name, row in _read_existing(experiment_id) if known is None else known.items():
         before[name] = row[_STATUS]
-        wanted = made[name][2] if name in made else row
-        if row is not wanted and row != wanted:
-            values = _find_differing(row, wanted)
+        after = wanted.get(name, row)
+        if row is not after and row != after:
+            values = _find_differing(row, after)
             changed.setdefault(tuple(values), {})[name] = tuple(values.values())
-    gone = [name for name in before if name not in made]
+    gone = [name for name in before if name not in wanted]
     leaving = [Job.objects.filter(experiment=experiment_id, name__in=some) for some in split_batches(gone)]
-    new = ((experiment_id, name, *row) for name, (_, _, row) in made.items() if name not in before)
-    with trigrams.write_in_bulk(leaving) if gone or len(made) > len(before) else nullcontext():
+    new = ((experiment_id, name, *row) for name, row in wanted.items() if name not in before)
+    with trigrams.write_in_bulk(leaving) if gone or len(wanted) > len(before) else nullcontext():
         for jobs in leaving:
             jobs.delete()
         _insert(Job, ["experiment", "name", *MIRRORED_FIELDS], new)
     for fields, rows in changed.items():
         _update(experiment_id, fields, rows)
     return before
-
-
-def _list_known(snapshot: Snapshot) -> Iterator[tuple[str, Row]]:
-    return ((name, row) for name, (_, _, row) in snapshot.jobs.items())
 
 
 def _read_existing(experiment_id: int) -> Iterator[tuple[str, Row]]:
@@ -255,13 +217,6 @@ def _sync_dependencies(experiment_id: int, wanted: set[tuple[str, str]]) -> None
     for some in split_batches(stale):
         JobDependency.objects.filter(pk__in=some).delete()
     _insert(JobDependency, ["parent", "child"], sorted(new))
-
-
-def _digest_edges(edges: Iterable[tuple[str, str]]) -> bytes:
-    digest = blake2b()
-    for parent, child in sorted(edges):
-        digest.update(f"{parent}\0{child}\n".encode())
-    return digest.digest()
 
 
 def split_batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

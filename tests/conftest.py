@@ -40,7 +40,7 @@ from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
 from tests.support.caches import forget_answers, forget_keys, forget_stamps
 from tests.support.identity_provider import Provider
-from tests.support.in_process_host import InProcessHosts
+from tests.support.in_process_host import AtOnce, InProcessHosts
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.quick_autosubmit import quick
@@ -189,6 +189,7 @@ def hosts_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessHosts]:
     hosts = InProcessHosts()
     monkeypatch.setattr("experiments.hosts.caller", hosts)
     monkeypatch.setattr("experiments.own_gateway.start", lambda: None)
+    monkeypatch.setattr("experiments.mirror.site_mirror.make_reader", AtOnce)
     yield hosts
     hosts.close()
 

@@ -11,7 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from autosubmit_portal import health
-from autosubmit_portal.health import Finding, Level, examine
+from autosubmit_portal.agent.findings import Finding, Level
+from autosubmit_portal.health import examine
 from autosubmit_portal.workers.heartbeat import get_free_bytes
 from autosubmit_portal.workers.models import SILENCE, Worker
 from experiments.models import Action, Site, State

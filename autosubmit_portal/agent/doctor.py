@@ -109,5 +109,5 @@ class _Examination:
             text = "To look at this " + (
                 f"was ended ({self.process.returncode})." if self._has_ended else "takes too long."
             )
-            found.append(encode(Finding(where, Level.FAIL, text, "A file system or a directory service may hang.")))
+            found.append(encode(Finding(Level.FAIL, where, text, "A file system or a directory service may hang.")))
         return found

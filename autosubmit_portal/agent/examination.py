@@ -39,7 +39,7 @@ def examine(site_file: Path) -> Iterator[str | Finding]:
     try:
         site = read_site_file(site_file)
     except BadSiteFileError as error:
-        yield Finding("site file", Level.FAIL, str(error), "Correct it.")
+        yield Finding(Level.FAIL, "site file", str(error), "Correct it.")
         yield ""
         return
     yield from _check_files(site_file)
@@ -48,7 +48,7 @@ def examine(site_file: Path) -> Iterator[str | Finding]:
         try:
             yield from check(site)
         except (OSError, ValueError) as error:
-            yield Finding(what, Level.FAIL, f"It cannot be examined: {error}.")
+            yield Finding(Level.FAIL, what, f"It cannot be examined: {error}.")
     yield ""
 
 
@@ -57,7 +57,7 @@ def _check_files(site_file: Path) -> Iterator[Finding]:
     remedy = "They should be root's, in folders that only root writes."
     for what, file in (("site file", site_file), ("agent", Path(os.path.realpath(sys.path[0])))):
         reason = explain_distrust(file)
-        yield Finding(what, Level.WARN, f"Others can change it: {reason}.", remedy) if reason else _say(what, f"{file}")
+        yield Finding(Level.WARN, what, f"Others can change it: {reason}.", remedy) if reason else _say(what, f"{file}")
 
 
 def _check_python(_: SiteFile) -> Iterator[Finding]:
@@ -69,15 +69,15 @@ def _check_program(site: SiteFile) -> Iterator[Finding]:
     if not os.access(site.program, os.X_OK):
         text = f"There is no program {site.program} that {_get_account()} may run."
         yield Finding(
-            what, Level.FAIL, text, "Correct “program” in the file of the site, or the rights of the program."
+            Level.FAIL, what, text, "Correct “program” in the file of the site, or the rights of the program."
         )
         return
     if reason := explain_distrust(site.program):
-        yield Finding(what, Level.WARN, f"Others can change what is run: {reason}.", "Take the right to write away.")
+        yield Finding(Level.WARN, what, f"Others can change what is run: {reason}.", "Take the right to write away.")
     try:
         version = read_program_version(site.program, _get_home(site), site.spool / "caches")
     except BrokenStore as error:
-        yield Finding(what, Level.FAIL, str(error))
+        yield Finding(Level.FAIL, what, str(error))
         return
     yield _say(what, f"Autosubmit {version}, {site.program}.")
 
@@ -87,7 +87,7 @@ def _check_store(site: SiteFile) -> Iterator[Finding]:
     try:
         store = locate(_get_home(site), site.configuration)
     except BrokenStore as error:
-        yield Finding(what, Level.FAIL, str(error))
+        yield Finding(Level.FAIL, what, str(error))
         return
     yield from _check_rights(store) or [_say(what, f"{store.root}, and {_get_account()} may write there.")]
     yield from _check_room(what, store.root, "Job lists become empty files when it is full.")
@@ -99,10 +99,10 @@ def _check_rights(store: Store) -> list[Finding]:
     found = []
     if not os.access(store.root, os.R_OK | os.W_OK | os.X_OK):
         remedy = "Creating an experiment needs it: give the account or its group the right."
-        found.append(Finding("store", Level.FAIL, f"{account} may not write in {store.root}.", remedy))
+        found.append(Finding(Level.FAIL, "store", f"{account} may not write in {store.root}.", remedy))
     if not store.postgres_url and not os.access(database, os.R_OK | os.W_OK):
         text = f"{account} may not write the database {database}."
-        found.append(Finding("store", Level.FAIL, text, "Give the account or its group the right."))
+        found.append(Finding(Level.FAIL, "store", text, "Give the account or its group the right."))
     return found
 
 
@@ -112,13 +112,13 @@ def _check_spool(site: SiteFile) -> Iterator[Finding]:
     remedy = "Name a folder on a disk of this host as “spool” in the file of the site, such as one in /var/lib."
     if not os.access(folder, os.W_OK | os.X_OK):
         text = f"{_get_account()} may not write in {folder}."
-        yield Finding(what, Level.FAIL, text, "Give the account a folder there, or name another one.")
+        yield Finding(Level.FAIL, what, text, "Give the account a folder there, or name another one.")
     elif mount.is_of_network:
         text = f"{site.spool} is on {mount.kind}, which other hosts may share: commands could start twice."
-        yield Finding(what, Level.FAIL, text, remedy)
+        yield Finding(Level.FAIL, what, text, remedy)
     elif mount.is_in_memory:
         text = f"{site.spool} is on {mount.kind}: a restart of the host loses how commands ended."
-        yield Finding(what, Level.WARN, text, remedy)
+        yield Finding(Level.WARN, what, text, remedy)
     else:
         yield _say(what, f"{site.spool}, on {mount.kind}.")
     yield from _check_room(what, folder, "Nothing can be started without room.")
@@ -129,7 +129,7 @@ def _check_room(what: str, folder: Path, consequence: str) -> Iterator[Finding]:
     if free < LITTLE_BYTES:
         level = Level.FAIL if free < TOO_LITTLE_BYTES else Level.WARN
         text = f"There are {free // 1024**2} MiB left at {folder}. {consequence}"
-        yield Finding(what, level, text, "Make room.")
+        yield Finding(level, what, text, "Make room.")
 
 
 def _check_processes(_: SiteFile) -> Iterator[Finding]:
@@ -141,13 +141,13 @@ def _check_processes(_: SiteFile) -> Iterator[Finding]:
     if hidden not in ("0", "off") and os.getuid() and group not in map(str, (os.getegid(), *os.getgroups())):
         text = f"/proc is mounted with hidepid={hidden}: runs of other accounts are not seen."
         remedy = "Mount it with gid= of a group, and put the account into that group."
-        found.append(Finding(what, Level.FAIL, text, remedy))
+        found.append(Finding(Level.FAIL, what, text, remedy))
     if not os.access("/proc/locks", os.R_OK):
         text = "/proc/locks cannot be read: whether an experiment runs is not seen."
-        found.append(Finding(what, Level.FAIL, text, "Let the account read it."))
+        found.append(Finding(Level.FAIL, what, text, "Let the account read it."))
     if Path("/proc/self/ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
         text = "The agent is in a PID namespace of its own, as in a container: it sees only what runs in there."
-        found.append(Finding(what, Level.WARN, text, "Run Autosubmit in the same one."))
+        found.append(Finding(Level.WARN, what, text, "Run Autosubmit in the same one."))
     yield from found or [_say(what, "Locks and processes of all accounts are seen.")]
 
 
@@ -156,7 +156,7 @@ def _check_restarts(_: SiteFile) -> Iterator[Finding]:
     identity = read_identity()
     if "-" in (identity.machine, identity.boot):
         text = "The host has no id: that it was restarted cannot be told, and so not that its commands have ended."
-        yield Finding(what, Level.WARN, text, "Run systemd-machine-id-setup.")
+        yield Finding(Level.WARN, what, text, "Run systemd-machine-id-setup.")
     else:
         yield _say(what, platform.node())
 
@@ -171,10 +171,10 @@ def _check_sessions(_: SiteFile) -> Iterator[Finding]:
     remedy = f"Run loginctl enable-linger {account}"
     if values.get("KillUserProcesses") == "yes":
         text = "KillUserProcesses=yes of logind.conf ends commands with the session of the agent."
-        yield Finding(what, Level.FAIL, text, f"{remedy}, or set it to no.")
+        yield Finding(Level.FAIL, what, text, f"{remedy}, or set it to no.")
     elif values.get("RemoveIPC") != "no" and os.getuid() >= _FIRST_PERSON:
         text = "RemoveIPC of logind.conf takes shared memory away from commands when the session of the agent ends."
-        yield Finding(what, Level.WARN, text, f"{remedy}, or set it to no.")
+        yield Finding(Level.WARN, what, text, f"{remedy}, or set it to no.")
     else:
         yield _say(what, "Commands go on when the agent's session ends.")
 
@@ -199,7 +199,7 @@ def _check_rules(site: SiteFile) -> Iterator[Finding]:
         refused = ", ".join(list_refused(read_rc(_get_home(site), site.configuration), platform.node()))
     except BadRules as error:
         text = f"{error}. Autosubmit runs nothing with that."
-        yield Finding(what, Level.FAIL, text, "Correct the rc file: [command,command host,host] [command all].")
+        yield Finding(Level.FAIL, what, text, "Correct the rc file: [command,command host,host] [command all].")
     except BrokenStore:  # which is told as what is wrong with the store
         return
     else:
@@ -213,7 +213,7 @@ def _check_umask(site: SiteFile) -> Iterator[Finding]:
         yield _say(what, f"{site.umask:04o}")
     else:
         text = f"With the umask {site.umask:04o} everybody may change what commands write."
-        yield Finding(what, Level.WARN, text, "Set “umask” in the file of the site to 0022, or 0002 for a group.")
+        yield Finding(Level.WARN, what, text, "Set “umask” in the file of the site to 0022, or 0002 for a group.")
 
 
 CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
@@ -232,7 +232,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
 
 
 def _say(what: str, text: str) -> Finding:
-    return Finding(what, Level.OK, text)
+    return Finding(Level.OK, what, text)
 
 
 def _get_account() -> str:

@@ -1,7 +1,7 @@
-"""What an examination of a host finds, as an agent tells it and a portal reads it."""
+"""What an examination finds, of the portal or of a host, and how an agent tells it to a portal."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields
 from autosubmit_portal.agent.protocol.strict_json import Message
@@ -10,31 +10,43 @@ _MOST_TEXT = 1000
 _MOST_FINDINGS = 100
 
 
-class Level(Enum):
-    """How bad it is."""
+class Level(IntEnum):
+    """How bad it is, in ascending order."""
 
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+    @property
+    def word(self) -> str:
+        """As it is sent and printed."""
+        return self.name.lower()
+
+
+_LEVELS = {level.word: level for level in Level}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was examined, how it is, in a text for people, and what to do."""
+    """What was found: a `word` for machines, a `text` for people, and the `remedy`.
 
-    what: str
+    The word says how a `part` of the portal is, or what was examined at a host.
+    """
+
     level: Level
+    word: str
     text: str
     remedy: str = ""
+    part: str = ""
 
 
 def encode(finding: Finding) -> Message:
     """Return a finding as it is sent, whatever it quotes."""
-    texts = {"what": finding.what, "text": finding.text, "remedy": finding.remedy}
+    texts = {"what": finding.word, "text": finding.text, "remedy": finding.remedy}
     safe = {
         name: text[:_MOST_TEXT].encode("utf-8", "replace").decode().replace("\0", "?") for name, text in texts.items()
     }
-    return {**safe, "level": finding.level.value}
+    return {**safe, "level": finding.level.word}
 
 
 def decode(answer: Message) -> list[Finding]:
@@ -48,6 +60,6 @@ def decode(answer: Message) -> list[Finding]:
 def _decode(message: Message) -> Finding:
     what, text, remedy = (fields.take_text(message, name, most=_MOST_TEXT) for name in ("what", "text", "remedy"))
     level = fields.take_text(message, "level")
-    if level not in {known.value for known in Level}:
+    if level not in _LEVELS:
         raise ProtocolError(f"{level!a} is no level")
-    return Finding(what, Level(level), text, remedy)
+    return Finding(_LEVELS[level], what, text, remedy)

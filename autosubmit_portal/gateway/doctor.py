@@ -21,18 +21,18 @@ def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
     try:
         answer = list_hosts(place, seconds)
     except (Refused, Unanswered) as error:
-        return [Finding("gateway", Level.FAIL, str(error), "Start it: systemctl start autosubmit-portal-gateway.")]
+        return [Finding(Level.FAIL, "gateway", str(error), "Start it: systemctl start autosubmit-portal-gateway.")]
     known = answer["hosts"].get(host)
     if known is None:
         text = f"The gateway knows no host {host}."
-        return [Finding("channel", Level.FAIL, text, "Name it in the file of hosts.")]
+        return [Finding(Level.FAIL, "channel", text, "Name it in the file of hosts.")]
     if not known["is_connected"]:
         text = f"There has been no connection for {known['for_seconds']} s. {known['reason']}"
-        return [Finding("channel", Level.FAIL, text, known["remedy"])]
+        return [Finding(Level.FAIL, "channel", text, known["remedy"])]
     facts = known["facts"]
     text = f"Open for {known['for_seconds']} s, as {facts.get('account', '?')}."
     return [
-        Finding("channel", Level.OK, text),
+        Finding(Level.OK, "channel", text),
         _look_at_walls(facts, answer["account"]),
         *_ask_agent(place, host, seconds),
     ]
@@ -43,9 +43,9 @@ def _look_at_walls(facts: Message, gateway: str) -> Finding:
     ours = {pwd.getpwuid(os.getuid()).pw_name: "portal", gateway: "gateway"}
     whose = ours.get(str(facts.get("account")))
     if facts.get("machine") != read_identity().machine or not whose:
-        return Finding("walls", Level.OK, "Commands run as an account that neither portal nor gateway has.")
+        return Finding(Level.OK, "walls", "Commands run as an account that neither portal nor gateway has.")
     text = f"Commands run as {facts['account']}, as the {whose} does: what experiments bring along reads its secrets."
-    return Finding("walls", Level.WARN, text, "Reach the host by sudo or ssh, with the accounts of docs/operations.md.")
+    return Finding(Level.WARN, "walls", text, "Reach the host by sudo or ssh, with the accounts of docs/operations.md.")
 
 
 def _ask_agent(place: Path, host: str, seconds: float) -> list[Finding]:
@@ -54,10 +54,10 @@ def _ask_agent(place: Path, host: str, seconds: float) -> list[Finding]:
         answer, _ = ask(place, host, "doctor", {"clock": int(1000 * asked)}, seconds)
         return [*decode(answer), _compare_clocks(answer.get("clock"), time.time() - asked)]
     except (Refused, Unanswered) as error:
-        return [Finding("agent", Level.FAIL, str(error))]
+        return [Finding(Level.FAIL, "agent", str(error))]
     except ProtocolError as error:
         text = f"What the agent says is not understood: {error}."
-        return [Finding("agent", Level.FAIL, text, "Install the agent of this portal there.")]
+        return [Finding(Level.FAIL, "agent", text, "Install the agent of this portal there.")]
 
 
 def _compare_clocks(clocks: object, took: float) -> Finding:
@@ -67,7 +67,7 @@ def _compare_clocks(clocks: object, took: float) -> Finding:
     ahead = (clocks[1] - clocks[0]) / 1000
     surely = min(ahead, 0) + max(ahead - took, 0)
     if abs(surely) <= MOST_CLOCK_SECONDS:
-        return Finding("clock", Level.OK, "It agrees with that of the portal.")
+        return Finding(Level.OK, "clock", "It agrees with that of the portal.")
     direction = "ahead of" if surely > 0 else "behind"
     text = f"It is {abs(surely):.0f} s {direction} that of the portal: times in logs and rows do not agree."
-    return Finding("clock", Level.WARN, text, "Let both hosts keep the time, with chrony or systemd-timesyncd.")
+    return Finding(Level.WARN, "clock", text, "Let both hosts keep the time, with chrony or systemd-timesyncd.")

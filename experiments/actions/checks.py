@@ -13,6 +13,9 @@ from django.db.models import F
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from experiments import hosts
+from experiments.actions import places
 from experiments.actions.accounts import KnownAccounts, find_unix_name
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.choice import name_chosen_jobs
@@ -24,12 +27,15 @@ from experiments.actions.workflows import read_jobs
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.preconditions import refuse_absent
-from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
+from experiments.hosts import Absence
+from experiments.models import Action, Experiment, Freeze, Host, Site, annotate_active_action
 from experiments.models.site import RunAs
 from jobs.autosubmit.secrets import has_credentials
 from jobs.models import Job
 from jobs.workflow import Workflow
 
+# Whoever asks waits no longer for the gateway.
+_LOOK_SECONDS = 1.0
 REFUSALS = (policy.Forbidden, Refusal)
 
 
@@ -73,6 +79,35 @@ class Facts:
         if experiment.pk not in self._absences:
             self._absences[experiment.pk] = refuse_absent(experiment)
         return self._absences[experiment.pk]
+
+    def refresh_rules(self) -> None:
+        """Have the hosts say what they refuse by now, for what is asked for and not only looked at."""
+        hosts.refresh_rules(host for found in self.hosts.values() for host in found)
+
+    def explain_silence(self, request: ActionRequest) -> str:
+        """Return why a run of the experiment may live unseen, so that the action is refused; blank otherwise."""
+        at_site = self.hosts[request.site.pk]
+        if request.experiment is None or len(at_site) == 1 or not request.kind.excludes_run:
+            return ""
+        return places.explain_silence(request.kind, request.experiment, at_site, self._away)
+
+    @cached_property
+    def hosts(self) -> Mapping[int, list[Host]]:
+        """The hosts of each site, in their order."""
+        found: dict[int, list[Host]] = {request.site.pk: [] for request in self._requests}
+        for host in Host.objects.filter(site__in=found).select_related("site"):
+            found[host.site_id].append(host)
+        return found
+
+    @cached_property
+    def _away(self) -> Mapping[int, Absence]:
+        """The hosts that are not there; none while nobody knows, because a worker looks again."""
+        at_sites = [host for found in self.hosts.values() for host in found]
+        try:
+            away = hosts.look_for(at_sites, _LOOK_SECONDS)
+        except (NoGateway, Unanswered):
+            return {}
+        return {key: absence for key, absence in away.items() if not absence.is_new}
 
     @cached_property
     def job_names(self) -> Mapping[int, Container[str]]:
@@ -163,6 +198,7 @@ def check(request: ActionRequest, facts: Facts, read: Callable[[Experiment], Wor
     for option in options:
         if option.is_expid and option.name in parameters:
             _require_visible_source(request, option.name, parameters[option.name])
+    facts.refresh_rules()
     unix_name = _require_place(request, parameters, facts)
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
@@ -229,6 +265,9 @@ def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts:
         frozen = facts.freezes.get(request.experiment.pk)
         if frozen:
             raise Conflict(frozen)
+    refused = places.explain_rules(request.kind, request.experiment, facts.hosts[request.site.pk])
+    if refused:
+        raise Conflict(refused)
     return facts.find_unix_name(request)
 
 
@@ -262,5 +301,6 @@ def _require_experiment(request: ActionRequest, experiment: Any, facts: Facts) -
     if experiment.active_action_id not in (None, request.made) and not request.kind.may_overtake:
         raise describe_active(experiment, experiment.active_action_id)
     reason = request.kind.find_obstacle(experiment, request.parameters)
+    reason = reason or facts.explain_silence(request)
     if reason:
         raise Conflict(reason)

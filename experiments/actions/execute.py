@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from autosubmit_portal.workers import shutdown_flag
 from experiments import hosts
-from experiments.actions import queue, slots
+from experiments.actions import places, queue, slots
 from experiments.actions.accounts import find_changed_account
 from experiments.actions.call_lost import tell_hosts
 from experiments.actions.choice import find_changed_choice
@@ -38,31 +39,34 @@ def execute(action_id: int) -> None:
     """
     site = Action.objects.select_related("site").get(pk=action_id).site
     run_urgent(site.queue)
-    away = hosts.explain_absence(site)
-    if away:  # before anything is claimed: what waits can be cancelled
-        slots.tell(action_id, f"Waits for its host. {away}")
-        return
-    tell_hosts(site.queue)  # before anything else is asked of a host that is back
-    while (waiting := slots.find_next(site)) is not None:
+    at_site = [*site.hosts.all()]
+    away = hosts.await_hosts(at_site)
+    if len(away) < len(at_site):
+        tell_hosts(site.queue)  # before anything else is asked of a host that is back
+
+    is_held_up = partial(places.explain_wait, at_site=at_site, away=away) if away else None
+    # Nothing is claimed for a host that is away: what waits can be cancelled.
+    while (waiting := slots.find_next(site, is_held_up)) is not None:
         action = claim(waiting.pk)
         if action is not None:
             _run(action)
             break
-    slots.tell_what_it_waits_for(action_id)
+    slots.tell_what_it_waits_for(action_id, is_held_up)
 
 
 def run_urgent(queue_name: str) -> None:
     """Run the first urgent action of a queue, if one waits: it is before all others, whatever the message names."""
-    waiting = Action.objects.queued().urgent().filter(site__queue=queue_name).select_related("site").first()
-    if waiting is None:
+    queued = Action.objects.queued().urgent().filter(site__queue=queue_name)
+    for waiting in queued.select_related("site", "experiment"):
+        at_site = [*waiting.site.hosts.all()]
+        held_up = places.explain_wait(waiting, at_site, hosts.await_hosts(at_site))
+        if held_up:
+            slots.tell(waiting.pk, held_up)
+            continue
+        action = claim(waiting.pk)
+        if action:
+            _run(action)
         return
-    away = hosts.explain_absence(waiting.site)
-    if away:
-        slots.tell(waiting.pk, f"Waits for its host. {away}")
-        return
-    action = claim(waiting.pk)
-    if action:
-        _run(action)
 
 
 def watch(action_id: int) -> None:
@@ -112,9 +116,9 @@ def _run(action: Action) -> None:
 def _find_reason_against(action: Action) -> str:
     """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
     if action.experiment is None:
-        return ""
+        return places.find_reason(action, None)
     if action.catalogue_kind.stops_run:  # Autosubmit answers it if nothing is running any more
-        return find_absence(action) or foresee_failure(action)
+        return find_absence(action) or foresee_failure(action) or places.find_reason(action, action.experiment)
     try:
         sync.adopt(action.site, action.expid)
     except BrokenStore as problem:
@@ -124,6 +128,7 @@ def _find_reason_against(action: Action) -> str:
         refuse_absent(experiment)
         or action.catalogue_kind.find_obstacle(experiment, action.parameters)
         or find_changed_choice(action, experiment)
+        or places.find_reason(action, experiment)
     )
 
 

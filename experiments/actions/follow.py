@@ -11,10 +11,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.agent.run_directory import Look
-from experiments import commands
-from experiments.actions import finish
+from experiments import commands, hosts
+from experiments.actions import finish, places
 from experiments.actions.accounts import find_changed_account
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
+from experiments.actions.refusals import Conflict
 from experiments.actions.slots import compute_slot_end
 from experiments.actions.stopping import find_stop, signal_again
 from experiments.actions.transition import make_origin_of_worker, record
@@ -68,13 +69,16 @@ def _note_voice(action: Action) -> None:
 
 def start_step(action: Action, step: int) -> None:
     """Start the command of one step, at most once whoever calls: the conditional update decides who does."""
-    now, host = timezone.now(), action.site.hosts.first()
-    if host is None:
-        finish.fail(action, f"The command could not be started: {action.site} has no host.")
+    try:
+        host, _ = places.choose(action, step)
+    except Conflict as refusal:
+        finish.fail(action, f"The command could not be started: {refusal}")
         return
+    now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
     with transaction.atomic():
         new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": compute_slot_end(action, step)}
+        new["message"] = ""  # of waiting for a host
         if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
         action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
@@ -84,6 +88,7 @@ def start_step(action: Action, step: int) -> None:
     try:
         commands.start(row, action)
     except commands.NotStarted as refusal:
+        hosts.forget_rules(host)  # which may be why
         finish.fail(action, f"The command could not be started: {refusal}")
     except commands.Unseen as silence:
         _note_silence(action, str(silence))
@@ -126,10 +131,15 @@ def _go_on(action: Action, exit_status: int) -> bool:
     """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
     obstacle = find_reason_not_to_start(fresh) or find_changed_account(fresh) or find_absence(fresh) or find_stop(fresh)
+    obstacle = obstacle or places.find_reason(fresh, fresh.experiment)
     if obstacle:
         finish.call_off(action, obstacle, exit_status)
         return True
-    start_step(action, action.step + 1)
+    away = places.choose(fresh, action.step + 1)[1]
+    if away:
+        Action.objects.filter(pk=action.pk, state=State.RUNNING).update(message=f"Waits for its host. {away}")
+    else:
+        start_step(action, action.step + 1)
     return False
 
 

@@ -16,6 +16,7 @@ from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
 from experiments.models import Action, Freeze, State, annotate_active_action
+from experiments.registry import is_among
 
 
 class RightLost(Exception):
@@ -82,7 +83,7 @@ def find_lost_right(action: Action, accounts: Accounts | None = None) -> str:
 def find_reason_not_to_start(action: Action) -> str:
     """Return why a command of an action must not start any more, although it was asked for; blank if it may."""
     if action.experiment:
-        sync.recognise(action.experiment)  # the right may be that of the owner
+        sync.look(action.experiment)  # the right may be that of the owner
     return find_lost_right(action) or action.site.explain_switched_off(action.catalogue_kind) or _find_freeze(action)
 
 
@@ -96,15 +97,18 @@ def _find_freeze(action: Action) -> str:
 def find_absence(action: Action) -> str:
     """Return why the experiment of an action is not there to be acted on, by a fresh look; blank if it is.
 
-    It may have no folder, or be gone, and another one may have its name.
+    It may have no folder, or be gone, and another one may have its name. While nothing can be seen it counts as there.
     """
-    if action.experiment and not sync.recognise(action.experiment):
+    experiment = action.experiment
+    fresh = sync.look(experiment) if experiment else None
+    if experiment is None or fresh is None:
+        return ""
+    if not is_among(fresh.records, experiment):
         return (
             f"The experiment that was called {action.expid} is gone from the store. "
             "Whatever has its name now is another one: ask anew if that is meant."
         )
-    absence = sync.explain_absence(action.experiment) if action.experiment else ""
-    return preconditions.say_absent(action.expid, absence) if absence else ""
+    return preconditions.say_absent(action.expid, fresh.absence) if fresh.absence else ""
 
 
 def foresee_failure(action: Action) -> str:

@@ -5,12 +5,17 @@ held by the state of an action, not by a process: a dead worker holds none longe
 """
 
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from experiments.actions import queue
 from experiments.models import Action, Site, State
+
+Explain = Callable[[Action], str]
+"""Says what holds an action up besides slots; blank if nothing does."""
 
 # How long a run costs as much as a short command; the first jobs are submitted within seconds.
 STARTING = timedelta(seconds=10)
@@ -36,15 +41,22 @@ def count_free(site: Site) -> int:
 
 def list_startable(site: Site) -> list[Action]:
     """Return the queued actions that the site has slots for now, the oldest first."""
+    return list(_list_queued(site)[: count_free(site)])
+
+
+def find_next(site: Site, is_held_up: Explain | None = None) -> Action | None:
+    """Return the queued action that is next at the site; None if there is none, or no slot for it.
+
+    Those that are held up let others past.
+    """
+    if is_held_up is None or not count_free(site):
+        return next(iter(list_startable(site)), None)
+    return next((action for action in _list_queued(site) if not is_held_up(action)), None)
+
+
+def _list_queued(site: Site) -> QuerySet[Action]:
     queued = Action.objects.queued().filter(site=site).defer_long_fields().select_related("site")
-    if _find_creation(site):
-        queued = queued.exclude(experiment=None)
-    return list(queued[: count_free(site)])
-
-
-def find_next(site: Site) -> Action | None:
-    """Return the queued action that is next at the site; None if there is none, or no slot for it."""
-    return next(iter(list_startable(site)), None)
+    return queued.exclude(experiment=None) if _find_creation(site) else queued
 
 
 def send_next(site: Site) -> None:
@@ -64,10 +76,13 @@ def is_anybody_waiting(queue_name: str) -> bool:
     return is_urgent or any(list_startable(site) for site in Site.objects.filter(pk__in=sites))
 
 
-def tell_what_it_waits_for(action_id: int) -> None:
+def tell_what_it_waits_for(action_id: int, is_held_up: Explain | None = None) -> None:
     """Write into the message of a queued action what it waits for."""
     action = Action.objects.select_related("site").get(pk=action_id)
-    message = _explain_wait(action) if action.state == State.QUEUED else ""
+    if action.state != State.QUEUED:
+        return
+    message = is_held_up(action) if is_held_up else ""
+    message = message or _explain_wait(action)
     if message:
         tell(action_id, message)
 

@@ -138,12 +138,12 @@ def make_run_state(alive: Liveness) -> RunState:
 
 
 def tell_run_state(state: RunState) -> Message:
-    """Tell it."""
+    """Return what the lock of an experiment says, as an object."""
     return asdict(state)
 
 
 def understand_run_state(value: object) -> RunState:
-    """Understand it."""
+    """Return what such an object says."""
     told = _require_object(value, *(each.name for each in fields(RunState)))
     return RunState(
         take_flag(told, "is_running"),
@@ -164,7 +164,7 @@ def read_owner(store: Store, expid: str, find_name: Callable[[int], str] = get_n
 
 
 def understand_owner(value: object) -> Owner | None:
-    """Understand what `read_owner` has found."""
+    """Return the owner that was told as a list, or as null."""
     if value is None:
         return None
     uid, name = _require_list(value, 2)
@@ -172,7 +172,7 @@ def understand_owner(value: object) -> Owner | None:
 
 
 def understand_fingerprint(value: object) -> Fingerprint:
-    """Understand the stamps that JSON makes lists of."""
+    """Return the fingerprint of which JSON has made lists."""
     stamps = (_require_list(stamp, 3) for stamp in _require_list(value, most=_MOST_STAMPS))
     return tuple(
         (
@@ -185,13 +185,13 @@ def understand_fingerprint(value: object) -> Fingerprint:
 
 
 def tell_record(record: ExperimentRecord) -> Message:
-    """Tell what `autosubmit.db` has of an experiment, without the secrets that people typed."""
+    """Return what `autosubmit.db` has of an experiment, without the secrets that people typed, as an object."""
     told = {name: _tell_text(value) if isinstance(value, str) else value for name, value in asdict(record).items()}
     return told | {"created_at": _tell_moment(record.created_at)}
 
 
 def understand_record(value: object) -> ExperimentRecord:
-    """Understand it."""
+    """Return the record that such an object is of."""
     told = _require_object(value, *(each.name for each in fields(ExperimentRecord)))
     return ExperimentRecord(
         autosubmit_id=take_number(told, "autosubmit_id", least=-LARGEST_NUMBER, most=LARGEST_NUMBER),
@@ -202,40 +202,40 @@ def understand_record(value: object) -> ExperimentRecord:
 
 
 def understand_records(value: object) -> list[ExperimentRecord]:
-    """Understand what is known under one name."""
+    """Return the records of one name."""
     return [*map(understand_record, _require_list(value, most=MOST_RECORDS))]
 
 
 def tell_recorded(recorded: Recorded) -> list[str | None]:
-    """Tell what the status table says."""
+    """Return what the status table says, as a list."""
     return [recorded.status, _tell_moment(recorded.at)]
 
 
 def understand_recorded(value: object) -> Recorded:
-    """Understand it."""
+    """Return what such a list says."""
     status, at = _require_list(value, 2)
     return Recorded(_require_text(status, 20), _understand_moment(at))
 
 
 def tell_run(run: RunRecord) -> list[Any]:
-    """Tell a run of the history."""
+    """Return the values of a run of the history."""
     return [*map(_tell_value, _get_values(run))]
 
 
 def tell_times(times: JobTimes) -> list[Any]:
-    """Tell an attempt at a job."""
+    """Return the values of an attempt at a job."""
     return [*map(_tell_value, _get_values(times))]
 
 
 def tell_job(job: JobRecord) -> list[Any]:
-    """Tell a job. The column of its date has no zone."""
+    """Return the values of a job; its date has no zone, as in a job list."""
     values = _get_values(job)
     values[_DATE] = job.date.replace(tzinfo=None).isoformat() if job.date else None
     return values
 
 
 def understand_fresh(data: bytes) -> FreshReading:
-    """Understand the answer to the reading “fresh”."""
+    """Return what the reading “fresh” has answered."""
     told = _require_object(strict_json.decode_document(data), *(each.name for each in fields(FreshReading)))
     return FreshReading(
         understand_records(told["records"]),
@@ -248,7 +248,7 @@ def understand_fresh(data: bytes) -> FreshReading:
 
 
 def understand_stops(value: Message) -> datetime | None:
-    """Understand the answer to the reading “stops”."""
+    """Return what the reading “stops” has answered: when a command last stopped the run, None if none did."""
     return _understand_seconds(_require_object(value, "stopped_at")["stopped_at"])
 
 
@@ -268,7 +268,7 @@ def tell_line(value: object) -> bytes:
 
 
 def understand_experiment(value: Message, data: bytes) -> ExperimentReading:
-    """Understand the answer to the reading “experiment”."""
+    """Return what the reading “experiment” has answered."""
     is_compressed = take_flag(_require_object(value, "is_compressed"), "is_compressed")
     lines = _decode_lines(_expand(data) if is_compressed else iter([data]))
     head = _require_object(next(lines, None), *_HEAD)

@@ -50,6 +50,7 @@ NO_OWNER = -1
 """Who owns an experiment in whose place is a link or a file: nobody."""
 NOTHING_KNOWN: Mapping[str, int] = {}
 _SETTLED_NS = 2_000_000_000
+_LARGEST_NS = 2**63 - 1
 # In a fingerprint without PostgreSQL: two lone files, and four databases with their write-ahead logs.
 _STAMPS = 10
 _OLDEST_ARCHIVE = 2010
@@ -523,4 +524,5 @@ def _stat(name: str) -> _Stamp:
         status = os.stat(name)
     except OSError:
         return _ABSENT
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # Whoever owns a file may give it a time that no other program takes.
+    return min(max(status.st_mtime_ns, -_LARGEST_NS), _LARGEST_NS), status.st_size, status.st_ino

@@ -5,9 +5,8 @@ was killed, a host that went down, or a run on a host that the mirror does not s
 Autosubmit leaves RUNNING in its table, and jobs go on on their platform (`Experiment.unwatched_note`).
 """
 
-import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,6 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from experiments.autosubmit.command_logs import StopLogs
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
 from jobs.autosubmit.statuses import ACTIVE
@@ -29,19 +27,24 @@ _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 # More names than this are not named in a query.
 _MANY = 500
 
+FindLastStop = Callable[[str], datetime | None]
+"""Tells when a command last stopped the run of an expid."""
 
-def find_disagreement(experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None) -> str:
+
+def find_disagreement(
+    experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None, node: str
+) -> str:
     """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
 
-    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that somebody stopped. Nothing is
-    concluded from a job list or a history that could not be read since.
+    `finished_at` is the latest end of a run in its history, `stopped_at` that of one that somebody stopped, `node` is
+    where processes were looked for. Nothing is concluded from a job list or a history that could not be read since.
     """
     if experiment.is_absent:
         return ""
     found = [_describe_unrecorded(experiment) if experiment.is_running else _describe_lock(experiment)]
     if not experiment.problem:
         is_explained = experiment.is_running or _is_after_start(stopped_at, experiment)
-        found.append("" if is_explained else _describe_unfounded(experiment, finished_at))
+        found.append("" if is_explained else _describe_unfounded(experiment, finished_at, node))
         found.append(experiment.edges_note if experiment.are_edges_known else "")
     return " ".join(filter(None, found))
 
@@ -64,7 +67,7 @@ def _describe_unrecorded(experiment: Experiment) -> str:
     return f"Autosubmit's database says {status}, but {experiment.evidence}. The process counts."
 
 
-def _describe_unfounded(experiment: Experiment, finished_at: datetime | None) -> str:
+def _describe_unfounded(experiment: Experiment, finished_at: datetime | None, node: str) -> str:
     """Say what claims that there is a run, where there is no process."""
     claims = []
     if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
@@ -76,7 +79,7 @@ def _describe_unfounded(experiment: Experiment, finished_at: datetime | None) ->
         return ""
     said = " and ".join(claims)
     return (
-        f"{said[0].upper()}{said[1:]}, but no process was found on {platform.node()}. It was stopped or killed, "
+        f"{said[0].upper()}{said[1:]}, but no process was found on {node}. It was stopped or killed, "
         "or it runs on another host: look there, then restart it if it is still wanted."
     )
 
@@ -141,13 +144,13 @@ class Doubts:
         self._touched.discard(expid)
         self._doubts.pop(expid, None)
 
-    def judge(self, stop_logs: StopLogs) -> None:
+    def judge(self, find_last_stop: FindLastStop, node: str) -> None:
         """Judge what has changed, and again what is in doubt for long enough; write what differs from what was told."""
         now = time.monotonic()
         due = self._touched | {expid for expid, doubt in self._doubts.items() if doubt.due <= now}
         self._touched = set()
         for experiment in self._find_rows(due) if due else ():
-            self._tell(experiment, _judge(experiment, stop_logs), now)
+            self._tell(experiment, _judge(experiment, find_last_stop, node), now)
 
     def _find_rows(self, expids: set[str]) -> QuerySet[Any]:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
@@ -171,11 +174,11 @@ class Doubts:
                 _write(experiment, text, doubt.since)
 
 
-def _judge(experiment: Any, stop_logs: StopLogs) -> str:
+def _judge(experiment: Any, find_last_stop: FindLastStop, node: str) -> str:
     """Say what contradicts the evidence; logs of `stop` are looked for only where they may explain it."""
-    text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at)
-    if text and not experiment.is_running and (stopped_at := stop_logs.find_last(experiment.expid)):
-        return find_disagreement(experiment, experiment.finished_at, stopped_at)
+    text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at, node)
+    if text and not experiment.is_running and (stopped_at := find_last_stop(experiment.expid)):
+        return find_disagreement(experiment, experiment.finished_at, stopped_at, node)
     return text
 
 

@@ -13,9 +13,7 @@ from django.utils import timezone
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.autosubmit.command_logs import find_commands_since
-from experiments.autosubmit.liveness import Liveness
-from experiments.autosubmit.store import Store
+from experiments.autosubmit.forms import ExperimentReading, RunState
 from experiments.catalogue.kinds import RUN_KINDS
 from experiments.models import Action, Experiment, Site, State
 from jobs.mirror import Difference
@@ -41,25 +39,23 @@ def is_run_of_ours(experiment: Experiment) -> bool:
     return experiment.actions.filter(state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False).exists()
 
 
-def record_run_start(experiment: Experiment, alive: Liveness) -> None:
+def record_run_start(experiment: Experiment, alive: RunState) -> None:
     """Record a run that somebody started."""
     _record(experiment.site, experiment.expid, "run_started", alive.evidence)
 
 
-def record_run_end(experiment: Experiment, alive: Liveness) -> None:
+def record_run_end(experiment: Experiment, alive: RunState) -> None:
     """Record the end of such a run."""
     _record(experiment.site, experiment.expid, "run_ended", alive.evidence)
 
 
 def record_job_changes(
-    experiment: Experiment, store: Store, before: Before, alive: Liveness, difference: Difference
+    experiment: Experiment, reading: ExperimentReading, before: Before, difference: Difference
 ) -> None:
     """Record changed statuses or jobs, if neither an action of the portal nor a run made the change."""
-    if before.refreshed_at is None or not difference or before.is_running or alive.is_running:
+    if before.refreshed_at is None or not difference or before.is_running or reading.alive.is_running:
         return
-    changed_at = store.get_job_list_time(experiment.expid) or before.refreshed_at
-    since = (changed_at - SLACK).timestamp()
-    commands = find_commands_since(str(store.experiment_folder(experiment.expid)), since)
+    changed_at, commands = reading.changed_at or before.refreshed_at, reading.commands
     if "run" in commands or _is_ours(experiment, changed_at):
         return
     is_new_list = bool(difference.added or difference.removed or "create" in commands)

@@ -1,10 +1,7 @@
-"""Mirror one experiment: from its store to rows."""
+"""Mirror one experiment: from what the agent of its site reads to rows."""
 
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,88 +9,54 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from autosubmit_portal.access.unix import get_name
-from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
-from experiments.autosubmit.plans import read_plans
-from experiments.autosubmit.store import (
-    NO_OWNER,
-    BrokenStore,
-    Fingerprint,
-    Recorded,
-    Store,
-    are_edges_same,
-    locate,
-    read_experiments,
-    take_fingerprint,
-)
-from experiments.mirror import external_changes
+from experiments import reads
+from experiments.autosubmit.forms import ExperimentReading, FreshReading, Owner, RunState
+from experiments.autosubmit.store import BrokenStore, Fingerprint, Recorded, are_edges_same
+from experiments.mirror import external_changes, observe
 from experiments.models import Experiment, Run, Site
-from experiments.registry import is_in, mark_gone, read_numbers, sync_experiments
+from experiments.registry import choose_record, is_among, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached
-from jobs.autosubmit.history import Attempts, RunRecord, UnreadableHistory, read_attempts, read_runs
-from jobs.autosubmit.job_list import Decoded, JobList, UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.history import RunRecord
 from jobs.autosubmit.values import to_moment
-from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
-from jobs.mirror import Difference, Snapshot, sync_jobs
+from jobs.mirror import Difference, Row, make_rows, sync_jobs
 
 _TRIES = 3
 
 
 class Overtaken(Exception):
-    """Another process has written the experiment while its files were read: what was read may be older."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What the store says of one experiment: why it has no folder, or its jobs, their attempts and its runs.
-
-    `cached` is what it was read with.
-    """
-
-    absence: str
-    job_list: JobList = field(default_factory=JobList)
-    attempts: Attempts = field(default_factory=lambda: Attempts({}))
-    runs: list[RunRecord] = field(default_factory=list)
-    cached: Cached | None = None
-
-    def make_cached(self, snapshot: Snapshot, written_at: datetime) -> Cached | None:
-        """Return what may be cached when the rows of the snapshot are written; None if it is not to be."""
-        if self.job_list.decoded is None:
-            return None
-        checked_at = self.cached.checked_at if self.cached else time.monotonic()
-        return Cached(self.job_list.decoded, self.attempts, snapshot, written_at, checked_at)
+    """Another process has written the experiment meanwhile, so that what was read of it does not fit: read it again."""
 
 
 def refresh(experiment: Experiment) -> None:
     """Read one experiment anew, whatever was seen before.
 
-    Raises BrokenStore when the site's store cannot be found. A file that cannot be read leaves the last good mirror
+    Raises BrokenStore when the site's store cannot be read now. A file that cannot be read leaves the last good mirror
     in place and is told in `problem`. What lies under the expid of an experiment that is gone is of another one, and
     is not read into it.
     """
-    store = locate_store(experiment.site)
-    if is_in(store, experiment):
-        _refresh(experiment.pk, store)
+    fresh = observe.look_at(experiment.site, experiment.expid)
+    if is_among(fresh.records, experiment):
+        _refresh(experiment.pk, fresh)
 
 
-def _refresh(experiment_id: int, store: Store) -> None:
+def _refresh(experiment_id: int, fresh: FreshReading) -> None:
     """Read one experiment; try again when another process has written it meanwhile, at most _TRIES times."""
     for _ in range(_TRIES):
         with suppress(Overtaken):
-            _read_and_write(experiment_id, store, may_overtake=False)
+            _read_and_write(experiment_id, fresh, may_overtake=False)
             return
-    _read_and_write(experiment_id, store, may_overtake=True)
+    _read_and_write(experiment_id, fresh, may_overtake=True)
 
 
-def _read_and_write(experiment_id: int, store: Store, *, may_overtake: bool) -> None:
+def _read_and_write(experiment_id: int, fresh: FreshReading, *, may_overtake: bool) -> None:
     experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
-    sync_owner(experiment, read_owner(store, experiment.expid))
-    alive = check_liveness(store.lock_file(experiment.expid), read_locks())
-    files = take_fingerprint(store, experiment.expid)
+    sync_owner(experiment, fresh.owner)
     try:
-        write(experiment, store, files, alive, read(store, experiment.expid), may_overtake=may_overtake)
-    except (UnreadableJobList, UnreadableHistory) as problem:
-        say_unreadable(experiment, alive, str(problem))
+        reading = observe.read(reads.find_host(experiment.site), observe.make_request(experiment))
+    except reads.Unreadable as problem:
+        say_unreadable(experiment, fresh.alive, str(problem))
+    else:
+        write(experiment, reading, may_overtake=may_overtake)
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
@@ -101,70 +64,40 @@ def adopt(site: Site, expid: str) -> Experiment | None:
 
     What was mirrored of one that it does not know any more is marked as gone at once.
     """
-    store = locate_store(site)
-    records = read_experiments(store, read_numbers(site, expid), only=expid)
-    if not records:
+    fresh = observe.look_at(site, expid)
+    record = choose_record(fresh.records, read_numbers(site, [expid]))
+    if record is None:
         if mark_gone(site, expid):
             external_changes.record_deleted(site, [expid])
         return None
     with transaction.atomic():
-        replaced = sync_experiments(site, records).replaced
+        replaced = sync_experiments(site, [record]).replaced
         external_changes.record_deleted(site, replaced)
         external_changes.record_created(site, replaced)
     experiment = Experiment.objects.select_related("site").get(site=site, expid=expid, gone_at=None)
-    _refresh(experiment.pk, store)
+    _refresh(experiment.pk, fresh)
     return experiment
 
 
-def explain_absence(experiment: Experiment) -> str:
-    """Return why an experiment has no folder now; blank if it has one, or if that is unknown."""
+def look(experiment: Experiment) -> FreshReading | None:
+    """Return what the store has of an experiment now, and write whose folder it is; None if that is unknown."""
     try:
-        return locate_store(experiment.site).explain_absence(experiment.expid)
+        fresh = observe.look_at(experiment.site, experiment.expid)
     except BrokenStore:
-        return ""
+        return None
+    if is_among(fresh.records, experiment):
+        sync_owner(experiment, fresh.owner)
+    return fresh
 
 
-def look_alive(experiment: Experiment) -> Liveness | None:
+def look_alive(experiment: Experiment) -> RunState | None:
     """Check only whether the run of an experiment lives; None without a change if that is unknown."""
     try:
-        store = locate_store(experiment.site)
+        alive = observe.look_at(experiment.site, experiment.expid).alive
     except BrokenStore:
         return None
-    alive = check_liveness(store.lock_file(experiment.expid), read_locks())
     Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
     return alive
-
-
-def locate_store(site: Site) -> Store:
-    """Return where the store of a site is; raise BrokenStore with the reason when it cannot be found."""
-    return locate(site.home_folder, site.configuration_file)
-
-
-Owner = tuple[int | None, str]
-"""The uid of the folder of an experiment, and what the host calls it; see `Experiment.owner_uid`."""
-
-
-def read_owner(store: Store, expid: str) -> Owner | None:
-    """Return who owns the folder of an experiment; None if it has none, as while it is archived."""
-    uid = store.read_folder_owner(expid)
-    if uid is None:
-        return None
-    return uid, "" if uid == NO_OWNER else get_name(uid)[:100]
-
-
-def recognise(experiment: Experiment) -> bool:
-    """Return whether the store still has this experiment, and write the present owner of its folder.
-
-    If the store cannot be found, what was seen last stays.
-    """
-    try:
-        store = locate_store(experiment.site)
-        is_there = is_in(store, experiment)
-    except BrokenStore:
-        return True
-    if is_there:
-        sync_owner(experiment, read_owner(store, experiment.expid))
-    return is_there
 
 
 def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
@@ -182,94 +115,94 @@ def sync_owner(experiment: Experiment, owner: Owner | None) -> None:
 
 def sync_statuses(site: Site, statuses: Mapping[str, Recorded]) -> list[str]:
     """Write changed rows of the status table, and return their expids."""
-    rows = Experiment.objects.filter(site=site, gone_at=None)
+    rows = Experiment.objects.filter(site=site, gone_at=None, expid__in=statuses)
     known = {expid: told for expid, *told in rows.values_list("expid", "recorded_status", "recorded_at")}
-    unrecorded = Recorded("", None)
-    differing = []
-    for expid, told in known.items():
-        recorded = statuses.get(expid, unrecorded)
-        if told != [recorded.status, recorded.at]:
-            rows.filter(expid=expid).update(recorded_status=recorded.status, recorded_at=recorded.at)
-            differing.append(expid)
+    differing = [expid for expid, told in known.items() if told != [statuses[expid].status, statuses[expid].at]]
+    for expid in differing:
+        rows.filter(expid=expid).update(recorded_status=statuses[expid].status, recorded_at=statuses[expid].at)
     return differing
-
-
-def read(store: Store, expid: str, cached: Cached | None = None, *, keeps: bool = False) -> Content:
-    """Return what the store has of one experiment; raise UnreadableJobList or UnreadableHistory.
-
-    With `cached`, an earlier result, only changed rows are made again. With `keeps` the result can be cached.
-    """
-    absence = store.explain_absence(expid)
-    if absence:
-        return Content(absence)
-    history, known = store.history_database(expid), cached.decoded if cached else {}
-    with ThreadPoolExecutor(1) as beside:  # another process decodes the list meanwhile
-        reading = beside.submit(_read_job_list, store, expid, known if keeps else None)
-        attempts, runs = read_attempts(history, cached.attempts if cached else None), read_runs(history)
-        return Content("", reading.result(), attempts, runs, cached)
 
 
 def write(
     experiment: Experiment,
-    store: Store,
-    files: Fingerprint,
-    alive: Liveness,
-    content: Content,
+    reading: ExperimentReading,
     *,
+    cached: Cached | None = None,
     may_overtake: bool = False,
     guard: Callable[[], None] = lambda: None,
 ) -> Cached | None:
     """Write what was read of one experiment; return what may be cached of it.
 
-    Of an experiment that has no folder, because it is archived, what was mirrored before stays. `guard` is called
-    in the transaction and may raise to keep anything from being written. `experiment` was loaded before its files were
-    read: if it was written since, which may be newer, Overtaken is raised, unless this one `may_overtake` it.
+    Of an experiment that has no folder, because it is archived, what was mirrored before stays. `cached` is what the
+    agent was told that we have. `guard` is called in the transaction and may raise to keep anything from being written.
+    `experiment` was loaded before its files were read: if it was written since, which may be newer, Overtaken is
+    raised, unless this one `may_overtake` it.
     """
-    plans = read_plans(store, experiment.expid, content.runs, experiment.plans_source)
+    rows = _make_rows(reading, cached)
     with transaction.atomic():
         before = _lock_row(experiment)
         guard()
-        is_overtaken = before.refreshed_at != experiment.refreshed_at
-        if is_overtaken and not may_overtake:
+        if before.refreshed_at != experiment.refreshed_at and not may_overtake:
             raise Overtaken
-        if content.absence:
-            _say_absent(experiment, files, content.absence)
-            external_changes.record_folder_change(experiment, before, content.absence)
+        if reading.absence:
+            _say_absent(experiment, reading)
+            external_changes.record_folder_change(experiment, before, reading.absence)
             return None
-        known = () if is_overtaken else restore_fingerprint(experiment.fingerprint)
-        difference = _sync(experiment, store, content, before, are_edges_known=are_edges_same(known, files))
+        _sync_runs(experiment, reading.runs)
+        difference = _sync(experiment, reading, rows, cached, before)
         refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
-            **_describe_liveness(alive),
+            **_describe_liveness(reading.alive),
             **_describe_edges(difference),
-            **({"plans": plans.plans, "plans_source": plans.source} if plans else {}),
+            **({"plans": reading.plans.plans, "plans_source": reading.plans.source} if reading.plans else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
             problem_since=None,
             is_absent=False,
-            fingerprint=files,
-            changed_at=_get_change_time(files),
+            fingerprint=reading.files,
+            changed_at=_get_change_time(reading.files),
             refreshed_at=refreshed_at,
         )
-        external_changes.record_job_changes(experiment, store, before, alive, difference)
+        external_changes.record_job_changes(experiment, reading, before, difference)
         external_changes.record_folder_change(experiment, before, "")
-    return content.make_cached(difference.snapshot, refreshed_at)
+    return Cached(rows, reading.revision, reading.edges_mark, refreshed_at)
+
+
+def _make_rows(reading: ExperimentReading, cached: Cached | None) -> Mapping[str, Row]:
+    """Return the rows of all jobs: those that were told, and of a difference those that were told before."""
+    rows = make_rows(reading.jobs, reading.attempts)
+    if not reading.base:
+        return rows
+    if cached is None or cached.revision != reading.base:
+        raise Overtaken
+    gone = set(reading.removed)
+    return {name: row for name, row in cached.rows.items() if name not in gone} | rows
 
 
 def _sync(
-    experiment: Experiment, store: Store, content: Content, before: external_changes.Before, *, are_edges_known: bool
+    experiment: Experiment,
+    reading: ExperimentReading,
+    rows: Mapping[str, Row],
+    cached: Cached | None,
+    before: external_changes.Before,
 ) -> Difference:
-    edges, cached = content.job_list.edges, content.cached
-    _sync_runs(experiment, content.runs)
+    is_cache_written = cached is not None and cached.written_at == before.refreshed_at
+    is_overtaken = before.refreshed_at != experiment.refreshed_at
+    known = () if is_overtaken else restore_fingerprint(experiment.fingerprint)
+    has_told = reading.edges is not None or not reading.has_edges
+
+    def find_edges() -> Iterable[tuple[str, str]] | None:
+        if not has_told:
+            raise Overtaken
+        return reading.edges if reading.has_edges else None
+
     return sync_jobs(
         experiment.pk,
-        content.job_list.jobs,
-        content.attempts.newest,
-        lambda: edges or read_dependencies(store.structure_database(experiment.expid)),
-        are_edges_known=are_edges_known and not edges,
-        before=cached.snapshot if cached else None,
-        is_before_written=cached is not None and cached.written_at == before.refreshed_at,
+        rows,
+        find_edges,
+        are_edges_known=are_edges_same(known, reading.files) if has_told else is_cache_written,
+        known=cached.rows if cached and is_cache_written else None,
     )
 
 
@@ -280,26 +213,26 @@ def _lock_row(experiment: Experiment) -> external_changes.Before:
     return external_changes.Before(*locked.get(pk=experiment.pk))
 
 
-def say_locked(experiment: Experiment, alive: Liveness) -> None:
+def say_locked(experiment: Experiment, alive: RunState) -> None:
     """Write who holds the lock without being a run; blank if nobody does any more."""
     Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
 
 
-def say_unreadable(experiment: Experiment, alive: Liveness, problem: str) -> None:
+def say_unreadable(experiment: Experiment, alive: RunState, problem: str) -> None:
     """Write what could not be read. The mirrored rows stay, and are stale since this was first seen."""
     Experiment.objects.filter(pk=experiment.pk).update(
         **_describe_liveness(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
     )
 
 
-def _say_absent(experiment: Experiment, files: Fingerprint, absence: str) -> None:
-    alive = Liveness(False, None, absence[:300])
+def _say_absent(experiment: Experiment, reading: ExperimentReading) -> None:
+    alive = RunState(is_running=False, pid=None, evidence=reading.absence[:300])
     Experiment.objects.filter(pk=experiment.pk).update(
         **_describe_liveness(alive),
         problem="",
         problem_since=None,
         is_absent=True,
-        fingerprint=files,
+        fingerprint=reading.files,
         refreshed_at=timezone.now(),
     )
 
@@ -309,21 +242,13 @@ def _describe_edges(difference: Difference) -> dict[str, Any]:
     return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
 
 
-def _describe_liveness(alive: Liveness) -> dict[str, Any]:
+def _describe_liveness(alive: RunState) -> dict[str, Any]:
     return {
         "is_running": alive.is_running,
         "evidence": alive.evidence[:300],
         "ignores_interrupt": alive.ignores_interrupt,
         "locked_by": alive.locked_by,
     }
-
-
-def _read_job_list(store: Store, expid: str, known: Decoded | None) -> JobList:
-    try:
-        job_list = read_job_list(store.job_list(expid), known)
-    except FileNotFoundError:  # not generated yet
-        job_list = JobList()
-    return replace(job_list, jobs=add_wrappers(job_list.jobs, read_wrappers(store.wrapper_database(expid))))
 
 
 def _sync_runs(experiment: Experiment, records: list[RunRecord]) -> None:

@@ -39,10 +39,10 @@ class Step(models.Model):
         return f"step {self.number} of action {self.action_id}"
 
     def keep_output(self, data: bytes) -> None:
-        """Store what it has printed. It may be said again: the newest counts."""
-        self.output = zlib.compress(data)
-        self.output_bytes = len(self.output)
-        Step.objects.filter(pk=self.pk).update(output=self.output, output_bytes=self.output_bytes)
+        """Store what it has printed, unless another worker has: its host may have forgotten it since."""
+        output = zlib.compress(data)
+        Step.objects.filter(pk=self.pk, output=None).update(output=output, output_bytes=len(output))
+        self.refresh_from_db(fields=["output", "output_bytes"])
 
     @cached_property
     def kept_output(self) -> bytes:

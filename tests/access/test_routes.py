@@ -144,6 +144,7 @@ POST  experiments/site/add                                         302 302 403 4
 GET   experiments/site/<path:object_id>/change                     302 302 404 200
 POST  experiments/site/<path:object_id>/change                     302 302 403 403
 GET   experiments/site/<int:object_id>/connection                  302 302 403 403
+POST  experiments/site/<int:object_id>/call-empty                  302 302 404 302
 GET   experiments/site/<path:object_id>/delete                     302 302 403 403
 GET   experiments/site/<path:object_id>/history                    302 302 404 200
 GET   experiments/site/<path:object_id>                            302 302 302 302

@@ -72,7 +72,7 @@ def test_the_agent_as_it_is_shipped_tells_what_it_finds_and_both_clocks(tmp_path
     with agent(tmp_path, **site) as channel:
         before = int(1000 * time.time())
         answer = channel.ask("doctor", clock=12)
-    findings = {finding.what: finding for finding in decode(answer)}
+    findings = {finding.word: finding for finding in decode(answer)}
     assert {finding.level for finding in findings.values()} == {Level.OK}
     assert findings["program"].text == f"Autosubmit 4.1.17, {site['program']}."
     assert findings["kinds"].text == "The site lets these start: run (-c)."
@@ -137,12 +137,12 @@ def test_a_fault_is_told(tmp_path: Path, site: dict[str, Any], fault: str) -> No
     make, what, level, text = FAULTS[fault]
     make(tmp_path, site)
     (finding,) = find(tmp_path, site)
-    assert (finding.what, finding.level, text in finding.text) == (what, level, True)
+    assert (finding.word, finding.level, text in finding.text) == (what, level, True)
 
 
 def test_a_site_file_that_is_wrong_is_all_that_is_told(tmp_path: Path) -> None:
     (finding,) = find(tmp_path, {"umask": "9"})
-    assert (finding.what, finding.level) == ("site file", Level.FAIL)
+    assert (finding.word, finding.level) == ("site file", Level.FAIL)
 
 
 def test_a_spool_that_other_hosts_share_is_refused(
@@ -150,7 +150,7 @@ def test_a_spool_that_other_hosts_share_is_refused(
 ) -> None:
     use_mounts(tmp_path, monkeypatch, TABLE.format(options="").replace("- ext4 /dev/sda1", "- nfs4 server:/"))
     (finding,) = find(tmp_path, site)
-    assert (finding.what, finding.level) == ("spool", Level.FAIL)
+    assert (finding.word, finding.level) == ("spool", Level.FAIL)
     assert "is on nfs4, which other hosts may share" in finding.text
 
 
@@ -159,7 +159,7 @@ def test_processes_that_are_hidden_are_told(
 ) -> None:
     use_mounts(tmp_path, monkeypatch, TABLE.format(options=",hidepid=invisible"))
     monkeypatch.setattr(os, "getuid", lambda: 1)
-    found = [finding for finding in find(tmp_path, site) if finding.what == "processes"]
+    found = [finding for finding in find(tmp_path, site) if finding.word == "processes"]
     assert [finding.text for finding in found] == [
         "/proc is mounted with hidepid=invisible: runs of other accounts are not seen."
     ]
@@ -170,7 +170,7 @@ def test_a_group_that_sees_all_processes_misses_nothing(
 ) -> None:
     use_mounts(tmp_path, monkeypatch, TABLE.format(options=f",hidepid=2,gid={os.getegid()}"))
     monkeypatch.setattr(os, "getuid", lambda: 1)
-    assert "processes" not in [finding.what for finding in find(tmp_path, site)]
+    assert "processes" not in [finding.word for finding in find(tmp_path, site)]
 
 
 def use_mounts(folder: Path, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
@@ -197,7 +197,7 @@ def test_what_ends_with_a_session_is_told(
     monkeypatch.setattr(examination, "_LOGIND", (str(tmp_path),))
     monkeypatch.setattr(examination, "_SYSTEMD", tmp_path)
     monkeypatch.setattr(examination, "_FIRST_PERSON", 0)
-    found = [finding for finding in find(tmp_path, site) if finding.what == "sessions"]
+    found = [finding for finding in find(tmp_path, site) if finding.word == "sessions"]
     assert [word in finding.text for finding in found] == ([True] if word else [])
 
 
@@ -260,7 +260,7 @@ def test_a_program_that_hangs_is_killed_and_told(
     monkeypatch.setattr(doctor, "MOST_SECONDS", 3)
     write_program(tmp_path, f"echo $$ >{tmp_path}/pid; exec sleep 600")
     last = ask_doctor(tmp_path, site)[-1]
-    assert (last.what, last.level) == ("program", Level.FAIL)
+    assert (last.word, last.level) == ("program", Level.FAIL)
     assert "takes too long" in last.text
     wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
@@ -276,7 +276,7 @@ def is_alive(pid: int) -> bool:
 def test_a_doctor_whose_process_is_killed_tells_what_it_has(tmp_path: Path, site: dict[str, Any]) -> None:
     write_program(tmp_path, "kill -9 $PPID")
     found = ask_doctor(tmp_path, site)
-    assert (found[-1].what, found[-1].level) == ("program", Level.FAIL)
+    assert (found[-1].word, found[-1].level) == ("program", Level.FAIL)
     assert "was ended (-9)" in found[-1].text
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from autosubmit_portal.agent.readers import experiment as experiment_module
 from autosubmit_portal.agent.readers import jobs as jobs_module
 from autosubmit_portal.agent.readers import memory as memory_module
 from autosubmit_portal.agent.readers import reader
@@ -191,6 +192,19 @@ def test_an_experiment_without_a_folder_is_told_with_the_reason(mirror: Mirror) 
     reading = mirror.read("a999")
     assert "is missing" in reading.absence
     assert (reading.jobs, reading.runs, reading.edges, reading.revision) == ([], [], None, "")
+
+
+def test_a_folder_that_goes_while_it_is_read_is_no_empty_list(
+    mirror: Mirror, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def archive(_source: object) -> list[Any]:
+        store.experiment_folder(EXPID).rename(store.root / "elsewhere")
+        return []
+
+    monkeypatch.setattr(experiment_module, "read_runs", archive)
+    reading = mirror.read()
+    assert "is missing" in reading.absence
+    assert (reading.jobs, reading.revision) == ([], "")
 
 
 def test_an_experiment_without_dependencies_is_told_so(mirror: Mirror, store: Store) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pickle
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -133,6 +134,23 @@ def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store:
     fuzz.STRANGE[name](place)
     answer = driver.read("h000", what, **arguments)
     assert isinstance(answer, dict) or (answer.code in ("unreadable", "missing") and len(answer.reason) > 10)
+    assert driver.is_good_read()
+
+
+@pytest.mark.parametrize("name", [*fuzz.STRANGE])
+def test_strange_files_beside_a_job_list_keep_nobody_waiting(driver: Driver, store: Store, name: str) -> None:
+    folder = store.experiment_folder("h000")
+    logs = [folder / f"tmp/ASLOGS/20260101_000000_{command}.log" for command in ("run", "create")]
+    places = [*map(Path, store.list_databases("h000")), folder / "conf/metadata/experiment_data.yml", *logs]
+    wal = [place.with_name(f"{place.name}-wal") for place in places[:2]]
+    add_experiment(store, "h000")
+    for place in (*places, *wal):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fuzz.STRANGE[name](place)
+        answer = driver.read("h000", "experiment", **ALL)
+        assert isinstance(answer, dict) or (answer.code == "unreadable" and len(answer.reason) > 10), answer
+        assert driver.read("h000", "fresh") == {}
+        shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
     assert driver.is_good_read()
 
 

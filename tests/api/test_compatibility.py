@@ -19,7 +19,7 @@ from django.urls import resolve
 from rest_framework.test import APIClient
 
 from autosubmit_portal.api.query.queries import ExperimentsQuery, JobsQuery
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment
 from jobs.models import Job
 from tests.access.test_routes import methods_of

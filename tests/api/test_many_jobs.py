@@ -45,7 +45,7 @@ def test_ten_thousand_names_become_commands_that_the_system_takes(as_operator: A
 def test_their_number_does_not_cost_queries(as_operator: APIClient, names: list[str]) -> None:
     with CaptureQueriesContext(connection) as captured:
         assert as_operator.patch(PATH, {"jobs": names}, format="json").status_code == 202
-    assert len(captured) <= 12
+    assert len(captured) <= 15  # with those that keep what the host says that it may run
 
 
 def test_unknown_ones_among_them_are_counted_and_a_few_named(as_operator: APIClient, names: list[str]) -> None:

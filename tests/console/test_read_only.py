@@ -94,6 +94,8 @@ def test_a_site_is_changed_by_managers_and_deleted_by_nobody(
         "refresh_seconds": 2,
         "approval_hours": 24,
         "run_as": "service",
+        "hosts-TOTAL_FORMS": 0,
+        "hosts-INITIAL_FORMS": 0,
     }
     address = page_of("experiments_site", site.pk)
     codes = [client.post(address, fields).status_code for client in (as_operator, as_manager)]

@@ -14,6 +14,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Host, Site, Step
 from tests.support import factories
+from tests.support.in_process_host import InProcessHosts
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,40 @@ def test_a_host_that_keeps_something_of_a_command_is_not_removed(admin: Client, 
 def test_the_page_says_what_a_host_does_not_run(as_manager: Client, site: Site) -> None:
     site.hosts.update(refused=["create", "run"], rules_asked_at=timezone.now())
     assert "create, run" in as_manager.get(f"/experiments/site/{site.pk}/change/").content.decode()
+
+
+# --- Silent hosts
+
+
+@pytest.fixture
+def silent(site: Site, hosts_here: InProcessHosts) -> Host:
+    host = Host.objects.create(site=site, name="second", position=1)
+    hosts_here.away[host.name] = "The link is down."
+    return host
+
+
+def see(client: Client, site: Site) -> str:
+    return client.get(f"/experiments/site/{site.pk}/change/").content.decode()
+
+
+def test_a_manager_says_on_the_page_that_nothing_runs_at_a_silent_host(
+    site: Site, silent: Host, as_manager: Client
+) -> None:
+    address = f"/experiments/site/{site.pk}/call-empty/"
+    assert f'action="{address}"' in see(as_manager, site)
+    as_manager.post(address, {"host": silent.pk, "reason": "It has no power."})
+    silent.refresh_from_db()
+    assert f"{silent.called_empty_by} said" in see(as_manager, site)
+
+
+def test_an_operator_sees_that_a_host_is_silent_and_says_nothing_of_it(
+    site: Site, silent: Host, as_operator: Client
+) -> None:
+    assert "<b>second is silent.</b>" in see(as_operator, site)
+    assert "Nothing runs there" not in see(as_operator, site)
+    as_operator.post(f"/experiments/site/{site.pk}/call-empty/", {"host": silent.pk, "reason": "Hm."})
+    silent.refresh_from_db()
+    assert silent.called_empty_at is None
 
 
 # --- The connection to its hosts

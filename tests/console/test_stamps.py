@@ -109,12 +109,12 @@ def addresses(experiment: Experiment) -> dict[str, str]:
 
 def finish_job(experiment: Experiment) -> None:
     """Let the mirror see another status of the job."""
-    write_pickle(sync.locate_store(experiment.site), "a000", COMPLETED)
+    write_pickle(factories.locate_store(experiment.site), "a000", COMPLETED)
     sync.refresh(experiment)
 
 
 def add_failed_job(experiment: Experiment) -> None:
-    write_pickle(sync.locate_store(experiment.site), "a000", READY, FAILED)
+    write_pickle(factories.locate_store(experiment.site), "a000", READY, FAILED)
     sync.refresh(experiment)
 
 

@@ -13,11 +13,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.autosubmit.command_logs import StopLogs
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.store import Store
 from experiments.mirror.consistency import Doubts
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, stores
@@ -363,12 +362,10 @@ def test_a_contradiction_that_stays_is_told_since_it_was_first_seen(site: Site, 
     assert first.refreshed_at < second.disagrees_since
 
 
-def test_nothing_is_asked_of_experiments_that_have_not_changed(
-    site: Site, django_assert_num_queries: object, tmp_path: Path
-) -> None:
+def test_nothing_is_asked_of_experiments_that_have_not_changed(site: Site, django_assert_num_queries: object) -> None:
     doubts = Doubts(site.pk)
     with django_assert_num_queries(0):  # type: ignore[operator]
-        doubts.judge(StopLogs(tmp_path))
+        doubts.judge(lambda _: None, "here")
 
 
 # --- How fresh it is

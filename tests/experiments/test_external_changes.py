@@ -12,7 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.autosubmit.store import Store
 from experiments.mirror import sync
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site, State
 from jobs.autosubmit.secrets import MASK
 from tests.conftest import MakeExperiment

@@ -14,7 +14,7 @@ import pytest
 
 from experiments.autosubmit.store import Store
 from experiments.mirror.consistency import find_disagreement
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site
 from tests.experiments.autosubmit.conftest import shared_store
 from tests.support import factories, fuzz, stores
@@ -283,7 +283,7 @@ def test_edges_of_jobs_that_are_not_in_the_list_are_told(site: Site, store: Stor
     stores.make_database(store.root / "s/structure_g000.db", script)
     look_and_finish_the_good(site, store)
     experiment = Experiment.objects.get(expid="g000")
-    assert "1 dependency names jobs that are not in the job list" in find_disagreement(experiment, None, None)
+    assert "1 dependency names jobs that are not in the job list" in find_disagreement(experiment, None, None, "")
     assert "old_INI, old_SIM" in experiment.edges_note
 
 

@@ -23,7 +23,7 @@ from experiments.audit_visibility import find_experiment, list_entries_about, li
 from experiments.autosubmit.store import Store, read_experiments
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Action, Experiment, State
 from tests.support import factories
 from tests.support.small_stores import COMPLETED, make_store, write_pickle
@@ -220,7 +220,8 @@ def test_a_row_that_does_not_know_what_it_is_takes_what_is_seen_first(
 ) -> None:
     Experiment.objects.update(**values)
     register(store, (1, FIRST))
-    watcher.look()
+    watcher.lease.release()
+    SiteMirror(watcher.site_id).look()
     row = Experiment.objects.get()
     assert (row.pk, row.autosubmit_id, row.created_at) == (old.pk, 1, old.created_at)
 

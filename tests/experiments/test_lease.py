@@ -19,7 +19,7 @@ from autosubmit_portal.management.processes import MANAGE
 from experiments.autosubmit.store import Store
 from experiments.mirror import lease as lease_module
 from experiments.mirror.lease import Lease, LostLease, get_holder
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site
 from tests.support import factories
 from tests.support.postgres import Postgres, execute
@@ -134,7 +134,7 @@ def test_a_new_experiment_is_not_written_by_a_mirror_that_was_overtaken(site: Si
     hung.look()
     end_lease(site)
     SiteMirror(site.pk).look()
-    hung.database_seen = None
+    hung.epoch = ""  # so that it is told of all again
     Experiment.objects.all().delete()
     hung.look()
     assert not Experiment.objects.exists()

@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from experiments.autosubmit.liveness import Liveness
-from experiments.autosubmit.store import Store, take_fingerprint
-from experiments.mirror import sync
+from experiments.autosubmit.store import Store
+from experiments.mirror import observe, sync
 from experiments.models import Experiment
 from tests.support import factories
 from tests.support.small_stores import COMPLETED, make_store, write_pickle
-
-ALIVE = Liveness(False, None, "nobody holds the lock")
 
 
 @pytest.fixture
@@ -29,10 +26,9 @@ def mirrored(store: Store) -> Experiment:
     return experiment
 
 
-def write(experiment: Experiment, store: Store, **how: Any) -> None:
+def write(experiment: Experiment, **how: Any) -> None:
     """Write what the store says now, as read by a process that knows of nobody else."""
-    content, files = sync.read(store, "a000"), take_fingerprint(store, "a000")
-    sync.write(experiment, store, files, ALIVE, content, **how)
+    sync.write(experiment, observe.read(experiment.site.hosts.get(), observe.make_request(experiment)), **how)
 
 
 @pytest.mark.django_db
@@ -41,7 +37,7 @@ def test_what_was_read_before_another_process_wrote_is_not_written(store: Store)
     write_pickle(store, "a000", COMPLETED)
     sync.refresh(slow)
     with pytest.raises(sync.Overtaken):
-        write(slow, store)
+        write(slow)
 
 
 @pytest.mark.django_db
@@ -53,7 +49,7 @@ def test_what_a_guard_forbids_is_not_written(store: Store) -> None:
         raise PermissionError
 
     with pytest.raises(PermissionError):
-        write(experiment, store, guard=forbid)
+        write(experiment, guard=forbid)
     experiment.refresh_from_db()
     assert experiment.status_counts == {"READY": 1}
 
@@ -64,7 +60,7 @@ def test_another_process_waits_for_the_row_of_an_experiment_while_it_is_written(
     experiment = mirrored(store)
     free: list[bool] = []
     with ThreadPoolExecutor(1) as other:
-        write(experiment, store, guard=lambda: free.append(other.submit(is_row_free, experiment.pk).result()))
+        write(experiment, guard=lambda: free.append(other.submit(is_row_free, experiment.pk).result()))
     assert free == [False]
 
 

@@ -19,7 +19,7 @@ from experiments.actions.execute import execute
 from experiments.autosubmit.store import NO_OWNER, Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, State
 from tests.support import factories
 from tests.support.small_stores import make_store

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.liveness import Locks
 from experiments.autosubmit.store import Store
-from experiments.mirror import scanner
-from experiments.mirror.scanner import SiteMirror
-from experiments.mirror.sync import read, refresh, write
+from experiments.mirror import observe, site_mirror
+from experiments.mirror.site_mirror import SiteMirror
+from experiments.mirror.sync import refresh, write
 from experiments.models import Experiment, Run, Site
 from jobs import mirror as jobs_mirror
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER
@@ -187,15 +186,16 @@ def test_what_was_read_before_another_process_wrote_is_not_written_over_it(
     mirror: SiteMirror, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statuses: list[int] = []
+    read = observe.read
 
-    def overtaken(*what: Any, **how: Any) -> Any:
-        content = read(*what, **how)
+    def overtaken(*what: Any) -> Any:
+        content = read(*what)
         if not statuses:
             statuses.append(RUNNING)
             write_jobs(store, EXPID, {f"{EXPID}_0": RUNNING})
         return content
 
-    monkeypatch.setattr(scanner, "read", overtaken)
+    monkeypatch.setattr(observe, "read", overtaken)
     write_jobs(store, EXPID, {f"{EXPID}_0": READY})
 
     def writing(experiment: Experiment, *what: Any, **how: Any) -> Any:
@@ -204,14 +204,12 @@ def test_what_was_read_before_another_process_wrote_is_not_written_over_it(
             refresh(experiment)
         return write(experiment, *what, **how)
 
-    monkeypatch.setattr(scanner, "write", writing)
+    monkeypatch.setattr(site_mirror, "write", writing)
     mirror.look()
     assert list(Job.objects.values_list("status", flat=True)) == ["RUNNING"]
 
 
-@pytest.fixture
-def settled(mirror: SiteMirror, store: Store) -> SiteMirror:
-    """The mirror when it has cached an attempt that ended long ago, which has another log since."""
+def test_an_attempt_that_changed_long_after_its_end_is_seen(mirror: SiteMirror, store: Store) -> None:
     with history(store) as database:
         database.executemany(ATTEMPT, [(f"{EXPID}_0", "a.out"), (f"{EXPID}_1", "a.out")])
     for status in (READY, RUNNING):
@@ -220,19 +218,4 @@ def settled(mirror: SiteMirror, store: Store) -> SiteMirror:
     with history(store) as database:
         database.execute("UPDATE job_data SET out = 'late.out' WHERE id = 1")
     mirror.look()
-    return mirror
-
-
-def test_an_attempt_that_changed_long_after_its_end_is_seen_after_a_while(settled: SiteMirror) -> None:
-    assert Job.objects.get(name=f"{EXPID}_0").out_log == "a.out"
-    settled.due[EXPID] = 0.0
-    settled.look()
-    assert Job.objects.get(name=f"{EXPID}_0").out_log == "late.out"
-
-
-def test_an_attempt_that_changed_long_after_its_end_is_seen_when_the_run_ends(
-    settled: SiteMirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scanner, "read_locks", lambda: Locks(is_known=True))
-    settled.look()
     assert Job.objects.get(name=f"{EXPID}_0").out_log == "late.out"

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.autosubmit.store import Store
 from experiments.catalogue import impact, postconditions, preconditions
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site, annotate_active_action
 from tests.support import factories
 from tests.support.small_stores import RUNNING, make_store, write_pickle

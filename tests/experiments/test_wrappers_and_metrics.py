@@ -8,7 +8,7 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from experiments.mirror import sync
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
 from jobs.models import Job
@@ -103,7 +103,7 @@ def test_metrics_that_a_job_reported_are_read(
     expid = configured(commands, make_experiment("waiting"), MEASURED)
     commands.call("create", "--noplot", expid)
     commands.call("run", expid)
-    source = sync.locate_store(site).metrics_database(expid)
+    source = factories.locate_store(site).metrics_database(expid)
     (run_id,) = read_metric_runs(source)
     (metric,) = read_metrics(source, run_id)
     assert (metric.job_name, metric.metric_name, metric.metric_value) == (f"{expid}_SETUP", "sypd", "12.5")

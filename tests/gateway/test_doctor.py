@@ -21,7 +21,7 @@ made = Server({"account": "liar"}, time.monotonic())
 stream = Stream(made, 0, 1)
 while not made.is_closed:
     for event in stream.read(time.monotonic()):
-        if isinstance(event, Request):
+        if isinstance(event, Request) and event.name == "doctor":
             clock = event.arguments["clock"]
             made.answer(event.channel, %s)
     stream.write()
@@ -37,14 +37,14 @@ def here(tmp_path: Path) -> Iterator[RunningGateway]:
 
 
 def test_what_the_agent_finds_is_told_to_who_may_only_read(here: RunningGateway) -> None:
-    findings = {finding.what: finding for finding in examine(here.reading, "here")}
+    findings = {finding.word: finding for finding in examine(here.reading, "here")}
     assert findings["channel"].text.startswith("Open for ")
     assert (findings["spool"].level, findings["clock"].level) == (Level.OK, Level.OK)
     assert findings["program"].level is Level.FAIL  # a shell is no Autosubmit
 
 
 def test_it_is_told_that_there_are_no_walls(here: RunningGateway) -> None:
-    (walls,) = (finding for finding in examine(here.reading, "here") if finding.what == "walls")
+    (walls,) = (finding for finding in examine(here.reading, "here") if finding.word == "walls")
     assert walls.level is Level.WARN
     assert "what experiments bring along reads its secrets" in walls.text
     assert "sudo or ssh" in walls.remedy
@@ -54,13 +54,13 @@ def test_it_is_told_that_there_are_no_walls(here: RunningGateway) -> None:
 def test_there_are_walls_where_the_accounts_differ(host: SiteHost, place: Path, channel: str, level: Level) -> None:
     with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as made:
         made.wait_for_host()
-        (walls,) = (finding for finding in examine(made.reading, "here") if finding.what == "walls")
+        (walls,) = (finding for finding in examine(made.reading, "here") if finding.word == "walls")
     assert walls.level is level
 
 
 def test_a_gateway_that_is_not_there_is_told(tmp_path: Path) -> None:
     (finding,) = examine(tmp_path / "nowhere", "here")
-    assert (finding.what, finding.level) == ("gateway", Level.FAIL)
+    assert (finding.word, finding.level) == ("gateway", Level.FAIL)
     assert "systemctl start" in finding.remedy
 
 
@@ -88,13 +88,13 @@ def test_why_a_host_is_away_is_told_with_the_remedy(tmp_path: Path) -> None:
 )
 def test_a_clock_that_is_wrong_is_told(tmp_path: Path, ahead: int, level: Level, text: str) -> None:
     clock = ask_liar(tmp_path, f"{{'findings': [], 'clock': [clock, int(1000 * (time.time() + {ahead}))]}}")[-1]
-    assert (clock.what, clock.level, text in clock.text) == ("clock", level, True)
+    assert (clock.word, clock.level, text in clock.text) == ("clock", level, True)
 
 
 @pytest.mark.parametrize("answer", ["{}", "{'findings': [{}]}", "{'findings': [], 'clock': 'now'}"])
 def test_an_agent_that_says_nonsense_is_told(tmp_path: Path, answer: str) -> None:
     last = ask_liar(tmp_path, answer)[-1]
-    assert (last.what, last.level, "is not understood" in last.text) == ("agent", Level.FAIL, True)
+    assert (last.word, last.level, "is not understood" in last.text) == ("agent", Level.FAIL, True)
 
 
 def ask_liar(folder: Path, answer: str) -> list[Finding]:

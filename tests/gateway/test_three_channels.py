@@ -104,7 +104,7 @@ def test_an_agent_keeps_the_file_that_it_began_with(here: RunningGateway, host: 
     try:
         host.agent.unlink()
         host.agent.symlink_to("/dev/null")
-        found = {finding.what: finding.level for finding in examine(here.reading, "here")}
+        found = {finding.word: finding.level for finding in examine(here.reading, "here")}
     finally:
         host.agent.unlink()
         host.agent.symlink_to(began_with)

@@ -1,5 +1,6 @@
 """The difference between a job list and its rows."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -11,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from experiments.models import Experiment
 from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_record import JobRecord
-from jobs.mirror import Snapshot, sync_jobs
+from jobs.mirror import Row, make_rows, sync_jobs
 from jobs.models import Job, JobDependency
 from tests.support import factories
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def experiment() -> Experiment:
     """An experiment whose thousand jobs are mirrored."""
     made = factories.create_experiment()
-    sync_jobs(made.pk, records("WAITING"), {}, list)
+    sync_jobs(made.pk, make_rows(records("WAITING"), {}), list)
     return made
 
 
@@ -54,7 +55,7 @@ def records(status: str) -> list[JobRecord]:
 
 def test_only_what_differs_is_written(experiment: Experiment) -> None:
     with CaptureQueriesContext(connection) as captured:
-        sync_jobs(experiment.pk, records("SUSPENDED"), {}, list)
+        sync_jobs(experiment.pk, make_rows(records("SUSPENDED"), {}), list)
     updates = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
     assert updates
     assert not [sql for sql in updates if '"section"' in sql]
@@ -63,7 +64,7 @@ def test_only_what_differs_is_written(experiment: Experiment) -> None:
 
 def test_nothing_is_written_when_nothing_differs(experiment: Experiment) -> None:
     with CaptureQueriesContext(connection) as captured:
-        sync_jobs(experiment.pk, records("WAITING"), {}, list)
+        sync_jobs(experiment.pk, make_rows(records("WAITING"), {}), list)
     assert not [query["sql"] for query in captured if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))]
 
 
@@ -71,20 +72,20 @@ def test_edges_that_are_known_are_not_read_again(experiment: Experiment) -> None
     def unread() -> list[tuple[str, str]]:
         raise AssertionError("read again")
 
-    sync_jobs(experiment.pk, records("READY"), {}, unread, are_edges_known=True)
+    sync_jobs(experiment.pk, make_rows(records("READY"), {}), unread, are_edges_known=True)
 
 
 def test_edges_are_read_again_when_jobs_came(experiment: Experiment) -> None:
     some = records("WAITING")
     new = replace(some[0], name="a000_NEW")
-    sync_jobs(experiment.pk, [*some, new], {}, lambda: [(some[0].name, new.name)], are_edges_known=True)
+    sync_jobs(experiment.pk, make_rows([*some, new], {}), lambda: [(some[0].name, new.name)], are_edges_known=True)
     assert JobDependency.objects.filter(child__name="a000_NEW").count() == 1
 
 
 def test_what_changed_is_told_by_name(experiment: Experiment) -> None:
     some = records("WAITING")
     changed = [replace(some[0], status="READY"), replace(some[0], name="a000_NEW"), *some[2:]]
-    difference = sync_jobs(experiment.pk, changed, {}, list)
+    difference = sync_jobs(experiment.pk, make_rows(changed, {}), list)
     assert difference.moved == {("WAITING", "READY"): [some[0].name]}
     assert (difference.added, difference.removed) == (["a000_NEW"], [some[1].name])
 
@@ -103,26 +104,25 @@ def test_a_list_generated_again_may_shift_the_jobs_and_their_edges(
     assert {*edges.values_list("parent__name", "child__name")} == {*pairwise(shown)}
 
 
-def shift(experiment: Experiment, names: list[str], before: Snapshot | None = None) -> Snapshot:
+def shift(experiment: Experiment, names: list[str], known: Mapping[str, Row] | None = None) -> Mapping[str, Row]:
     """Mirror a chain of jobs whose chunks are their places."""
     (template, *_) = records("WAITING")
-    chain = [replace(template, name=name, chunk=place) for place, name in enumerate(names)]
-    is_known = before is not None
-    done = sync_jobs(experiment.pk, chain, {}, lambda: [*pairwise(names)], before=before, is_before_written=is_known)
-    return done.snapshot
+    rows = make_rows([replace(template, name=name, chunk=place) for place, name in enumerate(names)], {})
+    sync_jobs(experiment.pk, rows, lambda: [*pairwise(names)], known=known)
+    return rows
 
 
 def test_times_that_have_not_changed_are_not_written_again(experiment: Experiment) -> None:
     some = [replace(record, date=datetime(2000, 1, 1, tzinfo=UTC)) for record in records("WAITING")]
-    sync_jobs(experiment.pk, some, {}, list)
+    sync_jobs(experiment.pk, make_rows(some, {}), list)
     with CaptureQueriesContext(connection) as captured:
-        sync_jobs(experiment.pk, some, {}, list)
+        sync_jobs(experiment.pk, make_rows(some, {}), list)
     assert not [query["sql"] for query in captured if "UPDATE" in query["sql"]]
 
 
 def test_texts_that_are_too_long_are_cut(experiment: Experiment) -> None:
     some = records("WAITING")
-    sync_jobs(experiment.pk, [replace(some[0], section="S" * 500, err_log_remote="e" * 600)], {}, list)
+    sync_jobs(experiment.pk, make_rows([replace(some[0], section="S" * 500, err_log_remote="e" * 600)], {}), list)
     job = Job.objects.get(experiment=experiment)
     assert (job.section, job.err_log_remote) == ("S" * 100, "e" * 500)
 
@@ -148,7 +148,7 @@ ATTEMPT = JobTimes(
 
 def mirrored(experiment: Experiment, record: JobRecord) -> Job:
     """Return the row of a job whose newest attempt in the history is ATTEMPT."""
-    sync_jobs(experiment.pk, [record], {record.name: ATTEMPT}, list)
+    sync_jobs(experiment.pk, make_rows([record], {record.name: ATTEMPT}), list)
     return Job.objects.get(experiment=experiment)
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Experiment
 from jobs import trigrams
-from jobs.mirror import sync_jobs
+from jobs.mirror import make_rows, sync_jobs
 from jobs.models import Job
 from tests.jobs.test_mirror import records
 from tests.support import factories
@@ -74,7 +74,7 @@ def mirrored(experiment: Experiment, prefix: str) -> int:
     """Mirror a list of fifty jobs and return how many statements wrote the index: a trigger's are not among them."""
     jobs = [replace(record, name=f"a000_{prefix}_{record.chunk}") for record in records("READY")[:50]]
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        sync_jobs(experiment.pk, jobs, {}, list)
+        sync_jobs(experiment.pk, make_rows(jobs, {}), list)
     return sum(query["sql"].startswith("INSERT INTO jobs_names") for query in captured)
 
 

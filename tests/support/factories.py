@@ -18,7 +18,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.workers.heartbeat import make_seal
 from autosubmit_portal.workers.models import Worker
-from experiments.autosubmit.store import Store
+from experiments.autosubmit.store import Store, locate
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job, JobDependency
@@ -40,6 +40,11 @@ def create_site(**values: Any) -> Site:
 def create_store_site(store: Store, **values: Any) -> Site:
     """Create a site that serves a store. Its program is asked for nothing but a version, which Python has too."""
     return create_site(autosubmit=sys.executable, home=str(store.root.parent), **values)
+
+
+def locate_store(site: Site) -> Store:
+    """Return the store that a site serves."""
+    return locate(site.home_folder, site.configuration_file)
 
 
 def create_experiment(site: Site | None = None, **values: Any) -> Experiment:

@@ -3,11 +3,14 @@
 For fast tests. The real gateway runs in the tests of tests/gateway and in each portal of tests/system.
 """
 
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from django.db import connection
 
@@ -35,13 +38,16 @@ class InProcessHosts:
     """Takes the place of what asks the gateway.
 
     `away` are hosts that are not there, with the reason; `unlisted` are those that the gateway was not told of yet.
-    `unanswered` are requests that are done and not answered.
+    `unanswered` are requests that are done and not answered. `nodes` says what hosts call themselves that are not this
+    one; `asked` are the hosts that commands were sent to.
     """
 
     def __init__(self) -> None:
         self.away: dict[str, str] = {}
         self.unlisted: set[str] = set()
         self.unanswered: set[str] = set()
+        self.nodes: dict[str, str] = {}
+        self.asked: list[tuple[str, str]] = []
         self._watchers: dict[tuple[str, Place], Watcher] = {}
 
     def list_hosts(self, _place: Path, _seconds: float) -> dict[str, Any]:
@@ -54,10 +60,12 @@ class InProcessHosts:
         """Ask the agent of a host."""
         if host in self.away:
             raise caller.Refused("away", self.away[host])
+        if name == "start":
+            self.asked.append((host, arguments["words"][0]))
         if name not in (ACTING if place.name == "acting" else READING):
             raise caller.Refused("forbidden", f"This socket is not for {name}.")
         try:
-            with _uncounted():
+            with _uncounted(), patch("platform.node", return_value=self.nodes.get(host, platform.node())):
                 answer, data = self._answer(Host.objects.select_related("site").get(name=host), name, _send(arguments))
         except (OSError, BadSiteFileError) as error:
             raise caller.Refused("failed", str(error)) from error
@@ -96,6 +104,19 @@ class InProcessHosts:
 
     def _describe(self, name: str) -> dict[str, Any]:
         return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
+
+
+class AtOnce(Executor):
+    """Does in this thread, which has the database of the test, what is given to it."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
+        """Do it now."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*arguments, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 @contextmanager

@@ -4,14 +4,13 @@ import http.client
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from autosubmit_portal.web import MOST_BODY_BYTES, MOST_HEAD_BYTES
 from tests.support import web
 from tests.support.headers import complaints
+from tests.support.scanner import Scanner
 from tests.support.services import Portal
 from tests.support.waiting import PATIENCE
 
@@ -24,40 +23,6 @@ SECRETS = {
 TRAIL = "from autosubmit_portal.audit.models import AuditEntry; print(list(AuditEntry.objects.values()))"
 PROXY = {"X-Forwarded-Proto": "https", "Host": "portal.example.org"}
 LOG = f"/v4/experiments/a000/logs/{web.LOG}"
-
-
-class Scanner:
-    """Asks one server, as a proxy in front of it does, and keeps what it was answered."""
-
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
-        self.cookies: dict[str, str] = {}
-        self.seen: list[str] = []
-
-    def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Any:
-        """Return the answer, whose body is in `seen`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.portal.port, timeout=PATIENCE)
-        jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        connection.request(method, path, body, PROXY | ({"Cookie": jar} if jar else {}) | headers)
-        answer = connection.getresponse()
-        self.seen.append(f"{answer.headers}\n{answer.read().decode(errors='replace')}")
-        for cookie in answer.headers.get_all("Set-Cookie", []):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        connection.close()
-        return answer
-
-    def sign_in(self) -> None:
-        """Sign in to the console."""
-        self.ask("/login/")
-        form = {
-            "username": "admin",
-            "password": web.PASSWORD,
-            "csrfmiddlewaretoken": self.cookies["csrftoken"],
-            "next": "/",
-        }
-        kind = {"Content-Type": "application/x-www-form-urlencoded", "Referer": "https://portal.example.org/login/"}
-        assert self.ask("/login/", "POST", urlencode(form), **kind).status == 302
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +42,8 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="module")
 def scanner(server: Portal) -> Scanner:
     """A scanner that has signed in."""
-    made = Scanner(server)
-    made.sign_in()
+    made = Scanner(server, PROXY)
+    made.sign_in("admin", web.PASSWORD)
     return made
 
 
@@ -141,17 +106,17 @@ def test_a_connection_is_kept_after_an_answer_without_a_body(server: Portal) -> 
 
 
 def test_who_comes_without_https_is_sent_to_it(server: Portal) -> None:
-    answer = Scanner(server).ask("/", **{"X-Forwarded-Proto": "http"})
+    answer = Scanner(server, PROXY).ask("/", **{"X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://portal.example.org/")
 
 
 def test_the_cookies_of_a_session_are_for_it_alone(server: Portal) -> None:
-    made = Scanner(server)
+    made = Scanner(server, PROXY)
     answer = made.ask("/login/")
     cookies = answer.headers.get_all("Set-Cookie")
     assert len(cookies) == 1
     assert complaints(answer.headers, cookies=cookies, is_https=True) == []
-    made.sign_in()
+    made.sign_in("admin", web.PASSWORD)
     assert "sessionid" in made.cookies
 
 

@@ -1,8 +1,8 @@
 """What the portal mirrors of one experiment."""
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_text
@@ -16,6 +16,7 @@ from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
 from experiments.autosubmit.plans import read_plans
 from experiments.autosubmit.store import Fingerprint, read_all_experiments, take_fingerprint
 from jobs.autosubmit.database import MAX_BYTES
+from jobs.autosubmit.edges import Edge
 from jobs.autosubmit.history import UnreadableHistory, read_runs
 
 # Clocks of hosts differ a little, and a command logs a little before and after it saves.
@@ -48,23 +49,36 @@ def read_stops(place: Place, arguments: Message) -> Answer:
 def read_experiment(place: Place, arguments: Message) -> Answer:
     """Read all that is mirrored of an experiment, and tell what the portal does not have yet."""
     refuse_others(arguments, "revision", "plans_source", "edges")
-    revision, edges_mark = take_text(arguments, "revision"), take_text(arguments, "edges")
-    plans_source = take_text(arguments, "plans_source")
+    known = {name: take_text(arguments, name) for name in ("revision", "plans_source", "edges")}
     head = _make_head(place)
-    files = head["files"]
-    if head["absence"]:
-        return _pack([forms.tell_line(head | {"records": _tell_records(place)})])
+    content = None if head["absence"] else _read_content(place, head["files"], known)
+    head["absence"] = head["absence"] or _explain_absence(place)  # it may have gone while it was read
+    head["records"] = _tell_records(place)  # the last: the name may be given to another experiment meanwhile
+    if content is None or head["absence"]:
+        return _pack([forms.tell_line(head)])
+    return _pack(forms.make_lines(head | content.head, content.jobs, content.edges))
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the portal does not have of an experiment: a part of the head, lines of jobs, and edges."""
+
+    head: Message
+    jobs: Iterable[bytes]
+    edges: Iterable[Edge]
+
+
+def _read_content(place: Place, files: Fingerprint, known: Mapping[str, str]) -> _Content:
     place.means.allow(_count_bytes(files))
-    jobs, before = read_jobs(place), place.means.memory.recall(place.expid, revision)
+    jobs, before = read_jobs(place), place.means.memory.recall(place.expid, known["revision"])
     digests = jobs.make_digests()
-    changes = compare(digests, before)
-    edges = find_edges(place, jobs, files, before, edges_mark)
+    changes, edges = compare(digests, before), find_edges(place, jobs, files, before, known["edges"])
     told = Told(make_revision(digests), digests, edges.mark, edges.has_any, () if jobs.edges else files)
     if told != before:
         place.means.memory.keep(place.expid, told)
-    head |= _tell_runs(place, plans_source) | changes.describe() | edges.describe() | {"revision": told.revision}
-    head["records"] = _tell_records(place)  # the last: the name may be given to another experiment meanwhile
-    return _pack(forms.make_lines(head, map(jobs.tell, changes.names), edges.between or ()))
+    runs = _tell_runs(place, known["plans_source"])
+    head = runs | changes.describe() | edges.describe() | {"revision": told.revision}
+    return _Content(head, map(jobs.tell, changes.names), edges.between or ())
 
 
 def _count_bytes(files: Fingerprint) -> int:

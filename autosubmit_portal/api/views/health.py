@@ -5,11 +5,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal import health
+from autosubmit_portal.agent.findings import Level
 from autosubmit_portal.api.http.renderers import PortalView
 from autosubmit_portal.api.openapi.documentation import answer, operation
 from autosubmit_portal.api.query.queries import HealthQuery
 from autosubmit_portal.api.serializers.common import Health
-from autosubmit_portal.health import Level
 
 # What this web server needs to answer at all. Whatever else fails, people read what is known and are told what is not;
 # to take every server off would help nobody. Actions wait for a broker or a worker that is away.

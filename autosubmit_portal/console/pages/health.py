@@ -9,10 +9,10 @@ from django.template.response import TemplateResponse
 
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.presentation import mark_code
 from autosubmit_portal.console.site import console
-from autosubmit_portal.health import Finding, Level
 from experiments.models import Site
 
 # What people call a part where its own name would not tell them.

@@ -12,8 +12,10 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from autosubmit_portal import health
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import describe_findings
 from autosubmit_portal.console.parts import presentation
@@ -24,6 +26,8 @@ from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments import hosts
+from experiments.actions.call_empty import call_empty, list_silent, may_call_empty
+from experiments.actions.refusals import Conflict
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Host, Site
 
@@ -199,11 +203,29 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
             kinds = list_allowed_kinds(request.user, self.request_targets, self.get_subject(site))
             context["buttons"] = make_buttons(request, self.get_subject(site), kinds, self.request_route, site.pk)
             context |= {"site": site, "may_test": self.has_change_permission(request)}
+            context |= {"silent": list_silent(site), "may_call_empty": may_call_empty(site, request.user)}
         return super().change_view(request, object_id, extra_context=context)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the test of the connection to the hosts."""
-        return [self.make_row_url("connection", self.connection_view), *super().get_urls()]
+        """Add the test of the connection to the hosts, and what is said of those that are silent."""
+        return [
+            self.make_row_url("connection", self.connection_view),
+            self.make_row_url("call-empty", require_POST(self.call_empty_view)),
+            *super().get_urls(),
+        ]
+
+    def call_empty_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Say of a silent host that no run lives there, for the reason that was given, and go back to the page."""
+
+        def decide(site: Site) -> str:
+            silent = site.hosts.filter(pk=parse_number(request.POST.get("host")) or 0).first()
+            if silent is None:
+                raise Conflict(f"{site} has no such host any more.")
+            reason = request.POST.get("reason", "")
+            call_empty(silent, actor=get_actor(request), origin=make_origin(request), reason=reason)
+            return f"Until {silent} is seen again, it counts as a host where nothing runs."
+
+        return self.change_row(request, object_id, decide)
 
     def connection_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show what the hosts of a site find of all that an action needs, to those who may change the site."""

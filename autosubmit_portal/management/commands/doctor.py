@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from autosubmit_portal.health import Finding, Level, examine, examine_hosts
+from autosubmit_portal.agent.findings import Finding, Level
+from autosubmit_portal.health import examine, examine_hosts
 from experiments.models import Site
 
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
 
     def _print(self, finding: Finding) -> None:
         style = (self.style.SUCCESS, self.style.WARNING, self.style.ERROR)[finding.level]
-        word = style(f"{finding.level.name.lower():4}")
+        word = style(f"{finding.level.word:4}")
         self.stdout.write(f"{word}  {finding.part:10}  {finding.text or finding.word}")
         if finding.remedy:
             self.stdout.write(f"{'':16}  → {finding.remedy}")
@@ -49,4 +50,4 @@ def _find_site(slug: str) -> Site:
 
 
 def _describe(finding: Finding) -> dict[str, Any]:
-    return dataclasses.asdict(finding) | {"level": finding.level.name.lower()}
+    return dataclasses.asdict(finding) | {"level": finding.level.word}

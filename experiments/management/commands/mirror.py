@@ -10,11 +10,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections, connections
 
+from experiments import hosts
 from experiments.actions.queue import ring
 from experiments.actions.supervise import schedule_supervision
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Site
-from jobs.autosubmit import postgres
 
 logger = logging.getLogger(__name__)
 AFTER_TROUBLE_SECONDS = 5.0
@@ -46,7 +46,6 @@ class Command(BaseCommand):
             if options["once"]:
                 self._look_once(options["site"])
                 return
-            postgres.keep_connections()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             while not stop.is_set():
@@ -57,6 +56,7 @@ class Command(BaseCommand):
     def _look_once(self, slug: str | None) -> None:
         """Make a single pass; complain of sites that another process mirrors."""
         for site in self._find_sites(slug):
+            hosts.await_hosts([*site.hosts.all()])  # they may only just be coming; the pass says why they do not
             self._await_lease(site)
             self._look(site)
 
@@ -114,6 +114,7 @@ class Command(BaseCommand):
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
+        hosts.keep_gateway()
         mirror = self._get_mirror(site)
         if mirror.look():
             ring(site)  # a run that ended: its action ends now and not within the minute

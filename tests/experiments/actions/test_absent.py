@@ -18,6 +18,7 @@ from experiments.actions.batches import request_action
 from experiments.actions.checks import Facts, find_obstacle
 from experiments.actions.execute import execute
 from experiments.actions.preview import preview_action
+from experiments.actions.recheck import find_absence
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
@@ -127,7 +128,7 @@ def test_a_restart_does_not_run_what_was_archived_while_it_recovered(mirrored: E
 
 def test_a_stop_is_sent_although_nobody_can_tell_whether_the_store_is_there() -> None:
     experiment = factories.create_experiment(factories.create_site(home="/nonexistent"))
-    assert sync.explain_absence(experiment) == ""
+    assert find_absence(factories.create_action(experiment, kind="stop")) == ""
 
 
 def test_an_experiment_that_an_action_finds_gone_is_gone_at_once(mirrored: Experiment, store: Store) -> None:

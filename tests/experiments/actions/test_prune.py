@@ -40,6 +40,14 @@ def test_the_output_of_what_has_ended_is_stored_and_its_host_forgets_it() -> Non
     assert not (find_directory(action) / "output").exists()
 
 
+def test_what_one_worker_has_stored_stays_when_another_was_slow_to_do_the_same() -> None:
+    action = with_output(State.SUCCEEDED)
+    slow = Step.objects.get()
+    keep_outputs(action)
+    commands.keep_output(slow)
+    assert (read(action), slow.kept_output) == ("printed", b"printed")
+
+
 def test_what_a_host_that_was_away_keeps_is_stored_later(hosts_here: InProcessHosts) -> None:
     action = with_output(State.SUCCEEDED)
     hosts_here.away[str(action.site.hosts.get())] = "It was switched off."

@@ -14,7 +14,6 @@ from experiments.actions.follow import follow, start_step
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
-from experiments.mirror.sync import locate_store
 from experiments.models import Action, Experiment, Site, State
 from tests.conftest import MakeExperiment
 from tests.support import factories, small_stores
@@ -128,7 +127,7 @@ def test_a_restart_starts_its_run_when_the_stop_was_taken_back(experiment: Exper
 def test_a_run_that_a_worker_has_taken_does_not_begin_when_a_stop_was_asked_for(
     experiment: Experiment, tmp_path: Path
 ) -> None:
-    small_stores.write_pickle(locate_store(experiment.site), "a000", small_stores.READY)
+    small_stores.write_pickle(factories.locate_store(experiment.site), "a000", small_stores.READY)
     run = claim(factories.create_action(experiment, command=[["true"]]).pk)
     assert run is not None
     factories.create_action(experiment, kind="stop")

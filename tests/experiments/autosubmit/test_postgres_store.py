@@ -18,7 +18,7 @@ from experiments.autosubmit.store import (
     take_database_fingerprint,
     take_fingerprint,
 )
-from experiments.mirror.scanner import SiteMirror
+from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment
 from jobs.autosubmit import postgres as reading
 from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs

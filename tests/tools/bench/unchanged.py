@@ -18,7 +18,7 @@ import django
 def main(rounds: int) -> None:
     """Time whole passes over the only site, those of a running mirror, and `os.stat` of the files of a whole pass."""
     django.setup()
-    from experiments.mirror.scanner import SiteMirror
+    from experiments.mirror.site_mirror import SiteMirror
     from experiments.models import Site
 
     site = Site.objects.get()

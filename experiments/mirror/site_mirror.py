@@ -1,0 +1,513 @@
+"""The passes of the mirror process over a site: the agent looks and reads, and what has changed is written here."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from math import inf
+
+from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.utils import timezone
+
+from experiments import reads
+from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
+from experiments.autosubmit.store import BrokenStore, Fingerprint
+from experiments.autosubmit.watched import Entry, Watched
+from experiments.backlog import Backlog
+from experiments.mirror import external_changes, observe
+from experiments.mirror.consistency import Doubts
+from experiments.mirror.lease import Lease, LostLease, get_holder
+from experiments.mirror.sync import (
+    Overtaken,
+    restore_fingerprint,
+    say_locked,
+    say_unreadable,
+    sync_owner,
+    sync_statuses,
+    write,
+)
+from experiments.models import Action, Experiment, Site
+from experiments.registry import choose_record, is_among, mark_all_gone_but, mark_gone, read_numbers, sync_experiments
+from experiments.row_cache import Cached, RowCache
+
+logger = logging.getLogger(__name__)
+
+Seen = tuple[Fingerprint, bool]
+"""The files of an experiment as they were when it was read (none: never), and whether it ran."""
+
+Told = tuple[Fingerprint, RunState]
+"""The same as the agent told it last."""
+
+# A file that could not be read is tried again even if it does not change, since it may have been locked: after so many
+# seconds at first, then after twice as many each time.
+RETRY_SECONDS = 30.0
+LONGEST_RETRY_SECONDS = 3600.0
+HEARTBEAT_SECONDS = 5.0
+# A gateway that has just been started reaches its hosts soon.
+AWAY_AFTER = timedelta(seconds=10)
+# Of an experiment that has changed, what was read is kept for so long, so that only what is new is read next.
+RECENT_SECONDS = 60.0
+# A list that is read in a moment is waited for; a larger one is written in the pass in which it is read.
+SMALL_BYTES, PATIENCE_SECONDS = 1_000_000, 5.0
+HOLD_SECONDS = 1.0
+# While one is written others are read.
+READINGS = 2
+
+
+class NotItself(Exception):
+    """What was read is of another experiment, which has the same expid now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Files that could not be read, when they are tried again (monotonic clock), and how long they wait after that."""
+
+    files: Fingerprint
+    again_at: float = 0.0
+    wait_seconds: float = RETRY_SECONDS
+
+    @property
+    def is_told(self) -> bool:
+        """Whether that was seen often enough to be told."""
+        return self.again_at > 0
+
+    def postpone(self) -> "Unreadable":
+        """Return the same files with the next try, and a longer wait for the one after it."""
+        longer = min(2 * self.wait_seconds, LONGEST_RETRY_SECONDS)
+        return Unreadable(self.files, time.monotonic() + self.wait_seconds, longer)
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class Reading:
+    """An experiment that is being read beside what the mirror does else, as it was when that began."""
+
+    experiment: Experiment
+    told: Told
+    cached: Cached | None
+    future: Future[ExperimentReading]
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files have."""
+        return sum(size for _, size, _ in self.told[0])
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds more it is waited for when the time of a pass is over."""
+        return PATIENCE_SECONDS if self.size < SMALL_BYTES else 0.0
+
+
+@dataclass(slots=True)
+class SiteMirror:
+    """What the mirror process remembers of one site between its passes.
+
+    `is_patient` is False for a single pass, which looks at everything and tells what it sees at once. `is_behind` says
+    whether the last pass left something to be written in the next.
+    """
+
+    site_id: int
+    is_patient: bool = True
+    is_standing_by: bool = True
+    is_behind: bool = False
+    lease: Lease = field(init=False)
+    doubts: Doubts = field(init=False)
+    epoch: str = ""
+    counter: int = 0
+    is_caught_up: bool = False
+    completed_at: datetime | None = None
+    registered: dict[str, int] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    recent: dict[str, float] = field(default_factory=dict)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+    beaten: float = 0.0
+    backlog: Backlog = field(default_factory=Backlog)
+    readings: list[Reading] = field(default_factory=list)
+    reader: Executor = field(init=False)
+    cache: RowCache = field(default_factory=RowCache)
+    away_since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare to claim the site."""
+        self.lease, self.doubts = Lease(self.site_id), Doubts(self.site_id, is_patient=self.is_patient)
+        self.reader = make_reader()
+
+    def look(self) -> list[Experiment]:
+        """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
+
+        A broken store or program makes the site unhealthy with the reason. A broken experiment never stops the others.
+        """
+        self.is_behind = False
+        try:
+            return self._make_pass() if self._may_go_on() else []
+        except LostLease:
+            self._stand_by()
+            return []
+
+    def _may_go_on(self) -> bool:
+        """Answer whether the lease is ours. Who gets it begins anew, because others have written meanwhile."""
+        is_ours = self.lease.take()
+        if is_ours and self.is_standing_by:
+            self.is_standing_by, self.seen = False, {}
+            self._begin_epoch("")
+            self.backlog, self.readings, self.cache = Backlog(), [], RowCache()
+            logger.info("%s mirrors site %s", get_holder(), self.site_id)
+        elif not is_ours and not self.is_standing_by:
+            self._stand_by()
+        return is_ours
+
+    def _stand_by(self) -> None:
+        self.is_standing_by = True
+        logger.warning("Another process mirrors site %s now; standing by", self.site_id)
+
+    def _begin_epoch(self, epoch: str) -> None:
+        """Forget what an agent has told: this one begins anew."""
+        self.epoch, self.counter, self.is_caught_up, self.completed_at = epoch, 0, False, None
+        self.registered, self.told = {}, {}
+
+    def _make_pass(self) -> list[Experiment]:
+        site = Site.objects.get(pk=self.site_id)
+        began = time.monotonic()
+        try:
+            watched = self._take_news(site, began)
+            self.away_since = None
+            _check_program(site, watched)
+        except BrokenStore as problem:
+            self._say_broken(site, problem)
+            return []
+        _say_problem(site, "")
+        ended = self._catch_up(site, max(time.monotonic() - began, site.refresh_seconds) if self.is_patient else inf)
+        self.is_behind |= bool(self.readings)
+        if watched.are_locks_known:
+            self.lease.hold()
+            self.doubts.judge(partial(_find_last_stop, site), watched.node)
+        self._beat(site)
+        return ended
+
+    def _say_broken(self, site: Site, problem: BrokenStore) -> None:
+        """Tell why nothing is seen; the same words as long as it is so."""
+        if not isinstance(problem, reads.HostAway):
+            _say_problem(site, str(problem))
+            return
+        self.away_since = self.away_since or timezone.now()
+        if self.is_patient and timezone.now() - self.away_since < AWAY_AFTER:
+            return
+        since = f"{self.away_since:%Y-%m-%d %H:%M} UTC"
+        _say_problem(site, f"Nothing is seen of the site since {since}, because its host does not answer.")
+        logger.warning("Site %s: %s", site, problem)
+
+    # --- What the agent tells
+
+    def _take_news(self, site: Site, began: float) -> Watched:
+        """Have the agent look once, and write what it tells of experiments; the rest waits to be read."""
+        while True:
+            watched = observe.watch(
+                site,
+                self.epoch,
+                self.counter,
+                attended=_list_acted_on(site),
+                pause_seconds=site.refresh_seconds,
+                is_whole=not self.is_patient,
+            )
+            if watched.epoch != self.epoch:
+                self._begin_epoch(watched.epoch)
+            self._register(site, watched.entries)
+            for expid, entry in watched.entries.items():
+                self._take_entry(expid, entry)
+            self.counter = watched.counter
+            self._note_round(site, watched)
+            if not watched.more or (self.is_patient and time.monotonic() - began > site.refresh_seconds):
+                self.is_behind = watched.more
+                return watched
+            self.lease.hold()
+
+    def _note_round(self, site: Site, watched: Watched) -> None:
+        """Note when all was looked at, and once all was told what is gone."""
+        if watched.is_complete and not watched.more and not self.is_caught_up:
+            with transaction.atomic():
+                self.lease.guard()
+                gone = mark_all_gone_but(site, {*self.registered})
+                external_changes.record_deleted(site, gone if site.swept_at else [])
+            self._recall(site)
+            self.is_caught_up = True
+        if watched.complete_age is not None:
+            self.completed_at = timezone.now() - timedelta(seconds=watched.complete_age)
+
+    def _register(self, site: Site, entries: Mapping[str, Entry]) -> None:
+        """Write which experiments there are and what the status table says of them, where that has changed."""
+        new = {expid: entry for expid, entry in entries.items() if self.registered.get(expid) != _sum_up(entry)}
+        if not new:
+            return
+        known = read_numbers(site, new)
+        records = [record for entry in new.values() if (record := choose_record(entry.records, known))]
+        with transaction.atomic():
+            self.lease.guard()
+            synced = sync_experiments(site, records)
+            gone = [expid for expid, entry in new.items() if not entry.records and mark_gone(site, expid)]
+            if site.swept_at:  # what is mirrored for the first time has not changed
+                external_changes.record_deleted(site, [*gone, *synced.replaced])
+                external_changes.record_created(site, synced.new)
+                external_changes.record_descriptions(site, synced.described)
+        for expid, entry in new.items():
+            self.registered.pop(expid, None)
+            self.registered |= {expid: _sum_up(entry)} if entry.records else {}
+        if gone or any(record.expid not in self.rows for record in records) or synced.new or synced.replaced:
+            self._recall(site)
+        self.doubts.touch(sync_statuses(site, {expid: entry.recorded for expid, entry in new.items() if entry.records}))
+
+    def _recall(self, site: Site) -> None:
+        """Remember what is mirrored already, so that a new mirror process starts where the last one ended."""
+        rows = Experiment.objects.filter(site=site, gone_at=None)
+        known = dict(rows.values_list("expid", "pk"))
+        kept = {expid for expid, pk in known.items() if expid in self.seen and self.rows.get(expid) == pk}
+        new = rows if not self.seen else rows.filter(expid__in=known.keys() - kept)
+        self.foreign &= kept
+        if not self.seen:
+            running = rows.filter(is_running=True)
+            self.foreign = {
+                experiment.expid for experiment in running if not external_changes.is_run_of_ours(experiment)
+            }
+        self.rows = known
+        self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
+        self.told = {expid: told for expid, told in self.told.items() if expid in kept}
+        self.locked = {expid: holder for expid, holder in self.locked.items() if expid in kept}
+        columns = ("expid", "fingerprint", "is_running", "locked_by", "owner_uid", "owner")
+        for expid, files, is_running, locked_by, *owner in new.values_list(*columns).iterator():
+            self.seen[expid] = (restore_fingerprint(files), is_running)
+            self.owners[expid] = (owner[0], owner[1])
+            self.locked |= {expid: locked_by} if locked_by else {}
+            self.doubts.touch([expid])
+
+    def _take_entry(self, expid: str, entry: Entry) -> None:
+        """Write whose an experiment is and who holds its lock, and remember its files and its run."""
+        if not entry.records or expid not in self.seen:
+            return
+        self._take_owner(expid, entry.owner)
+        self._take_lock(expid, entry.alive)
+        self.told[expid] = entry.files, entry.alive
+
+    def _take_owner(self, expid: str, owner: Owner | None) -> None:
+        """Write whose folder it is, if that has changed: rights follow from it.
+
+        A folder that has gone or come back is read: where it has no job list, no other file shows it.
+        """
+        known = self.owners.get(expid)
+        if owner == known:
+            return
+        if owner is None or known is None:
+            self.moved.add(expid)
+        if owner is None:
+            del self.owners[expid]
+            return
+        experiment = Experiment.objects.select_related("site").get(pk=self.rows[expid])
+        with transaction.atomic():
+            self.lease.guard()
+            sync_owner(experiment, owner)
+        self.owners[expid] = owner
+
+    def _take_lock(self, expid: str, alive: RunState) -> None:
+        """Write who holds the lock without being a run, if that has changed."""
+        holder = alive.locked_by
+        if holder == self.locked.get(expid, ""):
+            return
+        with transaction.atomic():
+            self.lease.guard()
+            say_locked(Experiment(pk=self.rows[expid]), alive)
+        self.locked.pop(expid, None)
+        self.locked |= {expid: holder} if holder else {}
+        self.doubts.touch([expid])
+
+    def _must_be_read(self, expid: str) -> bool:
+        """Answer whether an experiment is other than what is mirrored of it; what is not need not be remembered."""
+        if expid not in self.told or expid not in self.seen:
+            return False
+        (files, alive), (known, was_running) = self.told[expid], self.seen[expid]
+        if alive.is_running != was_running:
+            return True
+        if files == known and expid not in self.moved:
+            del self.told[expid]
+            return False
+        return not self._is_too_soon(expid, files)
+
+    def _let_wait(self, expid: str) -> None:
+        files, alive = self.told[expid]
+        is_same_run = alive.is_running == self.seen[expid][1]
+        # The end or the beginning of a run is what people wait for.
+        self.backlog.add(expid, sum(size for _, size, _ in files) if is_same_run else 0)
+
+    def _is_too_soon(self, expid: str, now: Fingerprint) -> bool:
+        known = self.unreadable.get(expid)
+        return known is not None and known.files == now and time.monotonic() < known.again_at
+
+    # --- What is read
+
+    def _catch_up(self, site: Site, seconds: float) -> list[Experiment]:
+        """Read what has changed for so many seconds, small ones for longer; return those whose run was seen to end.
+
+        While one is written others are read. What is not read when the time is over is written in the next pass.
+        """
+        for expid in [expid for expid in (*self.told,) if self._must_be_read(expid)]:  # also what failed before
+            self._let_wait(expid)
+        ended: list[Experiment] = []
+        until = time.monotonic() + seconds
+        while self._read_next(site) and (done := self._await_reading(until)):
+            self.readings.remove(done)
+            self._read_next(site)
+            if experiment := self._write_reading(done):
+                ended.append(experiment)
+        return ended
+
+    def _read_next(self, site: Site) -> bool:
+        """Begin to read the next ones that have changed; answer whether any is being read."""
+        while len(self.readings) < READINGS and (expid := self.backlog.take()) is not None:
+            is_read = any(reading.experiment.expid == expid for reading in self.readings)
+            if not is_read and self._must_be_read(expid):  # what is being read is told again if it changes
+                self.readings.append(self._begin_reading(Experiment.objects.get(pk=self.rows[expid]), site))
+        return bool(self.readings)
+
+    def _begin_reading(self, experiment: Experiment, site: Site) -> Reading:
+        """Begin to read an experiment, with what is cached of it."""
+        expid, now, told = experiment.expid, time.monotonic(), self.told[experiment.expid]
+        experiment.site = site
+        if self.seen[expid][0]:
+            self.recent[expid] = now + RECENT_SECONDS
+        cached = self.cache.get(experiment.pk)
+        host, request = reads.find_host(site), observe.make_request(experiment, cached)
+        return Reading(experiment, told, cached, self.reader.submit(partial(observe.read, host, request)))
+
+    def _await_reading(self, until: float) -> Reading | None:
+        """Wait until a list is read, but for a large one not longer than that; return one that is."""
+        while not (done := [reading for reading in self.readings if reading.future.done()]):
+            latest = until + max(reading.patience for reading in self.readings)
+            left = latest - time.monotonic()
+            if left <= 0:
+                return None
+            wait([reading.future for reading in self.readings], min(left, HOLD_SECONDS), "FIRST_COMPLETED")
+            self.lease.hold()
+        return done[0]
+
+    def _write_reading(self, reading: Reading) -> Experiment | None:
+        """Write what was read of an experiment; return it if its run was seen to end."""
+        experiment, expid = reading.experiment, reading.experiment.expid
+        if expid not in self.seen or self.rows.get(expid) != experiment.pk:
+            return None  # it left the store meanwhile
+        self.lease.hold()
+        try:
+            files, alive = self._refresh(reading)
+        except Overtaken:
+            self.cache.put(experiment.pk, None)
+            self.backlog.add(expid, reading.size)
+            return None
+        except (NotItself, reads.HostAway, reads.HostBusy):  # the next pass reads it, or knows better
+            return None
+        was_running = self.seen[expid][1]
+        self.seen[expid] = (files, alive.is_running)
+        if alive.is_running != was_running:
+            self._notice_run(experiment, alive)
+        return experiment if was_running and not alive.is_running else None
+
+    def _refresh(self, reading: Reading) -> Told:
+        """Write what was read; return the files and the run that are mirrored now.
+
+        On failure the last good mirror is kept and the problem is told, so that nothing stops the others. Raises
+        Overtaken when another process has written meanwhile.
+        """
+        experiment, expid = reading.experiment, reading.experiment.expid
+        try:
+            content = reading.future.result()
+            if not is_among(content.records, experiment):
+                raise NotItself
+            cached = write(experiment, content, cached=reading.cached, guard=self.lease.guard)
+        except (DataError, IntegrityError) as error:  # a value that no column takes
+            return self._tell(reading, f"The store holds a value that cannot be kept: {error}.")
+        except (DatabaseError, LostLease, Overtaken, NotItself, reads.HostAway, reads.HostBusy):
+            raise
+        except (reads.Unreadable, BrokenStore) as problem:
+            return self._tell(reading, str(problem))
+        except Exception as error:  # whatever else a hostile file provokes
+            logger.exception("%s could not be mirrored", experiment)
+            return self._tell(reading, f"The store could not be read: {error!r}.")
+        self.unreadable.pop(expid, None)
+        self.moved.discard(expid)
+        keeps = content.alive.is_running or self.recent.get(expid, 0) > time.monotonic()
+        self.cache.put(experiment.pk, cached if keeps else None)
+        self.doubts.touch([expid])
+        return content.files, content.alive
+
+    def _tell(self, reading: Reading, problem: str) -> Told:
+        """Tell a problem the second time that it is seen: a file that is just being written reads well soon."""
+        experiment, (files, alive) = reading.experiment, reading.told
+        expid = experiment.expid
+        known = self.unreadable.get(expid)
+        if known is None or known.files != files:
+            known = Unreadable(files)
+        if self.is_patient and known is not self.unreadable.get(expid):
+            self.unreadable[expid] = known
+            self.doubts.withhold(expid)
+        else:
+            self.unreadable[expid] = known.postpone()
+            self.lease.guard()
+            say_unreadable(experiment, alive, problem)
+            self.doubts.touch([expid])
+        return self.seen[expid][0], alive
+
+    def _notice_run(self, experiment: Experiment, alive: RunState) -> None:
+        """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
+        is_known = experiment.expid in self.foreign
+        if alive.is_running and not is_known and not external_changes.is_run_of_ours(experiment):
+            self.foreign.add(experiment.expid)
+            external_changes.record_run_start(experiment, alive)
+        elif not alive.is_running and is_known:
+            self.foreign.remove(experiment.expid)
+            external_changes.record_run_end(experiment, alive)
+
+    def _beat(self, site: Site) -> None:
+        if time.monotonic() - self.beaten > HEARTBEAT_SECONDS or not self.beaten:
+            swept_at = self.completed_at or site.swept_at
+            Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now(), swept_at=swept_at)
+            self.beaten = time.monotonic()
+
+
+def make_reader() -> Executor:
+    """Return who waits for the agent meanwhile."""
+    return ThreadPoolExecutor(READINGS)
+
+
+def _list_acted_on(site: Site) -> Iterable[str]:
+    """Return the experiments that something is done to: the agent looks at them each time."""
+    return Action.objects.active().filter(site=site).exclude(expid="").values_list("expid", flat=True).distinct()
+
+
+def _sum_up(entry: Entry) -> int:
+    """Return what differs when the records of an experiment or its status do."""
+    return hash((*entry.records, entry.recorded))
+
+
+def _check_program(site: Site, watched: Watched) -> None:
+    """Keep the version of the program; raise BrokenStore when it is missing or broken."""
+    if watched.problem:
+        raise BrokenStore(watched.problem)
+    if watched.version and watched.version != site.autosubmit_version:
+        Site.objects.filter(pk=site.pk).update(autosubmit_version=watched.version)
+
+
+def _find_last_stop(site: Site, expid: str) -> datetime | None:
+    try:
+        return observe.find_last_stop(site, expid)
+    except BrokenStore as problem:
+        logger.warning("What stopped %s of site %s is not known: %s", expid, site, problem)
+        return None
+
+
+def _say_problem(site: Site, problem: str) -> None:
+    if site.problem != problem:
+        Site.objects.filter(pk=site.pk).update(problem=problem)
+        logger.warning("Site %s: %s", site, problem or "healthy again")
