@@ -65,6 +65,7 @@ def test_a_new_agent_tells_everything_again(here: RunningGateway) -> None:
     seen = watch(here)
     agent = here.find_agent()
     os.kill(agent, signal.SIGKILL)
-    wait_for(lambda: here.describe()["is_connected"] and here.find_agent() != agent)
+    wait_for(lambda: here.find_children() not in ([], [agent]))
+    here.wait_for_host()
     again = watch(here, seen.epoch, seen.counter)
     assert (again.entries.keys(), again.epoch == seen.epoch) == (seen.entries.keys(), False)
