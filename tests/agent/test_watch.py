@@ -122,7 +122,7 @@ def test_another_store_in_the_file_of_the_site_holds_at_once(channel: Channel, t
     assert go_on(channel, seen).entries.keys() == {"b000"}
 
 
-@pytest.mark.parametrize("name", [name for name in fuzz.STRANGE if name not in ("empty", "view")])
+@pytest.mark.parametrize("name", fuzz.STRANGE)
 def test_whatever_is_in_place_of_the_database_is_told_as_a_broken_store(
     channel: Channel, store: Store, name: str
 ) -> None:
