@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
+from autosubmit_portal.agent.watch.request import MOST_ATTENDED
 from experiments import reads
 from experiments.autosubmit import forms
 from experiments.autosubmit.forms import ExperimentReading, FreshReading
@@ -53,7 +55,7 @@ def watch(
     request = {
         "epoch": epoch,
         "counter": counter,
-        "attend": [*attended],
+        "attend": [*islice(attended, MOST_ATTENDED)],  # the others have their turns
         "pause_seconds": pause_seconds,
         "is_whole": is_whole,
     }
