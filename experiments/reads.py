@@ -42,9 +42,12 @@ def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[
     return ask(find_host(experiment.site), "read", {"expid": experiment.expid, "what": what, **arguments})
 
 
-def find_host(site: Site) -> Host:
-    """Return who reads the files of a site: the first of its hosts that is there. Raises HostAway."""
-    at_site = [*site.hosts.select_related("site")]
+def find_host(site: Site, at_site: Sequence[Host] = ()) -> Host:
+    """Return who reads the files of a site: the first of its hosts that is there. Raises HostAway.
+
+    `at_site` are those hosts, where they are known already.
+    """
+    at_site = at_site or [*site.hosts.select_related("site")]
     if not at_site:
         raise HostAway(f"{site} has no host.")
     away = find_away(at_site) if len(at_site) > 1 else {}

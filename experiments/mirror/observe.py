@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
+from autosubmit_portal.agent.watch.request import MOST_ATTENDED
 from experiments import hosts, reads
 from experiments.autosubmit import forms
 from experiments.autosubmit.forms import ExperimentReading, FreshReading, Owner
@@ -91,7 +93,7 @@ def watch(
     request = {
         "epoch": epoch,
         "counter": counter,
-        "attend": [*attended],
+        "attend": [*islice(attended, MOST_ATTENDED)],  # the others have their turns
         "pause_seconds": pause_seconds,
         "is_whole": is_whole,
     }

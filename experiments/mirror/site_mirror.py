@@ -149,6 +149,7 @@ class SiteMirror:
     sightings: Sightings = field(default_factory=Sightings)
     lookouts: dict[int, Lookout] = field(default_factory=dict)
     host: Host = field(init=False)
+    others: list[Host] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
@@ -195,7 +196,7 @@ class SiteMirror:
         try:
             watched = self._take_news(site, began)
             self.away_since = None
-            self._look_elsewhere(site, began)
+            self._look_elsewhere(began)
             _check_program(site, watched)
         except BrokenStore as problem:
             self._say_broken(site, problem)
@@ -225,7 +226,9 @@ class SiteMirror:
 
     def _take_news(self, site: Site, began: float) -> Watched:
         """Have the agent look once, and write what it tells of experiments; the rest waits to be read."""
-        host = self.host = reads.find_host(site)
+        at_site = [*site.hosts.all()]
+        host = self.host = reads.find_host(site, at_site)
+        self.others = [other for other in at_site if other.pk != host.pk]
         while True:
             watched = self._ask(host, self.epoch, self.counter)
             if watched.epoch != self.epoch:
@@ -252,13 +255,12 @@ class SiteMirror:
             is_whole=not self.is_patient,
         )
 
-    def _look_elsewhere(self, site: Site, began: float) -> None:
+    def _look_elsewhere(self, began: float) -> None:
         """Have the other hosts tell what they see of runs, and keep those of silent ones as not seen."""
-        others = [*site.hosts.exclude(pk=self.host.pk).select_related("site")]
-        for gone in self.sightings.hosts - {self.host.pk, *(host.pk for host in others)}:
+        for gone in self.sightings.hosts - {host.pk for host in (self.host, *self.others)}:
             self._take_sightings(self.sightings.forget(gone))
-        away = reads.find_away(others) if others else {}
-        for host in others:
+        away = reads.find_away(self.others) if self.others else {}
+        for host in self.others:
             lookout = self.lookouts.setdefault(host.pk, Lookout())
             try:
                 if host.pk in away:
