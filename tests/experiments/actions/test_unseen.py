@@ -2,6 +2,7 @@
 
 import errno
 from datetime import timedelta
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -198,3 +199,21 @@ def test_the_trail_tells_when_what_was_called_lost_had_started(manager: User, ho
     hosts_here.away.clear()
     supervise(action.site.queue)
     assert events()[-1] == "action.found_started"
+
+
+@pytest.mark.parametrize(("chosen", "procedure"), [([], "command"), (["run"], "command"), (["generate"], "package")])
+def test_the_procedure_of_a_command_is_the_one_of_its_kind(
+    hosts_here: InProcessHosts, monkeypatch: pytest.MonkeyPatch, chosen: list[str], procedure: str
+) -> None:
+    asked: list[dict[str, Any]] = []
+    ask = hosts_here.ask
+    monkeypatch.setattr(hosts_here, "ask", lambda *what: (asked.append(what[3]), ask(*what))[1])
+    site = factories.create_site(autosubmit="/usr/bin/env", package_kinds=chosen)
+    action = claim(
+        factories.create_action(
+            factories.create_experiment(site), kind="generate", command=[["/usr/bin/env", "true"]]
+        ).pk
+    )
+    assert action is not None
+    start_step(action, 0)
+    assert [request["procedure"] for request in asked if "procedure" in request] == [procedure]
