@@ -2,6 +2,7 @@
 
 import errno
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -207,7 +208,12 @@ def test_the_procedure_of_a_command_is_the_one_of_its_kind(
 ) -> None:
     asked: list[dict[str, Any]] = []
     ask = hosts_here.ask
-    monkeypatch.setattr(hosts_here, "ask", lambda *what: (asked.append(what[3]), ask(*what))[1])
+
+    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float) -> Any:
+        asked.append(arguments)
+        return ask(place, host, name, arguments, seconds)
+
+    monkeypatch.setattr(hosts_here, "ask", noting)
     site = factories.create_site(autosubmit="/usr/bin/env", package_kinds=chosen)
     action = claim(
         factories.create_action(
