@@ -39,7 +39,8 @@ class Unreadable(Exception):
 
 def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Return what the agent answers. Raises BrokenStore, of which HostAway is one, Missing and Unreadable."""
-    return ask(find_host(experiment.site), "read", {"expid": experiment.expid, "what": what, **arguments})
+    asked = {"expid": experiment.expid, "what": what, **arguments}
+    return ask(find_host(experiment.site), "read", asked, is_for_page=True)
 
 
 def find_host(site: Site, at_site: Sequence[Host] = ()) -> Host:
@@ -65,10 +66,10 @@ def find_away(at_site: Sequence[Host]) -> dict[int, Absence]:
         return {}
 
 
-def ask(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def ask(host: Host, name: str, arguments: dict[str, Any], *, is_for_page: bool = False) -> tuple[dict[str, Any], bytes]:
     """Return what the agent of a host answers. Raises as `read` does."""
     try:
-        return hosts.ask(host, name, arguments, SECONDS)
+        return hosts.ask(host, name, arguments, SECONDS, is_for_page=is_for_page)
     except Unanswered as error:
         raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
     except Refused as error:
