@@ -26,6 +26,7 @@ _LOOK_SECONDS = 0.05
 _RULES_AGE = timedelta(minutes=1)
 _RULES_SECONDS = 1.0
 _MOST_NODE = 255
+_RUN = "run"
 _MOST_COMMANDS = 100
 
 
@@ -114,6 +115,13 @@ def look_for(wanted: Iterable[Host], seconds: float) -> dict[int, Absence]:
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
     found = {host.pk: _find_absence(host.name, known) for host in wanted}
     return {key: absence for key, absence in found.items() if absence}
+
+
+def may_hide_run(host: Host, absence: Absence) -> bool:
+    """Answer whether a run may live at a silent host, as far as its rules and managers say."""
+    if _RUN in host.refused:
+        return False
+    return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
 
 
 def refresh_rules(asked: Iterable[Host]) -> None:
