@@ -1,6 +1,7 @@
 """The request `watch` as a gateway asks it: a child process of the agent looks at the store, and holds nobody up."""
 
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -101,6 +102,26 @@ def test_more_than_an_answer_takes_is_told_in_pieces(channel: Channel, store: St
     assert (len(told), answers) == (1203, 3)
 
 
+def test_twenty_thousand_experiments_take_little(channel: Channel, store: Store) -> None:
+    fuzz.add_experiments(store.database, [f"b{number:05d}" for number in range(20_000)])
+    seen = watch(channel)
+    told = set(seen.entries)
+    while seen.more:
+        seen = go_on(channel, seen)
+        told |= seen.entries.keys()
+    assert (len(told), seen.is_complete) == (20_003, True)
+    assert go_on(channel, seen).entries == {}
+    assert sum(len(event.data) for event in channel.events if isinstance(event, Data)) == 0
+    (child,) = find_children(channel)
+    assert read_memory(child) < 100
+
+
+def read_memory(pid: int) -> float:
+    """Return the megabytes that a process holds, with its share of those that others hold too."""
+    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+)", told, re.MULTILINE)[1]) / 1024  # type: ignore[index]  # Linux always says
+
+
 def test_two_portals_see_the_same_store_with_agents_of_their_own(
     channel: Channel, tmp_path: Path, store: Store
 ) -> None:
@@ -150,7 +171,7 @@ def test_a_site_without_a_home_is_not_watched(tmp_path: Path) -> None:
         {"counter": 1.0},
         {"attend": "a000"},
         {"attend": [1]},
-        {"attend": ["a000"] * 5_001},
+        {"attend": ["a000"] * 801},
         {"attend": ["x" * 50_000]},
         {"pause_seconds": -1},
         {"pause_seconds": 3_601},
