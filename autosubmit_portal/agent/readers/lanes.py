@@ -22,7 +22,9 @@ SLOW_READERS = 2
 # A reading that has not begun by then is refused; whoever asked has nearly given up.
 WAIT_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
-IDLE_SECONDS = 60.0
+# One stays for a while. Another one, which a mirror that reads two at once asks, stays as long as there is much to
+# read: to start it takes longer than to read what is small.
+IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 60.0, 5.0, 2
 # Readers that were killed and do not end, since a disk does not answer.
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
@@ -152,7 +154,7 @@ class Lanes:
         if now - reading.begun_at <= SLOW_SECONDS:
             self._slow.pop(reading.subject, None)
         self._ended.append((reading.channel, heard))
-        if self._idle or process.is_large():
+        if len(self._idle) >= IDLE_READERS or process.is_large():
             self._leave(process)
         else:
             self._idle[process] = now
@@ -166,7 +168,7 @@ class Lanes:
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
         for process, since in tuple(self._idle.items()):
-            if now - since > IDLE_SECONDS:
+            if now - since > (IDLE_SECONDS if len(self._idle) == 1 else SPARE_SECONDS):
                 self._leave(process)
         for reading in [reading for reading in self._waiting if now - reading.asked_at > WAIT_SECONDS]:
             self._waiting.remove(reading)
