@@ -46,7 +46,7 @@ def make_slow_pickle(store: Store, expid: str) -> Path:
 
 def truncate_shm(store: Store, expid: str) -> Path:
     """Have a history whose index in shared memory is shorter than SQLite maps it."""
-    file = store.history_database(expid)
+    file = _history(store, expid)
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("CREATE TABLE job_data (id)")
@@ -59,7 +59,7 @@ def truncate_shm(store: Store, expid: str) -> Path:
 
 def make_endless_view(store: Store, expid: str) -> Path:
     """Have a history whose rows never end."""
-    file = store.history_database(expid)
+    file = _history(store, expid)
     with closing(sqlite3.connect(file)) as database:
         database.executescript(ENDLESS_VIEW)
     return file
@@ -86,12 +86,15 @@ def measure(member: Member, other: str, seconds: float = SECONDS) -> list[Verdic
                 delay = percentile(beside, 95) - percentile(alone, 95)
                 what = f"{number} × {name}: others are later by, s (p95)"
                 verdicts.append(at_most(what, COLUMN, MOST_DELAY_SECONDS, max(0.0, delay)))
-                print(f"{what}: {delay:.2f}, at most {max(beside):.2f}, {len(beside)} changes", flush=True)
     return verdicts
 
 
 def _job_list(store: Store, expid: str) -> Path:
     return Path(store.list_lone_files(expid)[0])
+
+
+def _history(store: Store, expid: str) -> Path:
+    return Path(str(store.history_database(expid)))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 class Usage:
     """The cores that named processes use with their children, ended ones too, while this is entered.
 
-    Of the bench itself only its own thread of work counts: the portal is a child of it.
+    Of the bench itself its own time alone counts: the portal is a child of it.
     """
 
     def __init__(self, pids: Mapping[str, int]) -> None:
