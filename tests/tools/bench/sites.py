@@ -23,7 +23,7 @@ TEXT = """{context}
   {hostile:g} s alone and beside experiments whose files are touched every {touch:g} s: a named pipe in the place of the
   job list, a history whose `-shm` file is truncated, a job list of a few bytes that takes for ever, and a history whose
   table is a view without an end.
-- **Lists**: of {many:,} experiments {lists} with {jobs:,} jobs each run and change every {every:g} s, a small one every
+- **Lists**: {lists} more experiments with {jobs:,} jobs each run and change every {every:g} s, a small one every
   {small:g} s: one job gets another status, and the history is written. The clock stops when the API answers with the
   status. Memory is the most of the mirror, the gateway, its agent and the readers. Cores are processor time meanwhile;
   the load is who makes the changes and asks for them.
@@ -34,8 +34,7 @@ TEXT = """{context}
 class Extent:
     """How many experiments are quiet, how many lists of how many jobs change how often, and for how long to look."""
 
-    quiet: int = 1_000
-    many: int = 2_000
+    quiet: int = 2_000
     lists: int = 25
     jobs: int = 10_000
     rounds: int = changing.ROUNDS
@@ -44,11 +43,27 @@ class Extent:
     hostile_seconds: float = hostile.SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A quiet experiment, those with long lists, and one with a short list."""
+
+    quiet: str
+    long: list[str]
+    short: str
+
+
 def run(folder: Path, program: Path, extent: Extent | None = None) -> Section:
     """Measure it with stores that are made now; `program` is the real Autosubmit."""
     extent, begun = extent or Extent(), context()
-    verdicts = _measure_quiet(_emptied(folder / "quiet"), extent)
-    verdicts += _measure_changing(_emptied(folder / "changing"), program.parent / "python", extent)
+    home, python = _emptied(folder / "home"), program.parent / "python"
+    names = _make_store(home, python, extent)
+    with fleet(_emptied(folder / "fleet"), [Store(home, names.quiet, 1)], ("SQLite",)) as (member,):
+        member.portal.start("mirror")
+        verdicts = _told(idle.measure(member, extent.idle_seconds, extent.settle_seconds))
+        verdicts += _told(hostile.measure(member, names.quiet, extent.hostile_seconds))
+        member.portal.stop("mirror")
+        found = changing.changing(member, python, [*names.long, names.short], rounds=extent.rounds)
+        verdicts += _told(changing.judge(hostile.COLUMN, found))
     return section(begun, verdicts, extent)
 
 
@@ -62,7 +77,6 @@ def section(begun: str, verdicts: Sequence[Verdict], extent: Extent) -> Section:
         pause=hostile.PAUSE_SECONDS,
         hostile=extent.hostile_seconds,
         touch=hostile.TOUCH_SECONDS,
-        many=extent.many,
         lists=extent.lists,
         jobs=extent.jobs,
         every=changing.EVERY_SECONDS,
@@ -71,24 +85,13 @@ def section(begun: str, verdicts: Sequence[Verdict], extent: Extent) -> Section:
     return Section("Sites and agents", text)
 
 
-def _measure_quiet(folder: Path, extent: Extent) -> list[Verdict]:
-    home, expids = _emptied(folder / "home"), _name(extent.quiet)
+def _make_store(home: Path, python: Path, extent: Extent) -> Names:
+    expids = [f"q{each:04d}" for each in range(extent.quiet)]
     make_store(home, expids)
-    with fleet(_emptied(folder / "fleet"), [Store(home, expids[0], 1)], ("SQLite",)) as (member,):
-        member.portal.start("mirror")
-        found = idle.measure(member, extent.idle_seconds, extent.settle_seconds)
-        return _told(found + hostile.measure(member, expids[0], extent.hostile_seconds))
-
-
-def _measure_changing(folder: Path, python: Path, extent: Extent) -> list[Verdict]:
-    home, expids = _emptied(folder / "home"), _name(extent.many)
-    make_store(home, expids[extent.lists + 1 :])
-    long, small = expids[: extent.lists], expids[extent.lists]
-    add_long_lists(locate(home), python, long, extent.jobs)
-    add_long_lists(locate(home), python, [small], 10)
-    with fleet(_emptied(folder / "fleet"), [Store(home, long[0], extent.jobs)], ("SQLite",)) as (member,):
-        found = changing.changing(member, python, [*long, small], rounds=extent.rounds)
-    return _told(changing.judge("result", found))
+    names = Names(expids[0], [f"l{each:03d}" for each in range(extent.lists)], "s000")
+    add_long_lists(locate(home), python, names.long, extent.jobs)
+    add_long_lists(locate(home), python, [names.short], 10)
+    return names
 
 
 def _told(verdicts: list[Verdict]) -> list[Verdict]:

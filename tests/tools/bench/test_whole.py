@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, crowd, lists, page, sites
+from tests.tools.bench import actions, changes, changing, crowd, lists, page, sites
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import Store
 
@@ -44,9 +44,13 @@ def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) 
     assert "| seconds (target: ≤ 0.15) | SQLite | PostgreSQL |" in section.text
 
 
-def test_what_is_promised_of_sites_is_measured(autosubmit: Path, tmp_path: Path) -> None:
+def test_what_is_promised_of_sites_is_measured(
+    autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(changing, "SMALL_EVERY_SECONDS", 0.5)
     extent = sites.Extent(
-        quiet=3, many=4, lists=1, jobs=20, rounds=1, idle_seconds=0.5, settle_seconds=0, hostile_seconds=0
+        quiet=3, lists=1, jobs=20, rounds=8, idle_seconds=0.5, settle_seconds=0.0, hostile_seconds=0.0
     )
     text = sites.run(tmp_path, autosubmit, extent).text
     for what in ("idle: these, % of a core", "1 × slow pickle: others are later by", "small list, p95 s"):
