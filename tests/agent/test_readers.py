@@ -184,6 +184,19 @@ def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, m
     assert driver.read("h000", "metrics", run_id=3) == {}
 
 
+def test_a_reader_that_computes_for_long_yields_to_others(
+    driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "GREEDY_SECONDS", 0)
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
+    driver.ask("h000", "experiment", **ALL)
+
+    def yields() -> bool:
+        return any(os.getpriority(os.PRIO_PROCESS, each._process.pid) == 19 for each in driver.lanes._busy)
+
+    driver.wait_for(yields)
+
+
 def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) -> None:
     add_pickle(store, "h000", fuzz.make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)

@@ -17,6 +17,8 @@ from autosubmit_portal.agent.readers.limits import READING_SECONDS
 from autosubmit_portal.agent.readers.process import Heard, Process
 
 SLOW_SECONDS = 0.5
+# Who reads for so long gets what others leave of the processors.
+GREEDY_SECONDS = 2.0
 FAST_READERS = min(8, max(2, os.cpu_count() or 1) + 1)
 SLOW_READERS = 2
 # A reading that has not begun by then is refused; whoever asked has nearly given up.
@@ -154,7 +156,7 @@ class Lanes:
         if now - reading.begun_at <= SLOW_SECONDS:
             self._slow.pop(reading.subject, None)
         self._ended.append((reading.channel, heard))
-        if len(self._idle) >= IDLE_READERS or process.is_large():
+        if len(self._idle) >= IDLE_READERS or process.is_large() or process.is_yielding:
             self._leave(process)
         else:
             self._idle[process] = now
@@ -167,6 +169,8 @@ class Lanes:
                 self._punish(reading, now, f"it takes more than {most} s to read")
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
+            elif spent > GREEDY_SECONDS:
+                process.yield_to_others()
         for process, since in tuple(self._idle.items()):
             if now - since > (IDLE_SECONDS if len(self._idle) == 1 else SPARE_SECONDS):
                 self._leave(process)
