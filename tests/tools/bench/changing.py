@@ -33,6 +33,8 @@ from tests.tools.bench.usage import Usage
 
 PLAN = Plan(2_000, (10_000,) * 25)
 ROUNDS = 10
+# The first changes of each list: nobody has read it before.
+WARM_UP = 2
 P50_SECONDS, P95_SECONDS, SMALL_P95_SECONDS = 1.5, 4.0, 0.7
 EVERY_SECONDS = 15.0
 SMALL_EVERY_SECONDS = 3.0
@@ -163,7 +165,7 @@ def _longest(folder: Path, source: Path, python: Path) -> Store:
 
 
 def changing(member: Member, python: Path, expids: list[str], *, rounds: int) -> Changing:
-    """Change these lists, of which the last is the small one; the first two changes of each are not counted."""
+    """Change these lists, of which the last is the small one; the first changes of each are not counted."""
     store = locate(member.store.home)
     with ExitStack() as stack, _database(member) as ask:
         lists = [_list(store, expid, ask, is_large=expid != expids[-1]) for expid in expids]
@@ -178,8 +180,8 @@ def changing(member: Member, python: Path, expids: list[str], *, rounds: int) ->
         with Usage(parts) as usage:
             _go_round(lists, ask, rounds, member)
         megabytes = sum(held(mirror, "VmHWM") + held(gateway, "VmHWM"))
-    large = [second for each in lists if each.is_large for second in each.seconds[2:]]
-    return Changing(len(expids) - 1, large, lists[-1].seconds[2:], megabytes, usage.cores)
+    large = [second for each in lists if each.is_large for second in each.seconds[WARM_UP:]]
+    return Changing(len(expids) - 1, large, lists[-1].seconds[WARM_UP:], megabytes, usage.cores)
 
 
 def section(measured: dict[str, Changing], longest: dict[str, FirstPass], begun: str) -> Section:

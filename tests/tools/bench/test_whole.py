@@ -47,10 +47,11 @@ def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) 
 def test_what_is_promised_of_sites_is_measured(
     autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(changing, "WARM_UP", 0)
     monkeypatch.setattr(changing, "EVERY_SECONDS", 0.5)
     monkeypatch.setattr(changing, "SMALL_EVERY_SECONDS", 0.5)
     extent = sites.Extent(
-        quiet=3, lists=1, jobs=20, rounds=8, idle_seconds=0.5, settle_seconds=0.0, hostile_seconds=0.0
+        quiet=3, lists=1, jobs=20, rounds=2, idle_seconds=0.5, settle_seconds=0.0, hostile_seconds=0.0
     )
     text = sites.run(tmp_path, autosubmit, extent).text
     for what in ("idle: these, % of a core", "1 × slow pickle: others are later by", "small list, p95 s"):
