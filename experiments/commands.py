@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from autosubmit_portal.agent.protocol.fields import take_number, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, State
+from autosubmit_portal.agent.site_file import COMMAND, PACKAGE
 from autosubmit_portal.gateway.caller import Refused, Unanswered
 from experiments import hosts, own_gateway
 from experiments.models import Action, Step
@@ -57,6 +58,7 @@ def start(step: Step, action: Action) -> None:
     kind = action.catalogue_kind
     if kind.excludes_run and not kind.get_command(step.number, len(action.command)).is_long:  # `run` looks itself
         request["unless_locked"] = action.expid
+    request["procedure"] = PACKAGE if action.kind in action.site.package_kinds else COMMAND
     request |= {"profile": own_gateway.PROFILE, "digest": _make_digest([action.kind, action.unix_name, *words])}
     try:
         answer, _ = hosts.act(step.host, "start", request)
@@ -181,9 +183,11 @@ def read_text(step: Step | None) -> str:
 def _ask(step: Step, offset: int, limit: int, seconds: float, *, is_worker: bool = False) -> _Answer:
     arguments = {"key": step.key, "offset": offset, "limit": min(limit, _PIECE_BYTES), "wait_seconds": 0}
     try:
-        message, data = (
-            hosts.act(step.host, "look", arguments) if is_worker else hosts.ask(step.host, "look", arguments, seconds)
-        )
+        if is_worker:
+            message, data = hosts.act(step.host, "look", arguments)
+        else:
+            is_for_page = seconds <= PAGE_SECONDS
+            message, data = hosts.ask(step.host, "look", arguments, seconds, is_for_page=is_for_page)
     except (Refused, Unanswered) as error:
         raise Unseen(str(error)) from error
     try:

@@ -26,6 +26,7 @@ _LOOK_SECONDS = 0.05
 _RULES_AGE = timedelta(minutes=1)
 _RULES_SECONDS = 1.0
 _MOST_NODE = 255
+_RUN = "run"
 _MOST_COMMANDS = 100
 
 
@@ -38,20 +39,22 @@ class Absence:
     is_new: bool = False
 
 
-def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS) -> tuple[dict[str, Any], bytes]:
+def ask(
+    host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS, *, is_for_page: bool = False
+) -> tuple[dict[str, Any], bytes]:
     """Ask the agent of a host what changes nothing; return its answer and the bytes that came with it.
 
-    Raises Refused, or Unanswered when there is no answer within `seconds`.
+    Raises Refused, or Unanswered when there is no answer within `seconds`; for a page, soon when the agent is silent.
     """
     place = settings.GATEWAY_DIRECTORY / "reading"
     try:
-        return caller.ask(place, host.name, name, arguments, seconds)
+        return caller.ask(place, host.name, name, arguments, seconds, is_for_page=is_for_page)
     except Refused as error:
         if error.code != "unknown" or not is_gateway_own():
             raise
     own_gateway.write_files()
     _await([host])
-    return caller.ask(place, host.name, name, arguments, seconds)
+    return caller.ask(place, host.name, name, arguments, seconds, is_for_page=is_for_page)
 
 
 def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -114,6 +117,13 @@ def look_for(wanted: Iterable[Host], seconds: float) -> dict[int, Absence]:
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
     found = {host.pk: _find_absence(host.name, known) for host in wanted}
     return {key: absence for key, absence in found.items() if absence}
+
+
+def may_hide_run(host: Host, absence: Absence) -> bool:
+    """Answer whether a run may live at a silent host, as far as its rules and managers say."""
+    if _RUN in host.refused:
+        return False
+    return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
 
 
 def refresh_rules(asked: Iterable[Host]) -> None:

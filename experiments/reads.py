@@ -3,18 +3,24 @@
 What an agent says is believed no more than what a browser says: its form is checked, and secrets are masked again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
-from autosubmit_portal.gateway.caller import Refused, Unanswered
+from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import hosts, own_gateway
 from experiments.autosubmit.store import BrokenStore
+from experiments.hosts import Absence
 from experiments.models import Experiment, Host, Site
 
 SECONDS = 15.0
 """So long somebody waits for what takes long to read; that an agent is away is known at once."""
+EXPERIMENT_SECONDS = 45.0
+"""So long a gateway waits: a large list takes longer than anybody waits at a page."""
+
+
+_LOOK_SECONDS = 1.0
 
 
 class HostAway(BrokenStore):
@@ -35,23 +41,38 @@ class Unreadable(Exception):
 
 def read(experiment: Experiment, what: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Return what the agent answers. Raises BrokenStore, of which HostAway is one, Missing and Unreadable."""
-    return ask(find_host(experiment.site), "read", {"expid": experiment.expid, "what": what, **arguments})
+    asked = {"expid": experiment.expid, "what": what, **arguments}
+    return ask(find_host(experiment.site), "read", asked, is_for_page=True)
 
 
-def find_host(site: Site) -> Host:
-    """Return who reads the files of a site, and can be asked now. Raises HostAway."""
-    host = site.hosts.select_related("site").first()
-    if host is None:
+def find_host(site: Site, at_site: Sequence[Host] = ()) -> Host:
+    """Return who reads the files of a site: the first of its hosts that is there. Raises HostAway.
+
+    `at_site` are those hosts, where they are known already.
+    """
+    at_site = at_site or [*site.hosts.select_related("site")]
+    if not at_site:
         raise HostAway(f"{site} has no host.")
+    away = find_away(at_site) if len(at_site) > 1 else {}
+    host = next((host for host in at_site if host.pk not in away), at_site[0])
     if hosts.is_gateway_own():
         own_gateway.refresh_site_file(host)  # where the store is may have been changed in the console
     return host
 
 
-def ask(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Return what the agent of a host answers. Raises as `read` does."""
+def find_away(at_site: Sequence[Host]) -> dict[int, Absence]:
+    """Return the hosts that are not connected, by their keys; none while the gateway does not say."""
     try:
-        return hosts.ask(host, name, arguments, SECONDS)
+        return hosts.look_for(at_site, _LOOK_SECONDS)
+    except (NoGateway, Unanswered):
+        return {}
+
+
+def ask(host: Host, name: str, arguments: dict[str, Any], *, is_for_page: bool = False) -> tuple[dict[str, Any], bytes]:
+    """Return what the agent of a host answers. Raises as `read` does."""
+    seconds = EXPERIMENT_SECONDS if arguments.get("what") == "experiment" else SECONDS
+    try:
+        return hosts.ask(host, name, arguments, seconds, is_for_page=is_for_page)
     except Unanswered as error:
         raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
     except Refused as error:

@@ -14,7 +14,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.rules import explain_rule
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
 from autosubmit_portal.agent.scripts import make_argv
-from autosubmit_portal.agent.site_file import PACKAGE, SiteFile, read_site_file
+from autosubmit_portal.agent.site_file import COMMAND, PACKAGE, SiteFile, read_site_file, take_procedure
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
 
@@ -56,7 +56,7 @@ class Commands:
         )
 
     def _start(self, arguments: Message) -> Message:
-        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "unless_locked")
+        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "procedure", "unless_locked")
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
         words, account = take_texts(arguments, "words"), take_text(arguments, "account")
         kind, profile = take_text(arguments, "kind"), take_text(arguments, "profile")
@@ -74,7 +74,8 @@ class Commands:
             account = ""
         argv = make_argv(str(site.program), words)
         environment = site.make_environment(profile, account)
-        launch = self.warm.launch if site.procedures.get(kind) == PACKAGE else RunDirectory.launch
+        asked = take_procedure(arguments, "procedure") if "procedure" in arguments else COMMAND
+        launch = self.warm.launch if site.procedures.get(kind, asked) == PACKAGE else RunDirectory.launch
         start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
         return _tell_start(start)
 

@@ -109,15 +109,21 @@ def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, 
     return {name: fields.take_text(variables, name, most=_MOST_PATH) for name in variables}
 
 
+def take_procedure(message: strict_json.Message, name: str) -> str:
+    """Return how commands are to be started. Raises ProtocolError."""
+    procedure = fields.take_text(message, name)
+    if procedure not in (COMMAND, PACKAGE):
+        raise ProtocolError(f"the procedure of “{name}” must be “{COMMAND}” or “{PACKAGE}”")
+    return procedure
+
+
 def _take_procedures(message: strict_json.Message) -> Mapping[str, str]:
-    """Return the procedure of each kind that has another one than the usual `command`."""
+    """Return the procedure of each kind for which the site has the last word."""
     if "procedures" not in message:
         return {}
     named = fields.take_object(message, "procedures")
-    procedures = {kind: fields.take_text(named, kind) for kind in named}
+    procedures = {kind: take_procedure(named, kind) for kind in named}
     for kind, procedure in procedures.items():
-        if procedure not in (COMMAND, PACKAGE):
-            raise ProtocolError(f"the procedure of “{kind}” must be “{COMMAND}” or “{PACKAGE}”")
         if kind == "run" and procedure != COMMAND:
             raise ProtocolError("the procedure of “run” is always “command”: a run lives for months")
     return procedures

@@ -10,7 +10,6 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from experiments import hosts
-from experiments.actions.places import may_hide_run
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.site_duties import has_duty, require_duty
 from experiments.models import Host, Site
@@ -57,7 +56,7 @@ def list_silent(site: Site) -> list[SilentHost]:
     except (NoGateway, Unanswered):
         return []
     silent = [(host, away[host.pk]) for host in at_site if host.pk in away]
-    return [SilentHost(host, absence.reason, may_hide_run(host, absence)) for host, absence in silent]
+    return [SilentHost(host, absence.reason, hosts.may_hide_run(host, absence)) for host, absence in silent]
 
 
 def may_call_empty(site: Site, actor: policy.Actor) -> bool:

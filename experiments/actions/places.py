@@ -69,7 +69,7 @@ def explain_silence(
     able = _list_able(kind, kind.steps[0], at_site, experiment)
     if not kind.excludes_run or all(host.pk in away for host in able):
         return ""
-    silent = [host for host in at_site if host.pk in away and may_hide_run(host, away[host.pk])]
+    silent = [host for host in at_site if host.pk in away and hosts.may_hide_run(host, away[host.pk])]
     if not silent:
         return ""
     since = away[silent[0].pk].since
@@ -104,13 +104,6 @@ def find_run_host(experiment: Experiment, at_site: Sequence[Host]) -> Host:
         if _get_command(step.action, step.number) is RUN_COMMAND:
             return step.host
     return next((host for host in at_site if host.pk == experiment.run_host_id), at_site[0])
-
-
-def may_hide_run(host: Host, absence: Absence) -> bool:
-    """Answer whether a run may live at a silent host, as far as rules and managers say."""
-    if RUN_COMMAND.name in host.refused:
-        return False
-    return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
 
 
 def _list_able(

@@ -1,4 +1,4 @@
-"""Remove the output of actions that ended long ago, or that takes too much room. The rows stay."""
+"""Store the output of actions that have ended, and remove what is old or takes too much room. The rows stay."""
 
 import logging
 from datetime import timedelta
@@ -16,13 +16,14 @@ logger = logging.getLogger(__name__)
 _MOST_KEPT_AT_ONCE = 200
 
 
-def prune() -> int:
-    """Store what hosts keep of ended actions, then remove what OUTPUT_DAYS and OUTPUT_GIGABYTES say, oldest first.
-
-    Return how many outputs were removed.
-    """
-    for action in _find_ended():
+def keep_ended(queue_name: str) -> None:
+    """Store what hosts still keep of ended actions: they were away, or the worker that ended the action was killed."""
+    for action in _find_ended(queue_name):
         keep_outputs(action)
+
+
+def prune() -> int:
+    """Remove what OUTPUT_DAYS and OUTPUT_GIGABYTES say, oldest first; return how many outputs were removed."""
     removed = [*{*_find_too_old(), *_find_too_much()}]
     for start in range(0, len(removed), 500):
         Step.objects.filter(pk__in=removed[start : start + 500]).update(output=b"", output_bytes=0)
@@ -31,8 +32,9 @@ def prune() -> int:
     return len(removed)
 
 
-def _find_ended() -> list[Action]:
-    kept = Step.objects.filter(is_forgotten=False).exclude(action__state__in=ACTIVE_STATES)
+def _find_ended(queue_name: str) -> list[Action]:
+    kept = Step.objects.filter(is_forgotten=False, action__site__queue=queue_name)
+    kept = kept.exclude(action__state__in=ACTIVE_STATES)
     actions = Action.objects.filter(pk__in=kept.order_by().values("action")).defer_long_fields()
     return list(actions.order_by("-pk")[:_MOST_KEPT_AT_ONCE])
 

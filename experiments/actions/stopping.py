@@ -30,7 +30,7 @@ def signal_again(action: Action, step: Step) -> None:
     if not looks or looks % _LOOKS_BEFORE_NEXT:
         return
     run = sync.look_alive(action.experiment)
-    if run and run.pid and run.is_asleep and commands.interrupt(step, run.pid, looks):
+    if run and run.host == step.host_id and run.pid and run.is_asleep and commands.interrupt(step, run.pid, looks):
         details = {"pid": run.pid, "evidence": run.evidence}
         record(action, "action.signalled_again", origin=make_origin_of_worker(action), details=details)
 

@@ -1,4 +1,4 @@
-"""What nobody waits for: the end of running actions, what nobody has approved, what a broker lost."""
+"""What nobody waits for: the end of running actions, what they printed, approvals too late, what a broker lost."""
 
 import logging
 from datetime import timedelta
@@ -15,6 +15,7 @@ from experiments.actions.call_lost import tell_hosts
 from experiments.actions.execute import run_urgent
 from experiments.actions.follow import follow
 from experiments.actions.freeze import end_overdue_freezes
+from experiments.actions.prune import keep_ended
 from experiments.actions.recheck import call_off_unpermitted
 from experiments.models import Action, Site, State
 
@@ -40,6 +41,7 @@ def supervise(queue_name: str) -> None:
     trail.tell_counts()
     _send_lost(queue_name)
     run_urgent(queue_name)
+    keep_ended(queue_name)
 
 
 def _send_lost(queue_name: str) -> None:

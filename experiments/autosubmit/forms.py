@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
@@ -139,7 +139,7 @@ def make_run_state(alive: Liveness) -> RunState:
 
 def tell_run_state(state: RunState) -> Message:
     """Return what the lock of an experiment says, as an object."""
-    return asdict(state)
+    return _get_parts(state)
 
 
 def understand_run_state(value: object) -> RunState:
@@ -186,7 +186,7 @@ def understand_fingerprint(value: object) -> Fingerprint:
 
 def tell_record(record: ExperimentRecord) -> Message:
     """Return what `autosubmit.db` has of an experiment, without the secrets that people typed, as an object."""
-    told = {name: _tell_text(value) if isinstance(value, str) else value for name, value in asdict(record).items()}
+    told = {name: _tell_text(value) if isinstance(value, str) else value for name, value in _get_parts(record).items()}
     return told | {"created_at": _tell_moment(record.created_at)}
 
 
@@ -380,6 +380,11 @@ def _decode_lines(pieces: Iterable[bytes]) -> Iterator[Any]:
 def _decode_whole(lines: bytes) -> list[Any]:
     document = strict_json.decode_document(b'{"lines":[%b]}' % lines.replace(b"\n", b","))
     return _require_list(_require_object(document, "lines")["lines"], lines.count(b"\n") + 1)
+
+
+def _get_parts(record: Any) -> Message:
+    """Return the same as `asdict` of what has only plain values, several times as fast."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def _get_values(record: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """What a watcher sees of the experiments of a store: how an agent tells it, and how the portal understands that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,13 @@ def tell_entry(expid: str, entry: Entry) -> bytes:
 
 def understand_watched(value: Message, data: bytes) -> Watched:
     """Understand an answer. Raises ProtocolError."""
-    refuse_others(value, *(name for name in Watched.__dataclass_fields__ if name != "entries"))
+    _require_parts(value, Watched.__dataclass_fields__.keys() - {"entries"})
     return Watched(
         epoch=take_text(value, "epoch", most=LONGEST_EPOCH),
         counter=take_number(value, "counter"),
         more=take_flag(value, "more"),
         is_complete=take_flag(value, "is_complete"),
-        complete_age=_understand_age(value.get("complete_age")),
+        complete_age=_understand_age(value["complete_age"]),
         are_locks_known=take_flag(value, "are_locks_known"),
         node=take_text(value, "node", most=LONGEST_NODE),
         version=take_text(value, "version", most=LONGEST_VERSION),
@@ -102,18 +102,27 @@ def _understand_entries(data: bytes) -> Iterator[tuple[str, Entry]]:
     if len(lines) > MOST_ENTRIES:
         raise ProtocolError(f"more than {MOST_ENTRIES} entries")
     for line in lines:
-        told = strict_json.decode(line)
-        refuse_others(told, "expid", *Entry.__dataclass_fields__)
+        told = strict_json.decode_document(line)
+        _require_parts(told, {"expid", *Entry.__dataclass_fields__})
+        expid, records = take_expid(told, "expid"), tuple(understand_records(told["records"]))
+        if any(record.expid != expid for record in records):
+            raise ProtocolError("a record of another experiment")
         yield (
-            take_expid(told, "expid"),
+            expid,
             Entry(
-                tuple(understand_records(told.get("records"))),
-                understand_recorded(told.get("recorded")),
-                understand_owner(told.get("owner")),
-                understand_run_state(told.get("alive")),
-                understand_fingerprint(told.get("files")),
+                records,
+                understand_recorded(told["recorded"]),
+                understand_owner(told["owner"]),
+                understand_run_state(told["alive"]),
+                understand_fingerprint(told["files"]),
             ),
         )
+
+
+def _require_parts(message: Message, names: Set[str]) -> None:
+    refuse_others(message, *names)
+    if missing := names - message.keys():
+        raise ProtocolError(f"{min(missing)!a} is missing")
 
 
 def _understand_age(value: Any) -> float | None:

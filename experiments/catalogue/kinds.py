@@ -107,6 +107,11 @@ class ActionKind:
         return [step.name for step in self.steps]
 
     @cached_property
+    def can_start_warm(self) -> bool:
+        """Whether any of its commands may start in a warm process: no run, and no script of the portal's own."""
+        return any(not step.is_long and not step.script for step in self.steps)
+
+    @cached_property
     def excludes_run(self) -> bool:
         """Whether it destroys work where a run lives. Autosubmit itself looks only before `run`."""
         during = (preconditions.refuse_during_run, preconditions.refuse_during_run_or_offer_live)

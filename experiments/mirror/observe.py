@@ -1,24 +1,64 @@
 """What the mirror and the workers ask the agent of a site, which opens its store as they never do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from experiments import reads
+from autosubmit_portal.agent.watch.request import MOST_ATTENDED
+from experiments import hosts, reads
 from experiments.autosubmit import forms
-from experiments.autosubmit.forms import ExperimentReading, FreshReading
+from experiments.autosubmit.forms import ExperimentReading, FreshReading, Owner
+from experiments.autosubmit.store import ExperimentRecord
 from experiments.autosubmit.watched import Watched, understand_watched
+from experiments.hosts import Absence
+from experiments.mirror.sightings import Sighting, choose, lose_sight, sight
 from experiments.models import Experiment, Host, Site
 from experiments.row_cache import Cached
 
 Request = dict[str, Any]
 
 
-def look_at(site: Site, expid: str) -> FreshReading:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is of an experiment now, as `FreshReading` says; its run is what any host of the site sees."""
+
+    records: list[ExperimentRecord]
+    owner: Owner | None
+    absence: str
+    alive: Sighting
+
+
+def look_at(site: Site, expid: str) -> Look:
     """Return what there is of one experiment now, without opening its files. Raises BrokenStore."""
-    _, data = _read(reads.find_host(site), {"expid": expid, "what": "fresh"})
-    with reads.understand(site):
+    host = reads.find_host(site)
+    fresh = _look_from(host, expid)
+    others = [*site.hosts.exclude(pk=host.pk).select_related("site")]
+    alive = choose([sight(fresh.alive, host), *_look_elsewhere(others, expid)])
+    return Look(fresh.records, fresh.owner, fresh.absence, alive)
+
+
+def _look_from(host: Host, expid: str) -> FreshReading:
+    _, data = _read(host, {"expid": expid, "what": "fresh"})
+    with reads.understand(host.site):
         return forms.understand_fresh(data)
+
+
+def _look_elsewhere(others: Sequence[Host], expid: str) -> Iterator[Sighting]:
+    """Yield what other hosts see of a run, or what was seen there while they were not silent."""
+    away = reads.find_away(others) if others else {}
+    for host in others:
+        try:
+            if host.pk in away:
+                raise reads.HostAway(away[host.pk].reason)
+            yield sight(_look_from(host, expid).alive, host)
+        except (reads.HostAway, reads.HostBusy, reads.Unreadable) as silence:
+            absence = away.get(host.pk, Absence(str(silence)))
+            known = Experiment.objects.filter(site=host.site_id, expid=expid, gone_at=None, is_running=True)
+            evidence = known.filter(run_host=host).values_list("evidence", flat=True).first()
+            if evidence is not None and hosts.may_hide_run(host, absence):
+                yield lose_sight(host, evidence)
 
 
 def make_request(experiment: Experiment, cached: Cached | None = None) -> Request:
@@ -47,18 +87,18 @@ def find_last_stop(site: Site, expid: str) -> datetime | None:
 
 
 def watch(
-    site: Site, epoch: str, counter: int, *, attended: Iterable[str], pause_seconds: float, is_whole: bool
+    host: Host, epoch: str, counter: int, *, attended: Iterable[str], pause_seconds: float, is_whole: bool
 ) -> Watched:
-    """Have the agent look over the store once; return what is new since what it told last. Raises BrokenStore."""
+    """Have a host look over the store once; return what is new since what it told last. Raises BrokenStore."""
     request = {
         "epoch": epoch,
         "counter": counter,
-        "attend": [*attended],
+        "attend": [*islice(attended, MOST_ATTENDED)],  # the others have their turns
         "pause_seconds": pause_seconds,
         "is_whole": is_whole,
     }
-    value, data = reads.ask(reads.find_host(site), "watch", request)
-    with reads.understand(site):
+    value, data = reads.ask(host, "watch", request)
+    with reads.understand(host.site):
         return understand_watched(value, data)
 
 

@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
@@ -12,14 +12,16 @@ from math import inf
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
-from experiments import reads
+from experiments import hosts, reads
 from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.store import BrokenStore, Fingerprint
 from experiments.autosubmit.watched import Entry, Watched
 from experiments.backlog import Backlog
+from experiments.hosts import Absence
 from experiments.mirror import external_changes, observe
 from experiments.mirror.consistency import Doubts
 from experiments.mirror.lease import Lease, LostLease, get_holder
+from experiments.mirror.sightings import Sightings
 from experiments.mirror.sync import (
     Overtaken,
     restore_fingerprint,
@@ -29,7 +31,7 @@ from experiments.mirror.sync import (
     sync_statuses,
     write,
 )
-from experiments.models import Action, Experiment, Site
+from experiments.models import Action, Experiment, Host, Site
 from experiments.registry import choose_record, is_among, mark_all_gone_but, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached, RowCache
 
@@ -86,6 +88,7 @@ class Reading:
     """An experiment that is being read beside what the mirror does else, as it was when that began."""
 
     experiment: Experiment
+    host: Host
     told: Told
     cached: Cached | None
     future: Future[ExperimentReading]
@@ -105,6 +108,15 @@ class Reading:
     def patience(self) -> float:
         """For how many seconds more it is waited for when the time of a pass is over."""
         return PATIENCE_SECONDS if self.size < SMALL_BYTES and not self.is_slow else 0.0
+
+
+@dataclass(slots=True)
+class Lookout:
+    """How far another host has told what it sees of runs, and since when it is silent."""
+
+    epoch: str = ""
+    counter: int = 0
+    silent_since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -141,6 +153,10 @@ class SiteMirror:
     reader: Executor = field(init=False)
     cache: RowCache = field(default_factory=RowCache)
     away_since: datetime | None = None
+    sightings: Sightings = field(default_factory=Sightings)
+    lookouts: dict[int, Lookout] = field(default_factory=dict)
+    host: Host = field(init=False)
+    others: list[Host] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
@@ -166,6 +182,7 @@ class SiteMirror:
             self.is_standing_by, self.seen = False, {}
             self._begin_epoch("")
             self.backlog, self.readings, self.cache = Backlog(), [], RowCache()
+            self.sightings, self.lookouts = Sightings(), {}
             logger.info("%s mirrors site %s", get_holder(), self.site_id)
         elif not is_ours and not self.is_standing_by:
             self._stand_by()
@@ -186,6 +203,7 @@ class SiteMirror:
         try:
             watched = self._take_news(site, began)
             self.away_since = None
+            self._look_elsewhere(began)
             _check_program(site, watched)
         except BrokenStore as problem:
             self._say_broken(site, problem)
@@ -215,18 +233,15 @@ class SiteMirror:
 
     def _take_news(self, site: Site, began: float) -> Watched:
         """Have the agent look once, and write what it tells of experiments; the rest waits to be read."""
+        at_site = [*site.hosts.all()]
+        host = self.host = reads.find_host(site, at_site)
+        self.others = [other for other in at_site if other.pk != host.pk]
         while True:
-            watched = observe.watch(
-                site,
-                self.epoch,
-                self.counter,
-                attended=_list_acted_on(site),
-                pause_seconds=site.refresh_seconds,
-                is_whole=not self.is_patient,
-            )
+            watched = self._ask(host, self.epoch, self.counter)
             if watched.epoch != self.epoch:
                 self._begin_epoch(watched.epoch)
             self._register(site, watched.entries)
+            self.sightings.note(host, {expid: entry.alive for expid, entry in watched.entries.items()})
             for expid, entry in watched.entries.items():
                 self._take_entry(expid, entry)
             self.counter = watched.counter
@@ -235,6 +250,66 @@ class SiteMirror:
                 self.is_behind = watched.more
                 return watched
             self.lease.hold()
+
+    def _ask(self, host: Host, epoch: str, counter: int) -> Watched:
+        """Have a host look once."""
+        return observe.watch(
+            host,
+            epoch,
+            counter,
+            attended=_list_acted_on(host.site),
+            pause_seconds=host.site.refresh_seconds,
+            is_whole=not self.is_patient,
+        )
+
+    def _look_elsewhere(self, began: float) -> None:
+        """Have the other hosts tell what they see of runs, and keep those of silent ones as not seen."""
+        for gone in self.sightings.hosts - {host.pk for host in (self.host, *self.others)}:
+            self._take_sightings(self.sightings.forget(gone))
+        away = reads.find_away(self.others) if self.others else {}
+        for host in self.others:
+            lookout = self.lookouts.setdefault(host.pk, Lookout())
+            try:
+                if host.pk in away:
+                    raise reads.HostAway(away[host.pk].reason)
+                self._hear(host, lookout, began)
+            except BrokenStore as silence:
+                self._note_silence(host, lookout, away.get(host.pk, Absence(str(silence))))
+
+    def _hear(self, host: Host, lookout: Lookout, began: float) -> None:
+        """Take what another host has seen since it told last."""
+        while True:
+            watched = self._ask(host, lookout.epoch, lookout.counter)
+            lookout.epoch, lookout.counter, lookout.silent_since = watched.epoch, watched.counter, None
+            told = {expid: entry.alive for expid, entry in watched.entries.items()}
+            self._take_sightings(self.sightings.note(host, told))
+            if not watched.more or (self.is_patient and time.monotonic() - began > host.site.refresh_seconds):
+                self.is_behind |= watched.more
+                return
+            self.lease.hold()
+
+    def _note_silence(self, host: Host, lookout: Lookout, absence: Absence) -> None:
+        """Keep the runs of a host as not seen, when it is silent for longer than a gateway takes to reach it."""
+        now = timezone.now()
+        lookout.epoch, lookout.silent_since = "", lookout.silent_since or now  # when it is back it tells all again
+        if not hosts.may_hide_run(host, absence):
+            self._take_sightings(self.sightings.forget(host.pk))
+        elif not self.is_patient or now - lookout.silent_since >= AWAY_AFTER:
+            self._take_sightings(self.sightings.lose(host))
+
+    def _take_sightings(self, changed: Set[str]) -> None:
+        """Write what is seen of runs at other hosts than the one that reads; begun and ended ones wait to be read."""
+        for expid in changed & self.seen.keys():
+            known, was_running = self.seen[expid]
+            alive = self.sightings.judge(expid)
+            self.told[expid] = (self.told[expid][0] if expid in self.told else known), alive
+            if alive.is_running == was_running:
+                with transaction.atomic():
+                    self.lease.guard()
+                    say_locked(Experiment(pk=self.rows[expid]), alive)
+                self.locked.pop(expid, None)
+                self.locked |= {expid: alive.locked_by} if alive.locked_by else {}
+                self.doubts.touch([expid])
 
     def _note_round(self, site: Site, watched: Watched) -> None:
         """Note when all was looked at, and once all was told what is gone."""
@@ -286,11 +361,13 @@ class SiteMirror:
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
         self.told = {expid: told for expid, told in self.told.items() if expid in kept}
         self.locked = {expid: holder for expid, holder in self.locked.items() if expid in kept}
-        columns = ("expid", "fingerprint", "is_running", "locked_by", "owner_uid", "owner")
-        for expid, files, is_running, locked_by, *owner in new.values_list(*columns).iterator():
+        columns = ("expid", "fingerprint", "is_running", "locked_by", "run_host", "evidence", "owner_uid", "owner")
+        for expid, files, is_running, locked_by, run_host, evidence, *owner in new.values_list(*columns).iterator():
             self.seen[expid] = (restore_fingerprint(files), is_running)
             self.owners[expid] = (owner[0], owner[1])
             self.locked |= {expid: locked_by} if locked_by else {}
+            if is_running and run_host and run_host != self.host.pk:  # the one that reads has told
+                self.sightings.recall(run_host, expid, evidence)
             self.doubts.touch([expid])
 
     def _take_entry(self, expid: str, entry: Entry) -> None:
@@ -298,8 +375,9 @@ class SiteMirror:
         if not entry.records or expid not in self.seen:
             return
         self._take_owner(expid, entry.owner)
-        self._take_lock(expid, entry.alive)
-        self.told[expid] = entry.files, entry.alive
+        alive = self.sightings.judge(expid, entry.alive)
+        self._take_lock(expid, alive)
+        self.told[expid] = entry.files, alive
 
     def _take_owner(self, expid: str, owner: Owner | None) -> None:
         """Write whose folder it is, if that has changed: rights follow from it.
@@ -393,7 +471,7 @@ class SiteMirror:
             self.recent[expid] = now + RECENT_SECONDS
         cached = self.cache.get(experiment.pk)
         host, request = reads.find_host(site), observe.make_request(experiment, cached)
-        return Reading(experiment, told, cached, self.reader.submit(partial(observe.read, host, request)))
+        return Reading(experiment, host, told, cached, self.reader.submit(partial(observe.read, host, request)))
 
     def _await_reading(self, until: float) -> Reading | None:
         """Wait until a list is read, but for a large one not longer than that; return one that is."""
@@ -437,6 +515,8 @@ class SiteMirror:
             content = reading.future.result()
             if not is_among(content.records, experiment):
                 raise NotItself
+            self.sightings.note(reading.host, {expid: content.alive})
+            content = replace(content, alive=self.sightings.judge(expid, content.alive))
             cached = write(experiment, content, cached=reading.cached, guard=self.lease.guard)
         except (DataError, IntegrityError) as error:  # a value that no column takes
             return self._tell(reading, f"The store holds a value that cannot be kept: {error}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from experiments import reads
-from experiments.autosubmit.forms import ExperimentReading, FreshReading, Owner, RunState
+from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.store import BrokenStore, Fingerprint, Recorded, are_edges_same
 from experiments.mirror import external_changes, observe
+from experiments.mirror.observe import Look
+from experiments.mirror.sightings import Sighting, choose, sight
 from experiments.models import Experiment, Run, Site
 from experiments.registry import choose_record, is_among, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached
@@ -39,7 +42,7 @@ def refresh(experiment: Experiment) -> None:
         _refresh(experiment.pk, fresh)
 
 
-def _refresh(experiment_id: int, fresh: FreshReading) -> None:
+def _refresh(experiment_id: int, fresh: Look) -> None:
     """Read one experiment; try again when another process has written it meanwhile, at most _TRIES times."""
     for _ in range(_TRIES):
         with suppress(Overtaken):
@@ -48,15 +51,17 @@ def _refresh(experiment_id: int, fresh: FreshReading) -> None:
     _read_and_write(experiment_id, fresh, may_overtake=True)
 
 
-def _read_and_write(experiment_id: int, fresh: FreshReading, *, may_overtake: bool) -> None:
+def _read_and_write(experiment_id: int, fresh: Look, *, may_overtake: bool) -> None:
     experiment = Experiment.objects.select_related("site").get(pk=experiment_id)
     sync_owner(experiment, fresh.owner)
+    host = reads.find_host(experiment.site)
     try:
-        reading = observe.read(reads.find_host(experiment.site), observe.make_request(experiment))
+        reading = observe.read(host, observe.make_request(experiment))
     except reads.Unreadable as problem:
         say_unreadable(experiment, fresh.alive, str(problem))
     else:
-        write(experiment, reading, may_overtake=may_overtake)
+        alive = choose([sight(reading.alive, host), *([] if fresh.alive.host == host.pk else [fresh.alive])])
+        write(experiment, replace(reading, alive=alive), may_overtake=may_overtake)
 
 
 def adopt(site: Site, expid: str) -> Experiment | None:
@@ -79,7 +84,7 @@ def adopt(site: Site, expid: str) -> Experiment | None:
     return experiment
 
 
-def look(experiment: Experiment) -> FreshReading | None:
+def look(experiment: Experiment) -> Look | None:
     """Return what the store has of an experiment now, and write whose folder it is; None if that is unknown."""
     try:
         fresh = observe.look_at(experiment.site, experiment.expid)
@@ -90,7 +95,7 @@ def look(experiment: Experiment) -> FreshReading | None:
     return fresh
 
 
-def look_alive(experiment: Experiment) -> RunState | None:
+def look_alive(experiment: Experiment) -> Sighting | None:
     """Check only whether the run of an experiment lives; None without a change if that is unknown."""
     try:
         alive = observe.look_at(experiment.site, experiment.expid).alive
@@ -248,6 +253,7 @@ def _describe_liveness(alive: RunState) -> dict[str, Any]:
         "evidence": alive.evidence[:300],
         "ignores_interrupt": alive.ignores_interrupt,
         "locked_by": alive.locked_by,
+        **({"run_host_id": alive.host} if isinstance(alive, Sighting) and alive.is_running else {}),
     }
 
 

@@ -113,6 +113,9 @@ class Site(models.Model):
         default=RunAs.SERVICE,
         help_text="The Unix account that commands run as. Others than the service account need sudo (docs/duty.md).",
     )
+    package_kinds = models.JSONField(
+        default=list, blank=True, help_text="Action kinds whose commands start in a warm process."
+    )
     approval_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that a second person must approve here."
     )

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.agent.readers import lanes as lanes_module
+from autosubmit_portal.agent.readers import limits
 from autosubmit_portal.agent.readers import process as process_module
 from autosubmit_portal.agent.readers.lanes import FAST_READERS, Ended, Failed, Lanes, Reading
-from autosubmit_portal.agent.readers.messages import pack
+from autosubmit_portal.agent.readers.messages import PUT_OFF, pack
 from experiments.autosubmit.store import Store
 from tests.support import fuzz, stores
 from tests.support.small_stores import add_experiment, make_store
@@ -213,16 +214,35 @@ def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Drive
     assert behind not in driver.answers
 
 
+def test_large_files_are_read_in_the_slow_lane_from_the_beginning(driver: Driver, store: Store) -> None:
+    for expid in ("h000", "h001"):
+        add_pickle(store, expid, make_endless_pickle() + bytes(limits.FAST_BYTES))
+        driver.ask(expid, "experiment", **ALL)
+    driver.wait_for(lambda: [reading.is_slow for reading in driver.lanes._busy.values()] == [True, True])
+    assert not driver.lanes._dying
+    assert driver.is_good_read()
+
+
+def test_a_reader_that_puts_off_for_ever_is_believed_once(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
+    said = pack({"ready": True}) + pack(PUT_OFF)
+    monkeypatch.setattr(process_module, "_CODE", f"import os, time; os.write(1, {said!r}); time.sleep(60)")
+    driver.ask(GOOD, "logs")
+    driver.wait_for(lambda: bool(driver.answers))
+    assert driver.lanes._slow
+
+
 def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
     for expid in ("h000", "h001"):
         add_pickle(store, expid, fuzz.make_endless_pickle())
         with Path(store.list_lone_files(expid)[0]).open("ab") as file:
             file.truncate(300_000_000)
-    first, second = (driver.ask(expid, "experiment", **ALL) for expid in ("h000", "h001"))
-    driver.wait_for(lambda: second in driver.answers)
-    assert driver.answers[second].reason == "Experiment h001: it takes more than 1 s to read."
-    assert first not in driver.answers
+    asked = {driver.ask(expid, "experiment", **ALL) for expid in ("h000", "h001")}
+    driver.wait_for(lambda: bool(driver.answers))
+    (answer,) = driver.answers.values()
+    assert "it takes more than 1 s to read." in answer.reason
+    assert len(asked - driver.answers.keys()) == 1
 
 
 def test_a_reader_that_wants_to_be_waited_for_too_long_is_ended(

@@ -182,8 +182,10 @@ def test_the_paths_of_the_logs_of_a_job_are_told(channel: Channel, store: Store)
 
 
 def test_the_state_of_a_database_is_told_when_it_has_settled(channel: Channel, store: Store) -> None:
+    database, later = store.root / "d/job_data_a000.db", time.time() + 3600
+    os.utime(database, (later, later))
     assert read(channel, "state", of="history")[0] == {"state": None}
-    os.utime(store.root / "d/job_data_a000.db", (1_000_000, 1_000_000))
+    os.utime(database, (1_000_000, 1_000_000))
     assert read(channel, "state", of="history")[0]["state"].startswith("((1000000000000000, ")
 
 

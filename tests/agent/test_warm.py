@@ -451,35 +451,47 @@ def test_a_warm_process_imports_nothing_from_the_folder_of_the_agent(
 # --- At the agent
 
 
-def test_a_run_is_a_process_of_its_own_though_its_kind_is_handed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("procedures", "asked"), [({"restart": "package"}, {}), ({}, {"procedure": "package"})], ids=["site", "portal"]
+)
+def test_a_run_is_a_process_of_its_own_though_its_kind_is_handed_over(
+    tmp_path: Path, procedures: dict[str, str], asked: dict[str, str]
+) -> None:
     """As the second step of a restart is."""
     site: dict[str, Any] = {
         "program": str(write_program(tmp_path / "bin", package=PACKAGE.replace("exec(code", "exec(sys.argv[2]"))),
         "kinds": {"restart": ["recovery", "run"]},
-        "procedures": {"restart": "package"},
+        "procedures": procedures,
     }
     with agent(tmp_path, **site) as channel:
         keys = (f"7d1f6c9a-84f1-4b7e-a6c4-{number:012x}" for number in range(1, 10_000))
 
         def do(word: str) -> bytes:
             key = next(keys)
-            channel.start(word, OWN_PROCESS, kind="restart", key=key)
+            channel.start(word, OWN_PROCESS, kind="restart", key=key, **asked)
             return channel.follow(key)[1]
 
         wait_for(lambda: do("recovery"), is_enough=lambda printed: printed == b"False\n")
         assert do("run") == b"True\n"
 
 
-def test_a_kind_without_a_procedure_is_a_process_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("procedures", "asked"),
+    [({"create": "package"}, {}), ({"run": "command"}, {"procedure": "package"})],
+    ids=["not chosen", "forbidden by the site"],
+)
+def test_a_kind_without_a_procedure_is_a_process_of_its_own(
+    tmp_path: Path, procedures: dict[str, str], asked: dict[str, str]
+) -> None:
     site: dict[str, Any] = {
         "program": str(write_program(tmp_path / "bin")),
         "kinds": {"run": [OWN_PROCESS]},
-        "procedures": {"create": "package"},
+        "procedures": procedures,
     }
     with agent(tmp_path, **site) as channel:
         for number in range(3):
             key = f"7d1f6c9a-84f1-4b7e-a6c4-{number:012x}"
-            channel.start(OWN_PROCESS, key=key)
+            channel.start(OWN_PROCESS, key=key, **asked)
             assert channel.follow(key)[1] == b"True\n"
 
 

@@ -1,10 +1,12 @@
 """The child that looks at a store, as its agent has it: asked in turn, left when it hangs, begun anew after a pause."""
 
+import ctypes
 import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,38 @@ def test_a_child_that_nobody_asks_ends(driver: Driver) -> None:
 
 
 # --- One experiment that hangs
+
+
+@contextmanager
+def hung_disk(folder: Path) -> Iterator[Path]:
+    """Mount a file system that never answers, until it is given up."""
+    folder.mkdir()
+    libc, detach = ctypes.CDLL(None, use_errno=True), 2
+    server = os.open("/dev/fuse", os.O_RDWR)
+    try:
+        options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+        if libc.mount(b"hung", bytes(folder), b"fuse", 0, options):
+            pytest.skip(f"cannot mount: {os.strerror(ctypes.get_errno())}")
+        yield folder
+    finally:
+        os.close(server)
+        libc.umount2(bytes(folder), detach)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="only root mounts file systems")
+def test_a_link_to_a_disk_that_hangs_holds_up_nobody_else(driver: Driver, tmp_path: Path) -> None:
+    link = tmp_path / "home/autosubmit/a001/db"
+    with hung_disk(tmp_path / "disk") as disk:
+        link.symlink_to(disk)
+        number = driver.begin()
+        driver.turn_until(lambda: driver.watching._left_out.read_mark() == "a001")
+        driver.later += ANSWER_SECONDS + 0.1
+        assert driver.wait_for(number) == "unanswered"
+        assert "a001 does not answer" in driver.gateway.reasons[0]
+        driver.later += FIRST_PAUSE_SECONDS
+        assert driver.list_told() == {"a000"}
+    driver.later += FIRST_SECONDS
+    assert driver.list_told() == {"a000", "a001"}
 
 
 def test_one_on_which_a_child_hangs_is_named_and_left_out_for_a_while(driver: Driver) -> None:

@@ -203,3 +203,13 @@ def test_a_manager_tests_the_connection_to_the_hosts_of_a_site(
 
 def test_who_may_not_change_a_site_does_not_test_its_connection(site: Site, as_operator: Client) -> None:
     assert as_operator.get(f"/experiments/site/{site.pk}/connection/").status_code == 403
+
+
+def test_a_manager_chooses_which_kinds_start_quickly_but_never_a_run(as_role: AsRole, site: Site) -> None:
+    manager = as_role(Role.MANAGER)
+    save(manager, site, package_kinds=["set_status", "restart"])
+    site.refresh_from_db()
+    assert site.package_kinds == ["set_status", "restart"]
+    save(manager, site, package_kinds=["run"])
+    site.refresh_from_db()
+    assert site.package_kinds == ["set_status", "restart"]

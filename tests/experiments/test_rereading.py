@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autosubmit_portal.agent.watch.request import MOST_ATTENDED
 from experiments.autosubmit.store import Store
 from experiments.mirror import observe, site_mirror
 from experiments.mirror.site_mirror import SiteMirror
@@ -68,6 +69,16 @@ def test_what_is_being_acted_on_is_looked_at_in_each_pass(site: Site, asked: lis
     factories.create_action(Experiment.objects.get(expid="a007"))
     mirror.look()
     assert [request["attend"] for request in asked] == [[], ["a007"]]
+
+
+def test_of_very_many_that_are_being_acted_on_an_agent_is_told_as_many_as_it_takes(
+    site: Site, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_mirror, "_list_acted_on", lambda _: [f"b{number:049d}" for number in range(1_000)])
+    SiteMirror(site.pk).look()
+    assert len(asked[0]["attend"]) == MOST_ATTENDED
+    site.refresh_from_db()
+    assert site.problem == ""
 
 
 @pytest.fixture

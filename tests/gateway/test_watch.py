@@ -2,12 +2,15 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from autosubmit_portal.gateway import caller
+from autosubmit_portal.gateway.caller import Refused, Unanswered
 from experiments.autosubmit.store import Store
 from experiments.autosubmit.watched import Entry, Watched, understand_watched
 from tests.agent.agents import write_site_file
@@ -61,10 +64,22 @@ def test_more_than_there_is_credit_for_comes_through_the_gateway(here: RunningGa
     assert len(watch_all(here)) == 1202
 
 
+def test_an_experiment_of_which_the_store_says_very_much_is_told(here: RunningGateway, store: Store) -> None:
+    with closing(sqlite3.connect(store.database)) as connection, connection:
+        rows = [(number, "a000", "\U0001f600" * 25_000) for number in range(100, 200)]
+        connection.executemany("INSERT INTO experiment (id, name, description) VALUES (?, ?, ?)", rows)
+    assert watch_all(here)["a000"].records[-1].description == "\U0001f600" * 20_000
+
+
 def test_a_new_agent_tells_everything_again(here: RunningGateway) -> None:
     seen = watch(here)
-    agent = here.find_agent()
-    os.kill(agent, signal.SIGKILL)
-    wait_for(lambda: here.describe()["is_connected"] and here.find_agent() != agent)
-    again = watch(here, seen.epoch, seen.counter)
-    assert (again.entries.keys(), again.epoch == seen.epoch) == (seen.entries.keys(), False)
+    os.kill(here.find_agent(), signal.SIGKILL)
+
+    def watch_if_there() -> Watched | None:
+        with suppress(Refused, Unanswered):
+            return watch(here, seen.epoch, seen.counter)
+        return None
+
+    again = wait_for(watch_if_there, is_enough=lambda told: told is not None and told.epoch != seen.epoch)
+    assert again
+    assert again.entries.keys() == seen.entries.keys()

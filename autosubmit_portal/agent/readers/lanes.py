@@ -1,8 +1,8 @@
 """Who reads what when: no reading keeps those of other experiments waiting.
 
 A reading that takes more than SLOW_SECONDS leaves the fast lane, with its reader if the slow lane has a place for it,
-else to begin again there; and what was slow is read there the next time. An experiment has one reader at a time. A
-reading that cost a reader is refused for a pause that grows each time.
+else to begin again there; one of large files does so before it begins. What was slow is read there the next time. An
+experiment has one reader at a time. A reading that cost a reader is refused for a pause that grows each time.
 """
 
 import os
@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.limits import READING_SECONDS
+from autosubmit_portal.agent.readers.messages import PUT_OFF
 from autosubmit_portal.agent.readers.process import Heard, Process
 
 SLOW_SECONDS = 0.5
 # Who reads for so long gets what others leave of the processors.
 GREEDY_SECONDS = 2.0
 FAST_READERS = min(8, max(2, os.cpu_count() or 1) + 1)
-SLOW_READERS = 2
+SLOW_READERS = FAST_READERS
 # A reading that has not begun by then is refused; whoever asked has nearly given up.
 WAIT_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -147,15 +148,22 @@ class Lanes:
             return
         if process.is_ready and not was_ready:
             reading.begun_at = now  # to start it may take longer than to read
-        if heard:
-            self._finish(process, reading, heard, now)
+        if heard and heard[0] == PUT_OFF and not reading.is_slow:
+            self._keep(process, now)
+            self._put_off(reading)
+        elif heard:
+            self._keep(process, now)
+            self._finish(reading, heard, now)
 
-    def _finish(self, process: Process, reading: Reading, heard: Heard, now: float) -> None:
-        del self._busy[process]
+    def _finish(self, reading: Reading, heard: Heard, now: float) -> None:
         self._troubles.pop(reading.subject, None)
         if now - reading.begun_at <= SLOW_SECONDS:
             self._slow.pop(reading.subject, None)
         self._ended.append((reading.channel, heard))
+
+    def _keep(self, process: Process, now: float) -> None:
+        """Keep a reader that has answered, unless enough do nothing already."""
+        del self._busy[process]
         if len(self._idle) >= IDLE_READERS or process.is_large() or process.is_yielding:
             self._leave(process)
         else:
@@ -185,12 +193,16 @@ class Lanes:
 
     def _slow_down(self, process: Process, reading: Reading) -> None:
         """Move a reading to the slow lane; without a place there it begins again later."""
-        has_place = self._count(is_slow=True) < SLOW_READERS
+        if self._count(is_slow=True) >= SLOW_READERS:
+            self._leave(process)
+            self._put_off(reading)
         reading.is_slow = True
         _remember(self._slow, reading.subject, None)
-        if not has_place:
-            self._leave(process)
-            self._waiting.append(reading)
+
+    def _put_off(self, reading: Reading) -> None:
+        """Let a reading begin again, in the slow lane."""
+        _remember(self._slow, reading.subject, None)
+        self._waiting.append(reading)
 
     def _start_if_possible(self, reading: Reading, now: float) -> None:
         reading.is_slow = reading.subject in self._slow
@@ -205,7 +217,7 @@ class Lanes:
             self._fail(reading, "failed", f"No reader can be started: {error}.")
             return
         try:
-            process.ask(reading.request)
+            process.ask(reading.request | {"is_slow": reading.is_slow})
         except OSError:  # it has just ended; another one is asked at the next turn
             self._leave(process)
             return

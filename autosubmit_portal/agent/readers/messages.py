@@ -7,6 +7,9 @@ from autosubmit_portal.agent.protocol.limits import MOST_DOCUMENT_BYTES
 from autosubmit_portal.agent.protocol.strict_json import Message
 
 MOST_DATA_BYTES = MOST_DOCUMENT_BYTES
+PUT_OFF: Message = {"is_put_off": True}
+"""A reader has found so much to read that it belongs into the slow lane, and has not begun."""
+
 HEAD = struct.Struct(">IQ")
 
 

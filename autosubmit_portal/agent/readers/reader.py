@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +19,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
 from autosubmit_portal.agent.readers.access import PrivateAccess
 from autosubmit_portal.agent.readers.memory import Memory
-from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
+from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, PUT_OFF, pack
 from autosubmit_portal.agent.readers.place import Answer, Means, Place
 from autosubmit_portal.agent.readers.readings import READINGS
 from experiments.autosubmit.shown_configuration import MissingConfiguration, UnreadableConfiguration
@@ -31,14 +32,18 @@ from jobs.autosubmit.pickles import sandbox
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
-_OF_THE_AGENT = ("expid", "what", "home", "configuration")
+_OF_THE_AGENT = ("expid", "what", "home", "configuration", "is_slow")
 _MISSING = (MissingConfiguration, NoSuchLog, FileNotFoundError)
 _UNREADABLE = (UnreadableConfiguration, UnreadableHistory, UnreadableJobList, UnreadableMetrics, OSError)
 
 
+class _PutOffError(Exception):
+    """What is to be read takes longer than there is time for in the fast lane."""
+
+
 def main(copies: str, memory: str) -> None:
     """Answer until the pipe is closed. These are folders for copies of databases, and for what was told before."""
-    means = Means(Memory(Path(memory)), _decode_here, _allow)
+    remembered = Memory(Path(memory))
     gc.disable()  # it would look again and again for what can go, while a list is made of which all stays
     limits.limit_for_good()
     _say(pack({"ready": True}))
@@ -46,6 +51,7 @@ def main(copies: str, memory: str) -> None:
         length, _ = HEAD.unpack(head)
         limits.allow_one_reading()
         request = strict_json.decode(sys.stdin.buffer.read(length))
+        means = Means(remembered, _decode_here, partial(_allow, is_slow=request["is_slow"]))
         with tempfile.TemporaryDirectory(dir=copies, prefix=f"{os.getpid()}-") as folder:
             message, data = _answer(request, Path(folder), means)
         _say(pack(message, data))
@@ -64,7 +70,10 @@ def _answer(request: Message, copies: Path, means: Means) -> Answer:
         change_access(PrivateAccess(store, fields.take_text(request, "expid"), copies).make_access())
     except BrokenStore as error:
         return _tell_failure("broken", str(error))
-    return answer(request, means)
+    try:
+        return answer(request, means)
+    except _PutOffError:
+        return PUT_OFF, b""
 
 
 def answer(request: Message, means: Means) -> Answer:
@@ -102,8 +111,10 @@ def _read(request: Message, means: Means) -> Answer:
     return READINGS[what](Place(locate(*home), read_rc(*home), expid, means), arguments)
 
 
-def _allow(count: int) -> None:
-    """Allow what it takes to read so many bytes, and tell the agent if it is long."""
+def _allow(count: int, *, is_slow: bool) -> None:
+    """Allow what it takes to read so many bytes, and tell the agent if it is long; put it off in the fast lane."""
+    if count > limits.FAST_BYTES and not is_slow:
+        raise _PutOffError
     seconds = limits.compute_seconds(count)
     limits.allow_reading_of(count)
     if seconds > limits.READING_SECONDS:

@@ -9,7 +9,8 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, ta
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.site_file import SiteFile
 
-MOST_ATTENDED = 5_000
+# Whatever their names are, they fit into _MOST_BYTES.
+MOST_ATTENDED = 800
 # As long as a name of an experiment may be.
 MARK_BYTES = 50
 # A pipe takes 64 KiB at once, of this and of where the store is.

@@ -43,6 +43,15 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
         help_text="Actions that nobody may request at this site, nor those that contain them: Restart contains Start.",
     )
 
+    package_kinds = forms.MultipleChoiceField(
+        required=False,
+        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if kind.can_start_warm],
+        widget=forms.CheckboxSelectMultiple,
+        label="Quick start",
+        help_text="Actions whose commands start in a process that has imported Autosubmit already, within a second. "
+        "It takes about 100 MB. A run is always a process of its own. The file of the site may forbid it.",
+    )
+
     approval_kinds = forms.MultipleChoiceField(
         required=False,
         choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.stops_run],
@@ -166,7 +175,10 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_default")}),
         ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
-        ("Operation", {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "disabled_kinds")}),
+        (
+            "Operation",
+            {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "package_kinds", "disabled_kinds")},
+        ),
         ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}

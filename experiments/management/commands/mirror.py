@@ -114,8 +114,9 @@ class Command(BaseCommand):
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
-        hosts.keep_gateway()
         mirror = self._get_mirror(site)
+        if mirror.away_since:
+            hosts.keep_gateway()
         if mirror.look():
             ring(site)  # a run that ended: its action ends now and not within the minute
         if mirror.is_behind:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from autosubmit_portal.agent.host import read_process_start
 from experiments import commands
 from experiments.actions.finish import keep_outputs
-from experiments.actions.prune import prune
+from experiments.actions.prune import keep_ended, prune
+from experiments.actions.supervise import supervise
 from experiments.models import Action, State, Step
 from tests.support import factories
 from tests.support.in_process_host import InProcessHosts
@@ -54,7 +55,13 @@ def test_what_a_host_that_was_away_keeps_is_stored_later(hosts_here: InProcessHo
     keep_outputs(action)
     assert (find_directory(action) / "output").exists()
     hosts_here.away.clear()
-    prune()
+    keep_ended(action.site.queue)
+    assert (read(action), Step.objects.get().is_forgotten) == ("printed", True)
+
+
+def test_what_a_killed_worker_has_not_stored_the_next_supervision_stores() -> None:
+    action = with_output(State.SUCCEEDED)
+    supervise(action.site.queue)
     assert (read(action), Step.objects.get().is_forgotten) == ("printed", True)
 
 
@@ -70,15 +77,16 @@ def test_the_output_of_what_was_called_lost_is_stored_when_it_has_ended() -> Non
     pid = find_directory(action) / "pid"
     gone = pid.read_text()
     pid.write_text(f"{os.getpid()} {read_process_start(os.getpid())}")
-    prune()
+    keep_ended(action.site.queue)
     (find_directory(action) / "output").write_text("begun and ended")
     pid.write_text(gone)
-    prune()
+    keep_ended(action.site.queue)
     assert (read(action), Step.objects.get().is_forgotten) == ("begun and ended", True)
 
 
 def test_an_old_output_is_removed_and_its_action_stays() -> None:
     old = with_output(State.SUCCEEDED, age_days=200)
+    keep_outputs(old)
     assert prune() == 1
     assert (read(old), Action.objects.filter(pk=old.pk).exists()) == ("", True)
     assert prune() == 0
@@ -86,13 +94,15 @@ def test_an_old_output_is_removed_and_its_action_stays() -> None:
 
 def test_the_output_of_a_run_of_months_stays() -> None:
     running = with_output(State.RUNNING, age_days=400)
+    keep_ended(running.site.queue)
     prune()
     assert read(running) == "printed"
 
 
 def test_the_oldest_outputs_go_when_the_room_is_full(settings: Any) -> None:
     older, newer = (with_output(State.FAILED, age_days=days) for days in (2, 1))
-    prune()
+    for action in (older, newer):
+        keep_outputs(action)
     settings.OUTPUT_GIGABYTES = 1.5 * Step.objects.filter(action=newer).get().output_bytes / 1e9
     prune()
     assert (read(older), read(newer)) == ("", "printed")

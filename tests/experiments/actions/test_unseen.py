@@ -2,6 +2,8 @@
 
 import errno
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -198,3 +200,26 @@ def test_the_trail_tells_when_what_was_called_lost_had_started(manager: User, ho
     hosts_here.away.clear()
     supervise(action.site.queue)
     assert events()[-1] == "action.found_started"
+
+
+@pytest.mark.parametrize(("chosen", "procedure"), [([], "command"), (["run"], "command"), (["generate"], "package")])
+def test_the_procedure_of_a_command_is_the_one_of_its_kind(
+    hosts_here: InProcessHosts, monkeypatch: pytest.MonkeyPatch, chosen: list[str], procedure: str
+) -> None:
+    asked: list[dict[str, Any]] = []
+    ask = hosts_here.ask
+
+    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float) -> Any:
+        asked.append(arguments)
+        return ask(place, host, name, arguments, seconds)
+
+    monkeypatch.setattr(hosts_here, "ask", noting)
+    site = factories.create_site(autosubmit="/usr/bin/env", package_kinds=chosen)
+    action = claim(
+        factories.create_action(
+            factories.create_experiment(site), kind="generate", command=[["/usr/bin/env", "true"]]
+        ).pk
+    )
+    assert action is not None
+    start_step(action, 0)
+    assert [request["procedure"] for request in asked if "procedure" in request] == [procedure]

@@ -89,6 +89,11 @@ def active(fleet: Fleet) -> list[int]:
     return [row["id"] for row in query(fleet, f"SELECT id FROM experiments_action WHERE state IN ({states})")]
 
 
+def unkept(fleet: Fleet) -> list[int]:
+    """Return the actions whose output is at a host still."""
+    return [row["action_id"] for row in query(fleet, "SELECT action_id FROM experiments_step WHERE NOT is_forgotten")]
+
+
 def _connection(fleet: Fleet) -> Any:
     url = fleet.portal.database_url
     if url:

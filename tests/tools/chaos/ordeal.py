@@ -90,11 +90,14 @@ def _injure(made: Fleet, clients: list[Client], dice: random.Random, faults: int
 
 
 def _settle(made: Fleet, in_haste: bool) -> float:
-    """Wait until every action has ended, at most as long as the supervisor may need; return how long that was."""
+    """Wait until all actions have ended and their outputs are stored, as long as the supervisor may need.
+
+    Return how long that was.
+    """
     began = time.monotonic()
     deadline = began + (HASTY_SETTLE_SECONDS if in_haste else SETTLE_SECONDS)
     rung = began
-    while evidence.active(made) and time.monotonic() < deadline:
+    while (evidence.active(made) or evidence.unkept(made)) and time.monotonic() < deadline:
         if in_haste and time.monotonic() - rung > RING_SECONDS:
             made.deliver([("supervise", "portal")])
             rung = time.monotonic()
