@@ -216,7 +216,7 @@ def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Drive
 
 def test_large_files_are_read_in_the_slow_lane_from_the_beginning(driver: Driver, store: Store) -> None:
     for expid in ("h000", "h001"):
-        add_pickle(store, expid, make_endless_pickle() + bytes(limits.FAST_BYTES))
+        add_pickle(store, expid, fuzz.make_endless_pickle() + bytes(limits.FAST_BYTES))
         driver.ask(expid, "experiment", **ALL)
     driver.wait_for(lambda: [reading.is_slow for reading in driver.lanes._busy.values()] == [True, True])
     assert not driver.lanes._dying
