@@ -1,6 +1,7 @@
 """What an agent tells of an experiment, as the portal understands it: all of it once, then what has changed."""
 
 import os
+import pickle
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -180,6 +181,27 @@ def test_the_newest_attempt_of_a_job_is_told(mirror: Mirror) -> None:
         "",
         datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC),
     )
+
+
+STRANGE: list[object] = [
+    *("é", "a\0b", "\ud800", "NaN", "\U0001f600", '"', "\\u0000", "\n", "x" * 30_000, "", b"\xff", None),
+    *(float("inf"), float("nan"), 2**63, 2**62, -1.5),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda strange: ascii(strange)[:10])
+def test_strange_values_are_told_as_they_are_read_here(mirror: Mirror, store: Store, strange: object) -> None:
+    data = {
+        f"{EXPID}_0": {"_name": f"{EXPID}_0", "_status": 5, "_section": strange, "_chunk": strange, "date": strange}
+    }
+    Path(str(store.job_list(EXPID))).write_bytes(pickle.dumps(data))
+    if not isinstance(strange, int) or strange < 2**63:
+        kept = strange if strange != "\ud800" else "?"
+        with history(store) as database:
+            row = "INSERT INTO job_data (job_name, out, status, submit, run_id) VALUES (?, ?, ?, ?, ?)"
+            database.execute(row, (f"{EXPID}_0", kept, kept, kept, kept))
+    assert_all_is_told(mirror, mirror.read(), store, EXPID)
+    assert mirror.jobs[f"{EXPID}_0"]
 
 
 def test_a_job_list_that_is_not_there_yet_is_empty(mirror: Mirror, store: Store) -> None:

@@ -1,6 +1,7 @@
 """The jobs of an experiment as the store has them: compared as they stand there, and made into records to be told."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -19,6 +20,9 @@ from jobs.autosubmit.job_record import COLUMNS
 from jobs.autosubmit.wrappers import read_wrappers
 
 _DIGEST_BYTES = 12
+# What the portal refuses in JSON: NUL and half of a character, which can only be escaped, and numbers that are none.
+_STRANGE = re.compile(rb"\\u|NaN|Infinity")
+_LONGEST_PLAIN = 20_000
 # What is read otherwise by another version is not the same.
 _FORM = repr((COLUMNS, TIMES_COLUMNS)).encode()
 
@@ -38,10 +42,13 @@ class Jobs:
         return {name: self._make_digest(name, line) for name, line in self.lines.items()}
 
     def tell(self, name: str) -> bytes:
-        """Return the line that tells of a job."""
-        job, times = make_job(json.loads(self.lines[name]), self.source), self.times.get(name)
-        job = replace(job, wrapper=self.wrappers.get(name, ""))
-        return forms.tell_line([forms.tell_job(job), forms.tell_times(make_times(times)) if times else None])
+        """Return the line that tells of a job: as it stands in the store, if there is nothing in it to be cleaned."""
+        job, times, wrapper = self.lines[name], self.times.get(name), self.wrappers.get(name, "")
+        line = b"[%b,%b],%b]\n" % (job[:-1], _dump(wrapper), _dump(times))
+        if len(line) <= _LONGEST_PLAIN and not _STRANGE.search(line):
+            return line
+        cleaned = replace(make_job(json.loads(job), self.source), wrapper=wrapper)
+        return forms.tell_line([forms.tell_job(cleaned), forms.tell_times(make_times(times)) if times else None])
 
     def _make_digest(self, name: str, line: bytes) -> str:
         digest = blake2b(line, digest_size=_DIGEST_BYTES)
@@ -83,7 +90,7 @@ def read_jobs(place: Place) -> Jobs:
     try:
         for line in read_job_lines(source, place.means.decode):
             if line.startswith(b"["):
-                lines[find_name(line, source)] = line
+                lines[find_name(line, source)] = line.rstrip()
             else:
                 edges.extend(read_edges(json.loads(line)))
     except FileNotFoundError:  # not generated yet
@@ -119,6 +126,11 @@ def make_revision(digests: Mapping[str, str]) -> str:
 
 def _are_same(jobs: Jobs, files: Fingerprint, before: Told) -> bool:
     return not jobs.edges and are_edges_same(before.files, files) and [*before.jobs] == [*jobs.lines]
+
+
+def _dump(value: object) -> bytes:
+    """Return JSON; a value of another kind than it has is none that Autosubmit writes."""
+    return json.dumps(value, default=lambda _: "", separators=(",", ":")).encode()
 
 
 def _digest(lines: Iterable[bytes]) -> str:
