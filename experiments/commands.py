@@ -183,9 +183,11 @@ def read_text(step: Step | None) -> str:
 def _ask(step: Step, offset: int, limit: int, seconds: float, *, is_worker: bool = False) -> _Answer:
     arguments = {"key": step.key, "offset": offset, "limit": min(limit, _PIECE_BYTES), "wait_seconds": 0}
     try:
-        message, data = (
-            hosts.act(step.host, "look", arguments) if is_worker else hosts.ask(step.host, "look", arguments, seconds)
-        )
+        if is_worker:
+            message, data = hosts.act(step.host, "look", arguments)
+        else:
+            is_for_page = seconds <= PAGE_SECONDS
+            message, data = hosts.ask(step.host, "look", arguments, seconds, is_for_page=is_for_page)
     except (Refused, Unanswered) as error:
         raise Unseen(str(error)) from error
     try:

@@ -38,20 +38,22 @@ class Absence:
     is_new: bool = False
 
 
-def ask(host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS) -> tuple[dict[str, Any], bytes]:
+def ask(
+    host: Host, name: str, arguments: dict[str, Any], seconds: float = SECONDS, *, is_for_page: bool = False
+) -> tuple[dict[str, Any], bytes]:
     """Ask the agent of a host what changes nothing; return its answer and the bytes that came with it.
 
-    Raises Refused, or Unanswered when there is no answer within `seconds`.
+    Raises Refused, or Unanswered when there is no answer within `seconds`; for a page, soon when the agent is silent.
     """
     place = settings.GATEWAY_DIRECTORY / "reading"
     try:
-        return caller.ask(place, host.name, name, arguments, seconds)
+        return caller.ask(place, host.name, name, arguments, seconds, is_for_page=is_for_page)
     except Refused as error:
         if error.code != "unknown" or not is_gateway_own():
             raise
     own_gateway.write_files()
     _await([host])
-    return caller.ask(place, host.name, name, arguments, seconds)
+    return caller.ask(place, host.name, name, arguments, seconds, is_for_page=is_for_page)
 
 
 def act(host: Host, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -29,13 +29,15 @@ def list_hosts(place: Path, seconds: float) -> Message:
         return call.ask("hosts", {})[0]
 
 
-def ask(place: Path, host: str, name: str, arguments: Message, seconds: float) -> tuple[Message, bytes]:
+def ask(
+    place: Path, host: str, name: str, arguments: Message, seconds: float, *, is_for_page: bool = False
+) -> tuple[Message, bytes]:
     """Ask the agent of a host; return its answer and the bytes that came with it.
 
-    Raises Refused, or Unanswered when there is no answer within `seconds`.
+    Raises Refused, or Unanswered when there is no answer within `seconds`; for a page, soon when the agent is silent.
     """
     with _Call(place, seconds) as call:
-        return call.ask(name, {"host": host, "arguments": arguments})
+        return call.ask(name, {"host": host, "arguments": arguments, "is_for_page": is_for_page})
 
 
 class NoGateway(Refused):

@@ -15,7 +15,7 @@ class Relay:
     client: Client
     host_channel: int
     asked_at: float
-    is_patient: bool
+    is_patient: bool = True
     is_watched: bool = True
     _held: deque[bytes] = field(default_factory=deque)
     _last: Answer | Failure | None = None

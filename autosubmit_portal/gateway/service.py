@@ -206,26 +206,30 @@ class Gateway:
             return
         host = fields.take_text(request.arguments, "host")
         arguments = fields.take_object(request.arguments, "arguments")
+        is_for_page = "is_for_page" in request.arguments and fields.take_flag(request.arguments, "is_for_page")
         channel = self._channels.get(host)
         if not channel:
             caller.server.fail(request.channel, "unknown", f"There is no host {host!a}.")
         elif not channel.client:
             away = f"The host has been away for {now - channel.changed_at:.0f} s. {channel.reason}"
             caller.server.fail(request.channel, "away", away)
-        elif channel.is_silent(now) and not _is_patient(caller):
+        elif is_for_page and channel.is_silent(now):
             caller.server.fail(request.channel, "unanswered", _describe_silence(channel, now))
         else:
-            self._relay(caller, request, channel, channel.client, arguments)
+            relay = self._relay(caller.server, request, channel.client, arguments)
+            if relay and is_for_page:
+                relay.is_patient = False
+                channel.ping(now)
 
-    def _relay(self, caller: Caller, request: Request, channel: Channel, client: Client, arguments: Message) -> None:
+    def _relay(self, caller: Server, request: Request, client: Client, arguments: Message) -> Relay | None:
         now = time.monotonic()
         try:
             asked = client.request(request.name, arguments, now)
         except Busy as error:
-            caller.server.fail(request.channel, "busy", f"The host is busy. {error}")
-            return
-        channel.ping(now)
-        self._relays.append(Relay(caller.server, request.channel, client, asked, now, _is_patient(caller)))
+            caller.fail(request.channel, "busy", f"The host is busy. {error}")
+            return None
+        self._relays.append(Relay(caller, request.channel, client, asked, now))
+        return self._relays[-1]
 
     def _pass_on(self, now: float) -> None:
         silent = {channel.client: channel for channel in self._channels.values() if channel.is_silent(now)}
@@ -253,11 +257,6 @@ class Gateway:
     def _describe(self, now: float) -> Message:
         hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
         return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
-
-
-def _is_patient(caller: Caller) -> bool:
-    """Answer whether a caller would rather wait than hear that a host is silent: nobody looks at a page meanwhile."""
-    return caller.allowed is ACTING
 
 
 def _describe_silence(channel: Channel, now: float) -> str:

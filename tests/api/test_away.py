@@ -51,7 +51,7 @@ def test_an_agent_that_is_away_is_told_with_since_when(
 def test_an_agent_that_does_not_answer_is_told(
     as_viewer: APIClient, reader: Host, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    def leave_unanswered(*_: object) -> None:
+    def leave_unanswered(*_: object, **__: object) -> None:
         raise caller.Unanswered("The gateway has not answered in time.")
 
     monkeypatch.setattr("experiments.hosts.ask", leave_unanswered)
@@ -97,7 +97,7 @@ def test_what_can_be_told_without_an_agent_is_told(
 def test_an_agent_that_lies_is_told(
     as_viewer: APIClient, monkeypatch: pytest.MonkeyPatch, address: str, answer: dict[str, Any], data: bytes
 ) -> None:
-    monkeypatch.setattr("experiments.hosts.ask", lambda *_: (answer, data))
+    monkeypatch.setattr("experiments.hosts.ask", lambda *_, **__: (answer, data))
     told = as_viewer.get(f"{EXPERIMENT}/{address}")
     assert (told.status_code, "is not understood" in told.json()["detail"]) in ((503, True), (409, True))
 
@@ -106,7 +106,7 @@ def test_secrets_that_an_agent_has_left_are_masked(
     as_viewer: APIClient, reader: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = b'{"values": {"DB": {"PASSWORD": "hunter22"}}, "masked": [], "files": [], "left_out": []}'
-    monkeypatch.setattr("experiments.hosts.ask", lambda *_: ({}, document))
+    monkeypatch.setattr("experiments.hosts.ask", lambda *_, **__: ({}, document))
     answer = as_viewer.get(f"{EXPERIMENT}/filesystem-config").json()
     assert (answer["config"]["DB"], answer["masked"]) == ({"PASSWORD": "********"}, ["/DB/PASSWORD"])
 

@@ -156,14 +156,14 @@ def test_a_frozen_agent_leaves_the_answer_unknown_and_delays_nobody_else(tmp_pat
         assert made.look()["state"] == "not started"
 
 
-def test_who_only_reads_hears_soon_that_an_agent_is_frozen_and_since_when(here: RunningGateway) -> None:
+def test_who_waits_for_a_page_hears_soon_that_an_agent_is_frozen_and_since_when(here: RunningGateway) -> None:
     agent, look = here.find_agent(), {"key": KEY, "offset": 0, "wait_seconds": 30}
     os.kill(agent, signal.SIGSTOP)
     took = []
     for _ in range(2):
         began = time.monotonic()
         with pytest.raises(Unanswered, match=r"The host has been silent for \d+ s\."):
-            caller.ask(here.reading, "here", "look", look, 60)
+            caller.ask(here.reading, "here", "look", look, 60, is_for_page=True)
         took.append(time.monotonic() - began)
     os.kill(agent, signal.SIGCONT)
     wait_for(lambda: here.look_if_there().get("state") == "not started")
@@ -174,16 +174,17 @@ def test_who_only_reads_hears_soon_that_an_agent_is_frozen_and_since_when(here: 
 def test_who_waits_for_an_agent_that_lives_is_not_cut_off(here: RunningGateway) -> None:
     """The look waits for news longer than an agent may be silent."""
     look = {"key": KEY, "offset": 0, "wait_seconds": 4}
-    assert caller.ask(here.reading, "here", "look", look, 60)[0]["state"] == "not started"
+    assert caller.ask(here.reading, "here", "look", look, 60, is_for_page=True)[0]["state"] == "not started"
 
 
-def test_who_acts_waits_for_an_agent_that_is_frozen_for_a_while(here: RunningGateway) -> None:
+def test_a_worker_waits_for_an_agent_that_is_frozen_for_a_while(here: RunningGateway) -> None:
     agent = here.find_agent()
     os.kill(agent, signal.SIGSTOP)
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(here.look)
+        look = {"key": KEY, "offset": 0, "wait_seconds": 0}
         with pytest.raises(Unanswered):
-            caller.ask(here.reading, "here", "look", {"key": KEY, "offset": 0, "wait_seconds": 0}, 60)
+            caller.ask(here.reading, "here", "look", look, 60, is_for_page=True)
         assert not asked.done()
         os.kill(agent, signal.SIGCONT)
         assert asked.result()["state"] == "not started"

@@ -57,7 +57,16 @@ class InProcessHosts:
             names = [*Host.objects.values_list("name", flat=True)]
         return {"hosts": {name: self._describe(name) for name in names if name not in self.unlisted}}
 
-    def ask(self, place: Path, host: str, name: str, arguments: dict[str, Any], _seconds: float) -> Answer:
+    def ask(
+        self,
+        place: Path,
+        host: str,
+        name: str,
+        arguments: dict[str, Any],
+        _seconds: float,
+        *,
+        is_for_page: bool = False,
+    ) -> Answer:
         """Ask the agent of a host."""
         if host in self.away:
             raise caller.Refused("away", self.away[host])
