@@ -20,11 +20,10 @@ from experiments.models import Host, Step
 # What is asked is quick; what takes longer is unknown.
 SECONDS = 20.0
 # An agent of a host that is new in the file of hosts is there within so many seconds, if it comes.
-_ARRIVAL_SECONDS = 5.0
+ARRIVAL_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 # What a host may run is asked again when it was asked longer ago; somebody may wait for the answer.
 _RULES_AGE = timedelta(minutes=1)
-_RULES_SECONDS = 1.0
 _MOST_NODE = 255
 _RUN = "run"
 _MOST_COMMANDS = 100
@@ -98,7 +97,7 @@ def await_hosts(wanted: Sequence[Host]) -> dict[int, Absence]:
 
 
 def _await(wanted: Sequence[Host]) -> dict[int, Absence]:
-    deadline = time.monotonic() + _ARRIVAL_SECONDS
+    deadline = time.monotonic() + ARRIVAL_SECONDS
     while True:
         try:
             away = look_for(wanted, SECONDS)
@@ -126,22 +125,23 @@ def may_hide_run(host: Host, absence: Absence) -> bool:
     return host.called_empty_at is None or (absence.since is not None and host.called_empty_at < absence.since)
 
 
-def refresh_rules(asked: Iterable[Host]) -> None:
-    """Ask these hosts which commands they refuse, unless that was asked a moment ago.
+def refresh_rules(asked: Iterable[Host], seconds: float = SECONDS) -> None:
+    """Ask these hosts which commands they refuse, unless they were asked a moment ago.
 
-    Who does not answer is asked again as late as who does, and keeps what it has said before.
+    Of one that does not answer within `seconds`, or cannot tell, it holds what it has said before.
     """
-    now = timezone.now()
     for host in asked:
-        if host.rules_asked_at and now - host.rules_asked_at < _RULES_AGE:
+        if host.rules_asked_at and timezone.now() - host.rules_asked_at < _RULES_AGE:
             continue
-        host.rules_asked_at = now
-        Host.objects.filter(pk=host.pk).update(rules_asked_at=now)
         try:
-            _ask_rules(host)
-        except (Refused, Unanswered, ProtocolError):
+            _ask_rules(host, seconds)
+        except Unanswered:
             continue
-        Host.objects.filter(pk=host.pk).update(node=host.node, refused=host.refused)
+        except (Refused, ProtocolError) as error:
+            if isinstance(error, Refused) and error.code == "away":
+                continue
+        host.rules_asked_at = timezone.now()
+        Host.objects.filter(pk=host.pk).update(**{name: getattr(host, name) for name in Host.ASKED})
 
 
 def forget_rules(host: Host) -> None:
@@ -149,10 +149,10 @@ def forget_rules(host: Host) -> None:
     Host.objects.filter(pk=host.pk).update(rules_asked_at=None)
 
 
-def _ask_rules(host: Host) -> None:
+def _ask_rules(host: Host, seconds: float) -> None:
     if is_gateway_own():
         own_gateway.refresh_site_file(host)  # where the rc file is may have been changed in the console
-    answer, _ = caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, "read", {"what": "rules"}, _RULES_SECONDS)
+    answer, _ = caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, "read", {"what": "rules"}, seconds)
     host.node = take_text(answer, "node", most=_MOST_NODE)
     host.refused = take_texts(answer, "refused")[:_MOST_COMMANDS]
 
@@ -196,4 +196,4 @@ def _find_absence(name: str, known: dict[str, Any]) -> Absence | None:
         return None
     seconds = told["for_seconds"]
     reason = f"The host {name} has been away for {seconds} s. {told['reason']}"
-    return Absence(reason, timezone.now() - timedelta(seconds=seconds), is_new=seconds < _ARRIVAL_SECONDS)
+    return Absence(reason, timezone.now() - timedelta(seconds=seconds), is_new=seconds < ARRIVAL_SECONDS)

@@ -16,6 +16,8 @@ from experiments.models import Experiment, Host, Site
 
 SECONDS = 15.0
 """So long somebody waits for what takes long to read; that an agent is away is known at once."""
+EXPERIMENT_SECONDS = 45.0
+"""So long a gateway waits: a large list takes longer than anybody waits at a page."""
 
 
 _LOOK_SECONDS = 1.0
@@ -68,8 +70,9 @@ def find_away(at_site: Sequence[Host]) -> dict[int, Absence]:
 
 def ask(host: Host, name: str, arguments: dict[str, Any], *, is_for_page: bool = False) -> tuple[dict[str, Any], bytes]:
     """Return what the agent of a host answers. Raises as `read` does."""
+    seconds = EXPERIMENT_SECONDS if arguments.get("what") == "experiment" else SECONDS
     try:
-        return hosts.ask(host, name, arguments, SECONDS, is_for_page=is_for_page)
+        return hosts.ask(host, name, arguments, seconds, is_for_page=is_for_page)
     except Unanswered as error:
         raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
     except Refused as error:

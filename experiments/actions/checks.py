@@ -82,7 +82,7 @@ class Facts:
 
     def refresh_rules(self) -> None:
         """Have the hosts say what they refuse by now, for what is asked for and not only looked at."""
-        hosts.refresh_rules(host for found in self.hosts.values() for host in found)
+        hosts.refresh_rules((host for found in self.hosts.values() for host in found), _LOOK_SECONDS)
 
     def explain_silence(self, request: ActionRequest) -> str:
         """Return why a run of the experiment may live unseen, so that the action is refused; blank otherwise."""

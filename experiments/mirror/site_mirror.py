@@ -53,10 +53,11 @@ AWAY_AFTER = timedelta(seconds=10)
 # Of an experiment that has changed, what was read is kept for so long, so that only what is new is read next.
 RECENT_SECONDS = 60.0
 # A list that is read in a moment is waited for; a larger one is written in the pass in which it is read.
-SMALL_BYTES, PATIENCE_SECONDS = 1_000_000, 5.0
+SMALL_BYTES, PATIENCE_SECONDS = 1_000_000, 0.25
 HOLD_SECONDS = 1.0
-# While one is written others are read.
-READINGS = 2
+# While one is written others are read. Those that take longer than that do not count, so that they hold nobody up.
+READINGS, SLOW_SECONDS = 2, 0.5
+MOST_READINGS = 8
 
 
 class NotItself(Exception):
@@ -91,6 +92,12 @@ class Reading:
     told: Told
     cached: Cached | None
     future: Future[ExperimentReading]
+    begun_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it is still being read, and for long."""
+        return not self.future.done() and time.monotonic() - self.begun_at > SLOW_SECONDS
 
     @property
     def size(self) -> int:
@@ -100,7 +107,7 @@ class Reading:
     @property
     def patience(self) -> float:
         """For how many seconds more it is waited for when the time of a pass is over."""
-        return PATIENCE_SECONDS if self.size < SMALL_BYTES else 0.0
+        return PATIENCE_SECONDS if self.size < SMALL_BYTES and not self.is_slow else 0.0
 
 
 @dataclass(slots=True)
@@ -445,11 +452,16 @@ class SiteMirror:
 
     def _read_next(self, site: Site) -> bool:
         """Begin to read the next ones that have changed; answer whether any is being read."""
-        while len(self.readings) < READINGS and (expid := self.backlog.take()) is not None:
+        while self._may_read() and (expid := self.backlog.take()) is not None:
             is_read = any(reading.experiment.expid == expid for reading in self.readings)
             if not is_read and self._must_be_read(expid):  # what is being read is told again if it changes
                 self.readings.append(self._begin_reading(Experiment.objects.get(pk=self.rows[expid]), site))
         return bool(self.readings)
+
+    def _may_read(self) -> bool:
+        """Answer whether another one may be read: those that take long hold nobody up, while they are few."""
+        quick = sum(not reading.is_slow for reading in self.readings)
+        return quick < READINGS and len(self.readings) < MOST_READINGS
 
     def _begin_reading(self, experiment: Experiment, site: Site) -> Reading:
         """Begin to read an experiment, with what is cached of it."""
@@ -558,7 +570,7 @@ class SiteMirror:
 
 def make_reader() -> Executor:
     """Return who waits for the agent meanwhile."""
-    return ThreadPoolExecutor(READINGS)
+    return ThreadPoolExecutor(MOST_READINGS)
 
 
 def _list_acted_on(site: Site) -> Iterable[str]:

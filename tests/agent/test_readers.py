@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import pickle
 import shutil
 import signal
 import time
@@ -100,24 +99,6 @@ def add_pickle(store: Store, expid: str, data: bytes) -> None:
     Path(store.list_lone_files(expid)[0]).write_bytes(data)
 
 
-def make_endless_pickle() -> bytes:
-    """Return a few bytes with a key whose hash takes for ever."""
-    key: tuple[Any, ...] = ()
-    for _ in range(90):
-        key = (key, key)
-    return pickle.dumps(_Unmade(key))
-
-
-class _Unmade:
-    """Writes a dict with a key without making it."""
-
-    def __init__(self, key: object) -> None:
-        self.key = key
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (), None, None, iter([(self.key, 1)])
-
-
 @pytest.mark.parametrize("what", ["experiment", "metrics", "configuration", "logs"])
 @pytest.mark.parametrize("name", [*fuzz.STRANGE])
 def test_what_is_no_such_file_is_answered_with_a_sentence(driver: Driver, store: Store, name: str, what: str) -> None:
@@ -187,7 +168,7 @@ def test_endless_readings_keep_nobody_waiting(driver: Driver, store: Store) -> N
     """They are more than there are readers in the fast lane."""
     hostile = []
     for number in range(FAST_READERS + 2):
-        add_pickle(store, f"h00{number}", make_endless_pickle())
+        add_pickle(store, f"h00{number}", fuzz.make_endless_pickle())
         hostile.append(driver.ask(f"h00{number}", "experiment", **ALL))
     assert driver.is_good_read()
     assert not driver.answers.keys() & set(hostile)
@@ -195,7 +176,7 @@ def test_endless_readings_keep_nobody_waiting(driver: Driver, store: Store) -> N
 
 def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)
     assert driver.read("h000", "experiment", **ALL) == Failed(
         "unreadable", "Experiment h000: it takes more than 1 s to read."
@@ -204,8 +185,21 @@ def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, m
     assert driver.read("h000", "metrics", run_id=3) == {}
 
 
+def test_a_reader_that_computes_for_long_yields_to_others(
+    driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "GREEDY_SECONDS", 0)
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
+    driver.ask("h000", "experiment", **ALL)
+
+    def yields() -> bool:
+        return any(os.getpriority(os.PRIO_PROCESS, each._process.pid) == 19 for each in driver.lanes._busy)
+
+    driver.wait_for(yields)
+
+
 def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) -> None:
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)
     driver.ask("h000", "experiment", **ALL)
     behind = driver.ask("h000", "metrics", run_id=3)
@@ -214,7 +208,7 @@ def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) ->
 
 
 def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Driver, store: Store) -> None:
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     behind = driver.ask("h000", "experiment", **ALL)
     assert driver.read("h000", "fresh") == {}
     assert behind not in driver.answers
@@ -222,7 +216,7 @@ def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Drive
 
 def test_large_files_are_read_in_the_slow_lane_from_the_beginning(driver: Driver, store: Store) -> None:
     for expid in ("h000", "h001"):
-        add_pickle(store, expid, make_endless_pickle() + bytes(limits.FAST_BYTES))
+        add_pickle(store, expid, fuzz.make_endless_pickle() + bytes(limits.FAST_BYTES))
         driver.ask(expid, "experiment", **ALL)
     driver.wait_for(lambda: [reading.is_slow for reading in driver.lanes._busy.values()] == [True, True])
     assert not driver.lanes._dying
@@ -241,7 +235,7 @@ def test_a_reader_that_puts_off_for_ever_is_believed_once(driver: Driver, monkey
 def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
     for expid in ("h000", "h001"):
-        add_pickle(store, expid, make_endless_pickle())
+        add_pickle(store, expid, fuzz.make_endless_pickle())
         with Path(store.list_lone_files(expid)[0]).open("ab") as file:
             file.truncate(300_000_000)
     asked = {driver.ask(expid, "experiment", **ALL) for expid in ("h000", "h001")}
@@ -260,7 +254,7 @@ def test_a_reader_that_wants_to_be_waited_for_too_long_is_ended(
 
 
 def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -> None:
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     assert driver.lanes.cancel(number)
@@ -269,7 +263,7 @@ def test_a_reading_that_nobody_waits_for_is_left(driver: Driver, store: Store) -
 
 
 def test_a_reader_that_is_killed_costs_one_answer(driver: Driver, store: Store) -> None:
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     (process,) = driver.lanes._busy
@@ -288,7 +282,7 @@ def test_a_reader_that_lies_is_ended(driver: Driver, monkeypatch: pytest.MonkeyP
 
 
 def test_copies_of_a_killed_reader_are_removed(driver: Driver, store: Store, tmp_path: Path) -> None:
-    add_pickle(store, "h000", make_endless_pickle())
+    add_pickle(store, "h000", fuzz.make_endless_pickle())
     number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     driver.wait_for(lambda: any((tmp_path / "copies").iterdir()))

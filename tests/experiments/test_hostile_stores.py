@@ -6,18 +6,22 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from experiments.autosubmit.store import Store
+from experiments.mirror import site_mirror
 from experiments.mirror.consistency import find_disagreement
 from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment, Site
 from tests.experiments.autosubmit.conftest import shared_store
 from tests.support import factories, fuzz, stores
+from tests.support.in_process_host import AtOnce
 from tests.support.small_stores import CONFIGURATION, make_store, write_jobs
 from tests.support.waiting import wait_for
 
@@ -136,6 +140,25 @@ def test_code_in_a_pickle_is_a_problem_and_does_not_run(site: Site, store: Store
     look_and_finish_the_good(site, store)
     assert "the pickle names posix.system" in Experiment.objects.get(expid="h000").problem
     assert not trace.exists()
+
+
+class NeverThere(AtOnce):
+    """Never ends to read the experiments whose names begin with h."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        _, request = fn.args  # type: ignore[attr-defined]  # it is a partial
+        return Future() if request["expid"].startswith("h") else super().submit(fn, *arguments, **named)
+
+
+def test_readings_that_do_not_end_keep_nobody_waiting(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(site_mirror.READINGS + 1):
+        add(store, f"h00{number}", writer(b""), 0)
+    monkeypatch.setattr(site_mirror, "make_reader", NeverThere)
+    monkeypatch.setattr(site_mirror, "SLOW_SECONDS", 0.0)
+    look_and_finish_the_good(site, store)
+    assert counts() == FINISHED
 
 
 @pytest.mark.parametrize("place", [2, 3, 4], ids=["jobs", "edges", "history"])

@@ -4,14 +4,16 @@ import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from experiments import hosts, reads
 from experiments.mirror import sync
 from experiments.mirror.site_mirror import SiteMirror
-from experiments.models import Experiment, Site
+from experiments.models import Experiment, Host, Site
 from jobs.models import JobDependency
 from tests.conftest import MakeExperiment
 from tests.support import factories
@@ -153,3 +155,19 @@ def test_a_site_that_was_repaired_is_healthy_again(site: Site) -> None:
     watcher.look()
     site.refresh_from_db()
     assert site.problem == ""
+
+
+def test_a_job_list_is_waited_for_longer_than_somebody_waits_at_a_page(
+    small: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: dict[str, float] = {}
+    ask = hosts.ask
+
+    def note(host: Host, name: str, arguments: dict[str, Any], seconds: float, **more: Any) -> tuple[Any, bytes]:
+        waits[arguments["what"]] = seconds
+        return ask(host, name, arguments, seconds, **more)
+
+    monkeypatch.setattr(hosts, "ask", note)
+    sync.refresh(small)
+    reads.read(small, "fresh", {})
+    assert waits["experiment"] > waits["fresh"]

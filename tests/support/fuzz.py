@@ -4,12 +4,14 @@
 """
 
 import os
+import pickle
 import pickletools
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.support import stores
 
@@ -224,3 +226,21 @@ def add_experiments(database: Path, names: list[object]) -> None:
             "INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, ?, ?)", values
         )
     connection.close()
+
+
+def make_endless_pickle() -> bytes:
+    """Return a few bytes with a key whose hash takes for ever."""
+    key: tuple[Any, ...] = ()
+    for _ in range(90):
+        key = (key, key)
+    return pickle.dumps(_Unmade(key))
+
+
+class _Unmade:
+    """Writes a dict with a key without making it."""
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (), None, None, iter([(self.key, 1)])

@@ -18,12 +18,16 @@ from autosubmit_portal.agent.readers.messages import PUT_OFF
 from autosubmit_portal.agent.readers.process import Heard, Process
 
 SLOW_SECONDS = 0.5
+# Who reads for so long gets what others leave of the processors.
+GREEDY_SECONDS = 2.0
 FAST_READERS = min(8, max(2, os.cpu_count() or 1) + 1)
 SLOW_READERS = FAST_READERS
 # A reading that has not begun by then is refused; whoever asked has nearly given up.
 WAIT_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
-IDLE_SECONDS = 60.0
+# One stays for a while. Another one, which a mirror that reads two at once asks, stays as long as there is much to
+# read: to start it takes longer than to read what is small.
+IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 60.0, 5.0, 2
 # Readers that were killed and do not end, since a disk does not answer.
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
@@ -158,9 +162,9 @@ class Lanes:
         self._ended.append((reading.channel, heard))
 
     def _keep(self, process: Process, now: float) -> None:
-        """Keep a reader that has answered, unless there is one already that does nothing."""
+        """Keep a reader that has answered, unless enough do nothing already."""
         del self._busy[process]
-        if self._idle or process.is_large():
+        if len(self._idle) >= IDLE_READERS or process.is_large() or process.is_yielding:
             self._leave(process)
         else:
             self._idle[process] = now
@@ -173,8 +177,10 @@ class Lanes:
                 self._punish(reading, now, f"it takes more than {most} s to read")
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
+            elif spent > GREEDY_SECONDS:
+                process.yield_to_others()
         for process, since in tuple(self._idle.items()):
-            if now - since > IDLE_SECONDS:
+            if now - since > (IDLE_SECONDS if len(self._idle) == 1 else SPARE_SECONDS):
                 self._leave(process)
         for reading in [reading for reading in self._waiting if now - reading.asked_at > WAIT_SECONDS]:
             self._waiting.remove(reading)

@@ -44,10 +44,11 @@ from jobs.autosubmit.database import UnreadableDatabase
 # An experiment that has changed is looked at in every pass for so long.
 RECENT_SECONDS = 60.0
 # Of the pause between two passes, so much goes to the quiet ones: to see whether their job lists have changed, and to
-# look at all of their files. However slow the file system is, each comes up within so many seconds.
-GLANCE_SHARE, GLANCE_TURN_SECONDS = 0.25, 30.0
-LOOK_SHARE, LOOK_TURN_SECONDS = 0.05, 60.0
-LEAST_LOOKS = 100
+# look at all of their files. It is little, because it is spent all the time. However slow the file system is, each
+# comes up within so many seconds.
+GLANCE_SHARE, GLANCE_TURN_SECONDS = 0.01, 30.0
+LOOK_SHARE, LOOK_TURN_SECONDS = 0.002, 60.0
+LEAST_LOOKS = 10
 # No part of a pass takes longer than that, since somebody waits: then the turns do.
 LONGEST_SECONDS = 1.5
 # Of one answer, unless a single entry is longer.

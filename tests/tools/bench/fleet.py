@@ -1,6 +1,6 @@
 """The portals that are measured: each store on each database, as `manage.py portal` would run them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,21 +46,21 @@ class Member:
 
 
 @contextmanager
-def fleet(folder: Path, stores: list[Store]) -> Iterator[list[Member]]:
+def fleet(folder: Path, stores: list[Store], databases: Sequence[str] = DATABASES) -> Iterator[list[Member]]:
     """Give a portal for each store on each database, after its first pass, with its web server running."""
     program = folder / "autosubmit"
     program.write_text(PROGRAM)
     program.chmod(0o755)
     with ExitStack() as stack:
-        server = stack.enter_context(postgres.server())
+        server = stack.enter_context(postgres.server()) if "PostgreSQL" in databases else None
         members = []
         for number, store in enumerate(stores):
-            for database in DATABASES:
+            for database in databases:
                 home = folder / f"portal-{number}-{database}"
                 autosubmit = Autosubmit(program, store.home)
                 portal = Portal(home=home, autosubmit=autosubmit, variables=dict(UNBOUNDED))
-                portal.database_url = server.create_database() if database == "PostgreSQL" else ""
-                stack.callback(portal.kill)
+                portal.database_url = server.create_database() if server and database == "PostgreSQL" else ""
+                stack.callback(portal.tear_down)
                 members.append(_begun(portal, database, store))
                 print(f"{database}: {members[-1].first_pass}", flush=True)
         yield members

@@ -18,6 +18,7 @@ so.
 """
 TITLES = (
     *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
+    "Sites and agents",
     *("From request to command", "Procedures", "The machine"),
 )
 _MARK = "\n## "

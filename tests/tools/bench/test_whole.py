@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, crowd, lists, page
+from tests.tools.bench import actions, changes, changing, crowd, lists, page, sites
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import Store
 
@@ -42,3 +42,17 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path) -> No
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
     assert "| seconds (target: ≤ 0.15) | SQLite | PostgreSQL |" in section.text
+
+
+def test_what_is_promised_of_sites_is_measured(
+    autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "WARM_UP", 0)
+    monkeypatch.setattr(changing, "EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(changing, "SMALL_EVERY_SECONDS", 0.5)
+    extent = sites.Extent(
+        quiet=3, lists=1, jobs=20, rounds=2, idle_seconds=0.5, settle_seconds=0.0, hostile_seconds=0.0
+    )
+    text = sites.run(tmp_path, autosubmit, extent).text
+    for what in ("idle: these, % of a core", "1 × slow pickle: others are later by", "small list, p95 s"):
+        assert f"| {what}" in text
