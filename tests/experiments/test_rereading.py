@@ -87,10 +87,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, hosts_here: InProcessHosts) -> list[d
     requests: list[dict[str, Any]] = []
     ask = hosts_here.ask
 
-    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float) -> Any:
+    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float, **how: bool) -> Any:
         if name == "watch":
             requests.append(arguments)
-        return ask(place, host, name, arguments, seconds)
+        return ask(place, host, name, arguments, seconds, **how)
 
     monkeypatch.setattr(hosts_here, "ask", noting)
     return requests

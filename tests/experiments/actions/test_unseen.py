@@ -209,17 +209,14 @@ def test_the_procedure_of_a_command_is_the_one_of_its_kind(
     asked: list[dict[str, Any]] = []
     ask = hosts_here.ask
 
-    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float) -> Any:
+    def noting(place: Path, host: str, name: str, arguments: dict[str, Any], seconds: float, **how: bool) -> Any:
         asked.append(arguments)
-        return ask(place, host, name, arguments, seconds)
+        return ask(place, host, name, arguments, seconds, **how)
 
     monkeypatch.setattr(hosts_here, "ask", noting)
-    site = factories.create_site(autosubmit="/usr/bin/env", package_kinds=chosen)
-    action = claim(
-        factories.create_action(
-            factories.create_experiment(site), kind="generate", command=[["/usr/bin/env", "true"]]
-        ).pk
-    )
+    site = factories.create_site(autosubmit=ANY_COMMAND, package_kinds=chosen)
+    command = [[ANY_COMMAND, "create", "true"]]
+    action = claim(factories.create_action(factories.create_experiment(site), kind="generate", command=command).pk)
     assert action is not None
     start_step(action, 0)
     assert [request["procedure"] for request in asked if "procedure" in request] == [procedure]
