@@ -16,7 +16,7 @@ from experiments.models import Experiment, Host, Site
 
 SECONDS = 15.0
 """So long somebody waits for what takes long to read; that an agent is away is known at once."""
-EXPERIMENT_SECONDS = 45.0
+EXPERIMENT_SECONDS = 240.0
 """So long a gateway waits: a large list takes longer than anybody waits at a page."""
 
 

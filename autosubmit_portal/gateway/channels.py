@@ -60,6 +60,7 @@ def _make_ssh(host: Message) -> list[str]:
         "ForwardAgent": "no",
         "ForwardX11": "no",
         "ControlMaster": "no",
+        "Compression": "yes",  # what is asked and answered again and again is nearly the same
         "ControlPath": "none",
         "PermitLocalCommand": "no",
         "ServerAliveInterval": "0",  # the protocol beats

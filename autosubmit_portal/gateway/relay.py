@@ -15,6 +15,7 @@ class Relay:
     client: Client
     host_channel: int
     asked_at: float
+    most_seconds: float
     is_patient: bool = True
     is_watched: bool = True
     _held: deque[bytes] = field(default_factory=deque)

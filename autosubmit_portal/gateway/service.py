@@ -33,6 +33,8 @@ READING = frozenset({"look", "read", "watch", "doctor"})
 ACTING = READING | {"start", "end", "interrupt", "give_up", "forget"}
 # Longer than an agent lets anybody wait for news.
 ANSWER_SECONDS = 45.0
+# Longer than an agent lets a reader work: half a million jobs take minutes on a busy host.
+READ_SECONDS = 230.0
 MOST_CALLERS = 200
 IDLE_SECONDS = 300.0
 _TICK_MILLISECONDS = 200
@@ -228,7 +230,8 @@ class Gateway:
         except Busy as error:
             caller.fail(request.channel, "busy", f"The host is busy. {error}")
             return None
-        self._relays.append(Relay(caller, request.channel, client, asked, now))
+        most_seconds = READ_SECONDS if request.name == "read" else ANSWER_SECONDS
+        self._relays.append(Relay(caller, request.channel, client, asked, now, most_seconds))
         return self._relays[-1]
 
     def _pass_on(self, now: float) -> None:
@@ -238,13 +241,13 @@ class Gateway:
                 relay.leave()
             if relay.pass_on():
                 self._relays.remove(relay)
-            elif relay.is_watched and now > relay.asked_at + ANSWER_SECONDS:
-                relay.fail("unanswered", f"The host has not answered for {ANSWER_SECONDS:.0f} s.")
+            elif relay.is_watched and now > relay.asked_at + relay.most_seconds:
+                relay.fail("unanswered", f"The host has not answered for {relay.most_seconds:.0f} s.")
                 relay.leave()
             elif relay.is_watched and relay.client in silent and not relay.was_taken(silent[relay.client].heard_at):
                 relay.fail("unanswered", _describe_silence(silent[relay.client], now))
                 relay.leave()
-            elif now > relay.asked_at + 2 * ANSWER_SECONDS:
+            elif now > relay.asked_at + 2 * relay.most_seconds:
                 self._abandon(relay.client, now)
 
     def _abandon(self, client: Client, now: float) -> None:

@@ -38,6 +38,7 @@ def test_ssh_asks_nobody_forwards_nothing_and_believes_one_key() -> None:
         "ClearAllForwardings=yes",
         "ForwardAgent=no",
         "ControlMaster=no",
+        "Compression=yes",
         "ControlPath=none",
         "Port=2222",
     } <= options

@@ -14,7 +14,7 @@ class Way:
         self.outer, self.inner = make_pair(), make_pair()
         asked = self.outer.client.request("look", {}, 0)
         passed = self.inner.client.request("look", {}, 0)
-        self.relay = Relay(self.outer.server, asked, self.inner.client, passed, 0)
+        self.relay = Relay(self.outer.server, asked, self.inner.client, passed, 0, 1)
         self.pass_on(self.outer)
         self.pass_on(self.inner)
 

@@ -51,7 +51,16 @@ def test_what_is_promised_of_sites_is_measured(
     monkeypatch.setattr(changing, "EVERY_SECONDS", 0.5)
     monkeypatch.setattr(changing, "SMALL_EVERY_SECONDS", 0.5)
     extent = sites.Extent(
-        quiet=3, lists=1, jobs=20, rounds=2, idle_seconds=0.5, settle_seconds=0.0, hostile_seconds=0.0
+        quiet=3,
+        lists=1,
+        jobs=20,
+        rounds=2,
+        idle_seconds=0.5,
+        settle_seconds=0.0,
+        hostile_seconds=0.0,
+        far_quiet=3,
+        far_commands=2,
+        far_seconds=1.0,
     )
     text = sites.run(tmp_path, autosubmit, extent).text
     for what in ("idle: these, % of a core", "1 × slow pickle: others are later by", "small list, p95 s"):
