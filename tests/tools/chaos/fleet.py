@@ -47,6 +47,11 @@ class Setup:
         parts = [self.database, *([] if self.broker == "database" else [self.broker])]
         return " + ".join([*parts, *([] if self.channel == "own" else [self.channel])])
 
+    @property
+    def needs_root(self) -> bool:
+        """Whether the site has accounts of its own."""
+        return self.channel in ("sudo", "ssh")
+
 
 @dataclass(slots=True)
 class Fleet:
