@@ -22,7 +22,7 @@ EVENTS = "SELECT event, action_id, kind, expid, details FROM audit_auditentry OR
 # What a person asked for on top, and may ask for any number of times.
 EXTRA_EVENTS = {"action.cancel_requested", "action.cancel_refused"}
 # What a mirror tells of experiments that are not there any more.
-GONE_EVENTS = {"experiment.deleted_outside", "experiment.archived_outside"}
+GONE_EVENTS = {f"experiment.{what}_outside" for what in ("deleted", "archived", "folder_lost")}
 
 
 @dataclass(frozen=True, slots=True)
