@@ -135,7 +135,7 @@ def keep_output(step: Step) -> None:
 def _is_over(step: Step) -> bool:
     """Answer whether a command prints no more; one that has not started by now never will. Raises Unseen."""
     found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True).look
-    return give_up(step) if found.state is State.NOT_STARTED else not found.is_alive
+    return give_up(step) if found.state is State.NOT_STARTED else found.state not in (State.ALIVE, State.UNKNOWN)
 
 
 def read_output(step: Step, offset: int, limit: int, seconds: float = hosts.SECONDS) -> tuple[bytes, int]:

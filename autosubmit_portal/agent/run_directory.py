@@ -210,7 +210,7 @@ class RunDirectory:
 
     def _look_at_process(self) -> Look:
         if self.is_forgotten:
-            return Look(State.UNKNOWN, why="It was forgotten.")
+            return Look(State.GONE, why="It has ended, and its portal let it be forgotten.")
         text = files.read_text(self.path / "pid")
         command, taken_by = _PID.fullmatch(text), self._read_request()
         is_request = taken_by is not None and text == taken_by[0]

@@ -112,7 +112,7 @@ class Spool:
     def forget(self, key: str) -> bool:
         """Remove all of a command but that its key is used; return False if it may still be needed."""
         run = self.find(key)
-        if run.look().state in (State.NOT_STARTED, State.ALIVE):
+        if run.look().state in (State.NOT_STARTED, State.ALIVE, State.UNKNOWN):
             return False
         run.forget()
         if _LEGACY.fullmatch(key):  # nothing is ever started under such a key, so that nothing needs to keep it

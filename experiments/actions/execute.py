@@ -24,6 +24,7 @@ from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.preconditions import refuse_absent
 from experiments.mirror import sync
 from experiments.models import Action, Site, State, annotate_active_action
+from experiments.reads import HostAway, HostBusy
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
 SHORT_COMMAND_SECONDS = 240.0
@@ -47,9 +48,14 @@ def execute(action_id: int) -> None:
     is_held_up = partial(places.explain_wait, at_site=at_site, away=away) if away else None
     # Nothing is claimed for a host that is away: what waits can be cancelled.
     while (waiting := slots.find_next(site, is_held_up)) is not None:
+        try:
+            problem = _read_anew(waiting)
+        except (HostAway, HostBusy) as silence:  # which is nothing against it: the link may be cut for a moment
+            slots.tell(waiting.pk, f"Waits for its host. {silence}")
+            return
         action = claim(waiting.pk)
         if action is not None:
-            _run(action)
+            _run(action, problem)
             break
     slots.tell_what_it_waits_for(action_id, is_held_up)
 
@@ -95,13 +101,32 @@ def claim(action_id: int) -> Action | None:
     return action if claimed else None
 
 
-def _run(action: Action) -> None:
-    """Start the first command of a claimed action, unless something is against it by now, and look on."""
+def _read_anew(action: Action) -> str:
+    """Mirror the experiment of an action: minutes may have passed in the queue. Return why it cannot be read.
+
+    A stop needs no such evidence: Autosubmit answers it if nothing is running any more. Raises HostAway and HostBusy.
+    """
+    if action.experiment is None or action.catalogue_kind.stops_run:
+        return ""
+    try:
+        sync.adopt(action.site, action.expid)
+    except (HostAway, HostBusy):
+        raise
+    except BrokenStore as problem:
+        return str(problem)
+    return ""
+
+
+def _run(action: Action, problem: str = "") -> None:
+    """Start the first command of a claimed action, unless something is against it by now, and look on.
+
+    `problem` is why its experiment could not be read.
+    """
     obstacle = find_reason_not_to_start(action)
     if obstacle:
         call_off(action, obstacle)
         return
-    reason = find_changed_account(action) or _find_reason_against(action)
+    reason = find_changed_account(action) or problem or _find_reason_against(action)
     if reason:
         fail(action, reason)
         return
@@ -114,15 +139,11 @@ def _run(action: Action) -> None:
 
 
 def _find_reason_against(action: Action) -> str:
-    """Check the preconditions again on fresh evidence: minutes may have passed in the queue."""
+    """Check the preconditions again, on the evidence that was read anew."""
     if action.experiment is None:
         return places.find_reason(action, None)
-    if action.catalogue_kind.stops_run:  # Autosubmit answers it if nothing is running any more
+    if action.catalogue_kind.stops_run:
         return find_absence(action) or foresee_failure(action) or places.find_reason(action, action.experiment)
-    try:
-        sync.adopt(action.site, action.expid)
-    except BrokenStore as problem:
-        return str(problem)
     experiment = annotate_active_action().get(pk=action.experiment.pk)
     return (
         refuse_absent(experiment)

@@ -18,6 +18,7 @@ from experiments.autosubmit.output import Outcome, describe_changes, find_change
 from experiments.catalogue.kinds import Target
 from experiments.mirror import sync
 from experiments.models import Action, Experiment, State, annotate_active_action
+from experiments.reads import HostAway
 from jobs.autosubmit.secrets import mask_text
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,14 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
 
 
 def _confirm(action: Action, outcome: Outcome) -> Outcome:
-    """Ask the postconditions of the kind, and add what it reports."""
+    """Ask the postconditions of the kind, and add what it reports. Raises Unseen: an old mirror confirms nothing."""
     kind = action.catalogue_kind
     if action.experiment is None or not (kind.postconditions or kind.report):
         return outcome
-    _mirror(action, action.expid)
+    try:
+        _mirror(action, action.expid)
+    except HostAway as silence:
+        raise commands.Unseen(str(silence)) from silence
     experiment = annotate_active_action().get(pk=action.experiment.pk)
     reason = kind.find_failure(experiment, action.parameters)
     if reason:
@@ -92,15 +96,23 @@ def lose(action: Action, *, has_started: bool) -> None:
 
 
 def is_run_alive(action: Action) -> bool:
-    """Answer whether the action is a run whose experiment is seen running, by a fresh look."""
+    """Answer whether the action is a run whose experiment is seen running, by a fresh look. Raises Unseen."""
     if action.experiment is None or not action.catalogue_kind.is_run:
         return False
-    sync.refresh(action.experiment)
+    try:
+        sync.refresh(action.experiment)
+    except HostAway as silence:
+        raise commands.Unseen(str(silence)) from silence
     return Experiment.objects.filter(pk=action.experiment.pk, is_running=True).exists()
 
 
 def _end(action: Action, state: State, *, expid: str, **changes: Any) -> None:
-    experiment = _mirror(action, expid)
+    try:
+        experiment = _mirror(action, expid)
+    except HostAway as silence:
+        if action.experiment is None:  # whom it is to be given to
+            raise commands.Unseen(str(silence)) from silence
+        experiment = action.experiment  # the mirror is told when the host is back
     with transaction.atomic():
         changes |= {"ended_at": timezone.now(), "unseen_since": None, "expid": expid, "experiment": experiment}
         ended = move(action, frm=State.RUNNING, to=state, **changes)
@@ -139,12 +151,14 @@ def _give_to_teams(action: Action, experiment: Experiment) -> None:
 def _mirror(action: Action, expid: str) -> Experiment | None:
     """Refresh the mirror of the experiment and return it; an unreadable store does not keep an action from ending.
 
-    An action stays with its experiment, also when another one has the expid meanwhile.
+    An action stays with its experiment, also when another one has the expid meanwhile. Raises HostAway.
     """
     try:
         if expid:
             adopted = sync.adopt(action.site, expid)
             return action.experiment or adopted
+    except HostAway:
+        raise
     except Exception:  # a store may provoke any error; the action has ended and must be finished all the same
         logger.exception("The mirror of %s could not be refreshed", expid)
     return action.experiment

@@ -200,7 +200,7 @@ def test_a_command_that_was_forgotten_leaves_a_key_that_is_used(runs: Spool, dir
     ended(runs)
     assert runs.forget(KEY)
     assert sorted(path.name for path in directory.iterdir()) == ["forgotten", "pid"]
-    assert runs.find(KEY).look() == Look(State.UNKNOWN, why="It was forgotten.")
+    assert runs.find(KEY).look() == Look(State.GONE, why="It has ended, and its portal let it be forgotten.")
     assert start(runs, "true").outcome is Outcome.REFUSED
 
 
@@ -226,6 +226,16 @@ def test_what_may_still_be_needed_is_not_forgotten(runs: Spool, directory: Path)
     start(runs, "sleep", "600")
     launcher_of(directory)
     assert not runs.forget(KEY)
+    end_sleep(runs, directory)
+
+
+def test_what_is_seen_from_another_namespace_only_is_not_forgotten(runs: Spool, directory: Path) -> None:
+    start(runs, "sleep", "600")
+    launcher_of(directory)
+    here = (directory / "pid").read_text()
+    (directory / "pid").write_text(" ".join([*here.split()[:2], "another-machine", "another-boot", "1"]))
+    assert not runs.forget(KEY)
+    (directory / "pid").write_text(here)
     end_sleep(runs, directory)
 
 

@@ -225,7 +225,7 @@ class Portal:
 
     `autosubmit_home` must be configured. Start it with `start()`; `stop`, `kill` and `start` also take the name of
     one process: web, worker, mirror, and worker-2 and so on when there are several `workers`. `variables` are further
-    settings.
+    settings, `variables_of` those of one process.
     """
 
     home: Path
@@ -235,6 +235,7 @@ class Portal:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     credentials: Credentials = Credentials("", "", "")
     variables: dict[str, str] = field(default_factory=dict)
+    variables_of: dict[str, dict[str, str]] = field(default_factory=dict)
     workers: int = 1
 
     @property
@@ -365,7 +366,7 @@ class Portal:
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self.make_commands[name],
-                env=self.environment,
+                env=self.environment | self.variables_of.get(name, {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

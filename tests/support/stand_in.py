@@ -19,11 +19,11 @@ from tests.support.waiting import wait_for
 SCRIPT = Path(__file__).parents[1] / "tools" / "chaos" / "stand_in.py"
 
 
-def write_stand_in(folder: Path) -> Path:
+def write_stand_in(folder: Path, python: str = sys.executable) -> Path:
     """Write the program into a folder that is made, and return where it is."""
     folder.mkdir()
     program = folder / "autosubmit"
-    program.write_text(f"#!{sys.executable} -IS\n{SCRIPT.read_text()}")
+    program.write_text(f"#!{python} -IS\n{SCRIPT.read_text()}")
     program.chmod(0o755)
     return program
 

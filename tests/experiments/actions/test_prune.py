@@ -84,6 +84,13 @@ def test_the_output_of_what_was_called_lost_is_stored_when_it_has_ended() -> Non
     assert (read(action), Step.objects.get().is_forgotten) == ("begun and ended", True)
 
 
+def test_the_output_of_what_nobody_sees_stays_at_its_host() -> None:
+    action = with_output(State.LOST)
+    (find_directory(action) / "pid").write_text("4711 1 another-machine another-boot 1")
+    keep_ended(action.site.queue)
+    assert (Step.objects.get().output, Step.objects.get().is_forgotten) == (None, False)
+
+
 def test_an_old_output_is_removed_and_its_action_stays() -> None:
     old = with_output(State.SUCCEEDED, age_days=200)
     keep_outputs(old)

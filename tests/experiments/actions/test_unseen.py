@@ -13,12 +13,14 @@ from django.utils import timezone
 from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
+from experiments import commands, hosts
 from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import follow, start_step
 from experiments.actions.refusals import Conflict, InvalidParameters
 from experiments.actions.supervise import supervise
-from experiments.models import Action, State, Step
+from experiments.models import Action, Experiment, State, Step
+from experiments.reads import HostAway
 from tests.support import factories
 from tests.support.in_process_host import InProcessHosts
 from tests.support.kinds import ANY_COMMAND
@@ -133,6 +135,38 @@ def test_nothing_is_claimed_while_its_host_is_away(hosts_here: InProcessHosts) -
     assert action.message.startswith("Waits for its host. ")
 
 
+def silence_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the host be connected and answer nothing that is asked of the store: its link was cut just now."""
+    monkeypatch.setattr("experiments.mirror.sync.adopt", Mock(side_effect=HostAway("The link is down.")))
+
+
+def test_what_waits_goes_on_waiting_when_its_host_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    action = queued("true")
+    silence_store(monkeypatch)
+    execute(action.pk)
+    action.refresh_from_db()
+    assert (action.state, action.message) == (State.QUEUED, "Waits for its host. The link is down.")
+
+
+def test_what_has_ended_and_cannot_be_confirmed_for_now_has_neither_failed_nor_succeeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    action = started("true")
+    Action.objects.update(kind="stop")
+    Experiment.objects.update(is_running=True)
+    wait_for(lambda: commands.look(action.steps.get()).exit_status is not None)
+    action = Action.objects.get()
+    with monkeypatch.context() as cut:
+        silence_store(cut)
+        assert not follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.message.endswith("The link is down.")) == (State.RUNNING, True)
+    Experiment.objects.update(is_running=False)
+    assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.exit_status, action.unseen_since) == (State.SUCCEEDED, 0, None)
+
+
 def test_a_command_on_another_host_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     action = started("sleep", "60")
     pid = find_directory(action) / "pid"
@@ -148,6 +182,16 @@ def test_a_command_on_another_host_is_not_seen(monkeypatch: pytest.MonkeyPatch) 
 def test_each_step_has_a_key_of_its_own() -> None:
     one, other = started("true"), started("true")
     assert one.steps.get().key != other.steps.get().key
+
+
+def test_what_had_ended_before_the_database_was_restored_is_lost_and_blocks_nothing() -> None:
+    action = started("true")
+    wait_for(lambda: commands.look(action.steps.get()).exit_status is not None)
+    hosts.act(action.site.hosts.get(), "forget", {"key": action.steps.get().key})
+    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
+    assert follow(action)
+    action.refresh_from_db()
+    assert action.state == State.LOST
 
 
 # --- Calling it lost

@@ -21,6 +21,8 @@ COLUMNS = "id, kind, state, expid, reason, idempotency_key, exit_status, step, c
 EVENTS = "SELECT event, action_id, kind, expid, details FROM audit_auditentry ORDER BY id"
 # What a person asked for on top, and may ask for any number of times.
 EXTRA_EVENTS = {"action.cancel_requested", "action.cancel_refused"}
+# What a mirror tells of experiments that are not there any more.
+GONE_EVENTS = {"experiment.deleted_outside", "experiment.archived_outside"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Evidence:
     ledger: list[Line]
     outputs: dict[str, str]
     full_disk: list[tuple[float, float]]
+    rebooted: set[str]
 
     @property
     def started(self) -> list[Line]:
@@ -60,8 +63,8 @@ class Evidence:
         return {e["action_id"] for e in self.entries if e["event"] == "action.cancel_requested"}
 
 
-def gather(fleet: Fleet, full_disk: list[tuple[float, float]]) -> Evidence:
-    """Read everything."""
+def gather(fleet: Fleet, full_disk: list[tuple[float, float]], rebooted: set[str]) -> Evidence:
+    """Read everything; `rebooted` are the keys of the commands that a restart of their host has ended."""
     actions = query(fleet, f"SELECT {COLUMNS} FROM experiments_action ORDER BY id")
     steps = query(fleet, "SELECT action_id, number, key, output FROM experiments_step")
     names = {row["key"]: f"{row['action_id']}/{row['number']}" for row in steps}
@@ -72,6 +75,7 @@ def gather(fleet: Fleet, full_disk: list[tuple[float, float]]) -> Evidence:
         ledger=[_line(text, names) for text in lines],
         outputs={names[row["key"]]: _inflate(row["output"]) for row in steps},
         full_disk=full_disk,
+        rebooted={names.get(key, key) for key in rebooted},
     )
 
 
@@ -144,7 +148,10 @@ def runs_lost(found: Evidence) -> Iterator[str]:
             yield f"the command {line.name} belongs to no action"
             continue
         end = found.ended.get(line.name)
-        if end:
+        if line.name in found.rebooted:
+            if not end and action["state"] == "succeeded":
+                yield f"the command {line.name} ended with its host, and its action has succeeded"
+        elif end:
             yield from _what_is_unknown(found, action, step, end)
         elif pk not in found.cancelled:  # nobody else ends a command: it must have said how it ended
             yield f"the command {line.name} has not ended; its action: {action['state']}"
@@ -196,6 +203,20 @@ def _is_as_it_should(action: dict[str, Any], said: list[str]) -> bool:
     if action["state"] in ACTIVE:
         return rest[:1] == start
     return rest == [*start, "action.running", *end] and said[-1:] == end
+
+
+def failed_by_silence(found: Evidence) -> Iterator[str]:
+    """No answer is no failure: what waits goes on waiting, and what has ended is confirmed later."""
+    for pk, action in found.actions.items():
+        if action["state"] == "failed" and action["message"].startswith("The files are read by the host"):
+            yield f"action {pk} ({action['kind']} {action['expid']}) has failed: {action['message']}"
+
+
+def called_gone(found: Evidence) -> Iterator[str]:
+    """Nobody deletes, archives or runs anything outside: who says so takes silence for evidence."""
+    for entry in found.entries:
+        if entry["event"] in GONE_EVENTS:
+            yield f"the trail has {entry['event']} of {entry['expid']}"
 
 
 def answers_wrong(found: Evidence, asked: list[Asked]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,13 +14,18 @@ from pathlib import Path
 from tests.tools.chaos.client import Client
 from tests.tools.chaos.fleet import CLUSTERS, Fleet
 from tests.tools.chaos.points import IN_TRANSACTION, POINTS
+from tests.tools.chaos.sites import Site
 
 AWAY_SECONDS = (0.3, 2.5)
 # Longer than the broker waits before it delivers again; and longer than an action is waited for before it is lost.
 # The gateway leaves an agent that is silent for 20 s.
 FROZEN_SECONDS = {True: 25.0, False: 60.0}
 STALLS_SECONDS = {True: (8.0, 14.0), False: (8.0, 50.0, 110.0)}
+CUT_SECONDS = (1.0, 60.0)
+# Longer than a gateway pauses between two tries, until it has failed often.
+STRANGE_SECONDS = (5.0, 20.0)
 REACH_SECONDS = 10.0
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(slots=True)
@@ -32,7 +38,8 @@ class Faults:
     in_haste: bool
     counts: Counter[str] = field(default_factory=Counter)
     full_disk: list[tuple[float, float]] = field(default_factory=list)
-    asleep: list[tuple[float, int]] = field(default_factory=list)
+    later: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
+    rebooted: set[str] = field(default_factory=set)
     planned: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -53,15 +60,32 @@ class Faults:
         }
         if self.fleet.is_disk_ours:
             kinds[self.fill_disk] = 5
+        if self.fleet.is_home_ours:
+            kinds[self.fill_home] = 3
+        if self.fleet.site:
+            kinds |= self._kinds_of_site(self.fleet.site)
         if self.fleet.postgres:
             kinds[self.crash_database] = 7
         if self.fleet.redis:
             kinds[self.kill_broker] = 7
         return kinds
 
+    def _kinds_of_site(self, site: Site) -> dict[Callable[[], str], int]:
+        kinds: dict[Callable[[], str], int] = {
+            self.cut_link: 8,
+            self.kill_link: 6,
+            self.change_agent: 4,
+            self.restart_host: 5,
+        }
+        if site.known_hosts:
+            kinds[self.change_key] = 6
+        if site.can_change_clock:
+            kinds[self.change_clock] = 4
+        return kinds
+
     def do_one(self) -> None:
         """Do one fault, and undo what is due."""
-        self.wake(time.monotonic())
+        self.undo_what_is_due(time.monotonic())
         fault = self.dice.choices(list(self.kinds), list(self.kinds.values()))[0]
         said = fault()
         if said:
@@ -71,13 +95,13 @@ class Faults:
         """End what still lasts: points that are armed, processes that are stopped."""
         for file in self._points().iterdir():
             file.unlink(missing_ok=True)
-        self.wake(float("inf"))
+        self.undo_what_is_due(float("inf"))
 
-    def wake(self, until: float) -> None:
-        """Let the processes go on whose time has come."""
-        for due, pid in [sleeper for sleeper in self.asleep if sleeper[0] <= until]:
-            self.asleep.remove((due, pid))
-            _signal(pid, signal.SIGCONT)
+    def undo_what_is_due(self, until: float) -> None:
+        """Let processes go on and links pass on whose time has come."""
+        for due in sorted((due for due in self.later if due[0] <= until), key=lambda due: due[0]):
+            self.later.remove(due)
+            due[1]()
 
     def at_a_point(self) -> str:
         """Stop whoever reaches a named point, then kill it, kill its whole cluster, or let it sleep for long."""
@@ -88,8 +112,12 @@ class Faults:
             self.planned.insert(0, (name, then))  # nobody came by: another time
             return ""
         if then == "stall":
-            self.asleep.append((time.monotonic() + seconds, pid))
+            self._wake_later(seconds, pid)
             return f"at {name}: SIGSTOP {seconds:g} s"
+        if then.startswith("cut"):
+            said = self._cut(then.removeprefix("cut "), self.dice.choice(CUT_SECONDS))
+            _signal(pid, signal.SIGCONT)
+            return f"at {name}: {said}"
         if then == "kill all":
             self._kill_group(self.fleet.owner(pid))
             return f"at {name}: kill -9 of all"
@@ -100,7 +128,8 @@ class Faults:
         """Return a point and what to do there; each of all there are comes once before any comes again."""
         if not self.planned:
             names = [point[0] for point in POINTS]
-            every = [(name, then) for name in names for then in ("kill", "kill all", "stall")]
+            cuts = ("cut all", "cut answers") if self.fleet.site else ()
+            every = [(name, then) for name in names for then in ("kill", "kill all", "stall", *cuts)]
             self.planned = [(name, then) for name, then in every if then != "stall" or name not in IN_TRANSACTION]
             self.dice.shuffle(self.planned)
         return self.planned.pop()
@@ -142,22 +171,24 @@ class Faults:
 
     def kill_gateway(self) -> str:
         """Kill the gateway; a worker starts another one when it needs it."""
-        for pid in self.fleet.portal.find_gateways():
+        pids = self.fleet.find_gateways()
+        for pid in pids:
             _signal(pid, signal.SIGKILL)
-        return "the gateway: kill -9"
+        return "the gateway: kill -9" if pids else ""
 
     def kill_agent(self) -> str:
         """Kill the agent; the gateway starts another one."""
-        for pid in self.fleet.portal.find_agents():
+        pids = self.fleet.find_agents()
+        for pid in pids:
             _signal(pid, signal.SIGKILL)
-        return "the agent: kill -9"
+        return "the agent: kill -9" if pids else ""
 
     def freeze_agent(self) -> str:
         """Stop the clock of the agent for longer than anybody waits for an answer."""
-        pids = self.fleet.portal.find_agents()
+        pids = self.fleet.find_agents()
         for pid in pids:
             _signal(pid, signal.SIGSTOP)
-            self.asleep.append((time.monotonic() + FROZEN_SECONDS[self.in_haste], pid))
+            self._wake_later(FROZEN_SECONDS[self.in_haste], pid)
         return f"the agent: SIGSTOP {FROZEN_SECONDS[self.in_haste]:g} s" if pids else ""
 
     def stall(self) -> str:
@@ -171,7 +202,7 @@ class Faults:
         pids = [self.dice.choice(pids)] if is_one else self.fleet.group(name)
         for pid in pids:
             _signal(pid, signal.SIGSTOP)
-            self.asleep.append((time.monotonic() + seconds, pid))
+            self._wake_later(seconds, pid)
         return f"{'a process of a cluster' if is_one else 'a whole cluster'}: SIGSTOP {seconds:g} s"
 
     def deliver_twice(self) -> str:
@@ -199,13 +230,78 @@ class Faults:
 
     def fill_disk(self) -> str:
         """Fill the disk of the run directories to the last byte for a while."""
-        filler = self.fleet.spool / "filler"
         began = time.monotonic()
+        self._fill(self.fleet.spool)
+        self.full_disk.append((began, time.monotonic()))
+        return "the disk of the run directories: full"
+
+    def fill_home(self) -> str:
+        """Fill the disk of the portal, with its database if that is a file."""
+        self._fill(self.fleet.portal.home)
+        return "the disk of the portal: full"
+
+    def cut_link(self) -> str:
+        """Let the links pass on nothing, or no answers, for a while."""
+        return self._cut(self.dice.choice(("all", "answers")), self.dice.choice(CUT_SECONDS))
+
+    def kill_link(self) -> str:
+        """Kill the processes that are the channels."""
+        self._site.kill_links()
+        return "the channels: kill -9"
+
+    def change_agent(self) -> str:
+        """Have an agent of another version at the site for a while, which no gateway understands."""
+        before = self._site.use_agent(self._site.future_agent)
+        self._end_later(self.dice.uniform(*STRANGE_SECONDS), lambda: self._site.use_agent(before))
+        return "the agent: of another version"
+
+    def change_key(self) -> str:
+        """Have the host show another key than is pinned, for a while."""
+        self._site.change_key()
+        self._end_later(self.dice.uniform(*STRANGE_SECONDS), self._site.restore_key)
+        return "the key of the host: changed"
+
+    def change_clock(self) -> str:
+        """Have an agent whose time of day is two hours off for a while."""
+        self._site.wrong_clock.touch()
+        self._end_later(60.0, lambda: self._site.wrong_clock.unlink(missing_ok=True))
+        return "the clock of the agent: 2 h wrong"
+
+    def restart_host(self) -> str:
+        """End all commands as a restart of their host does: no exit status, and the run directories are of before."""
+        another = str(uuid.UUID(int=self.dice.getrandbits(128)))
+        for folder in self.fleet.spool.glob("*/*"):
+            self.rebooted |= _restart(folder, another)
+        return "the host: restarted"
+
+    @property
+    def _site(self) -> Site:
+        assert self.fleet.site
+        return self.fleet.site
+
+    def _cut(self, what: str, seconds: float) -> str:
+        self._site.cut(what)
+        self.later.append((time.monotonic() + seconds, self._site.mend))
+        return f"the link: {'cut' if what == 'all' else 'no answers'} {seconds:g} s"
+
+    def _end_later(self, seconds: float, undo: Callable[[], object]) -> None:
+        """Have new channels opened now, and again when what is strange has ended."""
+        self._site.kill_links()
+
+        def end() -> None:
+            undo()
+            self._site.kill_links()
+
+        self.later.append((time.monotonic() + seconds, end))
+
+    def _wake_later(self, seconds: float, pid: int) -> None:
+        self.later.append((time.monotonic() + seconds, lambda: _signal(pid, signal.SIGCONT)))
+
+    def _fill(self, folder: Path) -> None:
+        filler = folder / "filler"
         _fill(filler)
         time.sleep(2 * self.dice.uniform(*AWAY_SECONDS))
         filler.unlink()
-        self.full_disk.append((began, time.monotonic()))
-        return "the disk of the run directories: full"
 
     def _kill_group(self, name: str) -> None:
         process = self.fleet.portal.processes.get(name)
@@ -228,6 +324,22 @@ class Faults:
             file.unlink()
             return int(file.suffix[1:])
         return 0
+
+
+def _restart(folder: Path, boot: str) -> set[str]:
+    """End a command and its launcher, and have both files that name the boot name another one; return its key."""
+    pid = folder / "pid"
+    with suppress(OSError, ValueError):
+        if (folder / "exit_status").exists():
+            return set()
+        words = pid.read_text().split()
+        if len(words) == 5:  # it has started
+            os.killpg(int(words[0]), signal.SIGKILL)
+            ours = BOOT.read_text().strip()
+            for file in (pid, folder / "request"):
+                file.write_text(file.read_text().replace(ours, boot))
+            return {folder.name}
+    return set()
 
 
 def _fill(file: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,11 +16,13 @@ from tests.support import postgres, redis_server
 from tests.support.postgres import Postgres, PrivateServer
 from tests.support.redis_server import RedisServer
 from tests.support.services import UNBOUNDED, Portal, processes_with
+from tests.support.site_host import PYTHON
 from tests.support.stand_in import write_stand_in
+from tests.tools.chaos.sites import Site, site
 
 CLUSTERS = ("worker", "worker-2")
 LOOK_SECONDS = 0.5
-DISK = "size=16m,mode=700"
+DISK, HOME_DISK = "size=16m,mode=700", "size=96m,mode=700"
 DELIVER = """
 import json, os
 from django_q.tasks import async_task
@@ -30,14 +33,24 @@ for task, argument in json.loads(os.environ["MESSAGES"]):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Where the rows are, and where the messages wait."""
+    """Where the rows are, where the messages wait, and how the site is reached.
+
+    The channel `own` is that of the portal's own gateway; the others have two gateways and links that can be cut.
+    """
 
     database: str
     broker: str = "database"
+    channel: str = "own"
 
     @property
     def title(self) -> str:
-        return self.database if self.broker == "database" else f"{self.database} + {self.broker}"
+        parts = [self.database, *([] if self.broker == "database" else [self.broker])]
+        return " + ".join([*parts, *([] if self.channel == "own" else [self.channel])])
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether the site has accounts of its own."""
+        return self.channel in ("sudo", "ssh")
 
 
 @dataclass(slots=True)
@@ -47,12 +60,14 @@ class Fleet:
     portal: Portal
     postgres: PrivateServer | None = None
     redis: RedisServer | None = None
+    site: Site | None = None
     is_disk_ours: bool = False
+    is_home_ours: bool = False
     closing: threading.Event = field(default_factory=threading.Event)
 
     @property
     def spool(self) -> Path:
-        return self.portal.home / "spool"
+        return self.site.spool if self.site else self.portal.home / "spool"
 
     @property
     def store(self) -> Path:
@@ -75,6 +90,16 @@ class Fleet:
         group = _group_of(pid)
         return next((name for name, process in self.portal.processes.items() if process.pid == group), "")
 
+    def find_gateways(self) -> list[int]:
+        """Return the processes of all gateways."""
+        if self.site:
+            return [process.pid for process in self.site.processes.values()]
+        return self.portal.find_gateways()
+
+    def find_agents(self) -> list[int]:
+        """Return the agents of all gateways."""
+        return self.site.find_agents() if self.site else self.portal.find_agents()
+
     def deliver(self, messages: Sequence[tuple[str, int | str]]) -> None:
         """Put messages into the broker as anybody who can reach it does; a broker that is away takes none."""
         with suppress(AssertionError):
@@ -83,6 +108,8 @@ class Fleet:
     def keep(self) -> None:
         """Start again what has died and end what it left, as `manage.py portal` does, until the fleet is closing."""
         while not self.closing.wait(LOOK_SECONDS):
+            if self.site:
+                self.site.keep()
             for name, process in list(self.portal.processes.items()):
                 if process.poll() is not None and not self.closing.is_set():
                     with suppress(ProcessLookupError):
@@ -95,7 +122,9 @@ def fleet(setup: Setup, home: Path, *, program: Path | None = None, in_haste: bo
     """Give a running fleet of a setup in a new folder; `program` is Autosubmit, by default the stand-in."""
     home.mkdir()
     with ExitStack() as stack:
-        autosubmit = Autosubmit(program or write_stand_in(home / "bin"), home / "autosubmit-home")
+        is_home_ours = _mount(home, HOME_DISK, stack)
+        python = sys.executable if setup.channel in ("own", "local") else PYTHON
+        autosubmit = Autosubmit(program or write_stand_in(home.parent / "bin", python), home.parent / "store")
         portal = Portal(home=home, autosubmit=autosubmit, workers=len(CLUSTERS))
         portal.variables = {
             **UNBOUNDED,
@@ -104,12 +133,20 @@ def fleet(setup: Setup, home: Path, *, program: Path | None = None, in_haste: bo
         }
         if in_haste:
             portal.variables["CHAOS_HASTE"] = "true"
-        made = Fleet(portal)
+        made = Fleet(portal, is_home_ours=is_home_ours)
         _give_servers(made, setup, stack)
-        _give_disk(made, stack)
         portal.autosubmit.prepare()
         portal.set_up()
         stack.callback(portal.tear_down)
+        if setup.channel != "own":
+            home.parent.chmod(0o755)  # the account of the site has its store there
+            made.site = stack.enter_context(site(setup.channel, portal, home.parent / "site"))
+        made.spool.mkdir(mode=0o700)
+        made.is_disk_ours = _mount(made.spool, DISK, stack)
+        if made.site:
+            made.site.install()
+            made.site.own()
+            made.site.keep()
         portal.start()
         keeper = threading.Thread(target=made.keep)
         keeper.start()
@@ -127,15 +164,15 @@ def _give_servers(made: Fleet, setup: Setup, stack: ExitStack) -> None:
         made.portal.variables["PORTAL_BROKER_URL"] = made.redis.url
 
 
-def _give_disk(made: Fleet, stack: ExitStack) -> None:
-    """Give the run directories a small disk of their own, which only root may."""
-    made.spool.mkdir(mode=0o700)
+def _mount(place: Path, disk: str, stack: ExitStack) -> bool:
+    """Give a folder a small disk of its own, which only root may; return whether it has one."""
     if os.geteuid() != 0:
-        return
-    disk = ["mount", "-t", "tmpfs", "-o", DISK, "chaos", str(made.spool)]
-    made.is_disk_ours = subprocess.run(disk, check=False, capture_output=True).returncode == 0
-    if made.is_disk_ours:
-        stack.callback(subprocess.run, ["umount", "--lazy", str(made.spool)], check=True)
+        return False
+    mount = ["mount", "-t", "tmpfs", "-o", disk, "chaos", str(place)]
+    is_ours = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    if is_ours:
+        stack.callback(subprocess.run, ["umount", "--lazy", str(place)], check=True)
+    return is_ours
 
 
 def _stat(pid: int) -> list[str]:

@@ -54,6 +54,8 @@ def ordeal(setup: Setup, *, seed: int, faults: int, experiments: int, in_haste: 
 
 def _clients(made: Fleet, seed: int, experiments: int) -> list[Client]:
     expids = [_experiment(made) for _ in range(experiments)]
+    if made.site:
+        made.site.own()
     wait_for(lambda: _mirrored(made) >= experiments, seconds=60)
     return [
         Client(made.portal.http, expids, random.Random(f"{seed} client {number}"), f"client-{number}")
@@ -106,7 +108,7 @@ def _settle(made: Fleet, in_haste: bool) -> float:
 
 
 def _judge(setup: Setup, made: Fleet, clients: list[Client], done: Faults, settled: float) -> Verdict:
-    found = evidence.gather(made, done.full_disk)
+    found = evidence.gather(made, done.full_disk, done.rebooted)
     asked = [request for client in clients for request in client.asked]
     figures = {
         "faults": done.counts.total(),
@@ -122,6 +124,8 @@ def _judge(setup: Setup, made: Fleet, clients: list[Client], done: Faults, settl
         "commands at once on one experiment": list(evidence.commands_at_once(found)),
         "expids given twice": list(evidence.experiments_doubled(made)),
         "runs lost": list(evidence.runs_lost(found)),
+        "actions failed by silence": list(evidence.failed_by_silence(found)),
+        "experiments called gone": list(evidence.called_gone(found)),
         "actions stuck": list(evidence.actions_stuck(found)),
         "audit lines missing or extra": list(evidence.audit_lines_wrong(found)),
         "chain of the trail broken": list(evidence.chain_broken(made)),
@@ -141,5 +145,9 @@ def _keep(made: Fleet, found: evidence.Evidence) -> str:
     (folder / "rows.json").write_text(json.dumps(rows, indent=1))
     for file in (*made.portal.home.glob("*.log"), made.store / "ledger"):
         shutil.copy(file, folder)
+    if made.site:
+        shutil.copytree(
+            made.site.folder, folder / "site", ignore=shutil.ignore_patterns("reading", "acting", "spool", "*.pyz")
+        )
     shutil.copytree(made.spool, folder / "spool")
     return str(folder)
