@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, changing, crowd, lists, page, sites
+from tests.tools.bench import actions, changes, changing, crowd, hostile, lists, page, sites
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import Store
 
@@ -47,6 +47,7 @@ def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) 
 def test_what_is_promised_of_sites_is_measured(
     autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hostile, "KINDS", {"named pipe": hostile.make_pipe})
     monkeypatch.setattr(changing, "WARM_UP", 0)
     monkeypatch.setattr(changing, "EVERY_SECONDS", 0.5)
     monkeypatch.setattr(changing, "SMALL_EVERY_SECONDS", 0.5)
@@ -63,5 +64,5 @@ def test_what_is_promised_of_sites_is_measured(
         far_seconds=1.0,
     )
     text = sites.run(tmp_path, autosubmit, extent).text
-    for what in ("idle: these, % of a core", "1 × slow pickle: others are later by", "small list, p95 s"):
+    for what in ("idle: these, % of a core", "1 × named pipe: others are later by", "small list, p95 s"):
         assert f"| {what}" in text
