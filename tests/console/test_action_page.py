@@ -1,5 +1,6 @@
 """The page of an action: its output while it runs, cancelling it, and asking for the same again."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,8 +186,8 @@ def test_a_page_does_not_wait_long_for_a_host(
     action = running(experiment, b"one\n")
     waits: list[float] = []
 
-    def stay_silent(*arguments: Any) -> Any:
-        waits.append(arguments[-1])
+    def stay_silent(place: Path, host: str, name: str, arguments: Any, seconds: float, **_: Any) -> Any:
+        waits.append(seconds)
         raise Unanswered("The gateway has not answered in time.")
 
     monkeypatch.setattr(hosts_here, "ask", stay_silent)
