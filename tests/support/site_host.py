@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ OPERATIONS = REPOSITORY / "docs" / "operations.md"
 SSHD = Path("/usr/sbin/sshd")
 # What every Debian has; the accounts may not see the one that runs the tests.
 PYTHON = "/usr/bin/python3"
+_numbers = count(1)
 _CONFIG = """
 Port {port}
 ListenAddress {address}
@@ -108,13 +110,14 @@ def site_host() -> Iterator[SiteHost]:
     """Lend such a host; skip where accounts cannot be made or there is no sshd."""
     if not SSHD.exists():
         pytest.skip("needs the package openssh-server")
-    portal, gateway, site = (f"ap{what}{os.getpid()}" for what in ("portal", "gate", "site"))
-    folder = Path(f"/tmp/aphost{os.getpid()}")
+    number = next(_numbers)  # one process of tests may have several at a time
+    portal, gateway, site = (f"ap{what}{os.getpid()}x{number}" for what in ("portal", "gate", "site"))
+    folder = Path(f"/tmp/aphost{os.getpid()}x{number}")
     with ExitStack() as stack:
         stack.enter_context(new_accounts(portal, gateway, site))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(mode=0o755)
-        namespace, address = stack.enter_context(_network())
+        namespace, address = stack.enter_context(_network(number))
         agent, site_file = _install(folder, site=site, local=gateway)
         port = 2222 if namespace else free_port()
         made = SiteHost(folder, portal, gateway, site, agent, site_file, address, port, namespace)
@@ -153,10 +156,11 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _network() -> Iterator[tuple[str, str]]:
+def _network(number: int) -> Iterator[tuple[str, str]]:
     """Lend a network namespace and an address in it; none and the address of this host where it cannot be made."""
-    namespace = f"ap{os.getpid()}"
-    near, far = (f"198.18.{os.getpid() // 64 % 256}.{os.getpid() % 64 * 4 + last}" for last in (1, 2))
+    namespace = f"ap{os.getpid()}x{number}"
+    net = f"198.{18 + number % 2}.{os.getpid() // 64 % 256}"
+    near, far = (f"{net}.{os.getpid() % 64 * 4 + last}" for last in (1, 2))
     made = subprocess.run(["ip", "netns", "add", namespace], check=False, capture_output=True)
     if made.returncode:
         yield "", "127.0.0.1"

@@ -30,7 +30,7 @@ def test_it_is_started_once_and_told_of_new_sites_and_holds_nobodys_output(porta
 
 
 def test_reading_does_not_start_it(portal: Portal) -> None:
-    portal.kill("worker")
+    portal.kill("worker", "mirror")
     portal.kill_gateway()
     wait_for(lambda: not portal.find_gateways())
     with pytest.raises(AssertionError, match="cannot be reached"):
