@@ -304,12 +304,7 @@ class SiteMirror:
             alive = self.sightings.judge(expid)
             self.told[expid] = (self.told[expid][0] if expid in self.told else known), alive
             if alive.is_running == was_running:
-                with transaction.atomic():
-                    self.lease.guard()
-                    say_locked(Experiment(pk=self.rows[expid]), alive)
-                self.locked.pop(expid, None)
-                self.locked |= {expid: alive.locked_by} if alive.locked_by else {}
-                self.doubts.touch([expid])
+                self._write_lock(expid, alive)
 
     def _note_round(self, site: Site, watched: Watched) -> None:
         """Note when all was looked at, and once all was told what is gone."""
@@ -400,14 +395,15 @@ class SiteMirror:
 
     def _take_lock(self, expid: str, alive: RunState) -> None:
         """Write who holds the lock without being a run, if that has changed."""
-        holder = alive.locked_by
-        if holder == self.locked.get(expid, ""):
-            return
+        if alive.locked_by != self.locked.get(expid, ""):
+            self._write_lock(expid, alive)
+
+    def _write_lock(self, expid: str, alive: RunState) -> None:
         with transaction.atomic():
             self.lease.guard()
             say_locked(Experiment(pk=self.rows[expid]), alive)
         self.locked.pop(expid, None)
-        self.locked |= {expid: holder} if holder else {}
+        self.locked |= {expid: alive.locked_by} if alive.locked_by else {}
         self.doubts.touch([expid])
 
     def _must_be_read(self, expid: str) -> bool:

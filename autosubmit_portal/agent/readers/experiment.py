@@ -18,9 +18,12 @@ from experiments.autosubmit.store import Fingerprint, read_all_experiments, take
 from jobs.autosubmit.database import MAX_BYTES
 from jobs.autosubmit.edges import Edge
 from jobs.autosubmit.history import UnreadableHistory, read_runs
+from jobs.autosubmit.values import UTC
 
 # Clocks of hosts differ a little, and a command logs a little before and after it saves.
 _SLACK = timedelta(seconds=2)
+# PostgreSQL does not tell when a job list has changed, but that it has is seen within so long.
+_LATEST = timedelta(seconds=60)
 _MOST_PLAIN_BYTES = 1024 * 1024
 
 
@@ -128,10 +131,10 @@ def _explain_absence(place: Place) -> str:
 
 def _find_commands(place: Place, alive: Liveness, changed_at: datetime | None) -> list[str]:
     """Return which commands may have changed the job list; while a run lives that is clear."""
-    if alive.is_running or changed_at is None:
+    if alive.is_running:
         return []
-    folder = str(place.store.experiment_folder(place.expid))
-    found = find_commands_since(folder, (changed_at - _SLACK).timestamp())
+    since = changed_at - _SLACK if changed_at else datetime.now(UTC) - _LATEST
+    found = find_commands_since(str(place.store.experiment_folder(place.expid)), since.timestamp())
     return [name for name in found if len(name) <= forms.LONGEST_COMMAND][: forms.MOST_COMMANDS]
 
 
