@@ -258,6 +258,8 @@ def test_a_status_set_in_a_terminal_is_in_the_trail(site: Site, make_experiment:
     expid = make_experiment("small")
     watcher = SiteMirror(site.pk)
     watcher.look()
+    for log_of_create in (Path(site.home) / "autosubmit" / expid / "tmp" / "ASLOGS").iterdir():
+        os.utime(log_of_create, (0, 0))  # on a quick machine it would be as new as what comes now
     autosubmit = ForkedAutosubmit(Path(site.autosubmit), Path(site.home))
     autosubmit.call("setstatus", "--save", "--status_final=SUSPENDED", f"--list={expid}_SETUP", expid)
     watcher.look()
