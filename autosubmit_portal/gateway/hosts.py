@@ -18,7 +18,7 @@ class BadHostsFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The portal, the two sockets, and the command that is the channel to each host.
+    """The portal, the two sockets, and the command that is the channel to each host, with the kind of channel.
 
     A socket is for its owner and its group: the group is that of its folder, where that has the setgid bit.
     """
@@ -27,6 +27,7 @@ class Hosts:
     reading: Path
     acting: Path
     commands: Mapping[str, list[str]]
+    kinds: Mapping[str, str]
 
 
 def read_hosts(file: Path) -> Hosts:
@@ -43,6 +44,7 @@ def read_hosts(file: Path) -> Hosts:
             reading=reading,
             acting=acting,
             commands={_check_name(name): _take_command(hosts, name) for name in hosts},
+            kinds={name: fields.take_text(fields.take_object(hosts, name), "channel") for name in hosts},
         )
     except (OSError, ProtocolError) as error:
         raise BadHostsFileError(f"{file} cannot be used: {error}.") from error

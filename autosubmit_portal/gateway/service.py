@@ -60,7 +60,7 @@ class Gateway:
     def __init__(self, hosts_file: Path) -> None:
         self._hosts_file, self._stamp = hosts_file, _take_stamp(hosts_file)
         hosts, now = read_hosts(hosts_file), time.monotonic()
-        self._portal = hosts.portal
+        self._portal, self._kinds = hosts.portal, hosts.kinds
         self._channels = {name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()}
         self._listeners = {
             listener.fileno(): (listener, allowed)
@@ -101,10 +101,11 @@ class Gateway:
             return
         self._stamp = stamp
         try:
-            commands = read_hosts(self._hosts_file).commands
+            hosts = read_hosts(self._hosts_file)
         except BadHostsFileError as error:
             print(error, file=sys.stderr)
             return
+        commands, self._kinds = hosts.commands, hosts.kinds
         for name, channel in tuple(self._channels.items()):
             if channel.command != commands.get(name):
                 client = channel.client
@@ -258,7 +259,9 @@ class Gateway:
         self._lose(client, "The agent does not answer.")
 
     def _describe(self, now: float) -> Message:
-        hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
+        hosts = {
+            name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
+        }
         return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
 
 
