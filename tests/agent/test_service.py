@@ -139,15 +139,14 @@ TELL = 'echo "$WHO, ${SUDO_USER-no person}"'
 def test_the_site_chooses_the_profile_by_who_asks(
     tmp_path: Path, person: str, others: dict[str, str], printed: bytes
 ) -> None:
-    people = MAPPED["people"] | others
-    with agent(tmp_path, **MAPPED | {"people": people}) as channel:
+    with agent(tmp_path, profiles=PROFILES, people=PEOPLE | others) as channel:
         channel.start("-c", TELL, person=person)
         assert channel.follow()[1] == printed
 
 
 @pytest.mark.parametrize("person", ["bo", "", "ana ", "../ana"])
 def test_somebody_whom_the_site_does_not_map_is_refused(tmp_path: Path, person: str) -> None:
-    with agent(tmp_path, **MAPPED) as channel:
+    with agent(tmp_path, profiles=PROFILES, people=PEOPLE) as channel:
         answer = channel.start("-c", "true", person=person)
     assert answer["outcome"] == "refused"
     assert answer["why"].startswith(f"The site maps no profile to {person!r}:")
