@@ -124,7 +124,8 @@ def test_what_the_site_does_not_allow_is_refused(channel: Channel, changes: dict
     assert channel.start("-c", "true", **changes) == {"outcome": "refused", "why": why}
 
 
-MAPPED = {"profiles": {"usual": {"WHO": "nobody"}, "lumi-ana": {"WHO": "ana at LUMI"}}, "people": {"ana": "lumi-ana"}}
+PEOPLE = {"ana": "lumi-ana"}
+PROFILES = {"usual": {"WHO": "nobody"}, "lumi-ana": {"WHO": "ana at LUMI"}}
 TELL = 'echo "$WHO, ${SUDO_USER-no person}"'
 
 
