@@ -151,7 +151,9 @@ class HostItem(serializers.Serializer[Host]):
 class HostStateItem(serializers.Serializer[HostState]):
     """How a host is reached, and whether it is now."""
 
-    channel = TextOrNullField(help_text="`local`, `sudo`, `ssh` or `command`; null where the gateway does not know it.")
+    channel = TextOrNullField(
+        help_text="`local`, `sudo`, `ssh`, `command` or `websocket`; null where the gateway does not know it."
+    )
     is_connected = serializers.BooleanField(allow_null=True, help_text="null: no gateway answers.")
     reason = serializers.CharField(help_text="Why it is not connected, or why nobody knows; blank if it is.")
     silent_since = InstantField(allow_null=True, help_text="Since when it is not connected, if that is known.")
