@@ -56,14 +56,16 @@ class Commands:
         )
 
     def _start(self, arguments: Message) -> Message:
-        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "procedure", "unless_locked")
+        known = ("key", "digest", "kind", "words", "account", "profile", "person", "procedure", "unless_locked")
+        refuse_others(arguments, *known)
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
         words, account = take_texts(arguments, "words"), take_text(arguments, "account")
-        kind, profile = take_text(arguments, "kind"), take_text(arguments, "profile")
+        kind, person = take_text(arguments, "kind"), take_text(arguments, "person") if "person" in arguments else ""
         if not _DIGEST.fullmatch(digest):
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
-        reason = _explain_refusal(site, kind, words, profile, account)
+        profile = site.choose_profile(take_text(arguments, "profile"), person)
+        reason = _explain_refusal(site, kind, words, account) or _explain_no_profile(site, profile, person)
         if not reason and not self.spool.find(key).look().has_started:
             reason = explain_rule(site, words[0])
             if not reason and "unless_locked" in arguments:
@@ -73,7 +75,7 @@ class Commands:
         if accounts.is_own(account):
             account = ""
         argv = make_argv(str(site.program), words)
-        environment = site.make_environment(profile, account)
+        environment = site.make_environment(profile, account, person)
         asked = take_procedure(arguments, "procedure") if "procedure" in arguments else COMMAND
         launch = self.warm.launch if site.procedures.get(kind, asked) == PACKAGE else RunDirectory.launch
         start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
@@ -122,17 +124,26 @@ class Waiting:
         return _tell_look(look, piece), piece.data
 
 
-def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], profile: str, account: str) -> str:
+def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], account: str) -> str:
     """Return why the site does not let this be started; blank if it does."""
     if kind not in site.kinds:
         return f"The site does not let {kind!a} be started here."
     if not words or words[0] not in site.kinds[kind]:
         return f"The site does not let {kind!a} start {' '.join(words[:1])!a}."
-    if profile not in site.profiles:
-        return f"The site has no profile {profile!a}."
     if account and account not in site.accounts:
         return f"The site does not let anything run as {account!a}."
     return ""
+
+
+def _explain_no_profile(site: SiteFile, profile: str, person: str) -> str:
+    """Return why there are no variables for a command; blank if there are."""
+    if profile in site.profiles:
+        return ""
+    if profile or not site.people:
+        return f"The site has no profile {profile!a}."
+    return (
+        f"The site maps no profile to {person!a}: the file of the site has neither {person!a} nor '*' under “people”."
+    )
 
 
 def _take_key(arguments: Message) -> str:

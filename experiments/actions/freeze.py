@@ -40,6 +40,11 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
     with _record_if_refused(plan.site.slug, origin):
         require_duty(actor, plan.site, FREEZE)
         starts_at = _check_start(plan)
+    return put_freeze(plan, starts_at, origin)
+
+
+def put_freeze(plan: FreezePlan, starts_at: datetime, origin: Origin) -> Freeze:
+    """Make a freeze and return it, whoever asks and whenever it began."""
     with transaction.atomic():
         made = Freeze.objects.create(
             site=plan.site,
@@ -47,7 +52,7 @@ def freeze(plan: FreezePlan, *, actor: User, origin: Origin) -> Freeze:
             message=plan.message.strip(),
             starts_at=starts_at,
             ends_at=plan.ends_at,
-            made_by_name=origin.actor_name,
+            made_by_name=_name_maker(origin),
         )
         _record(made, "freeze.made", origin)
     return made
@@ -60,7 +65,7 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
     """
     with _record_if_refused(frozen.site.slug, origin):
         require_duty(actor, frozen.site, FREEZE)
-        if not _end(frozen, timezone.now(), origin):
+        if not lift_freeze(frozen, timezone.now(), origin):
             raise Conflict(f"The freeze of {frozen} is over already.")
 
 
@@ -85,7 +90,7 @@ def end_overdue_freezes(queue_name: str) -> None:
     """Record the end of each freeze whose time is up, at the sites of a queue; it has ceased to hold by itself."""
     overdue = Freeze.objects.filter(site__queue=queue_name, ended_at=None, ends_at__lte=timezone.now())
     for frozen in overdue.select_related("site"):
-        _end(frozen, frozen.ends_at or timezone.now(), Origin(door=Door.WORKER))
+        lift_freeze(frozen, frozen.ends_at or timezone.now(), Origin(door=Door.WORKER))
 
 
 def _check_start(plan: FreezePlan) -> datetime:
@@ -97,15 +102,20 @@ def _check_start(plan: FreezePlan) -> datetime:
     return starts_at
 
 
-def _end(frozen: Freeze, at: datetime, origin: Origin) -> bool:
-    """End it unless somebody was faster; answer whether this call did."""
+def lift_freeze(frozen: Freeze, at: datetime, origin: Origin) -> bool:
+    """End a freeze, whoever asks, unless somebody was faster; answer whether this call did."""
     with transaction.atomic():
-        ended = {"ended_at": at, "ended_by_name": origin.actor_name}
+        ended = {"ended_at": at, "ended_by_name": _name_maker(origin)}
         if not Freeze.objects.filter(pk=frozen.pk, ended_at=None).update(**ended):
             return False
         frozen.refresh_from_db()
         _record(frozen, "freeze.ended", origin)
     return True
+
+
+def _name_maker(origin: Origin) -> str:
+    """Return who asked; at the command line, the Unix account."""
+    return origin.actor_name or origin.credential
 
 
 def _record(frozen: Freeze, event: str, origin: Origin) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -160,6 +160,51 @@ def parse_yaml(text: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BadData(_explain_error(error)) from error
     return _require_mapping({} if value is None or isinstance(value, list) else value)
+
+
+def parse_strict_yaml(text: str) -> dict[str, Any]:
+    """Return the mapping of a YAML text without tags, anchors and directives: what nobody needs to write settings.
+
+    Raises BadData, with line and column, for these, and for all that `parse_yaml` refuses.
+    """
+    try:
+        events = _parse_events(text)
+    except yaml.reader.ReaderError as error:
+        raise BadData(_describe_forbidden(text)) from error
+    except yaml.YAMLError as error:
+        raise BadData(_explain_error(error)) from error
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent) and (event.version or event.tags):
+            raise BadData(f"{_describe_place(event.start_mark)}: directives are not read here")
+        if getattr(event, "anchor", None) or getattr(event, "tag", None):
+            raise BadData(f"{_describe_place(event.start_mark)}: tags, anchors and aliases are not read here")
+    if not any(isinstance(event, yaml.MappingStartEvent) for event in events[2:3]):
+        raise BadData("it holds no mapping at its top")
+    return parse_yaml(text)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts in quotes where YAML 1.1 or 1.2 would read something else."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        text = "tag:yaml.org,2002:str"
+        loader: Any = _Loader([])
+        is_plain = loader.resolve(yaml.ScalarNode, data, (True, False)) == text
+        return self.represent_scalar(text, data, style=None if is_plain else "'")
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write what stands twice twice."""
+        return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+def write_yaml(value: Mapping[str, Any]) -> str:
+    """Return plain data as a YAML text, in the order that it has, which `parse_strict_yaml` reads as the same."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def parse_json(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from autosubmit_portal.agent.reading import make_request
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
 from autosubmit_portal.agent.watch import request
+from autosubmit_portal.agent.watch import watcher as watcher_module
 from autosubmit_portal.agent.watch.request import Place
 from autosubmit_portal.agent.watch.watcher import Watcher
 from autosubmit_portal.gateway import caller
@@ -30,8 +31,11 @@ from autosubmit_portal.gateway.service import ACTING, READING
 from experiments import own_gateway
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Host
+from tests.support.waiting import PATIENCE
 
 Answer = tuple[dict[str, Any], bytes]
+
+EVERY_EXPERIMENT = 1_000_000
 
 
 class InProcessHosts:
@@ -115,14 +119,16 @@ class InProcessHosts:
         return news
 
     def _watch(self, host: Host, arguments: dict[str, Any]) -> Answer:
-        """Look at the store in this process, and in place."""
+        """Look at the store in this process, and in place: at all of it each time, however busy the machine is."""
         place = request.find_place(read_site_file(own_gateway.write_site_file(host)))
         assert place
         watcher = self._watchers.setdefault((host.name, place), Watcher(place))
-        return watcher.answer(request.understand(arguments))
+        with patch.multiple(watcher_module, LEAST_LOOKS=EVERY_EXPERIMENT, LONGEST_SECONDS=PATIENCE):
+            return watcher.answer(request.understand(arguments))
 
     def _describe(self, name: str) -> dict[str, Any]:
-        return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
+        is_connected, reason = name not in self.away, self.away.get(name, "")
+        return {"channel": "local", "is_connected": is_connected, "for_seconds": 60, "reason": reason}
 
 
 class AtOnce(Executor):
