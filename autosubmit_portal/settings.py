@@ -7,6 +7,7 @@ A checkout and an installed wheel differ in three places: templates, `.env` and 
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 from autosubmit_portal import privacy
-from autosubmit_portal.access.sign_in import claims
+from autosubmit_portal.access.sign_in import claims, providers
 
 # The folder of our packages: the checkout, or where pip has installed the wheel.
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -255,16 +256,62 @@ AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
-# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/: single_sign_on.py, bearer.py, claims.py).
-OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
-OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
-OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
-OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
-OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
-OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
-OIDC_RULES = parse_rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
-OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
-OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
+
+# --- Sign-in: identity providers (access/sign_in/providers.py).
+def read_issuer(key: str, prefix: str) -> Iterator[providers.IdentityProvider]:
+    """Yield the issuer of OpenID Connect whose variables begin with `prefix`, if there is one."""
+    address = env.str(f"{prefix}_ISSUER", default="")
+    client_id = env.str(f"{prefix}_CLIENT_ID", default="")
+    if address:
+        yield providers.OpenIDConnect(
+            key=key,
+            prefix=prefix,
+            address=address,
+            name=env.str(f"{prefix}_NAME", default="single sign-on"),
+            client_id=client_id,
+            client_secret=env.str(f"{prefix}_CLIENT_SECRET", default=""),
+            scopes=tuple(env.list(f"{prefix}_SCOPES", default=["openid", "profile", "email"])),
+            claims=tuple(env.list(f"{prefix}_CLAIMS", default=["groups"])),
+            rules=parse_rules(f"{prefix}_TEAMS", env.str(f"{prefix}_TEAMS", default="")),
+            audience=tuple(env.list(f"{prefix}_AUDIENCE", default=[client_id])),
+        )
+
+
+def read_cas() -> Iterator[providers.IdentityProvider]:
+    """Yield the CAS server of PORTAL_CAS_URL, if there is one."""
+    address = env.str("PORTAL_CAS_URL", default="")
+    if address:
+        yield providers.CAS(
+            key="cas",
+            prefix="PORTAL_CAS",
+            address=address,
+            name=env.str("PORTAL_CAS_NAME", default="CAS"),
+            subject=env.str("PORTAL_CAS_SUBJECT", default=""),
+            claims=tuple(env.list("PORTAL_CAS_ATTRIBUTES", default=["groups", "memberOf"])),
+            rules=parse_rules("PORTAL_CAS_TEAMS", env.str("PORTAL_CAS_TEAMS", default="")),
+        )
+
+
+def read_more_issuers() -> Iterator[providers.IdentityProvider]:
+    """Yield the issuers with a word of their own: PORTAL_OIDC_EDITO_ISSUER and so on."""
+    for name in sorted(os.environ):
+        found = re.fullmatch(r"(PORTAL_OIDC_([A-Z0-9]+))_ISSUER", name)
+        if found:
+            yield from read_issuer(f"sso-{found[2].lower()}", found[1])
+
+
+def find_half_set() -> Iterator[str]:
+    """Yield the variables with the address of a provider that are missing although others of the provider are set."""
+    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL"):
+        prefix = name.rpartition("_")[0]
+        is_set = any(provider.prefix.startswith(prefix) for provider in PROVIDERS)
+        if not is_set and any(key.startswith(f"{prefix}_") and text for key, text in os.environ.items()):
+            yield name
+
+
+PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas())
+PROVIDERS_HALF_SET = tuple(find_half_set())
+PROVIDER_SESSION = timedelta(hours=env.int("PORTAL_SESSION_HOURS", default=12))
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
 SOCIALACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.single_sign_on.SocialAdapter"
 ACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.admission.AccountAdapter"

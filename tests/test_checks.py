@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django_q.conf import Conf
 
+from autosubmit_portal.access.sign_in.providers import OpenIDConnect
 from autosubmit_portal.checks import check_queue, check_search, check_sign_in, check_walls
 from tests.support.factories import drop_index_of_names
 
@@ -55,17 +56,23 @@ def test_each_complaint_says_what_to_do(settings: Any) -> None:
     assert all(message.hint for message in check_queue())
 
 
+def make_issuer(address: str, client_id: str = "portal") -> OpenIDConnect:
+    return OpenIDConnect(key="sso", prefix="PORTAL_OIDC", name="SSO", address=address, client_id=client_id)
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
         ({}, []),
-        ({"OIDC_ISSUER": "https://sso.example.org"}, ["portal.E004"]),
-        ({"OIDC_ISSUER": "https://sso.example.org", "OIDC_CLIENT_ID": "portal"}, []),
+        ({"PROVIDERS": (make_issuer("https://sso.example.org", client_id=""),)}, ["portal.E004"]),
+        ({"PROVIDERS": (make_issuer("https://sso.example.org"),)}, []),
+        ({"PROVIDERS": (make_issuer("https://sso.example.org"),), "PASSWORD_LOGIN": False}, []),
+        ({"PROVIDERS_HALF_SET": ("PORTAL_CAS_URL",)}, ["portal.E008"]),
         ({"PASSWORD_LOGIN": False}, ["portal.E005"]),
         ({"REQUIRE_SECOND_FACTOR": "some"}, ["portal.E006"]),
         ({"AXES_FAILURE_LIMIT": 0}, ["portal.E007"]),
-        ({"OIDC_ISSUER": "http://sso.example.org", "OIDC_CLIENT_ID": "portal"}, ["portal.W002"]),
-        ({"OIDC_ISSUER": "http://localhost:8080", "OIDC_CLIENT_ID": "portal"}, []),
+        ({"PROVIDERS": (make_issuer("http://sso.example.org"),)}, ["portal.W002"]),
+        ({"PROVIDERS": (make_issuer("http://localhost:8080"),)}, []),
     ],
 )
 def test_sign_in_that_cannot_work_is_complained_about(settings: Any, changes: dict[str, Any], found: list[str]) -> None:

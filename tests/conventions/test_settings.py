@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-READ = re.compile(r"\benv\.\w+\(\s*\"(\w+)\"")
+READ = re.compile(r"\benv\.\w+\(\s*f?\"(\w+|\{prefix\}\w+)\"")  # `prefix` is that of an issuer
 LISTED = re.compile(r"^#?(PORTAL_\w+)=", re.MULTILINE)
 
 
 def _read() -> list[str]:
-    return READ.findall((settings.BASE_DIR / "autosubmit_portal" / "settings.py").read_text())
+    text = (settings.BASE_DIR / "autosubmit_portal" / "settings.py").read_text()
+    return [name.replace("{prefix}", "PORTAL_OIDC") for name in READ.findall(text)]
 
 
 def _listed() -> list[str]:
