@@ -307,6 +307,23 @@ def read_cas() -> Iterator[providers.IdentityProvider]:
         )
 
 
+def read_github() -> Iterator[providers.IdentityProvider]:
+    """Yield GitHub, if the portal is known there as PORTAL_GITHUB_CLIENT_ID."""
+    client_id = env.str("PORTAL_GITHUB_CLIENT_ID", default="")
+    rules = parse_rules("PORTAL_GITHUB_TEAMS", env.str("PORTAL_GITHUB_TEAMS", default=""))
+    if client_id:
+        yield providers.GitHub(
+            key="github",
+            prefix="PORTAL_GITHUB",
+            address=env.str("PORTAL_GITHUB_URL", default="https://github.com"),
+            name=env.str("PORTAL_GITHUB_NAME", default="GitHub"),
+            client_id=client_id,
+            client_secret=env.str("PORTAL_GITHUB_CLIENT_SECRET", default=""),
+            organisations=frozenset(name.lower() for name in env.list("PORTAL_GITHUB_ORGANISATIONS", default=[])),
+            rules={name.lower(): grants for name, grants in rules.items()},
+        )
+
+
 def read_more_issuers() -> Iterator[providers.IdentityProvider]:
     """Yield the issuers with a word of their own: PORTAL_OIDC_EDITO_ISSUER and so on."""
     for name in sorted(os.environ):
@@ -316,15 +333,15 @@ def read_more_issuers() -> Iterator[providers.IdentityProvider]:
 
 
 def find_half_set() -> Iterator[str]:
-    """Yield the variables with the address of a provider that are missing although others of the provider are set."""
-    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL"):
-        prefix = name.rpartition("_")[0]
+    """Yield the variables that a provider begins with and that are missing although others of it are set."""
+    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL", "PORTAL_GITHUB_CLIENT_ID"):
+        prefix = "_".join(name.split("_")[:2])
         is_set = any(provider.prefix.startswith(prefix) for provider in PROVIDERS)
         if not is_set and any(key.startswith(f"{prefix}_") and text for key, text in os.environ.items()):
             yield name
 
 
-PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas())
+PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas(), *read_github())
 PROVIDERS_HALF_SET = tuple(find_half_set())
 PROVIDER_SESSION = timedelta(hours=env.int("PORTAL_SESSION_HOURS", default=12))
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)

@@ -40,6 +40,7 @@ SITE_FIELDS = (
     "run_as",
     "refresh_seconds",
     "most_commands",
+    "unpushed",
     "package_kinds",
     "disabled_kinds",
     "approval_kinds",
