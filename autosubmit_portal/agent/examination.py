@@ -6,6 +6,7 @@ import platform
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.programs import Program
-from autosubmit_portal.agent.site_file import BadSiteFileError, SiteFile, read_site_file
+from autosubmit_portal.agent.site_file import OTHERS, BadSiteFileError, SiteFile, read_site_file
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.program import LONGEST_SECONDS, read_program_version, take_version
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
@@ -28,6 +29,8 @@ _LOGIND = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/s
 _LINGER = Path("/var/lib/systemd/linger")
 _SYSTEMD = Path("/run/systemd/system")
 _FIRST_PERSON = 1000
+# Variables that name a file. One that is not there makes no error.
+_FILES = {"AS_ENV_PLATFORMS_PATH", "AS_ENV_SSH_CONFIG_PATH"}
 
 
 def main(site_file: str) -> None:
@@ -239,6 +242,43 @@ def _check_kinds(site: SiteFile) -> Iterator[Finding]:
     yield _say("kinds", f"The site lets these start: {', '.join(allowed) or 'none'}.")
 
 
+def _check_profiles(site: SiteFile) -> Iterator[Finding]:
+    """What the variables of profiles name, as whoever runs commands finds it."""
+    what, found = "profiles", []
+    for profile, variables in site.profiles.items():
+        for name in sorted(_FILES & variables.keys()):
+            if not os.access(_expand(name, variables[name]), os.R_OK):
+                text = f"{name} of the profile {profile!a} is {variables[name]}, which {_get_account()} cannot read"
+                found.append(f"{text}: Autosubmit would go on without")
+        if "SSH_AUTH_SOCK" in variables and (reason := _try_socket(variables["SSH_AUTH_SOCK"])):
+            found.append(f"SSH_AUTH_SOCK of the profile {profile!a}: {reason}")
+    remedy = "Correct “profiles” in the file of the site, or what they name."
+    yield from [Finding(Level.WARN, what, f"{text}.", remedy) for text in found] or [_say(what, _tell_people(site))]
+
+
+def _expand(name: str, path: str) -> Path:
+    """Return the file that Autosubmit opens: it expands `~` in the path of an SSH configuration only."""
+    return Path(path).expanduser() if name == "AS_ENV_SSH_CONFIG_PATH" else Path(path)
+
+
+def _try_socket(path: str) -> str:
+    """Return why nobody answers at a socket; blank if somebody does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError as error:
+            return f"no SSH agent answers at {path} ({error.strerror or error})"
+    return ""
+
+
+def _tell_people(site: SiteFile) -> str:
+    names = ", ".join(sorted(site.profiles))
+    if not site.people:
+        return f"All have the same profile, of {names}."
+    mapped = ", ".join(f"{person} has {profile}" for person, profile in sorted(site.people.items()))
+    return f"{mapped}; {'all others are' if OTHERS in site.people else 'nobody else is'} mapped."
+
+
 def _check_rules(site: SiteFile) -> Iterator[Finding]:
     what = "rules"
     try:
@@ -270,6 +310,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "sessions": _check_sessions,
     "umask": _check_umask,
     "kinds": _check_kinds,
+    "profiles": _check_profiles,
     "rules": _check_rules,
     "store": _check_store,
     "program": _check_program,

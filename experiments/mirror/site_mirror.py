@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from experiments.mirror import external_changes, observe
 from experiments.mirror.consistency import Doubts
 from experiments.mirror.lease import Lease, LostLease, get_holder
 from experiments.mirror.sightings import Sightings
+from experiments.mirror.standing import Standing, read_standings
 from experiments.mirror.sync import (
     Overtaken,
     restore_fingerprint,
@@ -31,7 +32,7 @@ from experiments.mirror.sync import (
     sync_statuses,
     write,
 )
-from experiments.models import Action, Experiment, Host, Site
+from experiments.models import Experiment, Host, Site
 from experiments.registry import choose_record, is_among, mark_all_gone_but, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached, RowCache
 
@@ -157,20 +158,24 @@ class SiteMirror:
     lookouts: dict[int, Lookout] = field(default_factory=dict)
     host: Host = field(init=False)
     others: list[Host] = field(default_factory=list)
+    acted_on: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
         self.lease, self.doubts = Lease(self.site_id), Doubts(self.site_id, is_patient=self.is_patient)
         self.reader = make_reader()
 
-    def look(self) -> list[Experiment]:
+    def look(self, standing: Standing | None = None) -> list[Experiment]:
         """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
 
         A broken store or program makes the site unhealthy with the reason. A broken experiment never stops the others.
+        `standing` is what the database has said of the site a moment ago; without it, it is asked.
         """
         self.is_behind = False
         try:
-            return self._make_pass() if self._may_go_on() else []
+            if not self._may_go_on():
+                return []
+            return self._make_pass(standing or read_standings(pk=self.site_id)[0])
         except LostLease:
             self._stand_by()
             return []
@@ -197,11 +202,11 @@ class SiteMirror:
         self.epoch, self.counter, self.is_caught_up, self.completed_at = epoch, 0, False, None
         self.registered, self.told = {}, {}
 
-    def _make_pass(self) -> list[Experiment]:
-        site = Site.objects.get(pk=self.site_id)
+    def _make_pass(self, standing: Standing) -> list[Experiment]:
+        site, self.acted_on = standing.site, standing.acted_on
         began = time.monotonic()
         try:
-            watched = self._take_news(site, began)
+            watched = self._take_news(standing, began)
             self.away_since = None
             self._look_elsewhere(began)
             _check_program(site, watched)
@@ -231,11 +236,11 @@ class SiteMirror:
 
     # --- What the agent tells
 
-    def _take_news(self, site: Site, began: float) -> Watched:
+    def _take_news(self, standing: Standing, began: float) -> Watched:
         """Have the agent look once, and write what it tells of experiments; the rest waits to be read."""
-        at_site = [*site.hosts.all()]
-        host = self.host = reads.find_host(site, at_site)
-        self.others = [other for other in at_site if other.pk != host.pk]
+        site = standing.site
+        host = self.host = reads.find_host(site, standing.hosts)
+        self.others = [other for other in standing.hosts if other.pk != host.pk]
         while True:
             watched = self._ask(host, self.epoch, self.counter)
             if watched.epoch != self.epoch:
@@ -257,7 +262,7 @@ class SiteMirror:
             host,
             epoch,
             counter,
-            attended=_list_acted_on(host.site),
+            attended=self.acted_on,
             pause_seconds=host.site.refresh_seconds,
             is_whole=not self.is_patient,
         )
@@ -466,8 +471,8 @@ class SiteMirror:
         if self.seen[expid][0]:
             self.recent[expid] = now + RECENT_SECONDS
         cached = self.cache.get(experiment.pk)
-        host, request = reads.find_host(site), observe.make_request(experiment, cached)
-        return Reading(experiment, host, told, cached, self.reader.submit(partial(observe.read, host, request)))
+        future = self.reader.submit(partial(observe.read, self.host, observe.make_request(experiment, cached)))
+        return Reading(experiment, self.host, told, cached, future)
 
     def _await_reading(self, until: float) -> Reading | None:
         """Wait until a list is read, but for a large one not longer than that; return one that is."""
@@ -561,17 +566,13 @@ class SiteMirror:
         if time.monotonic() - self.beaten > HEARTBEAT_SECONDS or not self.beaten:
             swept_at = self.completed_at or site.swept_at
             Site.objects.filter(pk=site.pk).update(mirrored_at=timezone.now(), swept_at=swept_at)
+            site.swept_at = swept_at
             self.beaten = time.monotonic()
 
 
 def make_reader() -> Executor:
     """Return who waits for the agent meanwhile."""
     return ThreadPoolExecutor(MOST_READINGS)
-
-
-def _list_acted_on(site: Site) -> Iterable[str]:
-    """Return the experiments that something is done to: the agent looks at them each time."""
-    return Action.objects.active().filter(site=site).exclude(expid="").values_list("expid", flat=True).distinct()
 
 
 def _sum_up(entry: Entry) -> int:
@@ -585,6 +586,7 @@ def _check_program(site: Site, watched: Watched) -> None:
         raise BrokenStore(watched.problem)
     if watched.version and watched.version != site.autosubmit_version:
         Site.objects.filter(pk=site.pk).update(autosubmit_version=watched.version)
+        site.autosubmit_version = watched.version
 
 
 def _find_last_stop(site: Site, expid: str) -> datetime | None:
@@ -598,4 +600,5 @@ def _find_last_stop(site: Site, expid: str) -> datetime | None:
 def _say_problem(site: Site, problem: str) -> None:
     if site.problem != problem:
         Site.objects.filter(pk=site.pk).update(problem=problem)
+        site.problem = problem
         logger.warning("Site %s: %s", site, problem or "healthy again")

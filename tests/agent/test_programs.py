@@ -83,7 +83,7 @@ def test_a_name_that_the_site_does_not_have_is_refused_with_those_that_it_has(
         refused = channel.start("run", "a000", program="/bin/sh")
     assert (refused["outcome"], refused["why"]) == (
         "refused",
-        "The site has no program '/bin/sh'. There are: conda, env, mod, plain.",
+        "The site has no program '/bin/sh'. There are: plain, env, conda, mod.",
     )
 
 

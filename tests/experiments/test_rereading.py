@@ -4,6 +4,7 @@ import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from autosubmit_portal.agent.watch.request import MOST_ATTENDED
 from experiments.autosubmit.store import Store
 from experiments.mirror import observe, site_mirror
 from experiments.mirror.site_mirror import SiteMirror
+from experiments.mirror.standing import read_standings
 from experiments.models import Experiment, Host, Site
 from tests.support import factories
 from tests.support.in_process_host import InProcessHosts
@@ -72,10 +74,10 @@ def test_what_is_being_acted_on_is_looked_at_in_each_pass(site: Site, asked: lis
 
 
 def test_of_very_many_that_are_being_acted_on_an_agent_is_told_as_many_as_it_takes(
-    site: Site, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    site: Site, asked: list[dict[str, Any]]
 ) -> None:
-    monkeypatch.setattr(site_mirror, "_list_acted_on", lambda _: [f"b{number:049d}" for number in range(1_000)])
-    SiteMirror(site.pk).look()
+    (standing,) = read_standings()
+    SiteMirror(site.pk).look(replace(standing, acted_on=[f"b{number:049d}" for number in range(1_000)]))
     assert len(asked[0]["attend"]) == MOST_ATTENDED
     site.refresh_from_db()
     assert site.problem == ""

@@ -18,6 +18,7 @@ from autosubmit_portal.agent.protocol.fields import (
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
+from autosubmit_portal.agent.readers.project import read_project
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.shown_configuration import (
     ShownConfiguration,
@@ -143,6 +144,7 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "experiment": read_experiment,
     "stops": read_stops,
     "rules": _read_rules,
+    "project": read_project,
 }
 
 

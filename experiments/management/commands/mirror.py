@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser
+from math import inf
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,6 +15,7 @@ from experiments import hosts
 from experiments.actions.queue import ring
 from experiments.actions.supervise import schedule_supervision
 from experiments.mirror.site_mirror import SiteMirror
+from experiments.mirror.standing import Standing, read_standings
 from experiments.models import Site
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ AFTER_TROUBLE_SECONDS = 5.0
 WHILE_WAITING_SECONDS = 0.5
 # The rest between two passes, as a share of `refresh_seconds`, however long they take.
 LEAST_REST = 0.5
+# How soon a change of a site, of its hosts or of what is done to experiments is seen.
+STANDING_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -28,6 +32,15 @@ class Command(BaseCommand):
 
     requires_system_checks = ("portal",)
     help = "Keep the mirror of the Autosubmit stores fresh."
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Prepare to mirror sites that are not known yet."""
+        super().__init__(*args, **options)
+        self.is_patient = True
+        self.mirrors: dict[int, SiteMirror] = {}
+        self.supervised: set[str] = set()
+        self.standings: list[Standing] = []
+        self.read_at = -inf
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --once and --site."""
@@ -38,8 +51,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Mirror until SIGTERM or SIGINT."""
-        self.mirrors: dict[int, SiteMirror] = {}
-        self.supervised: set[str] = set()
         stop = threading.Event()
         self.is_patient = not options["once"]
         try:
@@ -55,10 +66,10 @@ class Command(BaseCommand):
 
     def _look_once(self, slug: str | None) -> None:
         """Make a single pass; complain of sites that another process mirrors."""
-        for site in self._find_sites(slug):
-            hosts.await_hosts([*site.hosts.all()])  # they may only just be coming; the pass says why they do not
-            self._await_lease(site)
-            self._look(site)
+        for standing in self._read_standings(slug):
+            hosts.await_hosts(standing.hosts)  # they may only just be coming; the pass says why they do not
+            self._await_lease(standing.site)
+            self._look(standing)
 
     def _await_lease(self, site: Site) -> None:
         """Wait for the lease of a mirror that may be dead; one that renews it lives, and does the work itself."""
@@ -92,32 +103,34 @@ class Command(BaseCommand):
             return AFTER_TROUBLE_SECONDS
 
     def _make_pass(self, slug: str | None) -> float:
-        return min((self._look(site) for site in self._find_sites(slug)), default=AFTER_TROUBLE_SECONDS)
+        if time.monotonic() - self.read_at > STANDING_SECONDS:
+            self.standings, self.read_at = self._read_standings(slug), time.monotonic()
+        return min(map(self._look, self.standings), default=AFTER_TROUBLE_SECONDS)
 
-    def _find_sites(self, slug: str | None) -> list[Site]:
-        sites = Site.objects.filter(slug=slug) if slug else Site.objects.all()
-        if slug and not sites:
+    def _read_standings(self, slug: str | None) -> list[Standing]:
+        standings = read_standings(slug=slug) if slug else read_standings()
+        if slug and not standings:
             raise CommandError(f"There is no site “{slug}”.")
-        return list(sites)
+        return standings
 
     def _get_mirror(self, site: Site) -> SiteMirror:
         if site.pk not in self.mirrors:
             self.mirrors[site.pk] = SiteMirror(site.pk, is_patient=self.is_patient)
         return self.mirrors[site.pk]
 
-    def _look(self, site: Site) -> float:
+    def _look(self, standing: Standing) -> float:
         """Make a pass over a site and return how long to wait for the next: a long one is followed by a long rest.
 
         While something waits to be written there is none.
         """
-        began = time.monotonic()
+        began, site = time.monotonic(), standing.site
         if site.queue not in self.supervised:  # a site may change its queue meanwhile
             schedule_supervision(site)
             self.supervised.add(site.queue)
         mirror = self._get_mirror(site)
         if mirror.away_since:
             hosts.keep_gateway()
-        if mirror.look():
+        if mirror.look(standing):
             ring(site)  # a run that ended: its action ends now and not within the minute
         if mirror.is_behind:
             return 0.0
