@@ -21,8 +21,9 @@ class BadHostsFileError(Exception):
 class Hosts:
     """The portal, the two sockets, and the way to each host: a command, or the tokens of an agent that calls.
 
-    A socket is for its owner and its group: the group is that of its folder, where that has the setgid bit. Agents call
-    at `listen`, which is HOST:PORT or the path of a socket; blank if none does.
+    `kinds` says which kind of channel each is. A socket is for its owner and its group: the group is that of its
+    folder, where that has the setgid bit. Agents call at `listen`, which is HOST:PORT or the path of a socket; blank if
+    none does.
     """
 
     portal: str
@@ -30,6 +31,7 @@ class Hosts:
     acting: Path
     listen: str
     ways: Mapping[str, list[str] | Digests]
+    kinds: Mapping[str, str]
 
 
 def read_hosts(file: Path) -> Hosts:
@@ -45,7 +47,8 @@ def read_hosts(file: Path) -> Hosts:
         listen = _take_address(message)
         if not listen and any(isinstance(way, frozenset) for way in ways.values()):
             raise ProtocolError("“listen” must say where agents call, such as 127.0.0.1:8765")
-        return Hosts(portal, reading, acting, listen, ways)
+        kinds = {name: fields.take_text(fields.take_object(hosts, name), "channel") for name in hosts}
+        return Hosts(portal, reading, acting, listen, ways, kinds)
     except (OSError, ProtocolError) as error:
         raise BadHostsFileError(f"{file} cannot be used: {error}.") from error
 

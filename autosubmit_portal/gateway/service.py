@@ -64,7 +64,7 @@ class Gateway:
     def __init__(self, hosts_file: Path) -> None:
         self._hosts_file, self._stamp = hosts_file, _take_stamp(hosts_file)
         hosts, now = read_hosts(hosts_file), time.monotonic()
-        self._portal = hosts.portal
+        self._portal, self._kinds = hosts.portal, hosts.kinds
         self._entrance = _open_entrance(hosts.listen, now)
         self._channels = {name: self._make_channel(way, now) for name, way in hosts.ways.items()}
         self._listeners = {
@@ -113,10 +113,11 @@ class Gateway:
             return
         self._stamp = stamp
         try:
-            ways = read_hosts(self._hosts_file).ways
+            hosts = read_hosts(self._hosts_file)
         except BadHostsFileError as error:
             print(error, file=sys.stderr)
             return
+        ways, self._kinds = hosts.ways, hosts.kinds
         for name, channel in tuple(self._channels.items()):
             if not _follow_way(channel, ways.get(name), now):
                 del self._channels[name]
@@ -274,7 +275,9 @@ class Gateway:
         self._lose(client, "The agent does not answer.")
 
     def _describe(self, now: float) -> Message:
-        hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
+        hosts = {
+            name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
+        }
         return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
 
 
