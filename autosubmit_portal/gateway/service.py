@@ -38,6 +38,8 @@ READ_SECONDS = 230.0
 MOST_CALLERS = 200
 IDLE_SECONDS = 300.0
 _TICK_MILLISECONDS = 200
+# How often the gateway looks at the file of hosts and at its sockets.
+_STAMPS_SECONDS = 0.2
 
 
 class Displaced(Exception):
@@ -70,29 +72,37 @@ class Gateway:
         self._left: list[Channel] = []
         self._callers: dict[int, Caller] = {}
         self._relays: list[Relay] = []
-        self._asked_at = now
+        self._asked_at = self._stamped_at = now
 
     def serve(self, *, until_idle: bool = False) -> None:
         """Pass on for ever, or until nobody has asked for a while. Raises Displaced."""
         while not (until_idle and time.monotonic() - self._asked_at > IDLE_SECONDS):
             self.turn()
-            for place, stamp in self._places.items():
-                if _take_stamp(place) != stamp:
-                    raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def turn(self) -> None:
-        """Wait until there is something to pass on, and do it."""
+        """Wait until there is something to pass on, and do it. Raises Displaced."""
         ready = self._wait()
         now = time.monotonic()
-        self._read_hosts_anew(now)
+        if now - self._stamped_at >= _STAMPS_SECONDS:
+            self._stamped_at = now
+            self._read_hosts_anew(now)
+            self._refuse_others()
         self._left = [channel for channel in self._left if not channel.reap(now)]
+        for caller in tuple(self._callers.values()):
+            self._hear_caller(caller, ready, now)
         for channel in self._channels.values():
             self._serve_channel(channel, ready, now)
-        for caller in tuple(self._callers.values()):
-            self._serve_caller(caller, ready, now)
+        self._pass_on(now)
         for descriptor in ready & self._listeners.keys():
             self._accept(*self._listeners[descriptor], now)
-        self._pass_on(now)
+        for caller in tuple(self._callers.values()):
+            self._answer_caller(caller)
+
+    def _refuse_others(self) -> None:
+        """Raise Displaced when it is another gateway that listens."""
+        for place, stamp in self._places.items():
+            if _take_stamp(place) != stamp:
+                raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def _read_hosts_anew(self, now: float) -> None:
         """Open channels to the hosts that are new in the file, and leave those that are gone or have changed."""
@@ -134,7 +144,7 @@ class Gateway:
         if channel.stream and channel.stream.reader in ready:
             for event in channel.read(now):
                 self._take_from_host(client, event)
-        if channel.stream and channel.stream.writer in ready:
+        if channel.stream and channel.stream.has_something_to_write:
             channel.write(now)
         channel.tick(now)
         if client and channel.client is not client:
@@ -169,11 +179,14 @@ class Gateway:
         stream = Stream(server, connected.fileno(), connected.fileno())
         self._callers[connected.fileno()] = Caller(connected, server, stream, allowed)
 
-    def _serve_caller(self, caller: Caller, ready: set[int], now: float) -> None:
+    def _hear_caller(self, caller: Caller, ready: set[int], now: float) -> None:
         if caller.stream.reader in ready:
             for event in caller.stream.read(now):
                 self._take_from_caller(caller, event, now)
         caller.server.tick(now)
+
+    def _answer_caller(self, caller: Caller) -> None:
+        """Send what the caller takes at once; for the rest it is waited."""
         if caller.stream.has_something_to_write:
             caller.stream.write()
         if caller.server.is_closed:

@@ -27,7 +27,7 @@ WAIT_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 # One stays for a while. Another one, which a mirror that reads two at once asks, stays as long as there is much to
 # read: to start it takes longer than to read what is small.
-IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 60.0, 5.0, 2
+IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 20.0, 5.0, 2
 # Readers that were killed and do not end, since a disk does not answer.
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
