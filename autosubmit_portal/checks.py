@@ -1,7 +1,7 @@
 """System checks of Django for settings that are legal alone, but harmful together."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django_q.conf import Conf
 
 from autosubmit_portal import privacy
+from autosubmit_portal.access.sign_in.providers import IdentityProvider
 from jobs import trigrams
 
 # Processes that serve no pages ask these checks only: those of Django load all pages, 23 MB.
@@ -28,17 +29,14 @@ def check_queue(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the sign-in."""
-    found: list[CheckMessage] = []
-    if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
-        hint = "Set PORTAL_OIDC_CLIENT_ID, or leave PORTAL_OIDC_ISSUER out."
-        found.append(
-            Error(
-                "PORTAL_OIDC_CLIENT_ID is missing, which the identity provider asks for.", hint=hint, id="portal.E004"
-            )
-        )
-    if not settings.PASSWORD_LOGIN and not settings.OIDC_ISSUER:
-        hint = "Set PORTAL_OIDC_ISSUER, or leave PORTAL_PASSWORD_LOGIN out."
-        found.append(Error("Nobody can sign in.", hint=hint, id="portal.E005"))
+    found: list[CheckMessage] = [message for provider in settings.PROVIDERS for message in _check_provider(provider)]
+    for name in settings.PROVIDERS_HALF_SET:
+        hint = f"Set {name}, or nothing that begins with {'_'.join(name.split('_')[:2])}_."
+        text = f"{name} is missing, without which the rest of this identity provider means nothing."
+        found.append(Error(text, hint=hint, id="portal.E008"))
+    if not settings.PASSWORD_LOGIN and not settings.PROVIDERS:
+        hint = "Set one up, or leave PORTAL_PASSWORD_LOGIN out."
+        found.append(Error("Nobody can sign in: there is no identity provider.", hint=hint, id="portal.E005"))
     if settings.AXES_FAILURE_LIMIT < 1 or settings.AXES_COOLOFF_TIME.total_seconds() < 60:
         hint = "Choose at least 1 for PORTAL_SIGN_IN_ATTEMPTS and for PORTAL_LOCKOUT_MINUTES."
         found.append(
@@ -48,12 +46,6 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         hint = f"Choose one of {', '.join(SECOND_FACTOR)}."
         text = f"PORTAL_REQUIRE_SECOND_FACTOR is “{settings.REQUIRE_SECOND_FACTOR}”."
         found.append(Error(text, hint=hint, id="portal.E006"))
-    address = urlsplit(settings.OIDC_ISSUER)
-    if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
-        hint = "Give PORTAL_OIDC_ISSUER an address that begins with https://."
-        found.append(
-            Warning("Without HTTPS, others on the network can pretend to be the issuer.", hint=hint, id="portal.W002")
-        )
     return found
 
 
@@ -83,6 +75,18 @@ def check_walls(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     text = "There are no walls: what an experiment brings along runs as the account of the portal's workers."
     hint = "Give gateway and agents accounts of their own, and set PORTAL_GATEWAY (docs/operations.md)."
     return [Warning(text, hint=hint, id="portal.W005")]
+
+
+def _check_provider(provider: IdentityProvider) -> Iterator[CheckMessage]:
+    """Check that a provider has all that it needs, and an address that nobody else can answer at."""
+    for name in provider.find_missing():
+        hint = f"Set {name}, or nothing that begins with {provider.prefix}_."
+        yield Error(f"{name} is missing, without which nobody can sign in there.", hint=hint, id="portal.E004")
+    address = urlsplit(provider.address)
+    if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        hint = f"Give it an address that begins with https://, in the settings {provider.prefix}_…"
+        text = f"Without HTTPS, others on the network can pretend to be {provider.address}."
+        yield Warning(text, hint=hint, id="portal.W002")
 
 
 def _check_timing(cluster: dict[str, Any]) -> Sequence[CheckMessage]:

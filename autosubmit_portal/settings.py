@@ -7,6 +7,7 @@ A checkout and an installed wheel differ in three places: templates, `.env` and 
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 from autosubmit_portal import privacy
-from autosubmit_portal.access.sign_in import claims
+from autosubmit_portal.access.sign_in import claims, providers
 
 # The folder of our packages: the checkout, or where pip has installed the wheel.
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -90,6 +91,13 @@ def parse_umask(name: str, text: str) -> int:
     return int(text, 8)
 
 
+def parse_path(text: str) -> str | None:
+    """Return the path that the portal is served under, without a slash at its end; None for a whole host."""
+    if not re.fullmatch(r"(/(?!\.{1,2}(/|$))[\w.~-]+)*/?", text, re.ASCII):
+        raise ImproperlyConfigured(f"PORTAL_PATH={text} is no path. Write it like /portal/, without ? and #.")
+    return text.rstrip("/") or None
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
@@ -110,6 +118,14 @@ DEBUG = env.bool("PORTAL_DEBUG", default=False)
 SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or make_secret_key(PORTAL_HOME / "secret_key")
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
+# The path that Django puts before every address. web.py takes it off the address of a request.
+FORCE_SCRIPT_NAME = parse_path(env.str("PORTAL_PATH", default="/"))
+PORTAL_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
+# The sessions of others on the same host are not ours, nor do they get ours.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
+COOKIE_SUFFIX = (FORCE_SCRIPT_NAME or "").replace("/", "_")
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"sessionid{COOKIE_SUFFIX}", f"csrftoken{COOKIE_SUFFIX}"
+MESSAGE_STORAGE = "autosubmit_portal.console.parts.messages.MessageStorage"
 
 # Origins of other sites whose pages may use the API, with a token: never with the session of the console.
 CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
@@ -255,16 +271,79 @@ AXES_SENSITIVE_PARAMETERS = ["old_password", "new_password1", "new_password2", "
 AXES_DISABLE_ACCESS_LOG = True  # the trail is the record
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 
-# --- Sign-in: single sign-on by OpenID Connect (access/sign_in/: single_sign_on.py, bearer.py, claims.py).
-OIDC_ISSUER = env.str("PORTAL_OIDC_ISSUER", default="")
-OIDC_CLIENT_ID = env.str("PORTAL_OIDC_CLIENT_ID", default="")
-OIDC_CLIENT_SECRET = env.str("PORTAL_OIDC_CLIENT_SECRET", default="")
-OIDC_NAME = env.str("PORTAL_OIDC_NAME", default="single sign-on")
-OIDC_SCOPES = env.list("PORTAL_OIDC_SCOPES", default=["openid", "profile", "email"])
-OIDC_CLAIMS = env.list("PORTAL_OIDC_CLAIMS", default=["groups"])
-OIDC_RULES = parse_rules("PORTAL_OIDC_TEAMS", env.str("PORTAL_OIDC_TEAMS", default=""))
-OIDC_AUDIENCE = env.list("PORTAL_OIDC_AUDIENCE", default=[OIDC_CLIENT_ID])
-OIDC_SESSION_HOURS = env.int("PORTAL_OIDC_SESSION_HOURS", default=12)
+
+# --- Sign-in: identity providers (access/sign_in/providers.py).
+def read_issuer(key: str, prefix: str) -> Iterator[providers.IdentityProvider]:
+    """Yield the issuer of OpenID Connect whose variables begin with `prefix`, if there is one."""
+    address = env.str(f"{prefix}_ISSUER", default="")
+    client_id = env.str(f"{prefix}_CLIENT_ID", default="")
+    if address:
+        yield providers.OpenIDConnect(
+            key=key,
+            prefix=prefix,
+            address=address,
+            name=env.str(f"{prefix}_NAME", default="single sign-on"),
+            client_id=client_id,
+            client_secret=env.str(f"{prefix}_CLIENT_SECRET", default=""),
+            scopes=tuple(env.list(f"{prefix}_SCOPES", default=["openid", "profile", "email"])),
+            claims=tuple(env.list(f"{prefix}_CLAIMS", default=["groups"])),
+            rules=parse_rules(f"{prefix}_TEAMS", env.str(f"{prefix}_TEAMS", default="")),
+            audience=tuple(env.list(f"{prefix}_AUDIENCE", default=[client_id])),
+        )
+
+
+def read_cas() -> Iterator[providers.IdentityProvider]:
+    """Yield the CAS server of PORTAL_CAS_URL, if there is one."""
+    address = env.str("PORTAL_CAS_URL", default="")
+    if address:
+        yield providers.CAS(
+            key="cas",
+            prefix="PORTAL_CAS",
+            address=address,
+            name=env.str("PORTAL_CAS_NAME", default="CAS"),
+            subject=env.str("PORTAL_CAS_SUBJECT", default=""),
+            claims=tuple(env.list("PORTAL_CAS_ATTRIBUTES", default=["groups", "memberOf"])),
+            rules=parse_rules("PORTAL_CAS_TEAMS", env.str("PORTAL_CAS_TEAMS", default="")),
+        )
+
+
+def read_github() -> Iterator[providers.IdentityProvider]:
+    """Yield GitHub, if the portal is known there as PORTAL_GITHUB_CLIENT_ID."""
+    client_id = env.str("PORTAL_GITHUB_CLIENT_ID", default="")
+    rules = parse_rules("PORTAL_GITHUB_TEAMS", env.str("PORTAL_GITHUB_TEAMS", default=""))
+    if client_id:
+        yield providers.GitHub(
+            key="github",
+            prefix="PORTAL_GITHUB",
+            address=env.str("PORTAL_GITHUB_URL", default="https://github.com"),
+            name=env.str("PORTAL_GITHUB_NAME", default="GitHub"),
+            client_id=client_id,
+            client_secret=env.str("PORTAL_GITHUB_CLIENT_SECRET", default=""),
+            organisations=frozenset(name.lower() for name in env.list("PORTAL_GITHUB_ORGANISATIONS", default=[])),
+            rules={name.lower(): grants for name, grants in rules.items()},
+        )
+
+
+def read_more_issuers() -> Iterator[providers.IdentityProvider]:
+    """Yield the issuers with a word of their own: PORTAL_OIDC_EDITO_ISSUER and so on."""
+    for name in sorted(os.environ):
+        found = re.fullmatch(r"(PORTAL_OIDC_([A-Z0-9]+))_ISSUER", name)
+        if found:
+            yield from read_issuer(f"sso-{found[2].lower()}", found[1])
+
+
+def find_half_set() -> Iterator[str]:
+    """Yield the variables that a provider begins with and that are missing although others of it are set."""
+    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL", "PORTAL_GITHUB_CLIENT_ID"):
+        prefix = "_".join(name.split("_")[:2])
+        is_set = any(provider.prefix.startswith(prefix) for provider in PROVIDERS)
+        if not is_set and any(key.startswith(f"{prefix}_") and text for key, text in os.environ.items()):
+            yield name
+
+
+PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas(), *read_github())
+PROVIDERS_HALF_SET = tuple(find_half_set())
+PROVIDER_SESSION = timedelta(hours=env.int("PORTAL_SESSION_HOURS", default=12))
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
 SOCIALACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.single_sign_on.SocialAdapter"
 ACCOUNT_ADAPTER = "autosubmit_portal.access.sign_in.admission.AccountAdapter"
@@ -286,8 +365,9 @@ LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
-STATIC_URL = "static/"
-STATIC_ROOT = PORTAL_HOME / "static"
+STATIC_URL = f"{PORTAL_PATH}static/"
+# An image has them beside the program: nothing is written there, and the home is empty when a pod begins.
+STATIC_ROOT = Path(env.str("PORTAL_STATIC", default="") or PORTAL_HOME / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -300,7 +380,8 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz/?$"]  # load balancers ask over plain HTTP and take a redirect for an answer
+# Load balancers ask over plain HTTP and take a redirect for an answer.
+SECURE_REDIRECT_EXEMPT = [f"^{re.escape(f'{PORTAL_PATH}healthz'[1:])}/?$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -418,6 +499,7 @@ SPECTACULAR_SETTINGS = {
         "Errors are problem details (RFC 9457). The parameters and fields of Autosubmit API 4.2 keep their names."
     ),
     "VERSION": "4.0",
+    "SERVERS": [{"url": FORCE_SCRIPT_NAME}] if FORCE_SCRIPT_NAME else [],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/v4",
     "COMPONENT_SPLIT_PATCH": False,  # bodies of PATCH are whole: what is required is required

@@ -55,6 +55,7 @@ def start(step: Step, action: Action) -> None:
     """
     words = action.list_words(step.number)
     request = {"key": step.key, "kind": action.kind, "words": words, "account": action.unix_name}
+    request["person"] = action.actor_name  # a site may map people to profiles
     kind = action.catalogue_kind
     if kind.excludes_run and not kind.get_command(step.number, len(action.command)).is_long:  # `run` looks itself
         request["unless_locked"] = action.expid

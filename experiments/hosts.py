@@ -108,14 +108,23 @@ def _await(wanted: Sequence[Host]) -> dict[int, Absence]:
         time.sleep(_LOOK_SECONDS)
 
 
-def look_for(wanted: Iterable[Host], seconds: float) -> dict[int, Absence]:
+def look_for(wanted: Sequence[Host], seconds: float) -> dict[int, Absence]:
     """Return those of these hosts that are not connected, by their keys.
 
     Raises NoGateway, and Unanswered when there is no answer within `seconds`.
     """
+    return look_at(wanted, seconds)[1]
+
+
+def look_at(wanted: Sequence[Host], seconds: float) -> tuple[dict[int, str], dict[int, Absence]]:
+    """Return the channels of those of these hosts that the gateway knows, and those that are not connected, by keys.
+
+    Raises as `look_for` does.
+    """
     known = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", seconds)["hosts"]
-    found = {host.pk: _find_absence(host.name, known) for host in wanted}
-    return {key: absence for key, absence in found.items() if absence}
+    absences = {host.pk: _find_absence(host.name, known) for host in wanted}
+    channels = {host.pk: str(known[host.name].get("channel", "")) for host in wanted if host.name in known}
+    return channels, {key: absence for key, absence in absences.items() if absence}
 
 
 def may_hide_run(host: Host, absence: Absence) -> bool:

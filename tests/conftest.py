@@ -30,7 +30,6 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import last_use
-from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.access.unix import get_name
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.privacy import PRIVATE_UMASK
@@ -39,6 +38,8 @@ from experiments.models import Site
 from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
 from tests.support.caches import forget_answers, forget_keys, forget_stamps
+from tests.support.cas_server import CASServer, cas_server
+from tests.support.github_server import GitHubServer, github_server
 from tests.support.identity_provider import Provider
 from tests.support.in_process_host import AtOnce, InProcessHosts
 from tests.support.lock_holders import LocksIn
@@ -386,14 +387,39 @@ def provider(running_provider: Provider, settings: Any) -> Iterator[Provider]:
     """The provider, set as that of the portal: it knows nobody yet, and nothing of it is remembered."""
     running_provider.reset()
     forget_keys()
-    settings.OIDC_ISSUER = running_provider.issuer
-    settings.OIDC_CLIENT_ID = identity_provider.CLIENT_ID
-    settings.OIDC_CLIENT_SECRET = identity_provider.CLIENT_SECRET
-    settings.OIDC_AUDIENCE = [identity_provider.CLIENT_ID]
-    settings.OIDC_NAME = "Climate DT"
-    settings.OIDC_RULES = read_rules(identity_provider.RULES)
+    settings.PROVIDERS = (running_provider.settings,)
     yield running_provider
     forget_keys()
+
+
+@pytest.fixture(scope="session")
+def running_cas() -> Iterator[CASServer]:
+    """A real server of the CAS protocol, for all tests of this process."""
+    with cas_server() as running:
+        yield running
+
+
+@pytest.fixture
+def cas(running_cas: CASServer, settings: Any) -> CASServer:
+    """The CAS server, set as that of the portal: it knows nobody yet."""
+    running_cas.reset()
+    settings.PROVIDERS = (running_cas.settings,)
+    return running_cas
+
+
+@pytest.fixture(scope="session")
+def running_github() -> Iterator[GitHubServer]:
+    """A server like GitHub, for all tests of this process."""
+    with github_server() as running:
+        yield running
+
+
+@pytest.fixture
+def github(running_github: GitHubServer, settings: Any) -> GitHubServer:
+    """The server like GitHub, set as that of the portal: it knows nobody yet."""
+    running_github.reset()
+    settings.PROVIDERS = (running_github.settings,)
+    return running_github
 
 
 # --- The portal as processes, and a browser to look at it

@@ -377,7 +377,21 @@ class Identity(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return str(self.account)
+        return f"{self.account.user} of {self.account.provider}"
+
+
+class ServiceTicket(models.Model):
+    """The ticket by which a session began: a CAS server names it when the person signs out there."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    taken_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"a ticket of {self.user}"
 
 
 # What decides who may do what, and is watched for that.

@@ -9,13 +9,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 
-def end_sessions(user: User, *, but: str = "") -> None:
-    """End all sessions of the account but the one with the key `but`.
+def end_sessions(user: User, *, but: str = "", marked: dict[str, str] | None = None) -> None:
+    """End all sessions of the account but the one with the key `but`, or those only that hold what `marked` says.
 
     The owner of a session is only in its sealed content, so all sessions are read. This happens a few times a year.
     """
     current = Session.objects.filter(expire_date__gt=timezone.now()).exclude(pk=but)
-    theirs = [row.pk for row in current.iterator() if row.get_decoded().get(SESSION_KEY) == str(user.pk)]
+    wanted = {SESSION_KEY: str(user.pk), **(marked or {})}.items()
+    theirs = [row.pk for row in current.iterator() if wanted <= row.get_decoded().items()]
     Session.objects.filter(pk__in=theirs).delete()
 
 

@@ -5,7 +5,7 @@ import pwd
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,8 @@ SUPERUSER = 0
 # The account that stands for nobody, and what some systems call -2 and -1.
 _NOBODIES = (65534, 2**32 - 2, 2**32 - 1)
 _LOGIN_DEFINITIONS, _USUAL_LEAST_UID = Path("/etc/login.defs"), 1000
+# What a person's commands keep of the variables of their profile. sudo sets SUDO_USER itself, to who starts them.
+_KEPT = re.compile(r"AUTOSUBMIT_CONFIGURATION|AS_ENV_\w+|SSH_AUTH_SOCK")
 _UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
 
 
@@ -40,18 +42,18 @@ def explain_unusable(name: str) -> str:
     return ""
 
 
-def wrap_as_account(account: str, argv: Sequence[str]) -> list[str]:
+def wrap_as_account(account: str, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the argv that runs `argv` as another Unix account.
 
-    sudo makes a fresh environment and keeps only the path of the site's configuration. It starts at the root of the
+    sudo makes a fresh environment and keeps only what Autosubmit and its SSH client read. It starts at the root of the
     file system, because the account may not see the run directory. Raises PermissionError for what is no account of
     this host, and for root, which no request may become: for sudo `#0` is a name too.
     """
     reason = explain_unusable(account)
     if reason:
         raise PermissionError(reason)
-    kept = "--preserve-env=AUTOSUBMIT_CONFIGURATION"
-    return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, kept, "--", *argv]
+    kept = ",".join(sorted(filter(_KEPT.fullmatch, environment)))
+    return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, f"--preserve-env={kept}", "--", *argv]
 
 
 def get_name(uid: int) -> str:

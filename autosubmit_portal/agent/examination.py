@@ -6,6 +6,8 @@ import platform
 import pwd
 import re
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +15,10 @@ from pathlib import Path
 from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
-from autosubmit_portal.agent.site_file import BadSiteFileError, SiteFile, read_site_file
+from autosubmit_portal.agent.programs import Program
+from autosubmit_portal.agent.site_file import OTHERS, BadSiteFileError, SiteFile, read_site_file
 from experiments.autosubmit.host_rules import BadRules, list_refused
-from experiments.autosubmit.program import read_program_version
+from experiments.autosubmit.program import LONGEST_SECONDS, read_program_version, take_version
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.autosubmit.trusted import explain_distrust
 
@@ -26,6 +29,8 @@ _LOGIND = ("/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/s
 _LINGER = Path("/var/lib/systemd/linger")
 _SYSTEMD = Path("/run/systemd/system")
 _FIRST_PERSON = 1000
+# Variables that name a file. One that is not there makes no error.
+_FILES = {"AS_ENV_PLATFORMS_PATH", "AS_ENV_SSH_CONFIG_PATH"}
 
 
 def main(site_file: str) -> None:
@@ -65,6 +70,11 @@ def _check_python(_: SiteFile) -> Iterator[Finding]:
 
 
 def _check_program(site: SiteFile) -> Iterator[Finding]:
+    yield from _check_usual_program(site)
+    yield from _check_programs(site)
+
+
+def _check_usual_program(site: SiteFile) -> Iterator[Finding]:
     what = "program"
     if not os.access(site.program, os.X_OK):
         text = f"There is no program {site.program} that {_get_account()} may run."
@@ -80,6 +90,45 @@ def _check_program(site: SiteFile) -> Iterator[Finding]:
         yield Finding(Level.FAIL, what, str(error))
         return
     yield _say(what, f"Autosubmit {version}, {site.program}.")
+
+
+def _check_programs(site: SiteFile) -> Iterator[Finding]:
+    """Ask each program with a name for its version: as a command of it is started, with its modules."""
+    for name, program in sorted(site.programs.items()):
+        what = f"program {name}"
+        if not program.load and (reason := explain_distrust(program.path)):
+            remedy = "Take the right to write away."
+            yield Finding(Level.WARN, what, f"Others can change what is run: {reason}.", remedy)
+        try:
+            version = _ask_version(site, program)
+        except (BrokenStore, OSError, subprocess.TimeoutExpired) as error:
+            yield Finding(
+                Level.FAIL, what, str(error), "Correct it in “programs” of the file of the site, or repair it."
+            )
+            continue
+        if version == program.version or version.startswith(f"{program.version}."):
+            yield _say(what, f"Autosubmit {version}, {' '.join(program.load[2:]) or program.path}.")
+        else:
+            text = f"It is Autosubmit {version}, and the file of the site says {program.version}."
+            yield Finding(Level.WARN, what, text, "Experiments are given the program of their version: correct it.")
+
+
+def _ask_version(site: SiteFile, program: Program) -> str:
+    environment = site.make_environment(next(iter(site.profiles)), "", program)
+    with subprocess.Popen(
+        program.make_argv(["--version"]),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            return take_version(program.path, process, LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def _check_store(site: SiteFile) -> Iterator[Finding]:
@@ -193,6 +242,43 @@ def _check_kinds(site: SiteFile) -> Iterator[Finding]:
     yield _say("kinds", f"The site lets these start: {', '.join(allowed) or 'none'}.")
 
 
+def _check_profiles(site: SiteFile) -> Iterator[Finding]:
+    """What the variables of profiles name, as whoever runs commands finds it."""
+    what, found = "profiles", []
+    for profile, variables in site.profiles.items():
+        for name in sorted(_FILES & variables.keys()):
+            if not os.access(_expand(name, variables[name]), os.R_OK):
+                text = f"{name} of the profile {profile!a} is {variables[name]}, which {_get_account()} cannot read"
+                found.append(f"{text}: Autosubmit would go on without")
+        if "SSH_AUTH_SOCK" in variables and (reason := _try_socket(variables["SSH_AUTH_SOCK"])):
+            found.append(f"SSH_AUTH_SOCK of the profile {profile!a}: {reason}")
+    remedy = "Correct “profiles” in the file of the site, or what they name."
+    yield from [Finding(Level.WARN, what, f"{text}.", remedy) for text in found] or [_say(what, _tell_people(site))]
+
+
+def _expand(name: str, path: str) -> Path:
+    """Return the file that Autosubmit opens: it expands `~` in the path of an SSH configuration only."""
+    return Path(path).expanduser() if name == "AS_ENV_SSH_CONFIG_PATH" else Path(path)
+
+
+def _try_socket(path: str) -> str:
+    """Return why nobody answers at a socket; blank if somebody does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError as error:
+            return f"no SSH agent answers at {path} ({error.strerror or error})"
+    return ""
+
+
+def _tell_people(site: SiteFile) -> str:
+    names = ", ".join(sorted(site.profiles))
+    if not site.people:
+        return f"All have the same profile, of {names}."
+    mapped = ", ".join(f"{person} has {profile}" for person, profile in sorted(site.people.items()))
+    return f"{mapped}; {'all others are' if OTHERS in site.people else 'nobody else is'} mapped."
+
+
 def _check_rules(site: SiteFile) -> Iterator[Finding]:
     what = "rules"
     try:
@@ -224,6 +310,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "sessions": _check_sessions,
     "umask": _check_umask,
     "kinds": _check_kinds,
+    "profiles": _check_profiles,
     "rules": _check_rules,
     "store": _check_store,
     "program": _check_program,

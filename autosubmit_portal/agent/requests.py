@@ -13,7 +13,6 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, t
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.rules import explain_rule
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
-from autosubmit_portal.agent.scripts import make_argv
 from autosubmit_portal.agent.site_file import COMMAND, PACKAGE, SiteFile, read_site_file, take_procedure
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
@@ -21,6 +20,7 @@ from autosubmit_portal.agent.warm import WarmAutosubmit
 MOST_OUTPUT_BYTES = 128 * 1024
 MOST_WAIT_SECONDS = 30
 _MOST_PID = 2**22
+_START = ("key", "digest", "kind", "words", "account", "profile", "person", "procedure", "program", "unless_locked")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,28 +56,28 @@ class Commands:
         )
 
     def _start(self, arguments: Message) -> Message:
-        refuse_others(arguments, "key", "digest", "kind", "words", "account", "profile", "procedure", "unless_locked")
+        refuse_others(arguments, *_START)
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
         words, account = take_texts(arguments, "words"), take_text(arguments, "account")
-        kind, profile = take_text(arguments, "kind"), take_text(arguments, "profile")
+        kind, person = take_text(arguments, "kind"), take_text(arguments, "person") if "person" in arguments else ""
         if not _DIGEST.fullmatch(digest):
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
-        reason = _explain_refusal(site, kind, words, profile, account)
+        name = take_text(arguments, "program") if "program" in arguments else ""
+        program, profile = site.find_program(name), site.choose_profile(take_text(arguments, "profile"), person)
+        if program is None:
+            return _refuse(f"The site has no program {name!a}. There are: {', '.join(site.programs) or 'none'}.")
+        reason = _explain_refusal(site, kind, words, account) or _explain_no_profile(site, profile, person)
         if not reason and not self.spool.find(key).look().has_started:
-            reason = explain_rule(site, words[0])
-            if not reason and "unless_locked" in arguments:
-                reason = explain_run(site, take_expid(arguments, "unless_locked"))
+            reason = _explain_moment(site, words[0], arguments)
         if reason:
-            return _tell_start(Start(Outcome.REFUSED, reason))
-        if accounts.is_own(account):
-            account = ""
-        argv = make_argv(str(site.program), words)
-        environment = site.make_environment(profile, account)
+            return _refuse(reason)
+        account = "" if accounts.is_own(account) else account
+        environment = site.make_environment(profile, account, program, person)
         asked = take_procedure(arguments, "procedure") if "procedure" in arguments else COMMAND
         launch = self.warm.launch if site.procedures.get(kind, asked) == PACKAGE else RunDirectory.launch
-        start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
-        return _tell_start(start)
+        argv = program.make_argv(words)
+        return _tell_start(self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch))
 
     def _end(self, arguments: Message) -> Message:
         self.spool.find(_take_key(arguments)).end()
@@ -122,17 +122,38 @@ class Waiting:
         return _tell_look(look, piece), piece.data
 
 
-def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], profile: str, account: str) -> str:
+def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], account: str) -> str:
     """Return why the site does not let this be started; blank if it does."""
     if kind not in site.kinds:
         return f"The site does not let {kind!a} be started here."
     if not words or words[0] not in site.kinds[kind]:
         return f"The site does not let {kind!a} start {' '.join(words[:1])!a}."
-    if profile not in site.profiles:
-        return f"The site has no profile {profile!a}."
     if account and account not in site.accounts:
         return f"The site does not let anything run as {account!a}."
     return ""
+
+
+def _explain_moment(site: SiteFile, command: str, arguments: Message) -> str:
+    """Return why this is not the host, or not the moment, for a command; blank if it is."""
+    reason = explain_rule(site, command)
+    if not reason and "unless_locked" in arguments:
+        reason = explain_run(site, take_expid(arguments, "unless_locked"))
+    return reason
+
+
+def _refuse(why: str) -> Message:
+    return _tell_start(Start(Outcome.REFUSED, why))
+
+
+def _explain_no_profile(site: SiteFile, profile: str, person: str) -> str:
+    """Return why there are no variables for a command; blank if there are."""
+    if profile in site.profiles:
+        return ""
+    if profile or not site.people:
+        return f"The site has no profile {profile!a}."
+    return (
+        f"The site maps no profile to {person!a}: the file of the site has neither {person!a} nor '*' under “people”."
+    )
 
 
 def _take_key(arguments: Message) -> str:

@@ -14,7 +14,7 @@ from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands, Waiting
-from autosubmit_portal.agent.site_file import USUAL_PLACE, BadSiteFileError
+from autosubmit_portal.agent.site_file import BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.agent.watching import Watching
 
@@ -166,14 +166,14 @@ class Agent:
             time.sleep(TICK_SECONDS)
 
 
-def run(arguments: list[str]) -> None:
-    """Serve the gateway on descriptors 0 and 1, with the site file that is named or the usual one.
+def run(site_file: Path) -> None:
+    """Serve the gateway on descriptors 0 and 1.
 
     Whatever else is printed goes to descriptor 2.
     """
     writer = os.dup(1)
     os.dup2(2, 1)
-    print(Agent(Path(*arguments) if arguments else USUAL_PLACE, 0, writer).serve(), file=sys.stderr)
+    print(Agent(site_file, 0, writer).serve(), file=sys.stderr)
 
 
 def _describe() -> strict_json.Message:

@@ -72,7 +72,7 @@ class Spool:
         """
         run = RunDirectory(self.folder / _check_name(key))
         if account:
-            argv = accounts.wrap_as_account(account, argv)
+            argv = accounts.wrap_as_account(account, argv, environment)
         try:
             answer = self._take(run, digest)
             if not answer:

@@ -31,12 +31,12 @@ class Stream:
             return []
         except OSError:
             data = b""
-        return self.connection.receive(data, now) if data else self.connection.receive_end()
+        return self._receive(data, now) if data else self.connection.receive_end()
 
     def write(self) -> list[Event]:
         """Send what waits, until the writer takes no more."""
         while self.has_something_to_write:
-            self._unsent = self._unsent or self.connection.take_bytes()
+            self._unsent = self._unsent or self._take_bytes()
             try:
                 self._unsent = self._unsent[os.write(self.writer, self._unsent) :]
             except BlockingIOError:
@@ -45,3 +45,9 @@ class Stream:
                 self._unsent = b""
                 return self.connection.receive_end()
         return []
+
+    def _receive(self, data: bytes, now: float) -> list[Event]:
+        return self.connection.receive(data, now)
+
+    def _take_bytes(self) -> bytes:
+        return self.connection.take_bytes()

@@ -30,7 +30,9 @@ def _filter_called(expid: str) -> ExperimentQuerySet:
 
 
 _WHOLE = CompiledQuery(
-    lambda expid: annotate_active_action(_filter_called(expid)), "site", annotations=("active_action_id", "is_starting")
+    lambda expid: annotate_active_action(_filter_called(expid).annotate_run_host()),
+    "site",
+    annotations=("active_action_id", "is_starting", "run_host_name"),
 )
 _MIRRORED = CompiledQuery(_filter_called, "site", only=_OF_MIRROR, only_related=("id", "slug", "home", "configuration"))
 

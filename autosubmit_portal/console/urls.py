@@ -12,7 +12,7 @@ urlpatterns = [
     path("login/", sign_in.sign_in_page, name="login"),
     path("password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"),
     path("health/", console.admin_view(health.health_page), name="health"),
-    path("login/sso/", sign_in.begin_single_sign_on, name="single_sign_on"),
-    path("login/sso/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
+    path("login/<slug:key>/", sign_in.begin_single_sign_on, name="single_sign_on"),
+    path("login/<slug:key>/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
     *console.get_urls(),
 ]

@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 _MAIN = Path("autosubmit_portal/agent/__main__.py")
 _FOLDERS = (Path("autosubmit_portal/agent"), Path("experiments/autosubmit"), Path("jobs/autosubmit"))
+# What others have written, and the folders of it that an agent needs.
+_PACKAGES = {"PyYAML": ("yaml",), "websockets": ("websockets", "websockets/extensions", "websockets/sync")}
 # The first instant that an archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
@@ -36,7 +38,8 @@ def _make_archive() -> bytes:
     """Return the bytes of the archive. They are not compressed: other versions of zlib would make others."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        for name, file in sorted([*_list_own_files(), *_list_yaml_files()]):
+        packages = (part for name, folders in _PACKAGES.items() for part in _list_package_files(name, folders))
+        for name, file in sorted([*_list_own_files(), *packages]):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = _MODE
             archive.writestr(entry, file.read_bytes())
@@ -54,10 +57,10 @@ def _list_own_files() -> Iterator[tuple[str, Path]]:
                 yield file.relative_to(_ROOT).as_posix(), file
 
 
-def _list_yaml_files() -> Iterator[tuple[str, Path]]:
-    """Yield PyYAML as it is installed here, but for what is not Python, and its licence."""
-    for file in distribution("PyYAML").files or ():
-        if file.parent.name == "yaml" and file.suffix == ".py":
+def _list_package_files(package: str, folders: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """Yield these folders of a package as it is installed here, but for what is not Python, and its licence."""
+    for file in distribution(package).files or ():
+        if file.parent.as_posix() in folders and file.suffix == ".py":
             yield file.as_posix(), Path(str(file.locate()))
         elif file.name == "LICENSE":
-            yield "yaml/LICENSE", Path(str(file.locate()))
+            yield f"{min(folders)}/LICENSE", Path(str(file.locate()))

@@ -1,5 +1,6 @@
-"""The programs that are the channels to hosts, made from what the file of hosts says."""
+"""What the file of hosts says of the channel to a host: the program that reaches it, or the tokens of who calls."""
 
+import hashlib
 import re
 import shlex
 import sys
@@ -16,16 +17,46 @@ _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _DESTINATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
 _PYTHON = re.compile(r"/[^\0]*|python[0-9.]*")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 _MOST_PATH = 4096
+_CALLED = "websocket"
 _AGENT = ("channel", "agent", "python", "site_file")
+
+
+# Whoever is to call shows a token of which this is a SHA-256.
+Digests = frozenset[str]
+
+
+def digest_token(token: str) -> str:
+    """Return what the file of hosts keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def make_way(host: Message) -> list[str] | Digests:
+    """Return the program that reaches a host, with its arguments, or the digests of the tokens of its agent.
+
+    Raises ProtocolError for what is not understood.
+    """
+    if host.get("channel") == _CALLED:
+        return _take_digests(host)
+    return make_command(host)
 
 
 def make_command(host: Message) -> list[str]:
     """Return the program that reaches a host, with its arguments. Raises ProtocolError for what is not understood."""
     name = fields.take_text(host, "channel")
     if name not in _CHANNELS:
-        raise ProtocolError(f"“channel” must be one of {', '.join(_CHANNELS)}")
+        raise ProtocolError(f"“channel” must be one of {', '.join((*_CHANNELS, _CALLED))}")
     return _CHANNELS[name](host)
+
+
+def _take_digests(host: Message) -> Digests:
+    """Take the digests of one token, or of several while a new one takes the place of an old one."""
+    fields.refuse_others(host, "channel", "tokens")
+    digests = fields.take_texts(host, "tokens")
+    if not all(_DIGEST.fullmatch(digest) for digest in digests):
+        raise ProtocolError("“tokens” must be SHA-256 digests of 64 hexadecimal digits, as agent --token prints them")
+    return frozenset(digest.lower() for digest in digests)
 
 
 def _make_local(host: Message) -> list[str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
-from autosubmit_portal.gateway.channels import make_command
+from autosubmit_portal.gateway.channels import Digests, make_way
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
+_ADDRESS = re.compile(r"/[^\0]*|(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _MOST_PATH = 4096
 
 
@@ -18,15 +19,19 @@ class BadHostsFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The portal, the two sockets, and the command that is the channel to each host.
+    """The portal, the two sockets, and the way to each host: a command, or the tokens of an agent that calls.
 
-    A socket is for its owner and its group: the group is that of its folder, where that has the setgid bit.
+    `kinds` says which kind of channel each is. A socket is for its owner and its group: the group is that of its
+    folder, where that has the setgid bit. Agents call at `listen`, which is HOST:PORT or the path of a socket; blank if
+    none does.
     """
 
     portal: str
     reading: Path
     acting: Path
-    commands: Mapping[str, list[str]]
+    listen: str
+    ways: Mapping[str, list[str] | Digests]
+    kinds: Mapping[str, str]
 
 
 def read_hosts(file: Path) -> Hosts:
@@ -38,12 +43,12 @@ def read_hosts(file: Path) -> Hosts:
         reading, acting = (Path(fields.take_text(message, name, most=_MOST_PATH)) for name in ("reading", "acting"))
         if reading.resolve() == acting.resolve():  # who may only read could act
             raise ProtocolError("“reading” and “acting” must name two sockets")
-        return Hosts(
-            portal=portal,
-            reading=reading,
-            acting=acting,
-            commands={_check_name(name): _take_command(hosts, name) for name in hosts},
-        )
+        ways = {_check_name(name): _take_way(hosts, name) for name in hosts}
+        listen = _take_address(message)
+        if not listen and any(isinstance(way, frozenset) for way in ways.values()):
+            raise ProtocolError("“listen” must say where agents call, such as 127.0.0.1:8765")
+        kinds = {name: fields.take_text(fields.take_object(hosts, name), "channel") for name in hosts}
+        return Hosts(portal, reading, acting, listen, ways, kinds)
     except (OSError, ProtocolError) as error:
         raise BadHostsFileError(f"{file} cannot be used: {error}.") from error
 
@@ -54,8 +59,15 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _take_command(hosts: strict_json.Message, name: str) -> list[str]:
+def _take_address(message: strict_json.Message) -> str:
+    listen = fields.take_text({"listen": ""} | message, "listen")
+    if listen and not _ADDRESS.fullmatch(listen):
+        raise ProtocolError("“listen” must be HOST:PORT or the path of a socket")
+    return listen
+
+
+def _take_way(hosts: strict_json.Message, name: str) -> list[str] | Digests:
     try:
-        return make_command(fields.take_object(hosts, name))
+        return make_way(fields.take_object(hosts, name))
     except ProtocolError as error:
         raise ProtocolError(f"of host “{name}” {error}") from error

@@ -25,8 +25,12 @@ from autosubmit_portal.agent.protocol import (
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.gateway import sockets
+from autosubmit_portal.gateway.called_channel import CalledChannel
 from autosubmit_portal.gateway.channel import Channel
+from autosubmit_portal.gateway.channels import Digests
+from autosubmit_portal.gateway.entrance import Entrance
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
+from autosubmit_portal.gateway.program_channel import ProgramChannel
 from autosubmit_portal.gateway.relay import Relay
 
 READING = frozenset({"look", "read", "watch", "doctor"})
@@ -62,14 +66,15 @@ class Gateway:
     def __init__(self, hosts_file: Path) -> None:
         self._hosts_file, self._stamp = hosts_file, _take_stamp(hosts_file)
         hosts, now = read_hosts(hosts_file), time.monotonic()
-        self._portal = hosts.portal
-        self._channels = {name: Channel(command, hosts.portal, now) for name, command in hosts.commands.items()}
+        self._portal, self._kinds = hosts.portal, hosts.kinds
+        self._entrance = _open_entrance(hosts.listen, now)
+        self._channels = {name: self._make_channel(way, now) for name, way in hosts.ways.items()}
         self._listeners = {
             listener.fileno(): (listener, allowed)
             for listener, allowed in ((_listen(hosts.reading), READING), (_listen(hosts.acting), ACTING))
         }
         self._places = {place: _take_stamp(place) for place in (hosts.reading, hosts.acting)}
-        self._left: list[Channel] = []
+        self._left: list[ProgramChannel] = []
         self._callers: dict[int, Caller] = {}
         self._relays: list[Relay] = []
         self._asked_at = self._stamped_at = now
@@ -83,6 +88,7 @@ class Gateway:
         """Wait until there is something to pass on, and do it. Raises Displaced."""
         ready = self._wait()
         now = time.monotonic()
+        before = {channel: channel.client for channel in self._channels.values()}
         if now - self._stamped_at >= _STAMPS_SECONDS:
             self._stamped_at = now
             self._read_hosts_anew(now)
@@ -90,8 +96,10 @@ class Gateway:
         self._left = [channel for channel in self._left if not channel.reap(now)]
         for caller in tuple(self._callers.values()):
             self._hear_caller(caller, ready, now)
-        for channel in self._channels.values():
-            self._serve_channel(channel, ready, now)
+        self._serve_channels(ready, now)
+        for channel, client in before.items():
+            if client and channel.client is not client:
+                self._lose(client, channel.reason)
         self._pass_on(now)
         for descriptor in ready & self._listeners.keys():
             self._accept(*self._listeners[descriptor], now)
@@ -111,19 +119,24 @@ class Gateway:
             return
         self._stamp = stamp
         try:
-            commands = read_hosts(self._hosts_file).commands
+            hosts = read_hosts(self._hosts_file)
         except BadHostsFileError as error:
             print(error, file=sys.stderr)
             return
+        ways, self._kinds = hosts.ways, hosts.kinds
         for name, channel in tuple(self._channels.items()):
-            if channel.command != commands.get(name):
-                client = channel.client
-                self._left.append(self._channels.pop(name))
+            if not _follow_way(channel, ways.get(name), now):
+                del self._channels[name]
                 channel.close("It is not in the file of hosts any more.", now)
-                if client:
-                    self._lose(client, channel.reason)
-        for name in commands.keys() - self._channels.keys():
-            self._channels[name] = Channel(commands[name], self._portal, now)
+                if isinstance(channel, ProgramChannel):
+                    self._left.append(channel)
+        for name in ways.keys() - self._channels.keys():
+            self._channels[name] = self._make_channel(ways[name], now)
+
+    def _make_channel(self, way: list[str] | Digests, now: float) -> Channel:
+        if isinstance(way, list):
+            return ProgramChannel(way, self._portal, now)
+        return CalledChannel(way, self._portal, now)
 
     def _wait(self) -> set[int]:
         poll = select.poll()
@@ -133,12 +146,21 @@ class Gateway:
         for stream in (*streams, *(caller.stream for caller in self._callers.values())):
             _register(poll, stream)
         for channel in self._channels.values():
-            if channel.errors is not None:
+            if isinstance(channel, ProgramChannel) and channel.errors is not None:
                 poll.register(channel.errors, select.POLLIN)
+        if self._entrance:
+            self._entrance.register(poll)
         return {descriptor for descriptor, _ in poll.poll(_TICK_MILLISECONDS)}
 
+    def _serve_channels(self, ready: set[int], now: float) -> None:
+        for channel in self._channels.values():
+            self._serve_channel(channel, ready, now)
+        if self._entrance:
+            called = {name: channel for name, channel in self._channels.items() if isinstance(channel, CalledChannel)}
+            self._entrance.turn(ready, called, now)
+
     def _serve_channel(self, channel: Channel, ready: set[int], now: float) -> None:
-        if channel.errors in ready:
+        if isinstance(channel, ProgramChannel) and channel.errors in ready:
             channel.read_errors()
         client = channel.client
         if channel.stream and channel.stream.reader in ready:
@@ -147,8 +169,6 @@ class Gateway:
         if channel.stream and channel.stream.has_something_to_write:
             channel.write(now)
         channel.tick(now)
-        if client and channel.client is not client:
-            self._lose(client, channel.reason)
 
     def _take_from_host(self, client: Client | None, event: Event) -> None:
         if not isinstance(event, (Data, Answer, Failure)):
@@ -271,7 +291,9 @@ class Gateway:
         self._lose(client, "The agent does not answer.")
 
     def _describe(self, now: float) -> Message:
-        hosts = {name: _describe(channel, now) for name, channel in self._channels.items()}
+        hosts = {
+            name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
+        }
         return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
 
 
@@ -297,6 +319,21 @@ def _register(poll: select.poll, stream: Stream) -> None:
     poll.register(stream.reader, reads)
     if writes:
         poll.register(stream.writer, writes)
+
+
+def _follow_way(channel: Channel, way: list[str] | Digests | None, now: float) -> bool:
+    """Have a channel do as the file of hosts says now; return whether it can."""
+    if isinstance(channel, CalledChannel) and isinstance(way, frozenset):
+        channel.allow(way, now)
+        return True
+    return isinstance(channel, ProgramChannel) and channel.command == way
+
+
+def _open_entrance(address: str, now: float) -> Entrance | None:
+    try:
+        return Entrance(address, now) if address else None
+    except (OSError, OverflowError) as error:
+        raise BadHostsFileError(f"{address} cannot be listened at: {error}.") from error
 
 
 def _listen(place: Path) -> socket.socket:

@@ -39,3 +39,14 @@ def listen(place: Path) -> socket.socket:
     listener.setblocking(False)
     new.replace(place)
     return listener
+
+
+def listen_at(address: str) -> socket.socket:
+    """Listen at HOST:PORT, or at the path of a Unix socket. Raises OSError."""
+    if address.startswith("/"):
+        return listen(Path(address))
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    listener = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_MOST_PENDING)
+    listener.setblocking(False)
+    return listener

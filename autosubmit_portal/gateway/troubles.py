@@ -80,6 +80,20 @@ _KNOWN = (
         "authorized_keys.",
     ),
     _Known(
+        r"Its agent has not called yet",
+        "The host has not opened its channel",
+        "Start the agent at the host with --to, --host and --token-file; it prints why it is not let in.",
+    ),
+    _Known(
+        r"Somebody has called as this host with .+",
+        "Its agent was not let in",
+        "Make a token with agent --token and the name of the host: the digest goes into the file of hosts, the token "
+        "into the file at the host.",
+    ),
+    _Known(
+        r"Its token was revoked", "Its agent is not let in any more", "Give it a token that the file of hosts knows."
+    ),
+    _Known(
         r"it speaks protocol .+",
         "Agent and portal have no common language",
         "Build the agent with this portal (agent --build) and install it at the host.",

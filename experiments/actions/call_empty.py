@@ -1,6 +1,7 @@
 """Saying of a host that is silent that no run lives there: only a manager does, because nothing else is evidence."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -12,6 +13,7 @@ from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from experiments import hosts
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.site_duties import has_duty, require_duty
+from experiments.hosts import Absence
 from experiments.models import Host, Site
 from experiments.permissions import CALL_EMPTY
 
@@ -38,25 +40,40 @@ def call_empty(host: Host, *, actor: User, origin: Origin, reason: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class SilentHost:
-    """A host that is not connected, why, and whether a run may live there as far as is known."""
+class HostState:
+    """How a host is reached, and whether it is now: None where nobody knows.
+
+    Of one that is not: why, since when if that is known, and whether a run may live there as far as is known.
+    """
 
     host: Host
-    reason: str
-    may_hide_run: bool
+    channel: str
+    is_connected: bool | None
+    reason: str = ""
+    silent_since: datetime | None = None
+    may_hide_run: bool = False
 
 
-def list_silent(site: Site) -> list[SilentHost]:
-    """Return the silent hosts of a site that has others; none while nobody knows."""
+def list_states(site: Site) -> list[HostState]:
+    """Return the hosts of a site in their order, as the gateway sees them now."""
     at_site = [*site.hosts.all()]
-    if len(at_site) == 1:
-        return []
     try:
-        away = hosts.look_for(at_site, _LOOK_SECONDS)
-    except (NoGateway, Unanswered):
-        return []
-    silent = [(host, away[host.pk]) for host in at_site if host.pk in away]
-    return [SilentHost(host, absence.reason, hosts.may_hide_run(host, absence)) for host, absence in silent]
+        channels, away = hosts.look_at(at_site, _LOOK_SECONDS)
+    except (NoGateway, Unanswered) as error:
+        return [HostState(host, "", None, str(error)) for host in at_site]
+    return [_describe(host, channels.get(host.pk, ""), away.get(host.pk)) for host in at_site]
+
+
+def list_silent(site: Site) -> list[HostState]:
+    """Return the silent hosts of a site that has others; none while nobody knows."""
+    states = list_states(site)
+    return [state for state in states if state.is_connected is False] if len(states) > 1 else []
+
+
+def _describe(host: Host, channel: str, absence: Absence | None) -> HostState:
+    if absence is None:
+        return HostState(host, channel, True)
+    return HostState(host, channel, False, absence.reason, absence.since, hosts.may_hide_run(host, absence))
 
 
 def may_call_empty(site: Site, actor: policy.Actor) -> bool:

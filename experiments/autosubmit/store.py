@@ -377,7 +377,7 @@ def take_database_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the list of experiments must be read again."""
     if store.postgres_url:
         return ((0, *store.changes.get(postgres.OF_ALL, postgres.NO_CHANGES).marks),)
-    return _stat_database(os.path.realpath(store.database))  # a log is beside the file, not beside a link to it
+    return _stat_database(str(store.database))
 
 
 def take_settled_fingerprint(source: Source) -> Fingerprint | None:

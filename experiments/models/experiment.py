@@ -30,6 +30,11 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Those of which the actor may see the rows of `model`, such as their jobs."""
         return policy.filter_visible(self, actor, model=model)
 
+    def annotate_run_host(self) -> "models.QuerySet[Any]":
+        """Add `run_host_name`, the name of the host where the run of each lives or lived last; None if not known."""
+        rows: models.QuerySet[Any] = self.annotate(run_host_name=F("run_host__name"))
+        return rows
+
 
 def choose_meant(found: "Sequence[Experiment]") -> "list[Experiment]":
     """Return those of experiments of one expid that the expid means: the present ones, or else the last that went.

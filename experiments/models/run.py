@@ -1,7 +1,9 @@
 """A run of an experiment, from Autosubmit's own history."""
 
+from typing import Any
+
 from django.db import models
-from django.db.models import F
+from django.db.models import Case, Exists, F, OuterRef, When
 
 from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
@@ -14,6 +16,12 @@ class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, actor: policy.Actor) -> "RunQuerySet":
         """Those of the experiments that the actor may see."""
         return policy.filter_visible(self, actor, path="experiment__")
+
+    def annotate_host(self) -> "models.QuerySet[Any]":
+        """Add `run_host`, the name of the host of the latest run of each experiment; None for those before it."""
+        later = Run.objects.filter(experiment=OuterRef("experiment"), run_id__gt=OuterRef("run_id"))
+        rows: models.QuerySet[Any] = self.annotate(run_host=Case(When(~Exists(later), F("experiment__run_host__name"))))
+        return rows
 
 
 class Run(models.Model):

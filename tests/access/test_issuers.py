@@ -1,10 +1,8 @@
 """An issuer is known by its whole address: no two share accounts."""
 
-from typing import Any
-
 import pytest
 
-from autosubmit_portal.access.sign_in.single_sign_on import get_provider_id
+from autosubmit_portal.access.sign_in.providers import CAS, OpenIDConnect
 
 LONG = "https://identity.climate-adaptation.example.org/auth/realms/"
 SHARED = [
@@ -18,10 +16,21 @@ SHARED = [
 ]
 
 
+def find_source(address: str) -> str:
+    return OpenIDConnect(key="sso", prefix="PORTAL_OIDC", name="SSO", address=address, client_id="portal").source
+
+
 @pytest.mark.parametrize("issuers", SHARED)
-def test_no_two_issuers_share_a_name(settings: Any, issuers: tuple[str, str]) -> None:
-    names = set()
-    for settings.OIDC_ISSUER in issuers:
-        names.add(get_provider_id())
+def test_no_two_issuers_share_a_name(issuers: tuple[str, str]) -> None:
+    names = {find_source(issuer) for issuer in issuers}
     assert len(names) == 2
     assert max(map(len, names)) <= 50
+
+
+def test_an_issuer_keeps_the_name_that_its_accounts_are_kept_under() -> None:
+    assert find_source("https://sso.example.org/realms/climate") == "sso-example-org-realms-cl-23001336667fff3a21dbba5e"
+
+
+def test_a_cas_server_at_the_same_address_is_another_provider() -> None:
+    address = "https://cas.example.org/cas"
+    assert CAS(key="cas", prefix="PORTAL_CAS", name="CAS", address=address).source != find_source(address)

@@ -19,7 +19,6 @@ from rest_framework.test import APIClient
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.sign_in.single_sign_on import get_provider_id
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action, Experiment, State
@@ -95,7 +94,7 @@ def world(db: None, provider: Provider) -> World:
     elsewhere = factories.create_experiment(expid="b000")
     ben = factories.create_user(username="ben")
     subject = provider.know("ben").get_user_id()
-    SocialAccount.objects.create(user=ben, provider=get_provider_id(), uid=subject)
+    SocialAccount.objects.create(user=ben, provider=provider.settings.source, uid=subject)
     return World(experiment, elsewhere, ben, provider)
 
 

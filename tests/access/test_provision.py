@@ -11,8 +11,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteRole, Team
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.sign_in.bearer import list_issuers, read_person
+from autosubmit_portal.access.sign_in.providers import Person
 from autosubmit_portal.access.sign_in.provision import find_account, provide_at_sign_in
-from autosubmit_portal.access.sign_in.single_sign_on import get_provider_id
 from autosubmit_portal.audit.models import AuditEntry
 from tests.support import factories
 from tests.support.identity_provider import Provider
@@ -25,7 +26,7 @@ NOW = 1_800_000_000
 def ana(provider: Provider) -> User:
     """Somebody whom the provider knows, without anything."""
     user = factories.create_user(username="ana")
-    SocialAccount.objects.create(user=user, provider=get_provider_id(), uid="7")
+    SocialAccount.objects.create(user=user, provider=provider.settings.source, uid="7")
     return user
 
 
@@ -35,13 +36,23 @@ def edito(db: None) -> Team:
     return factories.create_team(slug="edito")
 
 
+def tell(at: int, **claims: Any) -> Person:
+    (issuer,) = list_issuers()
+    return read_person(issuer, {"sub": "7", "iat": at, **claims})
+
+
+def get_source() -> str:
+    (issuer,) = list_issuers()
+    return issuer.source
+
+
 def sign_in(user: User, *groups: str, at: int = NOW) -> None:
-    provide_at_sign_in(SocialAccount.objects.get(user=user), {"sub": "7", "iat": at, "groups": list(groups)})
+    provide_at_sign_in(SocialAccount.objects.get(user=user), tell(at, groups=list(groups)))
 
 
 def call(*groups: str, at: int = NOW, **claims: Any) -> None:
     """Call the API with an access token that says this."""
-    find_account(RequestFactory().get("/v4"), {"sub": "7", "iat": at, "groups": list(groups), **claims})
+    find_account(RequestFactory().get("/v4"), tell(at, **{"groups": list(groups), **claims}))
 
 
 def held(user: User) -> list[tuple[str, Role, str]]:
@@ -53,7 +64,7 @@ def test_a_membership_comes_changes_and_goes_with_the_claims(ana: User, edito: T
     for groups in (["/edito/viewers"], ["/edito/viewers", "/edito/operators"], ["/unknown"]):
         sign_in(ana, *groups)
         found.append(held(ana))
-    source = get_provider_id()
+    source = get_source()
     assert found == [[("edito", Role.VIEWER, source)], [("edito", Role.OPERATOR, source)], []]
     events = AuditEntry.objects.filter(event__startswith="membership.").order_by("pk")
     assert [entry.event for entry in events] == ["membership.created", "membership.changed", "membership.deleted"]
@@ -88,7 +99,7 @@ def test_what_another_provider_gave_stays(ana: User, edito: Team) -> None:
 
 def test_nobody_else_loses_or_gains_anything(ana: User, edito: Team) -> None:
     other = factories.create_user()
-    Membership.objects.create(team=edito, user=other, role=Role.VIEWER, source=get_provider_id())
+    Membership.objects.create(team=edito, user=other, role=Role.VIEWER, source=get_source())
     sign_in(ana)
     assert len(held(other)) == 1
 
@@ -97,10 +108,7 @@ def test_a_role_at_a_site_comes_and_goes_beside_one_by_hand(ana: User) -> None:
     lumi = factories.create_site(slug="lumi")
     SiteRole.objects.create(user=ana, site=lumi, role=Role.OPERATOR)
     sign_in(ana, "/lumi")
-    assert set(ana.site_roles.values_list("role", "source")) == {
-        (Role.VIEWER, get_provider_id()),
-        (Role.OPERATOR, "hand"),
-    }
+    assert set(ana.site_roles.values_list("role", "source")) == {(Role.VIEWER, get_source()), (Role.OPERATOR, "hand")}
     sign_in(ana)
     assert list(ana.site_roles.values_list("source", flat=True)) == ["hand"]
 
@@ -124,7 +132,7 @@ def test_an_older_token_does_not_bring_back_what_is_gone(ana: User, edito: Team)
     call("/edito/operators", at=NOW)
     sign_in(ana, "/edito/viewers", at=NOW + 60)
     call("/edito/operators", at=NOW + 30)
-    assert held(ana) == [("edito", Role.VIEWER, get_provider_id())]
+    assert held(ana) == [("edito", Role.VIEWER, get_source())]
     assert SocialAccount.objects.get().identity.issued_at == datetime.fromtimestamp(NOW + 60, UTC)
 
 

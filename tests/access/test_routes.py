@@ -88,6 +88,7 @@ GET   v4/freezes/<int:freeze_id>                  401 403 404 200
 DELETE v4/freezes/<int:freeze_id>                 401 403 404 403
 GET   v4/sites                                    401 403 200 200
 GET   v4/sites/<name:slug>                        401 403 404 200
+POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 
 GET   health                                      302 302 403 403
 GET   .                                           302 302 200 200
@@ -261,6 +262,7 @@ BODIES = {
     "POST v4/delegations": {"grantee": "bare", "role": "viewer", "reason": "x", "ends_at": TOMORROW},
     "POST v4/freezes": {"site": "local", "message": "x"},
     "POST v4/actions/<int:action_id>/reject": {"reason": "x"},
+    "POST v4/sites/<name:slug>/call-empty": {"host": "local", "reason": "x"},
 }
 UNSAFE = sorted(
     {

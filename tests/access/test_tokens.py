@@ -30,19 +30,19 @@ def refused(token: str) -> str:
 
 
 def test_an_access_token_of_the_provider_is_believed(provider: Provider) -> None:
-    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana")).person.subject == "subject-of-ana"
 
 
 def test_an_access_token_that_says_so_in_its_header_is_believed(provider: Provider) -> None:
     token = provider.robot_token()
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
-    assert read_access_token(token)["sub"] == "nightly"
+    assert read_access_token(token).person.subject == "nightly"
 
 
 def test_a_token_signed_on_an_elliptic_curve_is_believed(provider: Provider, monkeypatch: Any) -> None:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256", "kid": "curve"})
     monkeypatch.setattr(provider, "keys", KeySet([key]))
-    assert read_access_token(provider.sign(provider.claims_of("ana"), alg="ES256"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.sign(provider.claims_of("ana"), alg="ES256")).person.subject == "subject-of-ana"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_keys_are_fetched_once_for_many_tokens(provider: Provider) -> None:
 def test_a_new_key_is_fetched_when_a_token_names_it(provider: Provider) -> None:
     read_access_token(provider.access_token("ana"))
     provider.rotate()
-    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana")).person.subject == "subject-of-ana"
 
 
 def test_names_of_keys_that_are_made_up_do_not_make_the_portal_ask_each_time(provider: Provider) -> None:
@@ -144,7 +144,7 @@ def test_known_keys_serve_while_the_provider_is_away(provider: Provider, monkeyp
     monkeypatch.setattr(bearer, "KEYS_LIVE_SECONDS", 1e-9)
     read_access_token(provider.access_token("ana"))
     provider.is_away = True
-    assert read_access_token(provider.access_token("ana"))["sub"] == "subject-of-ana"
+    assert read_access_token(provider.access_token("ana")).person.subject == "subject-of-ana"
     assert provider.asked.count("/certs") > 1
 
 

@@ -77,6 +77,18 @@ def test_a_command_runs_as_the_person_with_nothing_of_ours(site_file: Path, acco
     ]
 
 
+def test_a_person_keeps_what_autosubmit_reads_of_the_profile_and_nothing_else(
+    site_file: Path, accounts: Accounts
+) -> None:
+    profile = {"AS_ENV_SSH_CONFIG_PATH": "~/.ssh/config", "SSH_AUTH_SOCK": "/run/ana/agent", "ELSE": "1"}
+    write_site_file(
+        site_file.parent, accounts=[accounts.person], profiles={"usual": profile}, spool=str(site_file.parent)
+    )
+    run = start(site_file, accounts, 'echo "$AS_ENV_SSH_CONFIG_PATH $SSH_AUTH_SOCK ${ELSE-none}"')
+    assert status(run) == 0
+    assert printed(run) == "~/.ssh/config /run/ana/agent none\n"
+
+
 def test_every_argument_arrives_as_given(site_file: Path, accounts: Accounts) -> None:
     run = start(site_file, accounts, 'printf "%s|" "$@"')
     assert status(run) == 0
@@ -129,11 +141,11 @@ def test_sudo_says_whom_the_service_account_may_not_become(site_file: Path, acco
 @pytest.mark.parametrize("name", ["root", "#0", "#1", "daemon", "nobody", "no-such-account", "", "-s"])
 def test_nothing_is_ever_run_as_the_superuser_or_as_what_is_no_account(name: str) -> None:
     with pytest.raises(PermissionError):
-        wrap_as_account(name, ["true"])
+        wrap_as_account(name, ["true"], {})
 
 
 def test_the_account_is_one_argument_and_ends_the_options_of_sudo() -> None:
-    argv = wrap_as_account("ana", ["/opt/autosubmit/bin/autosubmit", "run", "a000"])
+    argv = wrap_as_account("ana", ["/opt/autosubmit/bin/autosubmit", "run", "a000"], {})
     assert argv[argv.index("-u") + 1] == "ana"
     assert argv[argv.index("--") + 1 :] == ["/opt/autosubmit/bin/autosubmit", "run", "a000"]
 

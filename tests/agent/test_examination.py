@@ -18,19 +18,10 @@ from autosubmit_portal.agent.examination import examine
 from autosubmit_portal.agent.findings import Finding, Level, decode
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.protocol import Answer, Event, ProtocolError
-from tests.agent.agents import agent, write_site_file
+from tests.agent.agents import RC, agent, write_site_file
 from tests.agent.protocol.pairs import make_pair
 from tests.support.waiting import wait_for
 
-RC = """[database]
-path = {0}
-[local]
-path = {0}
-[structures]
-path = {0}/structures
-[historicdb]
-path = {0}/history
-"""
 TABLE = """21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 22 21 0:20 / /proc rw,nosuid - proc proc rw{options}
 23 21 0:30 / /shared rw - nfs4 server:/shared rw,vers=4.2
@@ -119,6 +110,14 @@ def _forget_the_umask(_folder: Path, site: dict[str, Any]) -> None:
     site["umask"] = "0000"
 
 
+def _name_files_that_are_not_there(folder: Path, site: dict[str, Any]) -> None:
+    site["profiles"] = {"usual": {"AS_ENV_PLATFORMS_PATH": f"{folder}/platforms.yml"}}
+
+
+def _start_no_ssh_agent(folder: Path, site: dict[str, Any]) -> None:
+    site["profiles"] = {"usual": {"SSH_AUTH_SOCK": f"{folder}/agent"}}
+
+
 FAULTS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str, Level, str]] = {
     "no rc file": (_remove_rc, "store", Level.FAIL, "There is no Autosubmit configuration"),
     "no database": (_remove_database, "store", Level.FAIL, "There is no Autosubmit database"),
@@ -128,6 +127,8 @@ FAULTS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str, Level, str]
     "a broken program": (_break_program, "program", Level.FAIL, "ImportError: no networkx"),
     "a program for all": (_let_others_write_the_program, "program", Level.WARN, "can be written by everybody"),
     "a spool in memory": (_use_memory, "spool", Level.WARN, "a restart of the host loses"),
+    "no platforms": (_name_files_that_are_not_there, "profiles", Level.WARN, "AS_ENV_PLATFORMS_PATH of the profile"),
+    "no SSH agent": (_start_no_ssh_agent, "profiles", Level.WARN, "no SSH agent answers at"),
     "no umask": (_forget_the_umask, "umask", Level.WARN, "everybody may change what commands write"),
 }
 

@@ -124,6 +124,45 @@ def test_what_the_site_does_not_allow_is_refused(channel: Channel, changes: dict
     assert channel.start("-c", "true", **changes) == {"outcome": "refused", "why": why}
 
 
+PEOPLE = {"ana": "lumi-ana"}
+PROFILES = {"usual": {"WHO": "nobody"}, "lumi-ana": {"WHO": "ana at LUMI"}}
+TELL = 'echo "$WHO, ${SUDO_USER-no person}"'
+
+
+@pytest.mark.parametrize(
+    ("person", "others", "printed"),
+    [
+        ("ana", {}, b"ana at LUMI, ana\n"),
+        ("bo", {"*": "usual"}, b"nobody, no person\n"),
+        ("*", {"*": "usual"}, b"nobody, no person\n"),
+    ],
+)
+def test_the_site_chooses_the_profile_by_who_asks(
+    tmp_path: Path, person: str, others: dict[str, str], printed: bytes
+) -> None:
+    with agent(tmp_path, profiles=PROFILES, people=PEOPLE | others) as channel:
+        channel.start("-c", TELL, person=person)
+        assert channel.follow()[1] == printed
+
+
+@pytest.mark.parametrize("person", ["bo", "", "ana ", "../ana"])
+def test_somebody_whom_the_site_does_not_map_is_refused(tmp_path: Path, person: str) -> None:
+    with agent(tmp_path, profiles=PROFILES, people=PEOPLE) as channel:
+        answer = channel.start("-c", "true", person=person)
+    assert answer["outcome"] == "refused"
+    assert answer["why"].startswith(f"The site maps no profile to {person!r}:")
+
+
+def test_a_site_without_people_gives_everybody_the_usual_profile(channel: Channel) -> None:
+    channel.start("-c", 'echo "$SITE, ${SUDO_USER-no person}"', person="ana")
+    assert channel.follow()[1] == b"es, no person\n"
+
+
+def test_people_need_profiles_that_are_there(channel: Channel, tmp_path: Path) -> None:
+    write_site_file(tmp_path, people={"ana": "lumi"})
+    assert "'lumi', which is not among “profiles”" in channel.start("-c", "true", person="ana").reason
+
+
 @pytest.mark.parametrize("words", [["delete", "a000"], ["-v", "-c"], [""], []])
 def test_a_kind_starts_no_other_words_than_the_site_allows(channel: Channel, words: list[str]) -> None:
     why = f"The site does not let 'run' start {' '.join(words[:1])!r}."
@@ -137,7 +176,7 @@ def test_a_kind_starts_no_other_words_than_the_site_allows(channel: Channel, wor
         ({"digest": "x"}, "“digest” must be 64 hexadecimal digits"),
         ({"words": ["a", 1]}, "“words” must be a list of texts"),
         ({"words": "run"}, "“words” must be a list of texts"),
-        ({"program": "/bin/id"}, "'program' is unknown"),
+        ({"path": "/bin/id"}, "'path' is unknown"),
         ({"unless_locked": "../a000"}, "“unless_locked” must be the name of an experiment"),
         ({"force": True}, "'force' is unknown"),
     ],

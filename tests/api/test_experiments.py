@@ -73,6 +73,8 @@ def test_what_autosubmit_does_not_say_is_null(as_viewer: APIClient, site: Site) 
         ({"exp_type": "experiment"}, ["a000"]),
         ({"autosubmit_version": "4.1.*"}, ["t002"]),
         ({"hpc": "mn5"}, ["a000"]),
+        ({"run_host": "loc*"}, ["o001"]),
+        ({"run_host": "!local"}, ["a000", "t002"]),
         ({"site": "local"}, ["a000", "o001", "t002"]),
         ({"site": "elsewhere"}, []),
         ({"has_problem": "true"}, ["t002"]),
@@ -118,6 +120,7 @@ def test_a_list_is_filtered_and_ordered(
         owner="stan",
         model="NEMO",
         is_running=True,
+        run_host=site.hosts.get(),
         status_counts={"RUNNING": 10},
         created_at=datetime(2026, 1, 2, tzinfo=UTC),
         refreshed_at=datetime(2026, 3, 1, tzinfo=UTC),
@@ -179,6 +182,18 @@ def test_an_expid_of_several_sites_needs_the_site(as_viewer: APIClient, experime
 
 def test_an_expid_that_the_named_site_lacks_is_not_found(as_viewer: APIClient, experiment: Experiment) -> None:
     assert as_viewer.get("/v4/experiments/a000?site=other").status_code == 404
+
+
+def test_the_host_of_the_latest_run_is_told(as_viewer: APIClient, experiment: Experiment) -> None:
+    for number in (1, 2):
+        factories.create_run(experiment, run_id=number)
+    before = as_viewer.get("/v4/experiments/a000/runs")
+    assert as_viewer.get("/v4/experiments/a000").json()["run_host"] is None
+    Experiment.objects.update(run_host=experiment.site.hosts.get())
+    assert as_viewer.get("/v4/experiments/a000").json()["run_host"] == "local"
+    assert as_viewer.get("/v4/experiments?fields=run_host").json()["experiments"] == [{"run_host": "local"}]
+    runs = as_viewer.get("/v4/experiments/a000/runs", HTTP_IF_NONE_MATCH=before["ETag"])
+    assert [run["run_host"] for run in runs.json()["runs"]] == [None, "local"]
 
 
 def test_runs_come_oldest_first(as_viewer: APIClient, experiment: Experiment) -> None:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from autosubmit_portal.gateway.agent_archive import write_archive
 from autosubmit_portal.gateway.caller import Refused, Unanswered
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
+from tests.support.site_host import PYTHON, SiteHost
 from tests.support.waiting import wait_for
 
 # Says hello as an agent does, then runs what is given to it.
@@ -107,17 +108,16 @@ def make_liar(code: str) -> Message:
 
 @contextmanager
 def gateway(
-    folder: Path, hosts: Mapping[str, Message], python: str = sys.executable, **how: Any
+    folder: Path, hosts: Mapping[str, Message], python: str = sys.executable, listen: str = "", **how: Any
 ) -> Iterator[RunningGateway]:
-    """Lend a gateway with these hosts, started as `how` says; it is killed at the end."""
+    """Lend a gateway with these hosts, started as `how` says, which agents may call; it is killed at the end."""
     # They may be links.
     reading, acting = ((folder / name).resolve() for name in ("reading", "acting"))
     file = folder / "hosts.json"
     for old in (reading, acting):
         old.unlink(missing_ok=True)
-    file.write_text(
-        json.dumps({"portal": PORTAL, "reading": str(reading), "acting": str(acting), "hosts": dict(hosts)})
-    )
+    places = {"reading": str(reading), "acting": str(acting), "listen": listen}
+    file.write_text(json.dumps({"portal": PORTAL, **places, "hosts": dict(hosts)}))
     with subprocess.Popen([python, "-m", "autosubmit_portal.gateway", str(file)], **how) as process:
         try:
             wait_for(lambda: reading.exists() and acting.exists())
@@ -125,3 +125,14 @@ def gateway(
             assert process.poll() in (None, -9), "the gateway has ended"
         finally:
             process.kill()
+
+
+@contextmanager
+def reached(host: SiteHost, place: Path, channel: str, **changes: Any) -> Iterator[RunningGateway]:
+    """Lend a gateway, as its own account, that reaches a host by a channel, or is called by its agent."""
+    hosts = {"here": host.reach(channel, **changes)}
+    with (
+        gateway(place, hosts, PYTHON, listen=host.listen, **host.as_gateway()) as made,
+        host.calling() if channel == "websocket" else nullcontext(),
+    ):
+        yield made

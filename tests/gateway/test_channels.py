@@ -58,7 +58,7 @@ def test_another_program_is_run_as_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("host", "reason"),
     [
-        ({"channel": "telnet"}, "“channel” must be one of local, sudo, ssh, command"),
+        ({"channel": "telnet"}, "“channel” must be one of local, sudo, ssh, command, websocket"),
         ({"channel": "command", "argv": []}, "“argv” must have a program"),
         (SUDO | {"account": "-s"}, "“account” must be the name of a Unix account"),
         (SUDO | {"agent": "agent.pyz"}, "“agent” must be an absolute path"),

@@ -8,8 +8,8 @@ import pytest
 
 from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.gateway.doctor import examine
-from tests.gateway.gateways import RunningGateway, gateway, make_liar, make_local, make_other
-from tests.support.site_host import PYTHON, SiteHost
+from tests.gateway.gateways import RunningGateway, gateway, make_liar, make_local, make_other, reached
+from tests.support.site_host import CHANNELS, PYTHON, SiteHost
 from tests.support.waiting import wait_for
 
 SECTIONS = ("database", "local", "structures", "historicdb")
@@ -50,12 +50,12 @@ def test_it_is_told_that_there_are_no_walls(here: RunningGateway) -> None:
     assert "sudo or ssh" in walls.remedy
 
 
-@pytest.mark.parametrize(("channel", "level"), [("local", Level.WARN), ("sudo", Level.OK), ("ssh", Level.OK)])
-def test_there_are_walls_where_the_accounts_differ(host: SiteHost, place: Path, channel: str, level: Level) -> None:
-    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as made:
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_there_are_walls_where_the_accounts_differ(host: SiteHost, place: Path, channel: str) -> None:
+    with reached(host, place, channel) as made:
         made.wait_for_host()
         (walls,) = (finding for finding in examine(made.reading, "here") if finding.word == "walls")
-    assert walls.level is level
+    assert walls.level is (Level.WARN if channel == "local" else Level.OK)
 
 
 def test_a_gateway_that_is_not_there_is_told(tmp_path: Path) -> None:

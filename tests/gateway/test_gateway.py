@@ -20,8 +20,8 @@ from autosubmit_portal.agent.protocol import Client, Failure, Hello
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.gateway import caller
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from autosubmit_portal.gateway.channel import LONGEST_PAUSE_SECONDS, Channel
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
+from autosubmit_portal.gateway.program_channel import LONGEST_PAUSE_SECONDS, ProgramChannel
 from tests.agent.agents import KEY, PORTAL
 from tests.gateway.gateways import RunningGateway, gateway, make_liar, make_local, make_other
 from tests.support import fuzz
@@ -334,14 +334,14 @@ def is_cut_off(made: RunningGateway, host: str) -> bool:
 
 
 def test_the_pauses_between_attempts_grow_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    channel, now, attempts = Channel(["/nonexistent"], PORTAL, 0), 0.0, list[float]()
-    try_again = Channel._open
+    channel, now, attempts = ProgramChannel(["/nonexistent"], PORTAL, 0), 0.0, list[float]()
+    try_again = ProgramChannel._start
 
-    def note(channel: Channel, now: float) -> None:
+    def note(channel: ProgramChannel, now: float) -> None:
         attempts.append(now)
         try_again(channel, now)
 
-    monkeypatch.setattr(Channel, "_open", note)
+    monkeypatch.setattr(ProgramChannel, "_start", note)
     while now < 600:
         channel.tick(now)
         now += 0.5

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from tests.gateway.gateways import RunningGateway, gateway, make_local
+from tests.gateway.gateways import RunningGateway, gateway, make_local, reached
 from tests.support import fuzz
-from tests.support.site_host import CHANNELS, PYTHON, SiteHost
+from tests.support.site_host import CHANNELS, SiteHost
 
 COMMANDS, KILLS = 24, 8
 
@@ -74,8 +74,6 @@ def test_each_command_runs_once_and_is_followed_to_its_end_whatever_is_killed(tm
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_so_it_is_on_every_channel(host: SiteHost, place: Path, channel: str) -> None:
-    hosts = {"here": host.reach(channel)}
-
     def find(made: RunningGateway) -> list[int]:
         """Return the agents; of them those that a killed channel has left are some."""
         return host.find_agents() + made.find_children()
@@ -87,8 +85,8 @@ def test_so_it_is_on_every_channel(host: SiteHost, place: Path, channel: str) ->
         host.use_link(up=True)
 
     with ExitStack() as stack:
-        open_gateway = partial(gateway, place, hosts, PYTHON, **host.as_gateway())
-        can_cut = channel == "ssh" and host.namespace
+        open_gateway = partial(reached, host, place, channel)
+        can_cut = channel in ("ssh", "websocket") and host.namespace
         site = Site(place, lambda: stack.enter_context(open_gateway()), find, cut if can_cut else None)
         kill_while_commands_run(site, 1)
 

@@ -24,6 +24,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
 
+from autosubmit_portal.access.sign_in.claims import read_rules
+from autosubmit_portal.access.sign_in.providers import OpenIDConnect
 from tests.support.waiting import PATIENCE
 
 REALM = "/realms/climate"
@@ -143,6 +145,21 @@ class Provider:
         """Let somebody be known under a name, with the claims; `sub` is made from the name unless it is given."""
         self.people[name] = Person({"sub": f"subject-of-{name}", "preferred_username": name} | claims)
         return self.people[name]
+
+    @property
+    def settings(self) -> OpenIDConnect:
+        """What the settings of a portal say about it."""
+        return OpenIDConnect(
+            key="sso",
+            prefix="PORTAL_OIDC",
+            name="Climate DT",
+            address=self.issuer,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            audience=(CLIENT_ID,),
+            claims=("groups",),
+            rules=read_rules(RULES),
+        )
 
     def rotate(self) -> None:
         """Sign with a new key from now on."""

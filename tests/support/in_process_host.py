@@ -127,7 +127,8 @@ class InProcessHosts:
             return watcher.answer(request.understand(arguments))
 
     def _describe(self, name: str) -> dict[str, Any]:
-        return {"is_connected": name not in self.away, "for_seconds": 60, "reason": self.away.get(name, "")}
+        is_connected, reason = name not in self.away, self.away.get(name, "")
+        return {"channel": "local", "is_connected": is_connected, "for_seconds": 60, "reason": reason}
 
 
 class AtOnce(Executor):

@@ -1,6 +1,7 @@
-"""A host of a site as docs/operations.md sets it up: three Unix accounts, the rule of sudo, and a real sshd.
+"""A host of a site as docs/operations.md sets it up: three Unix accounts, the rule of sudo, a real sshd, a real proxy.
 
-The sshd is in a network namespace of its own, where that can be had, so that its link can be cut.
+The sshd, and the agent that calls through the proxy, are in a network namespace of their own, where that can be had, so
+that its link can be cut.
 """
 
 import json
@@ -14,16 +15,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import pytest
+import websockets
 
 from autosubmit_portal.gateway.agent_archive import write_archive
+from autosubmit_portal.gateway.channels import digest_token
 from tests.support.services import free_port
+from tests.support.tls_proxy import TlsProxy, tls_proxy
 from tests.support.unix_accounts import new_accounts, processes_of, sudoers
 from tests.support.waiting import wait_for
 
-CHANNELS = ("local", "sudo", "ssh")
+CHANNELS = ("local", "sudo", "ssh", "websocket")
+AGENTS_PATH = "/portal/x/agent/"
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPERATIONS = REPOSITORY / "docs" / "operations.md"
 SSHD = Path("/usr/sbin/sshd")
@@ -46,7 +52,10 @@ LogLevel VERBOSE
 
 @dataclass(frozen=True, slots=True)
 class SiteHost:
-    """The accounts, the programs, and where the sshd listens; `folder` is root's and can be read by all."""
+    """The accounts, the programs, and where the sshd listens; `folder` is root's and can be read by all.
+
+    The gateway is to listen for agents at `listen`, which the proxy passes on.
+    """
 
     folder: Path
     portal: str
@@ -57,9 +66,13 @@ class SiteHost:
     address: str
     port: int
     namespace: str
+    listen: str
+    proxy: TlsProxy
 
     def reach(self, channel: str, **changes: Any) -> dict[str, Any]:
-        """Return the host in the file of hosts, by one of the three channels."""
+        """Return the host in the file of hosts, by one of the channels."""
+        if channel == "websocket":
+            return {"channel": channel, "tokens": [digest_token(self.token_file.read_text())]} | changes
         site_file = self.site_file.with_name("local.json") if channel == "local" else self.site_file
         agent = {"channel": channel, "agent": str(self.agent), "site_file": str(site_file)}
         secrets = Path("/tmp") / self.gateway / ".ssh"
@@ -82,10 +95,33 @@ class SiteHost:
             "env": {"PATH": os.defpath, "HOME": f"/tmp/{self.gateway}", "PYTHONPATH": str(self.folder / "program")},
         }
 
+    @property
+    def token_file(self) -> Path:
+        """The token of the agent that calls, which the account of the site may read."""
+        return Path("/tmp") / self.site / "token"
+
+    def make_call(self, *gateways: str, name: str = "here") -> list[str]:
+        """Return what root starts so that the account of the site calls these gateways from its network."""
+        become = ("setpriv", f"--reuid={self.site}", f"--regid={self.site}", "--init-groups", "--")
+        agent = (PYTHON, "-I", str(self.agent), str(self.site_file))
+        options = [part for gateway in gateways for part in ("--to", gateway)]
+        options += ["--host", name, "--token-file", str(self.token_file), "--ca-file", str(self.proxy.certificate)]
+        return [*_inside(self.namespace), *become, *agent, *options]
+
+    @contextmanager
+    def calling(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Have the agent call, through the proxy."""
+        with subprocess.Popen(self.make_call(self.proxy.make_url(AGENTS_PATH)), cwd="/", env={}) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def find_agents(self) -> list[int]:
-        """Return the processes of agents, of the gateway's account too."""
-        found = (*processes_of(self.site), *processes_of(self.gateway))
-        return [pid for pid in found if _read_command(pid)[:1] == [PYTHON] and str(self.agent) in _read_command(pid)]
+        """Return the processes of agents, of the gateway's account too; none that only calls for them."""
+        found = {pid: _read_command(pid) for pid in (*processes_of(self.site), *processes_of(self.gateway))}
+        agents = {pid: words for pid, words in found.items() if words[:1] == [PYTHON] and str(self.agent) in words}
+        return [pid for pid, words in agents.items() if "--to" not in words]
 
     def count_sessions(self) -> int:
         """Return how often somebody has signed in."""
@@ -117,10 +153,12 @@ def site_host() -> Iterator[SiteHost]:
         stack.enter_context(new_accounts(portal, gateway, site))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(mode=0o755)
-        namespace, address = stack.enter_context(_network(number))
+        namespace, near, address = stack.enter_context(_network(number))
         agent, site_file = _install(folder, site=site, local=gateway)
         port = 2222 if namespace else free_port()
-        made = SiteHost(folder, portal, gateway, site, agent, site_file, address, port, namespace)
+        listen = f"127.0.0.1:{free_port()}"
+        proxy = stack.enter_context(tls_proxy(folder / "proxy", near, {AGENTS_PATH: listen}))
+        made = SiteHost(folder, portal, gateway, site, agent, site_file, address, port, namespace, listen, proxy)
         rule = read_rule().replace("/opt/autosubmit-portal/agent.pyz", f"{agent} {site_file}")
         rule = rule.replace("autosubmit-gateway", gateway).replace("(autosubmit)", f"({site})")
         stack.enter_context(sudoers(gateway, rule))
@@ -140,6 +178,7 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
             ignore=shutil.ignore_patterns("__pycache__"),
         )
     (folder / "program" / "autosubmit_portal" / "__init__.py").touch()
+    shutil.copytree(Path(websockets.__file__).parent, folder / "program" / "websockets")
     for name, account in accounts.items():
         allowed: dict[str, Any] = {
             "program": "/bin/sh",
@@ -156,14 +195,14 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _network(number: int) -> Iterator[tuple[str, str]]:
-    """Lend a network namespace and an address in it; none and the address of this host where it cannot be made."""
+def _network(number: int) -> Iterator[tuple[str, str, str]]:
+    """Lend a network namespace, our address and the one in it; none and that of this host where it cannot be made."""
     namespace = f"ap{os.getpid()}x{number}"
     net = f"198.{18 + number % 2}.{os.getpid() // 64 % 256}"
     near, far = (f"{net}.{os.getpid() % 64 * 4 + last}" for last in (1, 2))
     made = subprocess.run(["ip", "netns", "add", namespace], check=False, capture_output=True)
     if made.returncode:
-        yield "", "127.0.0.1"
+        yield "", "127.0.0.1", "127.0.0.1"
         return
     try:
         _run("ip", "link", "add", namespace, "type", "veth", "peer", "name", "far", "netns", namespace)
@@ -171,14 +210,14 @@ def _network(number: int) -> Iterator[tuple[str, str]]:
         _run("ip", "link", "set", namespace, "up")
         _run(*_inside(namespace), "ip", "address", "add", f"{far}/30", "dev", "far")
         _run(*_inside(namespace), "ip", "link", "set", "far", "up")
-        yield namespace, far
+        yield namespace, near, far
     finally:
         subprocess.run(["ip", "link", "del", namespace], check=False, capture_output=True)
         _run("ip", "netns", "del", namespace)
 
 
 def _make_keys(host: SiteHost) -> None:
-    """Make the key of the host and that of the gateway, and let each know the other."""
+    """Make the key of the host and that of the gateway, let each know the other, and make the token of the agent."""
     secrets = Path("/tmp") / host.gateway / ".ssh"
     secrets.mkdir(mode=0o700)
     make_key(host.folder / "host_key")
@@ -187,6 +226,9 @@ def _make_keys(host: SiteHost) -> None:
     (secrets / "known_hosts").write_text(f"[{host.address}]:{host.port} {public}")
     for file in (secrets, *secrets.iterdir()):
         shutil.chown(file, host.gateway, host.gateway)
+    host.token_file.write_text(token_urlsafe(32))
+    host.token_file.chmod(0o400)
+    shutil.chown(host.token_file, host.site, host.site)
     allow_key(host, (secrets / "key.pub").read_text())
     _run("usermod", "--password", "*", host.site)  # without PAM sshd refuses who is locked
 

@@ -30,7 +30,7 @@ def unix_accounts() -> Iterator[Accounts]:
     """Make two accounts and the line of sudoers that docs/duty.md tells; skip where that cannot be done."""
     made = Accounts(f"apservice{os.getpid()}", f"apperson{os.getpid()}", Path(f"/tmp/apservice{os.getpid()}"))
     rule = (
-        f'Defaults:{made.service} env_keep += "AUTOSUBMIT_CONFIGURATION"\n'
+        f'Defaults:{made.service} env_keep += "AUTOSUBMIT_CONFIGURATION AS_ENV_* SSH_AUTH_SOCK"\n'
         f"{made.service} ALL=({made.person}) NOPASSWD: /bin/sh, /usr/bin/kill\n"
     )
     with new_accounts(made.service, made.person), sudoers(made.service, rule):

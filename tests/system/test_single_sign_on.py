@@ -1,4 +1,4 @@
-"""Single sign-on for real: a portal, a provider, a browser between them, and curl at the API."""
+"""Single sign-on for real: a portal, its providers, a browser between them, and curl at the API."""
 
 import json
 import subprocess
@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.support import identity_provider
+from tests.support import cas_server, identity_provider
+from tests.support.cas_server import CASServer
 from tests.support.identity_provider import Provider
 from tests.support.services import Portal
 
@@ -16,8 +17,8 @@ TEAM = "from autosubmit_portal.access.models import Team; Team.objects.get_or_cr
 
 
 @pytest.fixture
-def joined(portal: Portal, running_provider: Provider) -> Portal:
-    """The portal, which has the provider for single sign-on and the team of its rules."""
+def joined(portal: Portal, running_provider: Provider, running_cas: CASServer) -> Portal:
+    """The portal, which has the providers for single sign-on and the team of their rules."""
     if "PORTAL_OIDC_ISSUER" not in portal.variables:
         portal.variables |= {
             "PORTAL_OIDC_ISSUER": running_provider.issuer,
@@ -25,6 +26,9 @@ def joined(portal: Portal, running_provider: Provider) -> Portal:
             "PORTAL_OIDC_CLIENT_SECRET": identity_provider.CLIENT_SECRET,
             "PORTAL_OIDC_NAME": "Climate DT",
             "PORTAL_OIDC_TEAMS": identity_provider.RULES,
+            "PORTAL_CAS_URL": running_cas.url,
+            "PORTAL_CAS_NAME": "Earth Sciences",
+            "PORTAL_CAS_TEAMS": cas_server.RULES,
         }
         portal.manage("shell", "--no-imports", "-c", TEAM)
         portal.stop("web")
@@ -32,12 +36,12 @@ def joined(portal: Portal, running_provider: Provider) -> Portal:
     return portal
 
 
-def sign_in(page: Page, name: str) -> None:
+def sign_in(page: Page, name: str, by: str = "Climate DT") -> None:
     page.goto("/login/?next=/jobs/job/")
-    page.get_by_text("Sign in with Climate DT").click()
+    page.get_by_role("link", name=f"Sign in with {by}").click()
     page.fill("input[name=username]", name)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/auth" not in url)
+    page.wait_for_url(lambda url: "/auth?" not in url and "/cas/login?" not in url)
 
 
 def test_a_browser_signs_in_and_is_out_when_the_group_is_gone(
@@ -55,6 +59,18 @@ def test_a_browser_signs_in_and_is_out_when_the_group_is_gone(
     page.wait_for_url("**/login/**")  # the page that is open asks for news, and is told so
     events = [entry["event"] for entry in joined.http.get("/v4/audit?page_size=50").body["results"]]
     assert {"membership.created", "membership.deleted"} <= set(events)
+
+
+def test_a_browser_signs_in_by_cas_and_is_out_when_signed_out_there(
+    joined: Portal, running_cas: CASServer, open_page: Callable[..., Page]
+) -> None:
+    running_cas.know("bea", groups="operators")
+    page = open_page(joined.url, also=running_cas.url)
+    sign_in(page, "bea", by="Earth Sciences")
+    assert page.url == f"{joined.url}/jobs/job/"
+    assert page.locator("#account summary").inner_text() == "bea"
+    running_cas.sign_out("bea")
+    page.wait_for_url("**/login/**")  # the page that is open asks for news, and is told so
 
 
 def test_curl_with_an_access_token_of_a_program_is_let_in(joined: Portal, running_provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""Which accounts of the identity provider may sign in."""
+"""Which accounts of identity providers may sign in."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
-from autosubmit_portal.access.sign_in.single_sign_on import SignInRefused
+from autosubmit_portal.access.sign_in.refusals import SignInRefused
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -17,13 +17,15 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_login(  # type: ignore[override] # our accounts are those of Django
         self, request: HttpRequest, user: User, *, signal_kwargs: dict[str, Any] | None, **hook: Any
     ) -> None:
-        """Give the account what the claims grant; raise SignInRefused if it is closed or may not see anything."""
+        """Give the account what the provider grants; raise SignInRefused if it is closed or may not see anything."""
         if not user.is_active:
             raise SignInRefused(f"The account “{user}” is closed.", subject=f"user {user}")
         login = (signal_kwargs or {}).get("sociallogin")
         if login is None:
             return  # the form for name and password has looked at the account
-        provide_at_sign_in(login.account, login.claims)
+        provide_at_sign_in(login.account, login.person)
+        if login.person.refusal:
+            raise SignInRefused(login.person.refusal, subject=f"user {user}")
         if not policy.may_enter(User.objects.get(pk=user.pk)):
             reason = f"{user} may not see anything here yet. Ask a manager for a role."
             raise SignInRefused(reason, subject=f"user {user}")

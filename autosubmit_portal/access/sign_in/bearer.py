@@ -1,4 +1,4 @@
-"""Check tokens (JWT) of the identity provider: signature, audience, type and times.
+"""Check tokens (JWT) of OpenID Connect: signature, audience, type and times.
 
 The provider's keys are fetched for the first token, and again for an unknown key. While the provider is away, known
 keys are used.
@@ -6,6 +6,9 @@ keys are used.
 
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -26,12 +29,14 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
+from autosubmit_portal.access.sign_in.claims import get_values
+from autosubmit_portal.access.sign_in.providers import OpenIDConnect, Person, is_subject
+
 logger = logging.getLogger(__name__)
 
 # Signatures by a key pair only: with HS256 whoever knows the public key could sign.
 ALGORITHMS = ["RS256", "ES256"]
 NEEDED = ["exp", "iat", "iss", "aud", "sub"]
-LONGEST_SUBJECT = 191  # of SocialAccount.uid
 CLOCK_SKEW_SECONDS = 30
 FETCH_SECONDS = 3  # a request of the API waits meanwhile
 # Between two attempts to reach a provider that is away.
@@ -61,6 +66,14 @@ _REASONS: dict[type[Exception], str] = {
     MissingRequiredClaimError: f"The token lacks one of the claims {', '.join(NEEDED)}.",
     PyJWKClientError: "The token is signed with a key that the provider does not have.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What an access token says: whom it is about, and the program that it was made for, if it names one."""
+
+    person: Person
+    client: str
 
 
 class Keys(PyJWKClient):
@@ -93,26 +106,59 @@ _opening = Lock()
 _failed_at: dict[str, float] = {}
 
 
-def read_access_token(token: str) -> dict[str, Any]:
-    """Return the claims of an access token; raise InvalidToken or ProviderUnavailable."""
-    header, claims = _verify(token, settings.OIDC_AUDIENCE)
+def read_access_token(token: str) -> AccessToken:
+    """Return what an access token of one of our issuers says; raise InvalidToken or ProviderUnavailable."""
+    provider = _choose_issuer(token)
+    header, claims = _verify(token, provider, provider.audience or (provider.client_id,))
     is_access_token = (
         str(header.get("typ", "")).lower() in ACCESS_TOKEN_TYPES or claims.get("typ") == ACCESS_TOKEN_CLAIM
     )
     if not is_access_token:
         raise InvalidToken("This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims.")
-    return claims
+    return AccessToken(read_person(provider, claims), str(claims.get("azp") or claims.get("client_id") or ""))
 
 
-def read_id_token(token: str) -> dict[str, Any]:
+def read_id_token(provider: OpenIDConnect, token: str) -> dict[str, Any]:
     """Return the claims of an ID token that was made for us; raise InvalidToken or ProviderUnavailable."""
-    return _verify(token, [settings.OIDC_CLIENT_ID])[1]
+    return _verify(token, provider, (provider.client_id,))[1]
 
 
-def _verify(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_person(provider: OpenIDConnect, claims: Mapping[str, Any]) -> Person:
+    """Return whom the claims of a token are about."""
+    texts = {name: value for name, value in claims.items() if isinstance(value, str)}
+    is_denied = claims.get("email_verified") is False
+    return Person(
+        provider=provider,
+        subject=claims["sub"],
+        told_at=datetime.fromtimestamp(int(claims["iat"]), UTC),
+        values=get_values(claims, provider.claims),
+        username=texts.get("preferred_username", ""),
+        full_name=texts.get("name", ""),
+        first_name=texts.get("given_name", ""),
+        last_name=texts.get("family_name", ""),
+        email="" if is_denied else texts.get("email", ""),
+    )
+
+
+def list_issuers() -> list[OpenIDConnect]:
+    """Return the issuers of the settings."""
+    return [provider for provider in settings.PROVIDERS if isinstance(provider, OpenIDConnect)]
+
+
+def _choose_issuer(token: str) -> OpenIDConnect:
+    """Return the issuer that a token names, before anything is believed; the first one for others, which refuses it."""
+    issuers = list_issuers()
+    try:
+        named = jwt.decode(token, options={"verify_signature": False}).get("iss")
+    except (PyJWTError, ValueError, RecursionError):
+        named = None
+    return next((issuer for issuer in issuers if issuer.address == named), issuers[0])
+
+
+def _verify(token: str, provider: OpenIDConnect, audience: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the header and the claims of a token whose signature, issuer, audience and times are right."""
     try:
-        key = _get_keys(settings.OIDC_ISSUER).get_signing_key_from_jwt(token)
+        key = _get_keys(provider.address).get_signing_key_from_jwt(token)
         if key.algorithm_name not in ALGORITHMS:
             raise InvalidToken("The token is signed with an algorithm that is not accepted.")
         decoded = jwt.decode_complete(
@@ -120,7 +166,7 @@ def _verify(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, 
             key,
             algorithms=ALGORITHMS,
             audience=audience,
-            issuer=settings.OIDC_ISSUER,
+            issuer=provider.address,
             leeway=CLOCK_SKEW_SECONDS,
             options={"require": NEEDED},
         )
@@ -129,7 +175,7 @@ def _verify(token: str, audience: list[str]) -> tuple[dict[str, Any], dict[str, 
     except (PyJWTError, ValueError, RecursionError) as error:
         raise InvalidToken(_find_reason(error)) from error
     header, claims = decoded["header"], decoded["payload"]
-    if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or not claims["sub"].isprintable():
+    if not is_subject(claims["sub"]):
         raise InvalidToken("The token names no subject.")
     return header, claims
 

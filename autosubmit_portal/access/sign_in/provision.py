@@ -1,15 +1,13 @@
-"""Accounts of the identity provider, and what its claims grant: memberships, roles at sites, groups.
+"""Accounts of identity providers, and what each grants: memberships, roles at sites, groups.
 
 Rows of the provider are separate from those that managers make by hand, which are never touched here.
 """
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -17,40 +15,38 @@ from django.http import HttpRequest
 from autosubmit_portal.access.models import Identity, Membership, SiteRole, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import claims as rules
-from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, get_provider_id
+from autosubmit_portal.access.sign_in.providers import Person
+from autosubmit_portal.access.sign_in.single_sign_on import SocialAdapter, make_provider
 
 logger = logging.getLogger(__name__)
 
 
-def find_account(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
-    """Return the account of an access token's subject, made if necessary, with what the claims grant."""
-    account = _find_known(claims) or _make(request, claims)
-    values = rules.get_values(claims, settings.OIDC_CLAIMS)
-    if values is not None:  # a token without the claims says nothing about groups
-        _provide(account, rules.find_grants(values, settings.OIDC_RULES), _get_time(claims))
+def find_account(request: HttpRequest, person: Person) -> SocialAccount:
+    """Return the account of somebody, made if necessary, with what the provider grants."""
+    account = _find_known(person) or _make(request, person)
+    if person.values is not None:  # a token without the claims says nothing about groups
+        _provide(account, person, person.values)
     return account
 
 
-def provide_at_sign_in(account: SocialAccount, claims: rules.Claims) -> None:
-    """Give the account what the claims grant now; take what they granted before and no longer grant."""
-    values = rules.get_values(claims, settings.OIDC_CLAIMS) or frozenset()
+def provide_at_sign_in(account: SocialAccount, person: Person) -> None:
+    """Give the account what the provider grants now; take what it granted before and no longer grants."""
     Identity.objects.filter(account=account).update(digest="")
-    _provide(account, rules.find_grants(values, settings.OIDC_RULES), _get_time(claims))
+    _provide(account, person, person.values or frozenset())
 
 
-def _find_known(claims: rules.Claims) -> SocialAccount | None:
+def _find_known(person: Person) -> SocialAccount | None:
     accounts = SocialAccount.objects.select_related("user", "identity")
-    return accounts.filter(provider=get_provider_id(), uid=claims["sub"]).first()
+    return accounts.filter(provider=person.provider.source, uid=person.subject).first()
 
 
-def _make(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
-    adapter = SocialAdapter(request)
-    login = adapter.get_provider(request, get_provider_id()).sociallogin_from_response(request, claims)
+def _make(request: HttpRequest, person: Person) -> SocialAccount:
+    login = make_provider(request, person.provider).make_login(person)
     try:
         with transaction.atomic():
-            adapter.save_user(request, login)
+            SocialAdapter(request).save_user(request, login)
     except IntegrityError:  # another request with a token of the same subject was faster
-        account = _find_known(claims)
+        account = _find_known(person)
         if account is None:
             raise
         return account
@@ -58,45 +54,44 @@ def _make(request: HttpRequest, claims: rules.Claims) -> SocialAccount:
     return made
 
 
-def _get_time(claims: rules.Claims) -> datetime:
-    return datetime.fromtimestamp(int(claims["iat"]), UTC)
-
-
-def _provide(account: SocialAccount, granted: frozenset[rules.Grant], issued_at: datetime) -> None:
-    """Change what the account was given, unless it is the same already or comes from newer claims."""
+def _provide(account: SocialAccount, person: Person, values: frozenset[str]) -> None:
+    """Change what the account was given, unless it is the same already or comes from an older word."""
+    source = person.provider.source
+    granted = rules.find_grants(values, person.provider.rules)
     digest = rules.compute_digest(granted)
     identity = getattr(account, "identity", None)
-    if identity and (identity.digest == digest or issued_at < identity.issued_at):
+    if identity and (identity.digest == digest or person.told_at < identity.issued_at):
         return
     with transaction.atomic():
         identity, _ = Identity.objects.select_for_update().get_or_create(
-            account=account, defaults={"issued_at": issued_at}
+            account=account, defaults={"issued_at": person.told_at}
         )
-        unknown = _provide_teams(account.user, granted) | _provide_sites(account.user, granted)
+        unknown = _provide_teams(account.user, source, granted) | _provide_sites(account.user, source, granted)
         _provide_groups(account.user, identity, granted)
         # What is not there yet is looked for again with the next token.
-        identity.digest, identity.issued_at = "" if unknown else digest, issued_at
+        identity.digest, identity.issued_at = "" if unknown else digest, person.told_at
         identity.save()
     if unknown:
-        logger.warning("PORTAL_OIDC_TEAMS grants roles in what is not there: %s", ", ".join(sorted(unknown)))
+        names = ", ".join(sorted(unknown))
+        logger.warning("%s_TEAMS grants roles in what is not there: %s", person.provider.prefix, names)
 
 
-def _provide_teams(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+def _provide_teams(user: User, source: str, granted: frozenset[rules.Grant]) -> set[str]:
     """Make and delete memberships of the provider; return the slugs of unknown teams."""
     wanted = {grant.team: grant.role for grant in granted if grant.team}
     teams = dict(Team.objects.filter(slug__in=wanted).values_list("slug", "pk"))
     roles = {pk: wanted[slug] for slug, pk in teams.items()}
-    _keep(Membership, "team_id", roles, user=user, source=get_provider_id())
+    _keep(Membership, "team_id", roles, user=user, source=source)
     return wanted.keys() - teams.keys()
 
 
-def _provide_sites(user: User, granted: frozenset[rules.Grant]) -> set[str]:
+def _provide_sites(user: User, source: str, granted: frozenset[rules.Grant]) -> set[str]:
     """Make and delete roles at sites of the provider; return the slugs of unknown sites."""
     wanted = {grant.site: grant.role for grant in granted if grant.site}
     model = SiteRole._meta.get_field("site").related_model
     sites = dict(model._default_manager.filter(slug__in=wanted).values_list("slug", "pk"))
     roles = {pk: wanted[slug] for slug, pk in sites.items()}
-    _keep(SiteRole, "site_id", roles, user=user, source=get_provider_id())
+    _keep(SiteRole, "site_id", roles, user=user, source=source)
     return wanted.keys() - sites.keys()
 
 

@@ -16,7 +16,6 @@ from rest_framework.request import Request
 from autosubmit_portal.access.models import ApiToken, compute_digest
 from autosubmit_portal.access.sign_in import bearer, last_use, provision
 from autosubmit_portal.access.sign_in.backends import annotate_permissions, remember
-from autosubmit_portal.access.sign_in.single_sign_on import is_offered
 from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import get_client_address, get_current_origin
@@ -71,13 +70,13 @@ class SingleSignOnAuthentication(BaseAuthentication):
         return "Bearer"
 
     def authenticate(self, request: Request) -> tuple[User, Any] | None:
-        """Return the user and the claims; None for what is no JWT, AuthenticationFailed for one that is refused."""
+        """Return the user and what the token says; None for no JWT, AuthenticationFailed for one that is refused."""
         token = _get_jwt(request)
-        if token is None or not is_offered():
+        if token is None or not bearer.list_issuers():
             return None
         try:
-            claims = bearer.read_access_token(token)
-            user: User = provision.find_account(request._request, claims).user
+            read = bearer.read_access_token(token)
+            user: User = provision.find_account(request._request, read.person).user
             if not user.is_active:
                 raise bearer.InvalidToken(f"The account “{user}” is closed.")
         except bearer.InvalidToken as refusal:
@@ -87,8 +86,9 @@ class SingleSignOnAuthentication(BaseAuthentication):
             raise AuthenticationFailed(str(refusal)) from refusal
         except bearer.ProviderUnavailable as error:
             raise ProviderUnavailable from error
-        user.credential = _name_credential(claims)  # type: ignore[attr-defined] # read by Origin.make
-        return user, claims
+        # Read by Origin.make: the program that the token was made for.
+        user.credential = f"OIDC bearer {read.client}".strip()[:100]  # type: ignore[attr-defined]
+        return user, read
 
 
 class TokenAuthentication(BearerAuthentication):
@@ -118,9 +118,3 @@ def _get_jwt(request: Request) -> str | None:
     scheme, _, token = get_authorization_header(request).strip().partition(b" ")
     is_jwt = scheme.lower() == b"bearer" and token.count(b".") == 2 and token.isascii()
     return token.strip().decode("ascii") if is_jwt else None
-
-
-def _name_credential(claims: dict[str, Any]) -> str:
-    """Return the name of the token in the trail: the program that it was made for."""
-    client = claims.get("azp") or claims.get("client_id") or ""
-    return f"OIDC bearer {client}".strip()[:100]

@@ -31,7 +31,7 @@ VARY = ("Authorization", "Cookie", "Accept")
 # The mirror writes jobs, dependencies and runs in one transaction with these columns of their experiment.
 MARKS = (
     *("id", "refreshed_at", "changed_at", "fingerprint", "status_counts", "total_jobs"),
-    *("problem", "problem_since"),
+    *("problem", "problem_since", "run_host_id"),
 )
 
 

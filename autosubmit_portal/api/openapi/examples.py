@@ -59,6 +59,7 @@ OF_NAME: dict[str, Any] = {
     "priority": 3,
     "queuing": 2,
     "reason": "I am away over the weekend.",
+    "run_host": "runs1",
     "run_id": 3,
     "running": 1,
     "section": "SIM",
@@ -140,6 +141,8 @@ OF_SHAPE: dict[Shape, dict[str, Any]] = {
         "via": "operator in the team ocean",
         "reason": "ben may do “Start”: operator in the team ocean.",
     },
+    experiments.HostItem: {"name": "runs1", "node": "runs1.example.org", "refused": ["create"], "rules_asked_at": AT},
+    experiments.HostStateItem: {"channel": "ssh", "is_connected": True},
     experiments.SiteItem: {
         "slug": "local",
         "name": "Local",

@@ -149,6 +149,7 @@ class ExperimentsQuery(SelectiveQuery):
     )
     autosubmit_version = make_text(f"The version of Autosubmit. {WILDCARDS}")
     hpc = make_text(f"The main platform. {WILDCARDS}")
+    run_host = make_text(f"The host where its run lives, or lived last. {WILDCARDS}")
     site = make_text("The site.")
     has_problem = make_flag(required=False, help_text="Whether the mirror could not read a file of the experiment.")
     disagrees = make_flag(

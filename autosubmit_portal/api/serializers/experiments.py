@@ -7,8 +7,9 @@ from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
 from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
+from experiments.actions.call_empty import HostState
 from experiments.models import Experiment, Host, Site
-from experiments.models.site import RunAs
+from experiments.models.site import RunAs, Unpushed
 
 RUN_STATES = ("RUNNING", "NOT RUNNING")
 
@@ -51,6 +52,9 @@ class ExperimentItem(serializers.Serializer[Experiment]):
     )
     is_running = serializers.BooleanField()
     evidence = serializers.CharField(help_text="What shows that it runs, or that it does not.")
+    run_host = TextOrNullField(
+        source="run_host_name", help_text="The host of the site where its run lives, or lived last; null if not known."
+    )
     status_counts = serializers.DictField(
         child=serializers.IntegerField(), help_text="Number of jobs per status; zeros are left out."
     )
@@ -118,6 +122,9 @@ class RunItem(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     submitted = serializers.IntegerField()
     suspended = serializers.IntegerField()
+    run_host = TextOrNullField(
+        help_text="The host of the site where the latest run lives or lived; null of others, and if not known."
+    )
 
 
 @extend_schema_serializer(many=False)  # the answer is one object, also of `list`
@@ -134,6 +141,29 @@ class HostItem(serializers.Serializer[Host]):
     node = TextOrNullField(help_text="What it calls itself; null until it was asked.")
     refused = make_texts(help_text="The commands of Autosubmit that `[hosts]` of the rc file does not let it run.")
     rules_asked_at = InstantField(allow_null=True, help_text="When it was last asked for them.")
+    position = serializers.IntegerField(help_text="Its place in the order; the least number comes first.")
+    called_empty_at = InstantField(
+        allow_null=True, help_text="When a manager last said that nothing runs there; it holds until it is back."
+    )
+    called_empty_by = TextOrNullField(help_text="Who said so.")
+
+
+class HostStateItem(serializers.Serializer[HostState]):
+    """How a host is reached, and whether it is now."""
+
+    channel = TextOrNullField(
+        help_text="`local`, `sudo`, `ssh`, `command` or `websocket`; null where the gateway does not know it."
+    )
+    is_connected = serializers.BooleanField(allow_null=True, help_text="null: no gateway answers.")
+    reason = serializers.CharField(help_text="Why it is not connected, or why nobody knows; blank if it is.")
+    silent_since = InstantField(allow_null=True, help_text="Since when it is not connected, if that is known.")
+    may_hide_run = serializers.BooleanField(
+        help_text="Whether a run may live there unseen: until then others do not start one (see `call-empty`)."
+    )
+
+
+class HostDetail(HostItem, HostStateItem):
+    """A host of a site, and how it stands."""
 
 
 class SiteItem(serializers.Serializer[Site]):
@@ -162,12 +192,35 @@ class SiteItem(serializers.Serializer[Site]):
         choices=RunAs.values, help_text="Whose Unix account commands run as: `service`, or that of the `actor`."
     )
     approval_kinds = make_texts(help_text="The action kinds that a second person must approve.")
+    unpushed = serializers.ChoiceField(
+        choices=Unpushed.values,
+        help_text="What becomes of a start of an operational experiment (`o…`) whose project is not pushed.",
+    )
     enabled_kinds = make_texts(help_text="The action kinds that may be requested there.")
     hosts = HostItem(many=True, help_text="Commands go to the first of them that may run them and is connected.")
 
     def get_is_healthy(self, site: Site) -> bool:
         """Return whether nothing is known to be broken."""
         return not site.problem
+
+
+class SiteDetail(SiteItem):
+    """A site, with how its hosts stand."""
+
+    hosts = HostDetail(many=True, help_text="Commands go to the first that may run them and is connected.")
+
+
+class CallEmptyBody(serializers.Serializer[Any]):
+    """How somebody knows that nothing runs at a host that is silent."""
+
+    host = serializers.CharField(max_length=100, help_text="The name of the host.")
+    # Not required here: `call_empty` says so, to whom it may, and records it like every other refusal.
+    reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="How you know that nothing runs there; kept in the trail. Required.",
+    )
 
 
 class PermissionItem(serializers.Serializer[Any]):

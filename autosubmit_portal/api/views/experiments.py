@@ -57,7 +57,7 @@ class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):
         policy.require_view(request.user, Experiment)
         found = Experiment.objects.visible_to(request.user).filter(make_condition(query))
         order, chosen = choose_order(query), make_selection(ExperimentItem, query.get("fields"))
-        rows = annotate_active_action_id(found).annotate(**list_annotations(query))
+        rows = annotate_active_action_id(found.annotate_run_host()).annotate(**list_annotations(query))
         page = read_page(
             request,
             chosen.read_rows(rows, order.columns),

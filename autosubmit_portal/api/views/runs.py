@@ -37,5 +37,5 @@ class RunViewSet(MirroredViewSet, RevalidatedViewSet):
         experiment = self.find_mirrored(request, expid, query.get("site"))
         self.revalidate(request, experiment)
         chosen = make_selection(RunItem, query.get("fields"))
-        rows = chosen.read_rows(Run.objects.filter(experiment=experiment).order_by("run_id"), [])
+        rows = chosen.read_rows(Run.objects.filter(experiment=experiment).annotate_host().order_by("run_id"), [])
         return Response({"runs": chosen.write_all(rows)})

@@ -1,13 +1,12 @@
-"""Signing in: the form for name and password, a new password, and the two addresses of single sign-on."""
+"""Signing in: the form for name and password, a new password, and the two addresses of each identity provider."""
 
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import requests
 from allauth.account.utils import perform_login
-from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth import authenticate
@@ -15,15 +14,18 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.access.sign_in import lockout
-from autosubmit_portal.access.sign_in.single_sign_on import CodeFlow, SignInRefused, is_offered, refuse_unavailable
+from autosubmit_portal.access.sign_in import cas, lockout
+from autosubmit_portal.access.sign_in.providers import CAS, IdentityProvider
+from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_unavailable
+from autosubmit_portal.access.sign_in.single_sign_on import find_offered, list_offered, make_provider
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin, get_client_address, make_origin
 from autosubmit_portal.console.site import console
@@ -90,7 +92,7 @@ def _make_form(request: HttpRequest, **context: Any) -> HttpResponseBase:
         "title": "Sign in",
         "app_path": request.get_full_path(),
         "username": request.user.get_username(),
-        "single_sign_on": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+        "providers": list_offered(),
         "password_login": settings.PASSWORD_LOGIN,
     }
     return SignInView.as_view(extra_context=shown | context)(request)
@@ -127,33 +129,43 @@ def password_page(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 @never_cache
-def begin_single_sign_on(request: HttpRequest) -> HttpResponseBase:
+def begin_single_sign_on(request: HttpRequest, key: str) -> HttpResponseBase:
     """Redirect the browser to the provider. Only `next` is read from the address, and only for our own host."""
-    if not is_offered():
+    provider = find_offered(key)
+    if provider is None:
         return HttpResponseRedirect(reverse("admin:login"))
     try:
-        provider = CodeFlow(request).get_provider()
-        answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=_read_next(request))
+        return make_provider(request, provider).begin(_read_next(request))
     except (requests.RequestException, OAuth2Error) as error:
-        return show_refusal(request, refuse_unavailable(error))
-    return answer
+        return show_refusal(request, refuse_unavailable(provider, error))
 
 
-@require_safe
+@csrf_exempt  # a CAS server says by POST who has signed out: only sessions end that began with the ticket it names
 @never_cache
-def finish_single_sign_on(request: HttpRequest) -> HttpResponseBase:
+@require_http_methods(["GET", "HEAD", "POST"])
+def finish_single_sign_on(request: HttpRequest, key: str) -> HttpResponseBase:
     """Finish the sign-in of somebody who comes back from the provider, or show on the sign-in page why it failed."""
-    if not is_offered():
+    provider = find_offered(key)
+    if request.method == "POST":
+        return _sign_out(request, provider)
+    if provider is None:
         return HttpResponseRedirect(reverse("admin:login"))
     try:
-        answer: HttpResponse = OAuth2CallbackView.adapter_view(CodeFlow(request))(request)
+        answer = make_provider(request, provider).finish()
     except SignInRefused as refusal:
         return show_refusal(request, refusal)
     except (requests.RequestException, OAuth2Error) as error:
-        return show_refusal(request, refuse_unavailable(error))
+        return show_refusal(request, refuse_unavailable(provider, error))
     if request.user.is_authenticated:
-        request.session.set_expiry(settings.OIDC_SESSION_HOURS * 3600)
+        request.session.set_expiry(settings.PROVIDER_SESSION)
     return answer
+
+
+def _sign_out(request: HttpRequest, provider: IdentityProvider | None) -> HttpResponse:
+    if not isinstance(provider, CAS):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    cas.sign_out(provider, request.POST.get("logoutRequest", ""))
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 
 def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:

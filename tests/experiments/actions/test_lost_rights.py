@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, SiteRole, Team
 from autosubmit_portal.access.rights.delegations import revoke
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.access.sign_in.bearer import read_person
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
@@ -282,7 +283,8 @@ def test_what_an_access_token_asked_for_is_called_off_when_the_claims_grant_it_n
     assert client.post("/v4/experiments/a000?action=run").status_code == 202
     account = SocialAccount.objects.get()
     with django_capture_on_commit_callbacks(execute=True):
-        provide_at_sign_in(account, {"iat": timezone.now().timestamp() + 1, "groups": []})
+        claims = {"sub": account.uid, "iat": timezone.now().timestamp() + 1, "groups": []}
+        provide_at_sign_in(account, read_person(provider.settings, claims))
     assert Action.objects.get().state == State.CANCELLED
 
 

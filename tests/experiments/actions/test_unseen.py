@@ -264,3 +264,4 @@ def test_the_procedure_of_a_command_is_the_one_of_its_kind(
     assert action is not None
     start_step(action, 0)
     assert [request["procedure"] for request in asked if "procedure" in request] == [procedure]
+    assert [request["person"] for request in asked if "person" in request] == [action.actor_name]

@@ -92,6 +92,12 @@ def _match_owner(text: str) -> Q:
     return by_folder & as_recorded if text.startswith("!") else by_folder | as_recorded
 
 
+def _match_run_host(text: str) -> Q:
+    """Return the condition on the host of the run. A negated name also means those of which none is known."""
+    matches = match_wildcard("run_host__name", text)
+    return matches | Q(run_host=None) if text.startswith("!") else matches
+
+
 def _match_type(name: str) -> Q:
     first = {"test": Q(expid__startswith="t"), "operational": Q(expid__startswith="o")}
     return first[name] if name in first else ~first["test"] & ~first["operational"]
@@ -107,6 +113,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "expid": _match_wildcard("expid"),
     "owner": _match_owner,
     "hpc": _match_wildcard("hpc"),
+    "run_host": _match_run_host,
     "autosubmit_version": _match_wildcard("version"),
     "model": _match_wildcard("model"),
     "branch": _match_wildcard("branch"),

@@ -1,4 +1,4 @@
-"""The same on all three channels, as the gateway's own account: real accounts, the real sudo, a real sshd."""
+"""The same on all channels, as the gateway's own account: real accounts, the real sudo, a real sshd, a real proxy."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.agent.findings import Level
-from autosubmit_portal.gateway.channel import KILL_SECONDS
 from autosubmit_portal.gateway.doctor import examine
-from tests.gateway.gateways import RunningGateway, gateway
-from tests.support.site_host import CHANNELS, PYTHON, SiteHost
+from autosubmit_portal.gateway.program_channel import KILL_SECONDS
+from tests.gateway.gateways import RunningGateway, reached
+from tests.support.site_host import CHANNELS, SiteHost
 from tests.support.waiting import wait_for
 
 GO_ON = "echo $$; while [ ! -e {}/go ]; do sleep 0.05; done; exit 7"
@@ -34,7 +34,7 @@ def channel(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def here(host: SiteHost, place: Path, channel: str) -> Iterator[RunningGateway]:
     """Lend a gateway that has reached the host."""
-    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as made:
+    with reached(host, place, channel) as made:
         made.wait_for_host()
         yield made
 
@@ -91,7 +91,7 @@ def test_the_agent_ends_with_its_gateway_and_the_command_goes_on(
     here.process.kill()
     here.process.wait()
     wait_for(lambda: not host.find_agents())
-    with gateway(place, {"here": host.reach(channel)}, PYTHON, **host.as_gateway()) as second:
+    with reached(host, place, channel) as second:
         second.wait_for_host()
         assert second.look(key=key)["state"] == "alive"
         (place / "go").touch()
@@ -116,7 +116,7 @@ def test_an_agent_keeps_the_file_that_it_began_with(here: RunningGateway, host: 
 )
 def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: dict[str, str]) -> None:
     changes = {name: value.format(portal=host.portal) for name, value in changes.items()}
-    with gateway(place, {"here": host.reach("sudo", **changes)}, PYTHON, **host.as_gateway()) as made:
+    with reached(host, place, "sudo", **changes) as made:
         known = wait_for(made.describe, is_enough=lambda known: "not been reached" not in known["reason"])
     assert known["reason"].startswith("sudo does not let the gateway do this: ")
     assert "Install the rule of docs/operations.md" in known["remedy"]
@@ -126,7 +126,7 @@ def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
     host: SiteHost, place: Path, key: str
 ) -> None:
     """The gateway may not kill it."""
-    with gateway(place, {"here": host.reach("sudo")}, PYTHON, **host.as_gateway()) as made:
+    with reached(host, place, "sudo") as made:
         made.wait_for_host()
         made.start("-c", GO_ON.format(place), key=key)
         wait_for(lambda: made.look(key=key)["size"])
