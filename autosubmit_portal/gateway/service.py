@@ -109,7 +109,8 @@ class Gateway:
     def _refuse_others(self) -> None:
         """Raise Displaced when it is another gateway that listens."""
         for place, stamp in self._places.items():
-            if _take_stamp(place) != stamp:
+            found = _take_stamp(place)
+            if not any(found) or found != stamp:  # it may have gone before its stamp was taken
                 raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def _read_hosts_anew(self, now: float) -> None:
