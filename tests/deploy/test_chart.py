@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import helm_python
-import kubernetes_validate
 import pytest
 from django.conf import settings
 from helm_python import HelmError
+from kubernetes_validate.utils import ValidationError, validate
 
 from autosubmit_portal.agent.site_file import read_site_file
 from autosubmit_portal.gateway.hosts import read_hosts
@@ -33,14 +33,14 @@ def test_helm_has_nothing_to_say() -> None:
 @pytest.mark.parametrize("objects", [WHOLE, chart.render(**SECRETS, agent={}, path="/")], ids=["whole", "least"])
 def test_kubernetes_knows_every_field(objects: chart.Objects, version: str) -> None:
     for made in objects.values():
-        kubernetes_validate.validate(made, version, strict=True)
+        validate(made, version, strict=True)
 
 
 def test_a_field_that_kubernetes_does_not_know_would_be_found() -> None:
     made = json.loads(json.dumps(WHOLE["Service", "demo-portal"]))
     made["spec"]["prots"] = made["spec"].pop("ports")
-    with pytest.raises(kubernetes_validate.ValidationError, match="prots"):
-        kubernetes_validate.validate(made, "1.37", strict=True)
+    with pytest.raises(ValidationError, match="prots"):
+        validate(made, "1.37", strict=True)
 
 
 @pytest.mark.parametrize(
