@@ -13,6 +13,7 @@ SETUPS = (
     Setup("PostgreSQL", channel="local"),
     Setup("SQLite", channel="sudo"),
     Setup("PostgreSQL", "Redis", channel="ssh"),
+    Setup("PostgreSQL", channel="websocket"),
 )
 
 
