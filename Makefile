@@ -59,7 +59,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  Parameters of bench: ONLY= (part or parts), PEER= (environment of Autosubmit API), TOOLS= (folder of make_store.py)"
-	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program)"
+	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program), PORTAL_PATH= (/)"
 
 install: $(VENV)/installed ## the virtual environment with what the portal needs
 

@@ -15,7 +15,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
 from experiments import hosts
-from experiments.actions import places
+from experiments.actions import places, projects
 from experiments.actions.accounts import KnownAccounts, find_unix_name
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.choice import name_chosen_jobs
@@ -90,6 +90,12 @@ class Facts:
         if request.experiment is None or len(at_site) == 1 or not request.kind.excludes_run:
             return ""
         return places.explain_silence(request.kind, request.experiment, at_site, self._away)
+
+    def require_pushed(self, request: ActionRequest) -> None:
+        """Raise Conflict for a run of a project that must be pushed first; of many requests only workers look."""
+        refusal = projects.find_refusal(request.kind, request.experiment) if len(self._requests) == 1 else ""
+        if refusal:
+            raise Conflict(refusal)
 
     @cached_property
     def hosts(self) -> Mapping[int, list[Host]]:
@@ -203,6 +209,7 @@ def check(request: ActionRequest, facts: Facts, read: Callable[[Experiment], Wor
     if request.experiment:
         _require_known_jobs(request.experiment, parameters.get("jobs", []), facts)
         _require_experiment(request, facts.experiments[request.experiment.pk], facts)
+        facts.require_pushed(request)
     named = parameters
     if request.experiment and any(option.is_filter for option in options):
         read = read or (lambda experiment: facts.workflows[experiment.pk])

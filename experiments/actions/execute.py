@@ -17,6 +17,7 @@ from experiments.actions.call_lost import tell_hosts
 from experiments.actions.choice import find_changed_choice
 from experiments.actions.finish import call_off, fail
 from experiments.actions.follow import follow, start_step
+from experiments.actions.projects import find_refusal
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
 from experiments.actions.stopping import find_stop
 from experiments.actions.transition import move
@@ -150,6 +151,7 @@ def _find_reason_against(action: Action) -> str:
         or action.catalogue_kind.find_obstacle(experiment, action.parameters)
         or find_changed_choice(action, experiment)
         or places.find_reason(action, experiment)
+        or find_refusal(action.catalogue_kind, action.experiment)
     )
 
 

@@ -14,6 +14,7 @@ from autosubmit_portal.agent.run_directory import Look
 from experiments import commands, hosts
 from experiments.actions import finish, places
 from experiments.actions.accounts import find_changed_account
+from experiments.actions.projects import find_refusal
 from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
 from experiments.actions.refusals import Conflict
 from experiments.actions.slots import compute_slot_end
@@ -132,6 +133,7 @@ def _go_on(action: Action, exit_status: int) -> bool:
     fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
     obstacle = find_reason_not_to_start(fresh) or find_changed_account(fresh) or find_absence(fresh) or find_stop(fresh)
     obstacle = obstacle or places.find_reason(fresh, fresh.experiment)
+    obstacle = obstacle or find_refusal(fresh.catalogue_kind, fresh.experiment)
     if obstacle:
         finish.call_off(action, obstacle, exit_status)
         return True

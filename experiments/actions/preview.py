@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.checks import Facts, check, permit
+from experiments.actions.projects import find_unpushed
 from experiments.actions.workflows import read_workflow, recall_workflow
+from experiments.catalogue.facts import ExperimentFacts
 from experiments.catalogue.kinds import ActionKind
 from experiments.catalogue.previews import Effect
 from experiments.models import Action, Experiment
@@ -19,7 +21,8 @@ class Preview:
     """What an action would do.
 
     `effect` is None for a kind that does not say; `would_lose` is what would be destroyed, and `foreseen` why the
-    action will not do what it is for, as far as the mirror knows; both are blank if nothing.
+    action will not do what it is for, as far as the mirror knows, or what is not pushed of its project. Both are blank
+    if nothing.
     """
 
     commands: list[list[str]]
@@ -43,8 +46,16 @@ def preview_action(request: ActionRequest, facts: Facts | None = None) -> Previe
         needs_approval=request.site.needs_approval(request.kind),
         effect=work_out_effect(request.kind, experiment, checked.parameters),
         would_lose=checked.would_lose,
-        foreseen=request.kind.foresee_failure(experiment, checked.parameters) if experiment else "",
+        foreseen=_foresee(request, checked.parameters),
     )
+
+
+def _foresee(request: ActionRequest, parameters: Mapping[str, Any]) -> str:
+    """Return why the run will not do it, or what is not pushed of the project that it would run."""
+    if request.experiment is None:
+        return ""
+    doubt = request.kind.foresee_failure(cast("ExperimentFacts", request.experiment), parameters)
+    return doubt or find_unpushed(request.kind, request.experiment)
 
 
 def work_out_effect(kind: ActionKind, experiment: Experiment | None, parameters: Mapping[str, Any]) -> Effect | None:

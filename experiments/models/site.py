@@ -22,6 +22,14 @@ class RunAs(models.TextChoices):
     ACTOR = "actor", "The Unix account of the person who asks"
 
 
+class Unpushed(models.TextChoices):
+    """What becomes of a run of an operational experiment whose project is not committed and pushed."""
+
+    IGNORE = "ignore", "Nobody looks"
+    WARN = "warn", "Forms and dry runs warn"
+    REFUSE = "refuse", "It is refused"
+
+
 def require_trusted(text: str) -> None:
     """Raise ValidationError for a path that others than root and the portal's account can write or replace."""
     reason = explain_distrust(Path(text)) if text.startswith("/") else ""
@@ -115,6 +123,14 @@ class Site(models.Model):
     )
     package_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds whose commands start in a warm process."
+    )
+    unpushed = models.CharField(
+        "unpushed projects",
+        max_length=10,
+        choices=Unpushed,
+        default=Unpushed.WARN,
+        help_text="What becomes of a start of an operational experiment (o…) whose project has changes that are not "
+        "committed or not pushed. Autosubmit 4.1.17 refuses it too, unless its configuration says otherwise.",
     )
     approval_kinds = models.JSONField(
         default=list, blank=True, help_text="Action kinds that a second person must approve here."

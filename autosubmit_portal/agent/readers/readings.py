@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from autosubmit_portal.agent.protocol import ProtocolError
-from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
+from autosubmit_portal.agent.protocol.fields import (
+    refuse_others,
+    take_flag,
+    take_number,
+    take_object,
+    take_text,
+    take_texts,
+)
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
+from autosubmit_portal.agent.readers.project import read_project
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.shown_configuration import (
     ShownConfiguration,
@@ -112,10 +120,11 @@ def _read_state(place: Place, arguments: Message) -> Answer:
 
 
 def _read_rules(place: Place, arguments: Message) -> Answer:
-    """The commands of Autosubmit that this host may not run."""
-    refuse_others(arguments)
+    """The commands of Autosubmit that this host may not run, and the programs that the file of the site names."""
+    refuse_others(arguments, "programs")
     try:
-        return {"node": platform.node(), "refused": list_refused(place.rc, platform.node())}, b""
+        refused = list_refused(place.rc, platform.node())
+        return {"node": platform.node(), "refused": refused, "programs": take_object(arguments, "programs")}, b""
     except BadRules as error:
         raise BrokenStore(f"{error}. Autosubmit runs nothing with that: correct its rc file.") from error
 
@@ -135,6 +144,7 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "experiment": read_experiment,
     "stops": read_stops,
     "rules": _read_rules,
+    "project": read_project,
 }
 
 

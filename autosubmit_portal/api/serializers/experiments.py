@@ -9,7 +9,7 @@ from autosubmit_portal.api.serializers.common import Listing, PageInfo
 from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
 from experiments.actions.call_empty import HostState
 from experiments.models import Experiment, Host, Site
-from experiments.models.site import RunAs
+from experiments.models.site import RunAs, Unpushed
 
 RUN_STATES = ("RUNNING", "NOT RUNNING")
 
@@ -192,6 +192,10 @@ class SiteItem(serializers.Serializer[Site]):
         choices=RunAs.values, help_text="Whose Unix account commands run as: `service`, or that of the `actor`."
     )
     approval_kinds = make_texts(help_text="The action kinds that a second person must approve.")
+    unpushed = serializers.ChoiceField(
+        choices=Unpushed.values,
+        help_text="What becomes of a start of an operational experiment (`o…`) whose project is not pushed.",
+    )
     enabled_kinds = make_texts(help_text="The action kinds that may be requested there.")
     hosts = HostItem(many=True, help_text="Commands go to the first of them that may run them and is connected.")
 

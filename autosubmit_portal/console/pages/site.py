@@ -179,6 +179,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
             "Operation",
             {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "package_kinds", "disabled_kinds")},
         ),
+        ("Operational experiments", {"fields": ("unpushed",)}),
         ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}

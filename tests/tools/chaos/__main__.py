@@ -12,6 +12,7 @@ SERVERS = (("SQLite", "database"), ("PostgreSQL", "database"), ("PostgreSQL", "R
 SETUPS = (
     Setup("SQLite"),
     *(Setup(database, broker, channel) for channel in ("local", "sudo", "ssh") for database, broker in SERVERS),
+    Setup("PostgreSQL", channel="websocket"),
 )
 
 

@@ -1,0 +1,50 @@
+"""Operational experiments, whose expids begin with `o`: what is not pushed of their projects must not go unnoticed."""
+
+from collections.abc import Sequence
+
+from autosubmit_portal.agent.protocol.errors import ProtocolError
+from autosubmit_portal.agent.protocol.fields import take_texts
+from experiments import reads
+from experiments.autosubmit.store import BrokenStore
+from experiments.catalogue.facts import join_names
+from experiments.catalogue.kinds import ActionKind
+from experiments.models import Experiment
+from experiments.models.site import Unpushed
+
+_OPERATIONAL = "o"
+_MOST_COMMITS = 3
+_MORE = "or more others"  # the agent names some of many
+
+
+def find_unpushed(kind: ActionKind, experiment: Experiment | None) -> str:
+    """Return what a run would use that is not committed or not pushed; blank if nothing, or if the site does not ask.
+
+    Its agent looks, now. What cannot be looked at is said as well.
+    """
+    if experiment is None or not kind.is_run or not experiment.expid.startswith(_OPERATIONAL):
+        return ""
+    if experiment.site.unpushed == Unpushed.IGNORE:
+        return ""
+    try:
+        answer, _ = reads.read(experiment, "project", {})
+        with reads.understand(experiment.site):
+            return _say(experiment.expid, take_texts(answer, "changed"), take_texts(answer, "commits"))
+    except (BrokenStore, reads.Missing, reads.Unreadable, ProtocolError) as error:
+        return f"Whether the project of {experiment.expid} is pushed cannot be told: {error}"
+
+
+def find_refusal(kind: ActionKind, experiment: Experiment | None) -> str:
+    """Return why a run of an experiment may not start because of its project; blank if it may."""
+    if experiment is None or experiment.site.unpushed != Unpushed.REFUSE:
+        return ""
+    found = find_unpushed(kind, experiment)
+    return found and f"{found} The site {experiment.site} refuses to run that: commit and push it first."
+
+
+def _say(expid: str, changed: Sequence[str], commits: Sequence[str]) -> str:
+    told = []
+    if changed:
+        told.append(f"files that are not committed ({join_names(changed, more=_MORE)})")
+    if commits:
+        told.append(f"commits that are not pushed ({join_names(commits, most=_MOST_COMMITS, more=_MORE)})")
+    return f"The project of {expid} has {' and '.join(told)}." if told else ""
