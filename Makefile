@@ -178,7 +178,7 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
+chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py
