@@ -65,6 +65,9 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         ("PORTAL_THROTTLE_READS", "10/s"),
         ("PORTAL_THROTTLE_ACTIONS", "0/min"),
         ("PORTAL_SECRET_KEY_FILE", "/nowhere/key"),
+        ("PORTAL_LDAP_URL", "https://ldap.example.org"),
+        ("PORTAL_LDAP_PERSON", "uid=ana,ou=people"),
+        ("PORTAL_GITHUB_TEAMS", "{a: {role: king}}"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
