@@ -59,7 +59,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  Parameters of bench: ONLY= (part or parts), PEER= (environment of Autosubmit API), TOOLS= (folder of make_store.py)"
-	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program)"
+	@echo "  Parameters of up: PORT= (8000), HOME_DIR= (var), STORE= (an Autosubmit home to serve), AUTOSUBMIT= (its program), PORTAL_PATH= (/)"
 
 install: $(VENV)/installed ## the virtual environment with what the portal needs
 
@@ -168,7 +168,7 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; half an hour)
+chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py

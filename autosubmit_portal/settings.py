@@ -91,6 +91,13 @@ def parse_umask(name: str, text: str) -> int:
     return int(text, 8)
 
 
+def parse_path(text: str) -> str | None:
+    """Return the path that the portal is served under, without a slash at its end; None for a whole host."""
+    if not re.fullmatch(r"(/(?!\.{1,2}(/|$))[\w.~-]+)*/?", text, re.ASCII):
+        raise ImproperlyConfigured(f"PORTAL_PATH={text} is no path. Write it like /portal/, without ? and #.")
+    return text.rstrip("/") or None
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
@@ -111,6 +118,14 @@ DEBUG = env.bool("PORTAL_DEBUG", default=False)
 SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or make_secret_key(PORTAL_HOME / "secret_key")
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
+# The path that Django puts before every address. web.py takes it off the address of a request.
+FORCE_SCRIPT_NAME = parse_path(env.str("PORTAL_PATH", default="/"))
+PORTAL_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
+# The sessions of others on the same host are not ours, nor do they get ours.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
+COOKIE_SUFFIX = (FORCE_SCRIPT_NAME or "").replace("/", "_")
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"sessionid{COOKIE_SUFFIX}", f"csrftoken{COOKIE_SUFFIX}"
+MESSAGE_STORAGE = "autosubmit_portal.console.parts.messages.MessageStorage"
 
 # Origins of other sites whose pages may use the API, with a token: never with the session of the console.
 CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
@@ -373,8 +388,9 @@ LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
-STATIC_URL = "static/"
-STATIC_ROOT = PORTAL_HOME / "static"
+STATIC_URL = f"{PORTAL_PATH}static/"
+# An image has them beside the program: nothing is written there, and the home is empty when a pod begins.
+STATIC_ROOT = Path(env.str("PORTAL_STATIC", default="") or PORTAL_HOME / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -387,7 +403,8 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz/?$"]  # load balancers ask over plain HTTP and take a redirect for an answer
+# Load balancers ask over plain HTTP and take a redirect for an answer.
+SECURE_REDIRECT_EXEMPT = [f"^{re.escape(f'{PORTAL_PATH}healthz'[1:])}/?$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -505,6 +522,7 @@ SPECTACULAR_SETTINGS = {
         "Errors are problem details (RFC 9457). The parameters and fields of Autosubmit API 4.2 keep their names."
     ),
     "VERSION": "4.0",
+    "SERVERS": [{"url": FORCE_SCRIPT_NAME}] if FORCE_SCRIPT_NAME else [],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/v4",
     "COMPONENT_SPLIT_PATCH": False,  # bodies of PATCH are whole: what is required is required

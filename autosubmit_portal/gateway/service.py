@@ -315,7 +315,7 @@ def _follow_way(channel: Channel, way: list[str] | Digests | None, now: float) -
 
 def _open_entrance(address: str, now: float) -> Entrance | None:
     try:
-        return Entrance(address, now) if address else None
+        return Entrance(sockets.listen_at(address), now) if address else None
     except (OSError, OverflowError) as error:
         raise BadHostsFileError(f"{address} cannot be listened at: {error}.") from error
 

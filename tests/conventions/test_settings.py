@@ -68,6 +68,11 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         ("PORTAL_LDAP_URL", "https://ldap.example.org"),
         ("PORTAL_LDAP_PERSON", "uid=ana,ou=people"),
         ("PORTAL_GITHUB_TEAMS", "{a: {role: king}}"),
+        ("PORTAL_PATH", "portal"),
+        ("PORTAL_PATH", "//portal"),
+        ("PORTAL_PATH", "/portal/../x/"),
+        ("PORTAL_PATH", "/portal/?x"),
+        ("PORTAL_PATH", "https://host/portal/"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
@@ -118,6 +123,21 @@ def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path
         "print(make_environment()['PORTAL_COMMANDS_UMASK'])"
     )
     assert _start(tmp_path, f"import os; {code}").stdout == "0002\n"
+
+
+@pytest.mark.parametrize("path", ["/portal/x/", "/portal/x"])
+def test_a_path_of_the_portal_is_in_front_of_static_files_cookies_and_the_server_of_the_document(
+    tmp_path: Path, path: str
+) -> None:
+    code = "print(settings.STATIC_URL, settings.SESSION_COOKIE_PATH, settings.CSRF_COOKIE_PATH, settings.PORTAL_PATH)"
+    done = _start(tmp_path, f"{code}; print(settings.SPECTACULAR_SETTINGS['SERVERS'])", PORTAL_PATH=path)
+    assert done.stdout == "/portal/x/static/ /portal/x /portal/x /portal/x/\n[{'url': '/portal/x'}]\n"
+
+
+def test_sessions_of_portals_on_one_host_have_names_of_their_own(tmp_path: Path) -> None:
+    code = "print(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)"
+    assert _start(tmp_path, code).stdout == "sessionid csrftoken\n"
+    assert _start(tmp_path, code, PORTAL_PATH="/portal/x/").stdout == "sessionid_portal_x csrftoken_portal_x\n"
 
 
 def read_providers(home: Path, **variables: str) -> list[str]:

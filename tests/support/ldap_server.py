@@ -103,7 +103,9 @@ class LdapServer:
         config = self.folder / "slapd.conf"
         listen = f"{self.plain_url} {self.url} {self.other_url}"
         self.process = subprocess.Popen(
-            [self.folder / "slapd", "-f", config, "-h", listen, "-d", "0"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self.folder / "slapd", "-f", config, "-h", listen, "-d", "0"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         wait_for(self._answers)
 
