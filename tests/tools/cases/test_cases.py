@@ -1,21 +1,12 @@
-"""The infrastructures of docs/infrastructure.md, each from its beginning to its end."""
+"""The tables that the cases are held to, and what they say where they cannot be played."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.tools.cases import tables
 from tests.tools.cases.__main__ import CASES
 from tests.tools.cases.hosts import Missing, require_means
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("name", CASES)
-def test_a_case_is_as_its_tables_say(name: str, autosubmit: Path) -> None:
-    if os.geteuid():
-        pytest.skip("needs root, to make accounts, namespaces and networks")
-    CASES[name](autosubmit).play()
 
 
 @pytest.mark.parametrize("name", CASES)
