@@ -31,8 +31,9 @@ def check_sign_in(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check the settings of the sign-in."""
     found: list[CheckMessage] = [message for provider in settings.PROVIDERS for message in _check_provider(provider)]
     for name in settings.PROVIDERS_HALF_SET:
-        hint = f"Set {name}, or nothing that begins with {name.rpartition('_')[0]}_."
-        found.append(Error(f"{name} is missing: the identity provider has no address.", hint=hint, id="portal.E008"))
+        hint = f"Set {name}, or nothing that begins with {'_'.join(name.split('_')[:2])}_."
+        text = f"{name} is missing, without which the rest of this identity provider means nothing."
+        found.append(Error(text, hint=hint, id="portal.E008"))
     if not settings.PASSWORD_LOGIN and not settings.PROVIDERS:
         hint = "Set one up, or leave PORTAL_PASSWORD_LOGIN out."
         found.append(Error("Nobody can sign in: there is no identity provider.", hint=hint, id="portal.E005"))

@@ -91,6 +91,13 @@ def parse_umask(name: str, text: str) -> int:
     return int(text, 8)
 
 
+def parse_path(text: str) -> str | None:
+    """Return the path that the portal is served under, without a slash at its end; None for a whole host."""
+    if not re.fullmatch(r"(/(?!\.{1,2}(/|$))[\w.~-]+)*/?", text, re.ASCII):
+        raise ImproperlyConfigured(f"PORTAL_PATH={text} is no path. Write it like /portal/, without ? and #.")
+    return text.rstrip("/") or None
+
+
 PORTAL_HOME = Path(env.str("PORTAL_HOME", default=str(DEFAULT_HOME))).resolve()
 FOUND_UMASK = privacy.close_to_others(PORTAL_HOME)  # before anything is opened
 # A store may be shared by a group: Autosubmit's commands keep the umask that the portal was started with.
@@ -111,6 +118,14 @@ DEBUG = env.bool("PORTAL_DEBUG", default=False)
 SECRET_KEY = env.str("PORTAL_SECRET_KEY", default="") or make_secret_key(PORTAL_HOME / "secret_key")
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PORTAL_TRUSTED_ORIGINS", default=[])
+# The path that Django puts before every address. web.py takes it off the address of a request.
+FORCE_SCRIPT_NAME = parse_path(env.str("PORTAL_PATH", default="/"))
+PORTAL_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
+# The sessions of others on the same host are not ours, nor do they get ours.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
+COOKIE_SUFFIX = (FORCE_SCRIPT_NAME or "").replace("/", "_")
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"sessionid{COOKIE_SUFFIX}", f"csrftoken{COOKIE_SUFFIX}"
+MESSAGE_STORAGE = "autosubmit_portal.console.parts.messages.MessageStorage"
 
 # Origins of other sites whose pages may use the API, with a token: never with the session of the console.
 CORS_ALLOWED_ORIGINS = env.list("PORTAL_CORS_ORIGINS", default=[])
@@ -292,6 +307,23 @@ def read_cas() -> Iterator[providers.IdentityProvider]:
         )
 
 
+def read_github() -> Iterator[providers.IdentityProvider]:
+    """Yield GitHub, if the portal is known there as PORTAL_GITHUB_CLIENT_ID."""
+    client_id = env.str("PORTAL_GITHUB_CLIENT_ID", default="")
+    rules = parse_rules("PORTAL_GITHUB_TEAMS", env.str("PORTAL_GITHUB_TEAMS", default=""))
+    if client_id:
+        yield providers.GitHub(
+            key="github",
+            prefix="PORTAL_GITHUB",
+            address=env.str("PORTAL_GITHUB_URL", default="https://github.com"),
+            name=env.str("PORTAL_GITHUB_NAME", default="GitHub"),
+            client_id=client_id,
+            client_secret=env.str("PORTAL_GITHUB_CLIENT_SECRET", default=""),
+            organisations=frozenset(name.lower() for name in env.list("PORTAL_GITHUB_ORGANISATIONS", default=[])),
+            rules={name.lower(): grants for name, grants in rules.items()},
+        )
+
+
 def read_more_issuers() -> Iterator[providers.IdentityProvider]:
     """Yield the issuers with a word of their own: PORTAL_OIDC_EDITO_ISSUER and so on."""
     for name in sorted(os.environ):
@@ -301,15 +333,15 @@ def read_more_issuers() -> Iterator[providers.IdentityProvider]:
 
 
 def find_half_set() -> Iterator[str]:
-    """Yield the variables with the address of a provider that are missing although others of the provider are set."""
-    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL"):
-        prefix = name.rpartition("_")[0]
+    """Yield the variables that a provider begins with and that are missing although others of it are set."""
+    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL", "PORTAL_GITHUB_CLIENT_ID"):
+        prefix = "_".join(name.split("_")[:2])
         is_set = any(provider.prefix.startswith(prefix) for provider in PROVIDERS)
         if not is_set and any(key.startswith(f"{prefix}_") and text for key, text in os.environ.items()):
             yield name
 
 
-PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas())
+PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas(), *read_github())
 PROVIDERS_HALF_SET = tuple(find_half_set())
 PROVIDER_SESSION = timedelta(hours=env.int("PORTAL_SESSION_HOURS", default=12))
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)
@@ -333,8 +365,9 @@ LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 
-STATIC_URL = "static/"
-STATIC_ROOT = PORTAL_HOME / "static"
+STATIC_URL = f"{PORTAL_PATH}static/"
+# An image has them beside the program: nothing is written there, and the home is empty when a pod begins.
+STATIC_ROOT = Path(env.str("PORTAL_STATIC", default="") or PORTAL_HOME / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -347,7 +380,8 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 HTTPS = env.bool("PORTAL_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz/?$"]  # load balancers ask over plain HTTP and take a redirect for an answer
+# Load balancers ask over plain HTTP and take a redirect for an answer.
+SECURE_REDIRECT_EXEMPT = [f"^{re.escape(f'{PORTAL_PATH}healthz'[1:])}/?$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -465,6 +499,7 @@ SPECTACULAR_SETTINGS = {
         "Errors are problem details (RFC 9457). The parameters and fields of Autosubmit API 4.2 keep their names."
     ),
     "VERSION": "4.0",
+    "SERVERS": [{"url": FORCE_SCRIPT_NAME}] if FORCE_SCRIPT_NAME else [],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/v4",
     "COMPONENT_SPLIT_PATCH": False,  # bodies of PATCH are whole: what is required is required

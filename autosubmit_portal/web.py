@@ -103,6 +103,7 @@ class PortalWorker(Worker):
             map=self.map,
             _dispatcher=self.dispatcher,
             sockets=[listener],
+            url_prefix=settings.FORCE_SCRIPT_NAME or "",
             ident=None,  # nobody outside needs to know what serves
             clear_untrusted_proxy_headers=False,  # the portal knows how many of our proxies stand in front
             connection_limit=MOST_CONNECTIONS,

@@ -39,6 +39,7 @@ from tests.support import factories, identity_provider
 from tests.support import redis_server as redis
 from tests.support.caches import forget_answers, forget_keys, forget_stamps
 from tests.support.cas_server import CASServer, cas_server
+from tests.support.github_server import GitHubServer, github_server
 from tests.support.identity_provider import Provider
 from tests.support.in_process_host import AtOnce, InProcessHosts
 from tests.support.lock_holders import LocksIn
@@ -404,6 +405,21 @@ def cas(running_cas: CASServer, settings: Any) -> CASServer:
     running_cas.reset()
     settings.PROVIDERS = (running_cas.settings,)
     return running_cas
+
+
+@pytest.fixture(scope="session")
+def running_github() -> Iterator[GitHubServer]:
+    """A server like GitHub, for all tests of this process."""
+    with github_server() as running:
+        yield running
+
+
+@pytest.fixture
+def github(running_github: GitHubServer, settings: Any) -> GitHubServer:
+    """The server like GitHub, set as that of the portal: it knows nobody yet."""
+    running_github.reset()
+    settings.PROVIDERS = (running_github.settings,)
+    return running_github
 
 
 # --- The portal as processes, and a browser to look at it

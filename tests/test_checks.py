@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django_q.conf import Conf
 
-from autosubmit_portal.access.sign_in.providers import OpenIDConnect
+from autosubmit_portal.access.sign_in.providers import GitHub, OpenIDConnect
 from autosubmit_portal.checks import check_queue, check_search, check_sign_in, check_walls
 from tests.support.factories import drop_index_of_names
 
@@ -56,6 +57,17 @@ def test_each_complaint_says_what_to_do(settings: Any) -> None:
     assert all(message.hint for message in check_queue())
 
 
+GITHUB = GitHub(
+    key="github",
+    prefix="PORTAL_GITHUB",
+    name="GitHub",
+    address="https://github.com",
+    client_id="portal",
+    client_secret="secret",
+    organisations=frozenset({"climate-dt"}),
+)
+
+
 def make_issuer(address: str, client_id: str = "portal") -> OpenIDConnect:
     return OpenIDConnect(key="sso", prefix="PORTAL_OIDC", name="SSO", address=address, client_id=client_id)
 
@@ -67,6 +79,7 @@ def make_issuer(address: str, client_id: str = "portal") -> OpenIDConnect:
         ({"PROVIDERS": (make_issuer("https://sso.example.org", client_id=""),)}, ["portal.E004"]),
         ({"PROVIDERS": (make_issuer("https://sso.example.org"),)}, []),
         ({"PROVIDERS": (make_issuer("https://sso.example.org"),), "PASSWORD_LOGIN": False}, []),
+        ({"PROVIDERS": (replace(GITHUB, organisations=frozenset(), client_secret=""),)}, ["portal.E004"] * 2),
         ({"PROVIDERS_HALF_SET": ("PORTAL_CAS_URL",)}, ["portal.E008"]),
         ({"PASSWORD_LOGIN": False}, ["portal.E005"]),
         ({"REQUIRE_SECOND_FACTOR": "some"}, ["portal.E006"]),

@@ -7,6 +7,7 @@ import pwd
 import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
+from autosubmit_portal.agent.programs import Program
 from autosubmit_portal.agent.site_file import OTHERS, BadSiteFileError, SiteFile, read_site_file
 from experiments.autosubmit.host_rules import BadRules, list_refused
-from experiments.autosubmit.program import read_program_version
+from experiments.autosubmit.program import LONGEST_SECONDS, read_program_version, take_version
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
 from experiments.autosubmit.trusted import explain_distrust
 
@@ -68,6 +70,11 @@ def _check_python(_: SiteFile) -> Iterator[Finding]:
 
 
 def _check_program(site: SiteFile) -> Iterator[Finding]:
+    yield from _check_usual_program(site)
+    yield from _check_programs(site)
+
+
+def _check_usual_program(site: SiteFile) -> Iterator[Finding]:
     what = "program"
     if not os.access(site.program, os.X_OK):
         text = f"There is no program {site.program} that {_get_account()} may run."
@@ -83,6 +90,45 @@ def _check_program(site: SiteFile) -> Iterator[Finding]:
         yield Finding(Level.FAIL, what, str(error))
         return
     yield _say(what, f"Autosubmit {version}, {site.program}.")
+
+
+def _check_programs(site: SiteFile) -> Iterator[Finding]:
+    """Ask each program with a name for its version: as a command of it is started, with its modules."""
+    for name, program in sorted(site.programs.items()):
+        what = f"program {name}"
+        if not program.load and (reason := explain_distrust(program.path)):
+            remedy = "Take the right to write away."
+            yield Finding(Level.WARN, what, f"Others can change what is run: {reason}.", remedy)
+        try:
+            version = _ask_version(site, program)
+        except (BrokenStore, OSError, subprocess.TimeoutExpired) as error:
+            yield Finding(
+                Level.FAIL, what, str(error), "Correct it in “programs” of the file of the site, or repair it."
+            )
+            continue
+        if version == program.version or version.startswith(f"{program.version}."):
+            yield _say(what, f"Autosubmit {version}, {' '.join(program.load[2:]) or program.path}.")
+        else:
+            text = f"It is Autosubmit {version}, and the file of the site says {program.version}."
+            yield Finding(Level.WARN, what, text, "Experiments are given the program of their version: correct it.")
+
+
+def _ask_version(site: SiteFile, program: Program) -> str:
+    environment = site.make_environment(next(iter(site.profiles)), "", program)
+    with subprocess.Popen(
+        program.make_argv(["--version"]),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            return take_version(program.path, process, LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def _check_store(site: SiteFile) -> Iterator[Finding]:

@@ -51,6 +51,8 @@ class Reads:
         if site.home is None:
             self._connection.fail(channel, "broken", "The file of the site names no “home” of a store.")
             return
+        if what == RULES:
+            arguments = {**arguments, "programs": {name: one.version for name, one in site.programs.items()}}
         self._lanes.ask(Reading(channel, (expid, what), make_request(site, arguments), now))
 
     def cancel(self, channel: int) -> None:

@@ -13,7 +13,6 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, t
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.rules import explain_rule
 from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, State
-from autosubmit_portal.agent.scripts import make_argv
 from autosubmit_portal.agent.site_file import COMMAND, PACKAGE, SiteFile, read_site_file, take_procedure
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
@@ -21,6 +20,7 @@ from autosubmit_portal.agent.warm import WarmAutosubmit
 MOST_OUTPUT_BYTES = 128 * 1024
 MOST_WAIT_SECONDS = 30
 _MOST_PID = 2**22
+_START = ("key", "digest", "kind", "words", "account", "profile", "person", "procedure", "program", "unless_locked")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,30 +56,28 @@ class Commands:
         )
 
     def _start(self, arguments: Message) -> Message:
-        known = ("key", "digest", "kind", "words", "account", "profile", "person", "procedure", "unless_locked")
-        refuse_others(arguments, *known)
+        refuse_others(arguments, *_START)
         key, digest = take_text(arguments, "key"), take_text(arguments, "digest")
         words, account = take_texts(arguments, "words"), take_text(arguments, "account")
         kind, person = take_text(arguments, "kind"), take_text(arguments, "person") if "person" in arguments else ""
         if not _DIGEST.fullmatch(digest):
             raise ProtocolError("“digest” must be 64 hexadecimal digits")
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
-        profile = site.choose_profile(take_text(arguments, "profile"), person)
+        name = take_text(arguments, "program") if "program" in arguments else ""
+        program, profile = site.find_program(name), site.choose_profile(take_text(arguments, "profile"), person)
+        if program is None:
+            return _refuse(f"The site has no program {name!a}. There are: {', '.join(site.programs) or 'none'}.")
         reason = _explain_refusal(site, kind, words, account) or _explain_no_profile(site, profile, person)
         if not reason and not self.spool.find(key).look().has_started:
-            reason = explain_rule(site, words[0])
-            if not reason and "unless_locked" in arguments:
-                reason = explain_run(site, take_expid(arguments, "unless_locked"))
+            reason = _explain_moment(site, words[0], arguments)
         if reason:
-            return _tell_start(Start(Outcome.REFUSED, reason))
-        if accounts.is_own(account):
-            account = ""
-        argv = make_argv(str(site.program), words)
-        environment = site.make_environment(profile, account, person)
+            return _refuse(reason)
+        account = "" if accounts.is_own(account) else account
+        environment = site.make_environment(profile, account, program, person)
         asked = take_procedure(arguments, "procedure") if "procedure" in arguments else COMMAND
         launch = self.warm.launch if site.procedures.get(kind, asked) == PACKAGE else RunDirectory.launch
-        start = self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch)
-        return _tell_start(start)
+        argv = program.make_argv(words)
+        return _tell_start(self.spool.start(key, digest, argv, environment, site.umask, account=account, launch=launch))
 
     def _end(self, arguments: Message) -> Message:
         self.spool.find(_take_key(arguments)).end()
@@ -133,6 +131,18 @@ def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], account: s
     if account and account not in site.accounts:
         return f"The site does not let anything run as {account!a}."
     return ""
+
+
+def _explain_moment(site: SiteFile, command: str, arguments: Message) -> str:
+    """Return why this is not the host, or not the moment, for a command; blank if it is."""
+    reason = explain_rule(site, command)
+    if not reason and "unless_locked" in arguments:
+        reason = explain_run(site, take_expid(arguments, "unless_locked"))
+    return reason
+
+
+def _refuse(why: str) -> Message:
+    return _tell_start(Start(Outcome.REFUSED, why))
 
 
 def _explain_no_profile(site: SiteFile, profile: str, person: str) -> str:

@@ -1,4 +1,4 @@
-"""What Autosubmit documents and has no command for: scripts of ours, each named by the first word of its command."""
+"""Scripts of ours. Those that Autosubmit documents and has no command for are named by the first word of a command."""
 
 import pkgutil
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 _NAMES = ("update_list",)
 
 
-def _read(name: str) -> str:
+def read_script(name: str) -> str:
     """Return a script, also out of a zip archive, without its comments, to be the argument of `sh -c`."""
     lines = (pkgutil.get_data(__package__, f"{name}.sh") or b"").decode().splitlines()
     return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
-SCRIPTS = {name: _read(name) for name in _NAMES}
+SCRIPTS = {name: read_script(name) for name in _NAMES}
 
 
 def make_argv(program: str, words: Sequence[str]) -> list[str]:

@@ -4,14 +4,14 @@ import os
 import pwd
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from autosubmit_portal.agent.programs import MOST_PATH, Program, take_path, take_programs
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 
 USUAL_PLACE = Path("/etc/autosubmit-portal/agent.json")
 _UMASK = re.compile(r"0?[0-7]{3}")
-_MOST_PATH = 4096
 COMMAND, PACKAGE = "command", "package"
 # Whoever is not named among the people.
 OTHERS = "*"
@@ -23,13 +23,13 @@ class BadSiteFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """The Autosubmit program, the folder of the spool, what may be started how and as whom, the variables of profiles.
+    """The programs of Autosubmit, the folder of the spool, what may be started how and as whom, variables of profiles.
 
-    `kinds` names the first words of the commands that each kind of action may start. `procedures` tells of a kind
-    whether a process of its own runs its commands, or a warm one that has imported Autosubmit. `people` maps those who
-    ask to their profiles; where it is empty all have the usual one. `home` is the folder of
-    `.autosubmitrc`, unless `configuration` names another file. Nothing is read without it. `legacy` is the folder of
-    what a portal of before agents has started.
+    `program` is the usual one, `programs` are others by their names. `kinds` names the first words of the commands that
+    each kind of action may start. `procedures` tells of a kind whether a process of its own runs its commands, or a
+    warm one that has imported Autosubmit. `people` maps those who ask to their profiles; where it is empty all have the
+    usual one. `home` is the folder of `.autosubmitrc`, unless `configuration` names another file. Nothing is read
+    without it. `legacy` is the folder of what a portal of before agents has started.
     """
 
     program: Path
@@ -43,17 +43,24 @@ class SiteFile:
     home: Path | None = None
     configuration: Path | None = None
     legacy: Path | None = None
+    programs: Mapping[str, Program] = field(default_factory=dict)
+
+    def find_program(self, name: str) -> Program | None:
+        """Return the program with a name, the usual one for none; None if there is no such one."""
+        return self.programs.get(name) if name else Program(self.program)
 
     def choose_profile(self, usual: str, person: str) -> str:
         """Return the profile of whoever asks; blank for somebody whom the site does not map."""
         return self.people.get(person, self.people.get(OTHERS, "")) if self.people else usual
 
-    def make_environment(self, profile: str, account: str, person: str = "") -> dict[str, str]:
-        """Return the variables of a command: those of the profile, and what any program needs.
+    def make_environment(
+        self, profile: str, account: str, program: Program | None = None, person: str = ""
+    ) -> dict[str, str]:
+        """Return the variables of a command: those of its program and profile, and what any program needs.
 
-        Another account has another home, and would not find the configuration that is in ours. Autosubmit takes
-        SUDO_USER for the person behind a shared account, and heeds AS_ENV_SSH_CONFIG_PATH only where that is not the
-        owner of the experiment.
+        A profile may name another path, but not for a program with a name. Another account has another home, and would
+        not find the configuration that is in ours. Autosubmit takes SUDO_USER for the person behind a shared account,
+        and heeds AS_ENV_SSH_CONFIG_PATH only where that is not the owner of the experiment.
         """
         own = pwd.getpwuid(os.getuid())
         usual = {
@@ -67,6 +74,8 @@ class SiteFile:
         if person in self.people and person != OTHERS:
             usual["SUDO_USER"] = person
         variables = {**usual, **self.profiles[profile]}
+        if program and program.path != self.program:
+            variables |= {"PATH": program.search_path, **program.variables}
         if account:
             variables.setdefault("AUTOSUBMIT_CONFIGURATION", f"{variables['HOME']}/.autosubmitrc")
         return variables
@@ -77,27 +86,21 @@ def read_site_file(file: Path) -> SiteFile:
     try:
         message = strict_json.decode(file.read_bytes())
         return SiteFile(
-            program=_take_path(message, "program"),
-            spool=_take_path(message, "spool"),
+            program=take_path(message, "program"),
+            spool=take_path(message, "spool"),
             umask=_take_umask(message),
             kinds=_take_kinds(message),
             accounts=frozenset(fields.take_texts(message, "accounts")) if "accounts" in message else frozenset(),
-            legacy=_take_path(message, "legacy") if "legacy" in message else None,
+            legacy=take_path(message, "legacy") if "legacy" in message else None,
             profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
             procedures=_take_procedures(message),
             people=_take_people(message),
-            home=_take_path(message, "home") if "home" in message else None,
-            configuration=_take_path(message, "configuration") if "configuration" in message else None,
+            home=take_path(message, "home") if "home" in message else None,
+            configuration=take_path(message, "configuration") if "configuration" in message else None,
+            programs=take_programs(message),
         )
     except (OSError, ProtocolError) as error:
         raise BadSiteFileError(f"{file} cannot be used: {error}.") from error
-
-
-def _take_path(message: strict_json.Message, name: str) -> Path:
-    path = Path(fields.take_text(message, name, most=_MOST_PATH))
-    if not path.is_absolute():
-        raise ProtocolError(f"“{name}” must be an absolute path")
-    return path
 
 
 def _take_umask(message: strict_json.Message) -> int:
@@ -119,7 +122,7 @@ def _take_kinds(message: strict_json.Message) -> Mapping[str, frozenset[str]]:
 
 def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, str]:
     variables = fields.take_object(fields.take_object(message, "profiles"), profile)
-    return {name: fields.take_text(variables, name, most=_MOST_PATH) for name in variables}
+    return {name: fields.take_text(variables, name, most=MOST_PATH) for name in variables}
 
 
 def _take_people(message: strict_json.Message) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import QueryDict
+from django.urls import reverse
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -99,13 +100,13 @@ def read_key(request: Request, body: Any) -> IdempotencyKey | None:
     if others:  # so arrives a header that is sent twice
         raise InvalidParameters({"Idempotency-Key": ["Give one key; a key has no comma."]})
     query = sorted(request.query_params.lists())
-    return IdempotencyKey.make(text, [request.method, request.path.rstrip("/"), query, body])
+    return IdempotencyKey.make(text, [request.method, request.path_info.rstrip("/"), query, body])
 
 
 def answer_action(request: Request, action: Action) -> Response:
     """Answer 202 and where the action is; 200 if it has ended, by the end of the wait that the client prefers."""
     seconds = read_wait(request.headers.get("Prefer", ""))
-    headers = {"Location": f"/v4/actions/{action.pk}"}
+    headers = {"Location": reverse("action-detail", args=[action.pk])}
     if seconds is not None:
         headers |= wait_for_ends(request, [action], seconds)
         action.refresh_from_db()

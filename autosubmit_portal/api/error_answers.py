@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import reverse
 from django.views.defaults import bad_request as html_bad_request
 from django.views.defaults import server_error as html_server_error
 
@@ -22,15 +23,16 @@ class ErrorAnswersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve the request, or say where the API is."""
-        if is_of_the_api(request) or request.path in IN_JSON or not is_asking_for_json(request):
+        if is_of_the_api(request) or request.path_info in IN_JSON or not is_asking_for_json(request):
             return self.get_response(request)
-        detail = f"There is nothing for programs at {request.path}. The API begins at /v4, which shows where to go."
+        index = reverse("index-list")
+        detail = f"There is nothing for programs at {request.path}. The API begins at {index}, which shows where to go."
         return answer_problem(404, "not-found", detail)
 
 
 def is_of_the_api(request: HttpRequest) -> bool:
     """Return whether the address is below /v4, whether such a route exists or not."""
-    return request.path[1:].partition("/")[0] in OF_THE_API
+    return request.path_info[1:].partition("/")[0] in OF_THE_API
 
 
 def is_asking_for_json(request: HttpRequest) -> bool:

@@ -2,6 +2,8 @@
 
 from urllib.parse import urlencode
 
+from django.urls import reverse
+
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_experiment
@@ -19,6 +21,7 @@ LISTS = {
     "User metrics": "user-metrics-user-metrics-runs",
     "Permissions": "permission-list",
 }
+SEARCHES = {"Actions": "action-list", "Audit trail": "audit-entry-list"}
 
 
 class ExperimentPages(PortalViewSet):
@@ -46,7 +49,8 @@ class ExperimentPages(PortalViewSet):
     def list_experiment_links(self) -> dict[str, str]:
         """Return what belongs to the experiment of the page."""
         expid = {"expid": self.kwargs["expid"]}
-        query = urlencode(expid | {"site": self.find_shown_experiment().site.slug})
+        slug = self.find_shown_experiment().site.slug
+        query = urlencode(expid | {"site": slug})
         found = {title: self.get_address(route, expid) for title, route in LISTS.items()}
-        site = self.get_address("site-detail", {"slug": self.find_shown_experiment().site.slug})
-        return found | {"Actions": f"/v4/actions?{query}", "Audit trail": f"/v4/audit?{query}", "Site": site}
+        found |= {title: f"{reverse(route)}?{query}" for title, route in SEARCHES.items()}
+        return found | {"Site": self.get_address("site-detail", {"slug": slug})}

@@ -89,7 +89,7 @@ def get_client_address(request: HttpRequest) -> str | None:
 
 def get_door(request: HttpRequest) -> Door:
     """Return the door that a request came through."""
-    return Door.API if request.path.startswith("/v4") else Door.ADMIN
+    return Door.API if request.path_info.startswith("/v4") else Door.ADMIN
 
 
 def get_actor(request: HttpRequest) -> User:

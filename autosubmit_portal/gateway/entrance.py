@@ -5,6 +5,7 @@ short and quick, sockets are few, and whoever is refused learns which rule they 
 """
 
 import hmac
+import logging
 import re
 import select
 import socket
@@ -19,7 +20,6 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from autosubmit_portal.agent.protocol import limits
-from autosubmit_portal.gateway import sockets
 from autosubmit_portal.gateway.called_channel import CalledChannel
 from autosubmit_portal.gateway.channels import digest_token
 
@@ -30,6 +30,8 @@ HEAD_SECONDS = 10.0
 _FAREWELL_SECONDS = 1.0
 # Wrong tokens that are looked at and told; a token cannot be guessed, but logs can be filled.
 _WRONG_PER_SECOND, _WRONG_AT_ONCE = 0.2, 20
+_SILENT = logging.getLogger(__name__)
+_SILENT.disabled = True
 _BEARER = re.compile(r"Bearer ([!-~]{1,512})")
 WRONG = "Somebody has called as this host with a token that is not valid."
 OF_ANOTHER = "Somebody has called as this host with the token of another host."
@@ -47,10 +49,10 @@ class Handshake:
 
 
 class Entrance:
-    """Listens, and lets agents in."""
+    """Lets agents in who connect to a listener."""
 
-    def __init__(self, address: str, now: float) -> None:
-        self._listener = sockets.listen_at(address)
+    def __init__(self, listener: socket.socket, now: float) -> None:
+        self._listener = listener
         self._handshakes: dict[int, Handshake] = {}
         self._wrong = limits.Rate(_WRONG_PER_SECOND, _WRONG_AT_ONCE, now)
         self._untold = 0
@@ -80,7 +82,8 @@ class Entrance:
             connected.setblocking(False)
             if len(self._handshakes) >= MOST_HANDSHAKES:
                 self._leave(next(iter(self._handshakes.values())))
-            protocol = ServerProtocol(origins=[None], max_size=limits.MOST_FRAME_BYTES)  # no page of a browser
+            # No page of a browser is let in, and nobody fills the log with their mistakes.
+            protocol = ServerProtocol(origins=[None], max_size=limits.MOST_FRAME_BYTES, logger=_SILENT)
             self._handshakes[connected.fileno()] = Handshake(connected, protocol, now + HEAD_SECONDS)
 
     def _leave(self, handshake: Handshake) -> None:

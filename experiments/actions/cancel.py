@@ -25,6 +25,17 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
         raise
 
 
+def call_off_waiting(reason: str, origin: Origin) -> list[Action]:
+    """Cancel every action that waits, as after a restore: it may have run since. Return those that this call did."""
+    waiting = Action.objects.waiting().defer_long_fields().select_related("site", "experiment").order_by("pk")
+    return [action for action in waiting if _call_off(action, reason, origin)]
+
+
+def _call_off(action: Action, reason: str, origin: Origin) -> bool:
+    frm, message = State(action.state), f"Called off: {reason}"
+    return move(action, frm=frm, to=State.CANCELLED, origin=origin, ended_at=timezone.now(), message=message)
+
+
 def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
     origin = require_right(actor, action.catalogue_kind, origin, site=action.site, experiment=action.experiment)
     if action.state == State.RUNNING:

@@ -20,6 +20,15 @@ from tests.support.waiting import PATIENCE
 PORTAL = "0f7b3a5e-5d0c-4c58-9f0e-3b6f6a3c1d11"
 KEY = "7d1f6c9a-84f1-4b7e-a6c4-54f2b1f0a001"
 DIGEST = "ab" * 32
+RC = """[database]
+path = {0}
+[local]
+path = {0}
+[structures]
+path = {0}/structures
+[historicdb]
+path = {0}/history
+"""
 
 
 @dataclass

@@ -49,6 +49,7 @@ def test_a_configuration_is_read_by_the_yaml_of_the_archive(tmp_path: Path, pyth
     assert printed == "{'WALLCLOCK': '48:00', 'STEPS': 16, 'ON': 'yes'}\n"
 
 
-def test_the_licence_of_yaml_comes_with_it(tmp_path: Path) -> None:
-    code = "import pkgutil; print(pkgutil.get_data('yaml', 'LICENSE').decode())"
-    assert "Permission is hereby granted" in run_alone(find_pythons()[0], write_archive(tmp_path), code)
+@pytest.mark.parametrize(("package", "words"), [("yaml", "Permission is hereby granted"), ("websockets", "Redistrib")])
+def test_the_licence_of_a_package_comes_with_it(tmp_path: Path, package: str, words: str) -> None:
+    code = "import pkgutil; print(pkgutil.get_data(sys.argv[2], 'LICENSE').decode())"
+    assert words in run_alone(find_pythons()[0], write_archive(tmp_path), code, package)

@@ -18,19 +18,10 @@ from autosubmit_portal.agent.examination import examine
 from autosubmit_portal.agent.findings import Finding, Level, decode
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.protocol import Answer, Event, ProtocolError
-from tests.agent.agents import agent, write_site_file
+from tests.agent.agents import RC, agent, write_site_file
 from tests.agent.protocol.pairs import make_pair
 from tests.support.waiting import wait_for
 
-RC = """[database]
-path = {0}
-[local]
-path = {0}
-[structures]
-path = {0}/structures
-[historicdb]
-path = {0}/history
-"""
 TABLE = """21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 22 21 0:20 / /proc rw,nosuid - proc proc rw{options}
 23 21 0:30 / /shared rw - nfs4 server:/shared rw,vers=4.2

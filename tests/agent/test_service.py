@@ -176,7 +176,7 @@ def test_a_kind_starts_no_other_words_than_the_site_allows(channel: Channel, wor
         ({"digest": "x"}, "“digest” must be 64 hexadecimal digits"),
         ({"words": ["a", 1]}, "“words” must be a list of texts"),
         ({"words": "run"}, "“words” must be a list of texts"),
-        ({"program": "/bin/id"}, "'program' is unknown"),
+        ({"path": "/bin/id"}, "'path' is unknown"),
         ({"unless_locked": "../a000"}, "“unless_locked” must be the name of an experiment"),
         ({"force": True}, "'force' is unknown"),
     ],

@@ -65,6 +65,11 @@ def _start(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         ("PORTAL_THROTTLE_READS", "10/s"),
         ("PORTAL_THROTTLE_ACTIONS", "0/min"),
         ("PORTAL_SECRET_KEY_FILE", "/nowhere/key"),
+        ("PORTAL_PATH", "portal"),
+        ("PORTAL_PATH", "//portal"),
+        ("PORTAL_PATH", "/portal/../x/"),
+        ("PORTAL_PATH", "/portal/?x"),
+        ("PORTAL_PATH", "https://host/portal/"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_setting(tmp_path: Path, name: str, text: str) -> None:
@@ -115,3 +120,52 @@ def test_the_processes_of_a_portal_are_told_the_umask_of_commands(tmp_path: Path
         "print(make_environment()['PORTAL_COMMANDS_UMASK'])"
     )
     assert _start(tmp_path, f"import os; {code}").stdout == "0002\n"
+
+
+@pytest.mark.parametrize("path", ["/portal/x/", "/portal/x"])
+def test_a_path_of_the_portal_is_in_front_of_static_files_cookies_and_the_server_of_the_document(
+    tmp_path: Path, path: str
+) -> None:
+    code = "print(settings.STATIC_URL, settings.SESSION_COOKIE_PATH, settings.CSRF_COOKIE_PATH, settings.PORTAL_PATH)"
+    done = _start(tmp_path, f"{code}; print(settings.SPECTACULAR_SETTINGS['SERVERS'])", PORTAL_PATH=path)
+    assert done.stdout == "/portal/x/static/ /portal/x /portal/x /portal/x/\n[{'url': '/portal/x'}]\n"
+
+
+def test_sessions_of_portals_on_one_host_have_names_of_their_own(tmp_path: Path) -> None:
+    code = "print(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)"
+    assert _start(tmp_path, code).stdout == "sessionid csrftoken\n"
+    assert _start(tmp_path, code, PORTAL_PATH="/portal/x/").stdout == "sessionid_portal_x csrftoken_portal_x\n"
+
+
+def read_providers(home: Path, **variables: str) -> list[str]:
+    code = "print(*(f'{p.key}={p.name}={p.address}' for p in settings.PROVIDERS), *settings.PROVIDERS_HALF_SET)"
+    return _start(home, code, **variables).stdout.split()
+
+
+def test_providers_stand_side_by_side(tmp_path: Path) -> None:
+    issuers = {
+        "PORTAL_OIDC_ISSUER": "https://a",
+        "PORTAL_OIDC_EDITO_ISSUER": "https://b",
+        "PORTAL_OIDC_EDITO_NAME": "E",
+    }
+    others = {"PORTAL_OIDC_NAME": "A", "PORTAL_CAS_URL": "https://c", "PORTAL_GITHUB_CLIENT_ID": "portal"}
+    found = read_providers(tmp_path, **issuers, **others)
+    assert found == [
+        "sso=A=https://a",
+        "sso-edito=E=https://b",
+        "cas=CAS=https://c",
+        "github=GitHub=https://github.com",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_ISSUER"),
+        ("PORTAL_CAS_TEAMS_FILE", "PORTAL_CAS_URL"),
+        ("PORTAL_GITHUB_CLIENT_SECRET", "PORTAL_GITHUB_CLIENT_ID"),
+    ],
+)
+def test_a_provider_that_is_half_set_is_noticed(tmp_path: Path, name: str, missing: str) -> None:
+    assert read_providers(tmp_path, **{name: "something"}) == [missing]
+    assert read_providers(tmp_path, **{name: ""}) == []

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autosubmit_portal.agent.findings import Level
+from autosubmit_portal.gateway.caller import Refused
 from autosubmit_portal.gateway.doctor import examine
 from autosubmit_portal.gateway.program_channel import KILL_SECONDS
 from tests.gateway.gateways import RunningGateway, reached
@@ -122,11 +125,12 @@ def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: 
     assert "Install the rule of docs/operations.md" in known["remedy"]
 
 
+@pytest.mark.parametrize("name", ["sudo", "websocket"])
 def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
-    host: SiteHost, place: Path, key: str
+    host: SiteHost, place: Path, key: str, name: str
 ) -> None:
     """The gateway may not kill it."""
-    with reached(host, place, "sudo") as made:
+    with reached(host, place, name) as made:
         made.wait_for_host()
         made.start("-c", GO_ON.format(place), key=key)
         wait_for(lambda: made.look(key=key)["size"])
@@ -138,7 +142,53 @@ def test_a_frozen_agent_of_another_account_is_left_and_another_tells_the_end(
             assert wait_for_end(made, key)["exit_status"] == 7
             wait_for(lambda: made.describe()["for_seconds"] > KILL_SECONDS)
         finally:
-            os.kill(frozen, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # what calls for it may
+                os.kill(frozen, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", ["ssh", "websocket"])
+def test_a_link_that_is_cut_for_a_second_costs_nothing(host: SiteHost, place: Path, key: str, name: str) -> None:
+    with reached(host, place, name) as made:
+        start_and_wait(made, place, key)
+        agents = host.find_agents()
+        host.use_link(up=False)
+        try:
+            (place / "go").touch()  # it ends meanwhile
+            time.sleep(1)
+        finally:
+            host.use_link(up=True)
+        assert wait_for_end(made, key)["exit_status"] == 7
+        assert host.find_agents() == agents
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("ssh", 60), ("websocket", 30)])
+def test_a_link_that_is_cut_for_long_loses_neither_the_command_nor_its_end(
+    host: SiteHost, place: Path, key: str, name: str, seconds: float
+) -> None:
+    """The agent has ended meanwhile, and the command too, at which nobody looked."""
+    with reached(host, place, name) as made:
+        start_and_wait(made, place, key)
+        began = time.monotonic()
+        host.use_link(up=False)
+        try:
+            known = wait_for(made.describe, is_enough=lambda known: not known["is_connected"])
+            assert known["reason"] == "The other side has said nothing for 20 s."
+            with pytest.raises(Refused, match="has been away for"):
+                made.look(key=key)
+            wait_for(lambda: not host.find_agents())
+            (place / "go").touch()
+            time.sleep(max(0, seconds - (time.monotonic() - began)))
+        finally:
+            host.use_link(up=True)
+        made.wait_for_host()
+        assert wait_for_end(made, key)["exit_status"] == 7
+
+
+def start_and_wait(made: RunningGateway, place: Path, key: str) -> None:
+    """Start a command that ends when it is told to, and wait until it runs."""
+    made.wait_for_host()
+    made.start("-c", GO_ON.format(place), key=key)
+    wait_for(lambda: made.look(key=key)["size"])
 
 
 def wait_for_end(made: RunningGateway, key: str) -> Any:

@@ -1,7 +1,6 @@
-"""What happens to sites that are reached by ssh: a real sshd, its keys, its shells, and a link that is cut."""
+"""What happens to sites that are reached by ssh: a real sshd, its keys and its shells."""
 
 import subprocess
-import time
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from autosubmit_portal.gateway.caller import Refused
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.site_host import PYTHON, SiteHost, allow_key, make_key
 from tests.support.waiting import wait_for
@@ -184,46 +182,3 @@ def test_a_key_that_is_held_to_the_agent_opens_nothing_else(host: SiteHost, plac
     allow_key(host, f'restrict,command="{agent}" {(keys / "key.pub").read_text()}')
     with reach(host, place, agent="/nonexistent/other.pyz") as made:
         assert run_here(made) == 88
-
-
-def test_a_link_that_is_cut_for_a_second_costs_nothing(host: SiteHost, place: Path) -> None:
-    before = host.count_sessions()
-    with reach(host, place) as made:
-        key = start_and_wait(made, place)
-        host.use_link(up=False)
-        try:
-            (place / "go").touch()  # it ends meanwhile
-            time.sleep(1)
-        finally:
-            host.use_link(up=True)
-        assert wait_for_end(made, key) == 7
-    assert host.count_sessions() == before + 1
-
-
-def test_a_link_that_is_cut_for_a_minute_loses_neither_the_command_nor_its_end(host: SiteHost, place: Path) -> None:
-    """The agent has ended meanwhile, and the command too, at which nobody looked."""
-    with reach(host, place) as made:
-        key = start_and_wait(made, place)
-        began = time.monotonic()
-        host.use_link(up=False)
-        try:
-            known = wait_for(made.describe, is_enough=lambda known: not known["is_connected"])
-            assert known["reason"] == "The other side has said nothing for 20 s."
-            with pytest.raises(Refused, match="has been away for"):
-                made.look(key=key)
-            wait_for(lambda: not host.find_agents())
-            (place / "go").touch()
-            time.sleep(max(0, 60 - (time.monotonic() - began)))
-        finally:
-            host.use_link(up=True)
-        made.wait_for_host()
-        assert wait_for_end(made, key) == 7
-
-
-def start_and_wait(made: RunningGateway, place: Path) -> str:
-    """Start a command that ends when it is told to, and return its key when it runs."""
-    made.wait_for_host()
-    key = str(uuid.uuid4())
-    made.start("-c", f"echo up; while [ ! -e {place}/go ]; do sleep 0.05; done; exit 7", key=key)
-    wait_for(lambda: made.look(key=key)["size"])
-    return key

@@ -15,6 +15,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import BY_HAND, Coverage, Membership, SiteAccount, SitePolicy, SiteRole, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.management.configuration.document import SITE_FIELDS
 from experiments.models import Freeze, Host, Site, State, Step
 from tests.support import factories
 
@@ -311,3 +312,8 @@ def test_the_page_shows_a_file_that_can_be_applied(apply: Callable[..., str], mo
     text = page.partition("```yaml\n")[2].partition("```")[0].replace("experiments: [es/a000]", "experiments: []")
     apply(text)
     assert apply(text) == "0 changes made.\n"
+
+
+def test_a_file_has_every_column_of_a_site_that_people_set() -> None:
+    people_set = {field.name for field in Site._meta.concrete_fields if field.editable}
+    assert {*SITE_FIELDS} == people_set - {"id", "slug", "is_default"}

@@ -36,7 +36,7 @@ http {{
     }}
 }}
 """
-# Time limits are the usual ones: 60 s without a byte.
+# Longer than the two ends are silent, and than they wait for each other; usual is a minute.
 _ROUTE = """
         location {path} {{
             proxy_pass http://{target};
@@ -44,6 +44,8 @@ _ROUTE = """
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
             proxy_set_header Host $host;
+            proxy_read_timeout 25s;
+            proxy_send_timeout 25s;
         }}
 """
 

@@ -82,6 +82,24 @@ class CAS(IdentityProvider):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitHub(IdentityProvider):
+    """GitHub, or a GitHub Enterprise of one's own. Names there have no capitals: rules and organisations neither."""
+
+    kind = "github"
+    needed = ("client_id", "client_secret", "organisations")
+    client_id: str
+    client_secret: str
+    organisations: frozenset[str]
+    """Whose members may sign in."""
+
+    @property
+    def api(self) -> str:
+        """Where its REST API is."""
+        web = self.address.rstrip("/")
+        return "https://api.github.com" if web == "https://github.com" else f"{web}/api/v3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody, as a provider tells."""
 

@@ -183,7 +183,7 @@ class SecondFactorMiddleware:
         page = reverse("second_factor")
         if request.path in (page, reverse("admin:logout"), reverse("admin:jsi18n")):
             return self.get_response(request)
-        if request.path.startswith("/v4"):
+        if request.path_info.startswith("/v4"):
             request.user = AnonymousUser()
             return self.get_response(request)
         return HttpResponseRedirect(page)

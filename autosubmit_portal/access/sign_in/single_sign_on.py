@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from autosubmit_portal.access.sign_in import providers
 from autosubmit_portal.access.sign_in.cas import CASServer
+from autosubmit_portal.access.sign_in.github import GitHubSite
 from autosubmit_portal.access.sign_in.openid_connect import Issuer
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
 from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_expired, refuse_unavailable
@@ -23,6 +24,7 @@ from autosubmit_portal.access.sign_in.social import SocialProvider
 _CLASSES: dict[type[IdentityProvider], type[SocialProvider]] = {
     providers.OpenIDConnect: Issuer,
     providers.CAS: CASServer,
+    providers.GitHub: GitHubSite,
 }
 
 

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from autosubmit_portal.agent.protocol import ProtocolError
-from autosubmit_portal.agent.protocol.fields import refuse_others, take_flag, take_number, take_text, take_texts
+from autosubmit_portal.agent.protocol.fields import (
+    refuse_others,
+    take_flag,
+    take_number,
+    take_object,
+    take_text,
+    take_texts,
+)
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
@@ -113,10 +120,11 @@ def _read_state(place: Place, arguments: Message) -> Answer:
 
 
 def _read_rules(place: Place, arguments: Message) -> Answer:
-    """The commands of Autosubmit that this host may not run."""
-    refuse_others(arguments)
+    """The commands of Autosubmit that this host may not run, and the programs that the file of the site names."""
+    refuse_others(arguments, "programs")
     try:
-        return {"node": platform.node(), "refused": list_refused(place.rc, platform.node())}, b""
+        refused = list_refused(place.rc, platform.node())
+        return {"node": platform.node(), "refused": refused, "programs": take_object(arguments, "programs")}, b""
     except BadRules as error:
         raise BrokenStore(f"{error}. Autosubmit runs nothing with that: correct its rc file.") from error
 

@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.urls import resolve
+from django.urls import ResolverMatch, get_script_prefix, resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.html import escape, urlize
 from django.utils.safestring import SafeString, mark_safe
@@ -28,7 +29,7 @@ CHANGES = ("POST", "PATCH", "DELETE")
 HIDDEN = (401, 403, 404)
 # The rest of a longer answer is left out of its page: ten thousand jobs are 140,000 lines.
 MOST_LINES = 3000
-OWN_ADDRESS = re.compile(r"(?<=&quot;)/v4/[^\s<>]+?(?=&quot;)")
+OWN_ADDRESS = re.compile(rf"(?<=&quot;){re.escape(settings.PORTAL_PATH)}v4/[^\s<>]+?(?=&quot;)")
 
 
 class PageRenderer(BrowsableAPIRenderer):
@@ -54,7 +55,7 @@ class PageRenderer(BrowsableAPIRenderer):
             "forms": forms,
             "is_sent": any(form.is_sent for form in forms),  # what it answers comes first then
             "links": links,
-            "pager": _list_pages(data),
+            "pager": {} if getattr(view, "detail", True) else _list_pages(data),
             "filters_title": "Parameters" if getattr(view, "detail", True) else "Filters",
             "filters": filters,
             "is_paged": any(field.name == "page_size" for field in filters),
@@ -71,7 +72,7 @@ class PageRenderer(BrowsableAPIRenderer):
         return [
             (_get_own_name(url) or name, _address(request, url))
             for name, url in addresses
-            if url == request.path or hasattr(resolve(url).func, "actions")
+            if url == request.path or hasattr(_resolve(url).func, "actions")
         ]
 
     def show_form_for_method(self, view: APIView, method: str, request: Any, obj: Any) -> bool:
@@ -79,15 +80,20 @@ class PageRenderer(BrowsableAPIRenderer):
         return False
 
 
+def _resolve(address: str) -> ResolverMatch:
+    """Return the view of an address; Django itself adds the path of the portal, but does not take it off."""
+    return resolve("/" + address.removeprefix(get_script_prefix()).lstrip("/"))
+
+
 def _get_own_name(url: str) -> str:
     """Return the name of the object at an address; blank for lists and for addresses below an object."""
-    known = getattr(resolve(url).func, "initkwargs", {})
+    known = getattr(_resolve(url).func, "initkwargs", {})
     return unquote(url.rstrip("/").rpartition("/")[2]) if known.get("detail") and "name" not in known else ""
 
 
 def _address(request: Any, path: str) -> str:
     """Return the address of a page; of what belongs to an experiment, at the site that this page names."""
-    query = urlencode(_get_site(request) if "expid" in resolve(path).kwargs else {})
+    query = urlencode(_get_site(request) if "expid" in _resolve(path).kwargs else {})
     return escape_uri_path(path) + (f"?{query}" if query else "")
 
 

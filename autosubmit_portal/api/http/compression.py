@@ -60,7 +60,7 @@ def choose_encoding(accepted: str) -> str:
 
 
 def _is_ours(request: HttpRequest) -> bool:
-    return request.path.startswith("/v4") and "Authorization" in request.headers
+    return request.path_info.startswith("/v4") and "Authorization" in request.headers
 
 
 def _parse_weight(part: str) -> tuple[str, float]:

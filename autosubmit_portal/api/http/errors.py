@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
+from django.urls import reverse
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
@@ -165,7 +166,7 @@ def _name_permission(error: Exception) -> dict[str, Any]:
 
 
 def _name_action(action_id: int | None) -> dict[str, Any]:
-    return {"action_id": action_id, "action": f"/v4/actions/{action_id}"} if action_id else {}
+    return {"action_id": action_id, "action": reverse("action-detail", args=[action_id])} if action_id else {}
 
 
 def _describe_http_error(error: Exception, response: Response) -> dict[str, Any]:

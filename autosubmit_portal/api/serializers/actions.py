@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.brief import shorten
@@ -57,11 +58,11 @@ class ActionItem(serializers.Serializer[Action]):
 
     def get_url(self, action: Action) -> str:
         """Return the address of the action."""
-        return f"/v4/actions/{action.pk}"
+        return reverse("action-detail", args=[action.pk])
 
     def get_output_url(self, action: Action) -> str:
         """Return the address of its output."""
-        return f"/v4/actions/{action.pk}/output"
+        return reverse("action-output", args=[action.pk])
 
     def to_representation(self, instance: Action) -> dict[str, Any]:
         """Write the action without its secrets; without `jobs` where none were named."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from autosubmit_portal.access.models import Delegation
@@ -66,7 +67,7 @@ class DelegationItem(serializers.Serializer[Delegation]):
 
     def get_url(self, delegation: Delegation) -> str:
         """Return the address of the delegation."""
-        return f"/v4/delegations/{delegation.pk}"
+        return reverse("delegation-detail", args=[delegation.pk])
 
 
 class DelegationList(Listing):

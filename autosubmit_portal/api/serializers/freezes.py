@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from autosubmit_portal.api.serializers.common import Listing
@@ -46,7 +47,7 @@ class FreezeItem(serializers.Serializer[Freeze]):
 
     def get_url(self, freeze: Freeze) -> str:
         """Return the address of the freeze, which has who is affected."""
-        return f"/v4/freezes/{freeze.pk}"
+        return reverse("freeze-detail", args=[freeze.pk])
 
 
 class AffectedItem(serializers.Serializer[Any]):

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -96,7 +97,7 @@ class ActionViewSet(PortalViewSet):
             return found
         if data["expid"]:
             found["Jobs"] = self.get_address("job-list", {"expid": data["expid"]}, data["site"])
-        return found | {"Audit trail": f"/v4/audit?{urlencode({'action': data['id']})}"}
+        return found | {"Audit trail": f"{reverse('audit-entry-list')}?{urlencode({'action': data['id']})}"}
 
     @operation(
         "list_actions", "List actions", {200: answer(ActionList, "Actions, newest first.")}, parameters=[ActionsQuery]

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -90,7 +91,7 @@ class DelegationViewSet(PortalViewSet):
         made = delegate(
             _read_request(request, validate_body(DelegationBody, read_body(request))), grantor=actor, origin=origin
         )
-        headers = {"Location": f"/v4/delegations/{made.pk}"}
+        headers = {"Location": reverse("delegation-detail", args=[made.pk])}
         return Response(DelegationItem(made).data, status=201, headers=headers)
 
     @operation("get_delegation", "Show a delegation", {200: answer(DelegationItem, "The delegation.")})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -96,7 +97,8 @@ class FreezeViewSet(PortalViewSet):
             ends_at=body.get("ends_at"),
         )
         made = freeze(plan, actor=actor, origin=origin)
-        return Response(answer_detail(request, made), status=201, headers={"Location": f"/v4/freezes/{made.pk}"})
+        headers = {"Location": reverse("freeze-detail", args=[made.pk])}
+        return Response(answer_detail(request, made), status=201, headers=headers)
 
     @operation("get_freeze", "Show a freeze", {200: answer(FreezeDetail, "The freeze, with who is affected.")})
     def retrieve(self, request: Request, freeze_id: int) -> Response:

@@ -75,4 +75,5 @@ class UnknownRouteView(PortalView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404, whatever the method, once it is known who asks."""
         super().initial(request, *args, **kwargs)
-        raise NotFound(f"There is no route {request.path}. /v4 shows where to go, /v4/docs describes it.")
+        index, docs = reverse("index-list"), reverse("docs")
+        raise NotFound(f"There is no route {request.path}. {index} shows where to go, {docs} describes it.")

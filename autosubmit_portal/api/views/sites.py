@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django.urls import reverse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,7 +56,8 @@ class SiteViewSet(PortalViewSet):
         found = super().list_links(data)
         if self.detail:
             query = urlencode({"site": self.kwargs["slug"]})
-            found |= {"Experiments": f"/v4/experiments?{query}", "Actions": f"/v4/actions?{query}"}
+            lists = {"Experiments": "experiment-list", "Actions": "action-list"}
+            found |= {title: f"{reverse(route)}?{query}" for title, route in lists.items()}
         return found
 
     @operation(

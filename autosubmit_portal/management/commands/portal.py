@@ -68,7 +68,7 @@ class Command(BaseCommand):
             return
         if _is_answering(self.host, self.port):
             self.is_announced = True
-            self._say(f"Autosubmit Portal is at http://{_get_address(self.host)}:{self.port}/")
+            self._say(f"Autosubmit Portal is at http://{_get_address(self.host)}:{self.port}{settings.PORTAL_PATH}")
             self._say(f"Sign in with the account in {settings.PORTAL_HOME / 'credentials'}. Ctrl-C stops the portal.")
         elif time.monotonic() - self.began > LONG_START_SECONDS:
             self.began = time.monotonic()

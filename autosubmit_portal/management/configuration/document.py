@@ -42,6 +42,7 @@ SITE_FIELDS = (
     "most_commands",
     "unpushed",
     "package_kinds",
+    "unpushed",
     "disabled_kinds",
     "approval_kinds",
     "approval_hours",

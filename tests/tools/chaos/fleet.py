@@ -50,7 +50,7 @@ class Setup:
     @property
     def needs_root(self) -> bool:
         """Whether the site has accounts of its own."""
-        return self.channel in ("sudo", "ssh")
+        return self.channel in ("sudo", "ssh", "websocket")
 
 
 @dataclass(slots=True)

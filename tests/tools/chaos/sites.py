@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
@@ -17,6 +17,8 @@ from autosubmit_portal.gateway.agent_archive import write_archive
 from autosubmit_portal.gateway.channels import make_command
 from tests.support.services import Portal
 from tests.support.site_host import PYTHON, REPOSITORY, SiteHost, make_key, site_host
+from tests.support.tls_proxy import tls_proxy
+from tests.tools.chaos.calls import Calls, make_calls
 
 GATEWAYS = ("gateway", "gateway-2")
 WRITE_FILES = "from experiments import own_gateway; own_gateway.write_files()"
@@ -33,12 +35,13 @@ SHIFTS = ("-2h", "+2h")
 
 @dataclass(slots=True)
 class Site:
-    """The host of a site and the gateways that reach it; `host` has the accounts of sudo and ssh."""
+    """The host of a site and the gateways that reach it, or that its agent `calls`; `host` has the accounts."""
 
     channel: str
     portal: Portal
     host: SiteHost | None
     folder: Path
+    calls: Calls | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)
 
@@ -62,8 +65,8 @@ class Site:
 
     @property
     def can_change_clock(self) -> bool:
-        """The rule of sudo names the one Python that may be used."""
-        return bool(FAKETIME) and self.channel != "sudo"
+        """The rule of sudo names the one Python that may be used; who calls is not started by a gateway."""
+        return bool(FAKETIME) and self.channel not in ("sudo", "websocket")
 
     def install(self) -> None:
         """Write all files: what the portal would have written for itself, behind links."""
@@ -77,13 +80,16 @@ class Site:
         self.site_file.write_text(json.dumps(allowed | {"spool": str(self.spool)}))
         self._make_future_agent()
         shutil.copy(Path(__file__).with_name("link.py"), self.folder)
-        self.argv = make_command(self._reach())
+        if self.calls:
+            self.calls.install(name, self.folder / "link.py")
+        else:
+            self.argv = make_command(self._reach())
         for gateway in GATEWAYS:
             place = self.folder / gateway
             place.mkdir()
-            link = [PYTHON, "-IS", str(self.folder / "link.py"), str(place / "cut"), *self.argv]
             sockets = {socket: str(place / socket) for socket in ("reading", "acting")}
-            content = {**hosts, **sockets, "hosts": {name: {"channel": "command", "argv": link}}}
+            listen = self.calls.listens[gateway] if self.calls else ""
+            content = {**hosts, **sockets, "listen": listen, "hosts": {name: self._reach_by_link(place)}}
             (place / "hosts.json").write_text(json.dumps(content))
             if self.host:
                 shutil.chown(place, self.host.gateway)
@@ -97,25 +103,31 @@ class Site:
                 subprocess.run(["chown", "-R", f"{self.host.site}:", str(place)], check=True)
 
     def keep(self) -> None:
-        """Start the gateways that do not run."""
+        """Start the gateways that do not run, and whoever calls them."""
         for name in GATEWAYS:
             if name not in self.processes or self.processes[name].poll() is not None:
                 self._start(name)
+        if self.calls:
+            self.calls.keep()
 
     def end(self) -> None:
         """Kill the gateways; their agents end by themselves."""
+        self.kill_links()
         for process in self.processes.values():
             process.kill()
             process.wait()
 
     def find_agents(self) -> list[int]:
         """Return the agents, not what starts them."""
-        return [pid for pid, words in _list_commands() if words[1:2] == ["-I"] and str(self.site_file) in words]
+        started = [(pid, words) for pid, words in _list_commands() if words[1:2] == ["-I"] and "--to" not in words]
+        return [pid for pid, words in started if str(self.site_file) in words]
 
     def find_links(self) -> list[int]:
         return [pid for pid, words in _list_commands() if words[2:3] == [str(self.folder / "link.py")]]
 
     def kill_links(self) -> None:
+        if self.calls:
+            self.calls.kill()
         for pid in self.find_links():
             with suppress(ProcessLookupError):
                 os.kill(pid, SIGKILL)
@@ -174,6 +186,13 @@ class Site:
                 future.writestr(name, data)
         self.future_agent.chmod(0o444)
 
+    def _reach_by_link(self, place: Path) -> dict[str, Any]:
+        """Return the host in the file of a gateway."""
+        if self.calls:
+            return self.calls.host.reach(self.channel)
+        link = [PYTHON, "-IS", str(self.folder / "link.py"), str(place / "cut"), *self.argv]
+        return {"channel": "command", "argv": link}
+
     def _reach(self) -> dict[str, Any]:
         if self.host:
             reached = self.host.reach(self.channel)
@@ -205,14 +224,17 @@ class Site:
 
 @contextmanager
 def site(channel: str, portal: Portal, folder: Path) -> Iterator[Site]:
-    """Give the site of a portal behind links; its gateways are killed at the end. Needs root for sudo and ssh."""
-    with site_host() if channel != "local" else nullcontext() as host:
+    """Give the site of a portal behind links; its gateways are killed at the end. Needs root but for local."""
+    with ExitStack() as stack:
+        host = stack.enter_context(site_host()) if channel != "local" else None
         folder.mkdir(mode=0o755)
         made = Site(channel, portal, host, folder)
-        try:
-            yield made
-        finally:
-            made.end()
+        if host and channel == "websocket":
+            made.calls = make_calls(host, folder, GATEWAYS)
+            routes, proxy = made.calls.routes, folder / "proxy"
+            made.calls.proxy = stack.enter_context(tls_proxy(proxy, host.proxy.address, routes))
+        stack.callback(made.end)
+        yield made
 
 
 def _list_commands() -> Iterator[tuple[int, list[str]]]:
