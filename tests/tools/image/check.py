@@ -130,7 +130,7 @@ def test_a_root_can_only_be_read(release: Release, name: str) -> None:
 
 def test_the_images_make_an_experiment_and_a_new_pod_knows_it(release: Release, headers: list[str]) -> None:
     body = json.dumps({"description": "In a pod", "hpc": "local"})
-    wait_for(lambda: release.ask("v4/sites/edito", *headers)[1].get("health") == "ok")
+    wait_for(lambda: release.ask("v4/sites/edito", *headers)[1]["is_healthy"])
     status, made = release.ask("v4/experiments", *headers, "-H", "Prefer: wait=60", "-d", body)
     assert (status, made["state"]) == (200, "succeeded"), release.portal.read_logs() + release.agent.read_logs()
     release.portal.kill()
