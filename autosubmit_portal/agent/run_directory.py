@@ -49,6 +49,9 @@ class State(Enum):
     UNKNOWN = "unknown"
 
 
+_FORGOTTEN = "It has ended, and its portal let it be forgotten."
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The result of a look at a command; `why` is the evidence where it is not the command itself that tells."""
@@ -61,6 +64,11 @@ class Look:
     def is_alive(self) -> bool:
         """Whether it goes on."""
         return self.state is State.ALIVE
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether its end was told to a portal, which let it be forgotten."""
+        return self.why == _FORGOTTEN
 
     @property
     def has_started(self) -> bool:
@@ -210,7 +218,7 @@ class RunDirectory:
 
     def _look_at_process(self) -> Look:
         if self.is_forgotten:
-            return Look(State.GONE, why="It has ended, and its portal let it be forgotten.")
+            return Look(State.GONE, why=_FORGOTTEN)
         text = files.read_text(self.path / "pid")
         command, taken_by = _PID.fullmatch(text), self._read_request()
         is_request = taken_by is not None and text == taken_by[0]

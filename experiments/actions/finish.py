@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights.teams import add_experiment
+from autosubmit_portal.agent.run_directory import Look
 from autosubmit_portal.audit import trail
 from experiments import commands
 from experiments.actions.preview import find_would_be_changes
@@ -79,9 +80,14 @@ def call_off(action: Action, message: str, exit_status: int | None = None) -> No
     _end(action, State.CANCELLED, expid=action.expid, message=message, exit_status=exit_status)
 
 
-def lose(action: Action, *, has_started: bool) -> None:
+def lose(action: Action, found: Look) -> None:
     """End a running action whose command left no evidence of its end. It is never started again by itself."""
-    if has_started:
+    if found.is_forgotten:
+        message = (
+            "The command has ended, but how is not known any more: the portal's database is that of before. Check the "
+            "experiment, then request the action again if it is still wanted."
+        )
+    elif found.has_started:
         message = (
             "The command disappeared without an exit status: it was killed, or its host went down. "
             "Check the experiment, then request the action again if it is still wanted."

@@ -52,7 +52,7 @@ def _follow_seen(action: Action, step: Step | None, found: Look) -> bool:
         return _follow_ended(action, found.exit_status)
     if step and found.is_alive:
         return _follow_alive(action, step)
-    return _follow_silent(action, step, has_started=found.has_started)
+    return _follow_silent(action, step, found)
 
 
 def _note_silence(action: Action, reason: str) -> None:
@@ -182,12 +182,13 @@ def _get_age(action: Action) -> timedelta:
     return timezone.now() - (action.step_started_at or action.started_at or timezone.now())
 
 
-def _follow_silent(action: Action, step: Step | None, *, has_started: bool) -> bool:
+def _follow_silent(action: Action, step: Step | None, found: Look) -> bool:
     """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
 
     One that was never seen may still be started by a worker that was only slow, so it is given up first.
     """
-    if has_started and _is_to_end(action):
+    has_started = found.has_started
+    if has_started and not found.is_forgotten and _is_to_end(action):
         finish.finish(action, _judge(action, Outcome(False, "")), -signal.SIGKILL)
         return True
     is_cancelled = action.cancel_requested_at is not None and not has_started
@@ -198,5 +199,5 @@ def _follow_silent(action: Action, step: Step | None, *, has_started: bool) -> b
     if is_cancelled:
         finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")
         return True
-    finish.lose(action, has_started=has_started)
+    finish.lose(action, found)
     return True

@@ -80,7 +80,8 @@ class Command:
     shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
     arguments of the script, its name first.
     A command that is not long is ended when it takes more than `time_limit` seconds; the slowest that were seen take
-    minutes on ten thousand jobs. `overdue_help` tells the operator what to do then.
+    minutes on ten thousand jobs. `overdue_help` tells the operator what to do then. `is_apart` marks what uses nothing
+    that a run or another command uses.
     """
 
     words: tuple[str | Word, ...]
@@ -91,6 +92,7 @@ class Command:
     is_long: bool = False
     time_limit: int = 1800
     overdue_help: str = "Look at its output, then try again."
+    is_apart: bool = False
 
     @property
     def name(self) -> str:

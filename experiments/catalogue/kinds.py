@@ -140,7 +140,7 @@ class ActionKind:
     @cached_property
     def may_overtake(self) -> bool:
         """Whether it may start while another action is active on the experiment."""
-        return self.on_run is not None
+        return self.on_run is not None or all(step.is_apart for step in self.steps)
 
     @cached_property
     def stops_run(self) -> bool:
@@ -384,6 +384,7 @@ UPDATE_DESCRIPTION = ActionKind(
             words=("updatedescrip", EXPID, "--"),
             options=(DESCRIPTION,),
             outcome=outcomes.say("The description was changed."),
+            is_apart=True,
         ),
     ),
     is_edit=True,

@@ -14,7 +14,7 @@ from autosubmit_portal.access.unix import get_uid
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
-from jobs.autosubmit.statuses import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE, DONE
 
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
 
@@ -175,6 +175,11 @@ class Experiment(models.Model):
     def has_job_list(self) -> bool:
         """Whether there are jobs to run, as far as is known: one that cannot be read is there."""
         return self.total_jobs > 0 or bool(self.problem)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether nothing is left to run: all of its jobs are done."""
+        return 0 < self.total_jobs == self.count(*DONE)
 
     @property
     def is_unread(self) -> bool:

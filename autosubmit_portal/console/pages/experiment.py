@@ -1,6 +1,5 @@
 """The list of experiments and the page of one."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -11,18 +10,17 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
-from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.parts import actions, entries, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
+from jobs.autosubmit.statuses import ACTIVE
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -103,7 +101,6 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
         kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = Job.objects.filter(experiment=obj)
-        recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
@@ -115,7 +112,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "freezes": list(Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
-            "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
+            "recent_jobs": list_recent_jobs(jobs),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
@@ -124,7 +121,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": list_newest_entries(request, lambda: list_entries_about(request.user, obj)),
+            "entries": entries.list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
         }
 
 
@@ -137,11 +134,11 @@ def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.B
     return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def list_newest_entries(request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]) -> list[AuditEntry] | None:
-    """Return the newest of the chosen audit entries; None when the user may not see the trail."""
-    if not policy.may_view(request.user, AuditEntry):
-        return None
-    return list(choose().defer("details").order_by("-pk")[:SHOWN_ROWS])
+def list_recent_jobs(jobs: QuerySet[Job]) -> list[Job]:
+    """Return the jobs that are on a platform, then those that something happened to last, without the failed ones."""
+    active = list(jobs.filter(status__in=ACTIVE).order_by(F("started_at").desc(nulls_last=True), "name")[:SHOWN_ROWS])
+    ended = jobs.exclude(status__in=("FAILED", *ACTIVE)).annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
+    return [*active, *ended.order_by("-at", "name")[: SHOWN_ROWS - len(active)]]
 
 
 def count_matrix(experiment: Experiment) -> dict[str, Any]:

@@ -184,14 +184,15 @@ def test_each_step_has_a_key_of_its_own() -> None:
     assert one.steps.get().key != other.steps.get().key
 
 
-def test_what_had_ended_before_the_database_was_restored_is_lost_and_blocks_nothing() -> None:
+@pytest.mark.parametrize("age", [timedelta(minutes=1), timedelta(days=1)])
+def test_what_had_ended_before_the_database_was_restored_is_lost_and_blocks_nothing(age: timedelta) -> None:
     action = started("true")
     wait_for(lambda: commands.look(action.steps.get()).exit_status is not None)
     hosts.act(action.site.hosts.get(), "forget", {"key": action.steps.get().key})
-    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
+    Action.objects.update(step_started_at=timezone.now() - age)
     assert follow(action)
     action.refresh_from_db()
-    assert action.state == State.LOST
+    assert (action.state, "has ended, but how is not known" in action.message) == (State.LOST, True)
 
 
 # --- Calling it lost

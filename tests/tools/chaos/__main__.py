@@ -8,11 +8,10 @@ import sys
 from tests.tools.chaos.fleet import Setup
 from tests.tools.chaos.ordeal import Verdict, ordeal
 
+SERVERS = (("SQLite", "database"), ("PostgreSQL", "database"), ("PostgreSQL", "Redis"))
 SETUPS = (
     Setup("SQLite"),
-    Setup("PostgreSQL", channel="local"),
-    Setup("SQLite", channel="sudo"),
-    Setup("PostgreSQL", "Redis", channel="ssh"),
+    *(Setup(database, broker, channel) for channel in ("local", "sudo", "ssh") for database, broker in SERVERS),
     Setup("PostgreSQL", channel="websocket"),
 )
 
@@ -21,7 +20,7 @@ def main() -> int:
     """Do all ordeals and print what was done and found; the exit status is 1 when anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.tools.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--faults", type=int, default=80, help="of each setup")
+    parser.add_argument("--faults", type=int, default=32, help="of each setup")
     parser.add_argument("--experiments", type=int, default=16)
     parser.add_argument("--haste", action="store_true", help="with short patience instead of the product's own")
     parser.add_argument("--only", choices=[setup.title for setup in SETUPS])
