@@ -9,7 +9,7 @@ from operator import gt
 from pathlib import Path
 from typing import Any
 
-from tests.support.services import UNBOUNDED, ForkedAutosubmit, Portal
+from tests.support.services import UNBOUNDED, Answer, ForkedAutosubmit, Portal
 from tests.support.waiting import PATIENCE, wait_for
 from tests.support.workflows import KINDS
 from tests.tools.bench.judgement import Verdict, at_least, at_most, untargeted
@@ -66,8 +66,8 @@ def _judge(what: str, command: float, package: float) -> list[Verdict]:
 def _set_status(portal: Portal, expid: str, status: str) -> float:
     """Give a job another status; return the seconds until the API answers with it."""
     job, began = f"{expid}_SETUP", time.monotonic()
-    action = _post(portal, f"/v4/experiments/{expid}?action=set_status", {"jobs": [job], "status": status})
     path = f"/v4/experiments/{expid}/jobs/{job}"
+    action = _take(portal.http.patch(f"{path}?status={status}"))
     _await(lambda: portal.http.get(path).body["status"] == status)
     seconds = time.monotonic() - began
     wait_for(lambda: portal.http.get(action["url"]).body["ended_at"])
@@ -77,7 +77,7 @@ def _set_status(portal: Portal, expid: str, status: str) -> float:
 def _create(portal: Portal) -> float:
     """Create an experiment; return the seconds until the API tells which."""
     began = time.monotonic()
-    action = _post(portal, "/v4/experiments", {"description": "Made", "hpc": "LOCAL", "dummy": True})
+    action = _take(portal.http.post("/v4/experiments", {"description": "Made", "hpc": "LOCAL", "dummy": True}))
     _await(lambda: portal.http.get(action["url"]).body["ended_at"])
     seconds = time.monotonic() - began
     assert portal.http.get(action["url"]).body["state"] == "succeeded"
@@ -92,7 +92,6 @@ def _await(look: Callable[[], object]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _post(portal: Portal, path: str, body: dict[str, Any]) -> Any:
-    answer = portal.http.post(path, body)
+def _take(answer: Answer) -> Any:
     assert answer.status == 202, answer.body
     return answer.body
