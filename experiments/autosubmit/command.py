@@ -45,7 +45,7 @@ class Option:
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
     items of a list. `choose` finds the jobs that a value means, for the alternative ways to say that; `is_filter` marks
     those that the portal itself replaces by the names of the jobs, which therefore never stand on a command line.
-    `is_expid` marks the name of another experiment.
+    `is_expid` marks the name of another experiment; `names_program` that of the program itself, in place of the usual.
     """
 
     name: str
@@ -62,9 +62,12 @@ class Option:
     choose: "Callable[[Workflow, Any], Choice] | None" = None
     is_filter: bool = False
     is_expid: bool = False
+    names_program: bool = False
 
     def make_elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""
+        if self.names_program:
+            return []
         if self.type is OptionType.FLAG:
             return [self.flag] if value else []
         text = self.separator.join(value) if self.type is OptionType.LIST else str(value)

@@ -424,6 +424,14 @@ CREATE = ActionKind(
                     help="The platform that the jobs run on by default.",
                     example="LOCAL",
                 ),
+                Option(
+                    name="program",
+                    names_program=True,
+                    max_bytes=50,
+                    pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]*",
+                    pattern_help="the name of a program of the site",
+                    help="With this Autosubmit, of those that the site names; by default the one of the site.",
+                ),
                 _make_flag("dummy", "With default values, for testing."),
                 _make_flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),
                 Option(

@@ -5,11 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
@@ -17,6 +19,8 @@ from autosubmit_portal.console.parts import actions, entries, filters, presentat
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
+from experiments import programs
+from experiments.actions.choose_program import choose_program, may_choose_program
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
@@ -95,8 +99,23 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             list_entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the choice of a program."""
+        return [self.make_row_url("program", require_POST(self.program_view)), *super().get_urls()]
+
+    def program_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Choose the Autosubmit of the experiment, and go back to its page."""
+
+        def choose(experiment: Experiment) -> str:
+            name = request.POST.get("program", "")
+            choose_program(experiment, name, actor=get_actor(request), origin=make_origin(request))
+            return f"The next commands of {experiment} are of the program {name or 'of its version'}."
+
+        return self.change_row(request, object_id, choose)
+
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
+        known = programs.list_programs(obj.site)
         subject = self.get_subject(obj)
         decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
         kinds = [kind for kind, decision in decided if decision.allowed]
@@ -104,6 +123,9 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
         return {
             "title": obj.expid,
             "experiment": obj,
+            "programs": known,
+            "program": programs.choose(obj, known),
+            "may_choose_program": bool(known or obj.program) and may_choose_program(obj, request.user),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
