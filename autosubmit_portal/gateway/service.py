@@ -1,7 +1,6 @@
 """The loop of a gateway: it passes requests from the callers on this host on to the agents."""
 
 import os
-import pwd
 import select
 import socket
 import sys
@@ -9,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.protocol import (
     Answer,
     Busy,
@@ -295,7 +295,7 @@ class Gateway:
         hosts = {
             name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
         }
-        return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
+        return {"account": accounts.get_name(os.getuid()), "hosts": hosts}
 
 
 def _describe_silence(channel: Channel, now: float) -> str:

@@ -130,11 +130,16 @@ def test_a_root_can_only_be_read(release: Release, name: str) -> None:
 
 def test_the_images_make_an_experiment_and_a_new_pod_knows_it(release: Release, headers: list[str]) -> None:
     body = json.dumps({"description": "In a pod", "hpc": "local"})
-    wait_for(lambda: release.ask("v4/sites/edito", *headers)[1].get("health") == "ok")
-    status, made = release.ask("v4/experiments", *headers, "-H", "Prefer: wait=60", "-d", body)
-    assert (status, made["state"]) == (200, "succeeded"), release.portal.read_logs() + release.agent.read_logs()
+    wait_for(lambda: release.ask("v4/sites/edito", *headers)[1]["is_healthy"])
+    status, asked = release.ask("v4/experiments", *headers, "-d", body)
+    assert status == 202, asked
+    action = f"v4/actions/{asked['id']}"
+    wait_for(lambda: release.ask(action, *headers)[1]["ended_at"])
+    made, output = (release.ask(path, *headers)[1] for path in (action, f"{action}/output"))
+    assert made["state"] == "succeeded", release.portal.read_logs() + release.agent.read_logs()
     release.portal.kill()
     release.begin()
-    assert release.ask(f"v4/actions/{made['id']}", *headers)[1] == made
+    assert release.ask(action, *headers)[1] == made
+    assert release.ask(f"{action}/output", *headers)[1] == output
     assert release.ask(f"v4/experiments/{made['expid']}", *headers)[1]["description"] == "In a pod"
     assert {one.name for one in release.portal.volumes.iterdir() if one.is_dir()} >= set(STATE)

@@ -131,6 +131,6 @@ def make_argv(
         more = f"--groups={groups}" if groups else "--clear-groups"
         drop = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
         become = ["setpriv", f"--reuid={user}", f"--regid={group}", more, *drop]
-    chroot = ["chroot", str(folder), "/usr/bin/env", f"--chdir={directory}", *become, *command]
+    chroot = [f"{shutil.which('chroot')}", str(folder), "/usr/bin/env", f"--chdir={directory}", *become, *command]
     lines.append("exec " + shlex.join(chroot))
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", "\n".join(lines)]
