@@ -53,7 +53,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos procedures fuzz trace bench peer screenshots dist clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt procedures fuzz trace bench peer screenshots dist image-check sbom clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -156,6 +156,16 @@ check-rest: install-tests
 dist: install-tests ## the wheel and the source distribution, into dist/
 	@$(PY) -m hatchling build -d dist
 
+image-check: packages-for-test install-tests ## the images by their steps, and the chart's commands in them (root, debootstrap; no network but for packages)
+	@$(PY) -m pytest -q -m "" tests/tools/image/check.py
+
+sbom: dist autosubmit ## what the images ship, with versions and licences, as CycloneDX into dist/
+	@$(PY) -m venv --clear "$(HOME_DIR)/sbom-env"
+	@"$(HOME_DIR)/sbom-env/bin/python" $(PIP_INSTALL) --require-hashes -r requirements.txt
+	@"$(HOME_DIR)/sbom-env/bin/python" $(PIP_INSTALL) --no-deps --no-index dist/autosubmit_portal-*.whl
+	@"$(HOME_DIR)/sbom-env/bin/python" -m pip uninstall --quiet --yes setuptools pip
+	@$(PY) -m tests.tools.sbom --portal "$(HOME_DIR)/sbom-env/bin/python" --agent "$$(dirname "$(AUTOSUBMIT)")/python" --folder dist
+
 lock: $(HOME_DIR)/lock-env/bin/uv ## pins and hashes of the requirements anew, from the .in files beside them (UPGRADE=package)
 	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) requirements.in --output-file requirements.txt
 	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) tests/requirements.in --output-file tests/requirements.txt
@@ -167,6 +177,9 @@ $(HOME_DIR)/lock-env/bin/uv: | $(PY)
 fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+case-es case-climate-dt: install install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
+	AUTOSUBMIT=$(abspath $(AUTOSUBMIT)) $(PY) -m tests.tools.cases $(@:case-%=%)
 
 chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))

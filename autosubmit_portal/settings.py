@@ -245,6 +245,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not even asked for the password
     "autosubmit_portal.access.sign_in.backends.AccountBackend",
+    "autosubmit_portal.access.sign_in.directory.DirectoryBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -324,6 +325,28 @@ def read_github() -> Iterator[providers.IdentityProvider]:
         )
 
 
+def read_directory() -> Iterator[providers.IdentityProvider]:
+    """Yield the directory of PORTAL_LDAP_URL, if there is one."""
+    address = env.str("PORTAL_LDAP_URL", default="")
+    person = env.str("PORTAL_LDAP_PERSON", default="")
+    rules = parse_rules("PORTAL_LDAP_TEAMS", env.str("PORTAL_LDAP_TEAMS", default=""))
+    if address and urlsplit(address).scheme not in ("ldap", "ldaps"):
+        raise ImproperlyConfigured("PORTAL_LDAP_URL is no address such as ldaps://ldap.example.org.")
+    if person.count("{name}") != (1 if person else 0):
+        raise ImproperlyConfigured("PORTAL_LDAP_PERSON needs {name} once: uid={name},ou=people,dc=example,dc=org.")
+    if address:
+        yield providers.LDAP(
+            key="ldap",
+            prefix="PORTAL_LDAP",
+            address=address,
+            name=env.str("PORTAL_LDAP_NAME", default="the directory"),
+            person=person,
+            groups=env.str("PORTAL_LDAP_GROUPS", default=""),
+            subject=env.str("PORTAL_LDAP_SUBJECT", default="entryUUID"),
+            rules={providers.fold_dn(name): grants for name, grants in rules.items()},
+        )
+
+
 def read_more_issuers() -> Iterator[providers.IdentityProvider]:
     """Yield the issuers with a word of their own: PORTAL_OIDC_EDITO_ISSUER and so on."""
     for name in sorted(os.environ):
@@ -334,14 +357,14 @@ def read_more_issuers() -> Iterator[providers.IdentityProvider]:
 
 def find_half_set() -> Iterator[str]:
     """Yield the variables that a provider begins with and that are missing although others of it are set."""
-    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL", "PORTAL_GITHUB_CLIENT_ID"):
+    for name in ("PORTAL_OIDC_ISSUER", "PORTAL_CAS_URL", "PORTAL_GITHUB_CLIENT_ID", "PORTAL_LDAP_URL"):
         prefix = "_".join(name.split("_")[:2])
         is_set = any(provider.prefix.startswith(prefix) for provider in PROVIDERS)
         if not is_set and any(key.startswith(f"{prefix}_") and text for key, text in os.environ.items()):
             yield name
 
 
-PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas(), *read_github())
+PROVIDERS = (*read_issuer("sso", "PORTAL_OIDC"), *read_more_issuers(), *read_cas(), *read_github(), *read_directory())
 PROVIDERS_HALF_SET = tuple(find_half_set())
 PROVIDER_SESSION = timedelta(hours=env.int("PORTAL_SESSION_HOURS", default=12))
 PASSWORD_LOGIN = env.bool("PORTAL_PASSWORD_LOGIN", default=True)

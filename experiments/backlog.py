@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from math import inf
 
 # About what is read, compared and written in a second; a guess is enough to put them in order.
 _BYTES_A_SECOND = 15_000_000
@@ -38,10 +39,11 @@ class Backlog:
         known = self._waiting.get(expid, new)
         self._waiting[expid] = min(new, known, key=lambda each: each.turn)
 
-    def take(self) -> str | None:
-        """Remove and return the next one; None if there is none."""
-        if not self._waiting:
+    def take(self, most_bytes: float = inf) -> str | None:
+        """Remove and return the next one with files of at most so many bytes; None if there is none."""
+        taken = {expid for expid, waiting in self._waiting.items() if waiting.seconds <= most_bytes / _BYTES_A_SECOND}
+        if not taken:
             return None
-        expid = min(self._waiting, key=lambda name: self._waiting[name].turn)
+        expid = min(taken, key=lambda name: self._waiting[name].turn)
         del self._waiting[expid]
         return expid

@@ -13,7 +13,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, State
 from autosubmit_portal.agent.site_file import COMMAND, PACKAGE
 from autosubmit_portal.gateway.caller import Refused, Unanswered
-from experiments import hosts, own_gateway
+from experiments import hosts, own_gateway, programs
 from experiments.models import Action, Step
 from jobs.autosubmit.secrets import cover_blocks
 
@@ -59,6 +59,8 @@ def start(step: Step, action: Action) -> None:
     kind = action.catalogue_kind
     if kind.excludes_run and not kind.get_command(step.number, len(action.command)).is_long:  # `run` looks itself
         request["unless_locked"] = action.expid
+    if program := programs.choose_for(action, step.host):
+        request["program"] = program
     request["procedure"] = PACKAGE if action.kind in action.site.package_kinds else COMMAND
     request |= {"profile": own_gateway.PROFILE, "digest": _make_digest([action.kind, action.unix_name, *words])}
     try:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from autosubmit_portal.agent.findings import Finding
 from autosubmit_portal.agent.protocol import ProtocolError
-from autosubmit_portal.agent.protocol.fields import take_text, take_texts
+from autosubmit_portal.agent.protocol.fields import take_object, take_text, take_texts
 from autosubmit_portal.gateway import caller, doctor
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
 from experiments import own_gateway
@@ -27,6 +27,7 @@ _RULES_AGE = timedelta(minutes=1)
 _MOST_NODE = 255
 _RUN = "run"
 _MOST_COMMANDS = 100
+_MOST_PROGRAMS, _MOST_PROGRAM = 100, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,14 @@ def _ask_rules(host: Host, seconds: float) -> None:
     answer, _ = caller.ask(settings.GATEWAY_DIRECTORY / "reading", host.name, "read", {"what": "rules"}, seconds)
     host.node = take_text(answer, "node", most=_MOST_NODE)
     host.refused = take_texts(answer, "refused")[:_MOST_COMMANDS]
+    host.programs = _take_programs(answer)
+
+
+def _take_programs(answer: dict[str, Any]) -> dict[str, str]:
+    """Return the versions of programs by their names; an agent of before tells none."""
+    told = take_object(answer, "programs") if "programs" in answer else {}
+    names = sorted(told)[:_MOST_PROGRAMS]
+    return {name[:_MOST_PROGRAM]: take_text(told, name, most=_MOST_PROGRAM) for name in names}
 
 
 def explain_use(host: Host) -> str:

@@ -32,6 +32,7 @@ FREEZE = Duty("freeze", "Freeze", "freeze_site", Role.MANAGER, "freeze")
 CALL_LOST = Duty("call_lost", "Call lost", "call_action_lost", Role.MANAGER, "call a command lost at")
 # Who may do the one may do the other: both say what nobody can see.
 CALL_EMPTY = Duty("call_empty", "Call empty", CALL_LOST.permission, Role.MANAGER, "call a host empty at")
+CHOOSE_PROGRAM = Duty("choose_program", "Choose a program", "choose_program", Role.MANAGER, "choose a program at")
 
 
 def synchronise_permissions(**_: Any) -> None:
@@ -46,6 +47,7 @@ def synchronise_permissions(**_: Any) -> None:
         _make("experiments.Action", kind.permission, f"Can request: {kind.title}", kind.role)
     _make("axes.AccessAttempt", LIFT_LOCKOUTS, "Can see and lift lockouts", Role.MANAGER)
     _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
+    _make("experiments.Experiment", CHOOSE_PROGRAM.permission, "Can choose a program", CHOOSE_PROGRAM.role)
     _make("experiments.Action", CALL_LOST.permission, "Can call a command lost", CALL_LOST.role)
     _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 

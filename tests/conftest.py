@@ -36,12 +36,14 @@ from autosubmit_portal.privacy import PRIVATE_UMASK
 from experiments.autosubmit import liveness
 from experiments.models import Site
 from tests.support import factories, identity_provider
+from tests.support import ldap_server as ldap
 from tests.support import redis_server as redis
 from tests.support.caches import forget_answers, forget_keys, forget_stamps
 from tests.support.cas_server import CASServer, cas_server
 from tests.support.github_server import GitHubServer, github_server
 from tests.support.identity_provider import Provider
 from tests.support.in_process_host import AtOnce, InProcessHosts
+from tests.support.ldap_server import LdapServer
 from tests.support.lock_holders import LocksIn
 from tests.support.postgres import Postgres, server
 from tests.support.quick_autosubmit import quick
@@ -85,6 +87,7 @@ MARKER_OF_FIXTURE = {
     "autosubmit": "autosubmit",
     "postgres": "postgres",
     "redis_server": "redis",
+    "ldap_server": "ldap",
     "portal": "system",
     "browser": "browser",
     "host": "accounts",
@@ -420,6 +423,22 @@ def github(running_github: GitHubServer, settings: Any) -> GitHubServer:
     running_github.reset()
     settings.PROVIDERS = (running_github.settings,)
     return running_github
+
+
+@pytest.fixture(scope="session")
+def ldap_server() -> Iterator[LdapServer]:
+    """A real directory: OpenLDAP."""
+    with ldap.server() as running:
+        yield running
+
+
+@pytest.fixture
+def directory(ldap_server: LdapServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> LdapServer:
+    """The directory, set as that of the portal, which trusts its certificate: it knows nobody yet."""
+    ldap_server.reset()
+    monkeypatch.setenv("SSL_CERT_FILE", str(ldap_server.certificate))
+    settings.PROVIDERS = (ldap_server.settings,)
+    return ldap_server
 
 
 # --- The portal as processes, and a browser to look at it

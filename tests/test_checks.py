@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django_q.conf import Conf
 
-from autosubmit_portal.access.sign_in.providers import GitHub, OpenIDConnect
+from autosubmit_portal.access.sign_in.providers import LDAP, GitHub, OpenIDConnect
 from autosubmit_portal.checks import check_queue, check_search, check_sign_in, check_walls
 from tests.support.factories import drop_index_of_names
 
@@ -80,6 +80,10 @@ def make_issuer(address: str, client_id: str = "portal") -> OpenIDConnect:
         ({"PROVIDERS": (make_issuer("https://sso.example.org"),)}, []),
         ({"PROVIDERS": (make_issuer("https://sso.example.org"),), "PASSWORD_LOGIN": False}, []),
         ({"PROVIDERS": (replace(GITHUB, organisations=frozenset(), client_secret=""),)}, ["portal.E004"] * 2),
+        (
+            {"PROVIDERS": (LDAP(key="ldap", prefix="PORTAL_LDAP", name="L", address="ldap://a", person=""),)},
+            ["portal.E004"],
+        ),
         ({"PROVIDERS_HALF_SET": ("PORTAL_CAS_URL",)}, ["portal.E008"]),
         ({"PASSWORD_LOGIN": False}, ["portal.E005"]),
         ({"REQUIRE_SECOND_FACTOR": "some"}, ["portal.E006"]),

@@ -51,8 +51,6 @@ class Reads:
         if site.home is None:
             self._connection.fail(channel, "broken", "The file of the site names no “home” of a store.")
             return
-        if what == RULES:
-            arguments = {**arguments, "programs": {name: one.version for name, one in site.programs.items()}}
         self._lanes.ask(Reading(channel, (expid, what), make_request(site, arguments), now))
 
     def cancel(self, channel: int) -> None:
@@ -75,7 +73,12 @@ class Reads:
 
 
 def make_request(site: SiteFile, arguments: Message) -> Message:
-    """Return what a reader is asked: the place of the store comes from the file of the site and from nowhere else."""
+    """Return what a reader is asked: the place of the store comes from the file of the site and from nowhere else.
+
+    So do the names of its programs, which are told with the rules.
+    """
+    if arguments["what"] == RULES:
+        arguments = {**arguments, "programs": {name: program.version for name, program in site.programs.items()}}
     return {"expid": "", **arguments, "home": str(site.home), "configuration": str(site.configuration or "")}
 
 

@@ -62,13 +62,11 @@ class Agent:
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         """Wait until there is something to do, and do it."""
+        events = self._stream.write()  # what the gateway takes at once; for the rest it is waited
         self._register(selector)
-        ready = {key.fd for key, _ in selector.select(self._compute_pause())}
-        events: list[Event] = []
+        ready = {key.fd for key, _ in selector.select(0 if events else self._compute_pause())}
         if self._stream.reader in ready:
             events += self._stream.read(time.monotonic())
-        if self._stream.writer in ready:
-            events += self._stream.write()
         for event in events + self._connection.tick(time.monotonic()):
             self._take(event)
         if self._commands:

@@ -18,6 +18,7 @@ from autosubmit_portal.api.views import (
     metrics,
     permissions,
     portal,
+    programs,
     runs,
     sites,
     tokens,
@@ -37,6 +38,7 @@ router.register(EXPERIMENT, configuration.FileSystemConfigurationViewSet, "confi
 router.register(EXPERIMENT, user_metrics.UserMetricsViewSet, "user-metrics")
 router.register(EXPERIMENT, eta.EtaViewSet, "time-left")
 router.register(f"{EXPERIMENT}/permissions", permissions.PermissionViewSet, "permission")
+router.register(f"{EXPERIMENT}/program", programs.ProgramViewSet, "program")
 router.register(f"{EXPERIMENT}/wrappers", wrappers.WrapperViewSet, "wrapper")
 router.register(f"{EXPERIMENT}/logs", logs.LogViewSet, "log")
 router.register(f"{JOB}/logs", logs.JobLogViewSet, "job-log")

@@ -50,11 +50,11 @@ class Console(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the entries of the navigation that the user may see."""
-        shown = list_shown(request.user)
+        shown, current = list_shown(request.user), find_current(request)
         return {
             **super().each_context(request),
-            "navigation": [make_link(model) for model in NAVIGATION if model in shown],
-            "people": [make_link(model) for model in PEOPLE if model in shown],
+            "navigation": [make_link(model, current) for model in NAVIGATION if model in shown],
+            "people": [make_link(model, current) for model in PEOPLE if model in shown],
             "may_lift_lockouts": request.user.has_perm(f"axes.{LIFT_LOCKOUTS}"),
             "may_see_health": policy.may_view_all(request.user, Site),
         }
@@ -80,11 +80,25 @@ def list_shown(actor: policy.Actor) -> set[type[Model]]:
     return {model for model in models if otherwise.get(model, model in shown)}
 
 
-def make_link(model: type[Model]) -> dict[str, str]:
-    """Return name and address of the list of a model."""
-    names = model._meta
-    address = reverse(f"admin:{names.app_label}_{names.model_name}_changelist")
-    return {"name": capfirst(str(names.verbose_name_plural)), "admin_url": address}
+def find_current(request: HttpRequest) -> str:
+    """Return the part of the console that a page belongs to, such as `experiments_experiment`; blank for none.
+
+    What is asked of a site is to create an experiment.
+    """
+    name = (request.resolver_match and request.resolver_match.url_name) or ""
+    return get_part(Experiment) if name == "experiments_site_request" else "_".join(name.split("_")[:2])
+
+
+def get_part(model: type[Model]) -> str:
+    """Return what the names of the addresses of a model begin with."""
+    return f"{model._meta.app_label}_{model._meta.model_name}"
+
+
+def make_link(model: type[Model], current: str) -> dict[str, Any]:
+    """Return name and address of the list of a model, and whether the page is of that `current` part."""
+    part = get_part(model)
+    address = reverse(f"admin:{part}_changelist")
+    return {"name": capfirst(str(model._meta.verbose_name_plural)), "admin_url": address, "is_current": part == current}
 
 
 console = Console(name="admin")

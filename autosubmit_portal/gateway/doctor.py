@@ -1,10 +1,10 @@
 """The examination of a host, from the portal: the way to it, what its agent finds, its clock."""
 
 import os
-import pwd
 import time
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.findings import Finding, Level, decode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import ProtocolError
@@ -40,7 +40,7 @@ def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
 
 def _look_at_walls(facts: Message, gateway: str) -> Finding:
     """Tell whether what an experiment brings along runs as an account of ours, on this host."""
-    ours = {pwd.getpwuid(os.getuid()).pw_name: "portal", gateway: "gateway"}
+    ours = {accounts.get_name(os.getuid()): "portal", gateway: "gateway"}
     whose = ours.get(str(facts.get("account")))
     if facts.get("machine") != read_identity().machine or not whose:
         return Finding(Level.OK, "walls", "Commands run as an account that neither portal nor gateway has.")

@@ -43,7 +43,7 @@ def read_hosts(file: Path) -> Hosts:
         reading, acting = (Path(fields.take_text(message, name, most=_MOST_PATH)) for name in ("reading", "acting"))
         if reading.resolve() == acting.resolve():  # who may only read could act
             raise ProtocolError("“reading” and “acting” must name two sockets")
-        ways = {_check_name(name): _take_way(hosts, name) for name in hosts}
+        ways = {check_name(name): _take_way(hosts, name) for name in hosts}
         listen = _take_address(message)
         if not listen and any(isinstance(way, frozenset) for way in ways.values()):
             raise ProtocolError("“listen” must say where agents call, such as 127.0.0.1:8765")
@@ -53,7 +53,8 @@ def read_hosts(file: Path) -> Hosts:
         raise BadHostsFileError(f"{file} cannot be used: {error}.") from error
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Return what may be the name of a host. Raises ProtocolError."""
     if not _NAME.fullmatch(name):
         raise ProtocolError(f"{name!a} is no name of a host")
     return name

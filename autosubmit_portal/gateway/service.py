@@ -1,7 +1,6 @@
 """The loop of a gateway: it passes requests from the callers on this host on to the agents."""
 
 import os
-import pwd
 import select
 import socket
 import sys
@@ -9,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.protocol import (
     Answer,
     Busy,
@@ -42,6 +42,8 @@ READ_SECONDS = 230.0
 MOST_CALLERS = 200
 IDLE_SECONDS = 300.0
 _TICK_MILLISECONDS = 200
+# How often the gateway looks at the file of hosts and at its sockets.
+_STAMPS_SECONDS = 0.2
 
 
 class Displaced(Exception):
@@ -75,36 +77,41 @@ class Gateway:
         self._left: list[ProgramChannel] = []
         self._callers: dict[int, Caller] = {}
         self._relays: list[Relay] = []
-        self._asked_at = now
+        self._asked_at = self._stamped_at = now
 
     def serve(self, *, until_idle: bool = False) -> None:
         """Pass on for ever, or until nobody has asked for a while. Raises Displaced."""
         while not (until_idle and time.monotonic() - self._asked_at > IDLE_SECONDS):
             self.turn()
-            for place, stamp in self._places.items():
-                if _take_stamp(place) != stamp:
-                    raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def turn(self) -> None:
-        """Wait until there is something to pass on, and do it."""
+        """Wait until there is something to pass on, and do it. Raises Displaced."""
         ready = self._wait()
         now = time.monotonic()
         before = {channel: channel.client for channel in self._channels.values()}
-        self._read_hosts_anew(now)
+        if now - self._stamped_at >= _STAMPS_SECONDS:
+            self._stamped_at = now
+            self._read_hosts_anew(now)
+            self._refuse_others()
         self._left = [channel for channel in self._left if not channel.reap(now)]
-        for channel in self._channels.values():
-            self._serve_channel(channel, ready, now)
-        if self._entrance:
-            called = {name: channel for name, channel in self._channels.items() if isinstance(channel, CalledChannel)}
-            self._entrance.turn(ready, called, now)
+        for caller in tuple(self._callers.values()):
+            self._hear_caller(caller, ready, now)
+        self._serve_channels(ready, now)
         for channel, client in before.items():
             if client and channel.client is not client:
                 self._lose(client, channel.reason)
-        for caller in tuple(self._callers.values()):
-            self._serve_caller(caller, ready, now)
+        self._pass_on(now)
         for descriptor in ready & self._listeners.keys():
             self._accept(*self._listeners[descriptor], now)
-        self._pass_on(now)
+        for caller in tuple(self._callers.values()):
+            self._answer_caller(caller)
+
+    def _refuse_others(self) -> None:
+        """Raise Displaced when it is another gateway that listens."""
+        for place, stamp in self._places.items():
+            found = _take_stamp(place)
+            if not any(found) or found != stamp:  # it may have gone before its stamp was taken
+                raise Displaced(f"{place} was removed, or another gateway listens there.")
 
     def _read_hosts_anew(self, now: float) -> None:
         """Open channels to the hosts that are new in the file, and leave those that are gone or have changed."""
@@ -146,6 +153,13 @@ class Gateway:
             self._entrance.register(poll)
         return {descriptor for descriptor, _ in poll.poll(_TICK_MILLISECONDS)}
 
+    def _serve_channels(self, ready: set[int], now: float) -> None:
+        for channel in self._channels.values():
+            self._serve_channel(channel, ready, now)
+        if self._entrance:
+            called = {name: channel for name, channel in self._channels.items() if isinstance(channel, CalledChannel)}
+            self._entrance.turn(ready, called, now)
+
     def _serve_channel(self, channel: Channel, ready: set[int], now: float) -> None:
         if isinstance(channel, ProgramChannel) and channel.errors in ready:
             channel.read_errors()
@@ -153,7 +167,7 @@ class Gateway:
         if channel.stream and channel.stream.reader in ready:
             for event in channel.read(now):
                 self._take_from_host(client, event)
-        if channel.stream and channel.stream.writer in ready:
+        if channel.stream and channel.stream.has_something_to_write:
             channel.write(now)
         channel.tick(now)
 
@@ -186,11 +200,14 @@ class Gateway:
         stream = Stream(server, connected.fileno(), connected.fileno())
         self._callers[connected.fileno()] = Caller(connected, server, stream, allowed)
 
-    def _serve_caller(self, caller: Caller, ready: set[int], now: float) -> None:
+    def _hear_caller(self, caller: Caller, ready: set[int], now: float) -> None:
         if caller.stream.reader in ready:
             for event in caller.stream.read(now):
                 self._take_from_caller(caller, event, now)
         caller.server.tick(now)
+
+    def _answer_caller(self, caller: Caller) -> None:
+        """Send what the caller takes at once; for the rest it is waited."""
         if caller.stream.has_something_to_write:
             caller.stream.write()
         if caller.server.is_closed:
@@ -278,7 +295,7 @@ class Gateway:
         hosts = {
             name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
         }
-        return {"account": pwd.getpwuid(os.getuid()).pw_name, "hosts": hosts}
+        return {"account": accounts.get_name(os.getuid()), "hosts": hosts}
 
 
 def _describe_silence(channel: Channel, now: float) -> str:

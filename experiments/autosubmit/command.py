@@ -45,7 +45,7 @@ class Option:
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
     items of a list. `choose` finds the jobs that a value means, for the alternative ways to say that; `is_filter` marks
     those that the portal itself replaces by the names of the jobs, which therefore never stand on a command line.
-    `is_expid` marks the name of another experiment.
+    `is_expid` marks the name of another experiment; `names_program` that of the program itself, in place of the usual.
     """
 
     name: str
@@ -62,9 +62,12 @@ class Option:
     choose: "Callable[[Workflow, Any], Choice] | None" = None
     is_filter: bool = False
     is_expid: bool = False
+    names_program: bool = False
 
     def make_elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""
+        if self.names_program:
+            return []
         if self.type is OptionType.FLAG:
             return [self.flag] if value else []
         text = self.separator.join(value) if self.type is OptionType.LIST else str(value)
@@ -80,7 +83,8 @@ class Command:
     shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
     arguments of the script, its name first.
     A command that is not long is ended when it takes more than `time_limit` seconds; the slowest that were seen take
-    minutes on ten thousand jobs. `overdue_help` tells the operator what to do then.
+    minutes on ten thousand jobs. `overdue_help` tells the operator what to do then. `is_apart` marks what uses nothing
+    that a run or another command uses.
     """
 
     words: tuple[str | Word, ...]
@@ -91,6 +95,7 @@ class Command:
     is_long: bool = False
     time_limit: int = 1800
     overdue_help: str = "Look at its output, then try again."
+    is_apart: bool = False
 
     @property
     def name(self) -> str:

@@ -41,6 +41,9 @@ Fingerprint = tuple[_Stamp, ...]
 With PostgreSQL a last entry has zero for the time, and the marks of the change instead of size and inode.
 """
 
+JobListFiles = tuple[tuple[str, _Stamp], ...]
+"""The names of the files of a job list that are there, and their states."""
+
 _LOCK_WAIT_SECONDS = 2.0
 # Names become folder names, so nothing else is let through; old experiments may have capitals. Autosubmit's have four
 # characters, and longer ones than this are no folder.
@@ -353,22 +356,28 @@ def are_edges_same(before: Fingerprint, now: Fingerprint) -> bool:
     return is_apart and before[structure] == now[structure] and before[2] == _ABSENT
 
 
-def is_job_list_touched(store: Store, expid: str, files: Fingerprint) -> bool:
-    """Answer whether the job list that `files` tells of has changed since, mostly with a single `stat`."""
+def pick_job_list(store: Store, expid: str, files: Fingerprint) -> JobListFiles:
+    """Return the files of the job list that are there, of the state of all files."""
+    pickle, pickle_database, database = store._job_list_names(expid)
+    named = zip((pickle, pickle_database, *_list_files(database)), files, strict=False)
+    return tuple((name, stamp) for name, stamp in named if stamp[0])
+
+
+def is_job_list_touched(store: Store, expid: str, files: Fingerprint, job_list: JobListFiles) -> bool:
+    """Answer whether the job list has changed since, mostly with a single `stat`; `files` are all, also in PostgreSQL.
+
+    It is asked of thousands of experiments each second.
+    """
     if store.postgres_url and files[-1] != _get_marks(store, expid):
         return True
-    pickle, pickle_database, database = store._job_list_names(expid)
-    for name, stamp in zip((pickle, pickle_database, *_list_files(database)), files, strict=False):
-        if stamp[0] and stamp != _stat(name):
-            return True
-    return False
+    return any(_stat(name) != stamp for name, stamp in job_list)
 
 
 def take_database_fingerprint(store: Store) -> Fingerprint:
     """Return what tells whether the list of experiments must be read again."""
     if store.postgres_url:
         return ((0, *store.changes.get(postgres.OF_ALL, postgres.NO_CHANGES).marks),)
-    return tuple(_stat_database(str(store.database)))
+    return _stat_database(str(store.database))
 
 
 def take_settled_fingerprint(source: Source) -> Fingerprint | None:
@@ -524,5 +533,8 @@ def _stat(name: str) -> _Stamp:
         status = os.stat(name)
     except OSError:
         return _ABSENT
+    time_ns = status.st_mtime_ns
     # Whoever owns a file may give it a time that no other program takes.
-    return min(max(status.st_mtime_ns, -_LARGEST_NS), _LARGEST_NS), status.st_size, status.st_ino
+    if not -_LARGEST_NS <= time_ns <= _LARGEST_NS:
+        time_ns = min(max(time_ns, -_LARGEST_NS), _LARGEST_NS)
+    return time_ns, status.st_size, status.st_ino

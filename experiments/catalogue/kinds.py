@@ -140,7 +140,7 @@ class ActionKind:
     @cached_property
     def may_overtake(self) -> bool:
         """Whether it may start while another action is active on the experiment."""
-        return self.on_run is not None
+        return self.on_run is not None or all(step.is_apart for step in self.steps)
 
     @cached_property
     def stops_run(self) -> bool:
@@ -384,6 +384,7 @@ UPDATE_DESCRIPTION = ActionKind(
             words=("updatedescrip", EXPID, "--"),
             options=(DESCRIPTION,),
             outcome=outcomes.say("The description was changed."),
+            is_apart=True,
         ),
     ),
     is_edit=True,
@@ -422,6 +423,14 @@ CREATE = ActionKind(
                     pattern_help="letters, digits, `_`, `.` and `-`",
                     help="The platform that the jobs run on by default.",
                     example="LOCAL",
+                ),
+                Option(
+                    name="program",
+                    names_program=True,
+                    max_bytes=50,
+                    pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]*",
+                    pattern_help="the name of a program of the site",
+                    help="With this Autosubmit, of those that the site names; by default the one of the site.",
                 ),
                 _make_flag("dummy", "With default values, for testing."),
                 _make_flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),

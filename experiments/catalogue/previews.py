@@ -63,7 +63,7 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     own = [change for change in changes if change.job in wanted]
     reset = [change.job for change in changes if change.job not in wanted]
     if reset:
-        doubts.append(f"{_name_jobs(reset)} READY or delayed: loaded as WAITING, and so again by each run.")
+        doubts.append(f"{_name_jobs(reset)} READY or DELAYED: Autosubmit loads these as WAITING, as each start does.")
     if new in RESET and list(told.values()).count(new) < len(told):
         doubts.append(f"The names need several commands, and each loads those that are {new} already as WAITING.")
     early = _warn_of_start(workflow, own, "READY does not let it start before its parents have completed")
@@ -141,7 +141,7 @@ def _get_parent_statuses(workflow: Workflow, name: str, statuses: Mapping[str, s
 def _warn_of_nothing(chosen: Sequence[str], changes: Sequence[Change], new: str) -> list[str]:
     if not chosen or changes:
         return []
-    return [f"No job would change: {_count_jobs(len(chosen))} chosen, all {new} already."]
+    return [f"None of the chosen jobs would change: {_count_jobs(len(chosen))} chosen, all {new} already."]
 
 
 def _warn(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
+from operator import attrgetter
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
@@ -53,8 +54,9 @@ HEARTBEAT_SECONDS = 5.0
 AWAY_AFTER = timedelta(seconds=10)
 # Of an experiment that has changed, what was read is kept for so long, so that only what is new is read next.
 RECENT_SECONDS = 60.0
-# A list that is read in a moment is waited for; a larger one is written in the pass in which it is read.
-SMALL_BYTES, PATIENCE_SECONDS = 1_000_000, 0.25
+# A list that is read in a moment is waited for; a larger one is written in the pass in which it is read, and lets small
+# ones pass for so long.
+SMALL_BYTES, PATIENCE_SECONDS, LARGE_PATIENCE_SECONDS = 1_000_000, 0.25, 2.0
 HOLD_SECONDS = 1.0
 # While one is written others are read. Those that take longer than that do not count, so that they hold nobody up.
 READINGS, SLOW_SECONDS = 2, 0.5
@@ -106,9 +108,14 @@ class Reading:
         return sum(size for _, size, _ in self.told[0])
 
     @property
+    def turn(self) -> float:
+        """When it may be its turn to be written: what comes later is passed by what is due before."""
+        return self.begun_at + (0.0 if self.size <= SMALL_BYTES else LARGE_PATIENCE_SECONDS)
+
+    @property
     def patience(self) -> float:
         """For how many seconds more it is waited for when the time of a pass is over."""
-        return PATIENCE_SECONDS if self.size < SMALL_BYTES and not self.is_slow else 0.0
+        return PATIENCE_SECONDS if self.size <= SMALL_BYTES and not self.is_slow else 0.0
 
 
 @dataclass(slots=True)
@@ -442,6 +449,7 @@ class SiteMirror:
         """
         for expid in [expid for expid in (*self.told,) if self._must_be_read(expid)]:  # also what failed before
             self._let_wait(expid)
+        self.recent = {expid: until for expid, until in self.recent.items() if until > time.monotonic()}
         ended: list[Experiment] = []
         until = time.monotonic() + seconds
         while self._read_next(site) and (done := self._await_reading(until)):
@@ -453,16 +461,22 @@ class SiteMirror:
 
     def _read_next(self, site: Site) -> bool:
         """Begin to read the next ones that have changed; answer whether any is being read."""
-        while self._may_read() and (expid := self.backlog.take()) is not None:
-            is_read = any(reading.experiment.expid == expid for reading in self.readings)
-            if not is_read and self._must_be_read(expid):  # what is being read is told again if it changes
-                self.readings.append(self._begin_reading(Experiment.objects.get(pk=self.rows[expid]), site))
+        for most_bytes in (SMALL_BYTES, inf):
+            while self._may_read(most_bytes) and (expid := self.backlog.take(most_bytes)) is not None:
+                is_read = any(reading.experiment.expid == expid for reading in self.readings)
+                if not is_read and self._must_be_read(expid):  # what is being read is told again if it changes
+                    self.readings.append(self._begin_reading(Experiment.objects.get(pk=self.rows[expid]), site))
         return bool(self.readings)
 
-    def _may_read(self) -> bool:
-        """Answer whether another one may be read: those that take long hold nobody up, while they are few."""
-        quick = sum(not reading.is_slow for reading in self.readings)
-        return quick < READINGS and len(self.readings) < MOST_READINGS
+    def _may_read(self, most_bytes: float) -> bool:
+        """Answer whether another one may be read: a small one beside large ones, and any beside those that take long.
+
+        So they hold nobody up, while they are few.
+        """
+        beside = [reading for reading in self.readings if not reading.is_slow]
+        if most_bytes < inf:
+            beside = [reading for reading in beside if reading.size <= most_bytes]
+        return len(beside) < READINGS and len(self.readings) < MOST_READINGS
 
     def _begin_reading(self, experiment: Experiment, site: Site) -> Reading:
         """Begin to read an experiment, with what is cached of it."""
@@ -483,7 +497,7 @@ class SiteMirror:
                 return None
             wait([reading.future for reading in self.readings], min(left, HOLD_SECONDS), "FIRST_COMPLETED")
             self.lease.hold()
-        return done[0]
+        return min(done, key=attrgetter("turn"))
 
     def _write_reading(self, reading: Reading) -> Experiment | None:
         """Write what was read of an experiment; return it if its run was seen to end."""

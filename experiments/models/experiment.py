@@ -14,7 +14,7 @@ from autosubmit_portal.access.unix import get_uid
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
-from jobs.autosubmit.statuses import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE, DONE
 
 _TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
 
@@ -61,6 +61,7 @@ class Experiment(models.Model):
     and accounts follow from it and from nothing else. None where no folder was seen yet, NO_OWNER where a link or a
     file is in its place; of an archived experiment the last owner stays. `owner` is what the host calls that uid, and
     `recorded_owner` the text in Autosubmit's database, which whoever may write that chooses.
+    `program` is the name of the Autosubmit that a manager has chosen for it, blank for that of its version.
     `run_host` is the host of the site where its run lives, if that is known; it stays when the run has ended.
     `locked_by` says which process holds the lock of its runs without being one, blank for none.
     `problem` is blank unless a file could not be read; the last good mirror stays, is stale since `problem_since`, and
@@ -81,6 +82,7 @@ class Experiment(models.Model):
     recorded_owner = models.CharField(max_length=100, blank=True)
     hpc = models.CharField("HPC", max_length=100, blank=True)
     version = models.CharField(max_length=50, blank=True)
+    program = models.CharField(max_length=50, blank=True, editable=False)
     model = models.CharField(max_length=500, blank=True)
     branch = models.CharField(max_length=250, blank=True)
     created_at = models.DateTimeField(null=True)
@@ -175,6 +177,11 @@ class Experiment(models.Model):
     def has_job_list(self) -> bool:
         """Whether there are jobs to run, as far as is known: one that cannot be read is there."""
         return self.total_jobs > 0 or bool(self.problem)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether nothing is left to run: all of its jobs are done."""
+        return 0 < self.total_jobs == self.count(*DONE)
 
     @property
     def is_unread(self) -> bool:

@@ -26,11 +26,12 @@ class Host(models.Model):
 
     Commands go to the first by `position` that may run them. `refused` are the commands of Autosubmit that the host,
     which calls itself `node`, refused when it was last asked, at `rules_asked_at`. `called_empty_at` is when a manager
-    said that no run lives there, `called_empty_by` who did. A host that was removed stays as where commands have run.
+    said that no run lives there, `called_empty_by` who did. `programs` are the versions of its
+    programs by their names, as its file has them. A host that was removed stays as where commands have run.
     """
 
     # What is asked of the host, and not set by anybody.
-    ASKED = ("node", "refused", "rules_asked_at")
+    ASKED = ("node", "refused", "programs", "rules_asked_at")
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="hosts")
     name = models.CharField(
@@ -43,6 +44,7 @@ class Host(models.Model):
     )
     node = models.CharField(max_length=255, blank=True, editable=False)
     refused = models.JSONField(default=list, editable=False)
+    programs = models.JSONField(default=dict, editable=False)
     rules_asked_at = models.DateTimeField(null=True, editable=False)
     called_empty_at = models.DateTimeField(null=True, editable=False)
     called_empty_by = models.CharField(max_length=150, blank=True, editable=False)

@@ -100,6 +100,13 @@ class Site(models.Model):
         validators=[RegexValidator(r"^/", "An absolute path."), require_trusted],
         help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
     )
+    program = models.CharField(
+        "program by default",
+        max_length=50,
+        blank=True,
+        help_text="Of the programs that the file of the site names, the one for experiments of another version; blank "
+        "for its “program”.",
+    )
     queue = models.SlugField(default="portal", help_text="The queue whose workers run the commands of this site.")
     refresh_seconds = models.FloatField(
         default=0.25,

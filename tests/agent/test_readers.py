@@ -182,6 +182,7 @@ def test_an_endless_reading_is_ended_and_put_off(driver: Driver, store: Store, m
         "unreadable", "Experiment h000: it takes more than 1 s to read."
     )
     assert "It is tried again in" in driver.read("h000", "experiment", **ALL).reason
+    monkeypatch.undo()
     assert driver.read("h000", "metrics", run_id=3) == {}
 
 
@@ -214,6 +215,11 @@ def test_the_state_of_an_experiment_does_not_wait_for_its_job_list(driver: Drive
     assert behind not in driver.answers
 
 
+def test_a_database_of_all_experiments_that_is_a_link_is_read(driver: Driver, store: Store, tmp_path: Path) -> None:
+    store.database.symlink_to(store.database.rename(tmp_path / "elsewhere.db"))
+    assert driver.read(GOOD, "fresh") == {}
+
+
 def test_large_files_are_read_in_the_slow_lane_from_the_beginning(driver: Driver, store: Store) -> None:
     for expid in ("h000", "h001"):
         add_pickle(store, expid, fuzz.make_endless_pickle() + bytes(limits.FAST_BYTES))
@@ -223,17 +229,28 @@ def test_large_files_are_read_in_the_slow_lane_from_the_beginning(driver: Driver
     assert driver.is_good_read()
 
 
+def test_readers_of_large_files_leave_the_processors_to_others(driver: Driver, store: Store) -> None:
+    add_pickle(store, "h000", fuzz.make_endless_pickle() + bytes(limits.FAST_BYTES))
+    driver.ask("h000", "experiment", **ALL)
+
+    def list_priorities() -> list[int]:
+        return [os.getpriority(os.PRIO_PROCESS, each._process.pid) for each in driver.lanes._busy]
+
+    driver.wait_for(lambda: list_priorities() == [lanes_module.SLOW_NICENESS])
+    assert driver.is_good_read()
+    assert {each.niceness for each in driver.lanes._idle} == {0}
+
+
 def test_a_reader_that_puts_off_for_ever_is_believed_once(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
     said = pack({"ready": True}) + pack(PUT_OFF)
     monkeypatch.setattr(process_module, "_CODE", f"import os, time; os.write(1, {said!r}); time.sleep(60)")
-    driver.ask(GOOD, "logs")
+    number = driver.ask(GOOD, "logs")
     driver.wait_for(lambda: bool(driver.answers))
-    assert driver.lanes._slow
+    assert driver.answers == {number: (PUT_OFF, b"")}  # which is no answer to the agent
 
 
 def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "READING_SECONDS", 1)
+    monkeypatch.setattr(lanes_module, "READING_SECONDS", 3)
     for expid in ("h000", "h001"):
         add_pickle(store, expid, fuzz.make_endless_pickle())
         with Path(store.list_lone_files(expid)[0]).open("ab") as file:
@@ -241,7 +258,7 @@ def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, m
     asked = {driver.ask(expid, "experiment", **ALL) for expid in ("h000", "h001")}
     driver.wait_for(lambda: bool(driver.answers))
     (answer,) = driver.answers.values()
-    assert "it takes more than 1 s to read." in answer.reason
+    assert "it takes more than 3 s to read." in answer.reason
     assert len(asked - driver.answers.keys()) == 1
 
 

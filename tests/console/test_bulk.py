@@ -34,6 +34,14 @@ def test_the_menu_opens_the_form_of_the_chosen_jobs_and_changes_nothing(
     assert Action.objects.count() == 0
 
 
+def test_the_filter_of_the_list_is_not_taken_for_the_new_status(as_operator: Client, experiment: Experiment) -> None:
+    done = experiment.jobs.get(status="COMPLETED")
+    sent = {"action": "set_status", "_selected_action": [done.pk], "index": 0}
+    page = text_of(as_operator.post(f"{list_of('jobs_job')}?status=COMPLETED", sent))
+    assert '<option value="COMPLETED">' in page
+    assert '<option value="COMPLETED" selected>' not in page
+
+
 def test_the_form_of_chosen_jobs_makes_one_action_on_all_of_them(as_operator: Client, experiment: Experiment) -> None:
     chosen = list(experiment.jobs.exclude(name="a000_INI"))
     answer = as_operator.post(FORM, {"selection": selection(*chosen), "status": "SUSPENDED"})
@@ -147,3 +155,10 @@ def test_a_success_leads_to_the_filtered_list(as_operator: Client, job: Job) -> 
     other = factories.create_job(factories.create_experiment(job.experiment.site, expid="a001"))
     sent = {"selection": selection(job, other), "status": "SUSPENDED", "filters": "status=FAILED"}
     assert as_operator.post(FORM, sent)["Location"] == f"{JOBS}?status=FAILED"
+
+
+def test_of_a_very_long_command_the_rest_is_shown_on_demand(as_operator: Client, experiment: Experiment) -> None:
+    jobs = [factories.create_job(experiment, f"a000_20000101_fc0_{number}_SIM") for number in range(60)]
+    page = text_of(as_operator.post(f"{FORM}preview/", {"selection": selection(*jobs), "status": "SUSPENDED"}))
+    short, whole = page.split("the whole command", 1)
+    assert (jobs[-1].name in short, jobs[-1].name in whole.partition("</pre>")[0]) == (False, True)

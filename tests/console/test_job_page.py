@@ -58,6 +58,15 @@ def test_a_log_that_is_gone_says_so(as_viewer: Client, logs: Path, job: Job) -> 
     assert as_viewer.get(log(job)).status_code == 404
 
 
+def test_of_a_failed_job_the_errors_are_opened_first(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"segmentation fault\n")
+    page = page_of("jobs_job", job.pk)
+    assert "segmentation fault" in text_of(as_viewer.get(page))
+    Job.objects.filter(pk=job.pk).update(status="COMPLETED")
+    assert "segmentation fault" not in text_of(as_viewer.get(page))
+
+
 def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs / "a000_SIM.0.err").write_bytes(b"failed before\n")
     page = text_of(as_viewer.get(page_of("jobs_job", job.pk), {"log": "a000_SIM.0.err"}))

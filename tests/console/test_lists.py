@@ -1,6 +1,7 @@
 """The lists: as many queries for a thousand rows as for two, and everything that users write shown as text."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_the_page_of_an_experiment_takes_as_many_queries_for_many_jobs_as_for_fe
 
 def test_a_big_list_is_not_counted_to_its_end(as_viewer: Client, experiment: Experiment) -> None:
     Job.objects.bulk_create(Job(experiment=experiment, name=f"a000_{n}_X") for n in range(10_100))
-    assert "10,000 or more" in text_of(as_viewer.get(list_of("jobs_job")))
+    assert "more than 10,000 jobs" in text_of(as_viewer.get(list_of("jobs_job")))
 
 
 # --- Text of users
@@ -215,6 +216,42 @@ def test_a_filter_that_makes_no_sense_chooses_nothing(
 
 
 FILTERS = {"experiments_experiment": ("store", "running"), "jobs_job": ("experiment", "chunk")}
+
+
+def test_the_number_of_failed_jobs_leads_to_them(as_viewer: Client, experiment: Experiment) -> None:
+    Experiment.objects.update(status_counts={"FAILED": 1}, total_jobs=1)
+    page = text_of(as_viewer.get(list_of("experiments_experiment")))
+    assert f'href="{list_of("jobs_job")}?experiment={experiment.pk}&amp;status=FAILED"' in page
+
+
+def test_a_job_that_runs_for_long_is_listed_before_those_that_have_ended(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    now = timezone.now()
+    factories.create_job(experiment, "a000_LONG", status="RUNNING", started_at=now - timedelta(days=3))
+    for number in range(10):
+        factories.create_job(experiment, f"a000_{number}_END", status="COMPLETED", finished_at=now)
+    page = text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
+    assert page.index("a000_LONG") < page.index("_END")
+
+
+def test_an_experiment_whose_jobs_are_all_done_is_completed(as_viewer: Client, experiment: Experiment) -> None:
+    Experiment.objects.update(status_counts={"COMPLETED": 2, "SKIPPED": 1}, total_jobs=3)
+    assert ">Completed</span>" in text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
+
+
+def test_an_action_is_one_line_of_the_dashboard(as_admin: Client, experiment: Experiment) -> None:
+    for event in ("action.requested", "action.started", "action.succeeded"):
+        origin = Origin(door=Door.ADMIN, actor_name="ana")
+        trail.record(event, origin=origin, subject="a000", expid="a000", site="local", action_id=7)
+    page = text_of(as_admin.get("/"))
+    assert ("Action succeeded" in page, "Action requested" in page) == (True, False)
+
+
+def test_a_store_that_was_never_looked_at_is_said_to_be_read(as_admin: Client, site: Site) -> None:
+    page = text_of(as_admin.get("/"))
+    assert "The experiments are being read" in page
+    assert "is stale" not in page
 
 
 def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, experiment: Experiment) -> None:

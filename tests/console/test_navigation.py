@@ -1,16 +1,18 @@
 """The navigation asks for the rights to all lists together; it must answer as each list would."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from autosubmit_portal.access.models import ApiToken, Delegation, FailedSignIn, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.site import NAVIGATION, PEOPLE, console
 from experiments.models import Site
+from tests.console.pages import list_of, text_of
 from tests.support import factories
 
 REACHED_FROM_OTHER_PAGES = {SiteRole, SiteAccount, SitePolicy, ApiToken, Delegation, FailedSignIn}
@@ -61,3 +63,15 @@ def test_the_navigation_leads_to_the_lists_that_somebody_may_see(
 
 def test_every_list_is_in_the_navigation_or_reached_from_another_page() -> None:
     assert set(console._registry) == {*NAVIGATION, *PEOPLE, *REACHED_FROM_OTHER_PAGES}
+
+
+def test_the_form_of_a_new_experiment_belongs_to_the_experiments(as_admin: Client, site: Site) -> None:
+    page = text_of(as_admin.get(reverse("admin:experiments_site_request", args=[site.pk, "create"])))
+    (current,) = re.findall(r'<a href="([^"]*)" aria-current="page">', page)
+    assert current == list_of("experiments_experiment")
+
+
+def test_an_address_without_a_page_answers_with_a_way_back(as_viewer: Client) -> None:
+    answer = as_viewer.get("/nothing/here/")
+    assert answer.status_code == 404
+    assert 'href="/">Dashboard</a>' in text_of(answer)

@@ -287,7 +287,7 @@ def test_a_preview_warns_of_unfinished_parents(as_operator: Client, job: Job) ->
 
 def test_a_preview_of_what_changes_nothing_says_so(as_operator: Client, job: Job) -> None:
     Job.objects.update(status="READY")
-    assert "No job would change" in preview(as_operator, SET_STATUS, job, status="READY")
+    assert "None of the chosen jobs would change" in preview(as_operator, SET_STATUS, job, status="READY")
 
 
 def test_a_preview_of_a_restart_shows_what_is_recovered(as_operator: Client, job: Job) -> None:

@@ -24,6 +24,14 @@ def test_the_smallest_is_taken_first(clock: list[float]) -> None:
     assert [backlog.take() for _ in range(4)] == ["a001", "a002", "a000", None]
 
 
+def test_a_small_one_is_taken_where_there_is_place_for_small_ones_only(clock: list[float]) -> None:
+    backlog = Backlog()
+    backlog.add("a000", LARGE)
+    clock.append(1010.0)
+    backlog.add("a001", SMALL)
+    assert [backlog.take(SMALL), backlog.take(SMALL), backlog.take()] == ["a001", None, "a000"]
+
+
 def test_a_large_one_is_not_passed_for_ever(clock: list[float]) -> None:
     backlog = Backlog()
     backlog.add("a000", LARGE)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -157,6 +158,17 @@ def test_readings_that_do_not_end_keep_nobody_waiting(
         add(store, f"h00{number}", writer(b""), 0)
     monkeypatch.setattr(site_mirror, "make_reader", NeverThere)
     monkeypatch.setattr(site_mirror, "SLOW_SECONDS", 0.0)
+    look_and_finish_the_good(site, store)
+    assert counts() == FINISHED
+
+
+def test_large_ones_that_are_being_read_keep_no_small_one_waiting(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(site_mirror.READINGS):
+        add(store, f"h00{number}", writer(bytes(site_mirror.SMALL_BYTES + 1)), 0)
+    monkeypatch.setattr(site_mirror, "make_reader", NeverThere)
+    monkeypatch.setattr(site_mirror, "SLOW_SECONDS", inf)
     look_and_finish_the_good(site, store)
     assert counts() == FINISHED
 

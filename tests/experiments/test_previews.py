@@ -82,7 +82,7 @@ def test_a_command_resets_what_is_ready_and_that_is_told() -> None:
     found = previews.preview_set_status(LOADED, {"status": "SUSPENDED", "jobs": ["D"]})
     changes = {change.job: change.new for change in found.changes}
     assert changes == {"A": "WAITING", "B": "WAITING", "D": "SUSPENDED"}
-    assert found.warnings == ["2 jobs (A, B) READY or delayed: loaded as WAITING, and so again by each run."]
+    assert found.warnings == ["2 jobs (A, B) READY or DELAYED: Autosubmit loads these as WAITING, as each start does."]
 
 
 def test_a_run_resets_nothing() -> None:
@@ -114,7 +114,10 @@ def test_a_completed_job_is_said_to_run_again() -> None:
 
 def test_a_choice_that_changes_nothing_says_so() -> None:
     found = effect(status="FAILED", filter_status=["FAILED"])
-    assert (found.changes, found.warnings) == ([], ["No job would change: 1 job chosen, all FAILED already."])
+    assert (found.changes, found.warnings) == (
+        [],
+        ["None of the chosen jobs would change: 1 job chosen, all FAILED already."],
+    )
 
 
 def test_a_status_that_no_job_has_is_named() -> None:

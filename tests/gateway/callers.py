@@ -89,6 +89,6 @@ class Callers:
         return agent.socket
 
     def close(self) -> None:
-        """Leave."""
-        for each in self.sockets:
-            each.close()
+        """Let all leave."""
+        while self.sockets:
+            self.sockets.pop().close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from autosubmit_portal.agent.protocol.strict_json import Message
@@ -128,11 +129,14 @@ def gateway(
 
 
 @contextmanager
-def reached(host: SiteHost, place: Path, channel: str, **changes: Any) -> Iterator[RunningGateway]:
+def reached(
+    host: SiteHost, place: Path, channel: str, variables: Mapping[str, str] = MappingProxyType({}), **changes: Any
+) -> Iterator[RunningGateway]:
     """Lend a gateway, as its own account, that reaches a host by a channel, or is called by its agent."""
-    hosts = {"here": host.reach(channel, **changes)}
+    hosts, how = {"here": host.reach(channel, **changes)}, host.as_gateway()
+    how["env"] |= variables
     with (
-        gateway(place, hosts, PYTHON, listen=host.listen, **host.as_gateway()) as made,
+        gateway(place, hosts, PYTHON, listen=host.listen, **how) as made,
         host.calling() if channel == "websocket" else nullcontext(),
     ):
         yield made

@@ -218,7 +218,7 @@ def test_a_proxy_that_cannot_be_used_is_told(site: Site) -> None:
 
 
 def test_a_gateway_whose_certificate_nobody_trusts_is_told_nothing(host: SiteHost, place: Path) -> None:
-    log, call = place / "log", host.make_call(host.proxy.make_url(AGENTS_PATH))
+    log, call = place / "log", host.make_call(host.proxy, AGENTS_PATH)
     call = call[: call.index("--ca-file")]
     hosts = {"here": host.reach("websocket")}
     with (

@@ -117,7 +117,7 @@ def test_an_agent_keeps_the_file_that_it_began_with(here: RunningGateway, host: 
 @pytest.mark.parametrize(
     "changes", [{"account": "{portal}"}, {"account": "nobody-at-all"}, {"agent": "/opt/other.pyz"}, {"account": "root"}]
 )
-def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: dict[str, str]) -> None:
+def test_what_sudo_does_not_allow_is_told(host: SiteHost, place: Path, changes: dict[str, Any]) -> None:
     changes = {name: value.format(portal=host.portal) for name, value in changes.items()}
     with reached(host, place, "sudo", **changes) as made:
         known = wait_for(made.describe, is_enough=lambda known: "not been reached" not in known["reason"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gateways import RunningGateway, gateway
+from tests.gateway.gateways import RunningGateway, gateway, reached
 from tests.support.site_host import PYTHON, SiteHost, read_rule
 from tests.support.waiting import wait_for
 
@@ -74,14 +74,12 @@ def clone_project(host: SiteHost, place: Path) -> Path:
     return place / "proj"
 
 
-@pytest.mark.parametrize("channel", ["sudo", "ssh"])
+@pytest.mark.parametrize("channel", ["sudo", "ssh", "websocket"])
 def test_a_hook_of_a_cloned_project_gets_nothing_of_portal_and_gateway(
     host: SiteHost, place: Path, channel: str
 ) -> None:
     project = clone_project(host, place)
-    environment = host.as_gateway()["env"] | {"GATEWAY_TOKEN": IN_ENVIRONMENT}
-    how = host.as_gateway() | {"env": environment}
-    with gateway(place, {"here": host.reach(channel)}, PYTHON, **how) as made, portal(host) as portal_process:
+    with reached(host, place, channel, {"GATEWAY_TOKEN": IN_ENVIRONMENT}) as made, portal(host) as portal_process:
         (place / "hosts.json").chmod(0o600)
         write_hook(host, made, portal_process, project / ".git" / "hooks" / "post-checkout")
         found = run_at_site(made, f"git -C {project} checkout -q other")

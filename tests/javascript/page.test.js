@@ -93,3 +93,12 @@ test("a button copies what it names and says so for a moment", async () => {
     await clock.pass(1500);
     assert.strictEqual(button.textContent, "Copy");
 });
+
+test("good news leaves when it was read, bad news stays", async () => {
+    const news = `<ul class="messagelist"><li class="success">Done.</li><li class="error">Not done.</li></ul>`;
+    const { document, clock } = open(news, "page");
+    await clock.pass(11_000);
+    assert.strictEqual(document.querySelectorAll("li").length, 2);
+    await clock.pass(2_000);
+    assert.deepStrictEqual([...document.querySelectorAll("li")].map((item) => item.className), ["error"]);
+});

@@ -100,18 +100,18 @@ class SiteHost:
         """The token of the agent that calls, which the account of the site may read."""
         return Path("/tmp") / self.site / "token"
 
-    def make_call(self, *gateways: str, name: str = "here") -> list[str]:
-        """Return what root starts so that the account of the site calls these gateways from its network."""
+    def make_call(self, proxy: TlsProxy, *paths: str, name: str = "here") -> list[str]:
+        """Return what root starts so that the account of the site calls these paths of a proxy from its network."""
         become = ("setpriv", f"--reuid={self.site}", f"--regid={self.site}", "--init-groups", "--")
         agent = (PYTHON, "-I", str(self.agent), str(self.site_file))
-        options = [part for gateway in gateways for part in ("--to", gateway)]
-        options += ["--host", name, "--token-file", str(self.token_file), "--ca-file", str(self.proxy.certificate)]
+        options = [part for path in paths for part in ("--to", proxy.make_url(path))]
+        options += ["--host", name, "--token-file", str(self.token_file), "--ca-file", str(proxy.certificate)]
         return [*_inside(self.namespace), *become, *agent, *options]
 
     @contextmanager
     def calling(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Have the agent call, through the proxy."""
-        with subprocess.Popen(self.make_call(self.proxy.make_url(AGENTS_PATH)), cwd="/", env={}) as process:
+        with subprocess.Popen(self.make_call(self.proxy, AGENTS_PATH), cwd="/", env={}) as process:
             try:
                 yield process
             finally:

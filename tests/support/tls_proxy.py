@@ -63,9 +63,9 @@ class TlsProxy:
         """What clients have to trust."""
         return self.folder / "certificate.pem"
 
-    def make_url(self, path: str, scheme: str = "wss") -> str:
-        """Return the address of a path."""
-        return f"{scheme}://{self.address}:{self.port}{path}"
+    def make_url(self, path: str) -> str:
+        """Return the address of a path, for a WebSocket."""
+        return f"wss://{self.address}:{self.port}{path}"
 
 
 @contextmanager

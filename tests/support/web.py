@@ -19,6 +19,11 @@ def serve(home: Path, static_files: Path, text: str = "Control run", **variables
     made.make_tables()
     (home / "store").mkdir()
     filled = made.manage("shell", "--no-imports", "-c", FILL, TEXT=text, STORE=str(home / "store"))
-    made.credentials = Credentials("admin", PASSWORD, json.loads(filled.splitlines()[-1])["admin"])
+    made.credentials = Credentials("admin", PASSWORD, read_token(filled))
     made.start("web")
     return made
+
+
+def read_token(filled: str) -> str:
+    """Return the token of the superuser from what FILL printed."""
+    return str(json.loads(filled.splitlines()[-1])["admin"])

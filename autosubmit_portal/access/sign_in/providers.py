@@ -27,6 +27,8 @@ class IdentityProvider:
     kind: ClassVar[str]
     needed: ClassVar[tuple[str, ...]] = ()
     """What must not be blank, as its variables end, in lower case."""
+    has_button: ClassVar[bool] = True
+    """Whether people leave for it, and come back; they use the form of the portal otherwise."""
     key: str
     """Its name in addresses of the portal: /login/<key>/."""
     name: str
@@ -100,6 +102,21 @@ class GitHub(IdentityProvider):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LDAP(IdentityProvider):
+    """A directory. Its groups are known by their whole names (DN), as `fold_dn` writes them."""
+
+    kind = "ldap"
+    needed = ("person",)
+    has_button = False
+    person: str
+    """The name (DN) of somebody's entry; `{name}` stands for what is typed."""
+    groups: str = ""
+    """Below which entry the groups are that list their members; blank if entries of people list their groups."""
+    subject: str = "entryUUID"
+    """The attribute that says who somebody is for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody, as a provider tells."""
 
@@ -128,6 +145,11 @@ class Person:
             "email": self.email,
         }
         return {name: text[:LONGEST_NAME] for name, text in fields.items() if text and text.isprintable()}
+
+
+def fold_dn(name: str) -> str:
+    """Return a name of an entry (DN) as it is compared: without capitals, and without blanks around its marks."""
+    return re.sub(r"\s*(?<!\\)([,=+])\s*", r"\1", name.strip()).lower()
 
 
 def is_subject(text: str) -> bool:

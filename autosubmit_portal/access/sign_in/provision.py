@@ -23,10 +23,15 @@ logger = logging.getLogger(__name__)
 
 def find_account(request: HttpRequest, person: Person) -> SocialAccount:
     """Return the account of somebody, made if necessary, with what the provider grants."""
-    account = _find_known(person) or _make(request, person)
+    account = get_account(request, person)
     if person.values is not None:  # a token without the claims says nothing about groups
         _provide(account, person, person.values)
     return account
+
+
+def get_account(request: HttpRequest, person: Person) -> SocialAccount:
+    """Return the account of somebody, made if necessary."""
+    return _find_known(person) or _make(request, person)
 
 
 def provide_at_sign_in(account: SocialAccount, person: Person) -> None:

@@ -19,18 +19,19 @@ from autosubmit_portal.access.sign_in.github import GitHubSite
 from autosubmit_portal.access.sign_in.openid_connect import Issuer
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
 from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_expired, refuse_unavailable
-from autosubmit_portal.access.sign_in.social import SocialProvider
+from autosubmit_portal.access.sign_in.social import Directory, SocialProvider
 
 _CLASSES: dict[type[IdentityProvider], type[SocialProvider]] = {
     providers.OpenIDConnect: Issuer,
     providers.CAS: CASServer,
     providers.GitHub: GitHubSite,
+    providers.LDAP: Directory,
 }
 
 
 def list_offered() -> list[IdentityProvider]:
     """Return the providers with a button on the sign-in page."""
-    return [provider for provider in settings.PROVIDERS if type(provider) in _CLASSES]
+    return [provider for provider in settings.PROVIDERS if provider.has_button]
 
 
 def find_offered(key: str) -> IdentityProvider | None:

@@ -70,3 +70,9 @@ class OAuth2(SocialProvider, OAuth2Provider):
         """Sign in whoever comes back with a code; raise SignInRefused."""
         answer: HttpResponse = OAuth2CallbackView.adapter_view(self.get_oauth2_adapter(self.request))(self.request)
         return answer
+
+
+class Directory(SocialProvider):
+    """One whose people use the form of the portal: directory.py asks it."""
+
+    id = "ldap"

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
@@ -41,19 +40,16 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes) -> Message:
     """Return the object that JSON holds; ProtocolError says why it is not taken."""
     _measure(data, MOST_MESSAGE_BYTES, MOST_THINGS, MOST_DEPTH)
-    return _decode(data, _make_integer)
+    return _decode(data, _MESSAGES)
 
 
 def decode_document(data: bytes) -> Message:
     """Return the same of what was sent as bytes: that may be longer and deeper than a message."""
     _measure(data, MOST_DOCUMENT_BYTES, MOST_DOCUMENT_THINGS, MOST_DOCUMENT_DEPTH)
-    return _decode(data, _make_long_integer)
+    return _decode(data, _DOCUMENTS)
 
 
-def _decode(data: bytes, make_integer: Callable[[str], int]) -> Message:
-    decoder = json.JSONDecoder(
-        object_pairs_hook=_make_object, parse_int=make_integer, parse_float=_make_float, parse_constant=_refuse_constant
-    )
+def _decode(data: bytes, decoder: json.JSONDecoder) -> Message:
     try:
         message = decoder.decode(data.decode())
     except ProtocolError:
@@ -71,6 +67,9 @@ def _measure(data: bytes, most_bytes: int, most_things: int, most_depth: int) ->
     """Refuse what would become too many objects, before any of them is made."""
     if len(data) > most_bytes:
         raise ProtocolError(f"a message of {len(data)} bytes; at most {most_bytes} are taken")
+    opened = data.count(b"[") + data.count(b"{")
+    if opened <= most_depth and opened + data.count(b",") <= most_things:
+        return  # wherever these stand
     outside_strings = _STRING.sub(b"", data)
     things = sum(outside_strings.count(mark) for mark in (b",", b"[", b"{"))
     if things > most_things:
@@ -123,3 +122,11 @@ def _make_float(text: str) -> float:
 
 def _refuse_constant(name: str) -> object:
     raise ProtocolError(f"{name}, which is no JSON")
+
+
+_MESSAGES, _DOCUMENTS = (
+    json.JSONDecoder(
+        object_pairs_hook=_make_object, parse_int=make_integer, parse_float=_make_float, parse_constant=_refuse_constant
+    )
+    for make_integer in (_make_integer, _make_long_integer)
+)

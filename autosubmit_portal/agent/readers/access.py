@@ -1,6 +1,7 @@
 """How a reader opens files of a store: only inside of the folders that the store names, and databases as copies."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ class PrivateAccess:
     def __init__(self, store: Store, expid: str, folder: Path) -> None:
         of_all = (store.structures, store.history, store.database.parent, store.command_logs)
         self._bases = (store.experiment_folder(expid), *of_all)
+        self._named = store.database
         self._folder = folder
         self._copies: dict[Path, Path] = {}
 
@@ -38,6 +40,20 @@ class PrivateAccess:
     def _lend(self, path: Path) -> Iterator[Path]:
         if path not in self._copies:
             copy = self._folder / f"{len(self._copies)}.db"
-            copy_database(path, copy, self._open)
+            if path == self._named:
+                copy_named_database(path, copy)
+            else:
+                copy_database(path, copy, self._open)
             self._copies[path] = copy
         yield self._copies[path]
+
+
+def open_named_database(path: Path) -> IO[bytes]:
+    """Open a database that the configuration of Autosubmit names, which may be a link, if it is a regular file."""
+    real = Path(os.path.realpath(path))
+    return io.BufferedReader(open_inside(real.parent, real.name))
+
+
+def copy_named_database(path: Path, target: Path) -> None:
+    """Copy such a database, with the log that is beside the file itself. Raises OSError."""
+    copy_database(Path(os.path.realpath(path)), target, open_named_database)

@@ -1,8 +1,9 @@
 """Who reads what when: no reading keeps those of other experiments waiting.
 
 A reading that takes more than SLOW_SECONDS leaves the fast lane, with its reader if the slow lane has a place for it,
-else to begin again there; one of large files does so before it begins. What was slow is read there the next time. An
-experiment has one reader at a time. A reading that cost a reader is refused for a pause that grows each time.
+else to begin again there; one of large files does so before it begins. What was slow is read there the next time, by
+readers that leave most of the processors to the others. An experiment has one reader at a time. A reading that cost a
+reader is refused for a pause that grows each time.
 """
 
 import os
@@ -18,16 +19,17 @@ from autosubmit_portal.agent.readers.messages import PUT_OFF
 from autosubmit_portal.agent.readers.process import Heard, Process
 
 SLOW_SECONDS = 0.5
+SLOW_NICENESS = 5
 # Who reads for so long gets what others leave of the processors.
-GREEDY_SECONDS = 2.0
+GREEDY_SECONDS, GREEDY_NICENESS = 2.0, 19
 FAST_READERS = min(8, max(2, os.cpu_count() or 1) + 1)
 SLOW_READERS = FAST_READERS
 # A reading that has not begun by then is refused; whoever asked has nearly given up.
 WAIT_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 # One stays for a while. Another one, which a mirror that reads two at once asks, stays as long as there is much to
-# read: to start it takes longer than to read what is small.
-IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 60.0, 5.0, 2
+# read: to start it takes longer than to read what is small. So it is in each lane.
+IDLE_SECONDS, SPARE_SECONDS, IDLE_READERS = 20.0, 5.0, 2
 # Readers that were killed and do not end, since a disk does not answer.
 MOST_STUCK = 8
 _MOST_REMEMBERED = 10_000
@@ -148,6 +150,8 @@ class Lanes:
             return
         if process.is_ready and not was_ready:
             reading.begun_at = now  # to start it may take longer than to read
+            if reading.is_slow:
+                process.yield_to_others(SLOW_NICENESS)
         if heard and heard[0] == PUT_OFF and not reading.is_slow:
             self._keep(process, now)
             self._put_off(reading)
@@ -164,7 +168,8 @@ class Lanes:
     def _keep(self, process: Process, now: float) -> None:
         """Keep a reader that has answered, unless enough do nothing already."""
         del self._busy[process]
-        if len(self._idle) >= IDLE_READERS or process.is_large() or process.is_yielding:
+        beside = sum(_is_for_slow(each) == _is_for_slow(process) for each in self._idle)
+        if beside >= IDLE_READERS or process.is_large() or process.niceness > SLOW_NICENESS:
             self._leave(process)
         else:
             self._idle[process] = now
@@ -178,7 +183,7 @@ class Lanes:
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
             elif spent > GREEDY_SECONDS:
-                process.yield_to_others()
+                process.yield_to_others(GREEDY_NICENESS)
         for process, since in tuple(self._idle.items()):
             if now - since > (IDLE_SECONDS if len(self._idle) == 1 else SPARE_SECONDS):
                 self._leave(process)
@@ -211,7 +216,7 @@ class Lanes:
         if not (has_place and is_alone) or len(self._dying) >= MOST_STUCK:
             return
         try:
-            process = self._take_process()
+            process = self._take_process(is_slow=reading.is_slow)
         except OSError as error:
             self._waiting.remove(reading)
             self._fail(reading, "failed", f"No reader can be started: {error}.")
@@ -225,9 +230,12 @@ class Lanes:
         reading.begun_at = now
         self._busy[process] = reading
 
-    def _take_process(self) -> Process:
-        if self._idle:
-            return self._idle.popitem()[0]
+    def _take_process(self, *, is_slow: bool) -> Process:
+        """Return a reader that does nothing, of the same lane, or a new one. Raises OSError."""
+        process = next((each for each in reversed(self._idle) if _is_for_slow(each) == is_slow), None)
+        if process:
+            del self._idle[process]
+            return process
         process = Process(self._folder, str(self._memory))
         self._selector.register(process, selectors.EVENT_READ)
         return process
@@ -253,6 +261,11 @@ class Lanes:
 
     def _count(self, *, is_slow: bool) -> int:
         return sum(reading.is_slow == is_slow for reading in self._busy.values())
+
+
+def _is_for_slow(process: Process) -> bool:
+    """Answer whether a reader is one of the slow lane: it never computes as much as others again."""
+    return process.niceness > 0
 
 
 def _describe(subject: Subject) -> str:

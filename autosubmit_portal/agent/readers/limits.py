@@ -2,7 +2,7 @@
 
 import resource
 
-from jobs.autosubmit.pickles.sandbox import MEMORY_OF_A_BYTE
+from jobs.autosubmit.pickles.costs import MEMORY_OF_A_BYTE
 from jobs.autosubmit.private_copy import MOST_BYTES
 
 READING_SECONDS = 20

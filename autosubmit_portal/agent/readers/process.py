@@ -25,7 +25,6 @@ importlib.import_module(sys.argv[2]).main(*sys.argv[3:])
 READER = "autosubmit_portal.agent.readers.reader"
 _PIECE_BYTES = 1024 * 1024
 _KEPT_MEMORY = 256 * 1024 * 1024
-_LEAST_PRIORITY = 19
 
 Heard = tuple[Message, bytes]
 
@@ -39,7 +38,7 @@ class Process:
     def __init__(self, folder: Path, *more: str, module: str = READER, shared: Sequence[int] = ()) -> None:
         """Start one, which gets the `shared` descriptors."""
         self.is_ready = False
-        self.is_yielding = False
+        self.niceness = 0
         self.seconds = 0
         self._folder = folder
         self._heard = bytearray()
@@ -88,11 +87,11 @@ class Process:
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_MEMORY
 
-    def yield_to_others(self) -> None:
-        """Compute only when nobody else does, from now on: the kernel takes that back from root alone."""
-        if not self.is_yielding:
-            self.is_yielding = True
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, _LEAST_PRIORITY)
+    def yield_to_others(self, niceness: int) -> None:
+        """Compute less while others do, from now on: the kernel takes that back from root alone."""
+        if niceness > self.niceness:
+            self.niceness = niceness
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
 
     def kill(self) -> None:
         """End the process; `is_gone` says when it has."""

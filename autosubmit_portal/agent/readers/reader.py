@@ -29,6 +29,7 @@ from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.logs.reader import NoSuchLog
 from jobs.autosubmit.pickles import sandbox
+from jobs.autosubmit.pickles.costs import compute_memory
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
@@ -123,7 +124,7 @@ def _allow(count: int, *, is_slow: bool) -> None:
 
 def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
     """Decode in this process, which has limits itself."""
-    limits.allow_at_least(sandbox.compute_memory(length))
+    limits.allow_at_least(compute_memory(length))
     return sandbox.make_lines(pickle.read(length))
 
 

@@ -1,6 +1,5 @@
 """A watcher's process. It has limits, and whatever the store makes of it ends with it."""
 
-import io
 import mmap
 import os
 import resource
@@ -10,20 +9,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from autosubmit_portal.agent.protocol import strict_json
 from autosubmit_portal.agent.protocol.connection import make_reason
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers import limits
+from autosubmit_portal.agent.readers.access import copy_named_database, open_named_database
 from autosubmit_portal.agent.readers.messages import HEAD, pack
 from autosubmit_portal.agent.watch.request import MARK_BYTES, understand, understand_place
 from autosubmit_portal.agent.watch.watcher import Watcher
 from experiments.autosubmit.store import BrokenStore
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import Access, change_access
-from jobs.autosubmit.logs.safe_open import open_inside
-from jobs.autosubmit.private_copy import NotCopied, copy_database
+from jobs.autosubmit.private_copy import NotCopied
 from jobs.autosubmit.secrets import mask_text
 
 # As long as Autosubmit itself may hold the database of all experiments.
@@ -38,7 +36,7 @@ def main(folder: str, mark: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits.allow_memory(limits.USUAL_MEMORY)
     postgres.keep_connections()
-    change_access(Access(_open, lambda path: _lend(path, Path(folder))))
+    change_access(Access(open_named_database, lambda path: _lend(path, Path(folder))))
     _say(pack({"ready": True}))
     shared = mmap.mmap(int(mark), MARK_BYTES)
     place: Message = {}
@@ -75,12 +73,6 @@ def _say(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a database that the configuration of Autosubmit names, which may be a link, if it is a regular file."""
-    real = Path(os.path.realpath(path))
-    return io.BufferedReader(open_inside(real.parent, real.name))
-
-
 @contextmanager
 def _lend(path: Path, folder: Path) -> Iterator[Path]:
     """Lend a copy of a database, which nobody else can touch."""
@@ -88,7 +80,7 @@ def _lend(path: Path, folder: Path) -> Iterator[Path]:
         copy, deadline = Path(made) / "copy.db", time.monotonic() + LOCK_SECONDS
         while True:
             try:
-                copy_database(path, copy, _open)
+                copy_named_database(path, copy)
                 break
             except NotCopied:
                 if time.monotonic() > deadline:

@@ -47,4 +47,6 @@ class Journal:
 
 def _is_same(before: Entry, entry: Entry) -> bool:
     """Answer whether there is nothing to tell. A run falls asleep and awakes all the time, which is nothing."""
-    return before == replace(entry, alive=replace(entry.alive, is_asleep=before.alive.is_asleep))
+    if before.alive.is_asleep != entry.alive.is_asleep:
+        entry = replace(entry, alive=replace(entry.alive, is_asleep=before.alive.is_asleep))
+    return before == entry

@@ -21,10 +21,12 @@ from experiments.autosubmit.liveness import Locks, check_liveness, read_locks
 from experiments.autosubmit.store import (
     ExperimentRecord,
     Fingerprint,
+    JobListFiles,
     Recorded,
     Store,
     is_job_list_touched,
     locate,
+    pick_job_list,
     read_all_experiments,
     read_statuses,
     take_database_fingerprint,
@@ -77,6 +79,7 @@ class Watcher:
         self._statuses: dict[str, Recorded] = {}
         self._database_seen: Fingerprint | None = None
         self._statuses_seen: Fingerprint | None = None
+        self._job_lists: dict[str, JobListFiles] = {}
         self._recent: dict[str, float] = {}
         self._held: set[str] = set()
         self._owners: dict[int, str] = {}
@@ -167,6 +170,7 @@ class Watcher:
         """Note that an experiment is not in the store any more."""
         self._due.pop(expid, None)
         self._recent.pop(expid, None)
+        self._job_lists.pop(expid, None)
         self._held.discard(expid)
         if self._journal.get(expid):
             self._journal.note(expid, _GONE)
@@ -234,8 +238,11 @@ class Watcher:
         if not entry or expid in self._left_out:
             return False
         self._begin_to_look(expid)
-        is_moved = _is_without_files(entry) and (read_owner(store, expid) is None) != (entry.owner is None)
-        return is_moved or is_job_list_touched(store, expid, entry.files)
+        job_list = self._job_lists[expid]
+        is_moved = (
+            not job_list and _is_without_files(entry) and (read_owner(store, expid) is None) != (entry.owner is None)
+        )
+        return is_moved or is_job_list_touched(store, expid, entry.files, job_list)
 
     def _look_at(self, expid: str, store: Store, locks: Locks) -> None:
         """Look at one experiment, unless it is left out, or has left the store since its turn was planned."""
@@ -249,6 +256,8 @@ class Watcher:
             alive = before.alive
         else:
             alive = make_run_state(check_liveness(store.lock_file(expid), locks))
+        if not before or before.files != files or expid not in self._job_lists:
+            self._job_lists[expid] = pick_job_list(store, expid, files)
         entry = Entry(self._records[expid], self._get_recorded(expid), self._find_owner(expid, store), alive, files)
         if before and (before.files, before.alive.is_running) != (files, alive.is_running):
             self._recent[expid] = time.monotonic() + RECENT_SECONDS

@@ -14,8 +14,8 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
-from autosubmit_portal.console.pages.experiment import SHOWN_ROWS, list_newest_entries
-from autosubmit_portal.console.parts import filters, output, presentation
+from autosubmit_portal.console.pages.experiment import SHOWN_ROWS
+from autosubmit_portal.console.parts import entries, filters, output, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
@@ -117,8 +117,8 @@ class ActionAdmin(ApprovalPages):
             "most_changes": MOST_CHANGES,
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
-            "entries": list_newest_entries(
-                request, lambda: list_visible_entries(request.user).filter(action_id=obj.pk)
+            "entries": entries.list_newest(
+                request.user, lambda: list_visible_entries(request.user).filter(action_id=obj.pk), SHOWN_ROWS
             ),
         }
 

@@ -13,9 +13,9 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
+from autosubmit_portal.console.parts import entries
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_visible_entries
@@ -51,14 +51,15 @@ def get_dashboard_context(user: Any) -> dict[str, Any]:
         "freezes": list(Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")),
         "failures": list_failures(user),
         "unhealthy_sites": [site for site in sites if site.problem],
-        "stale_sites": [site for site in sites if not (site.is_mirror_fresh or site.problem)],
+        "stale_sites": [site for site in sites if site.mirrored_at and not (site.is_mirror_fresh or site.problem)],
+        "unseen_sites": [site for site in sites if not (site.swept_at or site.problem)],
         "unapproved_actions": list(actions.awaiting_approval().order_by("pk")[: 2 * SHOWN_ROWS]),
         "decided_actions": list_decided(actions, user),
         "waiting_actions": list(filter_waiting(actions).order_by("pk")[:SHOWN_ROWS]),
         "failed_actions": list_failed(actions),
         "active_actions": actions.active().count(),
         "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
-        "entries": list_entries(user),
+        "entries": entries.list_last_words(user, lambda: list_visible_entries(user), SHOWN_ROWS),
         "first_steps": get_first_steps(user),
     }
 
@@ -151,13 +152,6 @@ def list_failed(actions: QuerySet[Action]) -> list[Action]:
     """Return the actions that failed or were lost within a day."""
     rows = actions.filter(state__in=(State.FAILED, State.LOST), ended_at__gt=timezone.now() - RECENT)
     return list(rows.order_by("-pk")[:SHOWN_ROWS])
-
-
-def list_entries(user: Any) -> list[AuditEntry] | None:
-    """Return the newest audit entries; None when the user may not see the trail."""
-    if not policy.may_view(user, AuditEntry):
-        return None
-    return list(list_visible_entries(user).order_by("-pk")[:SHOWN_ROWS])
 
 
 def get_first_steps(user: Any) -> dict[str, bool]:

@@ -1,28 +1,30 @@
 """The list of experiments and the page of one."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from autosubmit_portal.access.rights import policy
-from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
-from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.parts import actions, entries, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
+from experiments import programs
+from experiments.actions.choose_program import choose_program, may_choose_program
 from experiments.audit_visibility import list_entries_about
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
+from jobs.autosubmit.statuses import ACTIVE
 from jobs.models import Job
 
 SHOWN_ROWS = 8
@@ -97,16 +99,33 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             list_entries_about(request.user, obj).order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the choice of a program."""
+        return [self.make_row_url("program", require_POST(self.program_view)), *super().get_urls()]
+
+    def program_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Choose the Autosubmit of the experiment, and go back to its page."""
+
+        def choose(experiment: Experiment) -> str:
+            name = request.POST.get("program", "")
+            choose_program(experiment, name, actor=get_actor(request), origin=make_origin(request))
+            return f"The next commands of {experiment} are of the program {name or 'of its version'}."
+
+        return self.change_row(request, object_id, choose)
+
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
+        known = programs.list_programs(obj.site)
         subject = self.get_subject(obj)
         decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
         kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = Job.objects.filter(experiment=obj)
-        recent = jobs.exclude(status="FAILED").annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
         return {
             "title": obj.expid,
             "experiment": obj,
+            "programs": known,
+            "program": programs.choose(obj, known),
+            "may_choose_program": bool(known or obj.program) and may_choose_program(obj, request.user),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
@@ -115,7 +134,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
             "freezes": list(Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")),
             "matrix": count_matrix(obj),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
-            "recent_jobs": list(recent.order_by("-at", "name")[:SHOWN_ROWS]),
+            "recent_jobs": list_recent_jobs(jobs),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
             "actions": list(
                 Action.objects.visible_to(request.user)
@@ -124,7 +143,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": list_newest_entries(request, lambda: list_entries_about(request.user, obj)),
+            "entries": entries.list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
         }
 
 
@@ -137,11 +156,11 @@ def make_site_buttons(request: HttpRequest, site: Site | None) -> list[actions.B
     return actions.make_buttons(request, subject, kinds, "experiments_site_request", site.pk)
 
 
-def list_newest_entries(request: HttpRequest, choose: Callable[[], QuerySet[AuditEntry]]) -> list[AuditEntry] | None:
-    """Return the newest of the chosen audit entries; None when the user may not see the trail."""
-    if not policy.may_view(request.user, AuditEntry):
-        return None
-    return list(choose().defer("details").order_by("-pk")[:SHOWN_ROWS])
+def list_recent_jobs(jobs: QuerySet[Job]) -> list[Job]:
+    """Return the jobs that are on a platform, then those that something happened to last, without the failed ones."""
+    active = list(jobs.filter(status__in=ACTIVE).order_by(F("started_at").desc(nulls_last=True), "name")[:SHOWN_ROWS])
+    ended = jobs.exclude(status__in=("FAILED", *ACTIVE)).annotate(at=NEWEST_ACTIVITY).filter(at__isnull=False)
+    return [*active, *ended.order_by("-at", "name")[: SHOWN_ROWS - len(active)]]
 
 
 def count_matrix(experiment: Experiment) -> dict[str, Any]:

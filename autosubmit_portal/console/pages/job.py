@@ -38,6 +38,11 @@ def show_job_time(job: Job) -> SafeString | str:
     return presentation.lasting(job.started_at, job.finished_at)
 
 
+def choose_log(job: Job) -> str:
+    """Return the name of the log that is read first: that of errors where the job has failed."""
+    return job.err_log if job.status == "FAILED" and job.err_log else job.out_log
+
+
 @admin.register(Job, site=console)
 class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
@@ -112,10 +117,10 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
             "took": show_job_time(obj),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
-            "parents": [edge.parent for edge in parents[:MOST_RELATIVES]],
-            "children": [edge.child for edge in children[:MOST_RELATIVES]],
+            "parents": [edge.parent for edge in parents[: MOST_RELATIVES + 1]],
+            "children": [edge.child for edge in children[: MOST_RELATIVES + 1]],
             "most_relatives": MOST_RELATIVES,
-            "logs": self.get_logs_context(request, obj, default=obj.out_log),
+            "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
         }
 
     def get_urls(self) -> list[URLPattern]:

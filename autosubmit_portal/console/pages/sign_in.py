@@ -46,7 +46,15 @@ class SignInForm(AuthenticationForm):
 
     def get_invalid_login_error(self) -> ValidationError:
         """Say that the password was wrong, or how long the lockout lasts."""
-        return make_lockout_error(self.request, self.cleaned_data["username"]) or super().get_invalid_login_error()
+        error = make_lockout_error(self.request, self.cleaned_data["username"]) or make_away_error(self.request)
+        return error or super().get_invalid_login_error()
+
+
+def make_away_error(request: HttpRequest) -> ValidationError | None:
+    """Return the error for a password that may be right: its directory does not answer. None if it has answered."""
+    name = getattr(request, "directory_is_away", "")
+    text = f"{name} does not answer as it should, and no local account has this name and password. Try again later."
+    return ValidationError(text[:1].upper() + text[1:], code="away") if name else None
 
 
 def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | None:
@@ -109,6 +117,8 @@ class PasswordForm(AdminPasswordChangeForm):
 
     def clean_old_password(self) -> str:
         """Return the old password; raise ValidationError when it is wrong, or guessed too often."""
+        if not self.user.has_usable_password():
+            raise ValidationError("This account has no password here. Change it where you have it from.", code="none")
         name, password = self.user.get_username(), self.cleaned_data["old_password"]
         if authenticate(self.request, username=name, password=password) != self.user:
             wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")

@@ -25,7 +25,7 @@ from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
-from experiments import hosts
+from experiments import hosts, programs
 from experiments.actions.call_empty import call_empty, list_silent, may_call_empty
 from experiments.actions.refusals import Conflict
 from experiments.catalogue.kinds import CATALOGUE, Target
@@ -60,6 +60,14 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
         help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "
         "Restart contains Start. What stops a run never waits.",
     )
+
+    def clean_program(self) -> str:
+        """Refuse the name of a program that the hosts of the site do not have."""
+        name: str = self.cleaned_data["program"]
+        unknown = programs.explain_unknown(name, self.instance) if name and self.instance.pk else ""
+        if unknown:
+            raise forms.ValidationError(unknown)
+        return name
 
 
 class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
@@ -174,7 +182,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     search_fields = ("slug", "name")
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_default")}),
-        ("Autosubmit", {"fields": ("autosubmit", "home", "configuration")}),
+        ("Autosubmit", {"fields": ("autosubmit", "home", "configuration", "program")}),
         (
             "Operation",
             {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "package_kinds", "disabled_kinds")},

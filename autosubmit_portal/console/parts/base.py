@@ -37,8 +37,17 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # of the stubs alo
     @cached_property
     def count(self) -> int:
         """The number of rows, at most MOST_COUNTED."""
+        return min(self._counted, MOST_COUNTED)
+
+    @cached_property
+    def has_more(self) -> bool:
+        """Whether there are more rows than were counted."""
+        return self._counted > MOST_COUNTED
+
+    @cached_property
+    def _counted(self) -> int:
         rows = cast("QuerySet[Model]", self.object_list)
-        return rows.order_by().values("pk")[:MOST_COUNTED].count()
+        return rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
 
 
 class BriefChangeList(ChangeList):
@@ -64,7 +73,7 @@ class BriefChangeList(ChangeList):
         page = 1 if self.show_all else max(1, min(self.page_num, MOST_COUNTED))
         for number in {1, page}:
             yield rows[(number - 1) * size : number * size]
-        yield stamps.RowCount(rows.order_by().values("pk")[:MOST_COUNTED])
+        yield stamps.RowCount(rows.order_by().values("pk")[: MOST_COUNTED + 1])
 
 
 class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
@@ -81,7 +90,6 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
-    most_counted = MOST_COUNTED
     live_seconds = 0
     search_placeholder = "Search"
 

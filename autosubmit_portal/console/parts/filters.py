@@ -67,7 +67,7 @@ class RunningFilter(ConditionFilter):
 
     title, parameter_name = "running", "running"
     condition = Q(is_running=True)
-    labels = ("Running", "Idle")
+    labels = ("Running", "Not running")
 
 
 class FailedFilter(ConditionFilter):

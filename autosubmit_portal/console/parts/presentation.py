@@ -179,6 +179,8 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "on", "Running"
     elif getattr(experiment, "is_starting", False):
         kind, text = "starting", "Starting"
+    elif experiment.has_finished:
+        kind, text = "done", "Completed"
     else:
         kind, text = "off", "Idle"
     return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
@@ -218,9 +220,17 @@ def progress(experiment: Experiment) -> SafeString:
         bar(experiment.status_counts),
         f"{done:,}",
         f"{experiment.total_jobs:,}",
-        _show_count(experiment.count("FAILED"), "failed", "st-failed"),
+        _link_to_failed(experiment),
         _show_count(experiment.count(*ACTIVE), "active", "st-running"),
     )
+
+
+def _link_to_failed(experiment: Experiment) -> SafeString:
+    text = _show_count(experiment.count("FAILED"), "failed", "st-failed")
+    if not text:
+        return SafeString()
+    jobs = reverse("admin:jobs_job_changelist")
+    return format_html('<a href="{}?experiment={}&amp;status=FAILED">{}</a>', jobs, experiment.pk, text)
 
 
 def _show_count(count: int, word: str, css: str) -> SafeString | str:

@@ -53,7 +53,9 @@ class FormPage:
         if is_filled:
             return form_class(request.POST)
         initial = get_initial_values(self.kind, self.subjects[0].experiment)
-        return form_class(initial=initial | self._find_earlier(request) | read_linked_values(self.kind, request.GET))
+        if not self.selection:  # what the address of a list says are its filters
+            initial |= self._find_earlier(request) | read_linked_values(self.kind, request.GET)
+        return form_class(initial=initial)
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""

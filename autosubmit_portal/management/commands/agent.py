@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.gateway.agent_archive import write_archive
 from autosubmit_portal.gateway.channels import digest_token
+from autosubmit_portal.gateway.hosts import check_name
 
 _TOKEN_BYTES = 32
 
@@ -30,10 +32,16 @@ class Command(BaseCommand):
         if options["build"]:
             self.stdout.write(str(write_archive(options["folder"])))
             return
+        try:
+            self._make_token(check_name(options["token"]))
+        except ProtocolError as error:
+            raise CommandError(f"{error}.") from error
+
+    def _make_token(self, host: str) -> None:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         self.stdout.write(token)
         self.stderr.write(
-            f"Put this token into the file at {options['token']} that --token-file names, and its digest into the "
-            f"gateway's file of hosts, beside the one of before until all agents have the new one:\n"
-            f'  "{options["token"]}": {{"channel": "websocket", "tokens": ["{digest_token(token)}"]}}'
+            f"Put this token into the file at {host} that --token-file names, and its digest into the gateway's file "
+            f"of hosts, beside the one of before until the agent has the new one:\n"
+            f'  "{host}": {{"channel": "websocket", "tokens": ["{digest_token(token)}"]}}'
         )

@@ -36,6 +36,7 @@ SITE_FIELDS = (
     "autosubmit",
     "home",
     "configuration",
+    "program",
     "queue",
     "run_as",
     "refresh_seconds",

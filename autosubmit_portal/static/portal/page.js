@@ -14,6 +14,12 @@ document.addEventListener("submit", (event) => {
     }
 });
 
+// Good news leaves when it was read; what went wrong stays.
+const leave = (news) => {
+    setTimeout(() => { if (news.matches(":hover")) leave(news); else news.remove(); }, 12_000);
+};
+document.querySelectorAll(".messagelist .success").forEach(leave);
+
 // Coming back with the back button finds a form that can be sent again.
 window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("[data-sent]")) {

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from jobs.autosubmit.job_record import COLUMNS
+from jobs.autosubmit.pickles.costs import compute_seconds
 from jobs.autosubmit.pickles.formats import MAX_EDGES, MAX_JOBS
-from jobs.autosubmit.pickles.sandbox import LENGTH, compute_seconds
+from jobs.autosubmit.pickles.sandbox import LENGTH
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LONGEST_TEXT
 

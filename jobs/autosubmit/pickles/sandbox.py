@@ -16,14 +16,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from jobs.autosubmit.pickles import unpickler
+from jobs.autosubmit.pickles.costs import compute_memory, compute_seconds
 from jobs.autosubmit.pickles.formats import extract_rows
 from jobs.autosubmit.refusal import Refused
 
 LENGTH = 8
-LEAST_MEMORY = 1024 * 1024 * 1024
-MEMORY_OF_A_BYTE = 8
-"""Bytes of memory that a byte of a pickle may take: what Autosubmit writes takes about five."""
-
 _EDGES_A_LINE = 1000
 
 
@@ -40,16 +37,6 @@ def main() -> None:
             sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
         gc.collect()
-
-
-def compute_seconds(length: int) -> int:
-    """Return how many seconds of computing a pickle of `length` bytes may take: a hundred times what is usual."""
-    return 2 + length // 2_000_000
-
-
-def compute_memory(length: int) -> int:
-    """Return how many bytes of address space the decoder may have for a pickle of `length` bytes."""
-    return LEAST_MEMORY + MEMORY_OF_A_BYTE * length
 
 
 def _limit_computing(length: int) -> None:

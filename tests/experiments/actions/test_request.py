@@ -87,6 +87,13 @@ def test_a_second_action_is_refused_with_the_id_of_the_first(operator: User, rea
     assert refusal.value.action_id == first.pk
 
 
+def test_the_description_is_changed_beside_a_run(operator: User, ready: Experiment) -> None:
+    factories.create_action(ready, kind="run", state=State.RUNNING)
+    Experiment.objects.filter(pk=ready.pk).update(is_running=True)
+    action = request_action(asked(operator, "update_description", ready, description="Half way"))
+    assert action.state == State.QUEUED
+
+
 def test_the_database_refuses_a_second_active_action(ready: Experiment) -> None:
     factories.create_action(ready, kind="run", state=State.RUNNING)
     with pytest.raises(IntegrityError):

@@ -15,7 +15,7 @@ import pytest
 
 from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
-from jobs.autosubmit.pickles import sandbox as limits
+from jobs.autosubmit.pickles import costs as limits
 from jobs.autosubmit.pickles.client import Decoder, decoder
 from jobs.autosubmit.refusal import Refused
 from tests.support import fuzz, stores

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.autosubmit.store import locate
 from tests.support.small_stores import make_store
-from tests.tools.bench import changing, far, hostile, idle
+from tests.tools.bench import changing, effects, far, hostile, idle
 from tests.tools.bench.fleet import fleet
 from tests.tools.bench.judgement import Verdict, table
 from tests.tools.bench.long_lists import add_long_lists
@@ -27,6 +27,8 @@ TEXT = """{context}
   {small:g} s: one job gets another status, and the history is written. The clock stops when the API answers with the
   status. Memory is the most of the mirror, the gateway, its agent and the readers. Cores are processor time meanwhile;
   the load is who makes the changes and asks for them.
+- **HTTP call to effect**: the real Autosubmit, {effects} of each one after the other: until the API answers with the
+  new status, or that the experiment is made.
 - **SSH**: a real sshd, in a network namespace of its own, as root alone can make it. Bytes are those on the link in
   both directions while the store is looked at every {far_pause:g} s, with all that SSH and TCP add.
 """
@@ -43,6 +45,7 @@ class Extent:
     idle_seconds: float = idle.SECONDS
     settle_seconds: float = idle.SETTLE_SECONDS
     hostile_seconds: float = hostile.SECONDS
+    effects: int = effects.ROUNDS
     far_quiet: int = 1_000
     far_commands: int = far.COMMANDS
     far_seconds: float = far.SECONDS
@@ -69,6 +72,7 @@ def run(folder: Path, program: Path, extent: Extent | None = None) -> Section:
         member.portal.stop("mirror")
         found = changing.changing(member, python, [*names.long, names.short], rounds=extent.rounds)
         verdicts += _told(changing.judge(hostile.COLUMN, found))
+    verdicts += _told(effects.measure(_emptied(folder / "effects"), program, extent.effects))
     verdicts += _told(far.measure(extent.far_quiet, extent.far_commands, extent.far_seconds))
     return section(begun, verdicts, extent)
 
@@ -87,6 +91,7 @@ def section(begun: str, verdicts: Sequence[Verdict], extent: Extent) -> Section:
         jobs=extent.jobs,
         every=changing.EVERY_SECONDS,
         small=changing.SMALL_EVERY_SECONDS,
+        effects=extent.effects,
         far_pause=far.PAUSE_SECONDS,
     )
     return Section("Sites and agents", text)

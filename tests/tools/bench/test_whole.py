@@ -59,10 +59,16 @@ def test_what_is_promised_of_sites_is_measured(
         idle_seconds=0.5,
         settle_seconds=0.0,
         hostile_seconds=0.0,
+        effects=1,
         far_quiet=3,
         far_commands=2,
         far_seconds=1.0,
     )
     text = sites.run(tmp_path, autosubmit, extent).text
-    for what in ("idle: these, % of a core", "1 × named pipe: others are later by", "small list, p95 s"):
+    for what in (
+        "idle: these, % of a core",
+        "1 × named pipe: others are later by",
+        "small list, p95 s",
+        "create experiment, command ÷ package",
+    ):
         assert f"| {what}" in text

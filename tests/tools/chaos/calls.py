@@ -33,7 +33,7 @@ class Calls:
             gateway: [PYTHON, "-IS", str(link), str(self.folder / gateway / "cut"), "--tcp", here, listen]
             for (gateway, here), listen in zip(self.links.items(), self.listens.values(), strict=True)
         }
-        self.commands["agent"] = self.host.make_call(*map(self.proxy.make_url, self.routes), name=name)
+        self.commands["agent"] = self.host.make_call(self.proxy, *self.routes, name=name)
 
     def keep(self) -> None:
         """Start what does not run."""
