@@ -53,7 +53,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos procedures fuzz trace bench peer screenshots dist image-check sbom clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt procedures fuzz trace bench peer screenshots dist image-check sbom clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -178,6 +178,9 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+case-es case-climate-dt: install install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
+	AUTOSUBMIT=$(abspath $(AUTOSUBMIT)) $(PY) -m tests.tools.cases $(@:case-%=%)
+
 chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
@@ -197,7 +200,7 @@ fuzz: install-tests autosubmit ## random bytes, random configurations beside Aut
 trace: install-tests ## how many files and jumps between them a request takes (FILES=1 names the files)
 	@$(PY) -m tests.tools.trace $(if $(FILES),--files)
 
-bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, lists, load, procedures, sites, changing, mirror or reads)
+bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, hosts, lists, load, procedures, sites, changing, mirror or reads)
 	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 

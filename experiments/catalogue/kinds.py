@@ -431,6 +431,7 @@ CREATE = ActionKind(
                     pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]*",
                     pattern_help="the name of a program of the site",
                     help="With this Autosubmit, of those that the site names; by default the one of the site.",
+                    example="next",
                 ),
                 _make_flag("dummy", "With default values, for testing."),
                 _make_flag("minimal_configuration", "With a minimal configuration, usually completed from git_repo."),

@@ -48,10 +48,10 @@ class Ticket:
 class CASServer:
     """The server. `people` are known by name, with their attributes; `url` is its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.reset()
-        self.server = make_server("127.0.0.1", 0, self._app(), threaded=True)
-        self.url = f"http://127.0.0.1:{self.server.port}/cas"
+        self.server = make_server(address, 0, self._app(), threaded=True)
+        self.url = f"http://{address}:{self.server.port}/cas"
 
     def reset(self) -> None:
         """Know nobody, answer everything, and forget all tickets."""
@@ -141,9 +141,9 @@ def make_sign_out(ticket: str) -> str:
 
 
 @contextmanager
-def cas_server() -> Iterator[CASServer]:
+def cas_server(address: str = "127.0.0.1") -> Iterator[CASServer]:
     """Run a server in a thread."""
-    made = CASServer()
+    made = CASServer(address)
     thread = Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -123,13 +123,13 @@ class Code(AuthorizationCodeMixin):
 class Provider:
     """The provider. `people` are known by name; `url` is where it listens; `audience` is that of access tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.codes: dict[str, Code] = {}
         self.bearers: dict[str, Person] = {}
         self.reset()
         self.rotate()
-        self.server = make_server("127.0.0.1", 0, self._app(), threaded=True)
-        self.issuer = f"http://127.0.0.1:{self.server.port}{REALM}"
+        self.server = make_server(address, 0, self._app(), threaded=True)
+        self.issuer = f"http://{address}:{self.server.port}{REALM}"
         self.tokens.issuer = self.issuer
 
     def reset(self) -> None:
@@ -338,9 +338,9 @@ def parameters_of(address: str) -> dict[str, str]:
 
 
 @contextmanager
-def provider() -> Iterator[Provider]:
+def provider(address: str = "127.0.0.1") -> Iterator[Provider]:
     """Run a provider in a thread."""
-    made = Provider()
+    made = Provider(address)
     thread = Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     try:
