@@ -26,6 +26,8 @@ from experiments.models import Action, State, Step, annotate_active_action
 
 # A command that has left no trace for so long never started, or was killed together with its launcher.
 GRACE = timedelta(seconds=30)
+# Before it has a step a worker asks the hosts, each within its patience: one that is slow is not taken for dead.
+CLAIM_GRACE = timedelta(minutes=2)
 
 
 def follow(action: Action) -> bool:
@@ -192,7 +194,7 @@ def _follow_silent(action: Action, step: Step | None, found: Look) -> bool:
         finish.finish(action, _judge(action, Outcome(False, "")), -signal.SIGKILL)
         return True
     is_cancelled = action.cancel_requested_at is not None and not has_started
-    if not is_cancelled and (_get_age(action) < GRACE or finish.is_run_alive(action)):
+    if not is_cancelled and (_get_age(action) < (GRACE if step else CLAIM_GRACE) or finish.is_run_alive(action)):
         return False
     if not has_started and step and not commands.give_up(step):
         return False

@@ -114,7 +114,7 @@ def test_two_tokens_are_valid_while_one_takes_the_place_of_the_other(
 ) -> None:
     callers.become_agent(here)
     write_tokens(tmp_path, [*HOSTS["here"]["tokens"], *HOSTS["there"]["tokens"]])
-    assert callers.call(Authorization=f"Bearer {OTHER_TOKEN}").status == 409
+    wait_for(lambda: callers.call(Authorization=f"Bearer {OTHER_TOKEN}").status == 409)
     assert here.describe()["is_connected"]
 
 

@@ -35,7 +35,7 @@ def namespace_host(name: str) -> Iterator[NamespaceHost]:
     command = ["unshare", "--mount-proc", "--pid", "--fork", "--net", "--uts", "--kill-child"]
     with subprocess.Popen([*command, "sh", "-c", _FIRST_PROCESS, name]) as process:
         try:
-            (child,) = wait_for(lambda: _find_children(process.pid))
+            (child,) = wait_for(lambda: find_children(process.pid))
             host = NamespaceHost(name, child)
             wait_for(lambda: _read(host.inside("hostname")) == name)
             yield host
@@ -43,7 +43,8 @@ def namespace_host(name: str) -> Iterator[NamespaceHost]:
             process.kill()
 
 
-def _find_children(pid: int) -> Sequence[int]:
+def find_children(pid: int) -> Sequence[int]:
+    """Return the children of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

@@ -336,6 +336,13 @@ def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(experiment: Exp
     assert (action.state, stand_in.started()) == (State.LOST, [])
 
 
+def test_a_worker_that_is_slow_before_it_starts_a_command_is_not_taken_for_dead(experiment: Experiment) -> None:
+    action = claimed_without_a_trace(experiment)
+    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
+    action.refresh_from_db()
+    assert not follow(action)
+
+
 def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
     action = claimed_without_a_trace(experiment)
     key, host = str(uuid.uuid4()), action.site.hosts.get()

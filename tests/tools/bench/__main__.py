@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.tools.bench import actions, changes, changing, crowd, lists, page, peer, procedures, sites
+from tests.tools.bench import actions, changes, changing, crowd, hosts, lists, page, peer, procedures, sites
 from tests.tools.bench.page import Section
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import NoTools, Plan
@@ -21,6 +21,7 @@ from tests.tools.bench.stores import NoTools, Plan
 ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "actions": actions.run,
     "changes": changes.run,
+    "hosts": hosts.run,
     "lists": lists.run,
     "load": crowd.run,
     "procedures": procedures.run,

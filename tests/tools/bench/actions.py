@@ -141,7 +141,7 @@ def measure(case: Case, portal: Portal, expid: str, actions: int) -> Result:
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}/jobs?view=quick").body.get("jobs"))
     load = os.getloadavg()[0]
     waits = [_wait(portal, expid) for _ in range(WARM_UP + actions)][WARM_UP:]
-    server = _server_of(portal) if case.database == "PostgreSQL" else 0
+    server = find_server(portal) if case.database == "PostgreSQL" else 0
     drain = _drain(portal, expid)
     portal.stop("web", "mirror")
     portal.start("worker")
@@ -193,7 +193,7 @@ def _idle_cpu(worker: int, server: int) -> tuple[float, float]:
     return 100 * of_worker / TICKS / IDLE_SECONDS, 100 * of_server / TICKS / IDLE_SECONDS
 
 
-def _server_of(portal: Portal) -> int:
+def find_server(portal: Portal) -> int:
     """Return the process id of the private PostgreSQL server of a portal."""
     folder = Path(portal.database_url.partition("host=")[2])
     return int((folder / "data" / "postmaster.pid").read_text().split()[0])

@@ -19,7 +19,7 @@ so.
 TITLES = (
     *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
     "Sites and agents",
-    *("From request to command", "Procedures", "The machine"),
+    *("From request to command", "Several hosts", "Procedures", "The machine"),
 )
 _MARK = "\n## "
 

@@ -96,5 +96,5 @@ def _stop_here(name: str) -> None:
 def _hurry() -> None:
     from experiments.actions import follow, supervise
 
-    follow.GRACE = SHORT
+    follow.GRACE = follow.CLAIM_GRACE = SHORT
     supervise.RESEND_AFTER = SHORT
