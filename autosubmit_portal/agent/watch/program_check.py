@@ -54,7 +54,8 @@ class ProgramCheck:
             if time.monotonic() - self._asked_at < LONGEST_SECONDS:
                 return
             self.close()
-            self._note_broken(make_broken(self._place.program, error))
+            late = subprocess.TimeoutExpired(error.cmd, LONGEST_SECONDS)  # it was asked in many short moments
+            self._note_broken(make_broken(self._place.program, late))
         except BrokenStore as problem:
             self._note_broken(problem)
         self._process = None
