@@ -30,7 +30,15 @@ from tests.support.caches import forget_answers, forget_stamps
 pytestmark = pytest.mark.one_database
 
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
-FILLED = {"expid": "a000", "job": "a000_POST", "slug": "local", "run_id": "1", "step": "0", "log": "a000.out"}
+FILLED = {
+    "expid": "a000",
+    "key": "sso",
+    "job": "a000_POST",
+    "slug": "local",
+    "run_id": "1",
+    "step": "0",
+    "log": "a000.out",
+}
 NUMBERED: dict[str, Any] = {
     "action_id": Action,
     "delegation_id": Delegation,

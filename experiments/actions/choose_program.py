@@ -18,14 +18,9 @@ def choose_program(experiment: Experiment, name: str, *, actor: User, origin: Or
 
     Raises Forbidden without the duty at the site, and InvalidParameters with the names that there are; both recorded.
     """
-    said: trail.EntryValues = {
-        "origin": origin,
-        "subject": experiment.expid,
-        "site": experiment.site.slug,
-        "expid": experiment.expid,
-    }
-    with trail.record_if_refused("experiment.program_refused", policy.Forbidden, Refusal, **said):
-        require_duty(actor, experiment.site, CHOOSE_PROGRAM)
+    require_choosing(experiment, actor=actor, origin=origin)
+    said = _describe(experiment, origin)
+    with trail.record_if_refused("experiment.program_refused", Refusal, **said):
         hosts.refresh_rules(experiment.site.hosts.all())
         unknown = programs.explain_unknown(name, experiment.site)
         if unknown:
@@ -36,6 +31,18 @@ def choose_program(experiment: Experiment, name: str, *, actor: User, origin: Or
             Experiment.objects.filter(pk=experiment.pk).update(program=name)
             trail.record("experiment.program_chosen", **said | {"details": {"program": [before, name]}})
     experiment.program = name
+
+
+def require_choosing(experiment: Experiment, *, actor: User, origin: Origin) -> None:
+    """Raise Forbidden, which is recorded, without the duty at the site."""
+    said = _describe(experiment, origin)
+    with trail.record_if_refused("experiment.program_refused", policy.Forbidden, **said):
+        require_duty(actor, experiment.site, CHOOSE_PROGRAM)
+
+
+def _describe(experiment: Experiment, origin: Origin) -> trail.EntryValues:
+    expid = experiment.expid
+    return {"origin": origin, "subject": expid, "site": experiment.site.slug, "expid": expid}
 
 
 def may_choose_program(experiment: Experiment, actor: policy.Actor) -> bool:

@@ -46,6 +46,8 @@ GET   {API}                                       401 403 404 200
 POST  {API}                                       401 403 404 403
 PATCH {API}                                       401 403 404 403
 GET   {API}/permissions                           401 403 404 200
+GET   {API}/program                               401 403 404 200
+POST  {API}/program                               401 403 404 403
 GET   {API}/runs                                  401 403 404 200
 GET   {API}/runs/<int:run_id>/config              401 403 404 503
 GET   {API}/runs/<int:run_id>/user-metrics        401 403 404 503
@@ -93,8 +95,8 @@ POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 GET   health                                      302 302 403 403
 GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
-GET   login/sso                                   302 302 302 302
-GET   login/sso/callback                          302 302 302 302
+GET   login/<slug:key>                            302 302 302 302
+GET   login/<slug:key>/callback                   302 302 302 302
 GET   login/code                                  302 302 302 302
 GET   second-factor                               302 200 200 200
 GET   logout                                      302 302 405 405
@@ -108,6 +110,7 @@ GET   experiments/experiment                                       302 302 200 2
 GET   experiments/experiment/<path:object_id>/change               302 302 404 200
 POST  experiments/experiment/<path:object_id>/change               302 302 404 403
 GET   experiments/experiment/<int:object_id>/configuration         302 302 404 200
+POST  experiments/experiment/<int:object_id>/program               302 302 404 302
 GET   experiments/experiment/<int:object_id>/log/<str:name>        302 302 404 404
 GET   experiments/experiment/<int:object_id>/request/<str:name>    302 302 404 403
 POST  experiments/experiment/<int:object_id>/request/<str:name>    302 302 404 403
@@ -257,6 +260,7 @@ def people(db: None) -> dict[str, Client]:
 # Whole bodies, so that nothing but the credential is against them.
 BODIES = {
     "POST v4/experiments": {"description": "x"},
+    f"POST {API}/program": {"program": ""},
     "POST v4/actions": {"kind": "run", "targets": [{"expid": "a000"}]},
     "POST v4/tokens": {"name": "child"},
     "POST v4/delegations": {"grantee": "bare", "role": "viewer", "reason": "x", "ends_at": TOMORROW},

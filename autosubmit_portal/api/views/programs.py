@@ -13,7 +13,7 @@ from autosubmit_portal.api.query.queries import SiteQuery
 from autosubmit_portal.api.serializers.programs import ProgramBody, ProgramItem
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from experiments import programs
-from experiments.actions.choose_program import choose_program, may_choose_program
+from experiments.actions.choose_program import choose_program, may_choose_program, require_choosing
 from experiments.models import Experiment
 
 _EXAMPLE = {"chosen": "old", "program": "old", "why": "chosen", "programs": {"old": "4.0.110", "next": "4.2.0"}}
@@ -53,8 +53,10 @@ class ProgramViewSet(PortalViewSet):
         What runs goes on with the one that it has. Needs the permission `experiments.choose_program`.
         """
         experiment = find_experiment(request, expid, SiteQuery.read(request).get("site"))
+        actor, origin = get_actor(request), make_origin(request)
+        require_choosing(experiment, actor=actor, origin=origin)
         name = validate_body(ProgramBody, read_body(request))["program"]
-        choose_program(experiment, name, actor=get_actor(request), origin=make_origin(request))
+        choose_program(experiment, name, actor=actor, origin=origin)
         return Response(_describe(experiment))
 
 
