@@ -3,6 +3,7 @@
 An expid that was given again names, in each entry, the experiment that had it then.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Site, State
 
 UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
+# An action with an approval and a second step makes no more.
+ENTRIES_OF_AN_ACTION = 5
 
 _BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
@@ -27,6 +30,26 @@ def list_visible_entries(actor: policy.Actor) -> QuerySet[AuditEntry]:
         return entries.none()
     sites = Site.objects.filter(pk__in=policy.find_whole_sites(actor, AuditEntry)).values("slug")
     return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.filter_showing(AuditEntry, actor)))
+
+
+def list_newest_entries(
+    actor: policy.Actor, choose: Callable[[], QuerySet[AuditEntry]], most: int
+) -> list[AuditEntry] | None:
+    """Return the newest of the chosen entries; None when the actor may not see the trail."""
+    if not policy.may_view(actor, AuditEntry):
+        return None
+    return list(choose().defer("details").order_by("-pk")[:most])
+
+
+def list_last_words(
+    actor: policy.Actor, choose: Callable[[], QuerySet[AuditEntry]], most: int
+) -> list[AuditEntry] | None:
+    """Return the same, of each action only its last entry: what has succeeded was requested and started."""
+    newest = list_newest_entries(actor, choose, ENTRIES_OF_AN_ACTION * most)
+    if newest is None:
+        return None
+    last = {entry.action_id or -entry.pk: entry for entry in reversed(newest)}
+    return sorted(last.values(), key=lambda entry: -entry.pk)[:most]
 
 
 def list_entries_about(actor: policy.Actor, experiment: Experiment) -> QuerySet[AuditEntry]:

@@ -19,6 +19,7 @@ LISTS = {
     "Configuration in the files": "configuration-filesystem-config",
     "Time left": "time-left-eta",
     "User metrics": "user-metrics-user-metrics-runs",
+    "Program": "program-list",
     "Permissions": "permission-list",
 }
 SEARCHES = {"Actions": "action-list", "Audit trail": "audit-entry-list"}

@@ -104,7 +104,7 @@ def test_changes_of_a_configuration_are_told_and_secrets_are_not(channel: Channe
 
 def test_the_rules_of_a_host_are_read_of_no_experiment(channel: Channel, tmp_path: Path) -> None:
     write_rules(tmp_path, "run,stop")
-    assert channel.ask("read", what="rules") == {"node": platform.node(), "refused": ["run", "stop"]}
+    assert channel.ask("read", what="rules") == {"node": platform.node(), "refused": ["run", "stop"], "programs": {}}
     assert "'expid' is unknown" in channel.ask("read", what="rules", expid="a000").reason
 
 

@@ -60,5 +60,5 @@ def test_every_field_of_a_job_can_be_asked_for(as_viewer: APIClient, experiment:
 
 
 def test_a_selection_writes_what_the_serializer_writes(experiment: Experiment) -> None:
-    row = annotate_active_action(Experiment.objects.select_related("site")).get(pk=experiment.pk)
+    row = annotate_active_action(Experiment.objects.annotate_run_host().select_related("site")).get(pk=experiment.pk)
     assert make_selection(ExperimentDetail, None).write(row) == ExperimentDetail(row).data

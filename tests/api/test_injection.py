@@ -96,7 +96,7 @@ def assert_one_argument(kind: ActionKind, option: Option, given: dict[str, Any],
     (usual,) = commands_of(kind, "a000", given | {option.name: option.example})
     (hostile,) = commands_of(kind, "a000", given | {option.name: value})
     changed = [pair for pair in zip(usual, hostile, strict=True) if pair[0] != pair[1]]
-    if option.is_filter:  # it chooses names of jobs, and reaches no command itself
+    if option.is_filter or option.names_program:  # it chooses jobs or a program, and reaches no command itself
         assert changed == [], text
         return
     assert changed == [(option.make_elements(option.example)[0], option.make_elements(value)[0])], text

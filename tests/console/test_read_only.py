@@ -94,6 +94,7 @@ def test_a_site_is_changed_by_managers_and_deleted_by_nobody(
         "refresh_seconds": 2,
         "approval_hours": 24,
         "run_as": "service",
+        "unpushed": "warn",
         "hosts-TOTAL_FORMS": 0,
         "hosts-INITIAL_FORMS": 0,
     }

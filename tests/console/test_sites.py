@@ -40,7 +40,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def form_of(site: Site, **values: Any) -> dict[str, Any]:
-    names = ("name", "slug", "autosubmit", "home", "configuration", "queue", "run_as", "refresh_seconds")
+    names = ("name", "slug", "autosubmit", "home", "configuration", "queue", "run_as", "unpushed", "refresh_seconds")
     others = {"approval_hours": 24, "hosts-TOTAL_FORMS": 0, "hosts-INITIAL_FORMS": 0}
     return {name: getattr(site, name) for name in names} | others | values
 

@@ -15,7 +15,7 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
 from autosubmit_portal.console.pages.experiment import SHOWN_ROWS
-from autosubmit_portal.console.parts import entries, filters, output, presentation
+from autosubmit_portal.console.parts import filters, output, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
@@ -23,7 +23,7 @@ from autosubmit_portal.console.site import console
 from experiments import commands
 from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
-from experiments.audit_visibility import list_visible_entries
+from experiments.audit_visibility import list_newest_entries, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, State
 from experiments.models.action import LONG_FIELDS
@@ -117,7 +117,7 @@ class ActionAdmin(ApprovalPages):
             "most_changes": MOST_CHANGES,
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
-            "entries": entries.list_newest(
+            "entries": list_newest_entries(
                 request.user, lambda: list_visible_entries(request.user).filter(action_id=obj.pk), SHOWN_ROWS
             ),
         }

@@ -15,10 +15,9 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
-from autosubmit_portal.console.parts import entries
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import list_visible_entries
+from experiments.audit_visibility import list_last_words, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Run, Site, State
 from experiments.models.action import ActionQuerySet
@@ -59,7 +58,7 @@ def get_dashboard_context(user: Any) -> dict[str, Any]:
         "failed_actions": list_failed(actions),
         "active_actions": actions.active().count(),
         "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
-        "entries": entries.list_last_words(user, lambda: list_visible_entries(user), SHOWN_ROWS),
+        "entries": list_last_words(user, lambda: list_visible_entries(user), SHOWN_ROWS),
         "first_steps": get_first_steps(user),
     }
 

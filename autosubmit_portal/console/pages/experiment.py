@@ -15,13 +15,13 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
-from autosubmit_portal.console.parts import actions, entries, filters, presentation
+from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments import programs
 from experiments.actions.choose_program import choose_program, may_choose_program
-from experiments.audit_visibility import list_entries_about
+from experiments.audit_visibility import list_entries_about, list_last_words
 from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment, Freeze, Site, annotate_active_action
 from jobs.autosubmit.statuses import ACTIVE
@@ -143,7 +143,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage):
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
-            "entries": entries.list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
+            "entries": list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
         }
 
 

@@ -9,11 +9,11 @@ pytestmark = pytest.mark.one_database
 
 # Files and jumps.
 MOST = {
-    "run an action": (33, 55),
-    "set status by filter": (36, 59),
+    "run an action": (34, 57),
+    "set status by filter": (37, 61),
     "list of jobs": (18, 25),
     # 8 for each button; 2 more when a second has passed since stamps have looked at the clock.
-    "experiment page": (30, 86 + 8 * len(CATALOGUE)),
+    "experiment page": (31, 86 + 8 * len(CATALOGUE)),
 }
 
 
