@@ -33,7 +33,8 @@ BEGINNINGS = (
 )
 # Forms are sent to them, an identity provider leads to them, or there are no such rows.
 NOT_WALKED = (
-    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "logout", "autocomplete"),
+    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<int:object_id>/program"),
+    *("logout", "autocomplete"),
     *(f"access/{name}/<path:object_id>/{page}" for name in ("siteaccount", "sitepolicy", "siterole") for page in PAGES),
     *("failedsignin/<path:object_id>/delete", "site/<path:object_id>/delete", "site/<path:object_id>/history"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
