@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 
@@ -13,6 +14,7 @@ class ProgramBody(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(many=False)  # the answer is one object, also of `list`
 class ProgramItem(serializers.Serializer[Any]):
     """The Autosubmit of an experiment, and those that its site has."""
 
