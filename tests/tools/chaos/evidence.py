@@ -21,6 +21,8 @@ COLUMNS = "id, kind, state, expid, reason, idempotency_key, exit_status, step, c
 EVENTS = "SELECT event, action_id, kind, expid, details FROM audit_auditentry ORDER BY id"
 # What a person asked for on top, and may ask for any number of times.
 EXTRA_EVENTS = {"action.cancel_requested", "action.cancel_refused"}
+# A stop is for a run; the description is used by nothing else.
+OVERTAKING = ("stop", "updatedescrip")
 # What a mirror tells of experiments that are not there any more.
 GONE_EVENTS = {f"experiment.{what}_outside" for what in ("deleted", "archived", "folder_lost")}
 
@@ -127,10 +129,10 @@ def commands_started_twice(found: Evidence) -> Iterator[str]:
 
 
 def commands_at_once(found: Evidence) -> Iterator[str]:
-    """The third: one at a time on an experiment, stops apart, and one creation at a time."""
+    """The third: one at a time on an experiment, but for what may overtake others, and one creation at a time."""
     until: dict[str, tuple[float, str]] = defaultdict(lambda: (0.0, ""))
     for line in sorted(found.started, key=lambda line: line.at):
-        if line.command == "stop":
+        if line.command in OVERTAKING:
             continue
         end = found.ended.get(line.name, line).at
         last, other = until[line.expid]
