@@ -5,10 +5,8 @@
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from threading import Thread
 from urllib.parse import urlencode, urlsplit
 from xml.sax.saxutils import escape
 
@@ -19,6 +17,7 @@ from werkzeug.wrappers import Response as Answer
 
 from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.access.sign_in.providers import CAS
+from tests.support.serving import serve
 from tests.support.waiting import PATIENCE
 
 TICKET_SECONDS = 300
@@ -140,15 +139,6 @@ def make_sign_out(ticket: str) -> str:
     return SIGN_OUT.format(secrets.token_hex(8), escape(ticket))
 
 
-@contextmanager
-def cas_server(address: str = "127.0.0.1") -> Iterator[CASServer]:
+def cas_server(address: str = "127.0.0.1") -> AbstractContextManager[CASServer]:
     """Run a server in a thread."""
-    made = CASServer(address)
-    thread = Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+    return serve(CASServer(address))

@@ -5,11 +5,9 @@ tells who somebody is. People sign in with their login only.
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from threading import Thread
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -20,6 +18,7 @@ from werkzeug.wrappers import Response as Answer
 
 from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.access.sign_in.providers import GitHub
+from tests.support.serving import serve
 from tests.support.waiting import PATIENCE
 
 CLIENT_ID, CLIENT_SECRET = "portal-at-github", "the secret of the portal at GitHub"
@@ -183,15 +182,6 @@ def _send_back(**parameters: str) -> Answer:
     return redirect(f"{request.args['redirect_uri']}?{urlencode({**parameters, 'state': request.args['state']})}")
 
 
-@contextmanager
-def github_server() -> Iterator[GitHubServer]:
+def github_server() -> AbstractContextManager[GitHubServer]:
     """Run a server in a thread."""
-    made = GitHubServer()
-    thread = Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+    return serve(GitHubServer())

@@ -6,10 +6,8 @@ and keys that can be rotated. People sign in with their name only.
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +24,7 @@ from werkzeug.serving import make_server
 
 from autosubmit_portal.access.sign_in.claims import read_rules
 from autosubmit_portal.access.sign_in.providers import OpenIDConnect
+from tests.support.serving import serve
 from tests.support.waiting import PATIENCE
 
 REALM = "/realms/climate"
@@ -337,15 +336,6 @@ def parameters_of(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
-@contextmanager
-def provider(address: str = "127.0.0.1") -> Iterator[Provider]:
+def provider(address: str = "127.0.0.1") -> AbstractContextManager[Provider]:
     """Run a provider in a thread."""
-    made = Provider(address)
-    thread = Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+    return serve(Provider(address))

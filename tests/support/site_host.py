@@ -36,9 +36,8 @@ SSHD = Path("/usr/sbin/sshd")
 # What every Debian has; the accounts may not see the one that runs the tests.
 PYTHON = "/usr/bin/python3"
 _numbers = count(1)
-_CONFIG = """
+SSHD_CONFIG = """
 Port {port}
-ListenAddress {address}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys/%u
 StrictModes no
@@ -249,7 +248,7 @@ def allow_key(host: SiteHost, line: str) -> None:
 def _sshd(host: SiteHost) -> Iterator[None]:
     Path("/run/sshd").mkdir(exist_ok=True)
     config, log = host.folder / "sshd_config", host.folder / "sshd.log"
-    config.write_text(_CONFIG.format(folder=host.folder, address=host.address, port=host.port))
+    config.write_text(f"{SSHD_CONFIG.format(folder=host.folder, port=host.port)}ListenAddress {host.address}\n")
     command = [*_inside(host.namespace), str(SSHD), "-D", "-f", str(config), "-E", str(log)]
     with subprocess.Popen(command) as process:
         try:

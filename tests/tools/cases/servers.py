@@ -12,22 +12,11 @@ from pathlib import Path
 import psycopg
 
 from tests.support.postgres import private_server
-from tests.support.site_host import SSHD, make_key
+from tests.support.site_host import SSHD, SSHD_CONFIG, make_key
 from tests.support.waiting import wait_for
 from tests.tools.cases.hosts import Host, Link, require
 
 SSH_PORT = 2222
-_SSHD = """Port {port}
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/authorized_keys/%u
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PidFile none
-LogLevel VERBOSE
-Subsystem sftp internal-sftp
-"""
 
 
 @contextmanager
@@ -64,7 +53,7 @@ def sshd(host: Host, folder: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o755)
     (folder / "authorized_keys").mkdir(mode=0o755)
     make_key(folder / "host_key")
-    (folder / "config").write_text(_SSHD.format(port=SSH_PORT, folder=folder))
+    (folder / "config").write_text(f"{SSHD_CONFIG.format(port=SSH_PORT, folder=folder)}Subsystem sftp internal-sftp\n")
     Path("/run/sshd").mkdir(exist_ok=True)
     log = folder / "log"
     command = host.inside(str(SSHD), "-D", "-f", str(folder / "config"), "-E", str(log))

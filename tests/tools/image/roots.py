@@ -1,21 +1,21 @@
 """Folders that are file systems of images: a base of debootstrap, and the steps of a definition on it."""
 
+import ast
 import glob
 import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.containerfile import Instruction, Stage
 
-MIRROR = "http://deb.debian.org/debian"
 NEEDED = ("debootstrap", "unshare", "setpriv", "chroot", "mount")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-# How pip finds its packages here is a matter of this machine, not of the image.
-OF_THIS_MACHINE = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 LIMIT_SECONDS = 900
 
 
@@ -32,10 +32,19 @@ def make_base(folder: Path) -> Path:
     if not (folder / "etc" / "debian_version").exists():
         made = folder.with_name(f"{folder.name}-half")
         shutil.rmtree(made, ignore_errors=True)
-        options = ["--variant=minbase", "bookworm", str(made), MIRROR]
+        options = ["--variant=minbase", "bookworm", str(made)]
         subprocess.run(["debootstrap", *options], check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
         made.rename(folder)
     return folder
+
+
+def read_pip_settings() -> dict[str, str]:
+    """Return how pip finds packages here, as variables: a matter of this machine, not of the image."""
+    words = [sys.executable, "-m", "pip", "config", "list"]
+    printed = subprocess.run(words, check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS).stdout
+    settings = [line.partition("=") for line in sorted(printed.splitlines(), reverse=True)]  # the environment wins
+    named = {name.rpartition(".")[2].upper().replace("-", "_"): value for name, _, value in settings}
+    return {f"PIP_{name}": " ".join(ast.literal_eval(value).split()) for name, value in named.items()}
 
 
 @dataclass
@@ -63,12 +72,11 @@ class Root:
                     (self.folder / one.text.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
     def _run(self, one: Instruction) -> None:
-        borrowed = {name: value for name, value in os.environ.items() if name.startswith(OF_THIS_MACHINE)}
-        places = [path for path in borrowed.get("PIP_FIND_LINKS", "").split() if Path(path).is_dir()]
-        places += [path for path in ("/opt/pypi", "/opt/pypi-more", "/etc/xdg/pip") if Path(path).is_dir()]
+        borrowed = {name: os.environ[name] for name in PROXIES if name in os.environ} | read_pip_settings()
+        places = {word for value in borrowed.values() for word in value.split() if os.path.isabs(word)}
         command = ["/bin/sh", "-euc", one.text]
         binds = {CERTIFICATES: "/tmp/certificates", "/etc/resolv.conf": "/etc/resolv.conf"}
-        binds |= {place: place for place in places}
+        binds |= {place: place for place in places if os.path.exists(place)}
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | self.environment | borrowed
         variables |= {"PIP_CERT": "/tmp/certificates", "DEBIAN_FRONTEND": "noninteractive"}
         enter(self.folder, command, variables, directory=self.directory, binds=binds)
