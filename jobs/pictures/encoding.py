@@ -1,7 +1,6 @@
 """A picture as compact values for JSON: a list for each field, and numbers that compress well."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -18,22 +17,22 @@ def encode_picture(picture: Picture) -> dict[str, Any]:
     how many parents it has, then how far before it each stands.
     """
     jobs, boxes = picture.jobs, picture.boxes
-    epoch = min((_to_seconds(at) for job in jobs if (at := job.submitted_at or job.started_at)), default=0)
+    epoch = min((at for job in jobs if (at := job.submitted_at or job.started_at)), default=0)
     return {
         "cell": picture.cell,
         "ids": _differ([job.pk for job in jobs]),
         "names": [job.name for job in jobs],
         "status": "".join(LETTERS.get(job.status, UNKNOWN_LETTER) for job in jobs),
-        "x": [box.x for box in boxes],
-        "y": [box.y for box in boxes],
-        "width": _shorten([box.width for box in boxes]),
-        "height": _shorten([box.height for box in boxes]),
+        "x": boxes.x,
+        "y": boxes.y,
+        "width": _shorten(boxes.width),
+        "height": _shorten(boxes.height),
         "rows": picture.rows,
         "groups": picture.groups,
         "columns": picture.columns,
         "marks": picture.marks,
         "parents": _encode_parents(len(jobs), picture.edges),
-        "origin": _to_seconds(picture.origin) if picture.origin else None,
+        "origin": picture.origin,
         "waits": _shorten(picture.waits),
         **_encode_times(jobs, epoch),
     }
@@ -46,18 +45,12 @@ def _encode_times(jobs: Sequence[PicturedJob], epoch: int) -> dict[str, Any]:
 
 
 def _to_times(job: PicturedJob, epoch: int) -> tuple[int | None, int | None, int | None]:
-    sent, started = job.submitted_at or job.started_at, job.started_at
+    sent, started, finished = job.submitted_at or job.started_at, job.started_at, job.finished_at
     if sent is None:
         return None, None, None
-    return (
-        _to_seconds(sent) - epoch,
-        None if started is None else _to_seconds(started) - _to_seconds(sent),
-        None if started is None or job.finished_at is None else _to_seconds(job.finished_at) - _to_seconds(started),
-    )
-
-
-def _to_seconds(at: datetime) -> int:
-    return int(at.timestamp())
+    if started is None:
+        return sent - epoch, None, None
+    return sent - epoch, started - sent, None if finished is None else finished - started
 
 
 def _differ(numbers: Sequence[int]) -> list[int]:

@@ -6,11 +6,10 @@ column = chunk, row = start date and member, lane = section. What has no chunk s
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
-from jobs.pictures.cells import Stretch, measure_columns, place_boxes
+from jobs.pictures.cells import list_groups, measure_columns, number, place_boxes, stack
 from jobs.pictures.levels import compute_levels, list_children, sort_topologically
-from jobs.pictures.picture import Band, Box, Edge, Picture, PicturedJob, name_date
+from jobs.pictures.picture import Boxes, Edge, Picture, PicturedJob, name_date
 
 CELL = (30.0, 20.0)
 NAMED_CELL = (300.0, 34.0)
@@ -21,23 +20,28 @@ _BEFORE, _IN_CHUNK, _AFTER = range(3)
 
 Column = tuple[int, int]
 """Before, in or after the chunks, and the level or the chunk there."""
-Lane = tuple[datetime | None, str, str]
+Lane = tuple[int | None, str, str]
 """Start date, member and section."""
 
 
 def lay_out_lanes(jobs: Sequence[PicturedJob], edges: Sequence[Edge]) -> Picture:
     """Return all jobs of an experiment as a graph."""
-    columns_of = _choose_columns(jobs, edges)
-    cells = [((job.date, job.member, job.section), column) for job, column in zip(jobs, columns_of, strict=True)]
-    columns = measure_columns(cells, sorted(set(columns_of)))
-    lanes, groups = _measure_lanes([lane for lane, _ in cells])
+    of_jobs = [(job.date, job.member, job.section) for job in jobs]
+    lanes, columns_of = _order_lanes(of_jobs), _choose_columns(jobs, edges)
+    columns = sorted(set(columns_of))
+    cells = [*zip(number(of_jobs, lanes), number(columns_of, columns), strict=True)]
+    across = measure_columns(cells, len(columns))
+    members = [_name_member(date, member) for date, member, _ in lanes]
+    down = stack(members, BETWEEN_MEMBERS)
     return Picture(
         jobs=jobs,
-        boxes=[_shrink(box) for box in place_boxes(jobs, cells, lanes, columns)],
+        boxes=_shrink(place_boxes(jobs, cells, down, across)),
         cell=CELL,
-        rows=[stretch.label(section) for (_, _, section), stretch in lanes.items()],
-        groups=groups,
-        columns=[stretch.label(str(number)) for (kind, number), stretch in columns.items() if kind == _IN_CHUNK],
+        rows=[band.label(section) for (_, _, section), band in zip(lanes, down, strict=True)],
+        groups=list_groups(members, down),
+        columns=[
+            band.label(str(chunk)) for (kind, chunk), band in zip(columns, across, strict=True) if kind == _IN_CHUNK
+        ],
         edges=edges,
     )
 
@@ -49,7 +53,7 @@ def lay_out_levels(jobs: Sequence[PicturedJob], edges: Sequence[Edge]) -> Pictur
     width, height = BOX
     return Picture(
         jobs=jobs,
-        boxes=[Box(level, rank, width, height) for level, rank in zip(levels, ranks, strict=True)],
+        boxes=Boxes([*levels], ranks, [width] * len(jobs), [height] * len(jobs)),
         cell=NAMED_CELL,
         edges=edges,
     )
@@ -68,34 +72,31 @@ def _choose_columns(jobs: Sequence[PicturedJob], edges: Sequence[Edge]) -> list[
     return columns
 
 
-def _measure_lanes(of_jobs: Sequence[Lane]) -> tuple[dict[Lane, Stretch], list[Band]]:
-    """Return where each lane is, and the bands of the members; sections stand in the order of their first jobs."""
+def _order_lanes(of_jobs: Sequence[Lane]) -> list[Lane]:
+    """Return each lane once: dates and members sorted, fc2 before fc10, and in them sections as they come."""
     known = dict.fromkeys(of_jobs)
-    sections = {section: number for number, section in enumerate(dict.fromkeys(section for _, _, section in known))}
-    lanes = sorted(
-        known, key=lambda lane: (lane[0].timestamp() if lane[0] else 0, len(lane[1]), lane[1], sections[lane[2]])
-    )
-    stretches: dict[Lane, Stretch] = {}
-    starts: dict[tuple[datetime | None, str], float] = {}
-    y = 0.0
-    for lane in lanes:
-        if starts and lane[:2] not in starts:
-            y += BETWEEN_MEMBERS
-        starts.setdefault(lane[:2], y)
-        stretches[lane] = Stretch(y, 1)
-        y += 1
-    ends = {lane[:2]: stretch.start + stretch.length for lane, stretch in stretches.items()}
-    return stretches, [Band(_name_member(*key), start, ends[key] - start) for key, start in starts.items()]
+    sections = {section: place for place, section in enumerate(dict.fromkeys(section for _, _, section in known))}
+
+    def rank(lane: Lane) -> tuple[bool, int, int, str, int]:
+        date, member, section = lane
+        return date is not None, date or 0, len(member), member, sections[section]
+
+    return sorted(known, key=rank)
 
 
-def _name_member(date: datetime | None, member: str) -> str:
+def _name_member(date: int | None, member: str) -> str:
     return " ".join(filter(None, [name_date(date), member]))
 
 
-def _shrink(box: Box) -> Box:
+def _shrink(boxes: Boxes) -> Boxes:
     """Leave room for edges between the boxes."""
-    width, height = box.width * BOX[0], BOX[1]
-    return Box(round(box.x + (box.width - width) / 2, 3), round(box.y + (1 - height) / 2, 3), round(width, 3), height)
+    width, height = BOX
+    return Boxes(
+        [round(x + w * (1 - width) / 2, 3) for x, w in zip(boxes.x, boxes.width, strict=True)],
+        [round(y + (1 - height) / 2, 3) for y in boxes.y],
+        [round(w * width, 3) for w in boxes.width],
+        [height] * len(boxes.y),
+    )
 
 
 def _order_in_levels(levels: Sequence[int], edges: Sequence[Edge]) -> list[float]:

@@ -11,7 +11,7 @@ class SectionEdge(NamedTuple):
 
     parent: str
     child: str
-    count: int
+    number: int
     inner: int
 
 

@@ -14,15 +14,15 @@ MOST_SECONDS = 0.2  # of processor time
 def test_jobs_without_a_chunk_stand_before_the_chunks_or_after_what_they_wait_for() -> None:
     jobs, edges = list_workflow(2, 3)
     boxes = lay_out_lanes(jobs, edges).boxes
-    assert boxes[0].x < min(box.x for box in boxes[1:])
-    assert boxes[-1].x > max(box.x for box in boxes[:-1])
+    assert boxes.x[0] < min(boxes.x[1:])
+    assert boxes.x[-1] > max(boxes.x[:-1])
 
 
 def test_a_lane_is_one_section_of_one_member() -> None:
     jobs, edges = list_workflow(2, 3)
     picture = lay_out_lanes(jobs, edges)
     assert [group.label for group in picture.groups] == ["", "20000101 fc0", "20000101 fc1"]
-    heights = {(job.member, job.section): box.y for job, box in zip(jobs, picture.boxes, strict=True)}
+    heights = {(job.member, job.section): y for job, y in zip(jobs, picture.boxes.y, strict=True)}
     assert len(set(heights.values())) == len(heights) == 6
 
 
@@ -45,8 +45,8 @@ def test_a_circle_does_not_go_on_for_ever() -> None:
 def test_neighbours_in_a_level_are_sorted_so_that_their_edges_do_not_cross() -> None:
     jobs = [PicturedJob(n, f"{n}", "WAITING") for n in range(4)]
     boxes = lay_out_levels(jobs, [(0, 3), (1, 2)]).boxes
-    assert (boxes[0].y < boxes[1].y) == (boxes[3].y < boxes[2].y)
-    assert [box.x for box in boxes] == [0, 0, 1, 1]
+    assert (boxes.y[0] < boxes.y[1]) == (boxes.y[3] < boxes.y[2])
+    assert boxes.x == [0, 0, 1, 1]
 
 
 def test_sections_stand_in_the_order_of_a_chunk_though_chunks_make_circles() -> None:

@@ -1,7 +1,5 @@
 """The timeline of an experiment."""
 
-from datetime import timedelta
-
 from jobs.pictures.picture import PicturedJob
 from jobs.pictures.timeline import lay_out_timeline
 from tests.jobs.pictures.workflows import START
@@ -9,22 +7,21 @@ from tests.jobs.pictures.workflows import START
 
 def sent(number: int, submit: int, start: int | None = None, finish: int | None = None) -> PicturedJob:
     """Return a job with its times in minutes."""
-    times = [None if at is None else START + timedelta(minutes=at) for at in (submit, start, finish)]
+    times = [None if at is None else START + 60 * at for at in (submit, start, finish)]
     return PicturedJob(number, f"{number}", "COMPLETED", "SIM", None, "", None, None, *times)
 
 
-NOW = START + timedelta(minutes=60)
+NOW = START + 3600
 
 
 def test_a_box_begins_when_its_job_was_submitted_and_says_how_much_of_it_is_waiting() -> None:
     picture = lay_out_timeline([sent(1, 0, 0, 1), sent(2, 5, 8, 10)], NOW)
-    assert (picture.boxes[1].x, picture.boxes[1].width, picture.waits[1]) == (300, 300, 180)
+    assert (picture.boxes.x[1], picture.boxes.width[1], picture.waits[1]) == (300, 300, 180)
     assert picture.origin == START
 
 
 def test_what_is_not_over_lasts_until_now() -> None:
-    running, queuing = lay_out_timeline([sent(1, 0, 10), sent(2, 30)], NOW).boxes
-    assert (running.width, queuing.width) == (3600, 1800)
+    assert lay_out_timeline([sent(1, 0, 10), sent(2, 30)], NOW).boxes.width == [3600, 1800]
 
 
 def test_jobs_that_were_never_sent_are_left_out() -> None:
@@ -33,10 +30,10 @@ def test_jobs_that_were_never_sent_are_left_out() -> None:
 
 def test_jobs_at_the_same_time_stand_below_each_other_and_later_ones_take_a_free_row() -> None:
     picture = lay_out_timeline([sent(1, 0, 0, 10), sent(2, 5, 5, 15), sent(3, 10, 10, 20)], NOW)
-    assert [box.y for box in picture.boxes] == [0, 1, 0]
+    assert picture.boxes.y == [0, 1, 0]
     assert [(group.label, group.length) for group in picture.groups] == [("SIM", 2)]
 
 
 def test_the_beginning_of_a_run_is_marked_where_it_lies_between_the_jobs() -> None:
-    runs = [("Run 1", START + timedelta(minutes=1)), ("Run 2", NOW + timedelta(days=1))]
+    runs = [("Run 1", START + 60), ("Run 2", NOW + 86_400)]
     assert lay_out_timeline([sent(1, 0, 0, 10)], NOW, runs).marks == [("Run 1", 60)]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from jobs.pictures.picture import Edge, PicturedJob
 
-START = datetime(2000, 1, 1, tzinfo=UTC)
+START = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 
 
 def list_workflow(members: int, chunks: int) -> tuple[list[PicturedJob], list[Edge]]:
