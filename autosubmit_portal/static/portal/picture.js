@@ -7,12 +7,14 @@ const STATUSES = {
     H: "held", D: "delayed", S: "suspended", W: "waiting", X: "unknown",
 };
 const ON_PLATFORM = "UQR";
+const DRAWN = "WXKCDHPYUQRSF"; // in this order: what failed is seen where several jobs share a pixel
 const FARTHEST = 4; // times the size that a box has at first
 const PIXELS_OF_A_SECOND = 20; // at most
 const EDGES_AT_REST = 6000, EDGES_IN_MOTION = 800, LETTERS_IN_MOTION = 1500;
 const REST_AFTER = 150;
 const CLICK_PIXELS = 4;
 const LETTER = [10, 12], NAME_WIDTH = 90; // the least box with a letter, or with a name
+const NAMED_PIXELS = 260;
 const TICKS = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 const TICK_PIXELS = 110;
 const two = (number) => String(number).padStart(2, "0");
@@ -37,7 +39,7 @@ function decode(told, isTimed, now) {
             }
         }
     }
-    const order = Int32Array.from(jobs.ids.keys()).sort((a, b) => (told.status.charCodeAt(a) - told.status.charCodeAt(b))
+    const order = Int32Array.from(jobs.ids.keys()).sort((a, b) => DRAWN.indexOf(told.status[a]) - DRAWN.indexOf(told.status[b])
         || jobs.y[a] - jobs.y[b] || jobs.x[a] - jobs.x[b]);
     const edges = decodeEdges(told.parents);
     const end = (starts, lengths) => starts.reduce((most, start, i) => Math.max(most, start + lengths[i]), 0);
@@ -127,6 +129,14 @@ class Camera {
     }
 
     toWorld(x, y) { return [this.x + x / this.sx, this.y + y / this.sy]; }
+
+    /** Comes so near that a unit is this wide, with a place in the middle. */
+    approach(width, x, y) {
+        const { view } = this;
+        this.zoom(width / this.sx, 0, 0);
+        [this.x, this.y] = [x - view.width / 2 / this.sx, y - view.height / 2 / this.sy];
+        this.keepInside();
+    }
 
     /** Moves as little as needed to have a box in view. */
     reveal(left, top, right, bottom) {
@@ -447,7 +457,7 @@ class Painter {
             const top = start * sy + dy, bottom = top + length * sy;
             if (bottom < 0 || top > canvas.height) continue;
             const inView = Math.max(top, this.head * k);
-            const at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, top));
+            const at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, inView + 7 * k));
             if (at - least / 2 < free) continue;
             context.fillText(label, (left + 4) * k, at);
             free = at + least / 2;
@@ -506,15 +516,23 @@ class Picture {
 
     /** Shows new jobs; who looked at one goes on looking at it. */
     take(jobs) {
-        const focused = this.focused === null ? null : this.jobs.ids[this.focused];
+        const isFirst = this.jobs === null, focused = this.focused === null ? null : this.jobs.ids[this.focused];
         this.jobs = jobs;
         this.focused = focused === null ? null : this.find(focused);
         this.about = this.find(Number(this.box.dataset.about));
         this.hovered = null;
+        this.tell();
         this.resize();
+        if (isFirst && this.about !== null) this.showName(this.about);
         this.paint();
         this.canvas.dataset.jobs = jobs.count;
         performance.mark?.("portal:picture");
+    }
+
+    /** Begins at a job, so near that names are read; where all are read already, the picture stays whole. */
+    showName(i) {
+        const { x, y, width, height, cell } = this.jobs, near = Math.min(cell[0], NAMED_PIXELS);
+        if (near > this.camera.sx) this.camera.approach(near, x[i] + width[i] / 2, y[i] + height[i] / 2);
     }
 
     find(id) {
@@ -586,9 +604,15 @@ class Picture {
         const { x, y, width, height } = this.jobs;
         this.focused = i;
         this.camera.reveal(x[i], y[i], x[i] + width[i], y[i] + height[i]);
-        const isChosen = this.choice.ids.has(this.jobs.ids[i]);
-        this.told.textContent = describe(this.jobs, i) + (isChosen ? " · chosen" : "");
+        this.tell();
         this.plan();
+    }
+
+    /** Says what the job is that the keys have come to; nothing where it is gone. */
+    tell() {
+        const i = this.focused;
+        const isChosen = i !== null && this.choice.ids.has(this.jobs.ids[i]);
+        this.told.textContent = i === null ? "" : describe(this.jobs, i) + (isChosen ? " · chosen" : "");
     }
 
     /** Returns the nearest job in a direction; the one in view first when none is told yet. */
