@@ -46,7 +46,7 @@ def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) 
 
 def test_pictures_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MOVE_SECONDS", 0.2)
-    assert "grid, 200 jobs: first picture, s" in pictures.run(tmp_path, autosubmit, sizes=(200,)).text
+    assert "200 jobs: first picture, s" in pictures.run(tmp_path, autosubmit, sizes=(200,)).text
 
 
 def test_what_is_promised_of_sites_is_measured(
