@@ -278,3 +278,49 @@ def test_a_refused_form_leads_back_to_the_filtered_list(as_manager: Client, site
     assert f'href="{adding}"' in listed
     for answer in (as_manager.get(adding), as_manager.post(adding, {})):
         assert f'href="/{page}/?o=1"' in text_of(answer)
+
+
+# --- What needs somebody
+
+STALLED = {
+    "rule": "stalled",
+    "sentence": "The run gives no sign of life since 2026-11-29 02:00 UTC.",
+    "evidence": "process 7 on <node> holds the lock.",
+    "advice": "Stop it with `stop`.",
+    "remedy": "stop",
+    "job": "",
+    "since": "2026-11-29T02:00:00+00:00",
+}
+
+
+@pytest.fixture
+def stalled(experiment: Experiment) -> Experiment:
+    """An experiment with an alarm, beside one without."""
+    return factories.create_experiment(
+        experiment.site, expid="a009", is_running=True, attention=[STALLED], attention_rules=",stalled,"
+    )
+
+
+def test_what_needs_somebody_is_flagged_in_the_list(as_viewer: Client, stalled: Experiment) -> None:
+    flag = f'<span class="flag" title="{STALLED["sentence"]}">Stalled</span>'
+    assert text_of(as_viewer.get(list_of("experiments_experiment"))).count(flag) == 1
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("yes", True), ("no", False), ("stalled", True), ("dead", False)])
+def test_experiments_that_need_somebody_are_found(
+    as_viewer: Client, stalled: Experiment, wanted: str, found: bool
+) -> None:
+    page = text_of(as_viewer.get(list_of("experiments_experiment"), {"attention": wanted}))
+    assert (f">{stalled.expid}</a>" in page) is found
+
+
+def test_the_page_of_an_experiment_says_what_needs_somebody(as_viewer: Client, stalled: Experiment) -> None:
+    page = text_of(as_viewer.get(page_of("experiments_experiment", stalled.pk)))
+    assert f"<b>Stalled.</b> {STALLED['sentence']} process 7 on &lt;node&gt; holds the lock." in page
+    assert "with <code>stop</code>" in page
+
+
+def test_a_dead_experiment_is_called_dead_and_not_idle(as_viewer: Client, experiment: Experiment) -> None:
+    Experiment.objects.update(is_dead=True, disagreement="No process was found.")
+    page = text_of(as_viewer.get(list_of("experiments_experiment")))
+    assert (">Dead</span>" in page, "Contradictory" in page) == (True, False)
