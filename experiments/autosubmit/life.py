@@ -37,9 +37,9 @@ class Life:
 NO_LIFE = Life()
 
 
-def tell_life(life: Life) -> Message:
-    """Return what is seen of a process, as an object."""
-    return {name: getattr(life, name) for name in Life.__dataclass_fields__}
+def tell_life(life: Life) -> Message | None:
+    """Return what is seen of a process, as an object; None for nothing."""
+    return None if life == NO_LIFE else {name: getattr(life, name) for name in Life.__dataclass_fields__}
 
 
 def understand_life(value: object) -> Life:

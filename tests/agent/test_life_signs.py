@@ -114,7 +114,7 @@ def test_an_agent_from_before_says_nothing() -> None:
 )
 def test_what_no_agent_tells_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
-        understand_life(tell_life(Life("S")) | change)
+        understand_life((tell_life(Life("S")) or {}) | change)
 
 
 def is_news(before: Life, after: Life) -> bool:

@@ -89,7 +89,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
     assert queries_of(as_admin, list_of(name)) == few
 
 
-def test_the_dashboard_takes_as_many_queries_for_many_rows_as_for_few(as_admin: Client, experiment: Experiment) -> None:
+def test_now_takes_as_many_queries_for_many_rows_as_for_few(as_admin: Client, experiment: Experiment) -> None:
     make_experiments(experiment, 3)
     as_admin.get("/")
     few = queries_of(as_admin, "/")
@@ -180,7 +180,7 @@ def test_the_page_of_a_run_shows_its_unit_as_text(as_admin: Client, hostile: dic
     assert "&lt;b&gt;u&lt;/b&gt;" in page
 
 
-def test_the_dashboard_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
+def test_now_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
     assert_shown_as_text(text_of(as_admin.get("/")))
 
 
@@ -240,7 +240,7 @@ def test_an_experiment_whose_jobs_are_all_done_is_completed(as_viewer: Client, e
     assert ">Completed</span>" in text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
 
 
-def test_an_action_is_one_line_of_the_dashboard(as_admin: Client, experiment: Experiment) -> None:
+def test_an_action_is_one_line_of_now(as_admin: Client, experiment: Experiment) -> None:
     for event in ("action.requested", "action.started", "action.succeeded"):
         origin = Origin(door=Door.ADMIN, actor_name="ana")
         trail.record(event, origin=origin, subject="a000", expid="a000", site="local", action_id=7)
