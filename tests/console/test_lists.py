@@ -323,4 +323,4 @@ def test_the_page_of_an_experiment_says_what_needs_somebody(as_viewer: Client, s
 def test_a_dead_experiment_is_called_dead_and_not_idle(as_viewer: Client, experiment: Experiment) -> None:
     Experiment.objects.update(is_dead=True, disagreement="No process was found.")
     page = text_of(as_viewer.get(list_of("experiments_experiment")))
-    assert (">Dead</span>" in page, "Contradictory" in page) == (True, False)
+    assert (">Dead</span>" in page, ">Contradictory</span>" in page) == (True, False)
