@@ -64,7 +64,7 @@ def find_stopped(facts: RunFacts) -> Alarm | None:
     return Alarm(
         rule="stopped",
         sentence=f"The process of the run is stopped by a signal since {since:{_WHERE}}: it does nothing.",
-        evidence=f"{facts.evidence}; its state is {facts.process_state}.",
+        evidence=f"{_begin(facts)}; its state is {facts.process_state}.",
         since=since,
         advice="Continue it on its host with `kill -CONT` and the number of the process, or stop it with force.",
         remedy="stop",
@@ -79,7 +79,7 @@ def find_disk_sleep(facts: RunFacts) -> Alarm | None:
     return Alarm(
         rule="disk_sleep",
         sentence=f"The process of the run waits for a disk or a network file system since {since:{_WHERE}}.",
-        evidence=f"{facts.evidence}; its state is D, in which no signal reaches it.",
+        evidence=f"{_begin(facts)}; its state is D, in which no signal reaches it.",
         since=since,
         advice="See whether the file system of its host answers; the run goes on when it does.",
     )
@@ -96,7 +96,7 @@ def find_stalled(facts: RunFacts) -> Alarm | None:
     return Alarm(
         rule="stalled",
         sentence=f"The run gives no sign of life since {facts.alive_at:{_WHERE}}.",
-        evidence=f"{facts.evidence}, but neither its log nor its history was written since.{usual}",
+        evidence=f"{_begin(facts)}, but neither its log nor its history was written since.{usual}",
         since=facts.alive_at,
         advice="Read the end of its log; then stop it and start it again.",
         remedy="stop",
@@ -182,7 +182,7 @@ def find_unseen(facts: RunFacts) -> Alarm | None:
     return Alarm(
         rule="unseen",
         sentence="Nobody sees whether it still runs, because the host of its run is silent.",
-        evidence=f"{facts.evidence}.",
+        evidence=f"{_begin(facts)}.",
         since=facts.seen_since or facts.now,
         advice="Bring the host back, or say on the page of the site that nothing runs there.",
     )
@@ -195,7 +195,7 @@ def find_contradiction(facts: RunFacts) -> Alarm | None:
     return Alarm(
         rule="contradictory",
         sentence=facts.disagreement,
-        evidence=f"{facts.evidence}.",
+        evidence=f"{_begin(facts)}.",
         since=facts.disagrees_since or facts.now,
     )
 
@@ -211,6 +211,11 @@ def find_unreadable(facts: RunFacts) -> Alarm | None:
         since=facts.problem_since or facts.now,
         advice="Repair the file; it is tried again by itself.",
     )
+
+
+def _begin(facts: RunFacts) -> str:
+    """Return the evidence as the beginning of a sentence."""
+    return facts.evidence[:1].upper() + facts.evidence[1:]
 
 
 def _get_state_since(facts: RunFacts, states: frozenset[str], least: timedelta) -> datetime | None:
