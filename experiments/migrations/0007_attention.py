@@ -50,6 +50,11 @@ class Migration(migrations.Migration):
             name='sleep_seconds',
             field=models.PositiveIntegerField(help_text='SAFETYSLEEPTIME of its runs.', null=True),
         ),
+        migrations.AddField(
+            model_name='run',
+            name='began_at',
+            field=models.DateTimeField(null=True),
+        ),
         migrations.AddIndex(
             model_name='experiment',
             index=models.Index(condition=models.Q(('attention_rules', ''), _negated=True), fields=['site', 'expid'], name='experiments_in_need'),

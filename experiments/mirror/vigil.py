@@ -18,7 +18,7 @@ from experiments.attention.facts import ActiveJob, RunFacts
 from experiments.attention.rules import QUEUED_STATUSES, find_alarms
 from experiments.autosubmit.life import NO_LIFE, Life
 from experiments.mirror.sightings import UNSEEN
-from experiments.models import Experiment
+from experiments.models import Experiment, Run
 from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.autosubmit.values import to_moment
 from jobs.models import Job, JobDependency
@@ -232,6 +232,9 @@ def _write(experiment: Experiment, life: Life, jobs: list[ActiveJob], alarms: li
     changed = {name: value for name, value in new.items() if getattr(experiment, name) != value}
     if changed:
         Experiment.objects.filter(pk=experiment.pk).update(**changed)
+    if changed.get("run_began_at"):
+        latest = Run.objects.filter(experiment=experiment).order_by("-run_id").values("pk")[:1]
+        Run.objects.filter(pk__in=latest, began_at=None).update(began_at=changed["run_began_at"])
 
 
 def _choose_sign(experiment: Experiment, life: Life) -> datetime | None:

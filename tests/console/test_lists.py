@@ -324,3 +324,12 @@ def test_a_dead_experiment_is_called_dead_and_not_idle(as_viewer: Client, experi
     Experiment.objects.update(is_dead=True, disagreement="No process was found.")
     page = text_of(as_viewer.get(list_of("experiments_experiment")))
     assert (">Dead</span>" in page, ">Contradictory</span>" in page) == (True, False)
+
+
+def test_a_run_took_from_when_its_process_began(as_viewer: Client, experiment: Experiment) -> None:
+    end = timezone.now()
+    factories.create_run(
+        experiment, started_at=end - timedelta(days=9), began_at=end - timedelta(minutes=5), finished_at=end
+    )
+    page = text_of(as_viewer.get(list_of("experiments_run")))
+    assert "5 min 00 s" in page

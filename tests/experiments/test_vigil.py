@@ -74,6 +74,15 @@ def test_a_healthy_run_needs_nobody(mirror: SiteMirror, pid: int) -> None:
     assert abs(timezone.now() - experiment.run_began_at) < HOUR
 
 
+def test_the_run_of_the_history_begins_when_its_process_does(mirror: SiteMirror, pid: int) -> None:
+    experiment = Experiment.objects.get()
+    runs = [factories.create_run(experiment, run_id=number) for number in (1, 2)]
+    wait_for(lambda: look(mirror) == [] and Experiment.objects.get().run_began_at)
+    for run in runs:
+        run.refresh_from_db()
+    assert [run.began_at for run in runs] == [None, Experiment.objects.get().run_began_at]
+
+
 def test_a_run_whose_process_is_stopped_is_told_and_that_it_goes_on(mirror: SiteMirror, pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: look(mirror) == ["stopped"])

@@ -156,6 +156,10 @@ class RunItem(serializers.Serializer[Any]):
     run_host = TextOrNullField(
         help_text="The host of the site where the latest run lives or lived; null of others, and if not known."
     )
+    began_at = InstantField(
+        allow_null=True,
+        help_text="When its process began, if that was seen; `start` is when its job list was generated.",
+    )
 
 
 @extend_schema_serializer(many=False)  # the answer is one object, also of `list`
