@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments.attention import rules
+from experiments.autosubmit.life import Life
 from experiments.autosubmit.store import Store
 from experiments.mirror import vigil
 from experiments.mirror.site_mirror import SiteMirror
@@ -74,15 +75,6 @@ def test_a_healthy_run_needs_nobody(mirror: SiteMirror, pid: int) -> None:
     assert abs(timezone.now() - experiment.run_began_at) < HOUR
 
 
-def test_the_run_of_the_history_begins_when_its_process_does(mirror: SiteMirror, pid: int) -> None:
-    experiment = Experiment.objects.get()
-    runs = [factories.create_run(experiment, run_id=number) for number in (1, 2)]
-    wait_for(lambda: look(mirror) == [] and Experiment.objects.get().run_began_at)
-    for run in runs:
-        run.refresh_from_db()
-    assert [run.began_at for run in runs] == [None, Experiment.objects.get().run_began_at]
-
-
 def test_a_run_whose_process_is_stopped_is_told_and_that_it_goes_on(mirror: SiteMirror, pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: look(mirror) == ["stopped"])
@@ -134,6 +126,16 @@ def keep(experiment: Experiment, known: Vigil | None = None, **values: Any) -> l
 def test_a_run_whose_files_do_not_move_is_stalled(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "get_longest_quiet", lambda _: timedelta(seconds=-1))
     assert keep(experiment, changed_at=timezone.now() - HOUR) == ["stalled"]
+
+
+def test_the_run_of_the_history_begins_when_its_process_does(experiment: Experiment) -> None:
+    runs = [factories.create_run(experiment, run_id=number) for number in (1, 2)]
+    known = Vigil(experiment.site_id)
+    known.note(1, experiment.expid, Life("S", started_at=1_795_986_738.0))
+    keep(experiment, known)
+    for run in runs:
+        run.refresh_from_db()
+    assert [run.began_at for run in runs] == [None, datetime(2026, 11, 29, 21, 12, 18, tzinfo=UTC)]
 
 
 def test_a_job_is_followed_since_it_was_seen_in_its_status(experiment: Experiment) -> None:
