@@ -29,6 +29,8 @@ PAUSE_SECONDS = 10.0
 READY_PAUSE_SECONDS = 300.0
 """Between two times that the dependencies of an experiment are looked through, which costs most."""
 
+# So many experiments at a time, so that the first look at all does not hold up the mirror.
+MOST_LOOKS = 10
 # Of one experiment so many jobs at most are watched.
 MOST_JOBS = 1_000
 
@@ -67,6 +69,7 @@ class Vigil:
         self._processes: dict[str, Process] = {}
         self._watches: dict[str, Watch] = {}
         self._due = 0.0
+        self._looks_left = MOST_LOOKS
 
     def note(self, host: int, expid: str, life: Life) -> None:
         """Take what a host sees of the process of a run: nothing if it is at another one."""
@@ -84,6 +87,7 @@ class Vigil:
         if self.is_patient and time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PAUSE_SECONDS
+        self._looks_left = MOST_LOOKS
         experiments = [*self._find_rows()]
         running = {experiment.expid for experiment in experiments if experiment.is_running}
         self._watches = {expid: watch for expid, watch in self._watches.items() if expid in running}
@@ -104,8 +108,10 @@ class Vigil:
 
     def _look_for_ready(self, experiment: Experiment, watch: Watch) -> None:
         """Look from time to time for a job that is WAITING for nothing; it counts when it is seen again."""
-        if not experiment.is_running or not experiment.count("WAITING") or time.monotonic() < watch.ready_due:
+        is_due = time.monotonic() >= watch.ready_due and self._looks_left > 0
+        if not experiment.is_running or not experiment.count("WAITING") or not is_due:
             return
+        self._looks_left -= 1
         watch.ready_due = time.monotonic() + READY_PAUSE_SECONDS
         found = _find_ready(experiment, watch.ready_job)
         if found != watch.ready_job:

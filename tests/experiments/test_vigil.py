@@ -171,6 +171,27 @@ def test_a_job_that_waits_for_nothing_is_found_when_it_is_seen_again(
     assert "blocked" in keep(experiment, known)
 
 
+def test_dependencies_are_looked_through_of_a_few_at_a_time(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(vigil, "MOST_LOOKS", 2)
+
+    def find(row: Experiment, known: str) -> str:
+        looked.append(row.expid)
+        return known
+
+    monkeypatch.setattr(vigil, "_find_ready", find)
+    for number in range(5):
+        factories.create_experiment(
+            experiment.site, expid=f"b{number:03}", is_running=True, status_counts={"WAITING": 1}
+        )
+    known = Vigil(experiment.site_id)
+    for seen in (2, 4, 5, 5):
+        known.keep()
+        assert len(looked) == seen
+
+
 def test_a_job_that_waits_for_another_is_not_blocked(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "BLOCKED_FOR", timedelta())
     parent, child = (factories.create_job(experiment, status=status) for status in ("RUNNING", "WAITING"))
