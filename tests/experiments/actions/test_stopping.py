@@ -161,6 +161,6 @@ def test_a_real_run_that_has_just_begun_is_stopped_long_before_the_limit_of_a_st
     wait_for(lambda: is_running(experiment))
     time.sleep(seconds)
     stop = begin(experiment, "stop")
-    wait_for(lambda: follow(stop), seconds=120)
+    wait_for(lambda: follow(stop))
     assert followed(run).state == State.CANCELLED, run.message
     assert not is_running(experiment)
