@@ -111,6 +111,12 @@ GET   experiments/experiment                                       302 302 200 2
 GET   experiments/experiment/<path:object_id>/change               302 302 404 200
 POST  experiments/experiment/<path:object_id>/change               302 302 404 403
 GET   experiments/experiment/<int:object_id>/configuration         302 302 404 200
+GET   experiments/experiment/<int:object_id>/grid                  302 302 404 200
+GET   experiments/experiment/<int:object_id>/grid/data             302 302 404 200
+GET   experiments/experiment/<int:object_id>/graph                 302 302 404 200
+GET   experiments/experiment/<int:object_id>/graph/data            302 302 404 200
+GET   experiments/experiment/<int:object_id>/timeline              302 302 404 200
+GET   experiments/experiment/<int:object_id>/timeline/data         302 302 404 200
 POST  experiments/experiment/<int:object_id>/program               302 302 404 302
 GET   experiments/experiment/<int:object_id>/log/<str:name>        302 302 404 404
 GET   experiments/experiment/<int:object_id>/request/<str:name>    302 302 404 403
@@ -124,6 +130,7 @@ GET   jobs/job/<int:object_id>/request/<str:name>                  302 302 404 4
 POST  jobs/job/<int:object_id>/request/<str:name>                  302 302 404 403
 POST  jobs/job/<int:object_id>/request/<str:name>/preview          302 302 404 200
 GET   jobs/job/request/<str:name>                                  302 302 302 302
+POST  jobs/job/request/<str:name>/form                             302 302 404 403
 POST  jobs/job/request/<str:name>                                  302 302 404 403
 POST  jobs/job/request/<str:name>/preview                          302 302 404 200
 GET   experiments/run                                              302 302 200 200

@@ -101,6 +101,7 @@ def addresses(experiment: Experiment) -> dict[str, str]:
     found |= {f"{name} list": list_of(name) for name in (*pages, "audit_auditentry")}
     found |= {"active actions": f"{list_of('experiments_action')}?state__exact=queued"}
     found |= {"running": f"{list_of('experiments_experiment')}?running=yes"}
+    found |= {"grid": reverse("admin:experiments_experiment_grid", args=[experiment.pk])}
     return found | {"dashboard": reverse("admin:index"), "health": reverse("admin:health")}
 
 
@@ -180,6 +181,7 @@ def lose(experiment: Experiment) -> None:
 
 
 CHANGES: dict[str, dict[str, Callable[[Experiment], object]]] = {
+    "grid": {"status of a job": finish_job, "a failed job": add_failed_job, "gone": lose},
     "experiments_experiment page": {
         "status of a job": finish_job,
         "a failed job": add_failed_job,
@@ -307,7 +309,7 @@ def test_every_part_that_refreshes_itself_has_a_stamp_and_costs_three_queries(
             live.add(route)
             assert_cheap(as_admin, address, found[0])
         assert answer.streaming or len(found) == answer.content.count(b"data-live="), address
-    assert len(live) == 13
+    assert len(live) == 16
 
 
 def assert_cheap(client: Client, address: str, stamp: str) -> None:

@@ -3,11 +3,13 @@
 from autosubmit_portal.access.sign_in import bearer
 from autosubmit_portal.api.http.conditional import kept_answers
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.pages.pictures import kept_pictures
 
 
 def forget_answers() -> None:
-    """Have the API make every answer anew."""
+    """Have the API make every answer anew, and the console every picture."""
     kept_answers._kept.clear()
+    kept_pictures.clear()
 
 
 def forget_stamps() -> None:

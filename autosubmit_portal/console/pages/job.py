@@ -27,18 +27,15 @@ from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.failures import Explanation, explain
 from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
+from jobs.autosubmit.statuses import NOT_SENT
 from jobs.models import Job
+from jobs.pictured import list_blocking_edges
+from jobs.pictures.blocked import find_causes
 from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
+MOST_CAUSES = 5
 SENT_WITH = (("Platform", "platform"), ("Queue", "qos"), ("Processors", "processors"), ("Wallclock", "wallclock"))
-
-
-def show_job_time(job: Job) -> SafeString | str:
-    """Show how long a job ran; only a running one is still counting."""
-    if job.finished_at is None and job.status != "RUNNING":
-        return presentation.NOTHING
-    return presentation.lasting(job.started_at, job.finished_at)
 
 
 def choose_log(job: Job) -> str:
@@ -90,7 +87,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     chip = make_field_column("Status", "status", presentation.status_chip)
     submitted = make_field_column("Submitted", "submitted_at", presentation.when)
     started = make_field_column("Started", "started_at", presentation.when)
-    took = make_column("Took", show_job_time)
+    took = make_column("Took", presentation.ran)
 
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
@@ -127,12 +124,13 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         return {
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
-            "took": show_job_time(obj),
+            "took": presentation.ran(obj),
             "explanations": _explain(obj),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "parents": [edge.parent for edge in parents[: MOST_RELATIVES + 1]],
             "children": [edge.child for edge in children[: MOST_RELATIVES + 1]],
             "most_relatives": MOST_RELATIVES,
+            "blocked": find_obstacles(obj),
             "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
         }
 
@@ -142,6 +140,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         return [
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
+            path("request/<str:name>/form/", view(require_POST(self.bulk_form_view)), name="jobs_job_bulk_form"),
             *super().get_urls(),
         ]
 
@@ -159,6 +158,13 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
         return self.read_posted_page(request, name).submit(request)
+
+    def bulk_form_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show the form of many jobs that a picture has chosen."""
+        page = self.read_posted_page(request, name)
+        if not policy.may_request(request.user, page.kind):
+            raise PermissionDenied
+        return page.show(request, page.make_bound_form(request, is_filled=False))
 
     def bulk_preview_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Answer the exact commands for what the form says now."""
@@ -192,6 +198,20 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             frame={**self.admin_site.each_context(request), "opts": self.opts},
             selection=",".join(str(key) for key in keys),
         )
+
+
+def find_obstacles(job: Job) -> dict[str, Any]:
+    """Return what holds a job up that was not sent, what failed first: some jobs with how many jobs each is back.
+
+    `more` is how many others there are.
+    """
+    if job.status not in NOT_SENT:
+        return {"causes": [], "more": 0}
+    causes = find_causes(job.pk, *list_blocking_edges(job.pk))
+    # With the job itself, so that it takes as many queries when nothing holds it up.
+    jobs = Job.objects.in_bulk([job.pk, *(cause.job for cause in causes[:MOST_CAUSES])])
+    shown = [(jobs[cause.job], cause.steps) for cause in causes[:MOST_CAUSES] if cause.job in jobs]
+    return {"causes": shown, "more": len(causes) - len(shown)}
 
 
 def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:

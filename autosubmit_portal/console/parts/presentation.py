@@ -22,6 +22,7 @@ from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.statuses import ACTIVE, DONE
+from jobs.models import Job
 from jobs.workflow import JobRow
 
 register = template.Library()
@@ -97,6 +98,22 @@ def lasting(start: datetime | None, end: datetime | None = None) -> SafeString |
     if end is None:
         return format_html('<span class="num" data-since="{}">{}</span>', start.astimezone(UTC).isoformat(), text)
     return format_html('<span class="num">{}</span>', text)
+
+
+@register.filter
+def waited(job: Job) -> SafeString | str:
+    """Show how long a job waited in its queue; one that waits still is counting."""
+    if job.started_at is None and (job.finished_at or job.status not in ACTIVE):
+        return NOTHING
+    return lasting(job.submitted_at, job.started_at)
+
+
+@register.filter
+def ran(job: Job) -> SafeString | str:
+    """Show how long a job ran; only a running one is still counting."""
+    if job.finished_at is None and job.status != "RUNNING":
+        return NOTHING
+    return lasting(job.started_at, job.finished_at)
 
 
 def format_duration(seconds: int) -> str:
@@ -191,20 +208,23 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     """Draw the shares of the job statuses as one stacked bar that a screen reader can read out."""
     present = [(status, int(counts.get(status) or 0)) for status in STATUSES]
     present = [(status, count) for status, count in present if count > 0]
-    total = sum(count for _, count in present)
     label = ", ".join(f"{count:,} {status}" for status, count in present) or "no jobs"
     segments = format_html_join(
-        "", '<rect class="{}" x="{}%" width="{}%" height="100%"/>', _draw_segments(present, total)
+        "",
+        '<rect class="{}" x="{}%" width="{}%" height="100%"/>',
+        ((css, f"{start:.2f}", f"{share:.2f}") for css, start, share in share_out(present)),
     )
     return format_html('<svg class="bar" role="img" aria-label="{}"><title>{}</title>{}</svg>', label, label, segments)
 
 
-def _draw_segments(present: Sequence[tuple[str, int]], total: int) -> Iterable[tuple[str, str, str]]:
+def share_out(present: Sequence[tuple[str, int]]) -> Iterable[tuple[str, float, float]]:
+    """Yield for each status its CSS class, and where its part of a bar begins and how long it is, in percent."""
+    total = sum(count for _, count in present)
     shares = [max(THINNEST_PERCENT, 100 * count / total) for _, count in present]
     scale = 100 / sum(shares) if shares else 1
     start = 0.0
     for (status, _), share in zip(present, shares, strict=True):
-        yield get_status_class(status), f"{start:.2f}", f"{share * scale:.2f}"
+        yield get_status_class(status), start, share * scale
         start += share * scale
 
 
