@@ -12,7 +12,8 @@ from django_q.conf import Conf
 
 from autosubmit_portal import privacy
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
-from jobs import failure_reasons, trigrams
+from experiments import failure_reasons
+from jobs import trigrams
 
 # Processes that serve no pages ask these checks only: those of Django load all pages, 23 MB.
 TAG = "portal"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from experiments.failure_reasons import MOST_SHOWN, Finding, find, load
 from experiments.logs import Log, Logs
 from experiments.models import Experiment
 from jobs.autosubmit.logs.reader import NoSuchLog
-from jobs.failure_reasons import MOST_SHOWN, Finding, find, load
 from jobs.models import Job
 
 # What tells why stands at the end.

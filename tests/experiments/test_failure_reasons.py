@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.failure_reasons import LONGEST_LINE, MOST_SHOWN, BadCatalogue, find, load, parse
+from experiments.failure_reasons import LONGEST_LINE, MOST_SHOWN, BadCatalogue, find, load, parse
 
 ENTRY = "odd: {title: Odd, texts: [Odd thing], meaning: It is odd., advice: Look at it.}\n"
 
