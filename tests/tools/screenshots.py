@@ -58,6 +58,7 @@ def make(portal: Portal, kind: str) -> str:
     workflow = replace(KINDS[kind](), description=DESCRIPTIONS[kind])
     expid = workflow.make(portal.autosubmit, generate=kind != "waiting")
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").status == 200)
+    wait_for(lambda: kind == "waiting" or state(portal, expid)["total"])
     return expid
 
 
